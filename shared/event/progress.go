@@ -1,0 +1,72 @@
+package event
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// State is where a run stands.
+type State string
+
+// The states of a run. The last five are final.
+const (
+	StateRequested             State = "requested" // waits for the source's open run to end
+	StateListing               State = "listing"
+	StateFetching              State = "fetching"  // the listing is complete, pages are under way
+	StateFinishing             State = "finishing" // every page has ended, removals are being checked
+	StateCompleted             State = "completed"
+	StateCompletedWithFailures State = "completed_with_failures"
+	StateHeld                  State = "held" // the removal brake stopped it; nothing was removed
+	StateFailed                State = "failed"
+	StateCancelled             State = "cancelled"
+)
+
+// Final reports whether a run in this state has ended.
+func (s State) Final() bool {
+	switch s {
+	case StateCompleted, StateCompletedWithFailures, StateHeld, StateFailed, StateCancelled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Counts are the pages of a run by outcome. Listed equals the sum of all others.
+type Counts struct {
+	Listed    int `json:"listed"`
+	Pending   int `json:"pending"` // listed and not yet ended
+	Created   int `json:"created"`
+	Updated   int `json:"updated"`
+	Unchanged int `json:"unchanged"`
+	Removed   int `json:"removed"`
+	Skipped   int `json:"skipped"`
+	Failed    int `json:"failed"`
+}
+
+// Progress is a snapshot of a run. The newest one of a run is kept on its subject, so a
+// late subscriber gets it at once.
+type Progress struct {
+	SourceID   string       `json:"source_id"`
+	RunID      string       `json:"run_id"`
+	Mode       Mode         `json:"mode"`
+	State      State        `json:"state"`
+	Percent    int          `json:"percent"` // 0 to 100, never goes back
+	Counts     Counts       `json:"counts"`
+	Code       failure.Code `json:"code,omitempty"` // why it failed or was held
+	Message    string       `json:"message,omitempty"`
+	StartedAt  time.Time    `json:"started_at,omitzero"`
+	FinishedAt time.Time    `json:"finished_at,omitzero"`
+	At         time.Time    `json:"at"`
+}
+
+// EventType returns TypeProgress.
+func (Progress) EventType() Type { return TypeProgress }
+
+// Subject returns the run's own progress subject.
+func (e Progress) Subject() string { return ProgressSubject(e.SourceID, e.RunID) }
+
+// MsgID differs for every snapshot, by its time.
+func (e Progress) MsgID() string {
+	return msgID(e.EventType(), e.RunID, e.At.UTC().Format(time.RFC3339Nano))
+}

@@ -1,0 +1,70 @@
+// Package failure gives every reason for which a page or a run can fail a short,
+// stable code. Codes are stored in Postgres and carried in events, so that "what
+// happened to page X" is a query. The list is append-only.
+package failure
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code names one kind of failure, for example "not_found". Codes are lower snake
+// case and never change their meaning.
+type Code string
+
+// The codes. Append only: a released code is never renamed, reused or removed.
+const (
+	Internal        Code = "internal"          // a defect or an error without a code of its own
+	Panic           Code = "panic"             // a handler panicked
+	Crashed         Code = "crashed"           // the process died on this message again and again
+	Exhausted       Code = "attempts_exceeded" // the last permitted attempt failed
+	BadEvent        Code = "bad_event"         // the message does not decode as its type
+	BadRequest      Code = "bad_request"       // a sync request that does not say what it must
+	UnknownSource   Code = "unknown_source"    // no such source is registered
+	SourceGone      Code = "source_gone"       // the source was removed while its run was under way
+	RequestIDTaken  Code = "request_id_taken"  // another source already used this request id
+	Unauthorized    Code = "unauthorized"      // Confluence refuses the credential or its scope
+	SpaceNotFound   Code = "space_not_found"   // the space is missing or not visible
+	NotFound        Code = "not_found"         // the page is missing or not visible
+	Gone            Code = "endpoint_gone"     // Confluence has removed the endpoint
+	Protocol        Code = "protocol"          // Confluence answered something that is no answer
+	BadListing      Code = "bad_listing"       // the listing cannot be proved complete
+	ConvertTooDeep  Code = "convert_too_deep"  // the body nests deeper than the bound
+	ConvertTooLarge Code = "convert_too_large" // the body is larger than the bound
+	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id is stored
+	ClaimMissing    Code = "claim_missing"     // a body left in the object store is no longer there
+	TooManyRemovals Code = "too_many_removals" // the brake held a run that would remove too much
+)
+
+// Error is an error with a code. Use New or Wrap to make one and CodeOf to read it.
+type Error struct {
+	Code Code
+	Err  error
+}
+
+// New returns an error with the code and a formatted message; %w wraps as usual.
+func New(code Code, format string, args ...any) error {
+	return &Error{Code: code, Err: fmt.Errorf(format, args...)}
+}
+
+// Wrap gives err a code. Wrap(code, nil) is nil.
+func Wrap(code Code, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Code: code, Err: err}
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error that the code was given to.
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf returns the outermost code in err's chain, or Internal when there is none.
+func CodeOf(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Internal
+}

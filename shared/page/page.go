@@ -1,0 +1,119 @@
+// Package page holds what the stages agree on about one Confluence page: its facts,
+// the metadata that is stored with it, and the record of what conversion lost.
+package page
+
+import "time"
+
+// Ref names one version of a page. ID is Confluence's id, a string of digits.
+type Ref struct {
+	ID      string `json:"id"`
+	Version int    `json:"version"`
+}
+
+// Facts is what Confluence says of a page apart from its body.
+type Facts struct {
+	ID         string    `json:"id"`
+	Version    int       `json:"version"`
+	Title      string    `json:"title"`
+	SpaceKey   string    `json:"space_key"`
+	BaseURL    string    `json:"base_url"` // the site with /wiki, e.g. https://acme.atlassian.net/wiki; no trailing slash
+	URL        string    `json:"url"`      // where a person reads the page, absolute
+	Status     string    `json:"status"`   // current, archived, trashed, …
+	ParentID   string    `json:"parent_id,omitempty"`
+	ParentType string    `json:"parent_type,omitempty"` // page, folder, whiteboard, database, embed
+	AuthorID   string    `json:"author_id,omitempty"`   // account id of the creator
+	CreatedAt  time.Time `json:"created_at,omitzero"`
+	ModifiedAt time.Time `json:"modified_at,omitzero"` // when this version was made
+	Labels     []string  `json:"labels,omitempty"`
+
+	// Users maps account ids that the body mentions, and the author, to display names,
+	// as far as they are known.
+	Users map[string]string `json:"users,omitempty"`
+	// Links maps the title of a page of this space that the body links to, to that page,
+	// as far as it is known. Storage format links by title, never by id.
+	Links map[string]Link `json:"links,omitempty"`
+}
+
+// Metadata is stored as confluence_pages.metadata; its keys are a contract with readers
+// of the database.
+type Metadata struct {
+	Ancestors      []Ancestor  `json:"ancestors"`
+	Children       []string    `json:"children"`
+	CreatedBy      *User       `json:"created_by,omitempty"`
+	Labels         []string    `json:"labels"`
+	JiraIssueLinks []JiraIssue `json:"jira_issue_links"`
+	UserMentions   []User      `json:"user_mentions"`
+	InternalLinks  []Link      `json:"internal_links"`
+	ExternalLinks  []External  `json:"external_links"`
+	AssetLinks     []Asset     `json:"asset_links"`
+	WordCount      int         `json:"word_count"`
+	ContentLength  int         `json:"content_length"` // bytes of the Markdown
+}
+
+// Ancestor is one step of a page's breadcrumb, from the top of the space downwards.
+type Ancestor struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+// User is a person by Atlassian account id; the name may be empty where unknown.
+type User struct {
+	AccountID   string `json:"account_id"`
+	DisplayName string `json:"display_name"`
+	ProfileURL  string `json:"profile_url"`
+}
+
+// JiraIssue is a Jira issue that a page shows or links to.
+type JiraIssue struct {
+	IssueKey string `json:"issue_key"`
+	IssueURL string `json:"issue_url"`
+}
+
+// Link is a link to another Confluence page. PageID is empty where only the title is known.
+type Link struct {
+	PageID    string `json:"page_id"`
+	PageTitle string `json:"page_title"`
+	PageURL   string `json:"page_url"`
+}
+
+// External is a link that leaves the site.
+type External struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+// Asset is an attachment that a page shows or links to. ID is empty where the body names
+// the file only.
+type Asset struct {
+	ID          string `json:"id"`
+	Title       string `json:"title"`
+	Type        string `json:"type"` // image, file, diagram
+	DownloadURL string `json:"download_url"`
+}
+
+// Fate says what became of a macro or element in the Markdown.
+type Fate string
+
+// The fates of a macro or element.
+const (
+	Rendered    Fate = "rendered"
+	Placeholder Fate = "placeholder" // its name or title stands in for what the body does not hold
+	Dropped     Fate = "dropped"
+)
+
+// Loss counts the macros or elements of one name that met one fate.
+type Loss struct {
+	Element string `json:"element"` // "macro:jira", "ac:image", …
+	Fate    Fate   `json:"fate"`
+	Count   int    `json:"count"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Heading is a heading of the page with the anchor that Confluence gives it, so that
+// URL + "#" + Anchor lands on it.
+type Heading struct {
+	Level  int    `json:"level"`
+	Text   string `json:"text"`
+	Anchor string `json:"anchor"`
+}
