@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
+// address stands in the metadata.
+type Chunk struct {
+	Number   int
+	Content  string
+	Metadata ChunkMetadata
+}
+
+// ChunkMetadata is what a chunk's metadata column holds: first the keys that Archon's own
+// chunks have, then ours.
+type ChunkMetadata struct {
+	URL           string   `json:"url"`
+	Title         string   `json:"title"`
+	Description   string   `json:"description"`
+	SourceID      string   `json:"source_id"`
+	KnowledgeType string   `json:"knowledge_type"`
+	PageID        string   `json:"page_id"`
+	CrawlType     string   `json:"crawl_type"` // always confluence
+	WordCount     int      `json:"word_count"`
+	CharCount     int      `json:"char_count"`
+	ChunkIndex    int      `json:"chunk_index"`
+	Tags          []string `json:"tags"`
+
+	SectionTitle string   `json:"section_title"`
+	HeadingPath  []string `json:"heading_path"`
+	Breadcrumb   []string `json:"breadcrumb"`
+	ContentHash  string   `json:"content_hash"`
+	CitationURL  string   `json:"citation_url"`
+	SpaceKey     string   `json:"space_key"`
+}
+
+// PageWrite is a converted page with its chunks, to be stored as one.
+type PageWrite struct {
+	SourceID string
+	RunID    string
+	Attempt  int
+	Page     page.Facts
+	Path     string
+	Metadata page.Metadata
+	Markdown string
+	Headings []page.Heading
+	Losses   []page.Loss
+	Chunks   []Chunk
+}
+
+// WritePage replaces a page and its chunks and ends it in its run's ledger, in one
+// transaction: a reader sees all old or all new. It returns how the page ended; a page that
+// had already ended in this run, or is stored in a newer version, is left as it is.
+//
+// The error carries failure.PageIDTaken when the id belongs to another site's page, and
+// failure.SourceGone when the source was removed meanwhile.
+func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
+	var outcome event.Outcome
+	err := s.inTx(ctx, "write page "+w.Page.ID, func(tx pgx.Tx) error {
+		old, err := lockPage(ctx, tx, w)
+		if err != nil {
+			return err
+		}
+		outcome = old.decide(w)
+		if outcome == event.Created || outcome == event.Updated {
+			if err := replace(ctx, tx, w); err != nil {
+				return err
+			}
+		}
+		ended, err := endPage(ctx, tx, w, outcome)
+		if ended != "" {
+			outcome = ended
+		}
+		return err
+	})
+	return outcome, err
+}
+
+// stored is what the database knows of a page before it is written.
+type stored struct {
+	there, deleted, same bool
+	version              int
+	ended                event.Outcome // in this run's ledger
+}
+
+func (o stored) decide(w PageWrite) event.Outcome {
+	switch {
+	case o.ended == event.Removed, o.deleted && o.ended != "" && o.ended != event.Failed:
+		// A late copy of a page that has been removed since must not bring it back.
+		return o.ended
+	case !o.there, o.deleted:
+		return event.Created
+	case o.version > w.Page.Version, o.same:
+		return event.Unchanged
+	default:
+		return event.Updated
+	}
+}
+
+// lockPage makes writers of one page take turns, also when it is not stored yet, and reads
+// what they decide on.
+func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
+	var o stored
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || $1, 0))`, w.Page.ID); err != nil {
+		return o, err
+	}
+	var mine, sameSite, otherSource bool
+	err := tx.QueryRow(ctx, `
+		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
+			coalesce(l.outcome, ''), coalesce(p.source_id <> $2, false),
+			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
+			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
+				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false)
+		FROM (SELECT 1) one
+		LEFT JOIN archon_sources me ON me.source_id = $2
+		LEFT JOIN confluence_pages p ON p.page_id = $1
+		LEFT JOIN archon_sources theirs ON theirs.source_id = p.source_id
+		LEFT JOIN confluence_page_content c ON c.page_id = $1
+		LEFT JOIN confluence_sync_pages l ON l.run_id = $3 AND l.page_id = $1`,
+		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline).
+		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &otherSource, &sameSite, &o.same)
+	switch {
+	case err != nil:
+		return o, err
+	case !mine:
+		return o, failure.New(failure.SourceGone, "source %s is no longer registered", w.SourceID)
+	case otherSource && !sameSite:
+		return o, failure.New(failure.PageIDTaken, "page %s of another site is stored under the same id", w.Page.ID)
+	}
+	return o, nil
+}
+
+func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
+	numbers, contents, metas := make([]int, len(w.Chunks)), make([]string, len(w.Chunks)), make([]string, len(w.Chunks))
+	for i, c := range w.Chunks {
+		meta, err := json.Marshal(c.Metadata)
+		if err != nil {
+			return fmt.Errorf("encode chunk metadata: %w", err)
+		}
+		numbers[i], contents[i], metas[i] = c.Number, c.Content, string(meta)
+	}
+	b := &pgx.Batch{}
+	b.Queue(`
+		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (page_id) DO UPDATE SET source_id = excluded.source_id, space_key = excluded.space_key,
+			title = excluded.title, version = excluded.version, last_modified = excluded.last_modified,
+			path = excluded.path, metadata = excluded.metadata, is_deleted = false, updated_at = now()`,
+		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, w.Page.ModifiedAt, w.Path, w.Metadata)
+	b.Queue(`
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, pipeline_version)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
+			headings = excluded.headings, pipeline_version = excluded.pipeline_version, updated_at = now()`,
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), Pipeline)
+	// A chunk that is there as it should be stays: its embedding stays with it. The page may
+	// have come from another source of the same site, whose chunks of it go. Chunks of other
+	// kinds carry a page_id too; ours are told apart by crawl_type.
+	b.Queue(`
+		DELETE FROM archon_crawled_pages c
+		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = $1 AND c.metadata->>'crawl_type' = 'confluence'
+		AND NOT EXISTS (
+			SELECT FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
+			WHERE c.source_id = $2 AND c.url = $3 AND n.number = c.chunk_number AND n.content = c.content
+			AND n.metadata::jsonb = c.metadata)`,
+		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
+	b.Queue(`
+		INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
+		SELECT $3, n.number, n.content, n.metadata::jsonb, $2
+		FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
+		WHERE NOT EXISTS (
+			SELECT FROM archon_crawled_pages c
+			WHERE c.source_id = $2 AND c.url = $3 AND c.chunk_number = n.number AND c.metadata->>'page_id' = $1)`,
+		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// endPage ends the page in the ledger and returns the outcome that stands there, or "" when
+// the run does not list it. A page that failed and is stored after all counts as stored.
+func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome) (event.Outcome, error) {
+	var ended event.Outcome
+	err := tx.QueryRow(ctx, `
+		WITH done AS (
+			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = greatest(version, $5),
+				reason = NULL, message = NULL, attempts = $6, ended_at = now()
+			WHERE run_id = $1 AND page_id = $2 AND (outcome IS NULL OR outcome = 'failed')
+			RETURNING outcome
+		)
+		SELECT outcome FROM done UNION ALL
+		SELECT outcome FROM confluence_sync_pages
+		WHERE run_id = $1 AND page_id = $2 AND outcome IS NOT NULL AND NOT EXISTS (SELECT FROM done)`,
+		w.RunID, w.Page.ID, outcome, w.Page.Title, w.Page.Version, w.Attempt).Scan(&ended)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return ended, err
+}
+
+// orEmpty makes a nil slice an empty one, so that it is stored as [] and not as null.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// Page is a stored page with its Markdown and what conversion lost.
+type Page struct {
+	ID           string        `json:"page_id"`
+	SourceID     string        `json:"source_id"`
+	SpaceKey     string        `json:"space_key"`
+	Title        string        `json:"title"`
+	Version      int           `json:"version"`
+	LastModified time.Time     `json:"last_modified"`
+	Deleted      bool          `json:"is_deleted"`
+	Path         string        `json:"path"`
+	URL          string        `json:"url"`
+	Metadata     page.Metadata `json:"metadata"`
+	Losses       []page.Loss   `json:"losses"`
+	Markdown     string        `json:"markdown"`
+}
+
+// Page returns a stored page, also one that has been removed, or ErrNotFound.
+func (s *Store) Page(ctx context.Context, id string) (Page, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT p.page_id, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
+			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = $1`, id)
+	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Page])
+	if err != nil {
+		return p, notFound(err, "read page "+id)
+	}
+	return p, nil
+}
+
+// StoredChunk is a chunk as it stands in the database.
+type StoredChunk struct {
+	ID       int64         `json:"id"`
+	Number   int           `json:"chunk_number"`
+	Content  string        `json:"content"`
+	Metadata ChunkMetadata `json:"metadata"`
+}
+
+// Chunks returns a page's chunks in order.
+func (s *Store) Chunks(ctx context.Context, sourceID, pageID string) ([]StoredChunk, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT id, chunk_number, content, metadata FROM archon_crawled_pages
+		WHERE source_id = $1 AND metadata ? 'page_id' AND metadata->>'page_id' = $2 ORDER BY chunk_number`, sourceID, pageID)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
+	if err != nil {
+		return nil, fmt.Errorf("read chunks of page %s: %w", pageID, err)
+	}
+	return list, nil
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// Run is one sync of one source, as the ledger has it.
+type Run struct {
+	ID              string       `json:"run_id"`
+	SourceID        string       `json:"source_id"`
+	RequestedMode   event.Mode   `json:"requested_mode"`
+	Mode            event.Mode   `json:"mode"` // how it really lists
+	State           event.State  `json:"state"`
+	ApproveRemovals bool         `json:"approve_removals"`
+	Attempt         int          `json:"attempt"` // grows with every listing and every sending
+	RequestedAt     time.Time    `json:"requested_at"`
+	StartedAt       time.Time    `json:"started_at,omitzero"`
+	ListingStarted  time.Time    `json:"listing_started_at,omitzero"` // by Confluence's clock
+	ListingDone     time.Time    `json:"listing_completed_at,omitzero"`
+	RemovalsChecked time.Time    `json:"removals_checked_at,omitzero"`
+	FinishedAt      time.Time    `json:"finished_at,omitzero"`
+	Listed          int          `json:"listed"`
+	Code            failure.Code `json:"code,omitempty"`
+	Message         string       `json:"message,omitempty"`
+}
+
+const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
+	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
+	coalesce(listed, 0), coalesce(code, ''), coalesce(message, '')`
+
+func scanRun(row pgx.CollectableRow) (Run, error) {
+	var r Run
+	var started, listing, done, checked, finished *time.Time
+	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message)
+	for _, t := range []struct {
+		from *time.Time
+		to   *time.Time
+	}{{started, &r.StartedAt}, {listing, &r.ListingStarted}, {done, &r.ListingDone}, {checked, &r.RemovalsChecked}, {finished, &r.FinishedAt}} {
+		if t.from != nil {
+			*t.to = t.from.UTC()
+		}
+	}
+	return r, err
+}
+
+// ErrRequestIDTaken is returned by OpenRun when another source used the request id.
+var ErrRequestIDTaken = errors.New("the request id is taken by another source")
+
+// OpenRun makes the run of a request, or finds it, and opens it unless another run of the
+// source is open: then its state stays requested and the caller comes back later. The first
+// run of a source is full whatever was asked, since there is nothing to be incremental to.
+//
+// It returns ErrNotFound when the source does not exist and ErrRequestIDTaken when the
+// request id names another source's run.
+func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, error) {
+	var run Run
+	err := s.inTx(ctx, "open run "+req.RequestID, func(tx pgx.Tx) error {
+		// The lock makes requests of one source take turns, and lets chunks be written
+		// meanwhile: their foreign key asks for less.
+		var watermark bool
+		err := tx.QueryRow(ctx, `
+			SELECT metadata ? 'last_sync_timestamp' FROM archon_sources
+			WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`, req.SourceID).Scan(&watermark)
+		if err != nil {
+			return notFound(err, "source "+req.SourceID)
+		}
+		mode := req.Mode
+		if !watermark {
+			mode = event.Full
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals)
+			VALUES ($1, $2, $3, $4, 'requested', $5) ON CONFLICT (run_id) DO NOTHING`,
+			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			UPDATE confluence_sync_runs r SET state = 'listing', started_at = now(), sent_at = now()
+			WHERE r.run_id = $1 AND r.source_id = $2 AND r.state = 'requested' AND NOT EXISTS (
+				SELECT FROM confluence_sync_runs o
+				WHERE o.source_id = r.source_id AND o.state IN ('listing', 'fetching', 'finishing'))`,
+			req.RequestID, req.SourceID)
+		if err != nil {
+			return err
+		}
+		run, err = readRun(ctx, tx, req.RequestID)
+		return err
+	})
+	if err != nil {
+		return run, err
+	}
+	if run.SourceID != req.SourceID {
+		return run, fmt.Errorf("open run %s: %w", req.RequestID, ErrRequestIDTaken)
+	}
+	return run, nil
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func readRun(ctx context.Context, q querier, id string) (Run, error) {
+	rows, err := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs WHERE run_id = $1`, id)
+	if err != nil {
+		return Run{}, fmt.Errorf("read run %s: %w", id, err)
+	}
+	run, err := pgx.CollectExactlyOneRow(rows, scanRun)
+	if err != nil {
+		return run, notFound(err, "read run "+id)
+	}
+	return run, nil
+}
+
+// Run returns a run by its id, or ErrNotFound.
+func (s *Store) Run(ctx context.Context, id string) (Run, error) { return readRun(ctx, s.pool, id) }
+
+// Runs lists the newest runs, of one source when sourceID is not empty.
+func (s *Store) Runs(ctx context.Context, sourceID string, limit int) ([]Run, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+		WHERE $1 = '' OR source_id = $1 ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit)
+	list, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return list, nil
+}
+
+// OpenRuns lists the runs that have not ended.
+func (s *Store) OpenRuns(ctx context.Context) ([]Run, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') ORDER BY requested_at`)
+	list, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list open runs: %w", err)
+	}
+	return list, nil
+}
+
+// FailRun ends a run that cannot go on. A run that has ended stays as it is.
+func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, message string) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = now()
+		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, message)
+	if err != nil {
+		return fmt.Errorf("fail run %s: %w", id, err)
+	}
+	return nil
+}
+
+// ClaimStalled returns the open runs in which nothing has moved for a while, and renews
+// their lease so that no other replica claims them too. A run is claimed after idle, then
+// after twice that, and so on up to 16 times, so that a long pause asked for by Confluence
+// does not pile up copies of its tasks.
+func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration) ([]Run, error) {
+	rows, _ := s.pool.Query(ctx, `
+		UPDATE confluence_sync_runs SET sent_at = now(), attempt = attempt + 1
+		WHERE run_id IN (
+			SELECT r.run_id FROM confluence_sync_runs r
+			WHERE (r.state IN ('listing', 'fetching', 'finishing')
+				OR r.state = 'requested' AND NOT EXISTS (
+					SELECT FROM confluence_sync_runs o WHERE o.source_id = r.source_id
+					AND o.state IN ('listing', 'fetching', 'finishing')))
+			AND greatest(r.sent_at, r.requested_at, r.listing_completed_at,
+				(SELECT max(p.ended_at) FROM confluence_sync_pages p WHERE p.run_id = r.run_id))
+				< now() - $1::interval * least(16, power(2, greatest(least(r.attempt, 10) - 2, 0)))
+			FOR NO KEY UPDATE SKIP LOCKED)
+		RETURNING `+runColumns, idle)
+	list, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("claim stalled runs: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DeletionStrategy says when a source's removals are looked for.
+type DeletionStrategy string
+
+// The deletion strategies.
+const (
+	WeeklyReconciliation DeletionStrategy = "weekly_reconciliation"
+	EverySync            DeletionStrategy = "every_sync"
+	OnDemand             DeletionStrategy = "on_demand"
+)
+
+// Source is a Confluence space that is kept in the knowledge base: a row of archon_sources.
+type Source struct {
+	ID               string           `json:"source_id"`
+	BaseURL          string           `json:"base_url"` // the site with /wiki
+	SpaceKey         string           `json:"space_key"`
+	DisplayName      string           `json:"display_name"`
+	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
+	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as Archon has it
+	Tags             []string         `json:"tags"`
+	LastSync         time.Time        `json:"last_sync,omitzero"` // the watermark, by Confluence's clock; zero before the first complete run
+	Pages            int              `json:"pages"`              // live pages now
+	Chunks           int              `json:"chunks"`             // chunks now
+}
+
+// ErrSourceExists is returned by AddSource when the id is taken by something else.
+var ErrSourceExists = errors.New("the source id is taken")
+
+// AddSource registers a source. Adding the same one again changes nothing; an id that is
+// taken by another space, site or kind of source gives ErrSourceExists.
+func (s *Store) AddSource(ctx context.Context, src Source) error {
+	if src.DeletionStrategy == "" {
+		src.DeletionStrategy = WeeklyReconciliation
+	}
+	if src.KnowledgeType == "" {
+		src.KnowledgeType = "technical"
+	}
+	if src.Tags == nil {
+		src.Tags = []string{}
+	}
+	if src.DisplayName == "" {
+		src.DisplayName = src.SpaceKey
+	}
+	meta := map[string]any{
+		"source_type": "confluence", "knowledge_type": src.KnowledgeType, "tags": src.Tags,
+		"original_url":         src.BaseURL + "/spaces/" + src.SpaceKey,
+		"confluence_space_key": src.SpaceKey, "confluence_base_url": src.BaseURL,
+		"deletion_strategy": src.DeletionStrategy,
+	}
+	tag, err := s.pool.Exec(ctx, `
+		INSERT INTO archon_sources (source_id, source_url, source_display_name, title, metadata)
+		VALUES ($1, $2, $3, $3, $4) ON CONFLICT (source_id) DO NOTHING`,
+		src.ID, meta["original_url"], src.DisplayName, meta)
+	if err != nil {
+		return fmt.Errorf("add source %s: %w", src.ID, err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	there, err := s.Source(ctx, src.ID)
+	if err == nil && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("add source %s: %w", src.ID, ErrSourceExists)
+}
+
+const sourceColumns = `
+	s.source_id, s.metadata->>'confluence_base_url', s.metadata->>'confluence_space_key',
+	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
+	coalesce(s.metadata->>'knowledge_type', 'technical'),
+	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(s.metadata->'tags') t), '{}'),
+	(s.metadata->>'last_sync_timestamp')::timestamptz`
+
+func scanSource(row pgx.CollectableRow) (Source, error) {
+	var src Source
+	var last *time.Time
+	err := row.Scan(&src.ID, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
+		&src.KnowledgeType, &src.Tags, &last, &src.Pages, &src.Chunks)
+	if last != nil {
+		src.LastSync = last.UTC()
+	}
+	return src, err
+}
+
+// Source returns a Confluence source without its counts. ErrNotFound when there is none,
+// also when the id belongs to a source of another kind.
+func (s *Store) Source(ctx context.Context, id string) (Source, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0 FROM archon_sources s
+		WHERE s.source_id = $1 AND s.metadata->>'source_type' = 'confluence'`, id)
+	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
+	if err != nil {
+		return src, notFound(err, "read source "+id)
+	}
+	return src, nil
+}
+
+// Sources lists every Confluence source with its counts, by id.
+func (s *Store) Sources(ctx context.Context) ([]Source, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`,
+		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
+		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
+		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' ORDER BY s.source_id`)
+	list, err := pgx.CollectRows(rows, scanSource)
+	if err != nil {
+		return nil, fmt.Errorf("list sources: %w", err)
+	}
+	return list, nil
+}
+
+// RemoveSource deletes a Confluence source with its pages, chunks and runs in one
+// transaction. Chunks go first: on an older Archon their foreign key does not cascade.
+func (s *Store) RemoveSource(ctx context.Context, id string) error {
+	if _, err := s.Source(ctx, id); err != nil {
+		return err
+	}
+	return s.inTx(ctx, "remove source "+id, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE source_id = $1`, id); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id)
+		return err
+	})
+}

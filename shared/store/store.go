@@ -1,0 +1,147 @@
+// Package store is the system of record: Postgres, spoken to in SQL. It is the only package
+// that imports pgx. Pages, chunks, runs and their ledger live here; the message bus only
+// carries nudges about them.
+//
+// Every write is guarded so that it may be seen twice, late or out of order: an older
+// version never overwrites a newer one, and a page's outcome in a run is set once.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sluicehq/sluice/migrations"
+)
+
+// Errors that callers tell apart.
+var (
+	ErrNotFound   = errors.New("not found")
+	ErrNotCurrent = errors.New("another replica has taken this run over")
+)
+
+// Store is a pool of connections to the knowledge base. It is safe for concurrent use.
+type Store struct {
+	pool *pgxpool.Pool
+	trgm bool // the similarity extension is there
+}
+
+// Open connects to the database at url (a postgres:// address) and waits, until ctx ends,
+// for it to accept connections, so that services may start in any order. It does not
+// migrate; see Migrate and Ready.
+func Open(ctx context.Context, url string) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// pgx's own error would quote the address, password included.
+		return nil, errors.New("DATABASE_URL is not a Postgres address; it looks like postgres://user:password@host:5432/database")
+	}
+	if cfg.MaxConns < 8 {
+		cfg.MaxConns = 8
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	s := &Store{pool: pool}
+	if err := s.wait(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends every connection.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) wait(ctx context.Context) error {
+	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
+		err := s.pool.Ping(ctx)
+		if err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("connect to database: %w", err)
+		case <-time.After(delay):
+		}
+	}
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')`).Scan(&s.trgm)
+	if err != nil {
+		return fmt.Errorf("look for pg_trgm: %w", err)
+	}
+	return nil
+}
+
+// Migrate applies the migrations that are missing and returns their names.
+func (s *Store) Migrate(ctx context.Context) ([]string, error) {
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	applied, err := migrations.Up(ctx, db)
+	if err != nil {
+		return applied, err
+	}
+	return applied, s.wait(ctx)
+}
+
+// Migrations lists every migration and where it stands.
+func (s *Store) Migrations(ctx context.Context) ([]migrations.Status, error) {
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	return migrations.List(ctx, db)
+}
+
+// VerifyMigrations returns nil when every migration is applied, recorded and unchanged;
+// otherwise the error wraps migrations.ErrChanged and names what is not.
+func (s *Store) VerifyMigrations(ctx context.Context) error {
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	return migrations.Verify(ctx, db)
+}
+
+// Ready waits, until ctx ends, for the newest migration to be applied: a service may start
+// before the migration has run.
+func (s *Store) Ready(ctx context.Context) error {
+	for {
+		var there bool
+		err := s.pool.QueryRow(ctx, `SELECT to_regclass('confluence_tree') IS NOT NULL`).Scan(&there)
+		if err == nil && there {
+			return s.wait(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			if err == nil {
+				err = errors.New("the database is not migrated; run: sluice migrate up")
+			}
+			return fmt.Errorf("wait for migrations: %w", err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// inTx runs fn in one transaction, committed when fn returns nil.
+func (s *Store) inTx(ctx context.Context, what string, fn func(pgx.Tx) error) error {
+	if err := pgx.BeginFunc(ctx, s.pool, fn); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func notFound(err error, what string) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

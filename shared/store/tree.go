@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// Node is a page or a container (folder, whiteboard, database, embed) in a space's tree.
+type Node struct {
+	ID         string
+	Kind       string // page, folder, whiteboard, database, embed
+	Title      string
+	ParentID   string // "" at the top
+	ParentKind string
+}
+
+// TreeFromListing takes the parents of a full listing's pages over into the tree.
+func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
+		SELECT $2, page_id, 'page', title, parent_id, parent_kind
+		FROM confluence_sync_pages WHERE run_id = $1 ORDER BY page_id
+		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
+			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind
+		WHERE (t.kind, t.title, t.parent_id, t.parent_kind)
+			IS DISTINCT FROM (excluded.kind, excluded.title, excluded.parent_id, excluded.parent_kind)`,
+		run.ID, run.SourceID)
+	if err != nil {
+		return fmt.Errorf("take the listing's tree over: %w", err)
+	}
+	return nil
+}
+
+// UncheckedContainers returns parents that are not pages and that this run has not looked
+// up yet: a listing of pages does not name them. Only ID and Kind are set.
+func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]Node, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT DISTINCT c.parent_id, c.parent_kind FROM confluence_tree c
+		LEFT JOIN confluence_tree p ON p.source_id = c.source_id AND p.node_id = c.parent_id
+		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind <> 'page'
+		AND p.checked_run IS DISTINCT FROM $1
+		ORDER BY c.parent_id LIMIT $3`, run.ID, run.SourceID, limit)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Node, error) {
+		var n Node
+		return n, row.Scan(&n.ID, &n.Kind)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for unknown containers: %w", err)
+	}
+	return list, nil
+}
+
+// PutNodes writes nodes into a source's tree and marks them as looked up by the run.
+func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
+	n := len(nodes)
+	ids, kinds, titles := make([]string, n), make([]string, n), make([]string, n)
+	parents, parentKinds := make([]string, n), make([]string, n)
+	for i, node := range nodes {
+		ids[i], kinds[i], titles[i], parents[i], parentKinds[i] = node.ID, node.Kind, node.Title, node.ParentID, node.ParentKind
+	}
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind, checked_run)
+		SELECT $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2
+		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(id, kind, title, parent, parent_kind)
+		ORDER BY id
+		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
+			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, checked_run = excluded.checked_run`,
+		run.SourceID, run.ID, ids, kinds, titles, parents, parentKinds)
+	if err != nil {
+		return fmt.Errorf("write tree: %w", err)
+	}
+	return nil
+}
+
+// StrayNodes returns those nodes that are not in the source's tree as given. A full run
+// finds none, since its listing has written them.
+func (s *Store) StrayNodes(ctx context.Context, sourceID string, nodes []Node) ([]Node, error) {
+	ids := make([]string, len(nodes))
+	for i, n := range nodes {
+		ids[i] = n.ID
+	}
+	rows, _ := s.pool.Query(ctx, `
+		SELECT node_id, kind, title, coalesce(parent_id, ''), coalesce(parent_kind, '') FROM confluence_tree
+		WHERE source_id = $1 AND node_id = ANY ($2) AND path IS NOT NULL`, sourceID, ids)
+	known, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Node])
+	if err != nil {
+		return nil, fmt.Errorf("read tree: %w", err)
+	}
+	same := make(map[Node]bool, len(known))
+	for _, n := range known {
+		same[n] = true
+	}
+	var stray []Node
+	for _, n := range nodes {
+		if !same[n] {
+			stray = append(stray, n)
+		}
+	}
+	return stray, nil
+}
+
+// BuildPaths writes the path of every node of a source from its parents. A parent that is
+// not known (hidden from us, say) still stands in the path; what lies on a cycle, which
+// Confluence does not have but a listing under way may show, hangs at the top.
+func (s *Store) BuildPaths(ctx context.Context, sourceID string) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH RECURSIVE built (node_id, path) AS (
+			SELECT n.node_id, coalesce('/' || n.parent_id, '') || '/' || n.node_id
+			FROM confluence_tree n
+			WHERE n.source_id = $1 AND NOT EXISTS (
+				SELECT FROM confluence_tree p WHERE p.source_id = $1 AND p.node_id = n.parent_id)
+			UNION ALL
+			SELECT c.node_id, b.path || '/' || c.node_id
+			FROM built b JOIN confluence_tree c ON c.source_id = $1 AND c.parent_id = b.node_id
+		)
+		UPDATE confluence_tree t SET path = coalesce(b.path, '/' || t.node_id)
+		FROM confluence_tree n LEFT JOIN built b USING (node_id)
+		WHERE n.source_id = $1 AND t.source_id = $1 AND t.node_id = n.node_id
+		AND t.path IS DISTINCT FROM coalesce(b.path, '/' || t.node_id)`, sourceID)
+	if err != nil {
+		return fmt.Errorf("build paths of %s: %w", sourceID, err)
+	}
+	return nil
+}
+
+// Place is where a page stands in its space.
+type Place struct {
+	Path      string          // /<ancestor id>/…/<page id>
+	Ancestors []page.Ancestor // from the top; those that are not known are left out
+}
+
+// Place returns a page's path and ancestors. A page that the tree does not know stands at
+// the top. baseURL is the site's, for the ancestors' addresses.
+func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
+	place := Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}
+	rows, _ := s.pool.Query(ctx, `
+		WITH me AS (SELECT path FROM confluence_tree WHERE source_id = $1 AND node_id = $2)
+		SELECT t.node_id, t.kind, t.title, me.path
+		FROM me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
+		JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = step.id
+		ORDER BY step.place`, sourceID, pageID)
+	var id, kind, title string
+	_, err := pgx.ForEachRow(rows, []any{&id, &kind, &title, &place.Path}, func() error {
+		if id != pageID {
+			address := baseURL + "/spaces/" + spaceKey + "/" + kind + "/" + id
+			if kind == "page" {
+				address = strings.Replace(address, "/page/", "/pages/", 1)
+			}
+			place.Ancestors = append(place.Ancestors, page.Ancestor{ID: id, Title: title, URL: address})
+		}
+		return nil
+	})
+	if err != nil {
+		return place, fmt.Errorf("read place of page %s: %w", pageID, err)
+	}
+	return place, nil
+}
