@@ -1,0 +1,203 @@
+// Package config reads the settings of every program from the environment, checks them all
+// before anything starts, and knows enough about them to write their documentation.
+//
+// Each service has one struct, made of the groups that it shares with others. A variable is
+// one field with these tags:
+//
+//	env       the variable's name
+//	default   its value when the variable is not set or empty
+//	required  "true" when there is no way to go on without it
+//	empty     what an empty value means, for the few variables where it is not "not set"
+//	need      what a good value is, as the end of "it needs …"
+//	example   a good value
+//	desc      what it is for, for docs/configuration.md and .env.example
+//
+// A secret may come from a file: NAME_FILE names one whose content is the value of NAME.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Load returns T filled from lookup (os.LookupEnv in a program). Every setting is checked;
+// the error is a *ConfigurationError that names all that are wrong, or the complaint that T
+// itself cannot be used as a configuration.
+func Load[T any](lookup func(string) (string, bool)) (T, error) {
+	var cfg, none T
+	fields := Fields(cfg)
+	c := &checker{service: kebab(reflect.TypeFor[T]().Name()), fields: map[string]Field{}, raw: map[string]string{}}
+	for _, f := range fields {
+		c.fields[f.Name] = f
+		c.gather(f, lookup)
+	}
+	c.require(fields)
+	if err := env.ParseWithOptions(&cfg, env.Options{Environment: c.raw}); err != nil {
+		if err := c.unparsable(err, fields); err != nil {
+			return none, err
+		}
+	}
+	c.walk(reflect.ValueOf(cfg))
+	if err := c.err(fields); err != nil {
+		return none, err
+	}
+	return cfg, nil
+}
+
+// checker collects the raw values of one configuration and what is wrong with them.
+type checker struct {
+	service  string
+	fields   map[string]Field
+	raw      map[string]string // by variable, defaults filled in
+	problems map[string]string // by variable: "is not set", …
+}
+
+// checks is implemented by the groups that have rules beyond the types of their fields.
+type checks interface{ check(c *checker) }
+
+// ensure records a problem with the variable unless ok. A variable without a value is fine
+// here: require has already spoken where it is not.
+func (c *checker) ensure(name string, ok bool) {
+	if !ok && c.raw[name] != "" {
+		c.wrong(name, c.fields[name].saying(c.raw[name]))
+	}
+}
+
+// fine reports whether nothing is wrong with the variable so far: a rule that looks at two
+// variables is not asked while the other one is wrong itself.
+func (c *checker) fine(name string) bool { return c.problems[name] == "" }
+
+// wrong records what the variable is; the first complaint about a variable stays.
+func (c *checker) wrong(name, is string) {
+	if c.problems == nil {
+		c.problems = map[string]string{}
+	}
+	if c.problems[name] == "" {
+		c.problems[name] = is
+	}
+}
+
+// gather finds the raw value of f: the variable, for a secret the file that NAME_FILE names,
+// or the default.
+func (c *checker) gather(f Field, lookup func(string) (string, bool)) {
+	value, set := lookup(f.Name)
+	value = strings.TrimSpace(value)
+	if f.Secret {
+		if file, _ := lookup(f.Name + fileSuffix); strings.TrimSpace(file) != "" {
+			if value != "" {
+				c.wrong(f.Name, "is set twice, as "+f.Name+" and as "+f.Name+fileSuffix)
+				return
+			}
+			v, err := readSecret(strings.TrimSpace(file))
+			if err != nil {
+				c.wrong(f.Name, "cannot be read from "+f.Name+fileSuffix+" ("+err.Error()+")")
+				return
+			}
+			value = v
+		}
+	}
+	if value == "" && (!set || f.Empty == "") {
+		value = f.Default
+	}
+	c.raw[f.Name] = value
+}
+
+// require complains about each required variable that has no value. The required variables
+// of an optional group are asked for only once one of the group is set: half a credential is
+// a mistake, none is a choice.
+func (c *checker) require(fields []Field) {
+	begun := map[string]string{}
+	for _, f := range fields {
+		if f.Optional && f.Required && c.raw[f.Name] != "" && begun[f.Group] == "" {
+			begun[f.Group] = f.Name
+		}
+	}
+	for _, f := range fields {
+		switch {
+		case !f.Required || c.raw[f.Name] != "":
+		case !f.Optional:
+			c.wrong(f.Name, "is not set")
+		case begun[f.Group] != "":
+			c.wrong(f.Name, "is not set although "+begun[f.Group]+" is")
+		}
+	}
+}
+
+// unparsable records the values that are not of their field's type. Other errors are faults
+// of the struct, not of the environment, and are returned.
+func (c *checker) unparsable(err error, fields []Field) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return fmt.Errorf("read the configuration of %s: %w", c.service, err)
+	}
+	for _, e := range all.Errors {
+		var bad env.ParseError
+		if !errors.As(e, &bad) {
+			return fmt.Errorf("read the configuration of %s: %w", c.service, e)
+		}
+		// bad.Err quotes the value, so only its field's name is used.
+		for _, f := range fields {
+			if f.goName == bad.Name {
+				c.wrong(f.Name, f.saying(c.raw[f.Name]))
+			}
+		}
+	}
+	return nil
+}
+
+// walk asks every group inside v, and v itself, for its own rules.
+func (c *checker) walk(v reflect.Value) {
+	for i := range v.NumField() {
+		if group := v.Type().Field(i); group.Anonymous && group.Type.Kind() == reflect.Struct {
+			c.walk(v.Field(i))
+		}
+	}
+	if g, ok := v.Interface().(checks); ok {
+		g.check(c)
+	}
+}
+
+func (c *checker) err(fields []Field) error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	e := &ConfigurationError{Service: c.service}
+	for _, f := range fields {
+		if is := c.problems[f.Name]; is != "" {
+			e.Problems = append(e.Problems, Problem{Name: f.Name, Is: is, Need: f.Need, Example: f.Example})
+		}
+	}
+	return e
+}
+
+const (
+	fileSuffix    = "_FILE"
+	maxSecretFile = 64 << 10 // bytes; a secret is small, so a bigger file is the wrong file
+)
+
+// readSecret returns the trimmed content of file. Its errors never quote the content.
+func readSecret(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err != nil {
+		return "", err
+	}
+	v := strings.TrimSpace(string(b))
+	switch {
+	case len(b) > maxSecretFile:
+		return "", fmt.Errorf("%s holds more than %d bytes", file, maxSecretFile)
+	case v == "":
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return v, nil
+}

@@ -1,0 +1,112 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/secret"
+)
+
+// Field describes one variable of a configuration.
+type Field struct {
+	Name     string // the environment variable
+	Default  string // "" when there is none
+	Need     string // what a good value is, as the end of "it needs …"
+	Example  string // a good value
+	Desc     string // what it is for
+	Empty    string // what an empty value means; "" when it means the default
+	Group    string // the struct that declares it: Nats, Confluence, …
+	Required bool   // no value, no start; within an optional group, once one of them is set
+	Optional bool   // it stands in a group that may be left out as a whole
+	Secret   bool   // never printed; may come from NAME_FILE
+
+	goName string
+}
+
+// Fields returns every variable of cfg, a configuration struct, in the order of its fields.
+func Fields(cfg any) []Field { return fieldsOf(reflect.TypeOf(cfg), false, nil) }
+
+// fieldsOf returns the variables of t. An embedded group may be tagged optional:"true", and
+// defaults:"NAME=value …" replaces the defaults of single variables in it.
+func fieldsOf(t reflect.Type, optional bool, defaults map[string]string) []Field {
+	var fields []Field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Anonymous && sf.Type.Kind() == reflect.Struct {
+			opt := optional || sf.Tag.Get("optional") == "true"
+			fields = append(fields, fieldsOf(sf.Type, opt, replaced(sf.Tag.Get("defaults"), defaults))...)
+			continue
+		}
+		name := sf.Tag.Get("env")
+		if name == "" {
+			continue
+		}
+		f := Field{
+			Name: name, Default: sf.Tag.Get("default"), Need: sf.Tag.Get("need"), Example: sf.Tag.Get("example"),
+			Desc: sf.Tag.Get("desc"), Empty: sf.Tag.Get("empty"), Group: t.Name(), goName: sf.Name,
+			Required: sf.Tag.Get("required") == "true", Optional: optional,
+			Secret: sf.Type == reflect.TypeFor[secret.String](),
+		}
+		if d, ok := defaults[name]; ok {
+			f.Default = d
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// replaced adds the pairs of a defaults tag to those of the structs around it, which win.
+func replaced(tag string, outer map[string]string) map[string]string {
+	all := map[string]string{}
+	for pair := range strings.FieldsSeq(tag) {
+		name, value, _ := strings.Cut(pair, "=")
+		all[name] = value
+	}
+	for name, value := range outer {
+		all[name] = value
+	}
+	return all
+}
+
+// saying returns what is said of a bad value. Secrets are not repeated, nor is anything that
+// could hold a password.
+func (f Field) saying(value string) string {
+	if f.Secret || strings.Contains(value, "@") {
+		return "has a value that cannot be used"
+	}
+	return `is "` + value + `"`
+}
+
+// Program is one program and the variables that it reads.
+type Program struct {
+	Name   string // as the folder under services/
+	Fields []Field
+}
+
+// Programs returns every program in the order of the way of a page, the command last.
+func Programs() []Program {
+	return []Program{
+		{"fetcher", Fields(Fetcher{})},
+		{"converter", Fields(Converter{})},
+		{"chunk-writer", Fields(ChunkWriter{})},
+		{"deletion-detector", Fields(DeletionDetector{})},
+		{"progress", Fields(Progress{})},
+		{"sandbox", Fields(Sandbox{})},
+		{"sluice", Fields(Sluice{})},
+	}
+}
+
+// kebab turns ChunkWriter into chunk-writer.
+func kebab(goName string) string {
+	var b strings.Builder
+	for i, r := range goName {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,71 @@
+package config
+
+import "github.com/sluicehq/sluice/shared/secret"
+
+// Fetcher configures services/fetcher.
+type Fetcher struct {
+	Service
+	Nats
+	Postgres
+	Confluence
+}
+
+// Converter configures services/converter.
+type Converter struct {
+	Service
+	Nats
+}
+
+// ChunkWriter configures services/chunk-writer.
+type ChunkWriter struct {
+	Service
+	Nats
+	Postgres
+	Chunks
+}
+
+// DeletionDetector configures services/deletion-detector.
+type DeletionDetector struct {
+	Service
+	Nats
+	Postgres
+	Confluence
+}
+
+// Progress configures services/progress.
+type Progress struct {
+	Service
+	Nats
+	Postgres
+}
+
+// Sandbox configures services/sandbox, the Confluence stand-in. It serves the built-in
+// space unless Pages or Corpus says otherwise.
+type Sandbox struct {
+	Process
+	Addr   string        `env:"SANDBOX_ADDR" default:"127.0.0.1:8090" need:"a host and port to listen on" example:"127.0.0.1:8090" desc:"Where the stand-in serves its API."`
+	Email  string        `env:"SANDBOX_EMAIL" default:"reader@example.com" need:"an e-mail address" example:"reader@example.com" desc:"The account that the stand-in accepts."`
+	Token  secret.String `env:"SANDBOX_TOKEN" default:"sandbox-token" need:"a text without spaces" example:"sandbox-token" desc:"The API token that the stand-in accepts. It guards nothing but made-up pages."`
+	Pages  int           `env:"SANDBOX_PAGES" default:"0" need:"a whole number from 0 to 1000000" example:"2000" desc:"How many pages are made up; 0 serves the built-in space."`
+	Seed   int64         `env:"SANDBOX_SEED" default:"1" need:"a whole number" example:"1" desc:"Makes the made-up pages the same each time."`
+	Corpus string        `env:"SANDBOX_CORPUS" need:"a folder of storage-format bodies, without SANDBOX_PAGES" example:"./bodies" desc:"Serves a folder of storage-format bodies instead."`
+}
+
+func (s Sandbox) check(c *checker) {
+	c.ensure("SANDBOX_ADDR", isAddr(s.Addr))
+	c.ensure("SANDBOX_PAGES", s.Pages >= 0 && s.Pages <= 1_000_000)
+	c.ensure("SANDBOX_EMAIL", isEmail(s.Email))
+	c.ensure("SANDBOX_CORPUS", s.Pages == 0)
+}
+
+// Sluice configures services/sluice: the command-line program, which also runs every stage
+// in one process. Nothing is required: what is not named, it starts itself.
+type Sluice struct {
+	Service    `defaults:"HEALTH_ADDR= LOG_FORMAT=console LOG_LEVEL=warn"`
+	Nats       `optional:"true" defaults:"NATS_URL="`
+	Postgres   `optional:"true"`
+	Confluence `optional:"true"`
+	Chunks
+	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`
+	PGBinDir string `env:"SLUICE_PG_BINDIR" need:"a folder with initdb and postgres" example:"/usr/lib/postgresql/17/bin" desc:"Postgres programs to use instead of those that sluice finds or gets."`
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"net"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/secret"
+)
+
+// Process is what every long-running program has.
+type Process struct {
+	LogLevel      string        `env:"LOG_LEVEL" default:"info" need:"debug, info, warn or error" example:"info" desc:"The least severe line that is logged."`
+	LogFormat     string        `env:"LOG_FORMAT" default:"json" need:"json or console" example:"json" desc:"How log lines look: json for machines, console for people."`
+	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz is served."`
+	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" default:"20s" need:"a time from 1s to 10m" example:"20s" desc:"How long work under way may take to end after SIGTERM."`
+}
+
+func (p Process) check(c *checker) {
+	c.ensure("LOG_LEVEL", oneOf(p.LogLevel, "debug", "info", "warn", "error"))
+	c.ensure("LOG_FORMAT", oneOf(p.LogFormat, "json", "console"))
+	c.ensure("HEALTH_ADDR", isAddr(p.HealthAddr))
+	c.ensure("SHUTDOWN_GRACE", p.ShutdownGrace >= time.Second && p.ShutdownGrace <= 10*time.Minute)
+}
+
+// Service is what every stage has.
+type Service struct {
+	Process
+	Workers int `env:"WORKERS" default:"0" need:"a whole number from 0 to 256" example:"8" desc:"How many messages one process works on at a time; 0 leaves it to the stage."`
+}
+
+func (s Service) check(c *checker) {
+	c.ensure("WORKERS", s.Workers >= 0 && s.Workers <= 256)
+}
+
+// Nats says where the bus is. The URL may hold a user and password, so it is a secret.
+type Nats struct {
+	NatsURL secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Where it is empty, sluice starts a server of its own."`
+}
+
+func (Nats) check(c *checker) { c.ensure("NATS_URL", areNatsURLs(c.raw["NATS_URL"])) }
+
+// Postgres says where the system of record is.
+type Postgres struct {
+	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Where it is empty, sluice starts a server of its own."`
+}
+
+func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["DATABASE_URL"])) }
+
+// Confluence says which site is read, as whom and how fast.
+type Confluence struct {
+	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
+	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
+	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
+	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, for the stand-in only: the token travels in the open."`
+	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The pace of one process. Replicas of the fetcher share the site's quota, so divide it."`
+	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests one process has under way at a time."`
+}
+
+func (f Confluence) check(c *checker) {
+	if c.fine("CONFLUENCE_ALLOW_HTTP") {
+		c.ensure("CONFLUENCE_BASE_URL", isSite(f.BaseURL, f.AllowHTTP))
+	}
+	c.ensure("CONFLUENCE_EMAIL", isEmail(f.Email))
+	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
+	// Written so that NaN fails too.
+	c.ensure("CONFLUENCE_REQUESTS_PER_SECOND", f.RequestsPerSecond > 0 && f.RequestsPerSecond <= 1000)
+	c.ensure("CONFLUENCE_CONCURRENCY", f.Concurrency >= 1 && f.Concurrency <= 64)
+}
+
+// Chunks says how Markdown is split.
+type Chunks struct {
+	MaxTokens     int `env:"CHUNK_MAX_TOKENS" default:"400" need:"a whole number from 50 to 8000" example:"400" desc:"The most tokens that a chunk holds, about four characters each."`
+	OverlapTokens int `env:"CHUNK_OVERLAP_TOKENS" default:"40" need:"a whole number from 0 to half of CHUNK_MAX_TOKENS" example:"40" desc:"How many tokens of a chunk the next one repeats when a section is split."`
+}
+
+func (k Chunks) check(c *checker) {
+	c.ensure("CHUNK_MAX_TOKENS", k.MaxTokens >= 50 && k.MaxTokens <= 8000)
+	if c.fine("CHUNK_MAX_TOKENS") {
+		c.ensure("CHUNK_OVERLAP_TOKENS", k.OverlapTokens >= 0 && k.OverlapTokens <= k.MaxTokens/2)
+	}
+}
+
+func oneOf(v string, allowed ...string) bool { return slices.Contains(allowed, v) }
+
+func isAddr(v string) bool {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func isEmail(v string) bool {
+	a, err := mail.ParseAddress(v)
+	return err == nil && a.Address == v
+}
+
+func areNatsURLs(list string) bool {
+	for v := range strings.SplitSeq(list, ",") {
+		u, err := url.Parse(strings.TrimSpace(v))
+		if err != nil || u.Host == "" || !oneOf(u.Scheme, "nats", "tls", "ws", "wss") {
+			return false
+		}
+	}
+	return true
+}
+
+// isPostgres accepts both ways of writing a connection; the driver has the last word.
+func isPostgres(v string) bool {
+	if !strings.Contains(v, "://") {
+		return strings.Contains(v, "=")
+	}
+	u, err := url.Parse(v)
+	return err == nil && oneOf(u.Scheme, "postgres", "postgresql")
+}
+
+func isSite(v string, allowHTTP bool) bool {
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	return u.Scheme == "https" || allowHTTP && u.Scheme == "http"
+}
