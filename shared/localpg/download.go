@@ -1,0 +1,138 @@
+package localpg
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const (
+	mavenCentral  = "https://repo1.maven.org/maven2"
+	pinnedVersion = "17.11.0"
+	pinnedMajor   = 17
+	// maxDownload is far above what an archive has, and below what hurts.
+	maxDownload = 128 << 20
+)
+
+// artifact is one archive of binaries: a jar that holds one .txz.
+type artifact struct {
+	version  string
+	platform string
+	sha256   string
+}
+
+// pinned are the archives that we know, by GOOS/GOARCH. They are built by
+// github.com/zonkyio/embedded-postgres-binaries and published on Maven Central.
+var pinned = map[string]artifact{
+	"linux/amd64":  {pinnedVersion, "linux-amd64", "0dd7b72b6f335b8ecfb355fa24c5781e8a93edd09880bb77eb52ebbf29b3e96d"},
+	"linux/arm64":  {pinnedVersion, "linux-arm64v8", "8b042e0ea418b1927d95399207950da0734d27fe01e29503ade3bdc464ad4c2b"},
+	"darwin/amd64": {pinnedVersion, "darwin-amd64", "d464ff178e9860ba204662ac23fa547504b7fd392392ff2fb92e3fd73b5bdb64"},
+	"darwin/arm64": {pinnedVersion, "darwin-arm64v8", "a1c2786acb0c398f9b2d76806fc52f5dc8b222cbc8e9383a9b9702084daaf3a5"},
+}
+
+func (a artifact) url(base string) string {
+	name := "embedded-postgres-binaries-" + a.platform
+	return fmt.Sprintf("%s/io/zonky/test/postgres/%s/%s/%s-%s.jar",
+		strings.TrimSuffix(base, "/"), name, a.version, name, a.version)
+}
+
+// download gets the binaries for this platform and returns their bin folder.
+func download(ctx context.Context, o Options) (string, error) {
+	a, ok := pinned[runtime.GOOS+"/"+runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("there is no download for %s/%s", runtime.GOOS, runtime.GOARCH)
+	}
+	return a.fetch(ctx, o)
+}
+
+// fetch downloads, checks and unpacks the archive into a folder of o.CacheDir. It is
+// done beside its place and moved there whole: of two processes that do it at once
+// the first one wins, and the other uses what is there.
+func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
+	place := filepath.Join(o.CacheDir, "postgres-"+a.version+"-"+a.platform)
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+		return "", fmt.Errorf("making the folder for downloads: %w", err)
+	}
+	sweep(o.CacheDir)
+	work, err := os.MkdirTemp(o.CacheDir, workPrefix)
+	if err != nil {
+		return "", fmt.Errorf("making a folder for the download: %w", err)
+	}
+	defer os.RemoveAll(work)
+	jar := filepath.Join(work, "postgres.jar")
+	if err := a.get(ctx, o, jar); err != nil {
+		return "", err
+	}
+	tree := filepath.Join(work, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
+	}
+	if err := unpackJar(ctx, jar, tree); err != nil {
+		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
+	}
+	if err := os.Rename(tree, place); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("keeping the unpacked PostgreSQL: %w", err)
+	}
+	return filepath.Join(place, "bin"), nil
+}
+
+// get downloads the archive into file and checks it. An archive with another sum is
+// never opened.
+func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Minute, errors.New("the download takes too long"))
+	defer cancel()
+	url := a.url(o.DownloadBase)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("downloading PostgreSQL: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("downloading PostgreSQL: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("downloading PostgreSQL: %s answers %s", url, resp.Status)
+	}
+	size := ""
+	if resp.ContentLength > 0 {
+		size = fmt.Sprintf(" (%d MB)", (resp.ContentLength+500_000)/1_000_000)
+	}
+	o.Notice("Downloading PostgreSQL " + strings.TrimSuffix(a.version, ".0") + size + " …")
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("downloading PostgreSQL: %w", err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, sum), io.LimitReader(resp.Body, maxDownload))
+	if err != nil {
+		return fmt.Errorf("downloading %s: %w", url, err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != a.sha256 {
+		return fmt.Errorf("downloading %s: the %d bytes that came have SHA-256 %s, expected %s", url, n, got, a.sha256)
+	}
+	return nil
+}
+
+const workPrefix = ".download-"
+
+// sweep removes what interrupted downloads left behind. Failing to is harmless.
+func sweep(cacheDir string) {
+	left, _ := filepath.Glob(filepath.Join(cacheDir, workPrefix+"*"))
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package localpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// orphanPatience is how long Start waits for a server whose parent was killed to
+// finish its shutdown, which includes a checkpoint.
+const orphanPatience = 20 * time.Second
+
+// maxLog is the size above which a log is put aside at the next start.
+const maxLog = 16 << 20
+
+// clusterLock holds a data folder for one launcher and its server. There are two
+// locks, because the two can end at different times: the launcher's is free as soon
+// as the launcher is gone; the one on the log file is inherited by every process of
+// the server, which have that file open, and is free when the last of them is gone.
+// Unlike a process id in a file, neither can be stale or belong to a stranger, also
+// across containers that share a volume.
+type clusterLock struct {
+	owner *os.File
+	log   *os.File
+}
+
+func (l *clusterLock) release() {
+	// Closing a file that is only locked cannot lose data.
+	_ = l.log.Close()
+	_ = l.owner.Close()
+}
+
+// lockCluster takes both locks, waiting up to patience for an orphaned server.
+func lockCluster(ctx context.Context, dataDir string, patience time.Duration) (*clusterLock, error) {
+	owner, err := lockOwner(dataDir + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("it does not end"))
+	defer cancel()
+	log, err := lockLog(ctx, dataDir)
+	if err == nil {
+		err = awaitStranger(ctx, dataDir)
+	}
+	if err != nil {
+		owner.Close()
+		if log != nil {
+			log.Close()
+		}
+		return nil, err
+	}
+	return &clusterLock{owner: owner, log: log}, nil
+}
+
+func lockOwner(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	ok, err := tryLock(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	if !ok {
+		defer f.Close()
+		pid, _ := os.ReadFile(path) // for the message only
+		return nil, fmt.Errorf("%w: process %s runs PostgreSQL on %s; stop it, or choose another data folder",
+			ErrRunning, strings.TrimSpace(string(pid)), strings.TrimSuffix(path, ".lock"))
+	}
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking the data folder: %w", err)
+	}
+	return f, nil
+}
+
+func writeAt(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+// lockLog opens the server's log and waits until no earlier server has it open.
+func lockLog(ctx context.Context, dataDir string) (*os.File, error) {
+	path := dataDir + ".log"
+	f, err := openLog(ctx, path, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("opening the server's log: %w", err)
+	}
+	if info.Size() <= maxLog {
+		return f, nil
+	}
+	err = os.Rename(path, path+".old")
+	f.Close()
+	if err != nil {
+		return nil, fmt.Errorf("putting the server's old log aside: %w", err)
+	}
+	return openLog(ctx, path, dataDir)
+}
+
+func openLog(ctx context.Context, path, dataDir string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the server's log: %w", err)
+	}
+	told := false
+	err = poll(ctx, func() (bool, error) {
+		ok, err := tryLock(f)
+		if ok || err != nil {
+			return ok, err
+		}
+		if pid, err := readPidFile(dataDir); err == nil && !told {
+			told = true
+			stopOrphan(pid.pid)
+		}
+		return false, nil
+	})
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if pid, perr := readPidFile(dataDir); perr == nil && ctx.Err() != nil {
+		return nil, stillRunning(ctx, dataDir, pid.pid)
+	}
+	return nil, fmt.Errorf("%w: waiting for the earlier server on %s: %w", ErrRunning, dataDir, err)
+}
+
+// awaitStranger deals with a pid file although nobody holds the locks: either
+// somebody started a server on the folder by hand, or a crash left the file behind.
+// In a container that was restarted its process id often belongs to somebody else
+// by now, this process even, for which PostgreSQL would refuse to start.
+func awaitStranger(ctx context.Context, dataDir string) error {
+	var last int
+	err := poll(ctx, func() (bool, error) {
+		f, err := readPidFile(dataDir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		last = f.pid
+		if !processAlive(f.pid) {
+			return true, nil
+		}
+		if !maybePostgres(f.pid) {
+			return true, os.Remove(pidFilePath(dataDir))
+		}
+		return false, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return stillRunning(ctx, dataDir, last)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for a server on %s: %w", dataDir, err)
+	}
+	return nil
+}
+
+func stillRunning(ctx context.Context, dataDir string, pid int) error {
+	return fmt.Errorf("%w: a PostgreSQL server (process %d) runs on %s: %w; stop it with kill -INT %d",
+		ErrRunning, pid, dataDir, context.Cause(ctx), pid)
+}
+
+// poll asks ready again and again until it is true, fails, or ctx ends.
+func poll(ctx context.Context, ready func() (bool, error)) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ok, err := ready()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,133 @@
+//go:build unix
+
+package localpg
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+const supported = true
+
+// account is the operating system's user that the server runs as.
+type account struct {
+	uid, gid int
+	drop     bool // this process is root and has to become the account
+}
+
+// nobody is the uid that systems without a user database give to nobody.
+const nobody = 65534
+
+// accountFor chooses who runs a server on dataDir. An ordinary user runs it
+// himself. PostgreSQL refuses root: then it is the folder's owner, or for a new
+// folder the user postgres, or else nobody.
+func accountFor(dataDir string) (account, error) {
+	if os.Geteuid() != 0 {
+		return account{uid: os.Geteuid(), gid: os.Getegid()}, nil
+	}
+	info, err := os.Stat(dataDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return account{}, fmt.Errorf("looking at the data folder: %w", err)
+	}
+	if err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+			return account{uid: int(st.Uid), gid: int(st.Gid), drop: true}, nil
+		}
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			uid, uerr := strconv.Atoi(u.Uid)
+			gid, gerr := strconv.Atoi(u.Gid)
+			if uerr == nil && gerr == nil && uid != 0 {
+				return account{uid: uid, gid: gid, drop: true}, nil
+			}
+		}
+	}
+	return account{uid: nobody, gid: nobody, drop: true}, nil
+}
+
+// String is the account's name, or its number when it has none.
+func (a account) String() string {
+	if u, err := user.LookupId(strconv.Itoa(a.uid)); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(a.uid)
+}
+
+// own gives dir and what is in it to the account. It does nothing unless this
+// process is root, nor when dir is the account's already.
+func (a account) own(dir string) error {
+	if !a.drop {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("handing the data folder to the user %s: %w", a, err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == a.uid {
+		return nil
+	}
+	// The folder itself comes last: as long as it is root's, an interrupted pass
+	// is begun again.
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		return os.Lchown(path, a.uid, a.gid)
+	})
+	if err == nil {
+		err = os.Lchown(dir, a.uid, a.gid)
+	}
+	if err != nil {
+		return fmt.Errorf("handing the data folder to the user %s: %w", a, err)
+	}
+	return nil
+}
+
+// mayEnter tells from the mode bits whether the account may enter a folder.
+func (a account) mayEnter(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	switch {
+	case int(st.Uid) == a.uid:
+		return info.Mode()&0o100 != 0
+	case int(st.Gid) == a.gid:
+		return info.Mode()&0o010 != 0
+	default:
+		return info.Mode()&0o001 != 0
+	}
+}
+
+func (a account) credential() *syscall.Credential {
+	if !a.drop {
+		return nil
+	}
+	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+}
+
+func signalProcess(pid int, sig syscall.Signal) error { return syscall.Kill(pid, sig) }
+
+func processAlive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// tryLock takes an exclusive lock on f, or reports false when somebody has it.
+func tryLock(f *os.File) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
+	}
+	return true, nil
+}
