@@ -96,7 +96,10 @@ func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	// A transport of its own, with the default's proxy settings: no connection stays open.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
 	}

@@ -1,0 +1,212 @@
+// Package pgtest gives tests a real PostgreSQL: one server for each test process,
+// started when the first test asks, and an empty database for each test.
+//
+// A package that uses it has
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+//
+// and its tests call URL. Where no server can be had the tests fail; they never
+// skip. DATABASE_URL is never looked at: it may name somebody's data.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/shared/localpg"
+)
+
+// ServerVariable names a server to create the tests' databases on, as a
+// postgres:// address whose user may create databases. Empty: start one.
+const ServerVariable = "SLUICE_TEST_DATABASE_URL"
+
+// adminTimeout bounds creating or dropping one database.
+const adminTimeout = time.Minute
+
+// tests is the state of the one test process that this package serves.
+var tests struct {
+	inUse bool
+
+	start  sync.Once
+	server *server
+	err    error
+}
+
+// server is where databases are created.
+type server struct {
+	url    *url.URL
+	suffix string          // what CREATE DATABASE says about speed
+	pg     *localpg.Server // nil when the server is not ours
+	dir    string
+}
+
+// Main runs the tests of a package and ends the process: it stops the server,
+// removes its folder, and fails the run when goroutines are left over. Options are
+// goleak's, for goroutines that are known to stay.
+func Main(m *testing.M, options ...goleak.Option) {
+	tests.inUse = true
+	code := m.Run()
+	var err error
+	if tests.server != nil {
+		err = tests.server.close()
+	}
+	if err == nil && code == 0 {
+		err = goleak.Find(options...)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// URL creates an empty database for the test and returns its address. The database
+// is dropped when the test ends, with whatever is still connected to it.
+func URL(tb testing.TB) string {
+	tb.Helper()
+	if !tests.inUse {
+		tb.Fatal("pgtest: the package needs func TestMain(m *testing.M) { pgtest.Main(m) }, which stops the server")
+	}
+	tests.start.Do(func() { tests.server, tests.err = open(os.Getenv(ServerVariable)) })
+	if tests.err != nil {
+		tb.Fatalf("pgtest: these tests need PostgreSQL: %v", tests.err)
+	}
+	name := "sluice_test_" + strings.ToLower(rand.Text())
+	if err := tests.server.exec("CREATE DATABASE " + name + " TEMPLATE template0" + tests.server.suffix); err != nil {
+		tb.Fatalf("pgtest: creating a database: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := tests.server.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			tb.Errorf("pgtest: dropping the test's database: %v", err)
+		}
+	})
+	u := *tests.server.url
+	u.Path = "/" + name
+	return u.String()
+}
+
+// open connects to the server at address, or starts one when there is no address.
+func open(address string) (*server, error) {
+	if address != "" {
+		u, err := url.Parse(address)
+		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+			return nil, fmt.Errorf("%s is not a postgres:// address", ServerVariable) // no cause: it would quote the password
+		}
+		s := &server{url: u}
+		return s, s.exec("SELECT 1")
+	}
+	return launch()
+}
+
+func launch() (*server, error) {
+	sweep()
+	dir, err := os.MkdirTemp("", dirPrefix+strconv.Itoa(os.Getpid())+"-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the server: %w", err)
+	}
+	s := &server{dir: dir}
+	if err := s.run(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// run starts the server. Initialising a cluster takes half a second, once for each
+// test process; copying a prepared one would save two thirds of that and could hide
+// that initialising is broken.
+func (s *server) run() error {
+	// For tests that run as root: the server runs as somebody else.
+	if err := os.Chmod(s.dir, 0o755); err != nil {
+		return fmt.Errorf("opening the server's folder: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // it may have to be downloaded
+	defer cancel()
+	pg, err := localpg.Start(ctx, localpg.Options{
+		DataDir:  filepath.Join(s.dir, "postgres"),
+		BinDir:   os.Getenv("SLUICE_PG_BINDIR"),
+		NoSync:   true,
+		Settings: map[string]string{"max_connections": "200"},
+		Notice:   func(text string) { fmt.Fprintln(os.Stderr, "pgtest:", text) },
+	})
+	if err != nil {
+		return err
+	}
+	s.pg = pg
+	if s.url, err = url.Parse(pg.URL()); err != nil {
+		return fmt.Errorf("reading the server's address: %w", err)
+	}
+	// Without fsync, copying files is three times as fast as logging every block.
+	if major, _, _ := strings.Cut(pg.Version(), "."); major != "14" {
+		s.suffix = " STRATEGY file_copy"
+	}
+	return nil
+}
+
+func (s *server) close() error {
+	var errs []error
+	if s.pg != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		errs = append(errs, s.pg.Err(), s.pg.Stop(ctx))
+	}
+	if s.dir != "" {
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// exec runs one statement on a connection of its own: nothing stays open that
+// would show as a leak.
+func (s *server) exec(sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.url.String())
+	if err != nil {
+		return fmt.Errorf("connecting to the tests' server: %w", err)
+	}
+	_, err = conn.Exec(ctx, sql)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+const dirPrefix = "sluice-pgtest-"
+
+// sweep removes the folders of test processes that were killed. Their servers ended
+// with them.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range dirs {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
+		pid, err := strconv.Atoi(owner)
+		if err != nil {
+			continue
+		}
+		info, err := os.Stat(dir)
+		if err != nil || time.Since(info.ModTime()) < time.Minute || alive(pid) {
+			continue
+		}
+		_ = os.RemoveAll(dir) // another process may be removing it, or own it
+	}
+}
+
+func alive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer p.Release()
+	return !errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
