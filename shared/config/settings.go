@@ -39,14 +39,14 @@ func (s Service) check(c *checker) {
 
 // Nats says where the bus is. The URL may hold a user and password, so it is a secret.
 type Nats struct {
-	NatsURL secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Where it is empty, sluice starts a server of its own."`
+	NatsURL secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
 }
 
 func (Nats) check(c *checker) { c.ensure("NATS_URL", areNatsURLs(c.raw["NATS_URL"])) }
 
 // Postgres says where the system of record is.
 type Postgres struct {
-	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Where it is empty, sluice starts a server of its own."`
+	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Without one, sluice starts a server of its own."`
 }
 
 func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["DATABASE_URL"])) }

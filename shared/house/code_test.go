@@ -1,0 +1,152 @@
+package house
+
+import (
+	"go/ast"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/config"
+)
+
+// longFiles are the files that may have more than maxLines lines, each with its reason.
+var longFiles = map[string]string{}
+
+const maxLines = 500
+
+func TestFilesAreShort(t *testing.T) {
+	for _, s := range all(t) {
+		if s.lines > maxLines && longFiles[s.path] == "" {
+			assert.Failf(t, "file too long", "%s has %d lines; it is probably two things", s.path, s.lines)
+		}
+	}
+	for name := range longFiles {
+		assert.FileExists(t, filepath.Join(root(), name), "longFiles names a file that is gone")
+	}
+}
+
+func TestOnePackageComment(t *testing.T) {
+	withComment := map[string][]string{}
+	onlyTests := map[string]bool{}
+	for _, s := range all(t) {
+		if _, seen := onlyTests[s.dir]; !seen {
+			onlyTests[s.dir] = true
+		}
+		onlyTests[s.dir] = onlyTests[s.dir] && s.test
+		if s.ast.Doc != nil {
+			withComment[s.dir] = append(withComment[s.dir], path.Base(s.path))
+		}
+	}
+	for dir, only := range onlyTests {
+		if only && len(withComment[dir]) == 0 {
+			continue
+		}
+		assert.Len(t, withComment[dir], 1, "%s needs exactly one package comment", dir)
+	}
+}
+
+// Names that say nothing; what such a package holds belongs where it is used.
+var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manager", "managers", "model", "models", "misc", "base"}
+
+func TestPackageNamesSaySomething(t *testing.T) {
+	for _, s := range all(t) {
+		assert.NotContains(t, emptyNames, path.Base(s.dir), s.path)
+		assert.NotContains(t, emptyNames, s.ast.Name.Name, s.path)
+	}
+}
+
+// Every program is a folder with a main of one statement and a package beside it that can
+// be tested; the folders are those that config knows.
+func TestMainIsOneLine(t *testing.T) {
+	var known []string
+	for _, p := range config.Programs() {
+		known = append(known, p.Name)
+	}
+	require.ElementsMatch(t, known, programs(t))
+	for _, name := range known {
+		var mains []source
+		for _, s := range all(t) {
+			if s.dir == "services/"+name {
+				mains = append(mains, s)
+			}
+		}
+		if !assert.Len(t, mains, 1, "services/%s holds main.go and nothing else", name) {
+			continue
+		}
+		assert.Equal(t, "services/"+name+"/main.go", mains[0].path)
+		var funcs []*ast.FuncDecl
+		for _, d := range mains[0].ast.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				funcs = append(funcs, f)
+			}
+		}
+		if assert.Len(t, funcs, 1, mains[0].path) {
+			assert.Equal(t, "main", funcs[0].Name.Name, mains[0].path)
+			assert.Len(t, funcs[0].Body.List, 1, "%s: main is one statement", mains[0].path)
+		}
+	}
+}
+
+// A test that skips or sleeps is a test that sometimes does not test.
+func TestTestsNeitherSkipNorSleep(t *testing.T) {
+	for _, s := range all(t) {
+		if !s.test && !s.kit() {
+			continue
+		}
+		for _, call := range forbiddenCalls(s.ast) {
+			assert.Failf(t, "forbidden in tests", "%s: %s", files.Position(call.Pos()), call.Sel.Name)
+		}
+	}
+}
+
+func forbiddenCalls(f *ast.File) []*ast.SelectorExpr {
+	var found []*ast.SelectorExpr
+	ast.Inspect(f, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		x, ok := sel.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		full := x.Name + "." + sel.Sel.Name
+		switch {
+		case slices.Contains([]string{"time.Sleep", "testing.Short"}, full),
+			slices.Contains([]string{"t", "b", "f", "tb"}, x.Name) && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name):
+			found = append(found, sel)
+		}
+		return true
+	})
+	return found
+}
+
+func TestForbiddenCallsAreFound(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x_test.go")
+	require.NoError(t, os.WriteFile(name, []byte(`package x
+		func TestX(t *testing.T) { t.Skip(); time.Sleep(1); defer t.SkipNow(); t.Log(testing.Short()); p.Skip() }`), 0o600))
+	s, err := parse(name)
+	require.NoError(t, err)
+	require.Len(t, forbiddenCalls(s.ast), 4)
+}
+
+var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX|HACK)\b`)
+
+func TestNothingIsLeftForLater(t *testing.T) {
+	for _, s := range all(t) {
+		for _, group := range s.ast.Comments {
+			for _, c := range group.List {
+				if unfinished.MatchString(c.Text) {
+					assert.Failf(t, "unfinished", "%s: %s", files.Position(c.Pos()), strings.TrimSpace(c.Text))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package house
+
+import (
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/config"
+)
+
+// compose loads docker-compose.yml with the library that docker compose itself is made of.
+// A check against the JSON schema alone would need fewer modules, but it sees neither
+// merges, nor a dependency on a service that does not exist, nor a wrong ${NAME:-default}.
+func compose(t *testing.T, env map[string]string) *types.Project {
+	t.Helper()
+	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		WorkingDir:  root(),
+		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(root(), "docker-compose.yml")}},
+		Environment: env,
+	}, loader.WithProfiles([]string{"*"}))
+	require.NoError(t, err)
+	return p
+}
+
+// Variables that a service's struct knows and compose does not set, each with its reason.
+var notInCompose = map[string]string{
+	"SANDBOX_CORPUS": "a container does not see the folders of its host",
+}
+
+// Variables that only the compose file reads.
+var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT"}
+
+// Variables to which compose gives a value of its own: the addresses inside its network.
+var ownInCompose = map[string]string{
+	"NATS_URL":     "nats://nats:4222",
+	"DATABASE_URL": "postgres://sluice:sluice@postgres:5432/sluice?sslmode=disable",
+	"HEALTH_ADDR":  ":8080",
+	"SANDBOX_ADDR": ":8090",
+}
+
+// Compose gives every program exactly the variables that it reads, with the same defaults.
+func TestComposeNamesTheSameVariables(t *testing.T) {
+	p := compose(t, nil)
+	for _, prog := range config.Programs() {
+		service, ok := p.Services[prog.Name]
+		if !assert.True(t, ok, "compose has no service %s", prog.Name) {
+			continue
+		}
+		given := map[string]string{}
+		for name, value := range service.Environment {
+			if !strings.HasPrefix(name, "GO") { // the Go runtime's own
+				given[name] = *value
+			}
+		}
+		for _, f := range prog.Fields {
+			value, ok := given[f.Name]
+			delete(given, f.Name)
+			own := ownInCompose[f.Name]
+			switch {
+			case notInCompose[f.Name] != "":
+				assert.False(t, ok, "%s: notInCompose says that %s is not set", prog.Name, f.Name)
+			case prog.Name == "sluice" && !ok:
+				// A command of a moment: what it does not need it does not get.
+			case !ok:
+				assert.Failf(t, "variable missing in compose", "%s: %s", prog.Name, f.Name)
+			case own != "":
+				assert.Equal(t, own, value, "%s: %s", prog.Name, f.Name)
+			default:
+				assert.Equal(t, f.Default, value, "%s: the default of %s", prog.Name, f.Name)
+			}
+		}
+		assert.Empty(t, given, "%s does not read these", prog.Name)
+	}
+}
+
+// Whatever compose takes from .env is in .env.example, so that nobody has to read the
+// compose file to find it.
+func TestComposeReadsWhatTheExampleNames(t *testing.T) {
+	example := read(t, ".env.example")
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
+		assert.Regexp(t, `(?m)^(# )?`+m[1]+`=`, example)
+		assert.True(t, known(m[1]) || slices.Contains(composeOnly, m[1]), "nothing reads %s", m[1])
+	}
+}
+
+func known(variable string) bool {
+	for _, p := range config.Programs() {
+		for _, f := range p.Fields {
+			if f.Name == variable {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A value from .env arrives in the service.
+func TestComposePassesValuesOn(t *testing.T) {
+	p := compose(t, map[string]string{"CONFLUENCE_BASE_URL": "https://acme.atlassian.net/wiki", "CHUNK_MAX_TOKENS": "300"})
+	assert.Equal(t, "https://acme.atlassian.net/wiki", *p.Services["fetcher"].Environment["CONFLUENCE_BASE_URL"])
+	assert.Equal(t, "300", *p.Services["chunk-writer"].Environment["CHUNK_MAX_TOKENS"])
+}
+
+// Every container is pinned, limited, unprivileged and watched.
+func TestComposeServicesAreHoused(t *testing.T) {
+	p := compose(t, nil)
+	names := slices.Collect(maps.Keys(p.Services))
+	require.ElementsMatch(t, append(programs(t), "nats", "postgres", "migrate"), names)
+	for name, s := range p.Services {
+		if s.Build != nil {
+			assert.Equal(t, "deploy/Dockerfile", s.Build.Dockerfile, name)
+			require.NotNil(t, s.Build.Args["SERVICE"], name)
+			assert.Contains(t, programs(t), *s.Build.Args["SERVICE"], name)
+		} else {
+			assert.Regexp(t, `:\d+\.\d+(\.\d+)?-`, s.Image, "%s: the image's version is pinned", name)
+		}
+		assert.True(t, s.ReadOnly, "%s: the file system is read-only", name)
+		assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
+		assert.Equal(t, []string{"no-new-privileges:true"}, s.SecurityOpt, name)
+		if assert.NotNil(t, s.Deploy, name) && assert.NotNil(t, s.Deploy.Resources.Limits, name) {
+			limits := s.Deploy.Resources.Limits
+			assert.Positive(t, limits.MemoryBytes, name)
+			assert.Positive(t, limits.NanoCPUs, name)
+			assert.Positive(t, limits.Pids, name)
+		}
+		once := s.Restart == "no"
+		if assert.NotNil(t, s.HealthCheck, name) {
+			assert.Equal(t, once, s.HealthCheck.Disable, "%s: only what ends by itself has no health check", name)
+		}
+		for _, port := range s.Ports {
+			assert.Equal(t, "127.0.0.1", port.HostIP, "%s: published on the loopback interface only", name)
+		}
+		for other, d := range s.DependsOn {
+			want := types.ServiceConditionHealthy
+			if p.Services[other].Restart == "no" {
+				want = types.ServiceConditionCompletedSuccessfully
+			}
+			assert.Equal(t, want, d.Condition, "%s waits for %s", name, other)
+		}
+	}
+}
+
+// The stand-in's own file makes a working set of settings.
+func TestSandboxEnvIsAWorkingSite(t *testing.T) {
+	env := dotenv(t, "deploy/sandbox.env")
+	p := compose(t, env)
+	vars := p.Services["fetcher"].Environment
+	_, err := config.Load[config.Fetcher](func(name string) (string, bool) {
+		v, ok := vars[name]
+		if !ok {
+			return "", false
+		}
+		return *v, true
+	})
+	require.NoError(t, err)
+	sandbox := p.Services["sandbox"].Environment
+	assert.Equal(t, *sandbox["SANDBOX_EMAIL"], env["CONFLUENCE_EMAIL"])
+	assert.Equal(t, *sandbox["SANDBOX_TOKEN"], env["CONFLUENCE_API_TOKEN"])
+}
+
+// dotenv returns the NAME=value lines of a file.
+func dotenv(t *testing.T, name string) map[string]string {
+	t.Helper()
+	vars := map[string]string{}
+	for line := range strings.Lines(read(t, name)) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(k, "#") {
+			vars[k] = v
+		}
+	}
+	require.NotEmpty(t, vars, name)
+	return vars
+}
