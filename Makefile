@@ -1,0 +1,87 @@
+# What can be done here. "make help" lists it.
+
+MODULES  := migrations shared services
+PACKAGES := ./migrations/... ./shared/... ./services/...
+PROGRAMS := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.go))))
+
+# The linter is a tool, not a dependency: built from source outside of our modules, kept by
+# its version.
+LINT_VERSION := v2.15.0
+LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
+
+FUZZTIME  ?= 20s
+TESTFLAGS ?=
+
+# Empty on a machine without a C compiler, which the race detector needs.
+RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo -race)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check fmt lint vet build isolate tidy docs fuzz bench cover clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+setup: $(LINT) ## fetch everything ahead of time: modules, linter, a first build
+	go mod download
+	go build $(PACKAGES)
+
+demo: ## show it all: a Confluence space becomes searchable chunks (DEMO_ONCE=1 ends by itself, DEMO_ARGS="--pages 500")
+	@go build -buildvcs=false -o bin/sluice ./services/sluice
+	@exec bin/sluice demo $(if $(filter-out 0 false,$(DEMO_ONCE)),--once) $(DEMO_ARGS)
+
+test: ## run every test with the race detector, on a real NATS and a real Postgres
+	@race=$(RACE); \
+	[ -n "$$race" ] || echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; \
+	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES)
+
+check: lint vet build isolate tidy test ## everything that a change has to pass
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt $(PACKAGES)
+
+lint: $(LINT) ## format and lint rules, without changing anything
+	@echo "=== lint ==="
+	@unformatted=$$(gofmt -l $(MODULES)); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted"; exit 1; }
+	$(LINT) run $(PACKAGES)
+
+vet: ## go vet
+	@echo "=== vet ==="
+	go vet $(PACKAGES)
+
+build: ## a static binary of every program, into bin/
+	@echo "=== build ==="
+	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ $(addprefix ./services/,$(PROGRAMS))
+
+isolate: ## build every module without the workspace, as a stranger would
+	@echo "=== every module by itself ==="
+	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go build ./...) || exit 1; done
+
+tidy: ## fail when a go.mod is not tidy
+	@echo "=== tidy ==="
+	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
+
+docs: ## write .env.example and docs/configuration.md from shared/config
+	go test -count=1 ./shared/house -run TestSettingsAreDocumented -update
+
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$f); do \
+			echo "$$f: $$t"; \
+			go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); \
+		done; \
+	done
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+cover: ## how much of the code the tests run, into cover.out
+	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)
+	go tool cover -func=cover.out | tail -n 1
+
+clean: ## remove what the build made; .cache with the tools stays
+	rm -rf bin cover.out
+
+$(LINT):
+	@echo "=== golangci-lint $(LINT_VERSION), compiled from source (some minutes, once) ==="
+	GOWORK=off GOFLAGS= GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
