@@ -17,4 +17,6 @@ require (
 	golang.org/x/sync v0.24.0
 )
 
+require github.com/compose-spec/compose-go/v2 v2.16.2 // indirect
+
 replace github.com/sluicehq/sluice/migrations => ../migrations
