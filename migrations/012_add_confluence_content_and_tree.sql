@@ -24,6 +24,7 @@ CREATE TABLE confluence_tree (
     PRIMARY KEY (source_id, node_id)
 );
 CREATE INDEX idx_confluence_tree_parent ON confluence_tree (source_id, parent_id);
+CREATE INDEX idx_confluence_tree_title ON confluence_tree (source_id, title);
 
 COMMENT ON TABLE confluence_page_content IS 'A page''s Markdown and conversion losses';
 COMMENT ON COLUMN confluence_page_content.pipeline_version IS 'the converter''s and chunker''s generation; a new one rewrites the page';

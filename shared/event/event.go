@@ -85,6 +85,7 @@ type SyncRequested struct {
 	Mode            Mode   `json:"mode"`                       // default incremental
 	ApproveRemovals bool   `json:"approve_removals,omitempty"` // let this run remove more than the brake permits
 	SourceID        string `json:"-"`                          // from the subject
+	Nudge           int    `json:"-"`                          // the run's attempt when its ledger asks again; 0 for a person's request
 }
 
 // EventType returns TypeSyncRequested.
@@ -94,7 +95,9 @@ func (SyncRequested) EventType() Type { return TypeSyncRequested }
 func (e SyncRequested) Subject() string { return Subject(TypeSyncRequested, e.SourceID) }
 
 // MsgID is the request's own id: the same request published twice is one request.
-func (e SyncRequested) MsgID() string { return msgID(e.EventType(), e.SourceID, e.RequestID) }
+func (e SyncRequested) MsgID() string {
+	return msgID(e.EventType(), e.SourceID, e.RequestID, fmt.Sprint(e.Nudge))
+}
 
 // SyncRejected answers a request that cannot become a run.
 type SyncRejected struct {

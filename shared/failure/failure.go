@@ -60,11 +60,26 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the error that the code was given to.
 func (e *Error) Unwrap() error { return e.Err }
 
-// CodeOf returns the outermost code in err's chain, or Internal when there is none.
+// FailureCode returns the code: see CodeOf.
+func (e *Error) FailureCode() Code { return e.Code }
+
+// CodeOf returns the outermost code in err's chain, or Internal when there is none. An error
+// type of another package has a code when it has a FailureCode method.
 func CodeOf(err error) Code {
-	var e *Error
+	var e interface{ FailureCode() Code }
 	if errors.As(err, &e) {
-		return e.Code
+		return e.FailureCode()
 	}
 	return Internal
+}
+
+// Final reports whether a repetition cannot mend what failed with this code.
+func (c Code) Final() bool {
+	switch c {
+	case Unauthorized, SpaceNotFound, Gone, SourceGone, PageIDTaken, BadEvent, BadRequest,
+		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing:
+		return true
+	default:
+		return false
+	}
 }

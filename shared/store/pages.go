@@ -71,8 +71,8 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 		if err != nil {
 			return err
 		}
-		outcome = old.decide(w)
-		if outcome == event.Created || outcome == event.Updated {
+		var changes bool
+		if outcome, changes = old.decide(w); changes {
 			if err := replace(ctx, tx, w); err != nil {
 				return err
 			}
@@ -93,17 +93,18 @@ type stored struct {
 	ended                event.Outcome // in this run's ledger
 }
 
-func (o stored) decide(w PageWrite) event.Outcome {
+// decide says how the page ends and whether anything is to be written for that.
+func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
 	switch {
 	case o.ended == event.Removed, o.deleted && o.ended != "" && o.ended != event.Failed:
 		// A late copy of a page that has been removed since must not bring it back.
-		return o.ended
+		return o.ended, false
 	case !o.there, o.deleted:
-		return event.Created
+		return event.Created, true
 	case o.version > w.Page.Version, o.same:
-		return event.Unchanged
+		return event.Unchanged, false
 	default:
-		return event.Updated
+		return event.Updated, true
 	}
 }
 
@@ -171,16 +172,16 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = $1 AND c.metadata->>'crawl_type' = 'confluence'
 		AND NOT EXISTS (
 			SELECT FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
-			WHERE c.source_id = $2 AND c.url = $3 AND n.number = c.chunk_number AND n.content = c.content
+			WHERE c.source_id = $2 AND c.url = $3::text AND n.number = c.chunk_number AND n.content = c.content
 			AND n.metadata::jsonb = c.metadata)`,
 		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
 	b.Queue(`
 		INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
-		SELECT $3, n.number, n.content, n.metadata::jsonb, $2
+		SELECT $3::text, n.number, n.content, n.metadata::jsonb, $2::text
 		FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
 		WHERE NOT EXISTS (
 			SELECT FROM archon_crawled_pages c
-			WHERE c.source_id = $2 AND c.url = $3 AND c.chunk_number = n.number AND c.metadata->>'page_id' = $1)`,
+			WHERE c.source_id = $2 AND c.url = $3::text AND c.chunk_number = n.number AND c.metadata->>'page_id' = $1)`,
 		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
 	return tx.SendBatch(ctx, b).Close()
 }

@@ -71,10 +71,10 @@ func searchSQL(trgm bool) string {
 				FROM archon_crawled_pages c, asked
 				WHERE c.content_search_vector @@ asked.q AND ($2 = '' OR c.source_id = $2)
 				ORDER BY rank DESC, c.id LIMIT 100) best),
-		similar AS (` + similar + `),
+		alike AS (` + similar + `),
 		fused AS (
 			SELECT id, sum(1.0 / (60 + place))::float8 AS score
-			FROM (SELECT * FROM words UNION ALL SELECT * FROM similar) legs
+			FROM (SELECT * FROM words UNION ALL SELECT * FROM alike) legs
 			GROUP BY id ORDER BY score DESC, id LIMIT $3)
 		SELECT c.id, c.source_id, coalesce(p.page_id, ''), coalesce(p.title, c.metadata->>'title', ''),
 			coalesce(p.space_key, ''), coalesce(c.metadata->>'section_title', ''),

@@ -36,15 +36,16 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	return nil
 }
 
-// UncheckedContainers returns parents that are not pages and that this run has not looked
-// up yet: a listing of pages does not name them. Only ID and Kind are set.
+// UncheckedContainers returns parents that are not pages and that are still to be looked up,
+// since a listing of pages does not name them: in a full run all that it has not looked up
+// yet, else those that are not known at all. Only ID and Kind are set.
 func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]Node, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT DISTINCT c.parent_id, c.parent_kind FROM confluence_tree c
 		LEFT JOIN confluence_tree p ON p.source_id = c.source_id AND p.node_id = c.parent_id
 		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind <> 'page'
-		AND p.checked_run IS DISTINCT FROM $1
-		ORDER BY c.parent_id LIMIT $3`, run.ID, run.SourceID, limit)
+		AND (p.node_id IS NULL OR $4 = 'full' AND p.checked_run IS DISTINCT FROM $1)
+		ORDER BY c.parent_id LIMIT $3`, run.ID, run.SourceID, limit, run.Mode)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Node, error) {
 		var n Node
 		return n, row.Scan(&n.ID, &n.Kind)
@@ -159,4 +160,24 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 		return place, fmt.Errorf("read place of page %s: %w", pageID, err)
 	}
 	return place, nil
+}
+
+// PagesByTitle finds the source's pages that bear one of the titles: storage format links by
+// title, and titles are unique in a space.
+func (s *Store) PagesByTitle(ctx context.Context, sourceID string, titles []string) (map[string]string, error) {
+	found := map[string]string{}
+	if len(titles) == 0 {
+		return found, nil
+	}
+	rows, _ := s.pool.Query(ctx, `SELECT title, node_id FROM confluence_tree
+		WHERE source_id = $1 AND kind = 'page' AND title = ANY ($2)`, sourceID, titles)
+	var title, id string
+	_, err := pgx.ForEachRow(rows, []any{&title, &id}, func() error {
+		found[title] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look pages up by title: %w", err)
+	}
+	return found, nil
 }

@@ -1,0 +1,118 @@
+// Package chunkwriter is the stage that splits a page's Markdown into chunks and writes page
+// and chunks in one transaction. The splitting is the pure package chunk.
+//
+// Delivery is at least once: a page that comes again is written once and announced again.
+package chunkwriter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// pages is what the chunk-writer needs of the store.
+type pages interface {
+	Source(ctx context.Context, id string) (store.Source, error)
+	Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (store.Place, error)
+	WritePage(ctx context.Context, w store.PageWrite) (event.Outcome, error)
+}
+
+// publisher is what the chunk-writer needs of the bus.
+type publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+var (
+	_ pages     = (*store.Store)(nil)
+	_ publisher = (*bus.Bus)(nil)
+)
+
+// Handler returns the handler of converted pages.
+func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
+	return func(ctx context.Context, d bus.Delivery) error {
+		in, err := bus.Decode[event.PageConverted](d)
+		if err != nil {
+			return err
+		}
+		src, err := s.Source(ctx, in.SourceID)
+		if err != nil {
+			if errors.Is(err, store.ErrNotFound) {
+				err = failure.Wrap(failure.SourceGone, err)
+			}
+			return service.Steer(err)
+		}
+		place, err := s.Place(ctx, in.SourceID, in.Page.ID, in.Page.SpaceKey, in.Page.BaseURL)
+		if err != nil {
+			return err
+		}
+		w := compose(in, src, place, o)
+		outcome, err := s.WritePage(ctx, w)
+		if err != nil {
+			return service.Steer(err)
+		}
+		return b.Publish(ctx, event.PageStored{
+			SourceID: in.SourceID, RunID: in.RunID, PageID: in.Page.ID, Version: in.Page.Version,
+			Title: in.Page.Title, Outcome: outcome, Chunks: len(w.Chunks), Attempt: in.Attempt, At: time.Now().UTC(),
+		})
+	}
+}
+
+// compose makes the rows of a page. It is pure: the same page gives the same rows, so that
+// what did not change is not written.
+func compose(in event.PageConverted, src store.Source, place store.Place, o chunk.Options) store.PageWrite {
+	in.Metadata.Ancestors = place.Ancestors
+	breadcrumb := make([]string, 0, len(place.Ancestors)+1)
+	for _, a := range place.Ancestors {
+		if a.Title != "" {
+			breadcrumb = append(breadcrumb, a.Title)
+		}
+	}
+	parts := chunk.Split(chunk.Document{
+		Title: in.Page.Title, URL: in.Page.URL, Markdown: in.Markdown, Headings: in.Headings, Breadcrumb: breadcrumb,
+	}, o)
+	tags := src.Tags
+	if tags == nil {
+		tags = []string{}
+	}
+	chunks := make([]store.Chunk, len(parts))
+	for i, c := range parts {
+		headings := c.HeadingPath
+		if headings == nil {
+			headings = []string{}
+		}
+		chunks[i] = store.Chunk{Number: c.Number, Content: c.Content, Metadata: store.ChunkMetadata{
+			URL: in.Page.URL, Title: in.Page.Title, Description: c.SectionTitle, SourceID: in.SourceID,
+			KnowledgeType: src.KnowledgeType, PageID: in.Page.ID, CrawlType: "confluence",
+			WordCount: c.Words, CharCount: c.Chars, ChunkIndex: c.Number, Tags: tags,
+			SectionTitle: c.SectionTitle, HeadingPath: headings, Breadcrumb: breadcrumb,
+			ContentHash: c.Hash, CitationURL: c.CitationURL, SpaceKey: in.Page.SpaceKey,
+		}}
+	}
+	return store.PageWrite{
+		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path,
+		Metadata: in.Metadata, Markdown: in.Markdown, Headings: in.Headings, Losses: in.Losses, Chunks: chunks,
+	}
+}
+
+// Stage is the chunk-writer as a process runs it.
+func Stage() service.Stage {
+	return service.Stage{
+		Name: "chunk-writer",
+		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
+			c, err := config.Load[config.ChunkWriter](lookup)
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Chunks: &c.Chunks}, err
+		},
+		Run: func(ctx context.Context, d service.Deps) error {
+			o := chunk.Options{MaxTokens: d.Chunks.MaxTokens, OverlapTokens: d.Chunks.OverlapTokens}
+			return d.Bus.Consume(ctx, bus.Write, Handler(d.Store, d.Bus, o), bus.Workers(d.Workers))
+		},
+	}
+}

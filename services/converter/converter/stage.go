@@ -1,0 +1,53 @@
+// Package converter is the stage that turns a page's storage format into Markdown. The work
+// itself is the pure package markdown; this is the shell around it. It has no database.
+package converter
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/services/converter/markdown"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+// publisher is what the converter needs of the bus.
+type publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+var _ publisher = (*bus.Bus)(nil)
+
+// Handler returns the handler of fetched pages. A page that cannot be converted fails at
+// once with the converter's code: the same bytes would fail again.
+func Handler(b publisher) bus.Handler {
+	return func(ctx context.Context, d bus.Delivery) error {
+		in, err := bus.Decode[event.PageFetched](d)
+		if err != nil {
+			return err
+		}
+		out, err := markdown.Convert(in.Body, in.Page)
+		if err != nil {
+			return bus.Permanent(err)
+		}
+		return b.Publish(ctx, event.PageConverted{
+			SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page,
+			Markdown: out.Markdown, Metadata: out.Metadata, Headings: out.Headings, Losses: out.Losses,
+		})
+	}
+}
+
+// Stage is the converter as a process runs it.
+func Stage() service.Stage {
+	return service.Stage{
+		Name: "converter",
+		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
+			c, err := config.Load[config.Converter](lookup)
+			return service.Settings{Service: c.Service, Nats: c.Nats}, err
+		},
+		Run: func(ctx context.Context, d service.Deps) error {
+			return d.Bus.Consume(ctx, bus.Convert, Handler(d.Bus), bus.Workers(d.Workers))
+		},
+	}
+}

@@ -1,0 +1,217 @@
+// Package deletiondetector is the stage that proves which pages left a space and why, and
+// takes them out of the knowledge base.
+//
+// It acts on complete full listings only, behind four guards: the listing is proven
+// complete, each candidate is looked up by its id, the reason is recorded, and a run that
+// would remove too large a share of its source is held and removes nothing.
+package deletiondetector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// The brake: a run that would remove more than brakePages pages and more than one page in
+// brakeShare of its source is held.
+const (
+	brakePages = 10
+	brakeShare = 5
+)
+
+// verifyBatch is how many candidates one call looks up.
+const verifyBatch = 250
+
+// ledger is what the detector needs of the store.
+type ledger interface {
+	Run(ctx context.Context, id string) (store.Run, error)
+	Source(ctx context.Context, id string) (store.Source, error)
+	Candidates(ctx context.Context, run store.Run) (pages []string, live int, err error)
+	RemovePages(ctx context.Context, run store.Run, removals []store.Removal) error
+	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
+	Judged(ctx context.Context, runID string) error
+	Hold(ctx context.Context, runID, message string) error
+	Removals(ctx context.Context, runID string) ([]store.Removal, error)
+	FailRun(ctx context.Context, id string, code failure.Code, message string) error
+}
+
+// publisher is what the detector needs of the bus.
+type publisher interface {
+	PublishAll(ctx context.Context, events []event.Event) error
+}
+
+// site gives the client of a source's site, or an error when this process may not read it.
+type site interface {
+	Client(baseURL string) (*confluence.Client, error)
+}
+
+var (
+	_ ledger    = (*store.Store)(nil)
+	_ publisher = (*bus.Bus)(nil)
+	_ site      = (*service.Site)(nil)
+)
+
+// Detector handles completed listings.
+type Detector struct {
+	ledger ledger
+	bus    publisher
+	site   site
+	log    zerolog.Logger
+}
+
+// New returns a detector.
+func New(l ledger, b publisher, s site, log zerolog.Logger) *Detector {
+	return &Detector{ledger: l, bus: b, site: s, log: log}
+}
+
+// Handle judges the stored pages that a full run's listing lacks. Coming again, it judges
+// what is left and announces every removal of the run again.
+func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
+	done, err := bus.Decode[event.ListingCompleted](m)
+	if err != nil {
+		return err
+	}
+	run, err := d.ledger.Run(ctx, done.RunID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // the source was removed, and its runs with it
+	}
+	if err != nil {
+		return err
+	}
+	// The event is only a nudge: what the ledger says of the listing counts.
+	if run.Mode != event.Full || run.ListingDone.IsZero() || run.State.Final() {
+		return nil
+	}
+	if run.RemovalsChecked.IsZero() {
+		if err := d.judge(ctx, run); err != nil {
+			return service.Steer(err)
+		}
+	}
+	return d.announce(ctx, run)
+}
+
+// Failed ends a run whose removals cannot be judged; nothing was removed.
+func (d *Detector) Failed(ctx context.Context, m bus.Delivery, cause error) error {
+	done, err := bus.Decode[event.ListingCompleted](m)
+	if err != nil {
+		d.log.Error().Err(err).Msg("unreadable listing.completed dropped")
+		return nil
+	}
+	return d.ledger.FailRun(ctx, done.RunID, failure.CodeOf(cause), "removals could not be checked: "+cause.Error())
+}
+
+func (d *Detector) judge(ctx context.Context, run store.Run) error {
+	candidates, live, err := d.ledger.Candidates(ctx, run)
+	if err != nil {
+		return err
+	}
+	if len(candidates) == 0 {
+		return d.ledger.Judged(ctx, run.ID)
+	}
+	src, err := d.ledger.Source(ctx, run.SourceID)
+	if err != nil {
+		return failure.Wrap(failure.SourceGone, err)
+	}
+	client, err := d.site.Client(src.BaseURL)
+	if err != nil {
+		return err
+	}
+	// With a dead token every page looks gone.
+	probe, err := client.Probe(ctx, src.SpaceKey)
+	if err != nil {
+		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
+	}
+	removals, kept, err := d.verify(ctx, client, candidates, probe.Space.ID)
+	if err != nil {
+		return err
+	}
+	if len(removals) > brakePages && len(removals)*brakeShare > live && !run.ApproveRemovals {
+		message := fmt.Sprintf("%d of %d pages have left space %s; nothing was removed. If that is right: sluice sync %s --mode full --approve-removals",
+			len(removals), live, src.SpaceKey, src.ID)
+		if err := d.ledger.KeepPages(ctx, run, candidates, "held"); err != nil {
+			return err
+		}
+		return d.ledger.Hold(ctx, run.ID, message)
+	}
+	if err := d.ledger.KeepPages(ctx, run, kept, "still_there"); err != nil {
+		return err
+	}
+	if err := d.ledger.RemovePages(ctx, run, removals); err != nil {
+		return err
+	}
+	return d.ledger.Judged(ctx, run.ID)
+}
+
+// verify looks every candidate up by its id: those that are gone come back with a reason,
+// those that are there after all as kept.
+func (d *Detector) verify(ctx context.Context, client *confluence.Client, ids []string, spaceID string) (gone []store.Removal, kept []string, err error) {
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), verifyBatch)]
+		ids = ids[len(batch):]
+		found, err := client.PagesByID(ctx, batch, confluence.PagesOptions{Statuses: []string{"current", "archived", "trashed", "deleted"}})
+		if err != nil {
+			return nil, nil, fmt.Errorf("verify removal candidates: %w", err)
+		}
+		byID := make(map[string]confluence.Page, len(found))
+		for _, p := range found {
+			byID[p.ID] = p
+		}
+		for _, id := range batch {
+			p, ok := byID[id]
+			switch {
+			case !ok:
+				gone = append(gone, store.Removal{PageID: id, Reason: "unreadable"})
+			case p.Status == "trashed" || p.Status == "deleted":
+				gone = append(gone, store.Removal{PageID: id, Reason: "trashed"})
+			case p.Status == "archived":
+				gone = append(gone, store.Removal{PageID: id, Reason: "archived"})
+			case p.SpaceID != spaceID:
+				gone = append(gone, store.Removal{PageID: id, Reason: "moved"})
+			default:
+				kept = append(kept, id)
+			}
+		}
+	}
+	return gone, kept, nil
+}
+
+func (d *Detector) announce(ctx context.Context, run store.Run) error {
+	removed, err := d.ledger.Removals(ctx, run.ID)
+	if err != nil || len(removed) == 0 {
+		return err
+	}
+	events := make([]event.Event, len(removed))
+	for i, r := range removed {
+		events[i] = event.PageRemoved{
+			SourceID: run.SourceID, RunID: run.ID, PageID: r.PageID, Title: r.Title, Reason: r.Reason, At: time.Now().UTC(),
+		}
+	}
+	d.log.Info().Str("source", run.SourceID).Str("run", run.ID).Int("removed", len(removed)).Msg("pages removed")
+	return d.bus.PublishAll(ctx, events)
+}
+
+// Stage is the detector as a process runs it.
+func Stage() service.Stage {
+	return service.Stage{
+		Name: "deletion-detector",
+		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
+			c, err := config.Load[config.DeletionDetector](lookup)
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence}, err
+		},
+		Run: func(ctx context.Context, deps service.Deps) error {
+			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Log)
+			return deps.Bus.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
+		},
+	}
+}

@@ -1,0 +1,9 @@
+// Command deletion-detector proves which pages left a space, and removes them.
+package main
+
+import (
+	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+func main() { service.Main(deletiondetector.Stage()) }

@@ -1,0 +1,249 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// maxPeople bounds the display names that a process remembers.
+const maxPeople = 20_000
+
+// HandlePages fetches the bodies of a task's pages that have not ended yet and publishes
+// them. A page that Confluence no longer gives as a current page of the space ends as
+// skipped: whether it is to be removed is the deletion-detector's to prove.
+func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
+	task, err := bus.Decode[event.PagesListed](d)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(task.Pages))
+	for i, ref := range task.Pages {
+		ids[i] = ref.ID
+	}
+	if ids, err = f.ledger.Unfinished(ctx, task.RunID, ids); err != nil || len(ids) == 0 {
+		return err
+	}
+	run, src, err := f.runAndSource(ctx, task.RunID)
+	if err != nil {
+		return err
+	}
+	client, err := f.site.Client(src.BaseURL)
+	if err != nil {
+		return service.Steer(err)
+	}
+	found, err := client.PagesByID(ctx, ids, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
+	if err != nil {
+		return service.Steer(fmt.Errorf("fetch bodies: %w", err))
+	}
+	pages, err := f.sift(ctx, client, run, src, ids, found)
+	if err != nil {
+		return err
+	}
+	if err := f.place(ctx, client, run, pages); err != nil {
+		return service.Steer(err)
+	}
+	events, err := f.describe(ctx, client, run, src, task.Attempt, pages)
+	if err != nil {
+		return service.Steer(err)
+	}
+	return f.bus.PublishAll(ctx, events)
+}
+
+func (f *Fetcher) runAndSource(ctx context.Context, runID string) (store.Run, store.Source, error) {
+	run, err := f.ledger.Run(ctx, runID)
+	if err == nil {
+		var src store.Source
+		if src, err = f.ledger.Source(ctx, run.SourceID); err == nil {
+			return run, src, nil
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = bus.Permanent(failure.Wrap(failure.SourceGone, err))
+	}
+	return run, store.Source{}, err
+}
+
+// sift keeps the current pages of the source's space and ends the others as skipped.
+func (f *Fetcher) sift(ctx context.Context, client *confluence.Client, run store.Run, src store.Source, ids []string, found []confluence.Page) ([]confluence.Page, error) {
+	spaceID, err := f.spaceID(ctx, client, src)
+	if err != nil {
+		return nil, service.Steer(err)
+	}
+	reasons := make(map[string]string, len(ids))
+	for _, id := range ids {
+		reasons[id] = "missing"
+	}
+	var keep []confluence.Page
+	for _, p := range found {
+		switch {
+		case p.Status != "current":
+			reasons[p.ID] = p.Status
+		case p.SpaceID != spaceID:
+			reasons[p.ID] = "moved"
+		default:
+			delete(reasons, p.ID)
+			keep = append(keep, p)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(reasons)) {
+		if err := f.ledger.SkipPage(ctx, run.ID, id, reasons[id]); err != nil {
+			return nil, err
+		}
+	}
+	return keep, nil
+}
+
+// place brings the pages' own places into the tree where they differ from what it has: after
+// an incremental listing, which knows no parents, or when a page moved since.
+func (f *Fetcher) place(ctx context.Context, client *confluence.Client, run store.Run, pages []confluence.Page) error {
+	nodes := make([]store.Node, len(pages))
+	for i, p := range pages {
+		nodes[i] = store.Node{ID: p.ID, Kind: "page", Title: p.Title, ParentID: p.ParentID, ParentKind: p.ParentType}
+	}
+	stray, err := f.ledger.StrayNodes(ctx, run.SourceID, nodes)
+	if err != nil || len(stray) == 0 {
+		return err
+	}
+	if err := f.ledger.PutNodes(ctx, run, stray); err != nil {
+		return err
+	}
+	return f.growTree(ctx, client, run)
+}
+
+var (
+	mentioned = regexp.MustCompile(`ri:account-id="([^"]+)"`)
+	pageLink  = regexp.MustCompile(`<ri:page\s[^>]*>`)
+	linkTitle = regexp.MustCompile(`ri:content-title="([^"]+)"`)
+	linkSpace = regexp.MustCompile(`ri:space-key="([^"]+)"`)
+)
+
+// describe makes the pages' events. What a body refers to by account id or by title is
+// looked up here, so that the converter needs neither network nor database.
+func (f *Fetcher) describe(ctx context.Context, client *confluence.Client, run store.Run, src store.Source, attempt int, pages []confluence.Page) ([]event.Event, error) {
+	people, titles := map[string]bool{}, map[string]bool{}
+	refs := make([]struct{ people, titles []string }, len(pages))
+	for i, p := range pages {
+		refs[i].people, refs[i].titles = references(p, src.SpaceKey)
+		for _, id := range refs[i].people {
+			people[id] = true
+		}
+		for _, title := range refs[i].titles {
+			titles[title] = true
+		}
+	}
+	names, err := f.names(ctx, client, slices.Sorted(maps.Keys(people)))
+	if err != nil {
+		return nil, err
+	}
+	byTitle, err := f.ledger.PagesByTitle(ctx, run.SourceID, slices.Sorted(maps.Keys(titles)))
+	if err != nil {
+		return nil, err
+	}
+	events := make([]event.Event, len(pages))
+	for i, p := range pages {
+		facts := page.Facts{
+			ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: src.SpaceKey, BaseURL: src.BaseURL, URL: p.URL,
+			Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
+			CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt,
+			Users: map[string]string{}, Links: map[string]page.Link{},
+		}
+		for _, id := range refs[i].people {
+			if name := names[id]; name != "" {
+				facts.Users[id] = name
+			}
+		}
+		for _, title := range refs[i].titles {
+			if id := byTitle[title]; id != "" {
+				facts.Links[title] = page.Link{PageID: id, PageTitle: title, PageURL: src.BaseURL + "/spaces/" + src.SpaceKey + "/pages/" + id}
+			}
+		}
+		events[i] = event.PageFetched{SourceID: run.SourceID, RunID: run.ID, Attempt: attempt, Page: facts, Body: p.Body}
+	}
+	return events, nil
+}
+
+// references finds the accounts that a page mentions, its author's among them, and the
+// titles of this space's pages that it links to. Markup is only searched here, not parsed:
+// a name too many costs a look-up and changes nothing.
+func references(p confluence.Page, spaceKey string) (people, titles []string) {
+	if p.AuthorID != "" {
+		people = append(people, p.AuthorID)
+	}
+	for _, m := range mentioned.FindAllStringSubmatch(p.Body, -1) {
+		people = append(people, html.UnescapeString(m[1]))
+	}
+	for _, tag := range pageLink.FindAllString(p.Body, -1) {
+		title, space := linkTitle.FindStringSubmatch(tag), linkSpace.FindStringSubmatch(tag)
+		if title != nil && (space == nil || space[1] == spaceKey) {
+			titles = append(titles, html.UnescapeString(title[1]))
+		}
+	}
+	return people, titles
+}
+
+// names returns the display names of accounts, asking Confluence for those that are new.
+func (f *Fetcher) names(ctx context.Context, client *confluence.Client, ids []string) (map[string]string, error) {
+	known, missing := map[string]string{}, []string(nil)
+	f.mu.Lock()
+	for _, id := range ids {
+		if name, ok := f.people[id]; ok {
+			known[id] = name
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	f.mu.Unlock()
+	if len(missing) == 0 {
+		return known, nil
+	}
+	users, err := client.Users(ctx, missing)
+	var denied *confluence.AuthError
+	if errors.As(err, &denied) {
+		// A token without the scope for users can still read pages; mentions show account ids.
+		f.log.Warn().Err(err).Msg("display names are not readable")
+	} else if err != nil {
+		return nil, fmt.Errorf("look up users: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.people)+len(missing) > maxPeople {
+		clear(f.people)
+	}
+	for _, id := range missing {
+		// An account that is not there is remembered too, as without a name.
+		f.people[id] = users[id].DisplayName
+		known[id] = users[id].DisplayName
+	}
+	return known, nil
+}
+
+func (f *Fetcher) spaceID(ctx context.Context, client *confluence.Client, src store.Source) (string, error) {
+	key := src.BaseURL + " " + src.SpaceKey
+	f.mu.Lock()
+	id := f.spaces[key]
+	f.mu.Unlock()
+	if id != "" {
+		return id, nil
+	}
+	space, err := client.SpaceByKey(ctx, src.SpaceKey)
+	if err != nil {
+		return "", fmt.Errorf("look up space %s: %w", src.SpaceKey, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spaces[key] = space.ID
+	return space.ID, nil
+}

@@ -1,0 +1,149 @@
+package fetcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const (
+	listBatch = 250 // pages a listing call gives at most
+
+	// overlap reaches back before the watermark: the search index lags behind writes, and
+	// its times are whole minutes.
+	overlap = 10 * time.Minute
+)
+
+// list brings the run's listing into the ledger and proves it complete, or fails: an
+// iterator of the client ends complete or with an error.
+func (f *Fetcher) list(ctx context.Context, run store.Run) error {
+	src, err := f.ledger.Source(ctx, run.SourceID)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = failure.Wrap(failure.SourceGone, err)
+		}
+		return err
+	}
+	client, err := f.site.Client(src.BaseURL)
+	if err != nil {
+		return err
+	}
+	// A dead token looks like an empty space; the probe tells them apart, and its clock is
+	// the one that the watermark is kept by.
+	probe, err := client.Probe(ctx, src.SpaceKey)
+	if err != nil {
+		var missing *confluence.NotFoundError
+		if errors.As(err, &missing) {
+			return failure.New(failure.SpaceNotFound,
+				"space %s is not there, or not visible to the configured account: %w", src.SpaceKey, err)
+		}
+		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
+	}
+	attempt, err := f.ledger.StartListing(ctx, run.ID, probe.ServerTime)
+	if err != nil {
+		return err
+	}
+	if run.Mode == event.Full {
+		err = f.listSpace(ctx, client, run, attempt, probe.Space)
+	} else {
+		err = f.listChanges(ctx, client, run, attempt, src, probe.ServerTime)
+	}
+	if err != nil {
+		return err
+	}
+	listed, err := f.ledger.CompleteListing(ctx, run, attempt)
+	if err != nil {
+		return err
+	}
+	f.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
+	return nil
+}
+
+// listSpace lists every page of the space, whatever its version, and builds the tree.
+func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run store.Run, attempt int, space confluence.Space) error {
+	batch := make([]store.Listed, 0, listBatch)
+	for stub, err := range client.SpacePages(ctx, space.ID) {
+		if err != nil {
+			return fmt.Errorf("list space %s: %w", space.Key, err)
+		}
+		batch = append(batch, store.Listed{
+			ID: stub.ID, Version: stub.Version, Title: stub.Title, Status: stub.Status,
+			ParentID: stub.ParentID, ParentKind: stub.ParentType,
+		})
+		if len(batch) == listBatch {
+			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+		return err
+	}
+	if err := f.ledger.TreeFromListing(ctx, run); err != nil {
+		return err
+	}
+	return f.growTree(ctx, client, run)
+}
+
+// listChanges lists what the search index says has changed since the last complete run,
+// and what failed before. The ledger knows which of it is stored already.
+func (f *Fetcher) listChanges(ctx context.Context, client *confluence.Client, run store.Run, attempt int, src store.Source, now time.Time) error {
+	minutes := int(math.Ceil((now.Sub(src.LastSync) + overlap).Minutes()))
+	cql := confluence.Where(
+		confluence.InSpace(src.SpaceKey), confluence.TypeIs("page"), confluence.ModifiedWithin(minutes),
+	).OrderBy("lastmodified", confluence.Asc)
+	batch := make([]store.Listed, 0, listBatch)
+	for hit, err := range client.CQLSearch(ctx, cql, "version", listBatch) {
+		if err != nil {
+			return fmt.Errorf("search for changes in space %s: %w", src.SpaceKey, err)
+		}
+		batch = append(batch, store.Listed{ID: hit.ID, Version: hit.Version, Title: hit.Title})
+		if len(batch) == listBatch {
+			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+		return err
+	}
+	return f.ledger.AddFailed(ctx, run, attempt)
+}
+
+// growTree looks up the folders and other containers between pages, which listings of pages
+// leave out, up to the top, and then writes every node's path.
+func (f *Fetcher) growTree(ctx context.Context, client *confluence.Client, run store.Run) error {
+	for {
+		unknown, err := f.ledger.UncheckedContainers(ctx, run, listBatch)
+		if err != nil {
+			return err
+		}
+		if len(unknown) == 0 {
+			return f.ledger.BuildPaths(ctx, run.SourceID)
+		}
+		for i, n := range unknown {
+			c, err := client.Container(ctx, n.Kind, n.ID)
+			var hidden *confluence.NotFoundError
+			switch {
+			case err == nil:
+				unknown[i].Title, unknown[i].ParentID, unknown[i].ParentKind = c.Title, c.ParentID, c.ParentType
+			case !errors.As(err, &hidden):
+				return fmt.Errorf("look up %s %s: %w", n.Kind, n.ID, err)
+			}
+			// A container that is hidden from us stays in the tree without a title, so that
+			// the path still runs through it.
+		}
+		if err := f.ledger.PutNodes(ctx, run, unknown); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package fetcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// waitForTurn is how long a request waits before it looks again whether its source's open
+// run has ended.
+const waitForTurn = 2 * time.Second
+
+var errBusy = errors.New("another run of the source is open")
+
+// HandleSync turns a request into a run and brings the run as far as its tasks are sent.
+// Coming again, for whatever reason, it goes on where the ledger says the run is.
+func (f *Fetcher) HandleSync(ctx context.Context, d bus.Delivery) error {
+	req, err := parseRequest(d)
+	if err != nil {
+		return f.reject(ctx, req, err)
+	}
+	run, err := f.ledger.OpenRun(ctx, req)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return f.reject(ctx, req, failure.New(failure.UnknownSource,
+			"no source %q is registered; add it with: sluice source add %s --space KEY", req.SourceID, req.SourceID))
+	case errors.Is(err, store.ErrRequestIDTaken):
+		return f.reject(ctx, req, failure.New(failure.RequestIDTaken,
+			"request id %q was used for another source; choose one of your own, a UUID for example", req.RequestID))
+	case err != nil:
+		return err
+	}
+	switch run.State {
+	case event.StateRequested:
+		if err := f.announce(ctx, run.ID); err != nil {
+			return err
+		}
+		return bus.RetryAfter(errBusy, waitForTurn)
+	case event.StateListing:
+		if err := f.announce(ctx, run.ID); err != nil {
+			return err
+		}
+		err := f.list(ctx, run)
+		if errors.Is(err, store.ErrNotCurrent) {
+			return bus.RetryAfter(err, waitForTurn)
+		}
+		if err != nil {
+			return service.Steer(err)
+		}
+		if run, err = f.ledger.Run(ctx, run.ID); err != nil {
+			return err
+		}
+	}
+	if !run.State.Final() {
+		if err := f.send(ctx, run); err != nil {
+			return err
+		}
+	}
+	return f.announce(ctx, run.ID)
+}
+
+// SyncFailed ends a run whose listing cannot be made.
+func (f *Fetcher) SyncFailed(ctx context.Context, d bus.Delivery, cause error) error {
+	req, err := parseRequest(d)
+	if err != nil {
+		return f.reject(ctx, req, err)
+	}
+	if err := f.ledger.FailRun(ctx, req.RequestID, failure.CodeOf(cause), cause.Error()); err != nil {
+		return err
+	}
+	err = f.announce(ctx, req.RequestID)
+	if errors.Is(err, store.ErrNotFound) {
+		return f.reject(ctx, req, cause) // it failed before there was a run to fail
+	}
+	return err
+}
+
+// send publishes what the run still waits for. The tasks go first: a listing counts as
+// complete for others only when its pages are on their way.
+func (f *Fetcher) send(ctx context.Context, run store.Run) error {
+	after := ""
+	for {
+		refs, err := f.ledger.Pending(ctx, run.ID, after, 20*event.MaxListed)
+		if err != nil {
+			return err
+		}
+		var tasks []event.Event
+		for len(refs) > 0 {
+			n := min(len(refs), event.MaxListed)
+			tasks = append(tasks, event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: run.Attempt, Pages: refs[:n]})
+			after = refs[n-1].ID
+			refs = refs[n:]
+		}
+		if len(tasks) == 0 {
+			break
+		}
+		if err := f.bus.PublishAll(ctx, tasks); err != nil {
+			return err
+		}
+	}
+	return f.bus.Publish(ctx, event.ListingCompleted{
+		SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, Listed: run.Listed, At: time.Now().UTC(),
+	})
+}
+
+func (f *Fetcher) announce(ctx context.Context, runID string) error {
+	_, err := f.ledger.Advance(ctx, runID, func(p event.Progress) error { return f.bus.Publish(ctx, p) })
+	return err
+}
+
+func (f *Fetcher) reject(ctx context.Context, req event.SyncRequested, why error) error {
+	f.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
+	return f.bus.Publish(ctx, event.SyncRejected{
+		SourceID: req.SourceID, RequestID: req.RequestID,
+		Code: failure.CodeOf(why), Message: why.Error(), At: time.Now().UTC(),
+	})
+}
+
+// parseRequest reads a request as any client may have written it. The request that comes
+// back with an error holds what could be read, so that the rejection can name it.
+func parseRequest(d bus.Delivery) (event.SyncRequested, error) {
+	const example = `{"request_id": "nightly-7", "mode": "incremental"}`
+	req := event.SyncRequested{SourceID: d.SourceID}
+	if err := json.Unmarshal(d.Data, &req); err != nil {
+		return event.SyncRequested{SourceID: d.SourceID}, failure.New(failure.BadRequest, "the request is not JSON as in %s: %w", example, err)
+	}
+	if req.Mode == "" {
+		req.Mode = event.Incremental
+	}
+	switch {
+	case !event.ValidID(req.SourceID):
+		return req, failure.New(failure.BadRequest, "the subject's source %q is not a source id: 1 to 64 letters, digits, '-' or '_'", req.SourceID)
+	case !event.ValidID(req.RequestID):
+		return req, failure.New(failure.BadRequest, "request_id %q is not 1 to 64 letters, digits, '-' or '_'; for example %s", req.RequestID, example)
+	case req.Mode != event.Incremental && req.Mode != event.Full:
+		return req, failure.New(failure.BadRequest, "mode %q is neither incremental nor full", req.Mode)
+	}
+	return req, nil
+}

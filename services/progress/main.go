@@ -1,0 +1,9 @@
+// Command progress follows every run to its end and says how far it is.
+package main
+
+import (
+	"github.com/sluicehq/sluice/services/progress/progress"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+func main() { service.Main(progress.Stage()) }

@@ -1,0 +1,235 @@
+// Package progress is the stage that follows every run to its end: it writes failures into
+// the ledger, moves runs to the state that their ledger proves, publishes snapshots, and
+// asks again for runs in which nothing moves.
+//
+// Events are nudges: each snapshot is counted from the ledger, so that replicas, lost
+// events and repeated ones make no difference to what it says.
+package progress
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const (
+	snapshotEvery = 200 * time.Millisecond // at most one snapshot of a run in this time
+	lookEvery     = time.Second            // open runs are looked at even when no event came
+	stallEvery    = 5 * time.Second        // how often stalled runs are looked for
+	repeatEvery   = 10 * time.Second       // a snapshot that has not changed is published again after this
+	stallAfter    = 2 * time.Minute        // longer than a message may be in one handler's hands without a sign
+)
+
+// ledger is what the progress stage needs of the store.
+type ledger interface {
+	FailPage(ctx context.Context, f event.PageFailed) error
+	OpenRuns(ctx context.Context) ([]store.Run, error)
+	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
+	ClaimStalled(ctx context.Context, idle time.Duration) ([]store.Run, error)
+}
+
+// publisher is what the progress stage needs of the bus.
+type publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+}
+
+var (
+	_ ledger    = (*store.Store)(nil)
+	_ publisher = (*bus.Bus)(nil)
+)
+
+// Follower follows runs. Its methods may be called from many goroutines.
+type Follower struct {
+	ledger ledger
+	bus    publisher
+	stall  time.Duration
+	log    zerolog.Logger
+
+	mu   sync.Mutex
+	runs map[string]*followed
+}
+
+// followed is what one replica remembers of a run between snapshots.
+type followed struct {
+	dirty bool
+	last  event.Progress
+}
+
+// New returns a follower. A run in which nothing has moved for stall is asked for again;
+// 0 stands for two minutes.
+func New(l ledger, b publisher, stall time.Duration, log zerolog.Logger) *Follower {
+	if stall <= 0 {
+		stall = stallAfter
+	}
+	return &Follower{ledger: l, bus: b, stall: stall, log: log, runs: map[string]*followed{}}
+}
+
+// Handle takes note of a fact about a page or a listing. A failure is written into the
+// ledger before the fact is acknowledged; the rest of the facts stand there already.
+func (f *Follower) Handle(ctx context.Context, d bus.Delivery) error {
+	if d.Type == event.TypePageFailed {
+		failed, err := bus.Decode[event.PageFailed](d)
+		if err != nil {
+			return err
+		}
+		if err := f.ledger.FailPage(ctx, failed); err != nil {
+			return err
+		}
+	}
+	about, err := bus.Decode[struct {
+		RunID string `json:"run_id"`
+	}](d)
+	if err != nil {
+		return err
+	}
+	f.mark(about.RunID)
+	return nil
+}
+
+func (f *Follower) mark(runID string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.runs[runID] == nil {
+		f.runs[runID] = &followed{}
+	}
+	f.runs[runID].dirty = true
+}
+
+// Follow publishes snapshots and moves runs on until ctx ends.
+func (f *Follower) Follow(ctx context.Context) error {
+	snapshots, look, stall := time.NewTicker(snapshotEvery), time.NewTicker(lookEvery), time.NewTicker(min(stallEvery, f.stall))
+	defer snapshots.Stop()
+	defer look.Stop()
+	defer stall.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-snapshots.C:
+			f.advance(ctx)
+		case <-look.C:
+			err = f.look(ctx)
+		case <-stall.C:
+			err = f.nudge(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			// The next tick tries again; the ledger has lost nothing.
+			f.log.Warn().Err(err).Msg("runs are not looked at")
+		}
+	}
+}
+
+// advance moves on every run that something was heard of.
+func (f *Follower) advance(ctx context.Context) {
+	f.mu.Lock()
+	var due []string
+	for id, r := range f.runs {
+		if r.dirty {
+			r.dirty = false
+			due = append(due, id)
+		}
+	}
+	f.mu.Unlock()
+	for _, id := range due {
+		if err := f.advanceOne(ctx, id); err != nil && ctx.Err() == nil {
+			f.log.Warn().Str("run", id).Err(err).Msg("run is not advanced")
+			f.mark(id)
+		}
+	}
+}
+
+func (f *Follower) advanceOne(ctx context.Context, runID string) error {
+	f.mu.Lock()
+	last := f.runs[runID].last
+	f.mu.Unlock()
+	snap, err := f.ledger.Advance(ctx, runID, func(p event.Progress) error {
+		if same(last, p) && p.At.Sub(last.At) < repeatEvery {
+			return nil
+		}
+		last = p
+		return f.bus.Publish(ctx, p)
+	})
+	if errors.Is(err, store.ErrNotFound) { // its source was removed
+		err, snap.State = nil, event.StateCancelled
+	}
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if snap.State.Final() {
+		delete(f.runs, runID)
+		f.log.Info().Str("source", snap.SourceID).Str("run", runID).Str("state", string(snap.State)).
+			Int("listed", snap.Counts.Listed).Int("failed", snap.Counts.Failed).Msg("run ended")
+		return nil
+	}
+	f.runs[runID].last = last
+	return nil
+}
+
+// same reports whether two snapshots tell the same.
+func same(a, b event.Progress) bool {
+	a.At = b.At
+	return a == b
+}
+
+func (f *Follower) look(ctx context.Context) error {
+	open, err := f.ledger.OpenRuns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range open {
+		f.mark(run.ID)
+	}
+	return nil
+}
+
+// nudge asks again for runs that stand still: their request makes the fetcher go on where
+// the ledger says they are.
+func (f *Follower) nudge(ctx context.Context) error {
+	stalled, err := f.ledger.ClaimStalled(ctx, f.stall)
+	if err != nil {
+		return err
+	}
+	for _, run := range stalled {
+		f.log.Warn().Str("source", run.SourceID).Str("run", run.ID).Str("state", string(run.State)).
+			Int("attempt", run.Attempt).Msg("nothing moved, run is asked for again")
+		err := f.bus.Publish(ctx, event.SyncRequested{
+			SourceID: run.SourceID, RequestID: run.ID, Mode: run.RequestedMode,
+			ApproveRemovals: run.ApproveRemovals, Nudge: run.Attempt,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stage is the progress service as a process runs it.
+func Stage() service.Stage {
+	return service.Stage{
+		Name: "progress",
+		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
+			c, err := config.Load[config.Progress](lookup)
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres}, err
+		},
+		Run: func(ctx context.Context, d service.Deps) error {
+			f := New(d.Store, d.Bus, d.StallAfter, d.Log)
+			group, ctx := errgroup.WithContext(ctx)
+			group.Go(func() error { return d.Bus.Consume(ctx, bus.Ledger, f.Handle) })
+			group.Go(func() error { return f.Follow(ctx) })
+			return group.Wait()
+		},
+	}
+}

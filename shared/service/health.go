@@ -1,0 +1,101 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Health serves /healthz, which answers while the process lives, and /readyz, which answers
+// 200 once everything that the process stands on answers too.
+type Health struct {
+	mu     sync.Mutex
+	names  []string
+	checks map[string]func(context.Context) error
+}
+
+// NewHealth returns a page on which nothing is checked yet: not ready.
+func NewHealth() *Health { return &Health{checks: map[string]func(context.Context) error{}} }
+
+// Check adds something that must answer for the process to be ready.
+func (h *Health) Check(name string, check func(context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.names = append(h.names, name)
+	h.checks[name] = check
+}
+
+// Serve listens on addr until the returned function is called. An empty addr serves nothing.
+func (h *Health) Serve(addr string, log zerolog.Logger) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("serve the health page (HEALTH_ADDR=%s; another service may have the port, an empty value turns the page off): %w", addr, err)
+	}
+	srv := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error().Err(err).Msg("health page ended")
+		}
+	}()
+	return func() { _ = srv.Close(); <-done }, nil
+}
+
+func (h *Health) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", h.ready)
+	return mux
+}
+
+func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.names) == 0 {
+		http.Error(w, "starting: waiting for the servers that this service needs", http.StatusServiceUnavailable)
+		return
+	}
+	for _, name := range h.names {
+		if err := h.checks[name](ctx); err != nil {
+			// The error may name addresses; the page says only which part is wrong.
+			http.Error(w, name+" does not answer", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}
+
+// AskHealth returns nil when the service that listens on addr is ready.
+func AskHealth(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return errors.New("HEALTH_ADDR is empty or not an address: there is no health page to ask")
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	client := http.Client{Timeout: 3 * time.Second}
+	res, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
+	if err != nil {
+		return fmt.Errorf("ask for health: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 200))
+		return fmt.Errorf("not ready: %s", text)
+	}
+	return nil
+}

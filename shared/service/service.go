@@ -1,0 +1,203 @@
+// Package service is the life of a process: settings, connections, health page, signals,
+// and the stages that run in it. What differs between one process and many is only how many
+// stages are given to it.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Settings is what a stage's configuration comes down to. A nil part is one that the stage
+// does without.
+type Settings struct {
+	config.Service
+	Nats       config.Nats
+	Postgres   *config.Postgres
+	Confluence *config.Confluence
+	Chunks     *config.Chunks
+}
+
+// Stage is one step of the way of a page, as a process runs it.
+type Stage struct {
+	Name string
+	// Load reads the stage's settings; the error is a *config.ConfigurationError.
+	Load func(lookup func(string) (string, bool)) (Settings, error)
+	// Run works until ctx ends, finishes or hands back what is under way, and returns nil.
+	// An error ends the process.
+	Run func(ctx context.Context, d Deps) error
+}
+
+// Deps is what stages stand on. A stage that names no Postgres or Confluence in its
+// settings finds nil there.
+type Deps struct {
+	Bus        *bus.Bus
+	Store      *store.Store
+	Confluence *Site
+	Chunks     config.Chunks
+	Workers    int           // messages at a time, 0 for the stage's own choice
+	StallAfter time.Duration // 0 for the default; see the progress stage
+	Log        zerolog.Logger
+}
+
+// Main is a service's main: it runs the stage until SIGINT or SIGTERM and exits, with 0
+// after a clean stop, 1 after an error and 2 when the settings are wrong. With the argument
+// "health" it asks the running service for its health instead, for a container's check.
+func Main(stage Stage) {
+	os.Exit(run(stage, os.Args[1:], os.LookupEnv, os.Stderr))
+}
+
+func run(stage Stage, args []string, lookup func(string) (string, bool), stderr io.Writer) int {
+	settings, err := stage.Load(lookup)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	if len(args) == 1 && args[0] == "health" {
+		if err := AskHealth(settings.HealthAddr); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
+	}
+	if len(args) > 0 {
+		fmt.Fprintf(stderr, "%s takes its settings from the environment; its only argument is: health\n", stage.Name)
+		return 2
+	}
+	log := Logger(stderr, settings.Process).With().Str("service", stage.Name).Logger()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, stage, settings, log); err != nil {
+		log.Error().Err(err).Msg("stopped")
+		return 1
+	}
+	log.Info().Msg("stopped")
+	return 0
+}
+
+func serve(ctx context.Context, stage Stage, settings Settings, log zerolog.Logger) error {
+	var deps Deps
+	health := NewHealth()
+	stopHealth, err := health.Serve(settings.HealthAddr, log)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
+
+	deps, closeDeps, err := connect(ctx, stage.Name, settings, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while it waited for a server
+		}
+		return err
+	}
+	defer closeDeps()
+	health.Check("nats", func(context.Context) error { return deps.Bus.Healthy() })
+	if deps.Store != nil {
+		health.Check("postgres", deps.Store.Ping)
+	}
+	log.Info().Msg("started")
+	return Run(ctx, deps, settings.ShutdownGrace, stage)
+}
+
+// connect waits for the servers that the settings name. Streams and consumers are applied
+// by every service: whichever comes first makes them.
+func connect(ctx context.Context, name string, settings Settings, log zerolog.Logger) (Deps, func(), error) {
+	deps := Deps{Workers: settings.Workers, Log: log}
+	if settings.Chunks != nil {
+		deps.Chunks = *settings.Chunks
+	}
+	if settings.Confluence != nil {
+		site, err := NewSite(*settings.Confluence, log)
+		if err != nil {
+			return deps, nil, err
+		}
+		deps.Confluence = site
+	}
+	if settings.Postgres != nil {
+		st, err := store.Open(ctx, settings.Postgres.DatabaseURL.Reveal())
+		if err != nil {
+			return deps, nil, err
+		}
+		if err := st.Ready(ctx); err != nil {
+			st.Close()
+			return deps, nil, err
+		}
+		deps.Store = st
+	}
+	closeStore := func() {
+		if deps.Store != nil {
+			deps.Store.Close()
+		}
+	}
+	b, err := bus.Connect(ctx, bus.Options{URL: settings.Nats.NatsURL.Reveal(), Name: name, Log: log})
+	if err != nil {
+		closeStore()
+		return deps, nil, err
+	}
+	if err := b.Apply(ctx); err != nil {
+		b.Close()
+		closeStore()
+		return deps, nil, err
+	}
+	deps.Bus = b
+	return deps, func() { b.Close(); closeStore() }, nil
+}
+
+// ErrGrace is returned by Run when a stage has not ended in the time given to it. What it
+// had in hand is delivered again.
+var ErrGrace = errors.New("work under way did not end in the grace time")
+
+// Run runs stages in this process until ctx ends or one of them fails, which stops the
+// others. After ctx has ended they have the grace time to finish.
+func Run(ctx context.Context, deps Deps, grace time.Duration, stages ...Stage) error {
+	group, stageCtx := errgroup.WithContext(ctx)
+	for _, s := range stages {
+		d := deps
+		d.Log = deps.Log.With().Str("stage", s.Name).Logger()
+		group.Go(func() error {
+			if err := s.Run(stageCtx, d); err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+			return nil
+		})
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(grace):
+		return ErrGrace
+	}
+}
+
+// Logger makes the process's logger as its settings say.
+func Logger(w io.Writer, p config.Process) zerolog.Logger {
+	level, err := zerolog.ParseLevel(p.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if p.LogFormat == "console" {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}

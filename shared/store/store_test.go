@@ -1,0 +1,442 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+const site = "https://acme.atlassian.net/wiki"
+
+// open returns a migrated store on a database of its own, and a connection for looking
+// behind its back.
+func open(t *testing.T) (*store.Store, *pgx.Conn) {
+	t.Helper()
+	url := pgtest.URL(t)
+	s, err := store.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return s, conn
+}
+
+func addSource(t *testing.T, s *store.Store, id string) {
+	t.Helper()
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: "DOCS"}))
+}
+
+// fullRun opens a full run and lists the pages.
+func fullRun(t *testing.T, s *store.Store, source, id string, pages ...store.Listed) store.Run {
+	t.Helper()
+	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Full, SourceID: source})
+	require.NoError(t, err)
+	require.Equal(t, event.StateListing, run.State)
+	attempt, err := s.StartListing(t.Context(), run.ID, time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddListed(t.Context(), run.ID, attempt, pages))
+	require.NoError(t, s.TreeFromListing(t.Context(), run))
+	require.NoError(t, s.BuildPaths(t.Context(), source))
+	listed, err := s.CompleteListing(t.Context(), run, attempt)
+	require.NoError(t, err)
+	require.Equal(t, len(pages), listed)
+	run, err = s.Run(t.Context(), run.ID)
+	require.NoError(t, err)
+	return run
+}
+
+// finish judges no removals and advances the run as far as it goes.
+func finish(t *testing.T, s *store.Store, run store.Run) event.Progress {
+	t.Helper()
+	_, _, err := s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, s.Judged(t.Context(), run.ID))
+	return advance(t, s, run.ID)
+}
+
+func advance(t *testing.T, s *store.Store, runID string) event.Progress {
+	t.Helper()
+	var published event.Progress
+	snap, err := s.Advance(t.Context(), runID, func(p event.Progress) error { published = p; return nil })
+	require.NoError(t, err)
+	require.Equal(t, published, snap)
+	return snap
+}
+
+// write is a page with one chunk for each text.
+func write(source, runID, id string, version int, title string, texts ...string) store.PageWrite {
+	w := store.PageWrite{
+		SourceID: source, RunID: runID, Attempt: 1, Path: "/" + id, Markdown: title,
+		Page: page.Facts{
+			ID: id, Version: version, Title: title, SpaceKey: "DOCS", BaseURL: site,
+			URL: site + "/spaces/DOCS/pages/" + id, ModifiedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		},
+	}
+	for i, text := range texts {
+		w.Markdown += "\n\n" + text
+		w.Chunks = append(w.Chunks, store.Chunk{Number: i, Content: text, Metadata: store.ChunkMetadata{
+			URL: w.Page.URL, Title: title, SourceID: source, PageID: id, CrawlType: "confluence", ChunkIndex: i,
+			Tags: []string{}, HeadingPath: []string{title}, Breadcrumb: []string{}, CitationURL: w.Page.URL,
+		}})
+	}
+	return w
+}
+
+func store1(t *testing.T, s *store.Store, w store.PageWrite) event.Outcome {
+	t.Helper()
+	outcome, err := s.WritePage(t.Context(), w)
+	require.NoError(t, err)
+	return outcome
+}
+
+func contents(t *testing.T, s *store.Store, source, id string) []string {
+	t.Helper()
+	chunks, err := s.Chunks(t.Context(), source, id)
+	require.NoError(t, err)
+	list := []string{}
+	for _, c := range chunks {
+		list = append(list, c.Content)
+	}
+	return list
+}
+
+func listed(id string, version int, title string) store.Listed {
+	return store.Listed{ID: id, Version: version, Title: title, Status: "current"}
+}
+
+func TestARunFromRequestToWatermark(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 3, "Home"), listed("2", 1, "Setup"),
+		store.Listed{ID: "3", Version: 1, Title: "Old", Status: "archived"})
+
+	pending, err := s.Pending(t.Context(), "r1", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, []page.Ref{{ID: "1", Version: 3}, {ID: "2", Version: 1}}, pending)
+
+	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "1", 3, "Home", "alpha", "beta")))
+	snap := finish(t, s, run)
+	require.Equal(t, event.StateFetching, snap.State, "page 2 is still out")
+	require.Equal(t, 66, snap.Percent)
+
+	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "2", 1, "Setup", "gamma")))
+	snap = advance(t, s, "r1")
+	require.Equal(t, event.StateCompleted, snap.State)
+	require.Equal(t, event.Counts{Listed: 3, Created: 2, Skipped: 1}, snap.Counts)
+	require.Equal(t, 100, snap.Percent)
+
+	src, err := s.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.WithinDuration(t, run.ListingStarted, src.LastSync, time.Millisecond, "the watermark is the listing's start")
+
+	run2 := fullRun(t, s, "docs", "r2", listed("1", 3, "Home"), listed("2", 1, "Setup"))
+	snap = finish(t, s, run2)
+	require.Equal(t, event.Counts{Listed: 2, Unchanged: 2}, snap.Counts, "nothing changed, nothing is fetched")
+}
+
+func TestASecondRunWaitsForTheFirst(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	second, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.StateRequested, second.State)
+
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	second, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.StateListing, second.State)
+}
+
+func TestRequestsThatCannotBecomeARun(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	addSource(t, s, "other")
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "nowhere"})
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	_, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "other"})
+	require.ErrorIs(t, err, store.ErrRequestIDTaken)
+}
+
+func TestOnlyOneListerAtATime(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	first, err := s.StartListing(t.Context(), "r1", time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddListed(t.Context(), "r1", first, []store.Listed{listed("1", 1, "Gone since")}))
+	second, err := s.StartListing(t.Context(), "r1", time.Now())
+	require.NoError(t, err)
+
+	require.ErrorIs(t, s.AddListed(t.Context(), "r1", first, []store.Listed{listed("2", 1, "B")}), store.ErrNotCurrent)
+	_, err = s.CompleteListing(t.Context(), run, first)
+	require.ErrorIs(t, err, store.ErrNotCurrent)
+
+	twice := []store.Listed{listed("2", 1, "B"), listed("2", 2, "B")}
+	require.NoError(t, s.AddListed(t.Context(), "r1", second, twice))
+	n, err := s.CompleteListing(t.Context(), run, second)
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "what the first lister wrote is gone, and a page listed twice counts once")
+}
+
+func TestTheSamePageTwiceAndAnOlderOneLater(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 2, "Home"))
+	w := write("docs", "r1", "1", 2, "Home", "alpha", "beta")
+	require.Equal(t, event.Created, store1(t, s, w))
+	before := dump(t, conn)
+
+	require.Equal(t, event.Created, store1(t, s, w), "the ledger keeps its outcome")
+	require.Equal(t, before, dump(t, conn))
+	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "1", 1, "Home", "older")))
+	require.Equal(t, event.Unchanged, store1(t, s, write("docs", "late", "1", 1, "Home", "older")))
+	require.Equal(t, before, dump(t, conn))
+}
+
+// dump is every row that a page write touches, with the columns that show a rewrite.
+func dump(t *testing.T, conn *pgx.Conn) []string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), `
+		SELECT 'page ' || p.xmin || ' ' || p::text FROM confluence_pages p UNION ALL
+		SELECT 'content ' || c.xmin || ' ' || c::text FROM confluence_page_content c UNION ALL
+		SELECT 'chunk ' || k.xmin || ' ' || k::text FROM archon_crawled_pages k UNION ALL
+		SELECT 'ledger ' || l.xmin || ' ' || l::text FROM confluence_sync_pages l ORDER BY 1`)
+	require.NoError(t, err)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.NotEmpty(t, list)
+	return list
+}
+
+func TestOnlyChangedChunksAreWritten(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha", "beta", "gamma"))
+	before, err := s.Chunks(t.Context(), "docs", "1")
+	require.NoError(t, err)
+
+	require.Equal(t, event.Updated, store1(t, s, write("docs", "r2", "1", 2, "Home", "alpha", "BETA", "gamma")))
+	after, err := s.Chunks(t.Context(), "docs", "1")
+	require.NoError(t, err)
+	require.Equal(t, before[0].ID, after[0].ID)
+	require.NotEqual(t, before[1].ID, after[1].ID)
+	require.Equal(t, before[2].ID, after[2].ID)
+
+	store1(t, s, write("docs", "r2", "1", 3, "Home", "alpha"))
+	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
+}
+
+func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	_, err := conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
+		VALUES ('https://web/1', 0, 'crawled', '{"page_id": "1"}', 'docs')`)
+	require.NoError(t, err)
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Doomed"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	late := write("docs", "r1", "2", 1, "Doomed", "beta")
+	store1(t, s, late)
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+
+	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
+	candidates, live, err := s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, []string{"2"}, candidates)
+	require.Equal(t, 2, live)
+	require.Equal(t, event.StateFinishing, advance(t, s, "r2").State)
+	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
+	require.NoError(t, s.Judged(t.Context(), "r2"))
+	snap := advance(t, s, "r2")
+	require.Equal(t, event.StateCompleted, snap.State)
+	require.Equal(t, event.Counts{Listed: 2, Unchanged: 1, Removed: 1}, snap.Counts)
+
+	require.Empty(t, contents(t, s, "docs", "2"))
+	store1(t, s, late)
+	require.Empty(t, contents(t, s, "docs", "2"), "a copy from before the removal stays without effect")
+	removed, err := s.Page(t.Context(), "2")
+	require.NoError(t, err)
+	require.True(t, removed.Deleted)
+	require.Contains(t, removed.Markdown, "beta", "the Markdown stays")
+
+	fullRun(t, s, "docs", "r3", listed("1", 1, "Home"), listed("2", 1, "Doomed"))
+	require.Equal(t, event.Created, store1(t, s, write("docs", "r3", "2", 1, "Doomed", "beta")), "restored in Confluence")
+	require.Equal(t, []string{"beta"}, contents(t, s, "docs", "2"))
+	var crawled int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_crawled_pages WHERE url = 'https://web/1'`).Scan(&crawled))
+	require.Equal(t, 1, crawled, "a web crawl's chunk with the same page_id is not ours")
+}
+
+func TestFailedPages(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	failed := event.PageFailed{RunID: "r1", PageID: "2", Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1}
+	require.NoError(t, s.FailPage(t.Context(), failed))
+	failed.PageID = "1"
+	require.NoError(t, s.FailPage(t.Context(), failed), "a page that has ended keeps its outcome")
+	snap := finish(t, s, run)
+	require.Equal(t, event.StateCompletedWithFailures, snap.State)
+	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, snap.Counts)
+	list, err := s.LedgerPages(t.Context(), "r1", event.Failed, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.LedgerPage{{PageID: "2", Title: "Odd", Version: 1, Outcome: event.Failed,
+		Reason: "convert_too_deep", Message: "too deep", Stage: "converter", Attempts: 1}}, list)
+
+	run, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Incremental, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.Incremental, run.Mode, "there is a watermark now")
+	attempt, err := s.StartListing(t.Context(), "r2", time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
+	n, err := s.CompleteListing(t.Context(), run, attempt)
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "what failed is listed again until it is cured")
+}
+
+func TestPathsAndPlaces(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"),
+		store.Listed{ID: "2", Version: 1, Title: "Guides", ParentID: "90", ParentKind: "folder"},
+		store.Listed{ID: "3", Version: 1, Title: "Deep", ParentID: "2", ParentKind: "page"},
+		store.Listed{ID: "4", Version: 1, Title: "Under a hidden page", ParentID: "77", ParentKind: "page"})
+	unknown, err := s.UncheckedContainers(t.Context(), run, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.Node{{ID: "90", Kind: "folder"}}, unknown)
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{{ID: "90", Kind: "folder", Title: "Handbook", ParentID: "1", ParentKind: "page"}}))
+	unknown, err = s.UncheckedContainers(t.Context(), run, 10)
+	require.NoError(t, err)
+	require.Empty(t, unknown)
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+
+	place, err := s.Place(t.Context(), "docs", "3", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, "/1/90/2/3", place.Path)
+	require.Equal(t, []page.Ancestor{
+		{ID: "1", Title: "Home", URL: site + "/spaces/DOCS/pages/1"},
+		{ID: "90", Title: "Handbook", URL: site + "/spaces/DOCS/folder/90"},
+		{ID: "2", Title: "Guides", URL: site + "/spaces/DOCS/pages/2"},
+	}, place.Ancestors)
+	place, err = s.Place(t.Context(), "docs", "4", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}}, place)
+
+	// A cycle, as a listing under way may show one, must end.
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
+		{ID: "2", Kind: "page", Title: "Guides", ParentID: "3", ParentKind: "page"}}))
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+	place, err = s.Place(t.Context(), "docs", "3", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, "/3", place.Path)
+}
+
+func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	child := store.Listed{ID: "3", Version: 1, Title: "Child", Status: "current", ParentID: "1", ParentKind: "page"}
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "A"), listed("2", 1, "B"), child)
+	for _, id := range []string{"1", "2"} {
+		store1(t, s, write("docs", "r1", id, 1, map[string]string{"1": "A", "2": "B"}[id], "text"))
+	}
+	w := write("docs", "r1", "3", 1, "Child", "text")
+	w.Path = "/1/3"
+	store1(t, s, w)
+	finish(t, s, run)
+
+	child.ParentID = "2"
+	fullRun(t, s, "docs", "r2", listed("1", 1, "A"), listed("2", 1, "B"), child)
+	pending, err := s.Pending(t.Context(), "r2", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
+}
+
+func TestStalledRunsAreClaimedOnce(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
+	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, claimed, "it has just moved")
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour',
+		requested_at = now() - interval '1 hour', listing_completed_at = now() - interval '1 hour'`)
+	require.NoError(t, err)
+	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, claimed, "the lease is renewed")
+}
+
+func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
+	s, conn := open(t)
+	for _, src := range []string{"docs", "other"} {
+		addSource(t, s, src)
+		id := map[string]string{"docs": "1", "other": "2"}[src]
+		run := fullRun(t, s, src, "run-"+src, listed(id, 1, "Home"))
+		store1(t, s, write(src, "run-"+src, id, 1, "Home", "the same words"))
+		finish(t, s, run)
+	}
+	hits, err := s.Search(t.Context(), "same words", store.Filter{SourceID: "docs"})
+	require.NoError(t, err)
+	require.Len(t, hits, 1)
+	require.Equal(t, "docs", hits[0].SourceID)
+
+	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
+	require.ErrorIs(t, s.RemoveSource(t.Context(), "docs"), store.ErrNotFound)
+	for _, table := range []string{"archon_sources", "archon_crawled_pages", "confluence_pages", "confluence_sync_runs", "confluence_tree"} {
+		var docs, other int
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE source_id = 'docs'),
+			count(*) FILTER (WHERE source_id = 'other') FROM `+pgx.Identifier{table}.Sanitize()).Scan(&docs, &other))
+		require.Zero(t, docs, table)
+		require.NotZero(t, other, table)
+	}
+	var contents, ledger int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM confluence_page_content), (SELECT count(*) FROM confluence_sync_pages)`).Scan(&contents, &ledger))
+	require.Equal(t, []int{1, 1}, []int{contents, ledger})
+}
+
+func TestSearch(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Keys"), listed("2", 1, "Lunch"))
+	store1(t, s, write("docs", "r1", "1", 1, "Keys", "Rotate the signing keys every ninety days.", "Call svc_billing_v2 first."))
+	store1(t, s, write("docs", "r1", "2", 1, "Lunch", "The canteen opens at noon."))
+
+	hits, err := s.Search(t.Context(), "rotating signing key", store.Filter{})
+	require.NoError(t, err)
+	require.NotEmpty(t, hits)
+	require.Equal(t, "1", hits[0].PageID)
+	require.Equal(t, "Keys", hits[0].Title)
+	require.Contains(t, hits[0].Snippet, store.MarkStart+"Rotate"+store.MarkEnd)
+
+	hits, err = s.Search(t.Context(), "svc_biling_v2", store.Filter{})
+	require.NoError(t, err)
+	require.NotEmpty(t, hits, "an identifier with a typo")
+	require.Contains(t, hits[0].Snippet, "billing")
+
+	for _, query := range []string{"", "   ", `"`, `';DROP TABLE archon_sources;--`, `((( & | !`} {
+		_, err = s.Search(t.Context(), query, store.Filter{})
+		require.NoError(t, err, query)
+	}
+}
