@@ -16,7 +16,7 @@ import (
 type Process struct {
 	LogLevel      string        `env:"LOG_LEVEL" default:"info" need:"debug, info, warn or error" example:"info" desc:"The least severe line that is logged."`
 	LogFormat     string        `env:"LOG_FORMAT" default:"json" need:"json or console" example:"json" desc:"How log lines look: json for machines, console for people."`
-	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz is served."`
+	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz (the process lives) and /readyz (its servers answer) are served."`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" default:"20s" need:"a time from 1s to 10m" example:"20s" desc:"How long work under way may take to end after SIGTERM."`
 }
 
