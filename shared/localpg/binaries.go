@@ -96,7 +96,8 @@ func EnsureBinaries(ctx context.Context, o Options) (Binaries, error) {
 	b, perr := probe(ctx, runner{as: as}, dir)
 	if perr != nil {
 		return Binaries{}, fmt.Errorf("%w: the downloaded PostgreSQL does not run here "+
-			"(it needs glibc and libstdc++, and a folder that the user %s can enter): %w; %s", ErrNoBinaries, as, perr, waysOut)
+			"(it needs glibc and libstdc++, and a folder that the user %s can enter; remove %s to have it downloaded again): %w; %s",
+			ErrNoBinaries, as, filepath.Dir(dir), perr, waysOut)
 	}
 	return b, nil
 }

@@ -48,6 +48,9 @@ func (a artifact) url(base string) string {
 
 // download gets the binaries for this platform and returns their bin folder.
 func download(ctx context.Context, o Options) (string, error) {
+	if o.artifact != nil {
+		return o.artifact.fetch(ctx, o)
+	}
 	a, ok := pinned[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
 		return "", fmt.Errorf("there is no download for %s/%s", runtime.GOOS, runtime.GOARCH)
@@ -60,7 +63,10 @@ func download(ctx context.Context, o Options) (string, error) {
 // the first one wins, and the other uses what is there.
 func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
 	place := filepath.Join(o.CacheDir, "postgres-"+a.version+"-"+a.platform)
-	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+	if _, err := os.Stat(place); err == nil {
+		return filepath.Join(place, "bin"), nil
+	}
+	if err := mkdirOpen(o.CacheDir); err != nil {
 		return "", fmt.Errorf("making the folder for downloads: %w", err)
 	}
 	sweep(o.CacheDir)

@@ -43,7 +43,7 @@ type Options struct {
 	CacheDir string            // where downloaded binaries are kept; empty = DefaultCacheDir()
 	BinDir   string            // the binaries to use; empty = search, then download
 	Port     int               // TCP port on 127.0.0.1; 0 = any free one
-	NoSync   bool              // trade durability for speed; for tests only
+	NoSync   bool              // survive a crash of the server, but not one of the machine; for tests only
 	Settings map[string]string // more settings, as in postgresql.conf; they win over ours
 	Log      zerolog.Logger
 	Notice   func(string) // tells a person what is being done; may be nil
@@ -52,8 +52,9 @@ type Options struct {
 	// What comes from it is checked against checksums in this package.
 	DownloadBase string
 
-	patience time.Duration // how long to wait for an orphaned server to end; 0 = orphanPatience
+	patience time.Duration // how long to wait for a server that has to end; 0 = orphanPatience
 	search   *search       // where to look for binaries; nil = the usual places
+	artifact *artifact     // what to download; nil = what is pinned for this platform
 }
 
 // DefaultCacheDir is where downloaded binaries are kept unless Options say
@@ -126,7 +127,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(o.DataDir), 0o755); err != nil {
+	if err := mkdirOpen(filepath.Dir(o.DataDir)); err != nil {
 		return nil, fmt.Errorf("making the folder for the data: %w", err)
 	}
 	hold, err := lockCluster(ctx, o.DataDir, o.patience)

@@ -82,6 +82,27 @@ func (r runner) checkEnter(ctx context.Context, bin Binaries, dir string) error 
 		r.as, r.as.closedFolder(dir))
 }
 
+// mkdirOpen makes a folder and those above it. Where this process is root the new
+// ones are open to the account, whatever the umask.
+func mkdirOpen(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := mkdirOpen(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Chmod(dir, 0o755)
+}
+
 // closedFolder names the outermost folder on the way to dir that the account may
 // not enter, as far as mode bits tell; dir itself when they tell nothing.
 func (a account) closedFolder(dir string) string {

@@ -28,6 +28,7 @@ type Server struct {
 	logPath  string
 	logStart int64 // where this server's part of the log file begins
 
+	grace    time.Duration // how long an immediate shutdown may take
 	stopping atomic.Bool
 	gone     chan struct{} // closed when the child has been reaped
 	done     chan struct{} // closed after that, when the data folder is free again
@@ -87,13 +88,17 @@ func (s *Server) Stop(ctx context.Context) error {
 	return fmt.Errorf("stopping PostgreSQL: forced, because it did not end in time: %w", context.Cause(ctx))
 }
 
+// quitGrace is a second more than a server that was told to quit gives its own
+// children before it kills them.
+const quitGrace = 6 * time.Second
+
 // kill ends the child without a checkpoint and waits until it has been reaped.
 func (s *Server) kill() {
 	s.signal(syscall.SIGQUIT)
 	select {
 	case <-s.gone:
 		return
-	case <-time.After(5 * time.Second):
+	case <-time.After(s.grace):
 	}
 	s.signal(syscall.SIGKILL)
 	<-s.gone
@@ -125,7 +130,8 @@ func (c cluster) launch(ctx context.Context, log *os.File, port int) (*Server, e
 	}
 	s := &Server{
 		port: port, version: c.bin.Version, logPath: log.Name(), logStart: from,
-		gone: make(chan struct{}), done: make(chan struct{}),
+		grace: min(quitGrace, c.opts.patience),
+		gone:  make(chan struct{}), done: make(chan struct{}),
 	}
 	// Not bound to ctx: the server outlives the start.
 	cmd := c.run.command(context.WithoutCancel(ctx), c.bin.path("postgres"), c.serverArgs(port)...)
@@ -257,7 +263,6 @@ func (c cluster) serverArgs(port int) []string {
 	}
 	if c.opts.NoSync {
 		set["fsync"] = "off"
-		set["synchronous_commit"] = "off"
 		set["full_page_writes"] = "off"
 		set["shared_buffers"] = "64MB"
 	}
