@@ -27,12 +27,13 @@ setup: $(LINT) ## fetch everything ahead of time: modules, linter, a first build
 	go build $(PACKAGES)
 
 demo: ## show it all: a Confluence space becomes searchable chunks (DEMO_ONCE=1 ends by itself, DEMO_ARGS="--pages 500")
-	@go build -buildvcs=false -o bin/sluice ./services/sluice
+	@CGO_ENABLED=0 go build -buildvcs=false -o bin/sluice ./services/sluice
 	@exec bin/sluice demo $(if $(filter-out 0 false,$(DEMO_ONCE)),--once) $(DEMO_ARGS)
 
 test: ## run every test with the race detector, on a real NATS and a real Postgres
 	@race=$(RACE); \
-	[ -n "$$race" ] || echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; \
+	[ -n "$$race" ] || { export CGO_ENABLED=0; \
+		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES)
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
