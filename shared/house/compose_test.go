@@ -148,6 +148,20 @@ func TestComposeServicesAreHoused(t *testing.T) {
 	}
 }
 
+// What the containers run is what the tests run.
+func TestImagesAreOfTheTestedVersions(t *testing.T) {
+	goVersion := goEdit(t, "work", "go.work").Go
+	assert.Contains(t, read(t, "deploy/Dockerfile"), "FROM golang:"+goVersion+"-alpine ")
+	for _, r := range goEdit(t, "mod", "shared/go.mod").Require {
+		if r.Path == "github.com/nats-io/nats-server/v2" {
+			want := "nats:" + strings.TrimPrefix(r.Version, "v") + "-alpine"
+			assert.Equal(t, want, compose(t, nil).Services["nats"].Image)
+			return
+		}
+	}
+	assert.Fail(t, "shared/go.mod does not require nats-server")
+}
+
 // The stand-in's own file makes a working set of settings.
 func TestSandboxEnvIsAWorkingSite(t *testing.T) {
 	env := dotenv(t, "deploy/sandbox.env")
