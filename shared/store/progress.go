@@ -137,3 +137,13 @@ func percent(run Run, c event.Counts) int {
 		return 99 * (c.Listed - c.Pending) / c.Listed
 	}
 }
+
+// Counts returns a run's pages by outcome.
+func (s *Store) Counts(ctx context.Context, runID string) (event.Counts, error) {
+	var c event.Counts
+	err := s.inTx(ctx, "count pages of run "+runID, func(tx pgx.Tx) (err error) {
+		c, _, err = count(ctx, tx, runID)
+		return err
+	})
+	return c, err
+}

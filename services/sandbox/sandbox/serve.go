@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+// Main serves the site that the environment describes until SIGINT or SIGTERM. With the
+// argument "health" it asks the running one for its health instead.
+func Main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stderr io.Writer) int {
+	c, err := config.Load[config.Sandbox](lookup)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	if len(args) == 1 && args[0] == "health" {
+		err = service.AskHealth(c.HealthAddr)
+	} else {
+		err = serveConfigured(ctx, c, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "sandbox:", err)
+		return 1
+	}
+	return 0
+}
+
+func serveConfigured(ctx context.Context, c config.Sandbox, stderr io.Writer) error {
+	log := service.Logger(stderr, c.Process).With().Str("service", "sandbox").Logger()
+	site := New(Options{Email: c.Email, Token: c.Token.Reveal()})
+	if err := site.Fill(c.Corpus, c.Pages, c.Seed); err != nil {
+		return err
+	}
+	served, err := Serve(c.Addr, site)
+	if err != nil {
+		return err
+	}
+	health := service.NewHealth()
+	health.Check("site", func(context.Context) error { return nil })
+	stopHealth, err := health.Serve(c.HealthAddr, log)
+	if err != nil {
+		_ = served.Close()
+		return err
+	}
+	defer stopHealth()
+	log.Info().Str("url", served.URL).Msg("serving")
+	<-ctx.Done()
+	return served.Close()
+}
+
+// Fill gives the site its content: a folder of storage bodies, a number of generated pages,
+// or the built-in space where neither is asked for.
+func (s *Site) Fill(corpus string, pages int, seed int64) error {
+	switch {
+	case corpus != "" && pages > 0:
+		return errors.New("a folder of bodies and generated pages are asked for; choose one")
+	case corpus != "":
+		return s.AddCorpus(corpus)
+	case pages > 0:
+		s.AddGenerated(GeneratedSpace, pages, seed)
+	default:
+		s.AddBuiltin()
+	}
+	return nil
+}
+
+// The keys of the spaces that Fill makes.
+const (
+	BuiltinSpace   = "DEMO"
+	CorpusSpace    = "CORPUS"
+	GeneratedSpace = "GEN"
+)
+
+// Served is a site that is being served.
+type Served struct {
+	URL string // http://host:port
+
+	srv  *http.Server
+	done chan error
+}
+
+// Serve serves the site on addr; port 0 stands for any free one.
+func Serve(addr string, site *Site) (*Served, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("serve the stand-in on %s: %w", addr, err)
+	}
+	s := &Served{
+		URL:  "http://" + listener.Addr().String(),
+		srv:  &http.Server{Handler: site.Handler(), ReadHeaderTimeout: 10 * time.Second},
+		done: make(chan error, 1),
+	}
+	go func() {
+		err := s.srv.Serve(listener)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		s.done <- err
+	}()
+	return s, nil
+}
+
+// Close stops serving and waits until it has stopped.
+func (s *Served) Close() error {
+	_ = s.srv.Close()
+	return <-s.done
+}

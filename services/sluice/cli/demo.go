@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// demoSource is the one source that the demo makes, and the only thing that it removes.
+const demoSource = "demo"
+
+func (a *app) demo() *cobra.Command {
+	var c content
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the main job on a stand-in site, from nothing to search",
+		Long: `Start a stand-in for Confluence Cloud and every stage, sync its space, change pages,
+sync again, show what changed, and search. It keeps serving until Ctrl-C unless --once
+(or DEMO_ONCE=1). What it stores stays: sluice search finds it afterwards.`,
+		Example: "  sluice demo\n  sluice demo --once --corpus ./bodies\n  sluice demo --pages 2000 --seed 7",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if v, _ := a.lookup("DEMO_ONCE"); v != "" && v != "0" {
+				once = true
+			}
+			d, err := a.startDemo(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			return d.show(cmd.Context(), once)
+		},
+	}
+	c.flags(cmd)
+	cmd.Flags().BoolVar(&once, "once", false, "end after the show instead of serving on (also DEMO_ONCE=1)")
+	return cmd
+}
+
+// demo is one showing.
+type demo struct {
+	*app
+	content content
+	site    *sandbox.Site
+	served  *sandbox.Served
+	engine  *engine
+	dataDir string
+}
+
+func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
+	cfg, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{app: a, content: c, site: sandbox.New(sandbox.Options{}), dataDir: cfg.DataDir}
+	if err := d.site.Fill(c.corpus, c.pages, c.seed); err != nil {
+		return nil, err
+	}
+	if d.served, err = sandbox.Serve("127.0.0.1:8090", d.site); errors.Is(err, syscall.EADDRINUSE) {
+		d.served, err = sandbox.Serve("127.0.0.1:0", d.site)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The stand-in takes the place of whatever site the environment names; it knows no
+	// rate limit.
+	cfg.Confluence = config.Confluence{
+		BaseURL: d.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
+		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+	}
+	if d.engine, err = a.startEngine(ctx, cfg, a.logger(cfg.Process)); err != nil {
+		_ = d.served.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// show runs the stages and, beside them, the script.
+func (d *demo) show(ctx context.Context, once bool) error {
+	defer func() { d.engine.close(); _ = d.served.Close() }()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		defer stop()
+		ended <- d.engine.run(ctx)
+	}()
+	err := d.script(ctx)
+	if err == nil && !once {
+		d.printf("\nServing on; Ctrl-C stops it.\n")
+		<-ctx.Done()
+	}
+	stop()
+	if runErr := <-ended; runErr != nil {
+		return runErr
+	}
+	return err
+}
+
+func (d *demo) script(ctx context.Context) error {
+	key := d.content.spaceKey()
+	if err := d.engine.store.RemoveSource(ctx, demoSource); err != nil && !isNotFound(err) {
+		return err
+	}
+	d.step("A stand-in for Confluence Cloud serves space %s with %s: %s/wiki/spaces/%s/overview",
+		key, plural(len(d.site.Pages(key)), "page", "pages"), d.served.URL, key)
+	err := d.engine.store.AddSource(ctx, store.Source{
+		ID: demoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: "Sluice demo", Tags: []string{"demo"},
+	})
+	if err != nil {
+		return err
+	}
+	d.step("First sync: every page is listed, fetched, converted, split and stored")
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	d.step("Pages change on the site")
+	if err := d.change(key); err != nil {
+		return err
+	}
+	d.step("Second sync: only what changed is fetched")
+	if err := d.sync(ctx); err != nil {
+		return err
+	}
+	if err := d.find(ctx); err != nil {
+		return err
+	}
+	d.whereNext()
+	return nil
+}
+
+func (d *demo) step(format string, args ...any) {
+	d.printf("\n%s %s\n", d.strong("▸"), d.strong(fmt.Sprintf(format, args...)))
+}
+
+// sync runs a full sync, shows it, and says what became of the pages that it touched.
+func (d *demo) sync(ctx context.Context) error {
+	d.site.ResetStats()
+	req := event.SyncRequested{RequestID: newRequestID(), Mode: event.Full, SourceID: demoSource}
+	if err := d.engine.bus.Publish(ctx, req); err != nil {
+		return err
+	}
+	last, err := d.follow(ctx, d.engine.bus, demoSource, req.RequestID)
+	if err != nil {
+		return err
+	}
+	stats := d.site.Stats()
+	d.printf("  %s\n  %s to the site, %s fetched\n", summary(last), plural(int(stats.Total), "call", "calls"), plural(int(stats.Bodies), "body", "bodies"))
+	if last.Counts.Created < last.Counts.Listed/2 {
+		if err := d.changes(ctx, req.RequestID); err != nil {
+			return err
+		}
+	}
+	failed, err := d.engine.store.LedgerPages(ctx, req.RequestID, event.Failed, 20)
+	for _, p := range failed {
+		d.printf("  failed   %s: %s: %s\n", p.Title, p.Reason, p.Message)
+	}
+	if err != nil {
+		return err
+	}
+	return ending(last)
+}
+
+func (d *demo) changes(ctx context.Context, runID string) error {
+	for _, outcome := range []event.Outcome{event.Created, event.Updated, event.Removed, event.Skipped} {
+		pages, err := d.engine.store.LedgerPages(ctx, runID, outcome, 20)
+		if err != nil {
+			return err
+		}
+		for _, p := range pages {
+			why := ""
+			if p.Reason != "" {
+				why = " (" + p.Reason + ")"
+			}
+			d.printf("  %-8s %s%s\n", outcome, p.Title, why)
+		}
+	}
+	return nil
+}
+
+// change edits, renames, moves, archives, trashes and creates pages, whatever the space.
+func (d *demo) change(key string) error {
+	var leaves []sandbox.Page
+	parents := map[string]bool{}
+	pages := d.site.Pages(key)
+	for _, p := range pages {
+		parents[p.ParentID] = true
+	}
+	for _, p := range pages {
+		if p.Kind == sandbox.KindPage && p.Status == "current" && !p.Hidden && !parents[p.ID] && p.ParentID != "" {
+			leaves = append(leaves, p)
+		}
+	}
+	if len(leaves) < 6 {
+		d.printf("  the space is too small to change pages in it\n")
+		return nil
+	}
+	edited, renamed, moved, archived, trashed := leaves[0], leaves[1], leaves[2], leaves[3], leaves[4]
+	body, err := d.site.Body(edited.ID)
+	if err != nil {
+		return err
+	}
+	body += `<h2>Kestrel checklist</h2><p>The kestrel valve must be closed before the sluice opens.</p>`
+	title := renamed.Title + " (renamed)"
+	target := leaves[5].ID
+	for _, do := range []struct {
+		what string
+		do   func() error
+	}{
+		{"edited   " + edited.Title, func() error { _, err := d.site.EditPage(edited.ID, sandbox.Edit{Body: &body}); return err }},
+		{"renamed  " + renamed.Title + " → " + title, func() error { _, err := d.site.EditPage(renamed.ID, sandbox.Edit{Title: &title}); return err }},
+		{"moved    " + moved.Title + " under " + leaves[5].Title, func() error { return d.site.MovePage(moved.ID, target) }},
+		{"archived " + archived.Title, func() error { return d.site.ArchivePage(archived.ID) }},
+		{"trashed  " + trashed.Title, func() error { return d.site.TrashPage(trashed.ID) }},
+		{"created  Harbour lights", func() error {
+			_, err := d.site.CreatePage(sandbox.Draft{Space: key, Title: "Harbour lights", ParentID: edited.ParentID,
+				Body: "<p>The harbour lights are tested on the first Monday of each month.</p>"})
+			return err
+		}},
+	} {
+		if err := do.do(); err != nil {
+			return fmt.Errorf("%s: %w", do.what, err)
+		}
+		d.printf("  %s\n", do.what)
+	}
+	return nil
+}
+
+// find searches for something that the space is known to hold and shows the best page.
+func (d *demo) find(ctx context.Context) error {
+	query := "kestrel valve sluice"
+	if d.content.spaceKey() == sandbox.BuiltinSpace {
+		query = "how do we rotate the signing keys"
+	}
+	d.step("Search: %s", query)
+	hits, err := d.engine.store.Search(ctx, query, store.Filter{SourceID: demoSource, Limit: 3})
+	if err != nil {
+		return err
+	}
+	if len(hits) == 0 {
+		return fmt.Errorf("the demo found nothing for %q although it should be there", query)
+	}
+	if err := d.showHits(ctx, d.engine.store, query, store.Filter{SourceID: demoSource, Limit: 3}); err != nil {
+		return err
+	}
+	d.step("The chunks of the best page, each with the address of its heading")
+	p, err := d.engine.store.Page(ctx, hits[0].PageID)
+	if err != nil {
+		return err
+	}
+	chunks, err := d.engine.store.Chunks(ctx, p.SourceID, p.ID)
+	if err != nil {
+		return err
+	}
+	const few = 3
+	if err := d.showChunks(p, chunks[:min(few, len(chunks))]); err != nil {
+		return err
+	}
+	if len(chunks) > few {
+		d.printf("\n    … %d more: sluice page %s --chunks\n", len(chunks)-few, p.ID)
+	}
+	return nil
+}
+
+func (d *demo) whereNext() {
+	self := command()
+	d.step("Where to look next")
+	for _, line := range [][2]string{
+		{self + ` search "on-call handover"`, "search it yourself"},
+		{self + " status", "sources and runs"},
+		{self + " source list", "what is stored"},
+		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
+		{"README.md", "your own site in five minutes"},
+	} {
+		d.printf("  %s\n      %s\n", line[0], line[1])
+	}
+}
+
+// command is how this program is called, as the person could type it again.
+func command() string {
+	if self := os.Args[0]; !strings.Contains(self, "go-build") {
+		return self
+	}
+	return "go run ./services/sluice"
+}

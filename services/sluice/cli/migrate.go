@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/migrations"
+	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func (a *app) migrate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Make or check the tables in Postgres",
+		Args:  args(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		a.migrateStep("up", "Apply the migrations that are missing", a.migrateUp),
+		a.migrateStep("status", "List the migrations and where they stand", a.migrateStatus),
+		a.migrateStep("verify", "Fail unless every migration is applied, recorded and unchanged", a.migrateVerify),
+	)
+	return cmd
+}
+
+// migrateStep is a command on the database as it is: unlike the others, it does not migrate
+// on its own.
+func (a *app) migrateStep(use, short string, step func(*cobra.Command, *store.Store) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			o := a.localOptions(cfg)
+			if there, err := local.Running(cfg.DataDir); o.DatabaseURL == "" && err == nil {
+				o.DatabaseURL = there.DatabaseURL
+			}
+			servers, err := local.StartDatabase(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			defer servers.Stop()
+			s, err := store.Open(cmd.Context(), servers.DatabaseURL)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return step(cmd, s)
+		},
+	}
+}
+
+func (a *app) migrateUp(cmd *cobra.Command, s *store.Store) error {
+	applied, err := s.Migrate(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.printJSON(orEmpty(applied))
+	}
+	for _, name := range applied {
+		a.printf("applied %s\n", name)
+	}
+	if len(applied) == 0 {
+		a.printf("Nothing to apply.\n")
+	}
+	return nil
+}
+
+func (a *app) migrateStatus(cmd *cobra.Command, s *store.Store) error {
+	list, err := s.Migrations(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if a.json() {
+		return a.printJSON(list)
+	}
+	rows := [][]string{{"MIGRATION", "STATE", "CHECKSUM"}}
+	for _, m := range list {
+		state := "missing"
+		switch {
+		case m.Changed():
+			state = "changed since it was applied"
+		case m.Applied:
+			state = "applied"
+		}
+		rows = append(rows, []string{m.Name, state, m.Checksum})
+	}
+	a.table(rows)
+	return nil
+}
+
+func (a *app) migrateVerify(cmd *cobra.Command, s *store.Store) error {
+	err := s.VerifyMigrations(cmd.Context())
+	if errors.Is(err, migrations.ErrChanged) {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	a.printf("Every migration is applied, recorded and unchanged.\n")
+	return nil
+}

@@ -1,0 +1,156 @@
+// Package cli is the sluice program: what people type.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+// The exit codes. Scripts may rely on them.
+const (
+	exitFailed   = 1 // the command could not do its work
+	exitUsage    = 2 // wrong arguments or settings
+	exitFailures = 3 // the sync completed, but some pages failed
+	exitHeld     = 4 // the sync was held: it would have removed too much
+)
+
+// exit is an error that ends the program with a code of its own. Its text has been shown.
+type exit struct{ code int }
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// usageError is a mistake in what was typed.
+type usageError struct{ error }
+
+// Main runs the program and exits.
+func Main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := Run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Run runs one command line and returns its exit code. Ending ctx stops it as Ctrl-C does.
+func Run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{lookup: lookup, in: stdin, out: stdout, err: stderr}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var code exit
+	var wrong *config.ConfigurationError
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return code.code
+	case errors.As(err, &wrong), errors.As(err, &usage):
+		fmt.Fprintln(stderr, "sluice:", err)
+		return exitUsage
+	case ctx.Err() != nil:
+		return 128 + int(syscall.SIGINT)
+	default:
+		fmt.Fprintln(stderr, "sluice:", err)
+		return exitFailed
+	}
+}
+
+// app is what the commands of one invocation share.
+type app struct {
+	lookup   func(string) (string, bool)
+	in       io.Reader
+	out, err io.Writer
+
+	dataDir string
+	output  string
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sluice",
+		Short: "Stream Confluence spaces into Postgres as search-ready Markdown chunks",
+		Long: `sluice keeps Confluence Cloud spaces in Postgres as Markdown chunks that an assistant
+can search and cite. It runs every stage in one process (sluice up), asks for syncs,
+shows how they go, and searches.
+
+Settings come from the environment; docs/configuration.md lists them. Without NATS_URL
+and DATABASE_URL sluice starts a NATS and a Postgres of its own under --data.
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 some pages failed,
+4 the sync was held because it would have removed too much.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "text" && a.output != "json" {
+				return usageError{fmt.Errorf("--output is text or json, not %q", a.output)}
+			}
+			return nil
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
+	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.search(), a.source(), a.page(),
+		a.convert(), a.sandbox(), a.migrate())
+	return root
+}
+
+// args wraps a check of the arguments so that its complaint counts as a usage error and
+// says how the command is typed.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, list []string) error {
+		if err := check(cmd, list); err != nil {
+			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+// printJSON writes v on one indented block, as --output json asks for.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+
+// notice tells a person what is going on, apart from the command's output.
+func (a *app) notice(text string) { fmt.Fprintln(a.err, text) }
+
+// terminal reports whether w shows to a person, who is given a moving bar and colours.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.err, c) }
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "(from a checkout)"
+	}
+	return info.Main.Version
+}

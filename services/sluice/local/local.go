@@ -1,0 +1,195 @@
+// Package local gives one process what it needs of NATS and Postgres: the servers that the
+// environment names, or servers of its own that it starts and stops.
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/localpg"
+)
+
+// Options say what is named already and where the rest lives.
+type Options struct {
+	DataDir     string // holds nats/, postgres/ and running.json
+	NatsURL     string // a server to use; empty: start one
+	DatabaseURL string // a database to use; empty: start one
+	PGBinDir    string
+	Log         zerolog.Logger
+	Notice      func(string) // tells a person what is being done; may be nil
+}
+
+// Servers are the two addresses, and the servers behind them that are ours.
+type Servers struct {
+	NatsURL     string
+	DatabaseURL string
+
+	nats *broker.Server
+	pg   *localpg.Server
+	file string
+}
+
+// ErrNotRunning is returned by Running when no process serves the data folder.
+var ErrNotRunning = errors.New("no sluice is running here")
+
+// DefaultDataDir is the folder that is used when none is named: the user's data folder, or
+// for root, whose own folders Postgres's unprivileged user cannot enter, /var/lib/sluice.
+func DefaultDataDir() (string, error) {
+	if os.Geteuid() == 0 {
+		return "/var/lib/sluice", nil
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "sluice"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find a data folder (name one with --data): %w", err)
+	}
+	return filepath.Join(home, ".local", "share", "sluice"), nil
+}
+
+// Start gives both servers, starting those that are not named. What it starts is told to
+// other commands by a file in the data folder until Stop.
+func Start(ctx context.Context, o Options) (*Servers, error) {
+	s := &Servers{NatsURL: o.NatsURL, DatabaseURL: o.DatabaseURL}
+	if err := s.start(ctx, o); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Servers) start(ctx context.Context, o Options) error {
+	if s.DatabaseURL == "" {
+		if err := s.startPostgres(ctx, o); err != nil {
+			return err
+		}
+	}
+	if s.NatsURL == "" {
+		if err := s.startNats(o); err != nil {
+			return err
+		}
+	}
+	return s.tell(o.DataDir)
+}
+
+// StartDatabase gives the database alone, for a command that only reads.
+func StartDatabase(ctx context.Context, o Options) (*Servers, error) {
+	s := &Servers{DatabaseURL: o.DatabaseURL}
+	if s.DatabaseURL != "" {
+		return s, nil
+	}
+	if _, err := os.Stat(filepath.Join(o.DataDir, "postgres")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w, and nothing has been synced into %s yet; start with: sluice up, or sluice demo, or set DATABASE_URL", ErrNotRunning, o.DataDir)
+	}
+	return s, s.startPostgres(ctx, o)
+}
+
+func (s *Servers) startPostgres(ctx context.Context, o Options) error {
+	if err := os.MkdirAll(o.DataDir, 0o755); err != nil {
+		return fmt.Errorf("make the data folder (name another with --data): %w", err)
+	}
+	pg, err := localpg.Start(ctx, localpg.Options{
+		DataDir: filepath.Join(o.DataDir, "postgres"), BinDir: o.PGBinDir, Log: o.Log, Notice: o.Notice,
+	})
+	if errors.Is(err, localpg.ErrRunning) {
+		return fmt.Errorf("sluice is running already with the data folder %s; stop it, or name another folder with --data: %w", o.DataDir, err)
+	}
+	if err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
+	s.pg, s.DatabaseURL = pg, pg.URL()
+	return nil
+}
+
+// startNats takes the usual port, where other clients look first, or any free one.
+func (s *Servers) startNats(o Options) error {
+	opts := broker.Options{StoreDir: filepath.Join(o.DataDir, "nats"), Log: o.Log}
+	nats, err := broker.Start(opts)
+	if errors.Is(err, broker.ErrPortBusy) {
+		opts.Port = -1
+		nats, err = broker.Start(opts)
+	}
+	if err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	s.nats, s.NatsURL = nats, nats.URL()
+	return nil
+}
+
+// Done is closed when the Postgres that was started here has ended by itself. It is nil,
+// and so never ready, when there is none.
+func (s *Servers) Done() <-chan struct{} {
+	if s.pg == nil {
+		return nil
+	}
+	return s.pg.Done()
+}
+
+// Stop stops what was started here.
+func (s *Servers) Stop() {
+	if s.file != "" {
+		_ = os.Remove(s.file)
+	}
+	if s.nats != nil {
+		s.nats.Stop()
+	}
+	if s.pg != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = s.pg.Stop(ctx)
+	}
+}
+
+// running is what other commands read to find the servers of a running process.
+type running struct {
+	PID         int    `json:"pid"`
+	NatsURL     string `json:"nats_url"`
+	DatabaseURL string `json:"database_url"`
+}
+
+// tell writes the addresses, which hold the database's password, for this user alone.
+func (s *Servers) tell(dataDir string) error {
+	if s.pg == nil && s.nats == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dataDir, 0o755); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	text, err := json.Marshal(running{PID: os.Getpid(), NatsURL: s.NatsURL, DatabaseURL: s.DatabaseURL})
+	if err != nil {
+		return fmt.Errorf("write where the servers are: %w", err)
+	}
+	file := filepath.Join(dataDir, "running.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return fmt.Errorf("write where the servers are: %w", err)
+	}
+	s.file = file
+	return nil
+}
+
+// Running returns the addresses that a running process on the data folder serves, or
+// ErrNotRunning. A process that was killed may have left its file behind.
+func Running(dataDir string) (*Servers, error) {
+	text, err := os.ReadFile(filepath.Join(dataDir, "running.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotRunning
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read where the servers are: %w", err)
+	}
+	var r running
+	if err := json.Unmarshal(text, &r); err != nil || !alive(r.PID) {
+		return nil, ErrNotRunning
+	}
+	return &Servers{NatsURL: r.NatsURL, DatabaseURL: r.DatabaseURL}, nil
+}

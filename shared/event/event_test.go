@@ -1,0 +1,140 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+var at = time.Date(2026, 11, 23, 10, 30, 0, 0, time.UTC)
+
+var facts = page.Facts{
+	ID: "7001", Version: 4, Title: "Rotating keys", SpaceKey: "DOCS",
+	BaseURL: "https://acme.atlassian.net/wiki", URL: "https://acme.atlassian.net/wiki/spaces/DOCS/pages/7001/Rotating+keys",
+	Status: "current", ParentID: "6000", ParentType: "folder", AuthorID: "712020:ada",
+	CreatedAt: at.Add(-48 * time.Hour), ModifiedAt: at.Add(-time.Hour), Labels: []string{"security"},
+	Users: map[string]string{"712020:ada": "Ada Lovelace"},
+	Links: map[string]page.Link{"Runbooks": {PageID: "6001", PageTitle: "Runbooks", PageURL: "https://acme.atlassian.net/wiki/spaces/DOCS/pages/6001"}},
+}
+
+// released is every event with its fixture. A fixture is never edited: a reader out there
+// was built against it.
+func released() map[string]event.Event {
+	return map[string]event.Event{
+		"sync.requested":    &event.SyncRequested{RequestID: "nightly-7", Mode: event.Full, ApproveRemovals: true},
+		"sync.rejected":     &event.SyncRejected{SourceID: "docs", RequestID: "nightly-7", Code: failure.UnknownSource, Message: "no such source", At: at},
+		"pages.listed":      &event.PagesListed{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Pages: []page.Ref{{ID: "7001", Version: 4}, {ID: "7002", Version: 1}}},
+		"page.fetched":      &event.PageFetched{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: facts, Body: "<p>Rotate &amp; retire.</p>"},
+		"listing.completed": &event.ListingCompleted{SourceID: "docs", RunID: "nightly-7", Mode: event.Full, Listed: 61, At: at},
+		"page.converted": &event.PageConverted{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: facts, Markdown: "Rotate & retire.\n",
+			Metadata: page.Metadata{
+				Ancestors: []page.Ancestor{{ID: "6000", Title: "Security", URL: "https://acme.atlassian.net/wiki/spaces/DOCS/folder/6000"}},
+				Children:  []string{}, CreatedBy: &page.User{AccountID: "712020:ada", DisplayName: "Ada Lovelace", ProfileURL: "https://acme.atlassian.net/wiki/people/712020:ada"},
+				Labels: []string{"security"}, JiraIssueLinks: []page.JiraIssue{{IssueKey: "SEC-7", IssueURL: "https://acme.atlassian.net/browse/SEC-7"}},
+				UserMentions: []page.User{}, InternalLinks: []page.Link{}, ExternalLinks: []page.External{{Title: "NIST", URL: "https://nist.gov"}},
+				AssetLinks: []page.Asset{}, WordCount: 2, ContentLength: 17,
+			},
+			Headings: []page.Heading{{Level: 2, Text: "Steps", Anchor: "Steps"}},
+			Losses:   []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 1, Reason: "navigation"}}},
+		"page.stored":  &event.PageStored{SourceID: "docs", RunID: "nightly-7", PageID: "7001", Version: 4, Title: "Rotating keys", Outcome: event.Updated, Chunks: 3, Attempt: 1, At: at},
+		"page.removed": &event.PageRemoved{SourceID: "docs", RunID: "nightly-7", PageID: "7003", Title: "Old", Reason: "trashed", At: at},
+		"page.failed":  &event.PageFailed{SourceID: "docs", RunID: "nightly-7", PageID: "7004", Version: 2, Stage: "converter", Code: failure.ConvertTooDeep, Message: "nested too deep", Attempts: 1, At: at},
+		"progress": &event.Progress{SourceID: "docs", RunID: "nightly-7", Mode: event.Full, State: event.StateFetching, Percent: 48,
+			Counts: event.Counts{Listed: 61, Pending: 31, Created: 30}, StartedAt: at, At: at.Add(time.Second)},
+	}
+}
+
+func TestFixturesAreWhatIsWrittenAndRead(t *testing.T) {
+	all := released()
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, len(all), "one fixture an event")
+	for name, e := range all {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, event.Type(name), e.EventType())
+			fixture, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+			require.NoError(t, err)
+
+			var written bytes.Buffer
+			enc := json.NewEncoder(&written)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			require.NoError(t, enc.Encode(e))
+			require.Equal(t, string(fixture), written.String(), "a new field needs a new fixture beside the old one; a changed one breaks readers")
+
+			back := newOf(e)
+			require.NoError(t, json.Unmarshal(fixture, back))
+			require.Equal(t, e, back)
+		})
+	}
+}
+
+// newOf returns a new zero event of e's type.
+func newOf(e event.Event) event.Event {
+	switch e.(type) {
+	case *event.SyncRequested:
+		return &event.SyncRequested{}
+	case *event.SyncRejected:
+		return &event.SyncRejected{}
+	case *event.PagesListed:
+		return &event.PagesListed{}
+	case *event.PageFetched:
+		return &event.PageFetched{}
+	case *event.PageConverted:
+		return &event.PageConverted{}
+	case *event.PageStored:
+		return &event.PageStored{}
+	case *event.PageRemoved:
+		return &event.PageRemoved{}
+	case *event.PageFailed:
+		return &event.PageFailed{}
+	case *event.ListingCompleted:
+		return &event.ListingCompleted{}
+	default:
+		return &event.Progress{}
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	require.Equal(t, "sluice.v1.page.fetched.docs", event.PageFetched{SourceID: "docs"}.Subject())
+	require.Equal(t, "sluice.v1.progress.docs.r1", event.Progress{SourceID: "docs", RunID: "r1"}.Subject())
+	require.Equal(t, "docs", event.SourceOf(event.TypeSyncRequested, "sluice.v1.sync.requested.docs"))
+	require.Empty(t, event.SourceOf(event.TypeSyncRequested, "sluice.v1.sync.rejected.docs"))
+	require.Empty(t, event.SourceOf(event.TypeProgress, "sluice.v1.progress.docs.r1"))
+}
+
+func TestValidID(t *testing.T) {
+	for _, id := range []string{"a", "docs", "DOCS_1", "2026-11-23", strings.Repeat("x", 64)} {
+		require.True(t, event.ValidID(id), id)
+	}
+	for _, id := range []string{"", "-a", "a.b", "a b", "a*", "a>", "ü", "a\n", strings.Repeat("x", 65)} {
+		require.False(t, event.ValidID(id), "%q", id)
+	}
+}
+
+func TestMsgIDsTellPublicationsApart(t *testing.T) {
+	ask := event.SyncRequested{SourceID: "docs", RequestID: "r1"}
+	nudge := ask
+	nudge.Nudge = 3
+	require.NotEqual(t, ask.MsgID(), nudge.MsgID())
+
+	first := event.PagesListed{RunID: "r1", Attempt: 1, Pages: []page.Ref{{ID: "1"}, {ID: "2"}}}
+	again := first
+	again.Attempt = 2
+	require.NotEqual(t, first.MsgID(), again.MsgID(), "a page that the ledger sends again must not be taken for a duplicate")
+
+	v1 := event.PageFetched{RunID: "r1", Attempt: 1, Page: page.Facts{ID: "1", Version: 1}}
+	v2 := v1
+	v2.Page.Version = 2
+	require.NotEqual(t, v1.MsgID(), v2.MsgID())
+}
