@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// write answers with v as JSON, unescaped as Confluence's own writer leaves it.
+func write(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // the client is gone when this fails
+}
+
+type v2Error struct {
+	Status int     `json:"status"`
+	Code   string  `json:"code"`
+	Title  string  `json:"title"`
+	Detail *string `json:"detail"`
+}
+
+func fail(w http.ResponseWriter, status int, code, title string) {
+	write(w, status, map[string]any{"errors": []v2Error{{Status: status, Code: code, Title: title}}})
+}
+
+func notFound(w http.ResponseWriter, title string) {
+	fail(w, http.StatusNotFound, "NOT_FOUND", title)
+}
+
+func badRequest(w http.ResponseWriter, title string) {
+	fail(w, http.StatusBadRequest, "INVALID_REQUEST_PARAMETER", title)
+}
+
+// v1Error answers in the envelope of REST v1.
+func v1Error(w http.ResponseWriter, status int, message string) {
+	write(w, status, map[string]any{
+		"statusCode": status,
+		"data": map[string]any{
+			"authorized": status != http.StatusForbidden, "valid": status != http.StatusBadRequest,
+			"errors": []any{}, "successful": status == http.StatusGone,
+		},
+		"message": message,
+	})
+}
+
+// stamp is a moment as v2 and v1 write it: milliseconds, UTC.
+type stamp time.Time
+
+func (t stamp) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+func (t stamp) String() string { return time.Time(t).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// links are the _links of a list: next is absent on its last page.
+type links struct {
+	Next string `json:"next,omitempty"`
+	Base string `json:"base"`
+}
+
+type list struct {
+	Results any   `json:"results"`
+	Links   links `json:"_links"`
+}
+
+// respond writes one page of a v2 list, with the next page's address in the body and in the
+// Link header when next is not empty.
+func (s *Site) respond(w http.ResponseWriter, r *http.Request, results any, next string) {
+	base := s.base(r)
+	l := links{Base: base}
+	header := fmt.Sprintf(`<%s>; rel="base"`, base)
+	if next != "" {
+		q := r.URL.Query()
+		q.Set("cursor", next)
+		l.Next = r.URL.Path + "?" + q.Encode()
+		header = fmt.Sprintf(`<%s>; rel="next", %s`, l.Next, header)
+	}
+	w.Header().Set("Link", header)
+	write(w, http.StatusOK, list{Results: results, Links: l})
+}
+
+// refusal is why a request is answered with 400, in the words of the answer.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
+// limitOf reads limit, or says why it is refused.
+func limitOf(q url.Values, fallback, most int) (int, error) {
+	raw := q.Get("limit")
+	if raw == "" {
+		return fallback, nil
+	}
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < 1 || n > most {
+		return 0, refuse("The provided limit %q is not valid: it must be between 1 and %d", raw, most)
+	}
+	return n, nil
+}
+
+// csv reads a parameter that is repeated, comma-separated, or both.
+func csv(q url.Values, key string) []string {
+	var out []string
+	for _, v := range q[key] {
+		for part := range strings.SplitSeq(v, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+// idsOf reads a parameter of ids, at most so many, or says why it is refused.
+func idsOf(q url.Values, key string, most int) ([]int64, error) {
+	raw := csv(q, key)
+	if len(raw) > most {
+		return nil, refuse("The number of values of %q must not exceed %d", key, most)
+	}
+	ids := make([]int64, 0, len(raw))
+	for _, v := range raw {
+		id := parseID(v)
+		if id == 0 {
+			return nil, refuse("Invalid value %q for %q: expected a number", v, key)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// encodeCursor makes an opaque cursor of v.
+func encodeCursor(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// decodeCursor reads a cursor that encodeCursor made.
+func decodeCursor(cursor string, v any) error {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
+		return refuse("Invalid cursor %q", cursor)
+	}
+	return nil
+}
+
+// slug is the title as it stands at the end of a page's address: what is not ASCII falls
+// away, the words are joined by plus signs, and nothing may be left.
+func slug(title string) string {
+	words := strings.FieldsFunc(title, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~", r))
+	})
+	return strings.Join(words, "+")
+}
+
+// webPath is where a person reads the content, below /wiki.
+func webPath(n *node) string {
+	prefix := "/spaces/" + url.PathEscape(n.space.key)
+	switch n.kind {
+	case KindPage:
+		if n.space.home == n {
+			return prefix + "/overview"
+		}
+		prefix += "/pages/" + formatID(n.id)
+	case KindBlogPost:
+		prefix += "/blog/" + n.created.Format("2006/01/02") + "/" + formatID(n.id)
+	default:
+		return prefix + "/" + string(n.kind) + "/" + formatID(n.id)
+	}
+	if t := slug(n.rev.title); t != "" {
+		prefix += "/" + t
+	}
+	return prefix
+}
+
+// tinyPath is the short link: the id's bytes, lowest first, in base64 without padding.
+func tinyPath(id int64) string {
+	var raw []byte
+	for ; id > 0; id >>= 8 {
+		raw = append(raw, byte(id))
+	}
+	t := strings.TrimRight(base64.RawStdEncoding.EncodeToString(raw), "A")
+	return "/x/" + strings.NewReplacer("/", "-", "+", "_").Replace(t)
+}

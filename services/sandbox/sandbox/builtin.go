@@ -1,0 +1,182 @@
+package sandbox
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The built-in pages: one file a page, a front matter of "key: value" lines, a line of three
+// dashes, and the body in storage format. Keys: id, title, kind, parent (an id), labels, author
+// (a short name of builtinUsers), created and modified (RFC 3339), version, status, readers
+// (short names, "nobody", "api" for the API user, or a group as @name), files (name of each attachment).
+//
+//go:embed pages/*.xml
+var builtinPages embed.FS
+
+// builtinFile is one parsed file of the built-in pages.
+type builtinFile struct {
+	name string
+	meta map[string]string
+	body string
+}
+
+// AddBuiltin adds the space DEMO: the documentation of an invented company, with everything
+// that pages on the real site can hold.
+func (s *Site) AddBuiltin() {
+	for _, u := range builtinUsers {
+		s.AddUser(u)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp, err := s.addSpace(BuiltinSpace, "Pelagia Systems")
+	if err != nil {
+		return // it is there already
+	}
+	sp.created, sp.author = time.Date(2022, 4, 4, 7, 30, 0, 0, time.UTC), builtinUsers[0].AccountID
+	files, err := builtinFiles()
+	if err == nil {
+		err = s.addFiles(sp, files)
+	}
+	if err != nil {
+		// The pages are compiled in, and a test reads every one of them.
+		panic("sandbox: built-in pages: " + err.Error())
+	}
+}
+
+func builtinFiles() ([]builtinFile, error) {
+	entries, err := fs.ReadDir(builtinPages, "pages")
+	if err != nil {
+		return nil, fmt.Errorf("list the built-in pages: %w", err)
+	}
+	var files []builtinFile
+	for _, e := range entries {
+		raw, err := builtinPages.ReadFile(path.Join("pages", e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read a built-in page: %w", err)
+		}
+		f := builtinFile{name: e.Name(), meta: map[string]string{}}
+		head, body, ok := strings.Cut(string(raw), "\n---\n")
+		if !ok {
+			return nil, fmt.Errorf("%s: no line of three dashes", e.Name())
+		}
+		for line := range strings.SplitSeq(head, "\n") {
+			key, value, ok := strings.Cut(line, ":")
+			if !ok {
+				return nil, fmt.Errorf("%s: %q is not key: value", e.Name(), line)
+			}
+			f.meta[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		f.body = strings.TrimSpace(body)
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b builtinFile) int { return int(parseID(a.meta["id"]) - parseID(b.meta["id"])) })
+	return files, nil
+}
+
+// addFiles adds the pages in order of id, so that a parent's id is below its children's.
+func (s *Site) addFiles(sp *space, files []builtinFile) error {
+	for _, f := range files {
+		n, err := s.addFile(sp, f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if sp.home == nil {
+			sp.home = n
+		}
+	}
+	return nil
+}
+
+func (s *Site) addFile(sp *space, f builtinFile) (*node, error) {
+	created, err := time.Parse(time.RFC3339, f.meta["created"])
+	if err != nil {
+		return nil, fmt.Errorf("created: %w", err)
+	}
+	author, err := builtinUser(f.meta["author"])
+	if err != nil {
+		return nil, err
+	}
+	var parent *node
+	if id := f.meta["parent"]; id != "" {
+		if parent, err = s.must(id); err != nil {
+			return nil, fmt.Errorf("parent: %w", err)
+		}
+	}
+	n, err := s.insert(Draft{
+		ID: f.meta["id"], Kind: Kind(f.meta["kind"]), Title: f.meta["title"], Body: f.body, AuthorID: author,
+		Labels: strings.Split(f.meta["labels"], ","),
+	}, sp, parent, created)
+	if err != nil {
+		return nil, err
+	}
+	return n, s.dress(n, f.meta)
+}
+
+// dress gives n what the front matter says beyond a new page.
+func (s *Site) dress(n *node, meta map[string]string) error {
+	if v := meta["version"]; v != "" {
+		number, err := strconv.Atoi(v)
+		if err != nil {
+			return fmt.Errorf("version: %w", err)
+		}
+		n.rev.number = number
+	}
+	if v := meta["modified"]; v != "" {
+		at, err := time.Parse(time.RFC3339, v)
+		if err != nil {
+			return fmt.Errorf("modified: %w", err)
+		}
+		n.rev.at = at
+	}
+	if v := meta["readers"]; v != "" {
+		n.read = &audience{}
+		for _, name := range splitList(v) {
+			if group, ok := strings.CutPrefix(name, "@"); ok {
+				n.read.groups = append(n.read.groups, group)
+			} else if name == "api" {
+				n.read.users = append(n.read.users, s.me)
+			} else if id, err := builtinUser(name); err == nil {
+				n.read.users = append(n.read.users, id)
+			} else if name != "nobody" {
+				return fmt.Errorf("readers: %w", err)
+			}
+		}
+	}
+	for i, name := range splitList(meta["files"]) {
+		n.files = append(n.files, newAttachment(n.id, i, name))
+	}
+	switch meta["status"] {
+	case "", current:
+	case archived:
+		n.status = archived
+	case trashed:
+		s.trash(n)
+	default:
+		return fmt.Errorf("status: %w: %q", ErrInvalid, meta["status"])
+	}
+	return nil
+}
+
+func splitList(v string) []string {
+	var out []string
+	for part := range strings.SplitSeq(v, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func newAttachment(page int64, i int, name string) Attachment {
+	types := map[string]string{".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf", ".csv": "text/csv"}
+	return Attachment{
+		ID: fmt.Sprintf("att%d%02d", page, i), Name: name, Size: 2_000 + int64(hash(name)%90_000),
+		MediaType: cmpOr(types[path.Ext(name)], "application/octet-stream"),
+	}
+}

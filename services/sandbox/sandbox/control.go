@@ -1,0 +1,193 @@
+package sandbox
+
+import (
+	"errors"
+	"net/http"
+)
+
+// controlRoutes are the routes that turn the site's knobs. They need no credential: the
+// sandbox is not a place for secrets.
+func (s *Site) controlRoutes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /_edge/tenant_info": func(w http.ResponseWriter, _ *http.Request) {
+			write(w, http.StatusOK, map[string]string{"cloudId": s.opt.CloudID})
+		},
+		"GET /_sandbox/{$}":                  s.overview,
+		"GET /_sandbox/stats":                func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.Stats()) },
+		"POST /_sandbox/stats/reset":         s.resetStats,
+		"POST /_sandbox/spaces":              s.controlSpace,
+		"POST /_sandbox/spaces/{key}/hide":   s.controlHide(true),
+		"POST /_sandbox/spaces/{key}/show":   s.controlHide(false),
+		"GET /_sandbox/spaces/{key}/pages":   s.controlPages,
+		"POST /_sandbox/pages":               s.controlCreate,
+		"GET /_sandbox/pages/{id}":           s.controlled(nil),
+		"POST /_sandbox/pages/{id}/edit":     s.controlled(s.controlEdit),
+		"POST /_sandbox/pages/{id}/move":     s.controlled(s.controlMove),
+		"POST /_sandbox/pages/{id}/archive":  s.controlled(func(id string, _ order) error { return s.ArchivePage(id) }),
+		"POST /_sandbox/pages/{id}/trash":    s.controlled(s.controlTrash),
+		"POST /_sandbox/pages/{id}/restore":  s.controlled(func(id string, _ order) error { return s.RestorePage(id) }),
+		"POST /_sandbox/pages/{id}/purge":    s.controlled(func(id string, _ order) error { return s.PurgePage(id) }),
+		"POST /_sandbox/pages/{id}/label":    s.controlled(func(id string, o order) error { return s.SetLabels(id, o.Labels...) }),
+		"POST /_sandbox/pages/{id}/restrict": s.controlled(func(id string, o order) error { return s.Restrict(id, o.Users, o.Groups) }),
+		"POST /_sandbox/pages/{id}/unrestrict": s.controlled(func(id string, _ order) error {
+			return s.Unrestrict(id)
+		}),
+	}
+}
+
+// order is the JSON body of a control route; each route reads its own part.
+type order struct {
+	Edit
+	ParentID string   `json:"parent_id"` // move
+	Space    string   `json:"space"`     // move: to this space's homepage
+	Tree     bool     `json:"tree"`      // trash: with everything below
+	Labels   []string `json:"labels"`
+	Users    []string `json:"users"` // restrict: account ids
+	Groups   []string `json:"groups"`
+}
+
+// controlled runs a change on the page that the request names and answers with the page as
+// it is then, or with 204 where it is gone.
+func (s *Site) controlled(f func(id string, o order) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var o order
+		if f != nil {
+			if r.ContentLength != 0 && !readBody(w, r, &o) {
+				return
+			}
+			if err := f(r.PathValue("id"), o); err != nil {
+				controlError(w, err)
+				return
+			}
+		}
+		p, err := s.Page(r.PathValue("id"))
+		switch {
+		case err == nil:
+			write(w, http.StatusOK, p)
+		case f != nil:
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			controlError(w, err)
+		}
+	}
+}
+
+func controlError(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, ErrNotFound):
+		status = http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		status = http.StatusConflict
+	}
+	write(w, status, map[string]string{"error": err.Error()})
+}
+
+func (s *Site) controlEdit(id string, o order) error {
+	_, err := s.EditPage(id, o.Edit)
+	return err
+}
+
+func (s *Site) controlMove(id string, o order) error {
+	if o.Space != "" {
+		return s.MoveToSpace(id, o.Space)
+	}
+	return s.MovePage(id, o.ParentID)
+}
+
+func (s *Site) controlTrash(id string, o order) error {
+	if o.Tree {
+		return s.TrashTree(id)
+	}
+	return s.TrashPage(id)
+}
+
+func (s *Site) controlCreate(w http.ResponseWriter, r *http.Request) {
+	var d Draft
+	if !readBody(w, r, &d) {
+		return
+	}
+	p, err := s.CreatePage(d)
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	write(w, http.StatusCreated, p)
+}
+
+func (s *Site) controlSpace(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Key   string `json:"key"`
+		Name  string `json:"name"`
+		Pages int    `json:"pages"` // more than 0: a generated space
+		Seed  int64  `json:"seed"`
+	}
+	if !readBody(w, r, &in) {
+		return
+	}
+	if in.Pages > 0 {
+		s.AddGenerated(in.Key, in.Pages, in.Seed)
+	} else if err := s.AddSpace(in.Key, cmpOr(in.Name, in.Key)); err != nil {
+		controlError(w, err)
+		return
+	}
+	s.overview(w, r)
+}
+
+func (s *Site) controlHide(hidden bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := s.HideSpace(r.PathValue("key"), hidden); err != nil {
+			controlError(w, err)
+			return
+		}
+		s.overview(w, r)
+	}
+}
+
+func (s *Site) controlPages(w http.ResponseWriter, r *http.Request) {
+	write(w, http.StatusOK, map[string]any{"pages": emptyNotNull(s.Pages(r.PathValue("key")))})
+}
+
+func (s *Site) resetStats(w http.ResponseWriter, _ *http.Request) {
+	s.ResetStats()
+	write(w, http.StatusOK, s.Stats())
+}
+
+// overview tells what is here and how to reach it.
+func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
+	type spaceLine struct {
+		Key      string         `json:"key"`
+		ID       string         `json:"id"`
+		Name     string         `json:"name"`
+		Pages    map[string]int `json:"pages"` // by status
+		Homepage string         `json:"homepage"`
+		Hidden   bool           `json:"hidden"`
+	}
+	out := []spaceLine{}
+	s.mu.RLock()
+	for _, sp := range s.spaces {
+		line := spaceLine{Key: sp.key, ID: formatID(sp.id), Name: sp.name, Pages: map[string]int{}, Hidden: sp.hidden}
+		for _, n := range sp.shelf.byID {
+			line.Pages[n.status]++
+		}
+		if sp.home != nil {
+			line.Homepage = s.base(r) + webPath(sp.home)
+		}
+		out = append(out, line)
+	}
+	s.mu.RUnlock()
+	write(w, http.StatusOK, map[string]any{
+		"site": s.opt.SiteTitle, "base_url": s.base(r), "gateway_url": s.origin(r) + "/ex/confluence/" + s.opt.CloudID + "/wiki",
+		"email": s.opt.Email, "now": stamp(s.opt.Now()), "spaces": out,
+		"control": map[string]string{
+			"POST /_sandbox/pages":               "create: {space, parent_id, title, body, kind, labels}",
+			"POST /_sandbox/pages/{id}/edit":     "{title?, body?}; without either a line is added",
+			"POST /_sandbox/pages/{id}/move":     "{parent_id} or {space}",
+			"POST /_sandbox/pages/{id}/trash":    "{tree?}; also archive, restore, purge",
+			"POST /_sandbox/pages/{id}/label":    "{labels}",
+			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
+			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}; also /{key}/hide and /{key}/show",
+			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",
+		},
+	})
+}

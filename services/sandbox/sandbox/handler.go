@@ -1,0 +1,137 @@
+package sandbox
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// guard says who may call a route and in which words it refuses.
+type guard int
+
+const (
+	open guard = iota // control, browsable pages, tenant_info
+	v1
+	v2
+)
+
+// Handler returns the site: REST v1 and v2 under /wiki, the same behind the gateway address
+// /ex/confluence/{cloudId}, browsable pages, and the control routes under /_sandbox.
+func (s *Site) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, routes := range []map[string]http.HandlerFunc{s.v2Spaces(), s.v2Pages(), s.v2Tree(), s.v2Parts()} {
+		for pattern, h := range routes {
+			s.route(mux, v2, pattern, h)
+		}
+	}
+	for pattern, h := range s.v1Routes() {
+		s.route(mux, v1, pattern, h)
+	}
+	for _, routes := range []map[string]http.HandlerFunc{s.controlRoutes(), s.webRoutes()} {
+		for pattern, h := range routes {
+			s.route(mux, open, pattern, h)
+		}
+	}
+	s.route(mux, v2, "/wiki/api/v2/", func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") })
+	return s.gateway(mux)
+}
+
+// route registers h under a pattern whose path is the route's template. Everything that
+// happens to a call because of its route happens here.
+func (s *Site) route(mux *http.ServeMux, g guard, pattern string, h http.HandlerFunc) {
+	template := pattern
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		template = path
+	}
+	h = s.authenticated(g, h)
+	if g != open {
+		h = s.delayed(h)
+		h = s.stats.counted(template, h)
+	}
+	mux.HandleFunc(pattern, h)
+}
+
+// delayed makes the call take the site's latency.
+func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
+	if s.opt.Latency <= 0 {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		wait := time.NewTimer(s.opt.Latency)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			h(w, r)
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// authenticated answers a bad or absent credential as the real site does: v2 with a bare 404,
+// v1 with a 403 in Confluence's words, the gateway with a 401.
+func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
+		if g == open {
+			h(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache, no-store, no-transform")
+		switch {
+		case s.admits(r):
+			h(w, r)
+		case viaGateway(r):
+			write(w, http.StatusUnauthorized, map[string]any{"code": http.StatusUnauthorized, "message": "Unauthorized"})
+		case g == v2:
+			notFound(w, "Not Found")
+		case strings.HasSuffix(r.URL.Path, "/user/current"):
+			v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: caller cannot access Confluence")
+		default:
+			v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: Current user not permitted to use Confluence")
+		}
+	}
+}
+
+// admits checks the credential: Basic everywhere, Bearer behind the gateway only.
+func (s *Site) admits(r *http.Request) bool {
+	if email, token, ok := r.BasicAuth(); ok {
+		return same(email, s.opt.Email) && same(token, s.opt.Token)
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && viaGateway(r) && same(token, s.opt.Token)
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+const gatewayHeader = "X-Sandbox-Gateway"
+
+// gateway serves /ex/confluence/{cloudId}/… as the site itself, marking the request.
+func (s *Site) gateway(next http.Handler) http.Handler {
+	prefix := "/ex/confluence/" + s.opt.CloudID
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(gatewayHeader)
+		if strings.HasPrefix(r.URL.Path, prefix+"/") {
+			r.Header.Set(gatewayHeader, "1")
+			http.StripPrefix(prefix, next).ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func viaGateway(r *http.Request) bool { return r.Header.Get(gatewayHeader) != "" }
+
+// base is the site's address in links: scheme and host, then /wiki.
+func (s *Site) base(r *http.Request) string { return s.origin(r) + "/wiki" }
+
+func (s *Site) origin(r *http.Request) string {
+	switch {
+	case s.opt.BaseURL != "":
+		return s.opt.BaseURL
+	case r.TLS != nil:
+		return "https://" + r.Host
+	default:
+		return "http://" + r.Host
+	}
+}

@@ -1,0 +1,243 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// change runs f on the content with the id under the write lock.
+func (s *Site) change(what, id string, f func(n *node) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.must(id)
+	if err == nil {
+		err = f(n)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, id, err)
+	}
+	return nil
+}
+
+// MovePage puts the page, with all that is under it, below another parent, which may be in
+// another space; an empty newParentID is the top of its own space. A move makes no version.
+func (s *Site) MovePage(id, newParentID string) error {
+	return s.change("move", id, func(n *node) error {
+		if newParentID == "" {
+			return s.move(n, n.space, nil)
+		}
+		p, err := s.must(newParentID)
+		if err != nil {
+			return err
+		}
+		return s.move(n, p.space, p)
+	})
+}
+
+// MoveToSpace moves the page, with all that is under it, below the homepage of another space.
+func (s *Site) MoveToSpace(id, key string) error {
+	return s.change("move", id, func(n *node) error {
+		sp := s.space(key)
+		if sp == nil {
+			return fmt.Errorf("space %s: %w", key, ErrNotFound)
+		}
+		return s.move(n, sp, sp.home)
+	})
+}
+
+func (s *Site) move(n *node, sp *space, parent *node) error {
+	if n.status == trashed {
+		return fmt.Errorf("%w: it is trashed", ErrConflict)
+	}
+	if n == n.space.home {
+		return fmt.Errorf("%w: a homepage stays where it is", ErrInvalid)
+	}
+	for p := parent; p != nil; p = p.parent {
+		if p == n {
+			return fmt.Errorf("%w: %d is under it", ErrInvalid, parent.id)
+		}
+	}
+	moved := []*node{n}
+	n.below(func(c *node) bool { moved = append(moved, c); return true })
+	if sp != n.space {
+		if err := s.changeSpace(moved, sp); err != nil {
+			return err
+		}
+	}
+	s.touch(n)
+	n.detach()
+	n.attach(parent)
+	return nil
+}
+
+// changeSpace files the nodes in another space, all or none.
+func (s *Site) changeSpace(moved []*node, sp *space) error {
+	for _, m := range moved {
+		if other := sp.titles[titleKey(m.kind, m.rev.title)]; other != nil && m.holdsTitle() {
+			return fmt.Errorf("%w: space %s has a page titled %q", ErrConflict, sp.key, m.rev.title)
+		}
+	}
+	for _, m := range moved {
+		s.touch(m)
+		s.freeTitle(m)
+		s.unfile(m)
+		m.space = sp
+		if m.holdsTitle() {
+			sp.titles[titleKey(m.kind, m.rev.title)] = m
+		}
+		if m.kind == KindPage {
+			sp.shelf.add(m)
+		} else {
+			sp.others = append(sp.others, m)
+			slices.SortFunc(sp.others, func(a, b *node) int { return int(a.id - b.id) })
+		}
+	}
+	return nil
+}
+
+// ArchivePage archives the page. It keeps its parent and its title; what was under it moves
+// up to its parent, as when one page is archived without those below it.
+func (s *Site) ArchivePage(id string) error {
+	return s.change("archive", id, func(n *node) error {
+		if n.status != current {
+			return fmt.Errorf("%w: it is %s", ErrConflict, n.status)
+		}
+		s.touch(n)
+		s.lift(n)
+		n.status = archived
+		return nil
+	})
+}
+
+// TrashPage moves the page to the trash: it still answers by id, without a parent, and its
+// title is free again. What was under it moves up to its parent.
+func (s *Site) TrashPage(id string) error {
+	return s.change("trash", id, func(n *node) error {
+		if n.status == trashed {
+			return fmt.Errorf("%w: it is trashed", ErrConflict)
+		}
+		if n == n.space.home {
+			return fmt.Errorf("%w: a homepage cannot be trashed", ErrInvalid)
+		}
+		s.trash(n)
+		return nil
+	})
+}
+
+// TrashTree moves the page and everything under it to the trash.
+func (s *Site) TrashTree(id string) error {
+	return s.change("trash the tree of", id, func(n *node) error {
+		if n == n.space.home {
+			return fmt.Errorf("%w: a homepage cannot be trashed", ErrInvalid)
+		}
+		gone := []*node{n}
+		n.below(func(c *node) bool { gone = append(gone, c); return true })
+		for _, g := range slices.Backward(gone) {
+			s.trash(g)
+		}
+		return nil
+	})
+}
+
+func (s *Site) trash(n *node) {
+	s.touch(n)
+	s.lift(n)
+	s.freeTitle(n)
+	n.before = n.parent
+	n.detach()
+	n.status = trashed
+}
+
+// lift moves the children of n up to its parent.
+func (s *Site) lift(n *node) {
+	for _, c := range slices.Clone(n.children) {
+		s.touch(c)
+		c.detach()
+		c.attach(n.parent)
+	}
+}
+
+// RestorePage takes the page out of the trash or the archive. From the trash it returns to
+// its former parent, or to the top of the space where that is gone.
+func (s *Site) RestorePage(id string) error {
+	return s.change("restore", id, func(n *node) error {
+		switch n.status {
+		case archived:
+			s.touch(n)
+			n.status = current
+			return nil
+		case trashed:
+			if other := n.space.titles[titleKey(n.kind, n.rev.title)]; other != nil {
+				return fmt.Errorf("%w: its title is taken by %d", ErrConflict, other.id)
+			}
+			s.touch(n)
+			n.status = current
+			if p := n.before; p != nil && s.nodes[p.id] == p && p.status == current && p.space == n.space {
+				n.attach(p)
+			}
+			n.before = nil
+			return s.claimTitle(n, n.space, n.rev.title)
+		}
+		return fmt.Errorf("%w: it is %s", ErrConflict, n.status)
+	})
+}
+
+// PurgePage removes the page for good, whatever its status. The search index forgets it at once.
+func (s *Site) PurgePage(id string) error {
+	return s.change("purge", id, func(n *node) error {
+		if n == n.space.home {
+			return fmt.Errorf("%w: a homepage cannot be purged", ErrInvalid)
+		}
+		s.touch(n)
+		s.lift(n)
+		s.freeTitle(n)
+		n.detach()
+		s.unfile(n)
+		if n.kind == KindPage {
+			s.all.remove(n)
+		}
+		delete(s.nodes, n.id)
+		return nil
+	})
+}
+
+// Restrict lets only these users (account ids) and groups view the page and what is under it.
+// With neither, nobody may; the API user can be one of them. It makes no version.
+func (s *Site) Restrict(id string, users, groups []string) error {
+	return s.change("restrict", id, func(n *node) error {
+		n.read = &audience{users: slices.Clone(users), groups: slices.Clone(groups)}
+		s.moment++
+		return nil
+	})
+}
+
+// Unrestrict takes away the page's own view restriction.
+func (s *Site) Unrestrict(id string) error {
+	return s.change("unrestrict", id, func(n *node) error {
+		n.read = nil
+		s.moment++
+		return nil
+	})
+}
+
+// SetLabels replaces the page's labels. It makes no version.
+func (s *Site) SetLabels(id string, labels ...string) error {
+	return s.change("label", id, func(n *node) error {
+		s.touch(n)
+		n.labels = normalLabels(labels)
+		return nil
+	})
+}
+
+// normalLabels is how Confluence keeps labels: lower case, each once, in order.
+func normalLabels(labels []string) []string {
+	out := make([]string, 0, len(labels))
+	for _, l := range labels {
+		if l = strings.ToLower(strings.TrimSpace(l)); l != "" {
+			out = append(out, l)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

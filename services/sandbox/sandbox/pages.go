@@ -1,0 +1,277 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Draft is what a new piece of content is made from.
+type Draft struct {
+	ID       string   `json:"id,omitempty"`        // default: the next free id
+	Kind     Kind     `json:"kind,omitempty"`      // default KindPage
+	Space    string   `json:"space,omitempty"`     // key; default: the parent's space
+	ParentID string   `json:"parent_id,omitempty"` // default: the space's homepage
+	Title    string   `json:"title"`
+	Body     string   `json:"body"`
+	AuthorID string   `json:"author_id,omitempty"` // default: the API user
+	Labels   []string `json:"labels,omitempty"`
+}
+
+// Page is a snapshot of a page or another piece of content. Its body is Site.Body's.
+type Page struct {
+	ID         string    `json:"id"`
+	Kind       Kind      `json:"kind"`
+	Space      string    `json:"space"`
+	ParentID   string    `json:"parent_id,omitempty"`
+	ParentType Kind      `json:"parent_type,omitempty"`
+	Title      string    `json:"title"`
+	Status     string    `json:"status"`
+	Version    int       `json:"version"`
+	AuthorID   string    `json:"author_id"`
+	CreatedAt  time.Time `json:"created_at"`
+	ModifiedAt time.Time `json:"modified_at"` // of the current version
+	Labels     []string  `json:"labels"`
+	Hidden     bool      `json:"hidden"` // from the API user
+}
+
+// Page returns the content with the id, whatever its status and whoever may see it.
+func (s *Site) Page(id string) (Page, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n, err := s.must(id)
+	if err != nil {
+		return Page{}, err
+	}
+	return s.snapshot(n), nil
+}
+
+// Pages returns every page of the space in ascending order of id, trashed and hidden ones too.
+func (s *Site) Pages(space string) []Page {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sp := s.space(space)
+	if sp == nil {
+		return nil
+	}
+	out := make([]Page, 0, len(sp.shelf.byID))
+	for _, n := range sp.shelf.byID {
+		out = append(out, s.snapshot(n))
+	}
+	return out
+}
+
+// Body returns the page's current body in storage format.
+func (s *Site) Body(id string) (string, error) {
+	s.mu.RLock()
+	n, err := s.must(id)
+	if err != nil {
+		s.mu.RUnlock()
+		return "", err
+	}
+	body := n.rev.body
+	s.mu.RUnlock()
+	return body.text(), nil
+}
+
+func (s *Site) snapshot(n *node) Page {
+	p := Page{
+		ID: formatID(n.id), Kind: n.kind, Space: n.space.key, Title: n.rev.title, Status: n.status,
+		Version: n.rev.number, AuthorID: n.author, CreatedAt: n.created, ModifiedAt: n.rev.at,
+		Labels: slices.Clone(n.labels), Hidden: !s.sees(n),
+	}
+	if n.parent != nil {
+		p.ParentID, p.ParentType = formatID(n.parent.id), n.parent.kind
+	}
+	return p
+}
+
+func (s *Site) must(id string) (*node, error) {
+	n := s.nodes[parseID(id)]
+	if n == nil {
+		return nil, fmt.Errorf("content %s: %w", id, ErrNotFound)
+	}
+	return n, nil
+}
+
+// CreatePage adds a page, or another piece of content when d.Kind says so.
+func (s *Site) CreatePage(d Draft) (Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp, parent := s.space(d.Space), (*node)(nil)
+	if d.ParentID != "" {
+		p, err := s.must(d.ParentID)
+		if err != nil {
+			return Page{}, fmt.Errorf("create %q under %s: %w", d.Title, d.ParentID, err)
+		}
+		if sp != nil && p.space != sp {
+			return Page{}, fmt.Errorf("create %q: %w: parent %s is not in space %s", d.Title, ErrInvalid, d.ParentID, d.Space)
+		}
+		sp, parent = p.space, p
+	}
+	if sp == nil {
+		return Page{}, fmt.Errorf("create %q: space %q: %w", d.Title, d.Space, ErrNotFound)
+	}
+	if parent == nil && d.Kind != KindBlogPost {
+		parent = sp.home
+	}
+	n, err := s.insert(d, sp, parent, s.now())
+	if err != nil {
+		return Page{}, err
+	}
+	n.born = n.created.Add(1) // so that a lagging index does not know it yet
+	return s.snapshot(n), nil
+}
+
+// insert makes a node from d and files it.
+func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, error) {
+	kind := d.Kind
+	if kind == "" {
+		kind = KindPage
+	}
+	if strings.TrimSpace(d.Title) == "" {
+		return nil, fmt.Errorf("create content: %w: the title is empty", ErrInvalid)
+	}
+	id := parseID(d.ID)
+	if id == 0 {
+		id = s.nextID
+		s.nextID++
+	}
+	if s.nodes[id] != nil {
+		return nil, fmt.Errorf("create %q: %w: id %d is taken", d.Title, ErrConflict, id)
+	}
+	author := cmpOr(d.AuthorID, s.me)
+	n := &node{
+		id: id, kind: kind, space: sp, status: current, created: at, author: author, labels: normalLabels(d.Labels),
+		rev: revision{number: 1, at: at, author: author, title: d.Title, body: literal(d.Body)},
+	}
+	if err := s.claimTitle(n, sp, d.Title); err != nil {
+		return nil, fmt.Errorf("create %q: %w", d.Title, err)
+	}
+	n.attach(parent)
+	s.file(n)
+	return n, nil
+}
+
+// file puts n into the site's and its space's indexes.
+func (s *Site) file(n *node) {
+	s.nodes[n.id] = n
+	s.moment++
+	if n.kind == KindPage {
+		s.all.add(n)
+		n.space.shelf.add(n)
+		return
+	}
+	i, _ := slices.BinarySearchFunc(n.space.others, n.id, func(m *node, id int64) int { return int(m.id - id) })
+	n.space.others = slices.Insert(n.space.others, i, n)
+}
+
+// unfile undoes the space's half of file.
+func (s *Site) unfile(n *node) {
+	if n.kind == KindPage {
+		n.space.shelf.remove(n)
+		return
+	}
+	n.space.others = slices.DeleteFunc(n.space.others, func(m *node) bool { return m == n })
+}
+
+// claimTitle reserves the title in sp for n, which must not hold another there.
+func (s *Site) claimTitle(n *node, sp *space, title string) error {
+	if !n.holdsTitle() {
+		return nil
+	}
+	key := titleKey(n.kind, title)
+	if other := sp.titles[key]; other != nil && other != n {
+		return fmt.Errorf("%w: a page with this title already exists in space %s: %q", ErrConflict, sp.key, title)
+	}
+	sp.titles[key] = n
+	return nil
+}
+
+func (s *Site) freeTitle(n *node) {
+	key := titleKey(n.kind, n.rev.title)
+	if n.space.titles[key] == n {
+		delete(n.space.titles, key)
+	}
+}
+
+// touch is called before every change of n: it remembers what a lagging index still shows
+// and drops the orders that the change makes wrong.
+func (s *Site) touch(n *node) time.Time {
+	now := s.now()
+	if lag := s.opt.IndexLag; lag > 0 {
+		n.seen = slices.DeleteFunc(n.seen, func(old shade) bool { return old.until.Before(now.Add(-lag)) })
+		n.seen = append(n.seen, n.shade(now))
+	}
+	s.moment++
+	s.all.stale()
+	n.space.shelf.stale()
+	return now
+}
+
+// Edit is a new version of a page.
+type Edit struct {
+	Title    *string `json:"title,omitempty"`
+	Body     *string `json:"body,omitempty"` // with no title either, a line is added to the body
+	AuthorID string  `json:"author_id,omitempty"`
+	Message  string  `json:"message,omitempty"`
+}
+
+// EditPage gives the page a new version, with a new title, a new body, or both.
+func (s *Site) EditPage(id string, e Edit) (Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.must(id)
+	if err != nil {
+		return Page{}, fmt.Errorf("edit: %w", err)
+	}
+	if n.status != current {
+		return Page{}, fmt.Errorf("edit %s: %w: it is %s", id, ErrConflict, n.status)
+	}
+	if err := s.edit(n, e); err != nil {
+		return Page{}, fmt.Errorf("edit %s: %w", id, err)
+	}
+	return s.snapshot(n), nil
+}
+
+func (s *Site) edit(n *node, e Edit) error {
+	next := n.rev
+	next.number++
+	next.author, next.message = cmpOr(e.AuthorID, s.me), e.Message
+	switch {
+	case e.Body != nil:
+		next.body = literal(*e.Body)
+	case e.Title == nil:
+		next.body = amended{n.rev.body, next.number}
+	}
+	if e.Title != nil {
+		if strings.TrimSpace(*e.Title) == "" {
+			return fmt.Errorf("%w: the title is empty", ErrInvalid)
+		}
+		if err := s.claimTitle(n, n.space, *e.Title); err != nil {
+			return err
+		}
+		if titleKey(n.kind, *e.Title) != titleKey(n.kind, n.rev.title) {
+			s.freeTitle(n)
+		}
+		next.title = *e.Title
+	}
+	next.at = s.touch(n)
+	if !next.at.After(n.rev.at) {
+		next.at = n.rev.at.Add(time.Millisecond) // two edits in one millisecond still have an order
+	}
+	n.past = append(n.past, n.rev)
+	n.rev = next
+	return nil
+}
+
+// amended is a body with a line that says which version added it.
+type amended struct {
+	base    source
+	version int
+}
+
+func (a amended) text() string {
+	return a.base.text() + fmt.Sprintf("<p>Reviewed and confirmed in version %d.</p>", a.version)
+}

@@ -1,0 +1,239 @@
+// Package sandbox is a Confluence Cloud stand-in: one http.Handler that answers the routes a
+// connector uses with Confluence's own semantics, down to the traps, over spaces that are
+// built in, read from a folder, or generated. It needs no network and keeps nothing on disk.
+//
+// The pages of the built-in and of generated spaces have the same ids on every run.
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The credential that opens a sandbox whose Options name none.
+const (
+	DefaultEmail = "demo@example.com"
+	DefaultToken = "sandbox-demo-token" // a documented token of a site of invented pages
+)
+
+// Options are the settings of a Site. The zero value is a good site.
+type Options struct {
+	Email     string // of the API user; default DefaultEmail
+	Token     string // default DefaultToken
+	SiteTitle string // shown on the browsable pages; default "Sluice sandbox"
+	BaseURL   string // scheme and host in links, without /wiki; default: what the request was sent to
+	CloudID   string // of the gateway address /ex/confluence/{cloudId}; has a default
+
+	Latency  time.Duration    // every API answer waits this long
+	Now      func() time.Time // the site's clock, also in the Date header; default time.Now
+	IndexLag time.Duration    // how long the search index lags behind a write
+	TimeZone *time.Location   // the API user's zone, in which CQL dates are read; default UTC
+	V1Gone   bool             // the removed v1 content and space routes answer 410
+}
+
+// Errors of the Go-level control. Over HTTP they are 404, 409 and 400.
+var (
+	ErrNotFound = errors.New("no such content")
+	ErrConflict = errors.New("conflict")
+	ErrInvalid  = errors.New("invalid")
+)
+
+// Site is one Confluence site. It is safe for concurrent use.
+type Site struct {
+	opt   Options
+	stats recorder
+
+	mu     sync.RWMutex
+	spaces []*space // ascending by id
+	nodes  map[int64]*node
+	all    shelf // every page of the site
+	users  map[string]User
+	me     string   // account id of the API user
+	groups []string // of the API user
+	nextID int64
+	moment uint64 // counts the changes of the site
+
+}
+
+type space struct {
+	id      int64
+	key     string
+	name    string
+	kind    string
+	status  string
+	created time.Time
+	author  string
+	home    *node
+	hidden  bool
+	titles  map[string]*node // pages and blog posts that hold their title, by folded title
+	shelf   shelf
+	others  []*node // folders, whiteboards, … and blog posts, ascending by id
+}
+
+// User is a person of the site.
+type User struct {
+	AccountID   string `json:"account_id"`
+	DisplayName string `json:"display_name"`
+	Email       string `json:"email"`     // "" where private
+	TimeZone    string `json:"time_zone"` // "" where private
+	Inactive    bool   `json:"inactive"`
+}
+
+// apiUser is the account id behind the site's credential.
+const apiUser = "712020:00000000-5a4d-4c1e-9d10-000000000001"
+
+// New returns a site without spaces, whose one user is the API user.
+func New(o Options) *Site {
+	o.Email = cmpOr(o.Email, DefaultEmail)
+	o.Token = cmpOr(o.Token, DefaultToken)
+	o.SiteTitle = cmpOr(o.SiteTitle, "Sluice sandbox")
+	o.CloudID = cmpOr(o.CloudID, "5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10")
+	o.BaseURL = strings.TrimSuffix(strings.TrimSuffix(o.BaseURL, "/"), "/wiki")
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.TimeZone == nil {
+		o.TimeZone = time.UTC
+	}
+	s := &Site{
+		opt:    o,
+		nodes:  map[int64]*node{},
+		users:  map[string]User{},
+		me:     apiUser,
+		groups: []string{"confluence-users"},
+		nextID: 7_000_000_001,
+	}
+	s.AddUser(User{AccountID: apiUser, DisplayName: "Sandbox API user", Email: o.Email, TimeZone: o.TimeZone.String()})
+	return s
+}
+
+func cmpOr(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// AddUser makes a person known to users-bulk and to mentions.
+func (s *Site) AddUser(u User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users[u.AccountID] = u
+}
+
+// AddSpace adds an empty space with a homepage of the same name. Adding a key twice is an
+// ErrConflict.
+func (s *Site) AddSpace(key, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp, err := s.addSpace(key, name)
+	if err != nil {
+		return err
+	}
+	home, err := s.insert(Draft{Kind: KindPage, Title: name, Body: "<p>Welcome to " + escapeText(name) + ".</p>"}, sp, nil, s.now())
+	if err != nil {
+		return err
+	}
+	sp.home = home
+	return nil
+}
+
+// addSpace adds a space without a homepage. Its id follows from its key.
+func (s *Site) addSpace(key, name string) (*space, error) {
+	if key == "" {
+		return nil, fmt.Errorf("add space: %w: the key is empty", ErrInvalid)
+	}
+	if s.space(key) != nil {
+		return nil, fmt.Errorf("add space %s: %w: the key is taken", key, ErrConflict)
+	}
+	sp := &space{
+		id: 1_000_000 + int64(hash(key)%900_000), key: key, name: name, kind: "global", status: "current",
+		created: s.now(), author: s.me, titles: map[string]*node{},
+	}
+	for s.spaceByID(sp.id) != nil {
+		sp.id++
+	}
+	s.spaces = append(s.spaces, sp)
+	slices.SortFunc(s.spaces, func(a, b *space) int { return int(a.id - b.id) })
+	return sp, nil
+}
+
+// HideSpace takes the space from the API user's sight, or gives it back.
+func (s *Site) HideSpace(key string, hidden bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.space(key)
+	if sp == nil {
+		return fmt.Errorf("hide space %s: %w", key, ErrNotFound)
+	}
+	sp.hidden = hidden
+	s.moment++
+	return nil
+}
+
+// now is the site's clock at Confluence's precision.
+func (s *Site) now() time.Time { return s.opt.Now().UTC().Truncate(time.Millisecond) }
+
+func (s *Site) space(key string) *space {
+	for _, sp := range s.spaces {
+		if strings.EqualFold(sp.key, key) {
+			return sp
+		}
+	}
+	return nil
+}
+
+func (s *Site) spaceByID(id int64) *space {
+	for _, sp := range s.spaces {
+		if sp.id == id {
+			return sp
+		}
+	}
+	return nil
+}
+
+// visible returns the node when the API user may see it, and nil otherwise.
+func (s *Site) visible(id string) *node {
+	n := s.nodes[parseID(id)]
+	if n == nil || !s.sees(n) {
+		return nil
+	}
+	return n
+}
+
+// sees reports whether the API user may view n: its space is not hidden, and no read
+// restriction of n or of anything above it shuts the user out.
+func (s *Site) sees(n *node) bool {
+	if n.space.hidden {
+		return false
+	}
+	for ; n != nil; n = n.parent {
+		if n.read != nil && !n.read.admits(s.me, s.groups) {
+			return false
+		}
+	}
+	return true
+}
+
+// parseID reads an id of digits; 0 stands for anything else and is nobody's id.
+func parseID(s string) int64 {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id <= 0 {
+		return 0
+	}
+	return id
+}
+
+func formatID(id int64) string { return strconv.FormatInt(id, 10) }
+
+func hash(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}

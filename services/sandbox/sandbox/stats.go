@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"maps"
+	"net/http"
+	"sync"
+)
+
+// Stats says what the site was asked since it started or since ResetStats. Control routes
+// and browsable pages are not counted.
+type Stats struct {
+	Calls    map[string]int64 `json:"calls"`    // by route template, e.g. /wiki/api/v2/pages/{id}
+	Statuses map[int]int64    `json:"statuses"` // by HTTP status
+	Total    int64            `json:"total"`    // calls
+	Bodies   int64            `json:"bodies"`   // page bodies in answers
+	Bytes    int64            `json:"bytes"`    // of answers' bodies
+	Active   int              `json:"active"`   // calls being answered now
+	Peak     int              `json:"peak"`     // most calls at once
+}
+
+// recorder gathers Stats.
+type recorder struct {
+	mu  sync.Mutex
+	now Stats
+}
+
+// Stats returns what was counted so far.
+func (s *Site) Stats() Stats {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	out := s.stats.now
+	out.Calls, out.Statuses = maps.Clone(out.Calls), maps.Clone(out.Statuses)
+	return out
+}
+
+// ResetStats begins counting anew; calls that are being answered stay counted as active.
+func (s *Site) ResetStats() {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	s.stats.now = Stats{Active: s.stats.now.Active, Peak: s.stats.now.Active}
+}
+
+func (c *recorder) counted(template string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		c.now.Active++
+		c.now.Peak = max(c.now.Peak, c.now.Active)
+		c.mu.Unlock()
+		m := &meter{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.now.Calls == nil {
+				c.now.Calls, c.now.Statuses = map[string]int64{}, map[int]int64{}
+			}
+			c.now.Active--
+			c.now.Calls[template]++
+			c.now.Statuses[m.status]++
+			c.now.Total++
+			c.now.Bytes += m.bytes
+		}()
+		h(m, r)
+	}
+}
+
+func (c *recorder) bodies(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.Bodies += int64(n)
+}
+
+// meter counts an answer.
+type meter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (m *meter) WriteHeader(status int) {
+	m.status = status
+	m.ResponseWriter.WriteHeader(status)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.ResponseWriter.Write(p)
+	m.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }

@@ -1,0 +1,56 @@
+package sandbox
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+)
+
+// storageDecoder reads storage format: an XML fragment with undeclared prefixes and the
+// entities of HTML. The prefix of a name is in its Space.
+func storageDecoder(storage string) *xml.Decoder {
+	d := xml.NewDecoder(strings.NewReader("<storage>" + storage + "</storage>"))
+	d.Entity = xml.HTMLEntity
+	return d
+}
+
+// checkStorage returns what keeps the body from being well-formed storage format.
+func checkStorage(storage string) error {
+	d := storageDecoder(storage)
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// plainText is the body's text with the markup taken off. Macro parameters are not text.
+func plainText(storage string) string {
+	d := storageDecoder(storage)
+	var b strings.Builder
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return strings.Join(strings.Fields(b.String()), " ")
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			if t.Name.Space == "ac" && t.Name.Local == "parameter" {
+				_ = d.Skip() // an error comes again with the next token
+			}
+		case xml.EndElement:
+			b.WriteByte(' ')
+		case xml.CharData:
+			b.Write(t)
+		}
+	}
+}
+
+func escapeText(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder takes everything
+	return b.String()
+}

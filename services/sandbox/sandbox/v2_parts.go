@@ -1,0 +1,308 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Attachment is a file of a page.
+type Attachment struct {
+	ID        string
+	Name      string
+	MediaType string
+	Size      int64
+}
+
+// Comment is a comment on a page. Inline comments name the marker in the body.
+type Comment struct {
+	ID        string
+	Body      string
+	AuthorID  string
+	At        time.Time
+	Inline    bool
+	Resolved  bool
+	MarkerRef string
+	Selection string
+}
+
+func (s *Site) v2Parts() map[string]http.HandlerFunc {
+	const pages = "GET /wiki/api/v2/pages/{id}"
+	return map[string]http.HandlerFunc{
+		pages + "/labels":                                part(s, func(n *node, _ *http.Request) []labelDTO { return labelsOut(n.labels) }),
+		pages + "/versions":                              part(s, func(n *node, _ *http.Request) []versionDTO { return n.history() }),
+		pages + "/versions/{version}":                    s.getVersion,
+		pages + "/attachments":                           part(s, attachmentsOut),
+		pages + "/footer-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, false) }),
+		pages + "/inline-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, true) }),
+		"GET /wiki/api/v2/footer-comments/{id}/children": s.noReplies,
+		"GET /wiki/api/v2/inline-comments/{id}/children": s.noReplies,
+		"POST /wiki/api/v2/users-bulk":                   s.usersBulk,
+		"POST /wiki/api/v2/content/convert-ids-to-types": s.convertIDs,
+	}
+}
+
+// part lists something that belongs to one page.
+func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		fallback := 25
+		if path.Base(r.URL.Path) == "attachments" {
+			fallback = 50
+		}
+		limit, err := limitOf(q, fallback, 250)
+		from := 0
+		if c := q.Get("cursor"); c != "" && err == nil {
+			err = decodeCursor(c, &from)
+		}
+		if err != nil {
+			badRequest(w, err.Error())
+			return
+		}
+		var all []T
+		if !s.look(w, r, KindPage, func(n *node) { all = rows(n, r) }) {
+			return
+		}
+		all = all[min(max(from, 0), len(all)):]
+		next := ""
+		if len(all) > limit {
+			all, next = all[:limit], encodeCursor(from+limit)
+		}
+		s.respond(w, r, emptyNotNull(all), next)
+	}
+}
+
+type labelDTO struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Prefix string `json:"prefix"`
+}
+
+func labelsOut(labels []string) []labelDTO {
+	var out []labelDTO
+	for _, l := range labels {
+		out = append(out, labelDTO{ID: formatID(100_000 + int64(crc32.ChecksumIEEE([]byte(l)))), Name: l, Prefix: "global"})
+	}
+	return out
+}
+
+// history lists the page's versions, newest first. Versions that a page began with, and
+// whose text is not known, are spread over the time before.
+func (n *node) history() []versionDTO {
+	var out []versionDTO
+	for v := n.rev.number; v >= 1; v-- {
+		rev, _ := n.revisionAt(v)
+		out = append(out, *versionOut(rev))
+	}
+	return out
+}
+
+func (n *node) revisionAt(number int) (revision, bool) {
+	if number < 1 || number > n.rev.number {
+		return revision{}, false
+	}
+	oldest := n.rev
+	for _, rev := range n.past {
+		if rev.number == number {
+			return rev, true
+		}
+		if rev.number < oldest.number {
+			oldest = rev
+		}
+	}
+	if number == n.rev.number {
+		return n.rev, true
+	}
+	guess := oldest
+	guess.number, guess.message = number, ""
+	guess.at = n.created
+	if oldest.number > 1 {
+		guess.at = n.created.Add(oldest.at.Sub(n.created) * time.Duration(number-1) / time.Duration(oldest.number-1))
+	}
+	return guess, true
+}
+
+func (s *Site) getVersion(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.Atoi(r.PathValue("version"))
+	if err != nil {
+		badRequest(w, fmt.Sprintf("Invalid version %q", r.PathValue("version")))
+		return
+	}
+	var rev revision
+	ok := false
+	if !s.look(w, r, KindPage, func(n *node) { rev, ok = n.revisionAt(number) }) {
+		return
+	}
+	if !ok {
+		notFound(w, fmt.Sprintf("Cannot find version %d of the page with id [%s]", number, r.PathValue("id")))
+		return
+	}
+	write(w, http.StatusOK, versionOut(rev))
+}
+
+type attachmentDTO struct {
+	ID        string            `json:"id"`
+	Status    string            `json:"status"`
+	Title     string            `json:"title"`
+	CreatedAt stamp             `json:"createdAt"`
+	PageID    string            `json:"pageId"`
+	MediaType string            `json:"mediaType"`
+	Comment   string            `json:"comment"`
+	FileID    string            `json:"fileId"`
+	FileSize  int64             `json:"fileSize"`
+	WebUI     string            `json:"webuiLink"`
+	Download  string            `json:"downloadLink"`
+	Version   *versionDTO       `json:"version"`
+	Links     map[string]string `json:"_links"`
+}
+
+func attachmentsOut(n *node, r *http.Request) []attachmentDTO {
+	q := r.URL.Query()
+	var out []attachmentDTO
+	for _, f := range n.files {
+		if q.Has("filename") && q.Get("filename") != f.Name || q.Has("mediaType") && q.Get("mediaType") != f.MediaType {
+			continue
+		}
+		id := formatID(n.id)
+		download := "/download/attachments/" + id + "/" + url.PathEscape(f.Name) + "?version=1&api=v2"
+		webui := "/pages/viewpageattachments.action?pageId=" + id + "&preview=" + url.QueryEscape("/"+id+"/"+f.ID+"/"+f.Name)
+		out = append(out, attachmentDTO{
+			ID: f.ID, Status: current, Title: f.Name, CreatedAt: stamp(n.created), PageID: id, MediaType: f.MediaType,
+			FileID: fmt.Sprintf("%08x-0000-4000-8000-%012x", crc32.ChecksumIEEE([]byte(f.Name)), n.id), FileSize: f.Size,
+			WebUI: webui, Download: download, Links: map[string]string{"webui": webui, "download": download},
+			Version: versionOut(revision{number: 1, at: n.created, author: n.author}),
+		})
+	}
+	return out
+}
+
+type commentDTO struct {
+	ID         string             `json:"id"`
+	Status     string             `json:"status"`
+	Title      string             `json:"title"`
+	PageID     string             `json:"pageId"`
+	Version    *versionDTO        `json:"version"`
+	Body       map[string]bodyDTO `json:"body"`
+	Resolution string             `json:"resolutionStatus,omitempty"`
+	Properties map[string]string  `json:"properties,omitempty"`
+	Links      map[string]string  `json:"_links"`
+}
+
+func commentsOut(n *node, r *http.Request, inline bool) []commentDTO {
+	format, want := r.URL.Query().Get("body-format"), csv(r.URL.Query(), "resolution-status")
+	var out []commentDTO
+	for _, c := range n.notes {
+		if c.Inline != inline {
+			continue
+		}
+		d := commentDTO{
+			ID: c.ID, Status: current, Title: "Re: " + n.rev.title, PageID: formatID(n.id), Body: map[string]bodyDTO{},
+			Version: versionOut(revision{number: 1, at: c.At, author: c.AuthorID}),
+			Links:   map[string]string{"webui": webPath(n) + "?focusedCommentId=" + c.ID},
+		}
+		if inline {
+			d.Resolution = "open"
+			if c.Resolved {
+				d.Resolution = "resolved"
+			}
+			if len(want) > 0 && !slices.Contains(want, d.Resolution) {
+				continue
+			}
+			d.Properties = map[string]string{"inlineMarkerRef": c.MarkerRef, "inlineOriginalSelection": c.Selection}
+		}
+		if format == "storage" {
+			d.Body[format] = bodyDTO{format, c.Body}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func (s *Site) noReplies(w http.ResponseWriter, r *http.Request) { s.respond(w, r, []any{}, "") }
+
+// readBody reads the JSON body of a request into v, or answers 400.
+func readBody(w http.ResponseWriter, r *http.Request, v any) bool {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 8<<20)).Decode(v)
+	if err != nil {
+		badRequest(w, "Invalid request body: "+err.Error())
+	}
+	return err == nil
+}
+
+func (s *Site) usersBulk(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		AccountIDs []string `json:"accountIds"`
+	}
+	if !readBody(w, r, &in) {
+		return
+	}
+	if len(in.AccountIDs) < 1 || len(in.AccountIDs) > 250 {
+		badRequest(w, "accountIds must hold 1 to 250 ids")
+		return
+	}
+	out := []map[string]any{}
+	s.mu.RLock()
+	asked := map[string]bool{}
+	for _, id := range in.AccountIDs {
+		u, known := s.users[id]
+		if !known || asked[id] {
+			continue
+		}
+		asked[id] = true
+		out = append(out, userOut(u))
+	}
+	s.mu.RUnlock()
+	s.respond(w, r, out, "")
+}
+
+// userOut is the user in v2's words; v1's are the same and more.
+func userOut(u User) map[string]any {
+	status := "active"
+	if u.Inactive {
+		status = "inactive"
+	}
+	out := map[string]any{
+		"accountId": u.AccountID, "accountType": "atlassian", "accountStatus": status, "displayName": u.DisplayName,
+		"publicName": u.DisplayName, "email": u.Email, "timeZone": nil, "personalSpaceId": nil, "isExternalCollaborator": false,
+		"profilePicture": map[string]any{"path": "/wiki/aa-avatar/" + u.AccountID, "isDefault": true},
+	}
+	if u.TimeZone != "" {
+		out["timeZone"] = u.TimeZone
+	}
+	return out
+}
+
+// convertIDs tells the type of each id; null stands for what is gone or hidden.
+func (s *Site) convertIDs(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		ContentIDs []json.RawMessage `json:"contentIds"`
+	}
+	if !readBody(w, r, &in) {
+		return
+	}
+	if len(in.ContentIDs) < 1 || len(in.ContentIDs) > 250 {
+		badRequest(w, "contentIds must hold 1 to 250 ids")
+		return
+	}
+	out := map[string]*Kind{}
+	s.mu.RLock()
+	for _, raw := range in.ContentIDs {
+		id := string(raw)
+		if unquoted, err := strconv.Unquote(id); err == nil {
+			id = unquoted
+		}
+		out[id] = nil
+		if n := s.visible(id); n != nil {
+			kind := n.kind
+			out[id] = &kind
+		}
+	}
+	s.mu.RUnlock()
+	write(w, http.StatusOK, map[string]any{"results": out})
+}
