@@ -140,7 +140,7 @@ func Verify(ctx context.Context, db *sql.DB) error {
 }
 
 func provider(db *sql.DB) (*goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // seconds, tries
 	if err != nil {
 		return nil, fmt.Errorf("prepare migration lock: %w", err)
 	}

@@ -96,6 +96,14 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	return applied, s.wait(ctx)
 }
 
+// MigrateDown takes every migration of ours back and with it all that was synced. Archon's
+// tables stay.
+func (s *Store) MigrateDown(ctx context.Context) error {
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	return migrations.Down(ctx, db)
+}
+
 // Migrations lists every migration and where it stands.
 func (s *Store) Migrations(ctx context.Context) ([]migrations.Status, error) {
 	db := stdlib.OpenDBFromPool(s.pool)
