@@ -136,6 +136,7 @@ func TestAPidFileMayNameAStranger(t *testing.T) {
 	defer func() { kill(t, stranger) }()
 	stale := bytes.Replace(pidfile, []byte(strconv.Itoa(s.PID())), []byte(strconv.Itoa(stranger.Process.Pid)), 1)
 	require.NoError(t, os.WriteFile(pidFilePath(data), stale, 0o600))
+	require.NoError(t, os.Chown(pidFilePath(data), owner(t, data), -1))
 
 	o := Options{DataDir: data, NoSync: true, patience: 200 * time.Millisecond}
 	if runtime.GOOS != "linux" { // nothing tells what the process is

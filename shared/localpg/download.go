@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -102,8 +103,15 @@ func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
 	}
-	// A transport of its own, with the default's proxy settings: no connection stays open.
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	// Of its own, so that no connection stays open; impatient, because without a network
+	// a person waits for advice, not for a download.
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second,
+		ForceAttemptHTTP2:     true,
+	}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {

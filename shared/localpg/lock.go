@@ -69,15 +69,22 @@ func lockOwner(path string) (*os.File, error) {
 	}
 	if !ok {
 		defer f.Close()
-		pid, _ := os.ReadFile(path) // for the message only
-		return nil, fmt.Errorf("%w: process %s runs PostgreSQL on %s; stop it, or choose another data folder",
-			ErrRunning, strings.TrimSpace(string(pid)), strings.TrimSuffix(path, ".lock"))
+		return nil, fmt.Errorf("%w: %s runs PostgreSQL on %s; stop it, or choose another data folder",
+			ErrRunning, ownerName(path), strings.TrimSuffix(path, ".lock"))
 	}
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
 	return f, nil
+}
+
+// ownerName is for a message only: the owner writes its process id after it has the lock.
+func ownerName(path string) string {
+	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 {
+		return "process " + strings.TrimSpace(string(pid))
+	}
+	return "another process"
 }
 
 func writeAt(f *os.File, s string) error {

@@ -207,6 +207,5 @@ func alive(pid int) bool {
 	if err != nil {
 		return false
 	}
-	defer p.Release()
 	return !errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
