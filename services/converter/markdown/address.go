@@ -1,0 +1,242 @@
+package markdown
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// places builds the addresses of one page and its site.
+type places struct {
+	facts page.Facts
+	site  string // https://acme.atlassian.net, without /wiki
+	host  string // acme.atlassian.net
+}
+
+func newPlaces(facts page.Facts) places {
+	p := places{facts: facts}
+	p.facts.BaseURL = strings.TrimRight(facts.BaseURL, "/")
+	if u, err := url.Parse(p.facts.BaseURL); err == nil && u.Host != "" {
+		p.site = u.Scheme + "://" + u.Host
+		p.host = u.Host
+	}
+	return p
+}
+
+// page returns the page with the title in the space; an empty space is this page's own.
+func (p *places) page(space, title string) page.Link {
+	own := space == "" || space == p.facts.SpaceKey
+	if own {
+		if l, ok := p.facts.Links[title]; ok {
+			if l.PageTitle == "" {
+				l.PageTitle = title
+			}
+			return l
+		}
+		if title == p.facts.Title && p.facts.URL != "" {
+			return page.Link{PageID: p.facts.ID, PageTitle: title, PageURL: p.facts.URL}
+		}
+		space = p.facts.SpaceKey
+	}
+	return page.Link{PageTitle: title, PageURL: p.display(space, title)}
+}
+
+func (p *places) display(space, title string) string {
+	return p.facts.BaseURL + "/display/" + url.PathEscape(space) + "/" + url.QueryEscape(title)
+}
+
+// blogPost returns the address of a post; day is 2006/01/02 and may be empty.
+func (p *places) blogPost(space, title, day string) string {
+	if space == "" {
+		space = p.facts.SpaceKey
+	}
+	if day = strings.Trim(day, "/"); day != "" {
+		return p.facts.BaseURL + "/display/" + url.PathEscape(space) + "/" + day + "/" + url.QueryEscape(title)
+	}
+	return p.display(space, title)
+}
+
+func (p *places) space(key string) string {
+	return p.facts.BaseURL + "/spaces/" + url.PathEscape(key)
+}
+
+func (p *places) content(id string) string {
+	return p.facts.BaseURL + "/pages/viewpage.action?pageId=" + url.QueryEscape(id)
+}
+
+// attachment returns the address of a file on the page with the id, this page if empty.
+func (p *places) attachment(pageID, file string) string {
+	if pageID == "" {
+		pageID = p.facts.ID
+	}
+	return p.facts.BaseURL + "/download/attachments/" + url.PathEscape(pageID) + "/" + url.PathEscape(file)
+}
+
+func (p *places) profile(account string) string {
+	return p.facts.BaseURL + "/people/" + url.PathEscape(account)
+}
+
+func (p *places) issue(key string) string { return p.site + "/browse/" + url.PathEscape(key) }
+
+// anchor returns the address of a place on this page.
+func (p *places) anchor(name string) string { return p.facts.URL + "#" + encodeComponent(name) }
+
+// scheme classes of an address.
+type safety uint8
+
+const (
+	safeURL     safety = iota // may be linked
+	plainScheme               // a scheme that browsers do not open: shown as code
+	hostileURL                // could run code: not shown
+)
+
+var linkable = map[string]bool{
+	"http": true, "https": true, "mailto": true, "ftp": true, "ftps": true, "sftp": true,
+	"tel": true, "sms": true, "git": true, "ssh": true, "irc": true, "ircs": true, "news": true,
+	"xmpp": true, "smb": true, "file": true, "slack": true, "msteams": true, "vscode": true,
+}
+
+// resolve makes an href absolute and says whether it may be linked.
+func (p *places) resolve(href string) (string, safety) {
+	href = cleanURL(href)
+	switch {
+	case href == "":
+		return "", safeURL
+	case href[0] == '#':
+		return p.facts.URL + href, safeURL
+	case strings.HasPrefix(href, "//"):
+		return "https:" + href, safeURL
+	case href[0] == '/':
+		return p.site + href, safeURL
+	}
+	scheme := schemeOf(href)
+	switch {
+	case scheme == "" || linkable[scheme]:
+		return href, safeURL
+	case scheme == "javascript" || scheme == "vbscript" || scheme == "data" || scheme == "livescript" || scheme == "mocha":
+		return "", hostileURL
+	}
+	return href, plainScheme
+}
+
+// schemeOf returns the lower-case scheme of an address, "" for a relative one. Whatever
+// stands before the first colon counts, so that a browser cannot see a scheme that we do not.
+func schemeOf(href string) string {
+	i := strings.IndexAny(href, ":/?#")
+	if i <= 0 || href[i] != ':' {
+		return ""
+	}
+	scheme := strings.ToLower(href[:i])
+	for j := range len(scheme) {
+		if c := scheme[j]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '+' && c != '-' && c != '.' {
+			return "unknown"
+		}
+	}
+	return scheme
+}
+
+// cleanURL drops what browsers drop: control characters and white space around.
+func cleanURL(s string) string {
+	clean := true
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			clean = false
+			break
+		}
+	}
+	if !clean {
+		s = strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	return strings.TrimFunc(s, func(r rune) bool { return r == ' ' || runeClass(r) != classVisible && r > ' ' })
+}
+
+// appendDestination writes a link's address and title as CommonMark wants them between the
+// parentheses.
+func appendDestination(dst []byte, dest, title string) []byte {
+	balanced := balancedParens(dest)
+	for i, r := range dest {
+		switch {
+		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"", r), (r == '(' || r == ')') && !balanced:
+			dst = appendPercent(dst, byte(r))
+		case r == '&' && referenceAt(dest[i:]):
+			dst = append(dst, `\&`...)
+		case r >= 0x80 && runeClass(r) != classVisible:
+			dst = append(dst, url.PathEscape(string(r))...)
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+	}
+	if title != "" {
+		dst = append(dst, ' ', '"')
+		dst = appendTitle(dst, title)
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+func appendTitle(dst []byte, title string) []byte {
+	title = oneLine(title)
+	for i := range len(title) {
+		c := title[i]
+		if c == '"' || c == '\\' || c == '`' || c == '&' && referenceAt(title[i:]) || c == '<' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func appendPercent(dst []byte, c byte) []byte {
+	const hex = "0123456789ABCDEF"
+	return append(dst, '%', hex[c>>4], hex[c&15])
+}
+
+func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+
+func balancedParens(s string) bool {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '(':
+			depth++
+			if depth > 30 { // renderers give up at 32
+				return false
+			}
+		case ')':
+			depth--
+			if depth < 0 {
+				return false
+			}
+		}
+	}
+	return depth == 0
+}
+
+// oneLine collapses white space and drops control characters.
+func oneLine(s string) string {
+	var c collector
+	c.text(s, style{})
+	return strings.TrimSuffix(string(c.buf), " ")
+}
+
+// encodeComponent is JavaScript's encodeURIComponent, which Confluence uses for anchors.
+func encodeComponent(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0 {
+			out = append(out, c)
+		} else {
+			out = appendPercent(out, c)
+		}
+	}
+	return string(out)
+}

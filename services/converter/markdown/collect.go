@@ -1,0 +1,252 @@
+package markdown
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// marks are the character formats of a piece of text.
+type marks uint8
+
+const (
+	bold marks = 1 << iota
+	italic
+	struck
+	subscript
+	superscript
+	numMarks = 5
+)
+
+// link is where a piece of text leads. Two links to one address are two links.
+type link struct {
+	url   string
+	title string
+}
+
+// style is what applies to a piece.
+type style struct {
+	marks marks
+	code  bool
+	link  *link
+}
+
+func (s style) with(m marks) style {
+	s.marks |= m
+	return s
+}
+
+type pieceKind uint8
+
+const (
+	textPiece  pieceKind = iota
+	codePiece            // inline code
+	breakPiece           // a hard line break
+	rawPiece             // finished Markdown: an image, a marker in a table cell
+)
+
+// piece is a part of a paragraph: a range of the collector's buffer under one style.
+type piece struct {
+	kind       pieceKind
+	style      style
+	start, end int
+}
+
+// collector gathers the inline content of one paragraph, heading or cell. White space is
+// collapsed as a browser does it.
+type collector struct {
+	buf    []byte
+	pieces []piece
+	// lineEnd says that what comes next stands on a new line; see flat.go.
+	lineEnd bool
+}
+
+func (c *collector) reset() {
+	c.buf = c.buf[:0]
+	c.pieces = c.pieces[:0]
+	c.lineEnd = false
+}
+
+// begin breaks the line that a block ended, now that something follows it.
+func (c *collector) begin() {
+	if c.lineEnd {
+		c.br(style{})
+	}
+}
+
+// spaceBefore reports whether a space at the end of the buffer would be one too many.
+func (c *collector) spaceBefore() bool {
+	if len(c.pieces) == 0 {
+		return true
+	}
+	p := &c.pieces[len(c.pieces)-1]
+	return p.kind == breakPiece || c.buf[len(c.buf)-1] == ' '
+}
+
+// extend returns the buffer's current piece of the kind and style, or begins one.
+func (c *collector) extend(kind pieceKind, st style) *piece {
+	if n := len(c.pieces); n > 0 {
+		if p := &c.pieces[n-1]; p.kind == kind && p.style == st && kind != rawPiece {
+			return p
+		}
+	}
+	c.pieces = append(c.pieces, piece{kind: kind, style: st, start: len(c.buf), end: len(c.buf)})
+	return &c.pieces[len(c.pieces)-1]
+}
+
+// text adds readable text.
+func (c *collector) text(s string, st style) {
+	if st.code {
+		c.code(s, st)
+		return
+	}
+	if c.lineEnd {
+		if strings.TrimSpace(s) == "" {
+			return
+		}
+		c.begin()
+	}
+	space := c.spaceBefore()
+	buf := c.buf
+	start := len(buf)
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b > ' ' && b < utf8.RuneSelf-1 {
+			j := i + 1
+			for j < len(s) && s[j] > ' ' && s[j] < utf8.RuneSelf-1 {
+				j++
+			}
+			buf = append(buf, s[i:j]...)
+			space = false
+			i = j
+			continue
+		}
+		if b <= ' ' || b == 0x7f {
+			i++
+			if !space && isSpace(b) {
+				buf = append(buf, ' ')
+				space = true
+			}
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch runeClass(r) {
+		case classSpace:
+			if !space {
+				buf = append(buf, ' ')
+				space = true
+			}
+		case classInvisible:
+		default:
+			buf = append(buf, s[i:i+size]...)
+			space = false
+		}
+		i += size
+	}
+	if len(buf) == start {
+		return
+	}
+	p := c.extend(textPiece, st)
+	c.buf = buf
+	p.end = len(buf)
+}
+
+// code adds inline code. Confluence shows its spaces as they are.
+func (c *collector) code(s string, st style) {
+	c.begin()
+	start := len(c.buf)
+	for _, r := range s {
+		switch {
+		case r == '\r' || r < ' ' && !isSpace(byte(r)) || r == 0x7f:
+		case r < ' ' || runeClass(r) == classSpace:
+			c.buf = append(c.buf, ' ')
+		case runeClass(r) == classVisible:
+			c.buf = utf8.AppendRune(c.buf, r)
+		}
+	}
+	if len(c.buf) == start {
+		return
+	}
+	end := len(c.buf)
+	c.buf = c.buf[:start]
+	p := c.extend(codePiece, st)
+	c.buf = c.buf[:end]
+	p.end = end
+}
+
+type class uint8
+
+const (
+	classVisible class = iota
+	classSpace
+	classInvisible
+)
+
+// runeClass says what a character beyond ASCII is in running text. No-break and other wide
+// or narrow spaces are spaces, or no search would find the words beside them; zero-width
+// spaces and byte order marks are nothing. Joiners stay: scripts and emoji need them.
+func runeClass(r rune) class {
+	switch {
+	case r == 0xa0 || r == 0x85 || r == 0x1680 || 0x2000 <= r && r <= 0x200a ||
+		r == 0x2028 || r == 0x2029 || r == 0x202f || r == 0x205f || r == 0x3000:
+		return classSpace
+	case r == 0x200b || r == 0x2060 || r == 0xfeff || r == 0xad || 0x80 <= r && r < 0xa0:
+		return classInvisible
+	}
+	return classVisible
+}
+
+// literal adds text that is taken as it is, spaces included.
+func (c *collector) literal(s string, kind pieceKind, st style) {
+	if s == "" {
+		return
+	}
+	c.begin()
+	p := c.extend(kind, st)
+	c.buf = append(c.buf, s...)
+	p.end = len(c.buf)
+}
+
+// br adds a hard line break.
+func (c *collector) br(st style) {
+	c.lineEnd = false
+	c.trimSpace()
+	c.pieces = append(c.pieces, piece{kind: breakPiece, style: style{link: st.link}, start: len(c.buf), end: len(c.buf)})
+}
+
+// space adds a space if there is none.
+func (c *collector) space(st style) {
+	if !c.spaceBefore() {
+		c.text(" ", st)
+	}
+}
+
+// trimSpace drops the space at the end.
+func (c *collector) trimSpace() {
+	for len(c.pieces) > 0 {
+		p := &c.pieces[len(c.pieces)-1]
+		if p.kind == rawPiece || p.kind == breakPiece || c.buf[len(c.buf)-1] != ' ' {
+			return
+		}
+		c.buf = c.buf[:len(c.buf)-1]
+		p.end--
+		if p.end > p.start {
+			return
+		}
+		c.pieces = c.pieces[:len(c.pieces)-1]
+	}
+}
+
+// trim drops breaks and space at both ends and reports whether anything is left.
+func (c *collector) trim() bool {
+	c.trimSpace()
+	for n := len(c.pieces); n > 0 && c.pieces[n-1].kind == breakPiece; n = len(c.pieces) {
+		c.pieces = c.pieces[:n-1]
+		c.trimSpace()
+	}
+	for len(c.pieces) > 0 && c.pieces[0].kind == breakPiece {
+		c.pieces = c.pieces[1:]
+	}
+	return len(c.pieces) > 0
+}
+
+func (c *collector) bytes(p *piece) []byte { return c.buf[p.start:p.end] }

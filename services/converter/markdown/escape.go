@@ -1,0 +1,278 @@
+package markdown
+
+import (
+	"bytes"
+	"html"
+	"unicode"
+	"unicode/utf8"
+)
+
+// special marks the bytes that may need a backslash in running text.
+var special = [256]bool{
+	'\\': true, '`': true, '*': true, '_': true, '~': true, '<': true, '&': true,
+	'(': true, ':': true, '[': true, ']': true,
+}
+
+// text escapes the text part i: only what a renderer would take for markup.
+func (e *emitter) text(c *collector, i int) {
+	p := &e.parts[i]
+	s := c.bytes(p)
+	at := 0
+	lineStart := i == 0 || e.parts[i-1].kind == breakPiece
+	bracket := false // the line begins with '[' and could define a reference
+	if lineStart && p.style.marks == 0 && p.style.link == nil && e.mode == inParagraph {
+		lineEnd := i+1 == len(e.parts) || e.parts[i+1].kind == breakPiece
+		if n := lineMarker(s, i == 0, lineEnd); n >= 0 {
+			e.esc = append(e.esc, s[:n]...)
+			e.esc = append(e.esc, '\\', s[n])
+			at = n + 1
+		}
+		bracket = s[0] == '['
+	}
+	for at < len(s) {
+		j := at
+		for j < len(s) && !special[s[j]] {
+			j++
+		}
+		e.esc = append(e.esc, s[at:j]...)
+		if j == len(s) {
+			break
+		}
+		at = j + 1
+		switch ch := s[j]; {
+		case ch == ':':
+			if n := e.bareURL(s, j, p.style.link != nil); n > 0 {
+				at = n
+				continue
+			}
+			if bracket && j > 0 && s[j-1] == ']' {
+				e.esc = append(e.esc, '\\')
+			}
+			e.esc = append(e.esc, ':')
+		case e.parsed(s, j, p.style.link != nil):
+			e.esc = append(e.esc, '\\', ch)
+		default:
+			e.esc = append(e.esc, ch)
+		}
+	}
+	if e.mode == inHeading && i+1 == len(e.parts) {
+		e.closingHashes()
+	}
+}
+
+// parsed reports whether the byte at s[j] would be taken for markup.
+func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
+	last := j+1 == len(s)
+	switch s[j] {
+	case '`':
+		return true
+	case '\\':
+		return last || isASCIIPunct(rune(s[j+1]))
+	case '<':
+		return last || isNameStart(s[j+1]) || s[j+1] == '/' || s[j+1] == '!' || s[j+1] == '?'
+	case '&':
+		k := j + 1
+		for k < len(s) && k < j+34 && (isNameStart(s[k]) || s[k] == '#' || '0' <= s[k] && s[k] <= '9') {
+			k++
+		}
+		return k == len(s) || s[k] == ';' && referenceAt(string(s[j:k+1]))
+	case '(':
+		n := len(e.esc)
+		return n > 0 && e.esc[n-1] == ']' && (n < 2 || e.esc[n-2] != '\\')
+	case '[', ']':
+		return inLink
+	case '*':
+		return e.star && flanking(s, j)
+	case '~':
+		return e.tilde && flanking(s, j)
+	case '_':
+		return e.under && !insideWord(s, j)
+	}
+	return false
+}
+
+// flanking reports whether the run of s[j] touches text on a side.
+func flanking(s []byte, j int) bool {
+	from, to := run(s, j)
+	return from == 0 || to == len(s) || s[from-1] != ' ' || s[to] != ' '
+}
+
+// insideWord reports whether the run of s[j] has letters or digits on both sides, where '_'
+// means nothing.
+func insideWord(s []byte, j int) bool {
+	from, to := run(s, j)
+	if from == 0 || to == len(s) {
+		return false
+	}
+	before, _ := utf8.DecodeLastRune(s[:from])
+	after, _ := utf8.DecodeRune(s[to:])
+	return isWordRune(before) && isWordRune(after) || before == ' ' && after == ' '
+}
+
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+func run(s []byte, j int) (from, to int) {
+	from, to = j, j+1
+	for from > 0 && s[from-1] == s[j] {
+		from--
+	}
+	for to < len(s) && s[to] == s[j] {
+		to++
+	}
+	return from, to
+}
+
+// bareURL writes an address in running text between angle brackets when it holds characters
+// that would need backslashes: inside an autolink those would become part of the address.
+// s[j] is the colon. It returns the position after the address, 0 when there is nothing to do.
+func (e *emitter) bareURL(s []byte, j int, inLink bool) int {
+	if inLink || !bytes.HasPrefix(s[j:], []byte("://")) {
+		return 0
+	}
+	start := j
+	for start > 0 && isNameStart(s[start-1]) {
+		start--
+	}
+	scheme := string(s[start:j])
+	if scheme != "http" && scheme != "https" || !bytes.HasSuffix(e.esc, s[start:j]) {
+		return 0
+	}
+	end := j
+	odd := false
+	for end < len(s) && s[end] > ' ' && s[end] < 0x7f && s[end] != '<' && s[end] != '>' && s[end] != '`' && s[end] != '\\' {
+		odd = odd || s[end] == '*' || s[end] == '_' || s[end] == '~' || s[end] == '&'
+		end++
+	}
+	for end > j && bytes.IndexByte([]byte(".,;:!?\"')]}*_~"), s[end-1]) >= 0 {
+		end--
+	}
+	if !odd || end <= j+3 {
+		return 0
+	}
+	e.esc = append(e.esc[:len(e.esc)-len(scheme)], '<')
+	e.esc = append(e.esc, s[start:end]...)
+	e.esc = append(e.esc, '>')
+	return end
+}
+
+// lineMarker returns the position of the byte to escape so that a line does not begin a
+// block, or -1. s is the line or, unless lineEnd, its beginning. first says that no line of
+// the same paragraph stands before.
+func lineMarker(s []byte, first, lineEnd bool) int {
+	endsAt := func(i int) bool { return i == len(s) && lineEnd || i < len(s) && s[i] == ' ' }
+	switch c := s[0]; {
+	case c == '>':
+		return 0
+	case c == '#':
+		n := 1
+		for n < len(s) && s[n] == '#' {
+			n++
+		}
+		if n <= 6 && endsAt(n) {
+			return 0
+		}
+	case (c == '-' || c == '+' || c == '*') && endsAt(1):
+		return 0
+	case '0' <= c && c <= '9':
+		n := 1
+		for n < len(s) && n < 10 && '0' <= s[n] && s[n] <= '9' {
+			n++
+		}
+		if n < 10 && n < len(s) && (s[n] == '.' || s[n] == ')') && endsAt(n+1) {
+			return n
+		}
+	case c == '~' && bytes.HasPrefix(s, []byte("~~~")):
+		return 0
+	case c == '[' && len(s) > 2 && (s[1] == '!' || s[2] == ']' && (s[1] == ' ' || s[1]|0x20 == 'x')):
+		return 0
+	}
+	if lineEnd && bytes.IndexByte([]byte("-*_=:|"), s[0]) >= 0 && isRule(s, first) {
+		return 0
+	}
+	return -1
+}
+
+// isRule reports whether the whole line would be a thematic break or, below another line, an
+// underline or the delimiter row of a table.
+func isRule(s []byte, first bool) bool {
+	counts := [256]int{}
+	for _, c := range s {
+		counts[c]++
+	}
+	n := len(s) - counts[' ']
+	for _, c := range []byte("-*_") {
+		if n >= 3 && counts[c] == n {
+			return true
+		}
+	}
+	if first {
+		return false
+	}
+	return counts['='] == len(s) || counts['-'] > 0 && counts['-']+counts[':']+counts['|'] == n
+}
+
+// closingHashes escapes "#"s at the end of a heading, which would vanish.
+func (e *emitter) closingHashes() {
+	n := len(e.esc)
+	for n > 0 && e.esc[n-1] == '#' {
+		n--
+	}
+	if n < len(e.esc) && (n == 0 || e.esc[n-1] == ' ') {
+		e.esc = append(e.esc[:n], append([]byte{'\\'}, e.esc[n:]...)...)
+	}
+}
+
+// codeSpan writes inline code between as many backticks as it takes.
+func (e *emitter) codeSpan(s []byte) {
+	if e.mode == inCell && bytes.Contains(s, []byte(`\|`)) {
+		// A table takes the backslash before a pipe for its own.
+		e.esc = append(e.esc, "<code>"...)
+		for _, r := range html.EscapeString(string(s)) {
+			switch r {
+			case '\\', '|', '`', '*', '_', '~', '[', ']', ':', '.', '@':
+				e.esc = append(e.esc, "&#"...)
+				e.esc = appendInt(e.esc, int(r))
+				e.esc = append(e.esc, ';')
+			default:
+				e.esc = utf8.AppendRune(e.esc, r)
+			}
+		}
+		e.esc = append(e.esc, "</code>"...)
+		return
+	}
+	ticks := 1 + longestRun(s, '`')
+	if bytes.IndexByte(s, '`') < 0 {
+		ticks = 1
+	}
+	pad := s[0] == '`' || s[len(s)-1] == '`'
+	for range ticks {
+		e.esc = append(e.esc, '`')
+	}
+	if pad {
+		e.esc = append(e.esc, ' ')
+	}
+	e.esc = append(e.esc, s...)
+	if pad {
+		e.esc = append(e.esc, ' ')
+	}
+	for range ticks {
+		e.esc = append(e.esc, '`')
+	}
+}
+
+func longestRun[S []byte | string](s S, c byte) int {
+	longest, n := 0, 0
+	for i := range len(s) {
+		if s[i] != c {
+			n = 0
+			continue
+		}
+		n++
+		longest = max(longest, n)
+	}
+	return longest
+}
+
+func isASCIIPunct(r rune) bool {
+	return '!' <= r && r <= '/' || ':' <= r && r <= '@' || '[' <= r && r <= '`' || '{' <= r && r <= '~'
+}

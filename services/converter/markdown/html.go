@@ -1,0 +1,59 @@
+package markdown
+
+import (
+	"strings"
+
+	"github.com/PuerkitoBio/goquery"
+	"golang.org/x/net/html"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// htmlMacro renders the html macro, whose body is real HTML and no storage format: it is
+// read by an HTML parser and then goes the way of everything else.
+func (r *renderer) htmlMacro(n *node, name string, st style) {
+	source := ""
+	if b := n.child(tagPlainBody); b != nil {
+		source = plainText(b)
+	} else if b := n.child(tagRichBody); b != nil {
+		r.rendered(name)
+		r.walk(b, st)
+		return
+	}
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(source))
+	if err != nil || strings.TrimSpace(source) == "" {
+		r.lose("macro:"+name, page.Dropped, "empty")
+		return
+	}
+	doc.Find("script, style, noscript, template, object, svg, head").Remove()
+	root := &node{tag: tagDiv}
+	for _, b := range doc.Find("body").Nodes {
+		fromHTML(root, b, 0)
+	}
+	r.rendered(name)
+	r.asBlock(func() { r.walk(root, st) })
+}
+
+// fromHTML copies an HTML tree into ours; what nests deeper than MaxDepth is flattened.
+func fromHTML(parent *node, h *html.Node, depth int) {
+	for c := h.FirstChild; c != nil; c = c.NextSibling {
+		switch c.Type {
+		case html.TextNode:
+			parent.append(&node{tag: tagText, text: c.Data})
+		case html.ElementNode:
+			n := &node{name: c.Data, tag: htmlTagOf(c.Data)}
+			if n.tag == tagUnknown {
+				n.tag = tagTransparent // HTML has many elements, and none of them is a surprise
+			}
+			for _, a := range c.Attr {
+				n.attrs = append(n.attrs, attr{a.Key, a.Val})
+			}
+			if depth < MaxDepth {
+				parent.append(n)
+			} else {
+				n = parent
+			}
+			fromHTML(n, c, depth+1)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package markdown
+
+import (
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// image renders <ac:image> and <img>.
+func (r *renderer) image(n *node, st style) {
+	if n.tag == tagImg {
+		r.lose("img", page.Rendered, "")
+		src := n.attr("src")
+		r.picture(src, "", n.attr("alt"), n.attr("title"), "image", st)
+		return
+	}
+	r.lose("ac:image", page.Rendered, "")
+	caption := n.child(tagImageCaption)
+	if caption != nil && !r.flat {
+		r.flush()
+	}
+	alt, title := n.attr("ac:alt"), n.attr("ac:title")
+	if href := n.attr("ac:href"); href != "" && st.link == nil {
+		if u, safe := r.places.resolve(href); safe == safeURL && u != "" {
+			st.link = &link{url: u}
+		}
+	}
+	switch {
+	case n.child(tagRIAttachment) != nil:
+		a := n.child(tagRIAttachment)
+		name := a.attr("ri:filename")
+		owner := r.attachmentOwner(a)
+		if owner == noOwner {
+			r.facts.asset(page.Asset{Title: name, Type: "image"})
+			r.text(first(alt, name), st)
+			break
+		}
+		u := r.places.attachment(owner, name)
+		r.facts.asset(page.Asset{Title: name, Type: "image", DownloadURL: u})
+		if title == "" && alt != "" && alt != name {
+			title = name
+		}
+		r.drawImage(u, first(alt, name), title, st)
+	case n.child(tagRIURL) != nil:
+		r.picture(n.child(tagRIURL).attr("ri:value"), "", alt, title, "image", st)
+	default:
+		if t := findRI(n, tagRIPage); t != nil || alt != "" {
+			r.text(alt, st)
+		}
+	}
+	if caption != nil {
+		r.caption(caption, st)
+	}
+}
+
+// caption renders the text below an image, in italics.
+func (r *renderer) caption(n *node, st style) {
+	st.link = nil
+	if r.flat {
+		r.flatLine(func() { r.walk(n, st.with(italic)) })
+		return
+	}
+	r.flush()
+	r.walk(n, st.with(italic))
+	r.flush()
+}
+
+// picture renders an image from an address.
+func (r *renderer) picture(src, name, alt, title, kind string, st style) {
+	u, safe := r.places.resolve(src)
+	if safe != safeURL || u == "" {
+		r.lose("img", page.Dropped, "the address cannot be linked; its text is kept")
+		r.text(first(alt, title), st)
+		return
+	}
+	if alt == "" {
+		alt = u[strings.LastIndexByte(u, '/')+1:]
+		alt, _, _ = strings.Cut(alt, "?")
+	}
+	r.facts.asset(page.Asset{Title: first(name, alt), Type: kind, DownloadURL: u})
+	r.drawImage(u, alt, title, st)
+}
+
+// drawImage adds a finished image.
+func (r *renderer) drawImage(u, alt, title string, st style) {
+	alt = oneLine(alt)
+	r.facts.countWords(alt)
+	if title == alt {
+		title = ""
+	}
+	var b []byte
+	b = append(b, '!', '[')
+	b = appendAlt(b, alt)
+	b = append(b, ']', '(')
+	b = appendDestination(b, u, title)
+	b = append(b, ')')
+	r.c.literal(string(b), rawPiece, st)
+}
+
+// appendAlt escapes text for between an image's brackets: all that could be markup there.
+func appendAlt(dst []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '[', ']', '\\', '*', '`', '<', '~':
+			dst = append(dst, '\\', c)
+		case '_':
+			if !insideWord([]byte(s), i) {
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, c)
+		case '&':
+			if referenceAt(s[i:]) {
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

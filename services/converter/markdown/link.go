@@ -1,0 +1,290 @@
+package markdown
+
+import (
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// anchorElement renders <a>.
+func (r *renderer) anchorElement(n *node, st style) {
+	href := n.attr("href")
+	if href == "" {
+		r.walk(n, st)
+		return
+	}
+	text := oneLine(textOf(n, 300))
+	if text == "" && n.child(tagImage) == nil && n.child(tagImg) == nil {
+		if findRI(n, tagImage) == nil && findRI(n, tagMacro) == nil && findRI(n, tagEmoticon) == nil {
+			r.hyperlink(href, n.attr("title"), "", st, func(st style) { r.text(href, st) })
+			return
+		}
+	}
+	r.hyperlink(href, n.attr("title"), text, st, func(st style) { r.walk(n, st) })
+}
+
+// hyperlink renders a link to an address; name is how the metadata calls it.
+func (r *renderer) hyperlink(href, title, name string, st style, body func(style)) {
+	target, safe := r.places.resolve(href)
+	switch safe {
+	case hostileURL:
+		r.lose("a", page.Dropped, "the address could run code; its text is kept")
+		if cleanURL(href) == cleanURL(name) {
+			name = ""
+			return
+		}
+		body(st)
+		return
+	case plainScheme:
+		r.lose("a", page.Rendered, "the address cannot be linked; it is shown as code")
+		body(st)
+		if name != href {
+			r.text(" (", st)
+			code := st
+			code.code = true
+			r.text(target, code)
+			r.text(")", st)
+		}
+		return
+	}
+	if target == "" {
+		body(st)
+		return
+	}
+	r.facts.href(target, name)
+	if title = oneLine(title); title == name || title == href {
+		title = ""
+	}
+	st.link = &link{url: target, title: title}
+	body(st)
+}
+
+// confluenceLink renders <ac:link>: a target, and a body or none.
+func (r *renderer) confluenceLink(n *node, st style) {
+	var target, body *node
+	for c := n.first; c != nil; c = c.next {
+		switch {
+		case c.tag == tagLinkBody || c.tag == tagPlainLinkBody || c.tag == tagImage:
+			body = c
+		case c.tag.isRI():
+			target = c
+		}
+	}
+	if target != nil && target.tag == tagRIShortcut && body == nil {
+		body = firstOf(target, tagLinkBody, tagPlainLinkBody)
+	}
+	if body != nil && body.tag != tagImage && body.first == nil {
+		body = nil
+	}
+	anchor := n.attr("ac:anchor")
+	if decoded, err := url.PathUnescape(anchor); err == nil {
+		anchor = decoded
+	}
+	if target == nil {
+		r.selfLink(n, body, anchor, st)
+		return
+	}
+	if target.tag == tagRIUser {
+		r.mentionOr(target, body, st)
+		return
+	}
+	d := r.destination(target)
+	if anchor != "" && d.url != "" {
+		d.url, _, _ = strings.Cut(d.url, "#")
+		d.url += "#" + encodeComponent(anchor)
+	}
+	l := st
+	if d.url != "" {
+		if tip := oneLine(n.attr("ac:tooltip")); tip != d.text {
+			l.link = &link{url: d.url, title: tip}
+		} else {
+			l.link = &link{url: d.url}
+		}
+	}
+	r.linkBody(body, d.text, l)
+}
+
+func (r *renderer) linkBody(body *node, text string, st style) {
+	switch {
+	case body == nil:
+		r.text(text, st)
+	case body.tag == tagImage:
+		r.node(body, st)
+	case strings.TrimSpace(textOf(body, 64)) == "" && findRI(body, tagImage) == nil && findRI(body, tagMacro) == nil && findRI(body, tagEmoticon) == nil:
+		r.text(text, st)
+	default:
+		r.walk(body, st)
+	}
+}
+
+// selfLink renders a link without a target: to a place on this page, or to nothing.
+func (r *renderer) selfLink(n, body *node, anchor string, st style) {
+	if anchor != "" {
+		st.link = &link{url: r.places.anchor(anchor)}
+		r.linkBody(body, anchor, st)
+		return
+	}
+	if body != nil {
+		r.linkBody(body, "", st)
+		return
+	}
+	r.walk(n, st)
+}
+
+// destination is where a resource identifier leads and how it is called.
+type destination struct{ url, text string }
+
+func (r *renderer) destination(n *node) destination {
+	switch n.tag {
+	case tagRIPage, tagRIBlogPost:
+		l := r.pageOf(n)
+		r.facts.internal(l)
+		return destination{l.PageURL, l.PageTitle}
+	case tagRIAttachment:
+		owner, name := r.attachmentOwner(n), n.attr("ri:filename")
+		u := r.places.attachment(owner, name)
+		if owner == noOwner {
+			u = ""
+		}
+		r.facts.asset(page.Asset{Title: name, Type: assetType(name, "file"), DownloadURL: u})
+		return destination{u, name}
+	case tagRIURL:
+		href := n.attr("ri:value")
+		u, safe := r.places.resolve(href)
+		if safe != safeURL {
+			r.lose("ri:url", page.Dropped, "the address cannot be linked")
+			return destination{"", href}
+		}
+		r.facts.href(u, "")
+		return destination{u, href}
+	case tagRISpace:
+		key := n.attr("ri:space-key")
+		return destination{r.places.space(key), key}
+	case tagRIContentEntity:
+		id := n.attr("ri:content-id")
+		l := page.Link{PageID: id, PageURL: r.places.content(id)}
+		r.facts.internal(l)
+		return destination{l.PageURL, "page " + id}
+	case tagRIShortcut:
+		key, parameter := n.attr("ri:key"), n.attr("ri:parameter")
+		if wholeIssueKey(parameter) {
+			u := r.places.issue(parameter)
+			r.facts.issue(parameter, u)
+			return destination{u, parameter}
+		}
+		r.lose("ri:shortcut", page.Placeholder, "only the site knows where the shortcut leads")
+		return destination{"", parameter + "@" + key}
+	}
+	return destination{}
+}
+
+// pageOf resolves ri:page and ri:blog-post.
+func (r *renderer) pageOf(n *node) page.Link {
+	space, title := n.attr("ri:space-key"), n.attr("ri:content-title")
+	if n.tag == tagRIBlogPost {
+		return page.Link{PageTitle: title, PageURL: r.places.blogPost(space, title, n.attr("ri:posting-day"))}
+	}
+	if title == "" && space == "" {
+		title = r.places.facts.Title
+	}
+	return r.places.page(space, title)
+}
+
+// resource renders a resource identifier that stands outside a link.
+func (r *renderer) resource(n *node, st style) {
+	d := r.destination(n)
+	if d.url != "" {
+		st.link = &link{url: d.url}
+	}
+	r.text(d.text, st)
+}
+
+// noOwner says that an attachment belongs to a page whose id is not known.
+const noOwner = "?"
+
+// attachmentOwner returns the id of the page that holds an attachment, "" for this page.
+func (r *renderer) attachmentOwner(n *node) string {
+	for c := n.first; c != nil; c = c.next {
+		switch c.tag {
+		case tagRIPage:
+			if l := r.pageOf(c); l.PageID != "" {
+				return l.PageID
+			}
+			return noOwner
+		case tagRIBlogPost:
+			return noOwner
+		case tagRIContentEntity:
+			return c.attr("ri:content-id")
+		}
+	}
+	return ""
+}
+
+func (r *renderer) attachmentLink(n *node, text, kind string, st style) {
+	name := n.attr("ri:filename")
+	if text == "" {
+		text = name
+	}
+	r.fileLink(r.attachmentOwner(n), name, text, kind, st)
+}
+
+// fileLink renders a link to a file on the page with the id owner.
+func (r *renderer) fileLink(owner, name, text, kind string, st style) {
+	if owner == noOwner {
+		r.facts.asset(page.Asset{Title: name, Type: assetType(name, kind)})
+		r.text(text, st)
+		return
+	}
+	u := r.places.attachment(owner, name)
+	r.facts.asset(page.Asset{Title: name, Type: assetType(name, kind), DownloadURL: u})
+	st.link = &link{url: u}
+	r.text(text, st)
+}
+
+var imageTypes = map[string]bool{
+	".png": true, ".jpg": true, ".jpeg": true, ".gif": true, ".svg": true, ".webp": true, ".bmp": true,
+	".tif": true, ".tiff": true, ".heic": true, ".avif": true, ".ico": true,
+}
+
+func assetType(name, kind string) string {
+	if kind == "file" && imageTypes[strings.ToLower(path.Ext(name))] {
+		return "image"
+	}
+	return kind
+}
+
+// mention renders ri:user.
+func (r *renderer) mention(n *node, st style) { r.mentionOr(n, nil, st) }
+
+// mentionOr renders a user: the name that is known, else what the link says, else the id.
+func (r *renderer) mentionOr(n, body *node, st style) {
+	account := n.attr("ri:account-id")
+	r.facts.mention(account)
+	name := r.places.facts.Users[account]
+	if name == "" && body != nil {
+		name = strings.TrimPrefix(oneLine(textOf(body, 200)), "@")
+	}
+	for _, a := range []string{"ri:username", "ri:userkey"} {
+		if name == "" && account == "" {
+			name = n.attr(a)
+		}
+	}
+	if name == "" {
+		name = account
+		r.lose("ri:user", page.Placeholder, "the display name is not known")
+	}
+	if name != "" {
+		r.text("@"+name, st)
+	}
+}
+
+func firstOf(n *node, tags ...tag) *node {
+	for _, t := range tags {
+		if c := n.child(t); c != nil {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package markdown
+
+import (
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// renderer walks the tree once and writes the page.
+type renderer struct {
+	places places
+	w      writer
+	c      collector // the paragraph, heading or cell being gathered
+	e      emitter
+	facts  *facts // what the page mentions
+	losses map[lossKey]int
+
+	// flat says that only inline content fits here, a heading or a table cell: blocks are
+	// written as lines, see flat.go.
+	flat bool
+	// deferred are blocks met inside a heading; they follow it.
+	deferred []*node
+	heading  bool
+
+	anchors  anchors
+	headings []page.Heading
+}
+
+type lossKey struct {
+	element string
+	fate    page.Fate
+	reason  string
+}
+
+func newRenderer(f page.Facts, bodySize int) *renderer {
+	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, anchors: anchors{}}
+	r.facts = newFacts(&r.places)
+	return r
+}
+
+func (r *renderer) lose(element string, fate page.Fate, reason string) {
+	r.losses[lossKey{element, fate, reason}]++
+}
+
+// walk renders the children of n.
+func (r *renderer) walk(n *node, st style) {
+	for c := n.first; c != nil && !r.w.overflow; c = c.next {
+		r.node(c, st)
+	}
+}
+
+// node renders one node. Inline content is gathered; a block first ends the paragraph that
+// is being gathered, wherever it stands, so that nothing inside a span or a link is lost.
+func (r *renderer) node(n *node, st style) {
+	switch n.tag {
+	case tagText, tagCDATA:
+		r.text(n.text, st)
+	case tagStrong:
+		r.walk(n, st.with(bold))
+	case tagEm:
+		r.walk(n, st.with(italic))
+	case tagDel:
+		r.walk(n, st.with(struck))
+	case tagSub:
+		r.walk(n, st.with(subscript))
+	case tagSup:
+		r.walk(n, st.with(superscript))
+	case tagCode:
+		st.code = true
+		r.walk(n, st)
+	case tagTransparent, tagRoot, tagRichBody, tagLinkBody, tagPlainLinkBody, tagADFContent:
+		r.walk(n, st)
+	case tagBr:
+		r.c.br(st)
+	case tagA:
+		r.anchorElement(n, st)
+	case tagLink:
+		r.confluenceLink(n, st)
+	case tagImg, tagImage:
+		r.image(n, st)
+	case tagTime:
+		r.date(n, st)
+	case tagEmoticon:
+		r.emoticon(n, st)
+	case tagRIUser:
+		r.mention(n, st)
+	case tagWbr, tagScript, tagParameter, tagCol, tagTaskStatus, tagADFAttribute, tagHidden, tagHiddenVoid:
+		r.hidden(n)
+	case tagInput:
+		r.checkbox(n, st)
+	case tagMacro:
+		r.macro(n, st)
+	case tagADFExtension:
+		r.adfExtension(n, st)
+	case tagUnknown:
+		r.unknown(n, st)
+	default:
+		if n.tag.isRI() {
+			r.resource(n, st)
+			return
+		}
+		r.blockNode(n, st)
+	}
+}
+
+// text gathers a text node.
+func (r *renderer) text(s string, st style) { r.c.text(s, st) }
+
+// blockNode renders a block element in the way that fits where it stands.
+func (r *renderer) blockNode(n *node, st style) {
+	switch {
+	case r.heading && n.tag != tagP && n.tag != tagDiv && n.tag.heading() == 0:
+		r.deferred = append(r.deferred, n)
+	case r.flat:
+		r.flatBlock(n, st)
+	default:
+		r.flush()
+		r.block(n, st)
+		r.flush()
+	}
+}
+
+// flush writes what was gathered as a paragraph.
+func (r *renderer) flush() {
+	if !r.c.trim() {
+		r.c.reset()
+		return
+	}
+	r.facts.read(&r.c)
+	text := r.e.emit(&r.c, inParagraph)
+	r.w.block(paragraphBlock)
+	r.w.lines(text)
+	r.c.reset()
+}
+
+// block renders a block element; no paragraph is being gathered.
+func (r *renderer) block(n *node, st style) {
+	if level := n.tag.heading(); level > 0 {
+		r.headingBlock(n, level)
+		return
+	}
+	switch n.tag {
+	case tagP, tagDiv, tagADFNode, tagADFFallback:
+		r.walk(n, st)
+	case tagUL, tagOL, tagTaskList, tagDL:
+		r.list(n, st)
+	case tagLI, tagTask, tagDT, tagDD:
+		r.strayItem(n, st)
+	case tagTable:
+		r.table(n, st)
+	case tagQuote:
+		r.quote("", "", func() { r.walk(n, st) })
+	case tagPre:
+		r.fence("", preText(n))
+	case tagHR:
+		r.rule()
+	default: // parts of a table or an image without their whole
+		r.walk(n, st)
+	}
+}
+
+func (r *renderer) rule() {
+	kind := "---"
+	if len(r.w.out) == 0 {
+		kind = "***" // three hyphens at the top of a file begin front matter
+	}
+	r.w.block(otherBlock)
+	r.w.line()
+	r.w.out = append(r.w.out, kind...)
+	r.w.end()
+}
+
+// quote renders body behind "> ", as an alert of the kind when there is one, with a title.
+func (r *renderer) quote(alert, title string, body func()) {
+	before := r.w.mark()
+	r.w.block(otherBlock)
+	r.w.open(quotePrefix, quotePrefix)
+	if alert != "" {
+		r.w.line()
+		r.w.out = append(r.w.out, "[!"+alert+"]"...)
+		r.w.end()
+	}
+	if title = oneLine(title); title != "" {
+		r.c.text(title, style{marks: bold})
+		r.flush()
+	}
+	body()
+	r.flush()
+	empty := r.w.top().blocks == 0
+	r.w.close()
+	if empty {
+		r.w.rewind(before)
+	}
+}
+
+// fence writes code between backticks, to the byte.
+func (r *renderer) fence(language, code string) {
+	r.w.block(otherBlock)
+	ticks := strings.Repeat("`", max(3, longestRun(code, '`')+1))
+	r.w.line()
+	r.w.out = append(r.w.out, ticks...)
+	r.w.out = append(r.w.out, language...)
+	r.w.end()
+	r.w.verbatim(code)
+	r.w.line()
+	r.w.out = append(r.w.out, ticks...)
+	r.w.end()
+	r.facts.countWords(code)
+}
+
+// preText is the text of a pre element; a break is a newline.
+func preText(n *node) string {
+	var b strings.Builder
+	var walk func(*node)
+	walk = func(n *node) {
+		for c := n.first; c != nil; c = c.next {
+			switch c.tag {
+			case tagText, tagCDATA:
+				b.WriteString(c.text)
+			case tagBr:
+				b.WriteByte('\n')
+			default:
+				walk(c)
+			}
+		}
+	}
+	walk(n)
+	return cleanCode(strings.TrimPrefix(b.String(), "\n"))
+}
+
+// cleanCode makes line ends newlines and drops characters that no text file holds.
+func cleanCode(s string) string {
+	if strings.IndexByte(s, '\r') >= 0 {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	}
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\n' && s[i] != '\t' {
+			return strings.Map(func(r rune) rune {
+				if r < ' ' && r != '\n' && r != '\t' {
+					return -1
+				}
+				return r
+			}, s)
+		}
+	}
+	return s
+}

@@ -1,0 +1,170 @@
+package markdown
+
+import (
+	"bytes"
+	"strings"
+)
+
+// blockKind is what a block was, as far as the next block has to know.
+type blockKind uint8
+
+const (
+	noBlock blockKind = iota
+	paragraphBlock
+	bulletBlock // a list with '-'
+	starBlock   // a list with '*'
+	dotBlock    // a list with "1."
+	parenBlock  // a list with "1)"
+	otherBlock
+)
+
+func (k blockKind) isList() bool { return bulletBlock <= k && k <= parenBlock }
+
+// frame is a container that prefixes every line: a quote, a list item.
+type frame struct {
+	first, rest string // before its first line, before the others
+	started     bool
+	blocks      int
+	last        blockKind
+}
+
+// maxFrames is how many containers indent their lines. Below that, items keep their markers
+// and text and lose their indentation: no reader counts that far, and the size of the output
+// would be the square of the input.
+const maxFrames = 32
+
+// writer assembles blocks. Between blocks it is always at the start of a line.
+type writer struct {
+	out      []byte
+	frames   []frame // the page itself first
+	limit    int
+	overflow bool // out passed limit; nothing more is written
+}
+
+func newWriter(bodySize int) writer {
+	return writer{
+		out:    make([]byte, 0, bodySize/2+512),
+		frames: make([]frame, 1, 16),
+		limit:  MaxGrowth*bodySize + growthFloor,
+	}
+}
+
+func (w *writer) top() *frame { return &w.frames[len(w.frames)-1] }
+
+// open begins a container.
+func (w *writer) open(first, rest string) {
+	if len(w.frames) > maxFrames {
+		rest = ""
+	}
+	w.frames = append(w.frames, frame{first: first, rest: rest})
+}
+
+// close ends the innermost container and reports whether anything was written in it.
+func (w *writer) close() bool {
+	started := w.top().started
+	w.frames = w.frames[:len(w.frames)-1]
+	return started
+}
+
+// block begins a block of the kind in the innermost container: it writes the blank line
+// that parts it from the block before. A list directly after its item's text gets none.
+func (w *writer) block(kind blockKind) {
+	f := w.top()
+	if f.blocks > 0 && !(kind.isList() && f.last == paragraphBlock && len(w.frames) > 1 && f.rest != quotePrefix) {
+		w.blank()
+	}
+	if !f.started && kind != paragraphBlock && strings.HasSuffix(f.first, "] ") {
+		w.blank() // only text can stand behind a task's box
+	}
+	f.blocks++
+	f.last = kind
+}
+
+const quotePrefix = "> "
+
+// line writes what stands before the text of a line.
+func (w *writer) line() {
+	if len(w.out) > w.limit {
+		w.overflow = true
+	}
+	for i := range w.frames {
+		f := &w.frames[i]
+		if f.started {
+			w.out = append(w.out, f.rest...)
+			continue
+		}
+		f.started = true
+		w.out = append(w.out, f.first...)
+	}
+}
+
+// blank writes an empty line.
+func (w *writer) blank() {
+	w.line()
+	w.end()
+}
+
+// end ends a line without trailing spaces.
+func (w *writer) end() {
+	for len(w.out) > 0 && w.out[len(w.out)-1] == ' ' {
+		w.out = w.out[:len(w.out)-1]
+	}
+	w.out = append(w.out, '\n')
+}
+
+// verbatim writes lines as they are, each behind its prefix. Empty lines carry no trailing
+// spaces.
+func (w *writer) verbatim(text string) {
+	for {
+		line, rest, more := strings.Cut(text, "\n")
+		w.line()
+		if line == "" {
+			w.end()
+		} else {
+			w.out = append(w.out, line...)
+			w.out = append(w.out, '\n')
+		}
+		if !more || w.overflow {
+			return
+		}
+		text = rest
+	}
+}
+
+// lastBlock is the kind of the block before, in the innermost container.
+func (w *writer) lastBlock() blockKind { return w.top().last }
+
+// mark is a point to which the output can be taken back.
+type mark struct {
+	size, blocks int
+	last         blockKind
+}
+
+func (w *writer) mark() mark { return mark{len(w.out), w.top().blocks, w.top().last} }
+
+// rewind takes back a block of the innermost container that came to nothing.
+func (w *writer) rewind(m mark) {
+	w.out = w.out[:m.size]
+	w.top().blocks, w.top().last = m.blocks, m.last
+}
+
+// reopen goes on with a list item that was closed.
+func (w *writer) reopen(indent string) {
+	w.open(indent, indent)
+	f := w.top()
+	f.started, f.blocks, f.last = true, 1, paragraphBlock
+}
+
+// lines writes the lines of a paragraph.
+func (w *writer) lines(text []byte) {
+	for {
+		line, rest, more := bytes.Cut(text, []byte{'\n'})
+		w.line()
+		w.out = append(w.out, line...)
+		w.end()
+		if !more || w.overflow {
+			return
+		}
+		text = rest
+	}
+}
