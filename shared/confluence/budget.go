@@ -1,0 +1,100 @@
+package confluence
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Limiter is a budget of calls. Several clients may share one, and one that speaks to a
+// fleet may stand in for Budget.
+type Limiter interface {
+	// Wait blocks until one call may be made. It returns the context's error, or
+	// *RateLimitError when a pause is longer than the limiter cares to wait.
+	Wait(ctx context.Context) error
+	// Pause lets no call through before the time given. A pause is never shortened.
+	Pause(until time.Time)
+}
+
+// Budget is the Limiter of one process: a token bucket that can be paused.
+type Budget struct {
+	bucket  *rate.Limiter
+	maxWait time.Duration
+
+	mu    sync.Mutex
+	until time.Time
+}
+
+var _ Limiter = (*Budget)(nil)
+
+// NewBudget permits so many calls per second, burst of them at once. A pause longer than
+// maxWait is not waited for but returned as *RateLimitError.
+func NewBudget(perSecond float64, burst int, maxWait time.Duration) *Budget {
+	limit := rate.Limit(perSecond)
+	if math.IsInf(perSecond, 1) {
+		limit = rate.Inf
+	}
+	return &Budget{bucket: rate.NewLimiter(limit, burst), maxWait: maxWait}
+}
+
+// Wait implements Limiter.
+func (b *Budget) Wait(ctx context.Context) error {
+	for {
+		if err := b.waitForPause(ctx); err != nil {
+			return err
+		}
+		r := b.bucket.Reserve()
+		if err := sleep(ctx, r.Delay()); err != nil {
+			r.Cancel()
+			return err
+		}
+		// A pause may have begun while we stood in the queue.
+		if !time.Now().Before(b.pausedUntil()) {
+			return nil
+		}
+	}
+}
+
+func (b *Budget) waitForPause(ctx context.Context) error {
+	until := b.pausedUntil()
+	d := time.Until(until)
+	if d > b.maxWait {
+		return &RateLimitError{
+			Exchange: Exchange{Reason: "an earlier answer asked for a pause"},
+			RetryAt:  until, asked: true, wait: d,
+		}
+	}
+	return sleep(ctx, d)
+}
+
+func (b *Budget) pausedUntil() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.until
+}
+
+// Pause implements Limiter.
+func (b *Budget) Pause(until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until.After(b.until) {
+		b.until = until
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,245 @@
+package confluence
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// exchange describes the call and its answer for an error.
+func (c *Client) exchange(r request, a *answer, reason string) Exchange {
+	return Exchange{
+		Method: r.method, Route: r.route, Status: a.status,
+		TraceID: c.traceID(a.header), Reason: c.clean(reason),
+	}
+}
+
+// classify returns the error that the status and the headers stand for, nil for a 200.
+func (c *Client) classify(r request, a *answer, resp *http.Response) error {
+	e := c.exchange(r, a, message(a.body))
+	// A site open to everybody serves a refused credential as a visitor, with 200 or 404.
+	if reason := a.header.Get("X-Seraph-Loginreason"); strings.Contains(reason, "FAILED") || strings.Contains(reason, "DENIED") {
+		e.Reason = c.clean("the login failed: " + reason)
+		return &AuthError{e}
+	}
+	switch s := a.status; {
+	case s == http.StatusOK:
+		return nil
+	case s == http.StatusUnauthorized, s == http.StatusForbidden:
+		return &AuthError{e}
+	case s == http.StatusNotFound:
+		return c.missing(r, a, e)
+	case s == http.StatusGone:
+		return &GoneError{e}
+	case s == http.StatusTooManyRequests:
+		return rateLimited(e, a.header)
+	case s >= 500:
+		return c.serverError(r, a, e)
+	case s >= 400:
+		return &StatusError{e}
+	case s >= 300:
+		return redirected(e, resp)
+	default:
+		e.Reason = "a success without an answer"
+		return &ProtocolError{Exchange: e}
+	}
+}
+
+// missing tells a 404 for a missing object from the 404 with which v2 answers a credential
+// that is wrong, revoked or absent. The first names the object, the second names nothing;
+// taking it for a missing page would remove every page of a site whose token ran out.
+func (c *Client) missing(r request, a *answer, e Exchange) error {
+	if !json.Valid(a.body) {
+		e.Reason = "404 without a JSON answer: is the base URL a Confluence site?"
+		return &ProtocolError{Exchange: e}
+	}
+	// v1 does not always name the object, but answers a bad credential with 403.
+	v1 := strings.HasPrefix(r.path, "/rest/api/") && e.Reason != "" && !strings.EqualFold(e.Reason, "not found")
+	if r.id != "" && (v1 || strings.Contains(e.Reason, r.id)) {
+		return &NotFoundError{Exchange: e, Kind: r.kind, ID: r.id}
+	}
+	e.Reason = c.clean("a 404 that names no object, as for a credential that is refused: " + e.Reason)
+	return &AuthError{e}
+}
+
+// fallbackWait is when to come back after a 429 that did not say.
+const fallbackWait = 30 * time.Second
+
+func rateLimited(e Exchange, h http.Header) *RateLimitError {
+	if e.Reason == "" {
+		e.Reason = h.Get("RateLimit-Reason") // an opaque word; real values differ from the documented
+	}
+	wait, asked := retryAfter(h, time.Now())
+	l := &RateLimitError{Exchange: e, RetryAt: time.Now().Add(wait), asked: asked, wait: wait}
+	if !asked {
+		l.RetryAt = time.Now().Add(fallbackWait)
+	}
+	return l
+}
+
+func (c *Client) serverError(r request, a *answer, e Exchange) error {
+	err := &ServerError{Exchange: e, halve: r.halve && a.status == http.StatusGatewayTimeout}
+	if a.header.Get("Retry-After") == "" {
+		return err // a quota's reset time is no promise about a failure
+	}
+	if err.wait, err.asked = retryAfter(a.header, time.Now()); err.asked {
+		err.RetryAt = time.Now().Add(err.wait)
+	}
+	if err.wait > c.opt.maxWait {
+		return &RateLimitError{Exchange: e, RetryAt: err.RetryAt, asked: true, wait: err.wait}
+	}
+	return err
+}
+
+// retryAfter returns the wait that an answer asks for: Retry-After in seconds or as a date,
+// else the time at which X-RateLimit-Reset fills the quota again, as the gateway's 429 has no
+// Retry-After. Times are compared with the answer's own Date, so that a wrong clock here does
+// not bring us back early.
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds >= 0 {
+		return inSeconds(seconds), true
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, at.Sub(now)), true
+	}
+	v = strings.TrimSpace(h.Get("X-RateLimit-Reset"))
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(layout, v); err == nil {
+			return max(0, at.Sub(now)), true
+		}
+	}
+	return 0, false
+}
+
+func inSeconds(s float64) time.Duration {
+	const longest = 365 * 24 * 3600
+	return time.Duration(min(s, longest) * float64(time.Second))
+}
+
+func redirected(e Exchange, resp *http.Response) error {
+	to, err := url.Parse(resp.Header.Get("Location"))
+	if err == nil && isLogin(to.Path) {
+		e.Reason = "redirected to a login page"
+		return &AuthError{e}
+	}
+	e.Reason = "redirected to where the credential must not go"
+	return &ProtocolError{Exchange: e}
+}
+
+func isLogin(p string) bool {
+	return strings.HasPrefix(path.Base(p), "login")
+}
+
+// broken makes a TransportError of what net/http or the body's reader returned. The url.Error
+// is taken off: it quotes the whole address with its query.
+func (c *Client) broken(e Exchange, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	e.Reason = c.clean(err.Error())
+	t := &TransportError{Exchange: e, cause: err}
+	var (
+		record  tls.RecordHeaderError
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+	)
+	t.final = errors.As(err, &record) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &unknown)
+	if c.hide(err.Error()) != err.Error() {
+		t.cause = errors.New(e.Reason) // a server that echoes the credential back in what is no HTTP
+	}
+	return t
+}
+
+func (c *Client) checkJSON(r request, a *answer) error {
+	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		return &ProtocolError{Exchange: c.exchange(r, a, "not JSON but "+strconv.Quote(kind))}
+	}
+	return nil
+}
+
+// decode reads an answer into v. Keys that v does not know are passed over.
+func (c *Client) decode(r request, a *answer, v any) error {
+	if err := json.Unmarshal(a.body, v); err != nil {
+		return &ProtocolError{Exchange: c.exchange(r, a, err.Error()), ObjectID: r.id}
+	}
+	return nil
+}
+
+// message finds the sentence in one of the shapes that errors come in.
+func message(body []byte) string {
+	var shapes struct {
+		Errors []struct {
+			Title string `json:"title"`
+			Code  string `json:"code"`
+		} `json:"errors"`
+		Message string `json:"message"`
+		Data    struct {
+			Errors []struct {
+				Message struct {
+					Translation string `json:"translation"`
+				} `json:"message"`
+			} `json:"errors"`
+		} `json:"data"`
+	}
+	// Keys of an unforeseen type leave the others readable.
+	_ = json.Unmarshal(body, &shapes)
+	switch {
+	case len(shapes.Errors) > 0 && shapes.Errors[0].Title != "":
+		return shapes.Errors[0].Title
+	case len(shapes.Errors) > 0 && shapes.Errors[0].Code != "":
+		return shapes.Errors[0].Code
+	case shapes.Message != "":
+		return shapes.Message
+	case len(shapes.Data.Errors) > 0:
+		return shapes.Data.Errors[0].Message.Translation
+	default:
+		return ""
+	}
+}
+
+const maxReason = 200 // bytes
+
+// clean makes text fit for an error: one short line without the credential.
+func (c *Client) clean(text string) string {
+	text = strings.Join(strings.FieldsFunc(c.hide(text), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	text = strings.ToValidUTF8(text, "")
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}
+
+// hide replaces the credential, which a server may echo.
+func (c *Client) hide(text string) string {
+	for _, s := range c.hidden {
+		text = strings.ReplaceAll(text, s.Reveal(), "[redacted]")
+	}
+	return text
+}
+
+func (c *Client) traceID(h http.Header) string {
+	for _, name := range []string{"Atl-Traceid", "X-Trace-Id", "X-Request-Id"} {
+		if id := h.Get(name); id != "" {
+			return c.clean(id)
+		}
+	}
+	return ""
+}

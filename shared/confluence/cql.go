@@ -1,0 +1,216 @@
+package confluence
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CQL is a query in the Confluence Query Language, built by Where. Text of the caller only
+// ever gets into it as a quoted value; a query that was made of strings has been seen to turn
+// one title into a search of the whole site.
+type CQL struct {
+	where []Condition
+	order []string
+	err   error
+}
+
+// Condition is one clause of a query.
+type Condition struct {
+	text string
+	err  error
+}
+
+// Direction is the direction of a sort.
+type Direction string
+
+// The directions of a sort.
+const (
+	Asc  Direction = "asc"
+	Desc Direction = "desc"
+)
+
+// Where makes the query that all the conditions hold. Without a condition it is an error:
+// that would be everything.
+func Where(conditions ...Condition) CQL { return CQL{where: conditions} }
+
+// sortable are the fields that Confluence sorts by.
+var sortable = map[string]bool{"id": true, "title": true, "created": true, "lastmodified": true, "space": true, "type": true}
+
+// OrderBy sorts by a field: id, title, created, lastmodified, space or type. Called again, it
+// adds a lesser field.
+func (q CQL) OrderBy(field string, d Direction) CQL {
+	if !sortable[field] || d != Asc && d != Desc {
+		q.err = fmt.Errorf("cql: order by %q %q: %w", field, string(d), ErrInvalidArgument)
+		return q
+	}
+	q.order = append(q.order[:len(q.order):len(q.order)], field+" "+string(d))
+	return q
+}
+
+// Text returns the query as Confluence reads it, or the first error of its parts.
+func (q CQL) Text() (string, error) {
+	if q.err != nil {
+		return "", q.err
+	}
+	if len(q.where) == 0 {
+		return "", fmt.Errorf("cql: no condition: %w", ErrInvalidArgument)
+	}
+	clauses := make([]string, len(q.where))
+	for i, c := range q.where {
+		if c.err != nil {
+			return "", c.err
+		}
+		if c.text == "" {
+			return "", fmt.Errorf("cql: empty condition: %w", ErrInvalidArgument)
+		}
+		clauses[i] = c.text
+	}
+	text := strings.Join(clauses, " and ")
+	if len(q.order) > 0 {
+		text += " order by " + strings.Join(q.order, ", ")
+	}
+	return text, nil
+}
+
+// String returns the query's text for a person, or its error in angle brackets.
+func (q CQL) String() string {
+	text, err := q.Text()
+	if err != nil {
+		return "<" + err.Error() + ">"
+	}
+	return text
+}
+
+// InSpace holds for content of the space with the key; ErrInvalidSpaceKey.
+func InSpace(key string) Condition {
+	if err := CheckSpaceKey(key); err != nil {
+		return Condition{err: err}
+	}
+	// Always quoted: a key may be all digits, begin with ~, or be a word of the language.
+	return Condition{text: "space = " + quote(key)}
+}
+
+var contentTypes = map[string]bool{
+	"page": true, "blogpost": true, "comment": true, "attachment": true,
+	"folder": true, "whiteboard": true, "database": true, "embed": true,
+}
+
+// TypeIs holds for content of the type: page, blogpost, comment, attachment, folder,
+// whiteboard, database or embed.
+func TypeIs(t string) Condition {
+	if !contentTypes[t] {
+		return Condition{err: fmt.Errorf("cql: type %q: %w", t, ErrInvalidArgument)}
+	}
+	return Condition{text: "type = " + quote(t)}
+}
+
+// ModifiedWithin holds for content that was modified in the last minutes, by the server's own
+// clock: a written time would be read in a time zone that nobody is sure of, in whole minutes.
+func ModifiedWithin(minutes int) Condition {
+	if minutes < 1 {
+		return Condition{err: fmt.Errorf("cql: modified within %d minutes: %w", minutes, ErrInvalidArgument)}
+	}
+	return Condition{text: "lastModified >= " + relative(minutes)}
+}
+
+// CreatedWithin is ModifiedWithin for the time of creation.
+func CreatedWithin(minutes int) Condition {
+	if minutes < 1 {
+		return Condition{err: fmt.Errorf("cql: created within %d minutes: %w", minutes, ErrInvalidArgument)}
+	}
+	return Condition{text: "created >= " + relative(minutes)}
+}
+
+func relative(minutes int) string { return `now("-` + strconv.Itoa(minutes) + `m")` }
+
+// MinutesSince returns the whole minutes, rounded up and at least 1, from since to the
+// server's time, for ModifiedWithin. Both times must be by the server's clock (Probe gives
+// it); add the overlap by taking it off since.
+func MinutesSince(since, server time.Time) int {
+	d := server.Sub(since)
+	minutes := int(d / time.Minute)
+	if d%time.Minute > 0 {
+		minutes++
+	}
+	return max(minutes, 1)
+}
+
+// TitleIs holds for content with exactly the title.
+func TitleIs(title string) Condition { return equals("title", title) }
+
+// LabelIs holds for content with the label.
+func LabelIs(name string) Condition { return equals("label", name) }
+
+func equals(field, value string) Condition {
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return Condition{err: fmt.Errorf("cql: %s: %w", field, ErrInvalidArgument)}
+	}
+	return Condition{text: field + " = " + quote(value)}
+}
+
+// IDIn holds for the content with the ids, each a string of digits; ErrInvalidID.
+func IDIn(ids ...string) Condition { return idsIn("id", ids) }
+
+// AncestorIn holds for what lies below the pages with the ids; ErrInvalidID.
+func AncestorIn(ids ...string) Condition { return idsIn("ancestor", ids) }
+
+func idsIn(field string, ids []string) Condition {
+	if len(ids) == 0 {
+		return Condition{err: fmt.Errorf("cql: %s in nothing: %w", field, ErrInvalidArgument)}
+	}
+	for _, id := range ids {
+		if !isID(id) {
+			return Condition{err: fmt.Errorf("cql: %s: %w", field, ErrInvalidID)}
+		}
+	}
+	return Condition{text: field + " in (" + strings.Join(ids, ", ") + ")"}
+}
+
+// AnyOf holds when one of the conditions does.
+func AnyOf(conditions ...Condition) Condition {
+	if len(conditions) == 0 {
+		return Condition{err: fmt.Errorf("cql: any of nothing: %w", ErrInvalidArgument)}
+	}
+	texts := make([]string, len(conditions))
+	for i, c := range conditions {
+		if c.err != nil {
+			return c
+		}
+		if c.text == "" {
+			return Condition{err: fmt.Errorf("cql: empty condition: %w", ErrInvalidArgument)}
+		}
+		texts[i] = c.text
+	}
+	return Condition{text: "(" + strings.Join(texts, " or ") + ")"}
+}
+
+// quote makes text a value of the language. The backslash goes first: the other way round it
+// would escape the escapes.
+func quote(text string) string {
+	text = strings.ReplaceAll(text, `\`, `\\`)
+	text = strings.ReplaceAll(text, `"`, `\"`)
+	return `"` + text + `"`
+}
+
+// maxSpaceKey is as long as Confluence permits.
+const maxSpaceKey = 255
+
+// CheckSpaceKey returns ErrInvalidSpaceKey unless key is a space key: letters and digits, or
+// ~ and the name of a personal space, at most 255 characters.
+func CheckSpaceKey(key string) error {
+	name, personal := strings.CutPrefix(key, "~")
+	valid := name != "" && len(key) <= maxSpaceKey && !strings.ContainsFunc(name, func(r rune) bool {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return false
+		default:
+			return !personal || !strings.ContainsRune("._@:-", r) // old personal keys hold a user's name
+		}
+	})
+	if !valid {
+		return fmt.Errorf("%w: letters and digits, or ~ and the name of a personal space, at most %d characters", ErrInvalidSpaceKey, maxSpaceKey)
+	}
+	return nil
+}

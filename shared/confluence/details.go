@@ -1,0 +1,111 @@
+package confluence
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// Label is a label of a page.
+type Label struct {
+	ID     string
+	Name   string
+	Prefix string // global, my, team, system
+}
+
+// Ancestor is a page or container above a page.
+type Ancestor struct {
+	ID   string
+	Type string // page, folder, whiteboard, database, embed
+}
+
+// Labels lists a page's labels. It returns *NotFoundError when the page is missing or hidden.
+func (c *Client) Labels(ctx context.Context, pageID string) iter.Seq2[Label, error] {
+	type wire struct {
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Prefix string `json:"prefix"`
+	}
+	return list(ctx, c, listing{limit: maxLimit, request: ofPage(pageID, "labels")}, func(w wire) (Label, error) {
+		if w.Name == "" {
+			return Label{}, &objectError{pageID, "a label without a name"}
+		}
+		return Label(w), nil
+	})
+}
+
+// maxDepth bounds the ancestors of a page; a chain that is longer goes in a circle.
+const maxDepth = 1000
+
+// Ancestors reads what is above a page, from the top downwards. It returns *NotFoundError
+// when the page is missing or hidden.
+func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, error) {
+	var above []Ancestor // from the top downwards
+	from, kind := pageID, kindPage
+	for {
+		if !isID(from) {
+			return nil, fmt.Errorf("read ancestors: page %w", ErrInvalidID)
+		}
+		plural := containers[kind]
+		if kind == kindPage {
+			plural = "pages"
+		}
+		r := request{
+			method: http.MethodGet, route: "/wiki/api/v2/" + plural + "/{id}/ancestors",
+			path:  "/api/v2/" + plural + "/" + from + "/ancestors",
+			query: url.Values{"limit": {strconv.Itoa(maxLimit)}}, kind: kind, id: from,
+		}
+		part, err := c.ancestors(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		above = append(part, above...)
+		// There is no cursor: a full answer goes on above its first, which is the highest.
+		if len(part) < maxLimit {
+			return above, nil
+		}
+		if len(above) > maxDepth {
+			return nil, &ProtocolError{
+				Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: "more ancestors than can be"},
+				ObjectID: pageID, Listing: true,
+			}
+		}
+		from, kind = part[0].ID, part[0].Type
+	}
+}
+
+func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var env envelope[struct {
+		ID   string `json:"id"`
+		Type string `json:"type"`
+	}]
+	if err := c.decode(r, a, &env); err != nil {
+		return nil, err
+	}
+	if env.Results == nil {
+		return nil, c.malformed(r, &objectError{r.id, "an answer without results"})
+	}
+	part := make([]Ancestor, 0, len(*env.Results))
+	for _, w := range *env.Results {
+		if !isID(w.ID) || w.Type != kindPage && containers[w.Type] == "" {
+			return nil, c.malformed(r, &objectError{r.id, "an ancestor whose id or type is none"})
+		}
+		part = append(part, Ancestor{ID: w.ID, Type: w.Type})
+	}
+	return slices.Clip(part), nil
+}
+
+// ofPage is the request for a list that belongs to one page.
+func ofPage(id, what string) request {
+	r := request{method: http.MethodGet, route: "/wiki/api/v2/pages/{id}/" + what, kind: kindPage, id: id}
+	r.path = "/api/v2/pages/" + id + "/" + what
+	return r
+}

@@ -1,0 +1,250 @@
+package confluence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+)
+
+// request is one call, without the credential.
+type request struct {
+	method string
+	route  string // the template, from /wiki on
+	path   string // below the site's root, escaped
+	query  url.Values
+	body   []byte
+
+	kind, id string // the one object that it asks for, if it does
+	halve    bool   // a 504 is answered by asking for less, not by asking again
+}
+
+// answer is a whole 200 answer.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// policies are shared by all calls, retry outermost: every attempt pays to the breaker, the
+// bulkhead and the budget anew, and a call that waits for its retry holds no place.
+//
+// They lie around the whole exchange, body and classification included. As a RoundTripper
+// they would see headers only: a body that never ends, a body cut short and the wait that
+// Confluence asks for would all escape them.
+type policies struct {
+	retry    retrypolicy.RetryPolicy[*answer]
+	breaker  circuitbreaker.CircuitBreaker[*answer]
+	bulkhead bulkhead.Bulkhead[*answer]
+}
+
+// queueForever is longer than any caller waits: what ends the wait for a free place is the
+// caller's context.
+const queueForever = 24 * time.Hour
+
+func newPolicies(c *Client) policies {
+	return policies{
+		retry: retrypolicy.NewBuilder[*answer]().
+			HandleIf(func(_ *answer, err error) bool { return c.retryable(err) }).
+			WithMaxRetries(len(c.opt.delays)).
+			WithDelayFunc(func(e failsafe.ExecutionAttempt[*answer]) time.Duration {
+				return c.delay(e.Retries(), e.LastError())
+			}).
+			ReturnLastFailure().
+			OnRetryScheduled(func(e failsafe.ExecutionScheduledEvent[*answer]) {
+				c.log.Warn().Err(e.LastError()).Int("attempt", e.Attempts()).Dur("delay", e.Delay).
+					Msg("confluence call failed, will be repeated")
+			}).
+			Build(),
+		breaker: circuitbreaker.NewBuilder[*answer]().
+			HandleIf(func(_ *answer, err error) bool { return unhealthy(err) }).
+			WithFailureThreshold(c.opt.breakAfter).
+			WithDelay(c.opt.breakFor).
+			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+				c.log.Warn().Stringer("from", e.OldState).Stringer("to", e.NewState).Msg("confluence circuit changed")
+			}).
+			Build(),
+		bulkhead: bulkhead.NewBuilder[*answer](uint(c.opt.concurrency)).
+			WithMaxWaitTime(queueForever).
+			Build(),
+	}
+}
+
+// retryable reports whether the same call may succeed a few seconds later. Every call of
+// this client only reads, so every call may be repeated.
+func (c *Client) retryable(err error) bool {
+	var limited *RateLimitError
+	if errors.As(err, &limited) {
+		return limited.wait <= c.opt.maxWait
+	}
+	var server *ServerError
+	if errors.As(err, &server) {
+		return !server.halve && server.Status != http.StatusNotImplemented
+	}
+	var broken *TransportError
+	return errors.As(err, &broken) && !broken.final
+}
+
+// unhealthy reports whether err speaks of a site in trouble. A listing's 504 does not: it is
+// the size that was asked for.
+func unhealthy(err error) bool {
+	var server *ServerError
+	if errors.As(err, &server) {
+		return !server.halve && server.Status != http.StatusNotImplemented
+	}
+	var broken *TransportError
+	return errors.As(err, &broken)
+}
+
+// delay returns the wait before the retry after so many retries: 1 s, 2 s, 4 s, or what
+// Confluence asked for when that is longer. Jitter only ever adds, so that nothing is
+// repeated earlier than asked and callers that failed together do not return together.
+func (c *Client) delay(retries int, err error) time.Duration {
+	d := c.opt.delays[min(retries, len(c.opt.delays)-1)]
+	d += time.Duration(0.3 * rand.Float64() * float64(d))
+	var asked time.Duration
+	var limited *RateLimitError
+	var server *ServerError
+	switch {
+	case errors.As(err, &limited) && limited.asked:
+		asked = limited.wait
+	case errors.As(err, &server) && server.asked:
+		asked = server.wait
+	}
+	if asked > 0 {
+		asked += time.Duration(rand.Float64() * float64(min(asked/10, time.Second)))
+	}
+	return max(d, asked)
+}
+
+// do makes the call, with retries, and returns the 200 answer or an error of this package.
+func (c *Client) do(ctx context.Context, r request) (*answer, error) {
+	exec := failsafe.With[*answer](c.policies.retry, c.policies.breaker, c.policies.bulkhead).WithContext(ctx)
+	a, err := exec.GetWithExecution(func(e failsafe.Execution[*answer]) (*answer, error) {
+		return c.attempt(e.Context(), r, e.Attempts())
+	})
+	switch {
+	case err == nil:
+		return a, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s %s: %w", r.method, r.route, context.Cause(ctx))
+	case errors.Is(err, circuitbreaker.ErrOpen):
+		return nil, &ServerError{
+			Exchange: Exchange{Method: r.method, Route: r.route, Reason: "the circuit is open after repeated failures; no call was made"},
+			RetryAt:  time.Now().Add(c.policies.breaker.RemainingDelay()),
+		}
+	default:
+		return nil, err
+	}
+}
+
+// attempt makes one exchange: it waits for the budget, sends, reads the body to its end and
+// classifies.
+func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error) {
+	if err := c.limiter.Wait(ctx); err != nil {
+		var limited *RateLimitError
+		if errors.As(err, &limited) {
+			e := limited.Exchange
+			e.Method, e.Route = r.method, r.route
+			return nil, &RateLimitError{Exchange: e, RetryAt: limited.RetryAt, asked: true, wait: time.Until(limited.RetryAt)}
+		}
+		return nil, fmt.Errorf("%s %s: wait for the budget: %w", r.method, r.route, err)
+	}
+	callCtx, cancel := context.WithTimeout(ctx, c.opt.timeout)
+	defer cancel()
+	call := Call{Method: r.method, Route: r.route, Attempt: n, Start: time.Now()}
+	a, err := c.exchangeOnce(callCtx, r, &call)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%s %s: %w", r.method, r.route, ctx.Err())
+	}
+	var limited *RateLimitError
+	if errors.As(err, &limited) && limited.asked {
+		// The limit is the tenant's, not this call's: everybody who shares the budget waits.
+		c.limiter.Pause(limited.RetryAt)
+	}
+	call.Duration, call.Err = time.Since(call.Start), err
+	c.stats.add(call)
+	if c.opt.trace != nil {
+		c.opt.trace(call)
+	}
+	return a, err
+}
+
+func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.site.root()+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", r.method, r.route, ErrInvalidArgument)
+	}
+	if r.body == nil {
+		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	} else {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.URL.RawQuery = r.query.Encode()
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "sluice")
+	req.Header.Set("Authorization", c.auth.Reveal())
+
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.broken(Exchange{Method: r.method, Route: r.route}, err)
+	}
+	defer func() {
+		drain(resp.Body)
+		_ = resp.Body.Close()
+	}()
+	call.Status = resp.StatusCode
+	a := &answer{status: resp.StatusCode, header: resp.Header}
+	call.TraceID = c.traceID(a.header)
+	a.body, err = c.read(resp)
+	call.Bytes = int64(len(a.body))
+	if failed := c.classify(r, a, resp); failed != nil {
+		return nil, failed // what the status says outweighs how its body ended
+	}
+	var large *tooLargeError
+	switch {
+	case errors.As(err, &large):
+		return nil, &ProtocolError{Exchange: c.exchange(r, a, large.Error())}
+	case err != nil:
+		return nil, c.broken(c.exchange(r, a, ""), err)
+	}
+	return a, c.checkJSON(r, a)
+}
+
+// An error's body is only searched for its message.
+const (
+	maxErrorBody = 64 << 10
+	maxDrain     = 256 << 10
+)
+
+type tooLargeError struct{ limit int64 }
+
+func (e *tooLargeError) Error() string { return fmt.Sprintf("larger than %d bytes", e.limit) }
+
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	if resp.StatusCode != http.StatusOK {
+		return io.ReadAll(io.LimitReader(resp.Body, min(maxErrorBody, c.opt.maxBody)))
+	}
+	if resp.ContentLength > c.opt.maxBody {
+		return nil, &tooLargeError{c.opt.maxBody}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.opt.maxBody+1))
+	if int64(len(body)) > c.opt.maxBody {
+		return nil, &tooLargeError{c.opt.maxBody}
+	}
+	return body, err
+}
+
+// drain reads what little is left, so that the connection can be used again; it is cheaper
+// to lose the connection than to read much.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDrain) }

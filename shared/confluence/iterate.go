@@ -1,0 +1,224 @@
+package confluence
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// listing is a list that is read page by page, each page with at most limit rows.
+type listing struct {
+	request
+	limit int
+}
+
+const (
+	maxLimit = 250 // rows a call, of v2 and, as far as it is known, of search
+	minLimit = 5   // where halving after a 504 ends
+
+	// maxEmpty bounds the answers in a row that hold no rows but lead on. Confluence gives one
+	// at the end of some searches; a chain of them is a server that has lost its place.
+	maxEmpty = 10
+)
+
+// envelope is how v1 and v2 wrap rows.
+type envelope[R any] struct {
+	Results *[]R `json:"results"` // a pointer: no results key is no empty list
+	Links   struct {
+		Next string `json:"next"`
+		Base string `json:"base"`
+	} `json:"_links"`
+}
+
+// list reads a listing to its end and converts its rows. The iterator ends complete or with
+// an error, which is then its last pair.
+func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		w := walk{client: c, listing: l}
+		for !w.done {
+			rows, err := nextRows[R](ctx, &w)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, row := range rows {
+				v, err := convert(row)
+				if err == nil {
+					err = ctx.Err()
+				} else {
+					err = c.malformed(l.request, err)
+				}
+				if err != nil {
+					yield(none, err)
+					return
+				}
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// walk is one reading of a listing.
+type walk struct {
+	client  *Client
+	listing listing
+	seen    map[uint64]struct{} // places already read from; hashes, so that a large space costs little
+	empty   int                 // answers in a row without rows
+	done    bool
+}
+
+// nextRows reads one page of the listing and finds the place of the following one.
+func nextRows[R any](ctx context.Context, w *walk) ([]R, error) {
+	a, err := w.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var env envelope[R]
+	if err := w.client.decode(w.listing.request, a, &env); err != nil {
+		return nil, err
+	}
+	if env.Results == nil {
+		return nil, w.broken(a, "an answer without results")
+	}
+	w.client.learn(env.Links.Base)
+	next := env.Links.Next
+	if next == "" {
+		next = linkHeader(a.header, "next")
+	}
+	if next == "" {
+		// Only this ends a listing. A page with fewer rows than asked for does not: rows that
+		// are hidden from the credential are left out.
+		w.done = true
+		return *env.Results, nil
+	}
+	if w.empty++; len(*env.Results) > 0 {
+		w.empty = 0
+	}
+	if w.empty >= maxEmpty {
+		return nil, w.broken(a, strconv.Itoa(maxEmpty)+" answers in a row without rows that lead on")
+	}
+	if err := w.follow(next); err != nil {
+		return nil, w.broken(a, "the link to the next rows is no use: "+err.Error())
+	}
+	return *env.Results, nil
+}
+
+// fetch asks for the page at the walk's place. A 504 means that Confluence did not manage so
+// many rows in time; the same place is then asked for half as many.
+func (w *walk) fetch(ctx context.Context) (*answer, error) {
+	for {
+		r := w.listing.request
+		r.query = maps.Clone(r.query)
+		if r.query == nil {
+			r.query = url.Values{}
+		}
+		r.query.Set("limit", strconv.Itoa(w.listing.limit))
+		r.halve = w.listing.limit > minLimit
+		a, err := w.client.do(ctx, r)
+		var server *ServerError
+		if !errors.As(err, &server) || !server.halve {
+			return a, err
+		}
+		w.listing.limit = max(w.listing.limit/2, minLimit)
+		w.client.log.Warn().Str("route", r.route).Int("limit", w.listing.limit).Msg("confluence was too slow, asking for fewer rows")
+	}
+}
+
+var placeSeed = maphash.MakeSeed()
+
+// follow moves the walk to the place that next leads to. The query is next's with the
+// listing's own parameters over it: search loses some of them in its links.
+func (w *walk) follow(next string) error {
+	u, err := url.Parse(next)
+	if err != nil {
+		return errors.New("it is no URL")
+	}
+	path, err := w.client.site.within(u)
+	if err != nil {
+		return err
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errors.New("its query is malformed")
+	}
+	query.Del("limit")
+	place := query.Get("cursor")
+	if place == "" {
+		place = path + "?" + query.Encode()
+	}
+	if w.seen == nil {
+		w.seen = map[uint64]struct{}{}
+	}
+	h := maphash.String(placeSeed, place)
+	if _, again := w.seen[h]; again {
+		return errors.New("it leads back to a place that was read before")
+	}
+	w.seen[h] = struct{}{}
+	for name, values := range w.listing.query {
+		if name != "cursor" {
+			query[name] = values
+		}
+	}
+	w.listing.path, w.listing.query = path, query
+	return nil
+}
+
+func (w *walk) broken(a *answer, reason string) error {
+	return &ProtocolError{Exchange: w.client.exchange(w.listing.request, a, reason), Listing: true}
+}
+
+// linkHeader returns the target of the Link header's relation, "" when there is none.
+func linkHeader(h http.Header, rel string) string {
+	for _, header := range h.Values("Link") {
+		for header != "" {
+			_, rest, ok := strings.Cut(header, "<")
+			if !ok {
+				break
+			}
+			target, rest, ok := strings.Cut(rest, ">")
+			if !ok {
+				break
+			}
+			params, _, _ := strings.Cut(rest, "<")
+			if strings.Contains(strings.ReplaceAll(params, " ", ""), `rel="`+rel+`"`) {
+				return target
+			}
+			header = rest
+		}
+	}
+	return ""
+}
+
+// learn keeps the site's address as an answer of the gateway names it.
+func (c *Client) learn(base string) {
+	if !c.site.gateway || base == "" || c.base.Load() != nil {
+		return
+	}
+	if s, err := parseSite(base, c.opt.insecureHTTP); err == nil && !s.gateway {
+		c.base.CompareAndSwap(nil, &s.public)
+	}
+}
+
+// malformed is the error for data that is JSON but not what it must be.
+func (c *Client) malformed(r request, err error) error {
+	e := &ProtocolError{Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: c.clean(err.Error())}}
+	var of *objectError
+	if errors.As(err, &of) {
+		e.ObjectID = of.id
+	}
+	return e
+}
+
+// objectError says which object's data is wrong.
+type objectError struct{ id, what string }
+
+func (e *objectError) Error() string { return e.what }

@@ -1,0 +1,159 @@
+package confluence
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Option changes one setting of a Client.
+type Option func(*options)
+
+type options struct {
+	client       *http.Client
+	transport    http.RoundTripper
+	perSecond    float64
+	burst        int
+	concurrency  int
+	timeout      time.Duration
+	maxWait      time.Duration
+	maxBody      int64
+	limiter      Limiter
+	log          zerolog.Logger
+	trace        func(Call)
+	bearer       bool
+	insecureHTTP bool
+	delays       []time.Duration
+	breakAfter   uint
+	breakFor     time.Duration
+}
+
+func defaults() options {
+	return options{
+		perSecond:   10,
+		burst:       5,
+		concurrency: 5, // Atlassian asks for no more than 5 to 10 at once
+		timeout:     30 * time.Second,
+		maxWait:     30 * time.Second,
+		maxBody:     64 << 20,
+		log:         zerolog.Nop(),
+		delays:      []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
+		breakAfter:  12,
+		breakFor:    15 * time.Second,
+	}
+}
+
+// WithHTTPClient uses a copy of hc: its transport and cookie jar. Redirects and timeouts
+// stay the Client's own.
+func WithHTTPClient(hc *http.Client) Option { return func(o *options) { o.client = hc } }
+
+// WithTransport sends every call through rt.
+func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
+
+// WithRate bounds the calls per second; burst of them may go out at once. The default is 10
+// per second and a burst of 5.
+func WithRate(perSecond float64, burst int) Option {
+	return func(o *options) { o.perSecond, o.burst = perSecond, burst }
+}
+
+// WithConcurrency bounds the calls that are under way at one time. The default is 5.
+func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = n } }
+
+// WithTimeout bounds one exchange from its first byte sent to the last byte of the body read;
+// a retry has a timeout of its own. The default is 30 s.
+func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
+
+// WithMaxWait bounds the wait that Confluence may ask for and that is waited in place; a
+// longer one is returned as *RateLimitError at once. The default is 30 s.
+func WithMaxWait(d time.Duration) Option { return func(o *options) { o.maxWait = d } }
+
+// WithMaxBody bounds an answer's size in bytes after decompression. The default is 64 MiB.
+func WithMaxBody(n int64) Option { return func(o *options) { o.maxBody = n } }
+
+// WithLimiter takes the budget from l in place of WithRate's: one budget for several clients,
+// or for a fleet of processes.
+func WithLimiter(l Limiter) Option { return func(o *options) { o.limiter = l } }
+
+// WithLogger logs retries and the circuit breaker's changes. The default logs nothing.
+func WithLogger(log zerolog.Logger) Option { return func(o *options) { o.log = log } }
+
+// WithTrace calls f after every exchange, from the goroutine that made it.
+func WithTrace(f func(Call)) Option { return func(o *options) { o.trace = f } }
+
+// WithBearer sends the token as "Authorization: Bearer", without the e-mail address: for
+// OAuth access tokens, which only the gateway takes.
+func WithBearer() Option { return func(o *options) { o.bearer = true } }
+
+// WithInsecureHTTP permits a base URL with http: for a stand-in of Confluence in the same
+// machine or network. The token is then sent in the clear.
+func WithInsecureHTTP() Option { return func(o *options) { o.insecureHTTP = true } }
+
+// WithRetryDelays replaces the waits of 1 s, 2 s and 4 s before the retries; there are as
+// many retries as delays. It is for tests.
+func WithRetryDelays(d ...time.Duration) Option { return func(o *options) { o.delays = d } }
+
+// WithBreaker opens the circuit for d after so many failures in a row. The default is 15 s
+// after 12: three calls with all their retries.
+func WithBreaker(failures uint, d time.Duration) Option {
+	return func(o *options) { o.breakAfter, o.breakFor = failures, d }
+}
+
+func (o *options) check() error {
+	switch {
+	case o.limiter == nil && !(o.perSecond > 0):
+		return errors.New("the rate must be above 0 a second")
+	case o.limiter == nil && o.burst < 1:
+		return errors.New("the burst must be 1 or more")
+	case o.concurrency < 1:
+		return errors.New("the concurrency must be 1 or more")
+	case o.timeout <= 0:
+		return errors.New("the timeout must be above 0")
+	case o.maxWait < 0:
+		return errors.New("the longest wait must not be below 0")
+	case o.maxBody < 1:
+		return errors.New("the largest body must be 1 byte or more")
+	case o.breakAfter < 1 || o.breakFor <= 0:
+		return errors.New("the circuit breaker needs a count and a time above 0")
+	}
+	return nil
+}
+
+func (o *options) httpClient() *http.Client {
+	hc := &http.Client{}
+	if o.client != nil {
+		*hc = *o.client
+	}
+	switch {
+	case o.transport != nil:
+		hc.Transport = o.transport
+	case hc.Transport == nil:
+		hc.Transport = newTransport(o.concurrency)
+	}
+	hc.Timeout = 0 // every exchange has a context that ends
+	hc.CheckRedirect = redirect
+	return hc
+}
+
+// newTransport keeps as many connections alive as calls can be under way. It asks for gzip
+// and unpacks it by itself.
+func newTransport(concurrency int) *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if d, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = d.Clone()
+	}
+	t.MaxIdleConnsPerHost = concurrency
+	return t
+}
+
+// redirect follows a GET within one origin, three times at most. Anything else is given back
+// as the answer it is: the credential must not travel, and a POST must not turn into a GET.
+func redirect(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > 3 || first.Method != http.MethodGet || next.URL.User != nil ||
+		next.URL.Scheme != first.URL.Scheme || next.URL.Host != first.URL.Host || isLogin(next.URL.Path) {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}

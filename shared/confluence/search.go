@@ -1,0 +1,94 @@
+package confluence
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// SearchResult is one content object that a CQL query found. The index lags behind writes and
+// knows no archived pages: a search is a hint, a listing is the truth.
+type SearchResult struct {
+	ID       string
+	Type     string // page, blogpost, comment, attachment, …; an attachment's ID is att and digits
+	Status   string
+	Title    string
+	Version  int    // 0 unless expand has version
+	SpaceKey string // "" where Confluence does not say
+}
+
+type wireContent struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Title   string `json:"title"`
+	Version *struct {
+		Number int `json:"number"`
+	} `json:"version"`
+	Space struct {
+		Key string `json:"key"`
+	} `json:"space"`
+	Expandable struct {
+		Space string `json:"space"`
+	} `json:"_expandable"`
+}
+
+const defaultSearchLimit = 100 // rows a call
+
+// CQLSearch reads everything that the query finds. The expand is Confluence's own comma-
+// separated list ("version,space"), the limit the rows a call (1 to 250; 0 means 100), which
+// Confluence may lower. Rows may come twice, or be missed, when pages are changed while an
+// order by lastmodified is walked. It returns the query's own error, such as
+// ErrInvalidSpaceKey, before any call; *StatusError when Confluence refuses the query.
+func (c *Client) CQLSearch(ctx context.Context, cql CQL, expand string, limit int) iter.Seq2[SearchResult, error] {
+	text, err := cql.Text()
+	if err != nil {
+		return fail[SearchResult](fmt.Errorf("search: %w", err))
+	}
+	if strings.ContainsFunc(expand, func(r rune) bool {
+		return r >= 0x80 || !strings.ContainsRune(expandRunes, r)
+	}) {
+		return fail[SearchResult](fmt.Errorf("search: expand: %w", ErrInvalidArgument))
+	}
+	if limit <= 0 {
+		limit = defaultSearchLimit
+	}
+	limit = min(limit, maxLimit)
+	if strings.Contains(expand, "body.export_view") || strings.Contains(expand, "body.styled_view") {
+		limit = min(limit, 25) // more is refused
+	}
+	query := url.Values{"cql": {text}}
+	if expand != "" {
+		query.Set("expand", expand)
+	}
+	l := listing{limit: limit, request: request{
+		method: http.MethodGet, route: "/wiki/rest/api/content/search", path: "/rest/api/content/search", query: query,
+	}}
+	return list(ctx, c, l, func(w wireContent) (SearchResult, error) {
+		return w.result(hasWord(expand, "version"))
+	})
+}
+
+const expandRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._,-"
+
+func hasWord(expand, word string) bool { return strings.Contains(","+expand+",", ","+word+",") }
+
+func (w wireContent) result(version bool) (SearchResult, error) {
+	if !isID(strings.TrimPrefix(w.ID, "att")) {
+		return SearchResult{}, &objectError{"", "a result whose id is no string of digits"}
+	}
+	s := SearchResult{ID: w.ID, Type: w.Type, Status: w.Status, Title: w.Title, SpaceKey: w.Space.Key}
+	if s.SpaceKey == "" {
+		s.SpaceKey, _ = strings.CutPrefix(w.Expandable.Space, "/rest/api/space/")
+	}
+	if w.Version != nil {
+		s.Version = w.Version.Number
+	}
+	if version && s.Version < 1 {
+		return SearchResult{}, &objectError{w.ID, "a result without the version that was asked for"}
+	}
+	return s, nil
+}

@@ -1,0 +1,72 @@
+package confluence
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// site is where a client's calls go.
+type site struct {
+	origin  string // scheme and host, no slash at the end
+	prefix  string // "" on the site itself, /ex/confluence/{cloudId} on the gateway
+	public  string // the address with /wiki that people use, as far as it is known
+	gateway bool
+}
+
+var gatewayPath = regexp.MustCompile(`^/ex/confluence/([A-Za-z0-9-]{1,64})$`)
+
+func parseSite(raw string, insecure bool) (*site, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		// The error of url.Parse quotes its input, in which a credential may stand.
+		return nil, errors.New("not a URL")
+	}
+	switch {
+	case u.User != nil:
+		return nil, errors.New("holds a credential; give e-mail and token apart from it")
+	case u.Scheme == "http" && !insecure:
+		return nil, errors.New("is http, which would show the token to the network; use https")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("needs https:// in front, has %q", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("has no host")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("has a query or a fragment")
+	}
+	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/wiki")
+	s := &site{origin: u.Scheme + "://" + strings.ToLower(u.Host), prefix: path}
+	s.public = s.root() // of a gateway too, until an answer names the site
+	switch {
+	case path == "":
+	case gatewayPath.MatchString(path):
+		s.gateway = true
+	default:
+		return nil, fmt.Errorf("has the path %q; give the site's address, with or without /wiki", u.Path)
+	}
+	return s, nil
+}
+
+// root is what /api/v2 and /rest/api are appended to.
+func (s *site) root() string { return s.origin + s.prefix + "/wiki" }
+
+// within turns a link that an answer gives into a path below root. It refuses what leads
+// to another host or out of the API: the next call carries the credential.
+func (s *site) within(u *url.URL) (string, error) {
+	if u.User != nil || u.Opaque != "" || u.Host != "" && u.Scheme+"://"+strings.ToLower(u.Host) != s.origin {
+		return "", errors.New("it leads to another host")
+	}
+	path := u.EscapedPath()
+	// v2 gives paths with /wiki, v1 without it; neither knows of the gateway's prefix.
+	path = strings.TrimPrefix(path, s.prefix)
+	path = strings.TrimPrefix(path, "/wiki")
+	if !strings.HasPrefix(path, "/api/v2/") && !strings.HasPrefix(path, "/rest/api/") {
+		return "", errors.New("it leads out of the API")
+	}
+	if plain := "/" + u.Path + "/"; strings.Contains(plain, "/../") || strings.Contains(plain, "/./") {
+		return "", errors.New("its path goes upwards")
+	}
+	return path, nil
+}

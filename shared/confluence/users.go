@@ -1,0 +1,78 @@
+package confluence
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// User is a person with an Atlassian account.
+type User struct {
+	AccountID   string
+	DisplayName string
+	PublicName  string
+	Status      string // active, inactive, closed, unknown
+	TimeZone    string // "" where it is private
+}
+
+type wireUser struct {
+	AccountID   string `json:"accountId"`
+	DisplayName string `json:"displayName"`
+	PublicName  string `json:"publicName"`
+	Status      string `json:"accountStatus"`
+	TimeZone    string `json:"timeZone"`
+}
+
+// Users looks up people by account id, 250 a call. Who is unknown is not in the map, nor is
+// what cannot be an account id: such texts come out of page bodies.
+func (c *Client) Users(ctx context.Context, accountIDs []string) (map[string]User, error) {
+	ids := slices.DeleteFunc(slices.Clone(accountIDs), func(id string) bool { return !isAccountID(id) })
+	slices.Sort(ids)
+	users := make(map[string]User, len(ids))
+	for batch := range slices.Chunk(slices.Compact(ids), maxLimit) {
+		if err := c.users(ctx, batch, users); err != nil {
+			return nil, err
+		}
+	}
+	return users, nil
+}
+
+func (c *Client) users(ctx context.Context, ids []string, into map[string]User) error {
+	body, err := json.Marshal(map[string][]string{"accountIds": ids})
+	if err != nil {
+		return fmt.Errorf("look up users: %w", err)
+	}
+	// A POST that only reads, so it may be repeated like a GET.
+	r := request{method: http.MethodPost, route: "/wiki/api/v2/users-bulk", path: "/api/v2/users-bulk", body: body}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	var env envelope[wireUser]
+	if err := c.decode(r, a, &env); err != nil {
+		return err
+	}
+	if env.Results == nil {
+		return c.malformed(r, &objectError{"", "an answer without results"})
+	}
+	for _, u := range *env.Results {
+		if u.AccountID == "" {
+			return c.malformed(r, &objectError{"", "a user without an account id"})
+		}
+		into[u.AccountID] = User(u)
+	}
+	return nil
+}
+
+const maxAccountID = 128
+
+// isAccountID takes the shapes known (24 hex digits; 712020: and a UUID) and what resembles
+// them.
+func isAccountID(s string) bool {
+	return s != "" && len(s) <= maxAccountID && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == ':' || r == '-' || r == '_')
+	})
+}
