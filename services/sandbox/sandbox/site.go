@@ -59,6 +59,7 @@ type Site struct {
 	nextID int64
 	moment uint64 // counts the changes of the site
 
+	walks walkCache
 }
 
 type space struct {

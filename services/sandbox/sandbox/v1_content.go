@@ -3,17 +3,21 @@ package sandbox
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 func (s *Site) v1Routes() map[string]http.HandlerFunc {
 	const api = "/wiki/rest/api"
 	routes := map[string]http.HandlerFunc{
+		"GET " + api + "/search":                                    s.searchAll,
+		"GET " + api + "/content/search":                            s.searchContent,
+		"GET " + api + "/content/{id}":                              s.removed(s.getContent),
+		"GET " + api + "/space/{key}":                               s.removed(s.getV1Space),
 		"GET " + api + "/user/current":                              s.currentUser,
 		"GET " + api + "/content/{id}/restriction/byOperation":      s.restrictions,
 		"GET " + api + "/content/{id}/restriction/byOperation/{op}": s.restrictions,
 	}
-	// What the real site removed. Where V1Gone is not set, those of them that Basic
-	// credentials still reach are answered.
+	// What the real site removed for everybody.
 	for _, path := range []string{
 		"/content", "/content/{id}/child", "/content/{id}/child/{type}", "/content/{id}/label", "/content/{id}/history",
 		"/content/{id}/property", "/content/{id}/version", "/space", "/space/{key}/content", "/space/{key}/content/{type}",
@@ -98,4 +102,161 @@ func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
 	}
 	both["_links"] = map[string]string{"base": base, "context": "/wiki", "self": base + "/rest/api/content/" + id + "/restriction/byOperation"}
 	write(w, http.StatusOK, both)
+}
+
+// v1Content is content as v1 writes it; its bodies are made by v1Bodies, outside the lock.
+type v1Content struct {
+	fields  map[string]any
+	formats []string
+	id      int64
+	source  source
+}
+
+// v1Content copies the node with what expand asks for.
+func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
+	id := formatID(n.id)
+	page := s.pageOut(n)
+	spacePath := "/rest/api/space/" + n.space.key
+	expandable := map[string]string{
+		"container": spacePath, "metadata": "", "restrictions": "/rest/api/content/" + id + "/restriction/byOperation",
+		"history": "/rest/api/content/" + id + "/history", "body": "", "version": "",
+		"descendants": "/rest/api/content/" + id + "/descendant", "space": spacePath, "childTypes": "", "operations": "",
+		"schedulePublishDate": "", "schedulePublishInfo": "", "children": "/rest/api/content/" + id + "/child", "ancestors": "",
+	}
+	c := v1Content{id: n.id, source: n.rev.body, fields: map[string]any{
+		"id": id, "type": n.kind, "status": n.status, "title": n.rev.title, "macroRenderedOutput": map[string]any{},
+		"ari":         "ari:cloud:confluence:" + s.opt.CloudID + ":" + string(n.kind) + "/" + id,
+		"extensions":  map[string]int{"position": n.position},
+		"_expandable": expandable,
+		"_links": map[string]string{
+			"webui": page.Links["webui"], "editui": page.Links["editui"], "edituiv2": page.Links["edituiv2"],
+			"tinyui": page.Links["tinyui"], "self": base + "/rest/api/content/" + id,
+		},
+	}}
+	for _, e := range expand {
+		name, _, _ := strings.Cut(e, ".")
+		delete(expandable, name)
+		switch {
+		case name == "version":
+			c.fields["version"] = s.v1Version(n, base)
+		case name == "space" || name == "container":
+			c.fields[name] = v1Space(n.space, base)
+		case name == "history":
+			c.fields["history"] = map[string]any{
+				"latest": true, "createdDate": stamp(n.created), "createdBy": s.v1User(n.author, base), "lastUpdated": s.v1Version(n, base),
+			}
+		case name == "ancestors":
+			above := []any{}
+			for p := range n.above {
+				above = append([]any{s.v1Content(p, nil, base)}, above...)
+			}
+			c.fields["ancestors"] = above
+		case strings.HasPrefix(e, "metadata.labels"):
+			labels := emptyNotNull(labelsOut(n.labels))
+			c.fields["metadata"] = map[string]any{"labels": map[string]any{"results": labels, "start": 0, "limit": 200, "size": len(labels)}}
+		case strings.HasPrefix(e, "body."):
+			c.formats = append(c.formats, strings.TrimPrefix(e, "body."))
+		}
+	}
+	return c
+}
+
+// MarshalJSON writes the fields.
+func (c v1Content) MarshalJSON() ([]byte, error) { return marshalPlain(c.fields) }
+
+// v1Bodies puts the bodies in that were asked for.
+func (s *Site) v1Bodies(contents []v1Content) []v1Content {
+	for _, c := range contents {
+		if len(c.formats) == 0 {
+			continue
+		}
+		s.stats.bodies(1)
+		body := map[string]any{"_expandable": map[string]string{"editor": "", "atlas_doc_format": "", "dynamic": ""}}
+		for _, format := range c.formats {
+			value := c.source.text()
+			switch format {
+			case "storage":
+			case "view", "export_view", "styled_view", "anonymous_export_view":
+				value = s.render(c.id, value)
+			default:
+				continue
+			}
+			body[format] = map[string]any{
+				"value": value, "representation": format, "embeddedContent": []any{},
+				"_expandable": map[string]string{"content": "/rest/api/content/" + formatID(c.id)},
+			}
+		}
+		c.fields["body"] = body
+	}
+	return contents
+}
+
+func (s *Site) v1Version(n *node, base string) map[string]any {
+	v := versionOut(n.rev)
+	return map[string]any{
+		"by": s.v1User(n.rev.author, base), "when": v.CreatedAt, "friendlyWhen": n.rev.at.Format("Jan 02, 2006"),
+		"message": v.Message, "number": v.Number, "minorEdit": false, "ncsStepVersion": v.NcsStepVersion,
+		"ncsStepVersionSource": "ncs-ack", "contentTypeModified": false,
+		"confRev":     fmt.Sprintf("confluence$content$%d.%d", n.id, v.Number),
+		"_expandable": map[string]string{"collaborators": "", "content": "/rest/api/content/" + formatID(n.id)},
+		"_links":      map[string]string{"self": fmt.Sprintf("%s/rest/api/content/%d/version/%d", base, n.id, v.Number)},
+	}
+}
+
+func v1Space(sp *space, base string) map[string]any {
+	return map[string]any{
+		"id": sp.id, "key": sp.key, "alias": sp.key, "name": sp.name, "type": sp.kind, "status": sp.status,
+		"_expandable": map[string]string{"homepage": "", "description": "", "permissions": ""},
+		"_links":      map[string]string{"webui": "/spaces/" + sp.key, "self": base + "/rest/api/space/" + sp.key},
+	}
+}
+
+// getContent and getV1Space are two of the removed routes that Basic credentials still reach.
+func (s *Site) getContent(w http.ResponseWriter, r *http.Request) {
+	id, base := r.PathValue("id"), s.base(r)
+	s.mu.RLock()
+	n := s.visible(id)
+	var c v1Content
+	if n != nil && n.status == current {
+		c = s.v1Content(n, append(csv(r.URL.Query(), "expand"), "version", "space", "history"), base)
+	}
+	s.mu.RUnlock()
+	if c.fields == nil {
+		v1Error(w, http.StatusNotFound, "Cannot find content. Outdated version/old_draft/trashed? Please provide valid ContentId.")
+		return
+	}
+	write(w, http.StatusOK, s.v1Bodies([]v1Content{c})[0])
+}
+
+func (s *Site) getV1Space(w http.ResponseWriter, r *http.Request) {
+	key := r.PathValue("key")
+	s.mu.RLock()
+	sp := s.space(key)
+	if sp != nil && sp.hidden {
+		sp = nil
+	}
+	var out map[string]any
+	if sp != nil {
+		out = v1Space(sp, s.base(r))
+	}
+	s.mu.RUnlock()
+	if out == nil {
+		v1Error(w, http.StatusNotFound, "com.atlassian.confluence.api.service.exceptions.NotFoundException: No space with key : "+key)
+		return
+	}
+	write(w, http.StatusOK, out)
+}
+
+// removed answers a route that the real site announced to remove: with what it still says and
+// the two headers that warn of it, or with 410 behind the gateway and where the site is set so.
+func (s *Site) removed(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if s.opt.V1Gone || viaGateway(r) {
+			gone(w, r)
+			return
+		}
+		w.Header().Set("Deprecation", "Wed, 1 Mar 2023")
+		w.Header().Set("Warning", `299 - "Deprecated API, will be removed on Mon, 31 Mar 2025"`)
+		h(w, r)
+	}
 }

@@ -1,9 +1,173 @@
 package sandbox
 
-import "net/http"
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+)
 
-func (s *Site) webRoutes() map[string]http.HandlerFunc { return nil }
+//go:embed web.html
+var webFiles embed.FS
 
-func (s *Site) render(_ int64, storage string) string {
-	return "<p>" + escapeText(plainText(storage)) + "</p>"
+var webPage = template.Must(template.ParseFS(webFiles, "web.html"))
+
+// webRoutes are the pages that people read, at the addresses that the API gives for them.
+// They need no credential and show what the API user may see.
+func (s *Site) webRoutes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /{$}":                                             s.webSite,
+		"GET /wiki/{$}":                                        s.webSite,
+		"GET /wiki/spaces/{key}":                               s.webSpace,
+		"GET /wiki/spaces/{key}/overview":                      s.webSpace,
+		"GET /wiki/spaces/{key}/{kind}/{id}":                   s.webContent,
+		"GET /wiki/spaces/{key}/pages/{id}/{title}":            s.webContent,
+		"GET /wiki/spaces/{key}/{kind}/{id}/{title}":           s.webContent,
+		"GET /wiki/spaces/{key}/blog/{y}/{m}/{d}/{id}/{title}": s.webContent,
+		"GET /wiki/spaces/{key}/pages/edit-v2/{id}":            s.webContent,
+		"GET /wiki/download/attachments/{id}/{name}":           s.download,
+		"GET /_media/{id}/{name}":                              s.media,
+	}
+}
+
+type webLink struct{ Path, Title string }
+
+// webView is what the template shows.
+type webView struct {
+	Site, Title, Note string
+	Crumbs            []webLink
+	Facts             []string
+	Labels            []string
+	Body              template.HTML
+	Below             []webLink
+}
+
+func (s *Site) show(w http.ResponseWriter, status int, v webView) {
+	v.Site = s.opt.SiteTitle
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.WriteHeader(status)
+	_ = webPage.Execute(w, v) // the reader is gone when this fails
+}
+
+func (s *Site) webMissing(w http.ResponseWriter) {
+	s.show(w, http.StatusNotFound, webView{
+		Title: "Not here", Note: "There is no such page, or the sandbox's user may not see it.",
+		Crumbs: []webLink{{"/wiki/", "All spaces"}},
+	})
+}
+
+func (s *Site) webSite(w http.ResponseWriter, _ *http.Request) {
+	v := webView{Title: s.opt.SiteTitle, Note: "A stand-in for Confluence Cloud. GET /_sandbox/ tells how to change it."}
+	s.mu.RLock()
+	for _, sp := range s.spaces {
+		if !sp.hidden {
+			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.key) + "/overview", sp.name + " (" + sp.key + ")"})
+		}
+	}
+	s.mu.RUnlock()
+	s.show(w, http.StatusOK, v)
+}
+
+func (s *Site) webSpace(w http.ResponseWriter, r *http.Request) {
+	s.mu.RLock()
+	var home *node
+	if sp := s.space(r.PathValue("key")); sp != nil && sp.home != nil && s.sees(sp.home) {
+		home = sp.home
+	}
+	s.mu.RUnlock()
+	s.webNode(w, home)
+}
+
+func (s *Site) webContent(w http.ResponseWriter, r *http.Request) {
+	s.mu.RLock()
+	n := s.visible(r.PathValue("id"))
+	s.mu.RUnlock()
+	s.webNode(w, n)
+}
+
+// webNode shows the content; nil stands for content that is not there.
+func (s *Site) webNode(w http.ResponseWriter, n *node) {
+	if n == nil {
+		s.webMissing(w)
+		return
+	}
+	s.mu.RLock()
+	v := webView{
+		Title: n.rev.title, Labels: n.labels,
+		Facts: []string{
+			"by " + cmpOr(s.users[n.rev.author].DisplayName, "somebody"), n.rev.at.Format("2 January 2006, 15:04 MST"),
+			fmt.Sprintf("version %d", n.rev.number), string(n.kind) + " " + formatID(n.id),
+		},
+	}
+	if n.status != current {
+		v.Note = "This page is " + n.status + "."
+	}
+	for p := range n.above {
+		v.Crumbs = append([]webLink{{"/wiki" + webPath(p), p.rev.title}}, v.Crumbs...)
+	}
+	v.Crumbs = append([]webLink{{"/wiki/", "All spaces"}}, v.Crumbs...)
+	for _, c := range n.children {
+		if c.status == current && s.sees(c) {
+			v.Below = append(v.Below, webLink{"/wiki" + webPath(c), c.rev.title})
+		}
+	}
+	body := n.rev.body
+	s.mu.RUnlock()
+	v.Body = template.HTML(s.render(n.id, body.text())) // render lets plain elements and its own through
+	s.show(w, http.StatusOK, v)
+}
+
+// mediaToken opens a file on the media host, as the signed address of the real site does.
+const mediaToken = "media-demo-token"
+
+// download sends the caller to another host with a token in the address, as the real site
+// does: a client that takes its credential along gives it away.
+func (s *Site) download(w http.ResponseWriter, r *http.Request) {
+	if !s.admits(r) {
+		v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: Current user not permitted to use Confluence")
+		return
+	}
+	id, name := r.PathValue("id"), r.PathValue("name")
+	s.mu.RLock()
+	found := s.attachment(id, name) != nil
+	s.mu.RUnlock()
+	if !found {
+		v1Error(w, http.StatusNotFound, "The requested attachment is not available.")
+		return
+	}
+	host := strings.Replace(s.origin(r), "127.0.0.1", "localhost", 1)
+	w.Header().Set("Location", host+"/_media/"+id+"/"+url.PathEscape(name)+"?token="+mediaToken)
+	w.WriteHeader(http.StatusFound)
+}
+
+func (s *Site) attachment(id, name string) *Attachment {
+	if n := s.visible(id); n != nil {
+		for i := range n.files {
+			if n.files[i].Name == name {
+				return &n.files[i]
+			}
+		}
+	}
+	return nil
+}
+
+// media serves a file's bytes: made up, as many as the attachment has, the same every time.
+func (s *Site) media(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "" || r.URL.Query().Get("token") != mediaToken {
+		http.Error(w, "this host takes the token in the address and nothing else", http.StatusForbidden)
+		return
+	}
+	s.mu.RLock()
+	f := s.attachment(r.PathValue("id"), r.PathValue("name"))
+	s.mu.RUnlock()
+	if f == nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", f.MediaType)
+	line := f.Name + "\n"
+	_, _ = w.Write([]byte(strings.Repeat(line, int(f.Size)/len(line)+1)[:f.Size])) // the reader is gone when this fails
 }
