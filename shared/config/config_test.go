@@ -129,7 +129,7 @@ func TestEachRuleRejects(t *testing.T) {
 			require.Contains(t, p, tc.name)
 		})
 	}
-	for _, tc := range []struct{ name, value string }{{"CHUNK_MAX_TOKENS", "10"}, {"CHUNK_MAX_TOKENS", "x"}, {"CHUNK_OVERLAP_TOKENS", "201"}} {
+	for _, tc := range []struct{ name, value string }{{"CHUNK_MAX_TOKENS", "10"}, {"CHUNK_MAX_TOKENS", "x"}, {"CHUNK_OVERLAP_TOKENS", "225"}} {
 		_, err := Load[ChunkWriter](from(map[string]string{"DATABASE_URL": "host=db dbname=sluice", tc.name: tc.value}))
 		require.Equal(t, []string{tc.name}, keys(problems(t, err)))
 	}

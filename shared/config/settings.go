@@ -74,12 +74,12 @@ func (f Confluence) check(c *checker) {
 
 // Chunks says how Markdown is split.
 type Chunks struct {
-	MaxTokens     int `env:"CHUNK_MAX_TOKENS" default:"400" need:"a whole number from 50 to 8000" example:"400" desc:"The most tokens that a chunk holds, about four characters each."`
-	OverlapTokens int `env:"CHUNK_OVERLAP_TOKENS" default:"40" need:"a whole number from 0 to half of CHUNK_MAX_TOKENS" example:"40" desc:"How many tokens of a chunk the next one repeats when a section is split."`
+	MaxTokens     int `env:"CHUNK_MAX_TOKENS" default:"448" need:"a whole number from 64 to 8000" example:"448" desc:"The most tokens that a chunk holds, by an estimate. Many embedding models read 512 and drop the rest."`
+	OverlapTokens int `env:"CHUNK_OVERLAP_TOKENS" default:"0" need:"a whole number from 0 to half of CHUNK_MAX_TOKENS" example:"40" desc:"How many tokens of a chunk the next one repeats when a section is split."`
 }
 
 func (k Chunks) check(c *checker) {
-	c.ensure("CHUNK_MAX_TOKENS", k.MaxTokens >= 50 && k.MaxTokens <= 8000)
+	c.ensure("CHUNK_MAX_TOKENS", k.MaxTokens >= 64 && k.MaxTokens <= 8000)
 	if c.fine("CHUNK_MAX_TOKENS") {
 		c.ensure("CHUNK_OVERLAP_TOKENS", k.OverlapTokens >= 0 && k.OverlapTokens <= k.MaxTokens/2)
 	}
