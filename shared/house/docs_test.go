@@ -15,7 +15,8 @@ import (
 var (
 	link     = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 	fence    = regexp.MustCompile("(?s)```.*?```")
-	makeWord = regexp.MustCompile("(?m)(?:`|^ *|DEMO_ONCE=1 )make ([a-z]+)")
+	quoted   = regexp.MustCompile("`(?:[A-Z_]+=\\S+ )?make ([a-z]+)")
+	typed    = regexp.MustCompile(`(?m)^ *(?:[A-Z_]+=\S+ )?make ([a-z]+)`) // in a fence only: prose may make a line begin so
 	makeRule = regexp.MustCompile(`(?m)^([a-z]+):.*## `)
 )
 
@@ -31,7 +32,11 @@ func TestPagesPointToWhatIsThere(t *testing.T) {
 	for _, name := range markdownPages(t) {
 		pages++
 		text := read(t, name)
-		for _, m := range makeWord.FindAllStringSubmatch(text, -1) {
+		named := quoted.FindAllStringSubmatch(text, -1)
+		for _, block := range fence.FindAllString(text, -1) {
+			named = append(named, typed.FindAllStringSubmatch(block, -1)...)
+		}
+		for _, m := range named {
 			assert.True(t, targets[m[1]], "%s names make %s", name, m[1])
 		}
 		for _, m := range link.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
