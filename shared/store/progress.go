@@ -39,7 +39,7 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 		}
 		snap = event.Progress{
 			SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, State: run.State,
-			Percent: percent(run, counts), Counts: counts, Code: run.Code, Message: run.Message,
+			Percent: percent(run, waiting), Counts: counts, Code: run.Code, Message: run.Message,
 			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, At: snap.At.UTC(),
 		}
 		return publish(snap)
@@ -124,17 +124,19 @@ func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.C
 	return err
 }
 
-// percent grows with the pages that ended. The last point is kept for the end of the run.
-func percent(run Run, c event.Counts) int {
+// percent grows with the listed pages that no longer wait for a body. Removal candidates,
+// which the ledger gets later, do not count: they would make it go back. The last point is
+// kept for the end of the run.
+func percent(run Run, waiting int) int {
 	switch {
 	case run.State == event.StateCompleted, run.State == event.StateCompletedWithFailures, run.State == event.StateHeld:
 		return 100
 	case run.ListingDone.IsZero():
 		return 0
-	case c.Listed == 0:
+	case run.Listed == 0:
 		return 99
 	default:
-		return 99 * (c.Listed - c.Pending) / c.Listed
+		return 99 * (run.Listed - waiting) / run.Listed
 	}
 }
 
