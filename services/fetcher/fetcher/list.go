@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/confluence"
@@ -96,7 +95,7 @@ func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run 
 // listChanges lists what the search index says has changed since the last complete run,
 // and what failed before. The ledger knows which of it is stored already.
 func (f *Fetcher) listChanges(ctx context.Context, client *confluence.Client, run store.Run, attempt int, src store.Source, now time.Time) error {
-	minutes := int(math.Ceil((now.Sub(src.LastSync) + overlap).Minutes()))
+	minutes := confluence.MinutesSince(src.LastSync.Add(-overlap), now)
 	cql := confluence.Where(
 		confluence.InSpace(src.SpaceKey), confluence.TypeIs("page"), confluence.ModifiedWithin(minutes),
 	).OrderBy("lastmodified", confluence.Asc)

@@ -1,0 +1,228 @@
+// Package e2etest runs the whole way of a page: a stand-in site, a real broker, a real database
+// and the real stages, in this process or as programs of their own.
+package e2etest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
+	"github.com/sluicehq/sluice/services/converter/converter"
+	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
+	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/progress/progress"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// world is a site, a broker and a database, with no stage running yet.
+type world struct {
+	t      *testing.T
+	site   *sandbox.Site
+	served *sandbox.Served
+	nats   *broker.Server
+	dbURL  string
+	db     *pgx.Conn
+	store  *store.Store
+	bus    *bus.Bus
+	space  string
+	runs   int
+}
+
+// source is the one source of a world.
+const source = "docs"
+
+// newWorld serves a site and registers its space as a source.
+func newWorld(t *testing.T, space string, site *sandbox.Site) *world {
+	t.Helper()
+	served, err := sandbox.Serve("127.0.0.1:0", site)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, served.Close()) })
+	return newWorldOn(t, space, site, served)
+}
+
+// newWorldOn is a world on a site that is served already, so that two worlds can be
+// compared row by row.
+func newWorldOn(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served) *world {
+	t.Helper()
+	w := &world{t: t, site: site, served: served, space: space, dbURL: pgtest.URL(t)}
+	var err error
+	w.nats, err = broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(w.nats.Stop)
+	w.store, err = store.Open(t.Context(), w.dbURL)
+	require.NoError(t, err)
+	t.Cleanup(w.store.Close)
+	_, err = w.store.Migrate(t.Context())
+	require.NoError(t, err)
+	w.db, err = pgx.Connect(t.Context(), w.dbURL)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = w.db.Close(context.Background()) })
+	w.bus, err = bus.Connect(t.Context(), bus.Options{URL: w.nats.URL(), Name: "test", Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(w.bus.Close)
+	require.NoError(t, w.bus.Apply(t.Context()))
+	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: source, BaseURL: served.URL + "/wiki", SpaceKey: space}))
+	return w
+}
+
+// startAll runs every stage in this process until the returned function is called.
+func (w *world) startAll() (stop func()) {
+	w.t.Helper()
+	log := zerolog.New(zerolog.NewTestWriter(w.t)).Level(zerolog.WarnLevel)
+	site, err := service.NewSite(config.Confluence{
+		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
+		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+	}, log)
+	require.NoError(w.t, err)
+	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: config.Chunks{MaxTokens: 400}, Log: log}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- service.Run(ctx, deps, 20*time.Second,
+			fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage())
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(w.t, <-ended)
+	})
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// ask publishes a request and returns its run's id.
+func (w *world) ask(mode event.Mode) string {
+	w.t.Helper()
+	w.runs++
+	id := fmt.Sprintf("run-%d", w.runs)
+	require.NoError(w.t, w.bus.Publish(w.t.Context(), event.SyncRequested{RequestID: id, Mode: mode, SourceID: source}))
+	return id
+}
+
+// follow waits for the run's end.
+func (w *world) follow(id string) event.Progress {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
+	defer cancel()
+	var last event.Progress
+	for p, err := range w.bus.FollowProgress(ctx, source, id) {
+		require.NoError(w.t, err)
+		require.GreaterOrEqual(w.t, p.Percent, last.Percent, "progress goes back")
+		last = p
+	}
+	require.True(w.t, last.State.Final(), "run %s stands at %+v", id, last)
+	return last
+}
+
+// sync runs one sync to its end.
+func (w *world) sync(mode event.Mode) event.Progress {
+	w.t.Helper()
+	return w.follow(w.ask(mode))
+}
+
+// rows is the content of the database without what differs between two runs of the same.
+func (w *world) rows() []string {
+	w.t.Helper()
+	rows, err := w.db.Query(w.t.Context(), `
+		SELECT concat_ws('|', 'page', page_id, source_id, space_key, title, version, last_modified, is_deleted, path, metadata) FROM confluence_pages UNION ALL
+		SELECT concat_ws('|', 'content', page_id, url, markdown, losses, headings, pipeline_version) FROM confluence_page_content UNION ALL
+		SELECT concat_ws('|', 'chunk', url, chunk_number, content, metadata, source_id) FROM archon_crawled_pages UNION ALL
+		SELECT concat_ws('|', 'node', node_id, kind, title, parent_id, path) FROM confluence_tree
+		ORDER BY 1`)
+	require.NoError(w.t, err)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, list)
+	return list
+}
+
+// count runs a query that gives one number.
+func (w *world) count(sql string, args ...any) int {
+	w.t.Helper()
+	var n int
+	require.NoError(w.t, w.db.QueryRow(w.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+// programs builds the services once for all tests of this process.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sluice-e2e-")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../../"+name)
+		if out, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	return dir, nil
+})
+
+// program is one service as a process of its own.
+type program struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// start runs a service as its own process, with nothing but its environment.
+func (w *world) start(name string) *program {
+	w.t.Helper()
+	dir, err := programs()
+	require.NoError(w.t, err)
+	p := &program{name: name, cmd: exec.Command(filepath.Join(dir, name)), done: make(chan struct{})}
+	p.cmd.Env = []string{
+		"NATS_URL=" + w.nats.URL(), "DATABASE_URL=" + w.dbURL, "HEALTH_ADDR=", "LOG_LEVEL=warn",
+		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
+		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000", "SHUTDOWN_GRACE=10s",
+	}
+	var log strings.Builder
+	p.cmd.Stderr = &log
+	require.NoError(w.t, p.cmd.Start())
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	w.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if w.t.Failed() && log.Len() > 0 {
+			w.t.Logf("%s said:\n%s", name, log.String())
+		}
+	})
+	return p
+}
+
+// terminate asks the process to stop and waits until it has.
+func (p *program) terminate(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-p.done:
+		require.Zero(t, p.cmd.ProcessState.ExitCode(), "%s did not stop cleanly", p.name)
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "a service did not stop in its grace time", p.name)
+	}
+}
