@@ -62,13 +62,15 @@ func (c *Client) missing(r request, a *answer, e Exchange) error {
 		e.Reason = "404 without a JSON answer: is the base URL a Confluence site?"
 		return &ProtocolError{Exchange: e}
 	}
-	// v1 does not always name the object, but answers a bad credential with 403.
-	v1 := strings.HasPrefix(r.path, "/rest/api/") && e.Reason != "" && !strings.EqualFold(e.Reason, "not found")
-	if r.id != "" && (v1 || strings.Contains(e.Reason, r.id)) {
+	if e.Reason == "" || strings.EqualFold(e.Reason, "not found") || strings.EqualFold(e.Reason, "not_found") {
+		e.Reason = "a 404 that names no object, as for a credential that is refused"
+		return &AuthError{e}
+	}
+	// v1 does not always name the object, but it answers a bad credential with 403.
+	if r.id != "" && (strings.HasPrefix(r.path, "/rest/api/") || strings.Contains(e.Reason, r.id)) {
 		return &NotFoundError{Exchange: e, Kind: r.kind, ID: r.id}
 	}
-	e.Reason = c.clean("a 404 that names no object, as for a credential that is refused: " + e.Reason)
-	return &AuthError{e}
+	return &StatusError{e}
 }
 
 // fallbackWait is when to come back after a 429 that did not say.

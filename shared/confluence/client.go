@@ -139,6 +139,9 @@ type Probe struct {
 // believed without a probe before it. It returns *AuthError also where the site answers
 // anonymously, and *NotFoundError when the space is unknown or hidden.
 func (c *Client) Probe(ctx context.Context, spaceKey string) (Probe, error) {
+	if err := CheckSpaceKey(spaceKey); err != nil {
+		return Probe{}, fmt.Errorf("probe: %w", err)
+	}
 	r := request{method: http.MethodGet, route: "/wiki/rest/api/user/current", path: "/rest/api/user/current"}
 	a, err := c.do(ctx, r)
 	if err != nil {

@@ -3,6 +3,7 @@ package confluence
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -27,7 +28,8 @@ type wireUser struct {
 }
 
 // Users looks up people by account id, 250 a call. Who is unknown is not in the map, nor is
-// what cannot be an account id: such texts come out of page bodies.
+// what cannot be an account id: such texts come out of page bodies. It returns *AuthError also
+// when the credential may not see profiles, for which the API has a 404.
 func (c *Client) Users(ctx context.Context, accountIDs []string) (map[string]User, error) {
 	ids := slices.DeleteFunc(slices.Clone(accountIDs), func(id string) bool { return !isAccountID(id) })
 	slices.Sort(ids)
@@ -48,6 +50,10 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 	// A POST that only reads, so it may be repeated like a GET.
 	r := request{method: http.MethodPost, route: "/wiki/api/v2/users-bulk", path: "/api/v2/users-bulk", body: body}
 	a, err := c.do(ctx, r)
+	var refused *StatusError
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return &AuthError{refused.Exchange}
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,465 @@
+package confluence_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+)
+
+// schedule answers every call by answer and returns when each was made, on the bubble's clock.
+func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts ...confluence.Option) (at []time.Duration, err error, took time.Duration) {
+	t.Helper()
+	start := time.Now()
+	c := wired(t, func(*http.Request) (*http.Response, error) {
+		at = append(at, time.Since(start))
+		return answer(len(at))
+	}, opts...)
+	err = readPage(c)
+	return at, err, time.Since(start)
+}
+
+// within checks that a wait is at least d, and no more than the jitter above it.
+func within(t *testing.T, d, got time.Duration) {
+	t.Helper()
+	require.GreaterOrEqual(t, got, d)
+	require.LessOrEqual(t, got, d+d*3/10+time.Millisecond)
+}
+
+// At most three retries, after 1 s, 2 s and 4 s.
+func TestRetryScheduleOnRateLimitServerErrorAndBrokenConnection(t *testing.T) {
+	for name, answer := range map[string]func(int) (*http.Response, error){
+		"429":       func(int) (*http.Response, error) { return response(429, `{}`), nil },
+		"500":       func(int) (*http.Response, error) { return response(500, `{}`), nil },
+		"503":       func(int) (*http.Response, error) { return response(503, ``, "Content-Type", "text/html"), nil },
+		"504":       func(int) (*http.Response, error) { return response(504, ``), nil },
+		"reset":     func(int) (*http.Response, error) { return nil, syscall.ECONNRESET },
+		"cut short": func(int) (*http.Response, error) { return cutShort(), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				at, err, _ := schedule(t, answer)
+				require.Error(t, err)
+				require.Len(t, at, 4)
+				require.Zero(t, at[0])
+				within(t, time.Second, at[1])
+				within(t, 2*time.Second, at[2]-at[1])
+				within(t, 4*time.Second, at[3]-at[2])
+			})
+		})
+	}
+}
+
+func cutShort() *http.Response {
+	r := response(200, "")
+	r.Body, r.ContentLength = io.NopCloser(&brokenReader{}), 100
+	return r
+}
+
+type brokenReader struct{ read bool }
+
+func (b *brokenReader) Read(p []byte) (int, error) {
+	if b.read {
+		return 0, io.ErrUnexpectedEOF
+	}
+	b.read = true
+	return copy(p, `{"id":"10`), nil
+}
+
+func TestRetrySucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+			if call < 4 {
+				return response(429, `{}`), nil
+			}
+			return response(200, pageRow(1001, 1, "")), nil
+		})
+		require.NoError(t, err)
+		require.Len(t, at, 4)
+	})
+}
+
+func TestWhatIsNotRepeated(t *testing.T) {
+	for _, status := range []int{200, 301, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 501} {
+		synctest.Test(t, func(t *testing.T) {
+			at, err, took := schedule(t, func(int) (*http.Response, error) { return response(status, `{"message":"no"}`), nil })
+			require.Error(t, err, status)
+			require.Len(t, at, 1, status)
+			require.Zero(t, took, status)
+		})
+	}
+}
+
+// The wait that Confluence asks for is honored, and never cut short.
+func TestRetryAfter(t *testing.T) {
+	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for name, tc := range map[string]struct {
+		headers func() []string
+		status  int
+		want    time.Duration
+	}{
+		"seconds":                 {func() []string { return []string{"Retry-After", "7"} }, 429, 7 * time.Second},
+		"zero is not sooner":      {func() []string { return []string{"Retry-After", "0"} }, 429, time.Second},
+		"fewer than the own wait": {func() []string { return []string{"Retry-After", "0.5"} }, 429, time.Second},
+		"date":                    {func() []string { return []string{"Retry-After", date(9 * time.Second)} }, 429, 9 * time.Second},
+		"date in the past":        {func() []string { return []string{"Retry-After", date(-time.Hour)} }, 429, time.Second},
+		"503":                     {func() []string { return []string{"Retry-After", "20"} }, 503, 20 * time.Second},
+		"at the bound":            {func() []string { return []string{"Retry-After", "30"} }, 429, 30 * time.Second},
+		"reset": {func() []string {
+			return []string{"X-RateLimit-Reset", time.Now().Add(12 * time.Second).UTC().Format(time.RFC3339)}
+		}, 429, 12 * time.Second},
+		"reset, gateway, no Z": {func() []string {
+			return []string{"X-Ratelimit-Reset", time.Now().Add(12 * time.Second).Format("2006-01-02T15:04:05+00:00"), "X-Failure-Category", "FAILURE CLIENT RATE LIMITED"}
+		}, 429, 12 * time.Second},
+		"Retry-After before reset": {func() []string { return []string{"Retry-After", "3", "X-RateLimit-Reset", "2030-01-01T00:00:00Z"} }, 429, 3 * time.Second},
+		"nonsense":                 {func() []string { return []string{"Retry-After", "soon", "X-RateLimit-Reset", "later"} }, 429, time.Second},
+		"negative":                 {func() []string { return []string{"Retry-After", "-5"} }, 429, time.Second},
+		"server's clock is behind": {func() []string {
+			return []string{"Date", date(-time.Hour), "Retry-After", date(-time.Hour + 10*time.Second)}
+		}, 429, 10 * time.Second},
+		"server's clock is before us": {func() []string {
+			return []string{"Date", date(time.Hour), "X-RateLimit-Reset", time.Now().Add(time.Hour + 8*time.Second).UTC().Format(time.RFC3339)}
+		}, 429, 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+					if call == 1 {
+						return response(tc.status, `{}`, tc.headers()...), nil
+					}
+					return response(200, pageRow(1001, 1, "")), nil
+				})
+				require.NoError(t, err)
+				require.Len(t, at, 2)
+				within(t, tc.want, at[1])
+			})
+		})
+	}
+}
+
+func TestResetWithoutSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+			if call == 1 {
+				return response(429, `{}`, "X-RateLimit-Reset", time.Now().Add(time.Minute).UTC().Format("2006-01-02T15:04Z")), nil
+			}
+			return response(200, pageRow(1001, 1, "")), nil
+		}, confluence.WithMaxWait(2*time.Minute))
+		require.NoError(t, err)
+		within(t, time.Minute, at[1])
+	})
+}
+
+// A long wait comes back at once, so that no worker is parked, and everybody who shares the
+// budget keeps it.
+func TestLongWaitComesBackAtOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		header []string
+	}{
+		"Atlassian's example": {429, []string{"Retry-After", "1847", "X-RateLimit-Limit", "40000", "X-RateLimit-Remaining", "0", "RateLimit-Reason", "confluence-quota-global-based"}},
+		"503":                 {503, []string{"Retry-After", "1847"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				start := time.Now()
+				c := wired(t, func(*http.Request) (*http.Response, error) {
+					calls++
+					if time.Since(start) < 1847*time.Second {
+						return response(tc.status, ``, tc.header...), nil
+					}
+					return response(200, pageRow(1001, 1, "")), nil
+				})
+				err := readPage(c)
+				var limited *confluence.RateLimitError
+				require.ErrorAs(t, err, &limited)
+				require.Equal(t, start.Add(1847*time.Second), limited.RetryAt)
+				require.Equal(t, tc.status, limited.Status)
+				require.Zero(t, time.Since(start))
+				require.Equal(t, 1, calls)
+
+				if tc.status == 429 {
+					require.Equal(t, "confluence-quota-global-based", limited.Reason)
+					err = readPage(c)
+					require.ErrorAs(t, err, &limited)
+					require.Equal(t, start.Add(1847*time.Second), limited.RetryAt)
+					require.Equal(t, "/wiki/api/v2/pages/{id}", limited.Route)
+					require.Equal(t, 1, calls, "a pause that was asked for is kept without asking again")
+				}
+				require.NoError(t, sleepUntil(limited.RetryAt))
+				require.NoError(t, readPage(c))
+			})
+		})
+	}
+}
+
+func sleepUntil(at time.Time) error {
+	<-time.After(time.Until(at))
+	return nil
+}
+
+func TestRateLimitWithoutATimeHasARetryAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err, _ := schedule(t, func(int) (*http.Response, error) { return response(429, `{}`), nil })
+		var limited *confluence.RateLimitError
+		require.ErrorAs(t, err, &limited)
+		require.True(t, limited.RetryAt.After(time.Now()))
+	})
+}
+
+// One call's 429 holds back every call of the budget.
+func TestRateLimitPausesTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		var at []time.Duration
+		budget := confluence.NewBudget(1000, 10, time.Minute)
+		answer := wire(func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Since(start))
+			if len(at) == 1 {
+				return response(429, `{}`, "Retry-After", "25"), nil
+			}
+			return response(200, pageRow(1001, 1, "")), nil
+		})
+		one, two := wired(t, answer, confluence.WithLimiter(budget)), wired(t, answer, confluence.WithLimiter(budget))
+		var wg sync.WaitGroup
+		wg.Go(func() { require.NoError(t, readPage(one)) })
+		synctest.Wait()
+		wg.Go(func() { require.NoError(t, readPage(two)) })
+		wg.Wait()
+		require.Len(t, at, 3)
+		for _, d := range at[1:] {
+			require.GreaterOrEqual(t, d, 25*time.Second)
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := wired(t, func(*http.Request) (*http.Response, error) { return response(200, pageRow(1001, 1, "")), nil },
+			confluence.WithRate(10, 2))
+		for range 22 {
+			require.NoError(t, readPage(c))
+		}
+		require.Equal(t, 2*time.Second, time.Since(start).Round(time.Millisecond))
+	})
+}
+
+func TestBudgetWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := confluence.NewBudget(1, 1, time.Minute)
+		ctx, cancel := context.WithCancel(context.Background())
+		require.NoError(t, b.Wait(ctx))
+		start := time.Now()
+		time.AfterFunc(300*time.Millisecond, cancel)
+		require.ErrorIs(t, b.Wait(ctx), context.Canceled)
+		require.Equal(t, 300*time.Millisecond, time.Since(start))
+
+		// A pause that begins while a call stands in the queue holds it too, and is not
+		// shortened by a later, shorter one.
+		ctx = context.Background()
+		require.NoError(t, b.Wait(ctx))
+		start = time.Now()
+		time.AfterFunc(500*time.Millisecond, func() { b.Pause(start.Add(20 * time.Second)) })
+		time.AfterFunc(600*time.Millisecond, func() { b.Pause(start.Add(5 * time.Second)) })
+		require.NoError(t, b.Wait(ctx))
+		require.GreaterOrEqual(t, time.Since(start), 20*time.Second)
+
+		b.Pause(time.Now().Add(time.Hour))
+		var limited *confluence.RateLimitError
+		require.ErrorAs(t, b.Wait(ctx), &limited)
+	})
+}
+
+func TestBreakerOpensAndCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, healthy := 0, false
+		c := wired(t, func(*http.Request) (*http.Response, error) {
+			calls++
+			if healthy {
+				return response(200, pageRow(1001, 1, "")), nil
+			}
+			return response(502, ``), nil
+		}, confluence.WithRetryDelays(), confluence.WithBreaker(3, 20*time.Second))
+		for range 3 {
+			require.Error(t, readPage(c))
+		}
+		start := time.Now()
+		err := readPage(c)
+		var server *confluence.ServerError
+		require.ErrorAs(t, err, &server)
+		require.Zero(t, server.Status)
+		require.Equal(t, "/wiki/api/v2/pages/{id}", server.Route)
+		require.Equal(t, start.Add(20*time.Second), server.RetryAt)
+		require.Equal(t, 3, calls, "an open circuit makes no call")
+
+		healthy = true
+		require.NoError(t, sleepUntil(server.RetryAt))
+		require.NoError(t, readPage(c))
+		require.NoError(t, readPage(c))
+	})
+}
+
+func TestOpenCircuitIsNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at, err, took := schedule(t, func(int) (*http.Response, error) { return response(502, ``), nil }, confluence.WithBreaker(2, time.Hour))
+		require.Error(t, err)
+		require.Len(t, at, 2)
+		require.Less(t, took, 4*time.Second, "1 s and 2 s, then the circuit is open")
+	})
+}
+
+// What Confluence refuses says nothing about its health.
+func TestRefusalsDoNotOpenTheCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		status := 403
+		c := wired(t, func(*http.Request) (*http.Response, error) {
+			if status == 200 {
+				return response(200, pageRow(1001, 1, "")), nil
+			}
+			return response(status, `{}`), nil
+		}, confluence.WithBreaker(2, time.Hour), confluence.WithRetryDelays())
+		for _, status = range []int{403, 404, 400, 410, 429, 403, 404} {
+			require.Error(t, readPage(c))
+		}
+		status = 200
+		require.NoError(t, readPage(c))
+	})
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		now, most := 0, 0
+		c := wired(t, func(*http.Request) (*http.Response, error) {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			<-time.After(time.Second)
+			mu.Lock()
+			now--
+			mu.Unlock()
+			return response(200, pageRow(1001, 1, "")), nil
+		}, confluence.WithConcurrency(3), confluence.WithRate(math.Inf(1), 1))
+		var wg sync.WaitGroup
+		for range 12 {
+			wg.Go(func() { require.NoError(t, readPage(c)) })
+		}
+		wg.Wait()
+		require.Equal(t, 3, most)
+	})
+}
+
+func TestCancellationEndsAtOnce(t *testing.T) {
+	type step = func(r *http.Request) (*http.Response, error)
+	for name, answer := range map[string]step{
+		"in the exchange":     func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+		"before the retry":    func(*http.Request) (*http.Response, error) { return response(500, ``), nil },
+		"while asked to wait": func(*http.Request) (*http.Response, error) { return response(429, ``, "Retry-After", "29"), nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := wired(t, wire(answer))
+				ctx, cancel := context.WithCancel(context.Background())
+				time.AfterFunc(500*time.Millisecond, cancel)
+				start := time.Now()
+				_, err := c.GetPageByID(ctx, "1001", "")
+				require.ErrorIs(t, err, context.Canceled)
+				require.Equal(t, 500*time.Millisecond, time.Since(start))
+
+				ctx, cancel = context.WithTimeout(context.Background(), 300*time.Millisecond)
+				defer cancel()
+				_, err = c.GetPageByID(ctx, "1001", "")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				var broken *confluence.TransportError
+				require.False(t, errors.As(err, &broken), "the caller's own deadline is not the site's fault")
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := wired(t, func(*http.Request) (*http.Response, error) { calls++; return nil, io.EOF })
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err := c.GetPageByID(ctx, "1001", "")
+		require.ErrorIs(t, err, context.Canceled)
+		require.Zero(t, calls)
+	})
+}
+
+func TestCancellationWhileWaitingForAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := wired(t, func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+			confluence.WithConcurrency(1), confluence.WithTimeout(time.Hour))
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				_, err := c.GetPageByID(ctx, "1001", "")
+				require.ErrorIs(t, err, context.Canceled)
+			})
+		}
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+	})
+}
+
+// The timeout is one attempt's, and covers the body.
+func TestTimeoutCoversTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		calls := 0
+		c := wired(t, func(r *http.Request) (*http.Response, error) {
+			calls++
+			resp := response(200, "")
+			resp.Body = io.NopCloser(&hangingBody{ctx: r.Context()})
+			return resp, nil
+		}, confluence.WithTimeout(10*time.Second))
+		err := readPage(c)
+		var broken *confluence.TransportError
+		require.ErrorAs(t, err, &broken)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 4, calls)
+		require.GreaterOrEqual(t, time.Since(start), 47*time.Second)
+		require.Less(t, time.Since(start), 50*time.Second)
+	})
+}
+
+type hangingBody struct{ ctx context.Context }
+
+func (b *hangingBody) Read([]byte) (int, error) { <-b.ctx.Done(); return 0, b.ctx.Err() }
+
+func TestStatsAndTrace(t *testing.T) {
+	var calls []confluence.Call
+	_, c := serve(t, script(html(503), always(200, pageRow(1001, 1, "")), always(404, errorV2(404, "NOT_FOUND", "Cannot find a page with id [1001]"))),
+		confluence.WithTrace(func(c confluence.Call) { calls = append(calls, c) }))
+	require.NoError(t, readPage(c))
+	require.Error(t, readPage(c))
+	s := c.Stats()
+	require.Equal(t, map[string]int64{"GET /wiki/api/v2/pages/{id}": 3}, s.Calls)
+	require.Equal(t, map[string]int64{"GET /wiki/api/v2/pages/{id}": 2}, s.Failed)
+	require.EqualValues(t, 1, s.Retries)
+	require.Positive(t, s.Bytes)
+	require.Equal(t, []string{"1 503 true", "2 200 false", "1 404 true"}, []string{brief(calls[0]), brief(calls[1]), brief(calls[2])})
+	s.Calls["x"] = 1
+	require.NotContains(t, c.Stats().Calls, "x", "a copy")
+}
+
+func brief(c confluence.Call) string { return fmt.Sprint(c.Attempt, " ", c.Status, " ", c.Err != nil) }
