@@ -41,7 +41,7 @@ func (c *Client) classify(r request, a *answer, resp *http.Response) error {
 	case s == http.StatusGone:
 		return &GoneError{e}
 	case s == http.StatusTooManyRequests:
-		return rateLimited(e, a.header)
+		return c.rateLimited(e, a.header)
 	case s >= 500:
 		return c.serverError(r, a, e)
 	case s >= 400:
@@ -76,9 +76,9 @@ func (c *Client) missing(r request, a *answer, e Exchange) error {
 // fallbackWait is when to come back after a 429 that did not say.
 const fallbackWait = 30 * time.Second
 
-func rateLimited(e Exchange, h http.Header) *RateLimitError {
+func (c *Client) rateLimited(e Exchange, h http.Header) *RateLimitError {
 	if e.Reason == "" {
-		e.Reason = h.Get("RateLimit-Reason") // an opaque word; real values differ from the documented
+		e.Reason = c.clean(h.Get("RateLimit-Reason")) // an opaque word; real values differ from the documented
 	}
 	wait, asked := retryAfter(h, time.Now())
 	l := &RateLimitError{Exchange: e, RetryAt: time.Now().Add(wait), asked: asked, wait: wait}

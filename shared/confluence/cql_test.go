@@ -1,0 +1,169 @@
+package confluence_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+)
+
+func TestCQLText(t *testing.T) {
+	for want, q := range map[string]confluence.CQL{
+		`space = "KEY" and type = "page" and lastModified >= now("-90m") order by lastmodified asc`: confluence.
+			Where(confluence.InSpace("KEY"), confluence.TypeIs("page"), confluence.ModifiedWithin(90)).OrderBy("lastmodified", confluence.Asc),
+		`space = "AND"`:                  confluence.Where(confluence.InSpace("AND")),
+		`space = "2024"`:                 confluence.Where(confluence.InSpace("2024")),
+		`space = "~712020abc"`:           confluence.Where(confluence.InSpace("~712020abc")),
+		`title = "a\"b\\"`:               confluence.Where(confluence.TitleIs(`a"b\`)),
+		`title = "a\" or type = \"page"`: confluence.Where(confluence.TitleIs(`a" or type = "page`)),
+		`label = "to do"`:                confluence.Where(confluence.LabelIs("to do")),
+		`id in (1, 22)`:                  confluence.Where(confluence.IDIn("1", "22")),
+		`ancestor in (5)`:                confluence.Where(confluence.AncestorIn("5")),
+		`(type = "page" or type = "blogpost") and created >= now("-5m") order by title desc, id asc`: confluence.
+			Where(confluence.AnyOf(confluence.TypeIs("page"), confluence.TypeIs("blogpost")), confluence.CreatedWithin(5)).
+			OrderBy("title", confluence.Desc).OrderBy("id", confluence.Asc),
+	} {
+		got, err := q.Text()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, want, q.String())
+	}
+}
+
+func TestCQLRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		q    confluence.CQL
+		want error
+	}{
+		"nothing":           {confluence.Where(), confluence.ErrInvalidArgument},
+		"zero condition":    {confluence.Where(confluence.Condition{}), confluence.ErrInvalidArgument},
+		"zero query":        {confluence.CQL{}, confluence.ErrInvalidArgument},
+		"space with quotes": {confluence.Where(confluence.InSpace(`A" or type = "page`)), confluence.ErrInvalidSpaceKey},
+		"space with a line": {confluence.Where(confluence.InSpace("A\nB")), confluence.ErrInvalidSpaceKey},
+		"long space":        {confluence.Where(confluence.InSpace(strings.Repeat("A", 256))), confluence.ErrInvalidSpaceKey},
+		"letters afar":      {confluence.Where(confluence.InSpace("ÄB")), confluence.ErrInvalidSpaceKey},
+		"type":              {confluence.Where(confluence.TypeIs("pages")), confluence.ErrInvalidArgument},
+		"no minutes":        {confluence.Where(confluence.ModifiedWithin(0)), confluence.ErrInvalidArgument},
+		"minutes to come":   {confluence.Where(confluence.CreatedWithin(-1)), confluence.ErrInvalidArgument},
+		"id":                {confluence.Where(confluence.IDIn("1", "2) or (id > 0")), confluence.ErrInvalidID},
+		"no id":             {confluence.Where(confluence.IDIn()), confluence.ErrInvalidArgument},
+		"any of nothing":    {confluence.Where(confluence.AnyOf()), confluence.ErrInvalidArgument},
+		"any of an error":   {confluence.Where(confluence.AnyOf(confluence.InSpace("-"))), confluence.ErrInvalidSpaceKey},
+		"any of zero":       {confluence.Where(confluence.AnyOf(confluence.Condition{})), confluence.ErrInvalidArgument},
+		"empty title":       {confluence.Where(confluence.TitleIs("")), confluence.ErrInvalidArgument},
+		"title with a nul":  {confluence.Where(confluence.TitleIs("a\x00b")), confluence.ErrInvalidArgument},
+		"order field":       {confluence.Where(confluence.TypeIs("page")).OrderBy("lastmodified asc; x", confluence.Asc), confluence.ErrInvalidArgument},
+		"order direction":   {confluence.Where(confluence.TypeIs("page")).OrderBy("id", "asc, title"), confluence.ErrInvalidArgument},
+	} {
+		_, err := tc.q.Text()
+		require.ErrorIs(t, err, tc.want, name)
+		require.True(t, strings.HasPrefix(tc.q.String(), "<"), name)
+	}
+}
+
+func TestCQLIsAValue(t *testing.T) {
+	base := confluence.Where(confluence.TypeIs("page")).OrderBy("title", confluence.Asc)
+	one, two := base.OrderBy("id", confluence.Asc), base.OrderBy("created", confluence.Desc)
+	require.Equal(t, `type = "page" order by title asc, id asc`, one.String())
+	require.Equal(t, `type = "page" order by title asc, created desc`, two.String())
+	require.Equal(t, `type = "page" order by title asc`, base.String())
+}
+
+func TestMinutesSince(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for ago, want := range map[time.Duration]int{
+		0: 1, -time.Hour: 1, time.Nanosecond: 1, time.Minute: 1, time.Minute + 1: 2, 90 * time.Minute: 90, 89*time.Minute + time.Second: 90,
+	} {
+		require.Equal(t, want, confluence.MinutesSince(now.Add(-ago), now), ago)
+	}
+}
+
+func TestSpaceKeys(t *testing.T) {
+	for _, key := range []string{"A", "ENG", "eng2", "12345", "NOT", "~712020abcdef", "~jane.doe", "~jane.doe@example.org", strings.Repeat("K", 255)} {
+		require.NoError(t, confluence.CheckSpaceKey(key), key)
+	}
+	for _, key := range []string{"", "~", "A B", "A-B", "A_B", `A"`, `A\`, "A'", "~a b", `~a"b`, "~a/b", "a~b", "A\n", "É", strings.Repeat("K", 256)} {
+		require.ErrorIs(t, confluence.CheckSpaceKey(key), confluence.ErrInvalidSpaceKey, key)
+	}
+}
+
+// token is one piece of a query as Confluence reads it.
+type token struct {
+	text   string
+	quoted bool
+}
+
+// scan reads a query by Confluence's rules of quoting; an open quote is an error.
+func scan(q string) ([]token, error) {
+	var tokens []token
+	for i := 0; i < len(q); {
+		switch ch := q[i]; {
+		case ch == ' ':
+			i++
+		case ch == '(' || ch == ')' || ch == ',':
+			tokens = append(tokens, token{text: string(ch)})
+			i++
+		case ch == '"':
+			var value strings.Builder
+			for i++; ; i++ {
+				if i >= len(q) {
+					return nil, errors.New("open quote")
+				}
+				if q[i] == '"' {
+					break
+				}
+				if q[i] == '\\' {
+					if i++; i >= len(q) {
+						return nil, errors.New("open escape")
+					}
+				}
+				value.WriteByte(q[i])
+			}
+			i++
+			tokens = append(tokens, token{value.String(), true})
+		default:
+			end := i
+			for end < len(q) && !strings.ContainsRune(` (),"`, rune(q[end])) {
+				end++
+			}
+			tokens = append(tokens, token{text: q[i:end]})
+			i = end
+		}
+	}
+	return tokens, nil
+}
+
+// Whatever text goes in comes out as one value, and the query around it stays as it was built.
+func FuzzCQL(f *testing.F) {
+	for _, s := range []string{"ENG", "~712020:x", `a"b`, `a\`, `\"`, `" or type = "page`, `x" order by id`, "now(\"-1m\")", "'", "ÄÖ", "\x00", "a\nb", `\\"`, "12", "1) or (id = 2"} {
+		f.Add(s, s, s)
+	}
+	f.Fuzz(func(t *testing.T, key, title, id string) {
+		q := confluence.Where(
+			confluence.InSpace(key), confluence.AnyOf(confluence.TitleIs(title), confluence.LabelIs(title)), confluence.IDIn(id, "7"),
+		).OrderBy("lastmodified", confluence.Asc)
+		text, err := q.Text()
+		if err != nil {
+			for _, known := range []error{confluence.ErrInvalidSpaceKey, confluence.ErrInvalidID, confluence.ErrInvalidArgument} {
+				if errors.Is(err, known) {
+					return
+				}
+			}
+			t.Fatalf("unknown error %v", err)
+		}
+		got, err := scan(text)
+		require.NoError(t, err)
+		w := func(s string) token { return token{text: s} }
+		v := func(s string) token { return token{s, true} }
+		require.Equal(t, []token{
+			w("space"), w("="), v(key), w("and"),
+			w("("), w("title"), w("="), v(title), w("or"), w("label"), w("="), v(title), w(")"), w("and"),
+			w("id"), w("in"), w("("), w(id), w(","), w("7"), w(")"),
+			w("order"), w("by"), w("lastmodified"), w("asc"),
+		}, got)
+	})
+}
