@@ -52,7 +52,7 @@ func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, erro
 	return hits, nil
 }
 
-// searchSQL is one statement. Each leg ranks its own best hundred; 60 is the constant of
+// searchSQL is one statement. Each leg ranks its own best hundred, words in titles first; 60 is the constant of
 // reciprocal rank fusion. Without the similarity extension the second leg is empty.
 func searchSQL(trgm bool) string {
 	similar := `SELECT NULL::bigint AS id, NULL::bigint AS place WHERE false`
@@ -67,7 +67,8 @@ func searchSQL(trgm bool) string {
 		WITH asked AS (SELECT websearch_to_tsquery('english', $1) AS q),
 		words AS (
 			SELECT id, row_number() OVER (ORDER BY rank DESC, id) AS place FROM (
-				SELECT c.id, ts_rank_cd(c.content_search_vector, asked.q, 1) AS rank
+				SELECT c.id, ts_rank_cd(c.content_search_vector || setweight(to_tsvector('english',
+					concat_ws(' ', c.metadata->>'title', c.metadata->>'section_title')), 'A'), asked.q, 1) AS rank
 				FROM archon_crawled_pages c, asked
 				WHERE c.content_search_vector @@ asked.q AND ($2 = '' OR c.source_id = $2)
 				ORDER BY rank DESC, c.id LIMIT 100) best),

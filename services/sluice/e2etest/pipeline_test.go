@@ -61,7 +61,7 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 		require.Equal(t, event.StateCompleted, last.State)
 		require.Equal(t, last.Counts.Listed, last.Counts.Unchanged+last.Counts.Skipped, "%s: %+v", mode, last.Counts)
 		require.Zero(t, w.site.Stats().Bodies, "%s run without a change fetches no body", mode)
-		require.Equal(t, before, w.rows())
+		requireSame(t, before, w.rows(), "a run without a change")
 	}
 
 	edited := page(t, w, 3)
@@ -145,7 +145,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 	last := w.sync(event.Full)
 	require.Equal(t, event.StateHeld, last.State)
 	require.Contains(t, last.Message, "--approve-removals")
-	require.Equal(t, before, w.rows(), "nothing is removed")
+	requireSame(t, before, w.rows(), "nothing is removed")
 
 	require.NoError(t, w.bus.Publish(t.Context(), event.SyncRequested{RequestID: "approved", Mode: event.Full, ApproveRemovals: true, SourceID: source}))
 	last = w.follow("approved")
@@ -169,11 +169,7 @@ func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
 	require.Equal(t, last.Counts.Listed, last.Counts.Created)
 	require.GreaterOrEqual(t, last.Counts.Listed, pages)
 	require.Equal(t, last.Counts.Listed, many.count(`SELECT count(*) FROM confluence_pages`))
-	a, b := one.rows(), many.rows()
-	require.Len(t, b, len(a))
-	for i := range a {
-		require.Equal(t, a[i], b[i])
-	}
+	requireSame(t, one.rows(), many.rows(), "many processes against one")
 }
 
 func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {

@@ -96,7 +96,9 @@ func (w *world) startAll() (stop func()) {
 		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
 	}, log)
 	require.NoError(w.t, err)
-	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: config.Chunks{MaxTokens: 400}, Log: log}
+	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
+	require.NoError(w.t, err)
+	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -155,6 +157,15 @@ func (w *world) rows() []string {
 	require.NoError(w.t, err)
 	require.NotEmpty(w.t, list)
 	return list
+}
+
+// requireSame compares two databases and shows their first difference only: they are large.
+func requireSame(t *testing.T, want, got []string, what string) {
+	t.Helper()
+	for i := range min(len(want), len(got)) {
+		require.Equal(t, want[i], got[i], what)
+	}
+	require.Equal(t, len(want), len(got), what)
 }
 
 // count runs a query that gives one number.
