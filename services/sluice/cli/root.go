@@ -61,7 +61,10 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return 0
 	case errors.As(err, &code):
 		return code.code
-	case errors.As(err, &wrong), errors.As(err, &usage):
+	case errors.As(err, &wrong):
+		fmt.Fprintln(stderr, err) // it names the program itself
+		return exitUsage
+	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "sluice:", err)
 		return exitUsage
 	case ctx.Err() != nil:
@@ -96,6 +99,13 @@ and DATABASE_URL sluice starts a NATS and a Postgres of its own under --data.
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 some pages failed,
 4 the sync was held because it would have removed too much.`,
 		Version:       version(),
+		Args: func(_ *cobra.Command, list []string) error {
+			if len(list) > 0 {
+				return usageError{fmt.Errorf("there is no command %q; sluice --help lists them", list[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

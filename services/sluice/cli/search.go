@@ -137,7 +137,11 @@ func (a *app) showChunks(p store.Page, list []store.StoredChunk) error {
 	}
 	a.printf("%s (page %s, version %d%s): %s\n", a.strong(p.Title), p.ID, p.Version, gone, plural(len(list), "chunk", "chunks"))
 	for _, c := range list {
-		a.printf("\n[%d] %s\n    %s\n%s\n", c.Number, strings.Join(c.Metadata.HeadingPath, " › "), c.Metadata.CitationURL, indent(c.Content, "    | "))
+		under := strings.Join(c.Metadata.HeadingPath, " › ")
+		if under == "" {
+			under = c.Metadata.SectionTitle
+		}
+		a.printf("\n[%d] %s\n    %s\n%s\n", c.Number, under, c.Metadata.CitationURL, indent(c.Content, "    | "))
 	}
 	return nil
 }
