@@ -43,6 +43,9 @@ func (s *Site) AddBuiltin() {
 	if err == nil {
 		err = s.addFiles(sp, files)
 	}
+	if err == nil {
+		err = s.addBuiltinComments()
+	}
 	if err != nil {
 		// The pages are compiled in, and a test reads every one of them.
 		panic("sandbox: built-in pages: " + err.Error())
@@ -179,4 +182,30 @@ func newAttachment(page int64, i int, name string) Attachment {
 		ID: fmt.Sprintf("att%d%02d", page, i), Name: name, Size: 2_000 + int64(hash(name)%90_000),
 		MediaType: cmpOr(types[path.Ext(name)], "application/octet-stream"),
 	}
+}
+
+// addBuiltinComments puts the comments in; the inline one hangs on a marker in the body.
+func (s *Site) addBuiltinComments() error {
+	for _, c := range []struct {
+		page, author string
+		Comment
+	}{
+		{"65662", "yuki", Comment{Body: "<p>Week 20: 7 alarms, 2 worth it. The silence at Gdynia ends on Friday.</p>"}},
+		{"65662", "jonas", Comment{Body: "<p>Thank you. I looked at the Halifax broker first, as you said, and it was the debug tap.</p>"}},
+		{"65613", "aiko", Comment{
+			Body: "<p>Could the edge say how long the answer is good for, instead of us guessing an hour?</p>", Inline: true,
+			MarkerRef: "b7e0c2d1-1111-4c8e-9c55-000000000001", Selection: "The hour is a compromise",
+		}},
+	} {
+		n, err := s.must(c.page)
+		if err != nil {
+			return fmt.Errorf("comment: %w", err)
+		}
+		if c.AuthorID, err = builtinUser(c.author); err != nil {
+			return fmt.Errorf("comment: %w", err)
+		}
+		c.At = n.rev.at.Add(30 * time.Minute)
+		n.comment(c.Comment)
+	}
+	return nil
 }

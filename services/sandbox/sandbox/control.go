@@ -29,6 +29,10 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 		"POST /_sandbox/pages/{id}/purge":    s.controlled(func(id string, _ order) error { return s.PurgePage(id) }),
 		"POST /_sandbox/pages/{id}/label":    s.controlled(func(id string, o order) error { return s.SetLabels(id, o.Labels...) }),
 		"POST /_sandbox/pages/{id}/restrict": s.controlled(func(id string, o order) error { return s.Restrict(id, o.Users, o.Groups) }),
+		"POST /_sandbox/pages/{id}/comment": s.controlled(func(id string, o order) error {
+			_, err := s.AddComment(id, o.Comment)
+			return err
+		}),
 		"POST /_sandbox/pages/{id}/unrestrict": s.controlled(func(id string, _ order) error {
 			return s.Unrestrict(id)
 		}),
@@ -44,6 +48,7 @@ type order struct {
 	Labels   []string `json:"labels"`
 	Users    []string `json:"users"` // restrict: account ids
 	Groups   []string `json:"groups"`
+	Comment  Comment  `json:"comment"`
 }
 
 // controlled runs a change on the page that the request names and answers with the page as
@@ -186,6 +191,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 			"POST /_sandbox/pages/{id}/trash":    "{tree?}; also archive, restore, purge",
 			"POST /_sandbox/pages/{id}/label":    "{labels}",
 			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
+			"POST /_sandbox/pages/{id}/comment":  "{comment: {body, inline?}}",
 			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}; also /{key}/hide and /{key}/show",
 			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",
 		},

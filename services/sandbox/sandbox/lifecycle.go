@@ -241,3 +241,25 @@ func normalLabels(labels []string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// AddComment adds a comment to the page and returns its id. It makes no version. An ID or a
+// time that c has stays.
+func (s *Site) AddComment(page string, c Comment) (id string, err error) {
+	err = s.change("comment on", page, func(n *node) error {
+		c.AuthorID = cmpOr(c.AuthorID, s.me)
+		if c.At.IsZero() {
+			c.At = s.now()
+		}
+		id = n.comment(c)
+		return nil
+	})
+	return id, err
+}
+
+func (n *node) comment(c Comment) string {
+	if c.ID == "" {
+		c.ID = fmt.Sprintf("%d%03d", n.id, len(n.notes)+1)
+	}
+	n.notes = append(n.notes, c)
+	return c.ID
+}

@@ -22,14 +22,14 @@ type Attachment struct {
 
 // Comment is a comment on a page. Inline comments name the marker in the body.
 type Comment struct {
-	ID        string
-	Body      string
-	AuthorID  string
-	At        time.Time
-	Inline    bool
-	Resolved  bool
-	MarkerRef string
-	Selection string
+	ID        string    `json:"id"`
+	Body      string    `json:"body"` // storage format
+	AuthorID  string    `json:"author_id"`
+	At        time.Time `json:"at"`
+	Inline    bool      `json:"inline"`
+	Resolved  bool      `json:"resolved"`
+	MarkerRef string    `json:"marker_ref"` // ac:ref of the marker in the page's body
+	Selection string    `json:"selection"`  // the text under the marker
 }
 
 func (s *Site) v2Parts() map[string]http.HandlerFunc {
