@@ -1,0 +1,165 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Apply makes every stream, durable consumer and bucket of the topology, or brings what is
+// there to what the topology says. Any number of replicas may do so at once. While the
+// broker cannot answer it waits, until ctx ends; it fails when the broker refuses.
+func (b *Bus) Apply(ctx context.Context) error {
+	for try := 0; ; try++ {
+		err := b.awaitConnection(ctx)
+		if err == nil {
+			err = b.applyOnce(ctx)
+		}
+		if err == nil || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		b.log.Debug().Err(err).Msg("topology is not applied yet")
+		if !pause(ctx, backoff(try)) {
+			return err
+		}
+	}
+}
+
+func (b *Bus) applyOnce(ctx context.Context) error {
+	for _, s := range Topology {
+		if _, err := b.js.CreateOrUpdateStream(ctx, s.config(b.o.Replicas)); err != nil {
+			return refused("stream "+s.Name, err)
+		}
+		for _, c := range s.Consumers {
+			if _, err := b.js.CreateOrUpdateConsumer(ctx, s.Name, c.config(b.o.AckWait, b.o.Replicas)); err != nil {
+				return refused("consumer "+c.Durable, err)
+			}
+		}
+	}
+	if _, err := b.js.CreateOrUpdateStream(ctx, advisories(b.o.Replicas)); err != nil {
+		return refused("stream "+advisoryStream, err)
+	}
+	_, err := b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: claimBucket, TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+	})
+	if err != nil {
+		return refused("object store "+claimBucket, err)
+	}
+	_, err = b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: counterBucket, TTL: bucketAge, MaxBytes: counterBytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+	})
+	if err != nil {
+		return refused("key-value bucket "+counterBucket, err)
+	}
+	return nil
+}
+
+// refused says which part the broker did not take, and the way out where there is one.
+func refused(part string, err error) error {
+	switch code(err) {
+	case codeStorageExceeded, codeInsufficientResources, codeAccountExceeded:
+		return fmt.Errorf("apply %s: JetStream's storage limit is too small; let the server use 4 GiB (max_file_store): %w", part, err)
+	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+		return fmt.Errorf("apply %s: the NATS server runs without JetStream (start it with -js): %w", part, err)
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("apply %s: the NATS server runs without JetStream (start it with -js): %w", part, err)
+	}
+	return fmt.Errorf("apply %s: %w", part, err)
+}
+
+// heal applies the topology after a stream or consumer was missed: the broker's store may
+// have been wiped, and nothing but Apply brings it back. Of many that miss something at
+// once, one applies. It returns after a moment at the least, so that callers may loop.
+func (b *Bus) heal(ctx context.Context, cause error) {
+	asked := time.Now()
+	select {
+	case b.healing <- struct{}{}:
+		defer func() { <-b.healing }()
+	case <-ctx.Done():
+		return
+	}
+	if b.healedAt.After(asked) {
+		return
+	}
+	if wait := b.o.Heartbeat - time.Since(b.healedAt); wait > 0 && !b.healedAt.IsZero() && !pause(ctx, wait) {
+		return
+	}
+	if b.awaitConnection(ctx) != nil {
+		return // the log says already that the connection is lost
+	}
+	b.log.Warn().Err(cause).Msg("a stream or consumer does not answer, applying the topology")
+	callCtx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
+	defer cancel()
+	if err := b.applyOnce(callCtx); err != nil && ctx.Err() == nil {
+		b.log.Warn().Err(err).Msg("topology is not applied")
+		pause(ctx, reconnectWait)
+		return
+	}
+	b.healedAt = time.Now()
+}
+
+// JetStream error codes that nats.go has no names for.
+const (
+	codeAccountExceeded       jetstream.ErrorCode = 10002
+	codeClusterNotAvailable   jetstream.ErrorCode = 10008
+	codeClusterNotLeader      jetstream.ErrorCode = 10009
+	codeInsufficientResources jetstream.ErrorCode = 10023
+	codeStorageExceeded       jetstream.ErrorCode = 10047
+	codeStoreFailed           jetstream.ErrorCode = 10077 // a full stream, among others
+)
+
+// code returns the JetStream error code in err's chain, or 0.
+func code(err error) jetstream.ErrorCode {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.ErrorCode
+	}
+	var js jetstream.JetStreamError
+	if errors.As(err, &js) && js.APIError() != nil {
+		return js.APIError().ErrorCode
+	}
+	return 0
+}
+
+// full reports whether a stream refused a message for want of room.
+func full(err error) bool {
+	switch code(err) {
+	case codeStoreFailed, codeStorageExceeded, codeInsufficientResources, codeAccountExceeded:
+		return true
+	}
+	return false
+}
+
+// missing reports whether a stream, consumer or bucket is not there.
+func missing(err error) bool {
+	switch code(err) {
+	case jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound, jetstream.JSErrCodeConsumerDoesNotExist:
+		return true
+	}
+	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrBucketNotFound)
+}
+
+// passing reports whether err is of a broker that is away or busy, so that waiting helps.
+func passing(err error) bool {
+	switch code(err) {
+	case codeClusterNotAvailable, codeClusterNotLeader:
+		return true
+	}
+	for _, e := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
+		nats.ErrReconnectBufExceeded, nats.ErrNoServers, nats.ErrStaleConnection, jetstream.ErrAsyncPublishTimeout,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// backoff is the pause after try number n, counted from 0: 50 ms, doubled, at most 2 s.
+func backoff(n int) time.Duration { return min(50*time.Millisecond<<min(n, 6), 2*time.Second) }

@@ -1,0 +1,191 @@
+package bus
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// The headers of a message. A message that has none of them is plain JSON, and its type
+// stands in its subject.
+const (
+	headerEvent    = "Sluice-Event"
+	headerEncoding = "Sluice-Encoding"
+	headerClaim    = "Sluice-Claim"
+
+	encodingZstd = "zstd"
+)
+
+const (
+	// compressAbove is the size of JSON, in bytes, from which compressing pays.
+	compressAbove = 1 << 10
+	// maxDocument bounds the JSON of one event, in bytes, however small it was compressed.
+	maxDocument = 64 << 20
+	// payloadMargin is left free below the broker's payload limit, which counts headers.
+	payloadMargin = 512
+)
+
+// compressible says which events carry bodies or long lists. All others stay plain, so that
+// any NATS client can read them.
+func compressible(t event.Type) bool {
+	switch t {
+	case event.TypePagesListed, event.TypePageFetched, event.TypePageConverted:
+		return true
+	default:
+		return false
+	}
+}
+
+// newEncoder returns an encoder whose EncodeAll may be called from many goroutines. It keeps
+// one state for each that really runs at a time.
+func newEncoder() (*zstd.Encoder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("make a zstd encoder: %w", err)
+	}
+	return enc, nil
+}
+
+// newDecoder returns a decoder whose DecodeAll may be called from many goroutines and which
+// refuses what would become larger than limit bytes.
+func newDecoder(limit uint64) (*zstd.Decoder, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(limit), zstd.WithDecoderConcurrency(0))
+	if err != nil {
+		return nil, fmt.Errorf("make a zstd decoder: %w", err)
+	}
+	return dec, nil
+}
+
+// letter is an event as it goes out: a message, and what is too large for one.
+type letter struct {
+	msg   *nats.Msg
+	event event.Type
+	claim []byte // for the object store; nil when the message holds everything
+}
+
+// encode makes the message of e. Its errors are permanent: the same event fails again.
+func (b *Bus) encode(e event.Event) (letter, error) {
+	t := e.EventType()
+	doc, err := marshal(e)
+	if err != nil {
+		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %w", t, err))
+	}
+	if len(doc) > maxDocument {
+		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %d bytes are more than an event may have (%d)", t, len(doc), maxDocument))
+	}
+	m := nats.NewMsg(e.Subject())
+	m.Header.Set(headerEvent, string(t))
+	if id := e.MsgID(); id != "" {
+		m.Header.Set(nats.MsgIdHdr, id)
+	}
+	m.Data = doc
+	if compressible(t) && len(doc) > compressAbove {
+		m.Header.Set(headerEncoding, encodingZstd)
+		m.Data = b.enc.EncodeAll(doc, make([]byte, 0, len(doc)/4))
+	}
+	l := letter{msg: m, event: t}
+	limit := int(b.nc.MaxPayload()) - payloadMargin
+	if wireSize(m) <= limit {
+		return l, nil
+	}
+	if !compressible(t) {
+		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %d bytes do not fit into a message", t, wireSize(m)))
+	}
+	l.claim = m.Data
+	// The message says whose body it refers to, so that its page can still be failed when
+	// the object is gone.
+	if m.Data, err = marshal(pagesIn(doc)); err != nil {
+		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %w", t, err))
+	}
+	return l, nil
+}
+
+// marshal writes JSON without escaping HTML: bodies are full of it.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// wireSize is what counts toward the broker's payload limit: headers and data.
+func wireSize(m *nats.Msg) int {
+	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
+	for key, values := range m.Header {
+		for _, v := range values {
+			n += len(key) + len(v) + len(": \r\n")
+		}
+	}
+	return n
+}
+
+// inflate undoes encode's compression.
+func (b *Bus) inflate(encoding string, data []byte) ([]byte, error) {
+	switch encoding {
+	case "":
+		return data, nil
+	case encodingZstd:
+		doc, err := b.dec.DecodeAll(data, nil)
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			return nil, failure.New(failure.BadEvent, "decompress the event: it is larger than %d bytes", maxDocument)
+		}
+		if err != nil {
+			return nil, failure.New(failure.BadEvent, "decompress the event: %w", err)
+		}
+		return doc, nil
+	default:
+		return nil, failure.New(failure.BadEvent, "unknown encoding %q of the event", encoding)
+	}
+}
+
+// Decode reads a delivery's payload as T. The error is permanent and has the code
+// failure.BadEvent.
+func Decode[T any](d Delivery) (T, error) {
+	var out T
+	if e, ok := any(out).(event.Event); ok && d.Type != "" && e.EventType() != d.Type {
+		return out, Permanent(failure.New(failure.BadEvent, "a %s is not a %s", d.Type, e.EventType()))
+	}
+	if err := json.Unmarshal(d.Data, &out); err != nil {
+		var zero T
+		return zero, Permanent(failure.New(failure.BadEvent, "decode %s: %w", d.Type, err))
+	}
+	return out, nil
+}
+
+// named is what the bus itself reads of a payload: the run and the pages it is about.
+type named struct {
+	RunID string     `json:"run_id,omitempty"`
+	Pages []page.Ref `json:"pages,omitempty"`
+}
+
+// pagesIn returns what a payload names, which is nothing when it cannot be read.
+func pagesIn(doc []byte) named {
+	var in struct {
+		RunID   string     `json:"run_id"`
+		Page    page.Ref   `json:"page"`
+		Pages   []page.Ref `json:"pages"`
+		PageID  string     `json:"page_id"`
+		Version int        `json:"version"`
+	}
+	if json.Unmarshal(doc, &in) != nil {
+		return named{}
+	}
+	out := named{RunID: in.RunID}
+	for _, p := range append(in.Pages, in.Page, page.Ref{ID: in.PageID, Version: in.Version}) {
+		if p.ID != "" {
+			out.Pages = append(out.Pages, p)
+		}
+	}
+	return out
+}

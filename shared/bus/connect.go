@@ -1,0 +1,245 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+)
+
+// ErrClosed is returned by everything that is asked of a bus after Close, or after the
+// server has refused its credentials for good.
+var ErrClosed = errors.New("the bus is closed")
+
+// Options say where the broker is. The durations exist for tests; their defaults are right
+// for everything else.
+type Options struct {
+	URL  string // nats://host:port, or several with commas between them
+	Name string // shown in the broker's list of connections
+	Log  zerolog.Logger
+
+	MaxAttempts int // deliveries that may fail before a message is given up; default 5
+	Replicas    int // copies of each stream in a cluster; default 1
+
+	AckWait      time.Duration // silence after which the broker gives a message to another worker; default 60 s
+	RetryBase    time.Duration // delay after the first failure, doubled by each further one; default 1 s
+	RetryCap     time.Duration // the longest such delay; default 30 s
+	Heartbeat    time.Duration // a consumer that hears nothing for twice this looks for its stream; 0.5 to 15 s, default 5 s
+	AckTimeout   time.Duration // how long one try to publish waits for its ack; default 5 s
+	ProgressPoll time.Duration // how often FollowProgress looks even when nothing came; default 5 s
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.AckWait, time.Minute},
+		{&o.RetryBase, time.Second},
+		{&o.RetryCap, 30 * time.Second},
+		{&o.Heartbeat, 5 * time.Second},
+		{&o.AckTimeout, 5 * time.Second},
+		{&o.ProgressPoll, 5 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 5
+	}
+	o.Replicas = max(o.Replicas, 1)
+	o.Heartbeat = min(max(o.Heartbeat, 500*time.Millisecond), pullExpiry/2) // what the client takes
+	return o
+}
+
+const (
+	reconnectWait = 250 * time.Millisecond
+	pingEvery     = 20 * time.Second // a dead connection is noticed after two
+	drainTimeout  = 5 * time.Second
+)
+
+// Bus is a connection to the broker. Its methods may be called from many goroutines.
+type Bus struct {
+	o      Options
+	log    zerolog.Logger
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	enc    *zstd.Encoder
+	dec    *zstd.Decoder
+	closed chan struct{}
+
+	connected announcement  // made at every connect and reconnect
+	healing   chan struct{} // holds one token: whoever has it may apply the topology
+	healedAt  time.Time     // guarded by healing
+
+	mu       sync.Mutex
+	counters jetstream.KeyValue
+}
+
+// Connect waits for the broker until ctx ends, so that services may start in any order. It
+// fails at once when the URL makes no sense or the broker refuses the credentials.
+func Connect(ctx context.Context, o Options) (*Bus, error) {
+	b := &Bus{o: o.withDefaults(), log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1)}
+	where, err := redacted(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if b.enc, err = newEncoder(); err != nil {
+		return nil, err
+	}
+	if b.dec, err = newDecoder(maxDocument); err != nil {
+		return nil, err
+	}
+	up := b.connected.next()
+	if b.nc, err = nats.Connect(o.URL, b.natsOptions()...); err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
+	}
+	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(b.o.AckTimeout)); err != nil {
+		b.nc.Close()
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	if b.nc.IsConnected() {
+		return b, nil
+	}
+	b.log.Warn().Str("nats", where).Msg("waiting for NATS")
+	select {
+	case <-up:
+		return b, nil
+	case <-b.closed:
+		return nil, fmt.Errorf("connect to NATS at %s: %w", where, b.nc.LastError())
+	case <-ctx.Done():
+		last := b.nc.LastError()
+		b.nc.Close()
+		return nil, fmt.Errorf("connect to NATS at %s: %w (last: %v)", where, context.Cause(ctx), last)
+	}
+}
+
+func (b *Bus) natsOptions() []nats.Option {
+	return []nats.Option{
+		nats.Name(b.o.Name),
+		nats.MaxReconnects(-1),
+		nats.RetryOnFailedConnect(true),
+		nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingEvery),
+		nats.DrainTimeout(drainTimeout),
+		nats.ConnectHandler(func(*nats.Conn) { b.connected.make() }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			b.log.Info().Msg("connected to NATS again")
+			b.connected.make()
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				b.log.Warn().Err(err).Msg("connection to NATS lost, trying again")
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			e := b.log.Warn().Err(err)
+			if sub != nil {
+				e = e.Str("subject", sub.Subject)
+			}
+			e.Msg("NATS reports an error")
+		}),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+	}
+}
+
+// Close sends what is still buffered and closes the connection. Consume calls should have
+// returned before.
+func (b *Bus) Close() {
+	if err := b.nc.Drain(); err != nil {
+		b.nc.Close() // not connected: there is nobody to send the rest to
+	}
+	<-b.closed
+}
+
+// Healthy returns nil when the broker answers, for a readiness check.
+func (b *Bus) Healthy() error {
+	if !b.nc.IsConnected() {
+		return errors.New("not connected to NATS")
+	}
+	if err := b.nc.FlushTimeout(time.Second); err != nil {
+		return fmt.Errorf("NATS does not answer: %w", err)
+	}
+	return nil
+}
+
+// awaitConnection returns when the connection is up.
+func (b *Bus) awaitConnection(ctx context.Context) error {
+	for {
+		up := b.connected.next()
+		if b.nc.IsConnected() {
+			return nil
+		}
+		select {
+		case <-up:
+		case <-b.closed:
+			return ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// announcement lets many goroutines wait for the next time that something happens.
+type announcement struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next returns a channel that the next make closes.
+func (a *announcement) next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ch == nil {
+		a.ch = make(chan struct{})
+	}
+	return a.ch
+}
+
+func (a *announcement) make() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ch != nil {
+		close(a.ch)
+		a.ch = nil
+	}
+}
+
+// redacted returns the servers without credentials, for logs and errors. Errors of the URL
+// parser would repeat what they were given.
+func redacted(servers string) (string, error) {
+	var out []string
+	for s := range strings.SplitSeq(servers, ",") {
+		s = strings.TrimSpace(s)
+		if s != "" && !strings.Contains(s, "://") {
+			s = "nats://" + s
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			return "", errors.New("the NATS URL is not of the form nats://host:port")
+		}
+		out = append(out, u.Scheme+"://"+u.Host)
+	}
+	return strings.Join(out, ","), nil
+}
+
+// pause waits for d and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

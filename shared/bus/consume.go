@@ -1,0 +1,290 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// Delivery is a message as a handler gets it.
+type Delivery struct {
+	Type     event.Type
+	SourceID string // from the subject
+	Subject  string
+	Attempt  int    // 1 for the first; parking and shutdown do not count
+	Data     []byte // the event's JSON, whichever way it travelled
+}
+
+// Handler works on one message. What it returns decides what becomes of the message: see the
+// package comment. It may see every message twice, late and out of order; its context ends
+// when the consumer is to stop.
+type Handler func(ctx context.Context, d Delivery) error
+
+// ConsumeOption changes how Consume works.
+type ConsumeOption func(*consuming)
+
+// Workers sets how many handlers run at a time; 0 leaves it to the consumer's row.
+func Workers(n int) ConsumeOption {
+	return func(k *consuming) {
+		if n > 0 {
+			k.workers = n
+		}
+	}
+}
+
+// OnPermanent replaces what the bus does before it gives a message up, which is to publish
+// page.failed for its pages. The error has a failure code. While f fails the message is not
+// given up: it is handled again later, unless f's error is permanent itself.
+func OnPermanent(f func(ctx context.Context, d Delivery, cause error) error) ConsumeOption {
+	return func(k *consuming) { k.record = f }
+}
+
+// pullExpiry is how long one request for a message stays with the broker.
+const pullExpiry = 30 * time.Second
+
+// errQuiet ends a pull whose subscription ended by itself.
+var errQuiet = errors.New("the subscription ended")
+
+// consuming is one call of Consume.
+type consuming struct {
+	b       *Bus
+	c       Consumer
+	handle  Handler
+	record  func(ctx context.Context, d Delivery, cause error) error
+	workers int
+	log     zerolog.Logger
+}
+
+// Consume hands the consumer's messages to h until ctx ends. Then it lets the handlers that
+// run return, hands back what they could not finish, and returns nil. Missing streams and
+// lost connections mend themselves meanwhile; the only error is ErrClosed.
+func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...ConsumeOption) error {
+	k := &consuming{
+		b: b, c: c, handle: h, workers: c.Workers,
+		log: b.log.With().Str("stage", c.Stage).Str("consumer", c.Durable).Logger(),
+	}
+	k.record = k.failPages
+	for _, o := range opts {
+		o(k)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for range k.workers {
+		group.Go(func() error { return k.work(ctx) })
+	}
+	return group.Wait()
+}
+
+// work is one worker: it asks for a message, handles it, and only then asks for the next. So
+// nothing waits in this process while its ack time runs, and nothing has to be handed back
+// at the end but what is really under way.
+func (k *consuming) work(ctx context.Context) error {
+	for try := 0; ctx.Err() == nil; try++ {
+		if k.b.awaitConnection(ctx) != nil {
+			if k.b.nc.IsClosed() {
+				return ErrClosed
+			}
+			return nil
+		}
+		err := k.pull(ctx)
+		switch {
+		case ctx.Err() != nil:
+		case k.b.nc.IsClosed():
+			return ErrClosed
+		case err == nil: // a new connection, which needs a new subscription
+			try = 0
+		case silent(err):
+			k.b.heal(ctx, err)
+		default:
+			if passing(err) || errors.Is(err, errQuiet) {
+				k.log.Debug().Err(err).Msg("subscribing again")
+			} else {
+				k.log.Warn().Err(err).Msg("the consumer cannot be read, trying again")
+			}
+			pause(ctx, backoff(try))
+		}
+	}
+	return nil
+}
+
+// pull handles messages one by one until ctx ends, the connection is a new one (nil), or
+// something is wrong with the consumer.
+func (k *consuming) pull(ctx context.Context) error {
+	reconnected := k.b.connected.next()
+	lookup, cancel := context.WithTimeout(ctx, k.b.o.AckTimeout)
+	consumer, err := k.b.js.Consumer(lookup, k.c.Stream, k.c.Durable)
+	cancel()
+	if err != nil {
+		return err
+	}
+	broken := make(chan error, 1)
+	sub, err := consumer.Consume(
+		func(m jetstream.Msg) { k.deliver(ctx, m) },
+		jetstream.PullMaxMessages(1),
+		jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(k.b.o.Heartbeat),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			if !silent(err) {
+				return // the client deals with it
+			}
+			select {
+			case broken <- err:
+			default:
+			}
+		}),
+	)
+	if err != nil {
+		return err
+	}
+	closed := sub.Closed()
+	select {
+	case <-ctx.Done():
+	case <-reconnected:
+	case err = <-broken:
+	case <-closed:
+		err = errQuiet
+	}
+	if k.b.nc.IsConnected() {
+		sub.Drain() // what is on its way here still arrives, and is handed back
+	} else {
+		sub.Stop()
+	}
+	<-closed
+	return err
+}
+
+// silent reports whether err means that the consumer may not exist any more. A wiped store
+// shows in nothing but silence.
+func silent(err error) bool {
+	return missing(err) || errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, jetstream.ErrConsumerDeleted)
+}
+
+// unit is one message under way.
+type unit struct {
+	*consuming
+	msg       jetstream.Msg
+	d         Delivery
+	key       string // of the counter of its uncounted deliveries
+	uncounted int
+	claim     string
+	started   time.Time
+	stack     []byte // of a panic
+	release   func() // ends the signs of life; nothing may follow an answer
+}
+
+// deliver takes a message to its answer.
+func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
+	u := &unit{consuming: k, msg: msg, started: time.Now(), claim: msg.Headers().Get(headerClaim)}
+	u.release = keepAlive(msg, k.b.o.AckWait/3)
+	defer u.release()
+	meta, err := msg.Metadata()
+	if err != nil {
+		k.log.Error().Err(err).Msg("message without metadata ignored")
+		return
+	}
+	u.d = Delivery{Subject: msg.Subject(), Data: msg.Data(), Attempt: int(meta.NumDelivered)} //nolint:gosec // a count
+	u.d.Type, u.d.SourceID = k.address(msg)
+	// Sequences begin again in a stream that was made anew; the time tells the two apart.
+	u.key = fmt.Sprintf("%s.%d.%d", k.c.Durable, meta.Sequence.Stream, meta.Timestamp.UnixNano())
+	if meta.NumDelivered > 1 {
+		if u.uncounted, err = u.readCounter(ctx); err != nil {
+			u.line(zerolog.WarnLevel).Err(err).Msg("attempts cannot be counted, message comes again")
+			u.nak(k.b.o.RetryBase)
+			return
+		}
+		u.d.Attempt = max(1, u.d.Attempt-u.uncounted)
+	}
+	if ctx.Err() != nil {
+		u.handBack(ctx)
+		return
+	}
+	u.settle(ctx, u.attempt(ctx))
+}
+
+// address reads type and source from the subject; the header, where there is one, knows the
+// type too.
+func (k *consuming) address(msg jetstream.Msg) (t event.Type, source string) {
+	for _, t = range k.c.Types {
+		if source = event.SourceOf(t, msg.Subject()); source != "" {
+			break
+		}
+	}
+	if h := msg.Headers().Get(headerEvent); h != "" {
+		t = event.Type(h)
+	}
+	return t, source
+}
+
+// attempt reads the message and runs the handler.
+func (u *unit) attempt(ctx context.Context) error {
+	err := u.open(ctx)
+	if u.d.Attempt > u.b.o.MaxAttempts {
+		// Every answer but silence keeps the count below this.
+		u.d.Attempt--
+		return Permanent(failure.New(failure.Crashed, "%d deliveries ended without an answer or an end", u.d.Attempt))
+	}
+	if err != nil {
+		return err
+	}
+	return u.call(ctx)
+}
+
+func (u *unit) call(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.stack = debug.Stack()
+			err = Permanent(failure.New(failure.Panic, "panic: %v", p))
+		}
+	}()
+	return u.handle(ctx, u.d)
+}
+
+// open makes the delivery's data the event's JSON.
+func (u *unit) open(ctx context.Context) error {
+	data := u.msg.Data()
+	if u.claim != "" {
+		var err error
+		if data, err = u.b.claim(ctx, u.claim); err != nil {
+			if missing(err) {
+				u.b.heal(ctx, err)
+			}
+			return err
+		}
+	}
+	doc, err := u.b.inflate(u.msg.Headers().Get(headerEncoding), data)
+	if err != nil {
+		return Permanent(err)
+	}
+	u.d.Data = doc
+	return nil
+}
+
+// keepAlive tells the broker again and again that the message is being worked on, until the
+// returned function is called.
+func keepAlive(msg jetstream.Msg, every time.Duration) (release func()) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				// Without a connection the sign is lost, and the message comes again.
+				_ = msg.InProgress()
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(stop); <-stopped })
+}

@@ -1,0 +1,197 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+const progressStream = "SLUICE_PROGRESS"
+
+// LatestProgress returns the newest snapshot of a run, and false when there is none.
+func (b *Bus) LatestProgress(ctx context.Context, sourceID, runID string) (event.Progress, bool, error) {
+	if err := validRun(sourceID, runID); err != nil {
+		return event.Progress{}, false, err
+	}
+	stream, err := b.js.Stream(ctx, progressStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return event.Progress{}, false, nil
+	}
+	if err != nil {
+		return event.Progress{}, false, fmt.Errorf("look up progress of run %s: %w", runID, err)
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, event.ProgressSubject(sourceID, runID))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return event.Progress{}, false, nil
+	}
+	if err != nil {
+		return event.Progress{}, false, fmt.Errorf("read progress of run %s: %w", runID, err)
+	}
+	var p event.Progress
+	if err := json.Unmarshal(msg.Data, &p); err != nil {
+		return event.Progress{}, false, fmt.Errorf("read progress of run %s: %w", runID, err)
+	}
+	return p, true, nil
+}
+
+// FollowProgress yields the newest snapshot of a run at once and each new one as it comes.
+// It ends after a final one, or when ctx ends. Lost connections and restarts of the broker
+// delay snapshots and lose none that still matter: the newest is always yielded. An error is
+// yielded once, as the last, for ids that cannot be and for a closed bus.
+func (b *Bus) FollowProgress(ctx context.Context, sourceID, runID string) iter.Seq2[event.Progress, error] {
+	return func(yield func(event.Progress, error) bool) {
+		if err := validRun(sourceID, runID); err != nil {
+			yield(event.Progress{}, err)
+			return
+		}
+		f := &following{b: b, source: sourceID, run: runID, yield: yield}
+		if err := f.follow(ctx); err != nil && ctx.Err() == nil {
+			yield(event.Progress{}, err)
+		}
+	}
+}
+
+func validRun(sourceID, runID string) error {
+	if !event.ValidID(sourceID) || !event.ValidID(runID) {
+		return fmt.Errorf("%q and %q are not the ids of a source and a run", sourceID, runID)
+	}
+	return nil
+}
+
+// following is one reader of a run's progress. Live snapshots come by plain subscription,
+// which costs the broker nothing to keep; the stored one fills in whatever was missed.
+type following struct {
+	b           *Bus
+	source, run string
+	yield       func(event.Progress, error) bool
+
+	last  event.Progress
+	seen  bool
+	floor time.Time // of the newest stored snapshot yielded; live ones before it are old news
+}
+
+func (f *following) follow(ctx context.Context) error {
+	live := make(chan *nats.Msg, 64)
+	sub, err := f.b.nc.ChanSubscribe(event.ProgressSubject(f.source, f.run), live)
+	if err != nil {
+		return ErrClosed
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	poll := time.NewTicker(f.b.o.ProgressPoll)
+	defer poll.Stop()
+	for {
+		reconnected := f.b.connected.next()
+		if !f.stored(ctx) {
+			return nil
+		}
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-f.b.closed:
+				return ErrClosed
+			case <-reconnected:
+				again = true
+			case <-poll.C:
+				again = true
+			case msg := <-live:
+				if !f.live(msg) {
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// stored yields the stored snapshot unless it is known. It reports whether to go on. That the
+// broker does not answer is no reason to stop: the next look finds it.
+func (f *following) stored(ctx context.Context) bool {
+	callCtx, cancel := context.WithTimeout(ctx, f.b.o.AckTimeout)
+	defer cancel()
+	// The subscription has to be in force before the look, or a snapshot falls between.
+	if err := f.b.nc.FlushWithContext(callCtx); err != nil {
+		return ctx.Err() == nil
+	}
+	p, ok, err := f.b.LatestProgress(callCtx, f.source, f.run)
+	if err != nil {
+		if ctx.Err() == nil {
+			f.b.log.Debug().Err(err).Str("run", f.run).Msg("progress cannot be read, trying again")
+		}
+		return ctx.Err() == nil
+	}
+	if !ok || f.seen && (p == f.last || !p.At.After(f.last.At)) {
+		return true
+	}
+	f.floor = p.At
+	return f.give(p)
+}
+
+// live yields a snapshot that was just published.
+func (f *following) live(msg *nats.Msg) bool {
+	var p event.Progress
+	if err := json.Unmarshal(msg.Data, &p); err != nil {
+		f.b.log.Debug().Err(err).Str("run", f.run).Msg("unreadable progress ignored")
+		return true
+	}
+	// A final snapshot is never old news, whatever the clocks say.
+	if f.seen && (p == f.last || p.At.Before(f.floor) && !p.State.Final()) {
+		return true
+	}
+	return f.give(p)
+}
+
+func (f *following) give(p event.Progress) bool {
+	f.last, f.seen = p, true
+	return f.yield(p, nil) && !p.State.Final()
+}
+
+// Listen calls fn for every event of type t that is published from now on until stop is
+// called: for a source, or for all when sourceID is empty. Nothing is stored or acknowledged
+// for it, and what is published while the connection is down is missed. It suits watchers
+// that have another way to learn the truth.
+func (b *Bus) Listen(t event.Type, sourceID string, fn func(Delivery)) (stop func(), err error) {
+	subj := subject(t)
+	if sourceID != "" {
+		if !event.ValidID(sourceID) || t == event.TypeProgress {
+			return nil, fmt.Errorf("listen to %s of source %q: use a source id, and FollowProgress for progress", t, sourceID)
+		}
+		subj = event.Subject(t, sourceID)
+	}
+	sub, err := b.nc.Subscribe(subj, func(msg *nats.Msg) {
+		d := Delivery{Type: t, SourceID: event.SourceOf(t, msg.Subject), Subject: msg.Subject, Attempt: 1}
+		var err error
+		if d.Data, err = b.read(msg); err != nil {
+			b.log.Debug().Err(err).Str("event", string(t)).Msg("unreadable event not heard")
+			return
+		}
+		fn(d)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listen to %s: %w", t, err)
+	}
+	if err := b.nc.FlushTimeout(b.o.AckTimeout); err != nil {
+		_ = sub.Unsubscribe()
+		return nil, fmt.Errorf("listen to %s: %w", t, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}
+
+// read makes an event's JSON of a message that was not delivered by a consumer.
+func (b *Bus) read(msg *nats.Msg) ([]byte, error) {
+	data := msg.Data
+	if name := msg.Header.Get(headerClaim); name != "" {
+		var err error
+		if data, err = b.claim(context.Background(), name); err != nil {
+			return nil, err
+		}
+	}
+	return b.inflate(msg.Header.Get(headerEncoding), data)
+}

@@ -1,0 +1,61 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func fetched(n int) event.PageFetched {
+	return event.PageFetched{
+		SourceID: "docs", RunID: "run-1", Attempt: 1,
+		Page: page.Facts{ID: fmt.Sprint(100 + n), Version: n, Title: "Page"},
+		Body: fmt.Sprintf("<p>Body %d</p>", n),
+	}
+}
+
+// The suite that every stage passes, passed by the smallest stage there can be.
+func TestSuite(t *testing.T) {
+	bustest.Suite(t, bustest.Stage{
+		Consumer: bus.Convert,
+		Handler: func(b *bus.Bus) bus.Handler {
+			return func(ctx context.Context, d bus.Delivery) error {
+				in, err := bus.Decode[event.PageFetched](d)
+				if err != nil {
+					return err
+				}
+				return b.Publish(ctx, event.PageConverted{SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page})
+			}
+		},
+		Event:     func(n int) event.Event { return fetched(n) },
+		Publishes: event.TypePageConverted,
+		Fails:     1,
+	})
+}
+
+// A stage of facts publishes nothing and does something of its own about what it gives up.
+func TestSuiteForReadersOfFacts(t *testing.T) {
+	bustest.Suite(t, bustest.Stage{
+		Consumer: bus.Removals,
+		Handler: func(*bus.Bus) bus.Handler {
+			return func(_ context.Context, d bus.Delivery) error {
+				_, err := bus.Decode[event.ListingCompleted](d)
+				return err
+			}
+		},
+		Options: []bus.ConsumeOption{bus.OnPermanent(func(context.Context, bus.Delivery, error) error { return nil })},
+		Event: func(n int) event.Event {
+			return event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: n, At: time.Unix(int64(n), 0).UTC()}
+		},
+	})
+}
