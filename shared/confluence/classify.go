@@ -24,7 +24,7 @@ func (c *Client) exchange(r request, a *answer, reason string) Exchange {
 }
 
 // classify returns the error that the status and the headers stand for, nil for a 200.
-func (c *Client) classify(r request, a *answer, resp *http.Response) error {
+func (c *Client) classify(r request, a *answer) error {
 	e := c.exchange(r, a, message(a.body))
 	// A site open to everybody serves a refused credential as a visitor, with 200 or 404.
 	if reason := a.header.Get("X-Seraph-Loginreason"); strings.Contains(reason, "FAILED") || strings.Contains(reason, "DENIED") {
@@ -35,6 +35,9 @@ func (c *Client) classify(r request, a *answer, resp *http.Response) error {
 	case s == http.StatusOK:
 		return nil
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
+		if e.Reason == "" && !c.api().gateway {
+			e.Reason = "without a reason; a scoped API token is taken by the gateway only"
+		}
 		return &AuthError{e}
 	case s == http.StatusNotFound:
 		return c.missing(r, a, e)
@@ -46,8 +49,11 @@ func (c *Client) classify(r request, a *answer, resp *http.Response) error {
 		return c.serverError(r, a, e)
 	case s >= 400:
 		return &StatusError{e}
+	case s == http.StatusNotModified:
+		e.Reason = "not modified, which was not asked for"
+		return &ProtocolError{Exchange: e}
 	case s >= 300:
-		return redirected(e, resp)
+		return redirected(e, a.header)
 	default:
 		e.Reason = "a success without an answer"
 		return &ProtocolError{Exchange: e}
@@ -131,8 +137,8 @@ func inSeconds(s float64) time.Duration {
 	return time.Duration(min(s, longest) * float64(time.Second))
 }
 
-func redirected(e Exchange, resp *http.Response) error {
-	to, err := url.Parse(resp.Header.Get("Location"))
+func redirected(e Exchange, h http.Header) error {
+	to, err := url.Parse(h.Get("Location"))
 	if err == nil && isLogin(to.Path) {
 		e.Reason = "redirected to a login page"
 		return &AuthError{e}

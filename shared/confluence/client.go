@@ -47,6 +47,8 @@ type Client struct {
 	opt      options
 	log      zerolog.Logger
 	stats    stats
+	etags    *etags                 // nil unless asked for
+	found    atomic.Pointer[site]   // the gateway, when WithGateway found it
 	base     atomic.Pointer[string] // the site's address as answers give it, for the gateway
 }
 
@@ -74,6 +76,9 @@ func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client
 	c := &Client{site: s, auth: auth, hidden: hidden, limiter: opt.limiter, opt: opt, log: opt.log}
 	if c.limiter == nil {
 		c.limiter = NewBudget(opt.perSecond, opt.burst, opt.maxWait)
+	}
+	if opt.etagBytes > 0 {
+		c.etags = newETags(opt.etagBytes)
 	}
 	c.http = opt.httpClient()
 	c.policies = newPolicies(c)
@@ -142,7 +147,7 @@ func (c *Client) Probe(ctx context.Context, spaceKey string) (Probe, error) {
 	if err := CheckSpaceKey(spaceKey); err != nil {
 		return Probe{}, fmt.Errorf("probe: %w", err)
 	}
-	r := request{method: http.MethodGet, route: "/wiki/rest/api/user/current", path: "/rest/api/user/current"}
+	r := request{method: http.MethodGet, route: "/wiki/rest/api/user/current", path: "/rest/api/user/current", live: true}
 	a, err := c.do(ctx, r)
 	if err != nil {
 		return Probe{}, err

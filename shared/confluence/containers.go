@@ -34,17 +34,13 @@ func (c *Client) Container(ctx context.Context, kind, id string) (Container, err
 		method: http.MethodGet, route: "/wiki/api/v2/" + plural + "/{id}", path: "/api/v2/" + plural + "/" + id,
 		kind: kind, id: id,
 	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return Container{}, err
-	}
 	var w struct {
 		ID         string `json:"id"`
 		Title      string `json:"title"`
 		ParentID   string `json:"parentId"`
 		ParentType string `json:"parentType"`
 	}
-	if err := c.decode(r, a, &w); err != nil {
+	if err := c.get(ctx, r, &w); err != nil {
 		return Container{}, err
 	}
 	if w.ID != id || w.ParentID != "" && !isID(w.ParentID) {

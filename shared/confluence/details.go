@@ -25,6 +25,9 @@ type Ancestor struct {
 
 // Labels lists a page's labels. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Labels(ctx context.Context, pageID string) iter.Seq2[Label, error] {
+	if !isID(pageID) {
+		return fail[Label](fmt.Errorf("list labels: page %w", ErrInvalidID))
+	}
 	type wire struct {
 		ID     string `json:"id"`
 		Name   string `json:"name"`
@@ -79,15 +82,11 @@ func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, erro
 }
 
 func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return nil, err
-	}
 	var env envelope[struct {
 		ID   string `json:"id"`
 		Type string `json:"type"`
 	}]
-	if err := c.decode(r, a, &env); err != nil {
+	if err := c.get(ctx, r, &env); err != nil {
 		return nil, err
 	}
 	if env.Results == nil {

@@ -27,6 +27,8 @@ type request struct {
 
 	kind, id string // the one object that it asks for, if it does
 	halve    bool   // a 504 is answered by asking for less, not by asking again
+	edge     bool   // at the site's edge, outside the API and without the credential
+	live     bool   // must be answered anew, whatever is kept
 }
 
 // answer is a whole 200 answer.
@@ -129,6 +131,11 @@ func (c *Client) delay(retries int, err error) time.Duration {
 
 // do makes the call, with retries, and returns the 200 answer or an error of this package.
 func (c *Client) do(ctx context.Context, r request) (*answer, error) {
+	if !r.edge {
+		if err := c.findGateway(ctx); err != nil {
+			return nil, err
+		}
+	}
 	exec := failsafe.With[*answer](c.policies.retry, c.policies.breaker, c.policies.bulkhead).WithContext(ctx)
 	a, err := exec.GetWithExecution(func(e failsafe.Execution[*answer]) (*answer, error) {
 		return c.attempt(e.Context(), r, e.Attempts())
@@ -146,6 +153,15 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 	default:
 		return nil, err
 	}
+}
+
+// get is do with the answer read into v.
+func (c *Client) get(ctx context.Context, r request, v any) error {
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	return c.decode(r, a, v)
 }
 
 // attempt makes one exchange: it waits for the budget, sends, reads the body to its end and
@@ -180,21 +196,35 @@ func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error)
 	return a, err
 }
 
-func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, c.site.root()+r.path, bytes.NewReader(r.body))
+// newRequest builds the HTTP request, with the credential unless it goes to the edge.
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+	var body io.Reader
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	address, credential := c.address(r)
+	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", r.method, r.route, ErrInvalidArgument)
-	}
-	if r.body == nil {
-		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
-	} else {
-		req.Header.Set("Content-Type", "application/json")
 	}
 	req.URL.RawQuery = r.query.Encode()
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "sluice")
-	req.Header.Set("Authorization", c.auth.Reveal())
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if credential {
+		req.Header.Set("Authorization", c.auth.Reveal())
+	}
+	return req, nil
+}
 
+func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answer, error) {
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	kept, conditional := c.conditional(r, req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.broken(Exchange{Method: r.method, Route: r.route}, err)
@@ -208,7 +238,11 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	call.TraceID = c.traceID(a.header)
 	a.body, err = c.read(resp)
 	call.Bytes = int64(len(a.body))
-	if failed := c.classify(r, a, resp); failed != nil {
+	if conditional && a.status == http.StatusNotModified {
+		a = kept.unchanged(a.header)
+		return a, c.classify(r, a)
+	}
+	if failed := c.classify(r, a); failed != nil {
 		return nil, failed // what the status says outweighs how its body ended
 	}
 	var large *tooLargeError
@@ -218,7 +252,11 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	case err != nil:
 		return nil, c.broken(c.exchange(r, a, ""), err)
 	}
-	return a, c.checkJSON(r, a)
+	if err := c.checkJSON(r, a); err != nil {
+		return nil, err
+	}
+	c.remember(r, req, a)
+	return a, nil
 }
 
 // An error's body is only searched for its message.

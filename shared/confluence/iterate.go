@@ -142,7 +142,7 @@ func (w *walk) follow(next string) error {
 	if err != nil {
 		return errors.New("it is no URL")
 	}
-	path, err := w.client.site.within(u)
+	path, err := w.client.api().within(u)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type options struct {
 	trace        func(Call)
 	bearer       bool
 	insecureHTTP bool
+	gateway      string
+	etagBytes    int64
 	delays       []time.Duration
 	breakAfter   uint
 	breakFor     time.Duration

@@ -230,12 +230,8 @@ func (c *Client) GetPageByID(ctx context.Context, id, expand string) (Page, erro
 	if want["body"] {
 		r.query.Set("body-format", "storage")
 	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return Page{}, err
-	}
 	var w wirePage
-	if err := c.decode(r, a, &w); err != nil {
+	if err := c.get(ctx, r, &w); err != nil {
 		return Page{}, err
 	}
 	p, err := c.page(w, want["body"])

@@ -1,0 +1,60 @@
+package confluence
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// DefaultGateway is where scoped tokens and OAuth tokens are taken.
+const DefaultGateway = "https://api.atlassian.com"
+
+// WithGateway sends the calls of a client whose base URL is a site through the gateway, the
+// only place that takes a scoped API token or an OAuth token. The site's cloud id is asked
+// for once, without the credential, before the first call. An empty gateway is
+// DefaultGateway. BaseURL and page addresses stay the site's.
+func WithGateway(gateway string) Option {
+	return func(o *options) {
+		if o.gateway = gateway; gateway == "" {
+			o.gateway = DefaultGateway
+		}
+	}
+}
+
+// api is where calls go: the site, the gateway it was configured with, or the one found.
+func (c *Client) api() *site {
+	if found := c.found.Load(); found != nil {
+		return found
+	}
+	return c.site
+}
+
+// findGateway asks the site for its cloud id. Callers that come at the same time may ask
+// twice, which is no harm.
+func (c *Client) findGateway(ctx context.Context) error {
+	if c.opt.gateway == "" || c.site.gateway || c.found.Load() != nil {
+		return nil
+	}
+	r := request{method: http.MethodGet, route: "/_edge/tenant_info", path: "/_edge/tenant_info", edge: true}
+	var tenant struct {
+		CloudID string `json:"cloudId"`
+	}
+	if err := c.get(ctx, r, &tenant); err != nil {
+		return fmt.Errorf("find the site's cloud id: %w", err)
+	}
+	found, err := parseSite(strings.TrimRight(c.opt.gateway, "/")+"/ex/confluence/"+tenant.CloudID, c.opt.insecureHTTP)
+	if err != nil || !found.gateway {
+		return c.malformed(r, &objectError{"", "a cloud id that is none"})
+	}
+	c.found.CompareAndSwap(nil, found)
+	return nil
+}
+
+// address is where a request goes. Only calls of the API carry the credential.
+func (c *Client) address(r request) (url string, credential bool) {
+	if r.edge {
+		return c.site.origin + r.path, false
+	}
+	return c.api().root() + r.path, true
+}
