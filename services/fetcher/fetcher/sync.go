@@ -115,11 +115,29 @@ func (f *Fetcher) announce(ctx context.Context, runID string) error {
 	return err
 }
 
+// reject answers a request that cannot become a run: on the source's rejections, and, where
+// the request says enough and no run bears its id, on the progress subject that the asker
+// follows.
 func (f *Fetcher) reject(ctx context.Context, req event.SyncRequested, why error) error {
 	f.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
+	now, code := time.Now().UTC(), failure.CodeOf(why)
+	if event.ValidID(req.SourceID) && event.ValidID(req.RequestID) {
+		run, err := f.ledger.Run(ctx, req.RequestID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if run.SourceID != req.SourceID {
+			err := f.bus.Publish(ctx, event.Progress{
+				SourceID: req.SourceID, RunID: req.RequestID, Mode: req.Mode, State: event.StateFailed,
+				Code: code, Message: why.Error(), FinishedAt: now, At: now,
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
 	return f.bus.Publish(ctx, event.SyncRejected{
-		SourceID: req.SourceID, RequestID: req.RequestID,
-		Code: failure.CodeOf(why), Message: why.Error(), At: time.Now().UTC(),
+		SourceID: req.SourceID, RequestID: req.RequestID, Code: code, Message: why.Error(), At: now,
 	})
 }
 

@@ -98,14 +98,14 @@ and DATABASE_URL sluice starts a NATS and a Postgres of its own under --data.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 some pages failed,
 4 the sync was held because it would have removed too much.`,
-		Version:       version(),
+		Version: version(),
 		Args: func(_ *cobra.Command, list []string) error {
 			if len(list) > 0 {
 				return usageError{fmt.Errorf("there is no command %q; sluice --help lists them", list[0])}
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -139,9 +139,9 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	if err != nil {
 		return err
 	}
-	a.printf("Sluice is up.\n  NATS      %s\n  Postgres  %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
+	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
 	if cfg.BaseURL == "" {
-		a.printf("  Confluence: none; set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN and start again to sync.\n")
+		a.printf("  Confluence none; set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN and start again to sync.\n")
 	} else {
 		a.printf("  Confluence %s\n", cfg.BaseURL)
 	}
@@ -149,7 +149,7 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		a.printf("No source yet. In another terminal:\n  sluice source add docs --space DOCS\n  sluice sync docs --wait\n")
 	} else {
 		for _, s := range sources {
-			a.printf("  source %-16s space %s, %d pages, %d chunks\n", s.ID, s.SpaceKey, s.Pages, s.Chunks)
+			a.printf("  source     %s, space %s, %d pages, %d chunks\n", s.ID, s.SpaceKey, s.Pages, s.Chunks)
 		}
 		a.printf("Sync one from another terminal: sluice sync %s --wait\n", sources[0].ID)
 	}

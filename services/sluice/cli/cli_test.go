@@ -1,0 +1,200 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/cli"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// person is somebody at a prompt, with an environment and a data folder of their own.
+type person struct {
+	t    *testing.T
+	env  map[string]string
+	data string
+}
+
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	// Not t.TempDir: Postgres drops root, and then must be able to enter the folder.
+	data, err := os.MkdirTemp("", "sluice-cli-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(data, 0o755))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(data)) })
+	return &person{t: t, data: data, env: map[string]string{}}
+}
+
+func (p *person) lookup(name string) (string, bool) { v, ok := p.env[name]; return v, ok }
+
+// types runs one command line to its end.
+func (p *person) types(args ...string) (code int, stdout, stderr string) {
+	p.t.Helper()
+	var out, err bytes.Buffer
+	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
+	defer cancel()
+	code = cli.Run(ctx, append(args, "--data", p.data), p.lookup, strings.NewReader(""), &out, &err)
+	return code, out.String(), err.String()
+}
+
+// sees runs a command line that must succeed and returns what it prints.
+func (p *person) sees(args ...string) string {
+	p.t.Helper()
+	code, out, err := p.types(args...)
+	require.Zero(p.t, code, "sluice %s\n%s%s", strings.Join(args, " "), out, err)
+	return out
+}
+
+func TestTheDemoAndWhatItLeaves(t *testing.T) {
+	p := newPerson(t)
+	out := p.sees("demo", "--once")
+	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next"} {
+		require.Contains(t, out, part)
+	}
+	require.NotContains(t, out, "failed")
+
+	require.Contains(t, p.sees("search", "harbour lights tested"), "Harbour lights")
+	require.Contains(t, p.sees("source", "list"), "demo")
+	require.Contains(t, p.sees("migrate", "verify"), "unchanged")
+	require.Contains(t, p.sees("status"), "completed")
+
+	var hits []struct{ PageID, URL string }
+	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(p.sees("search", "harbour lights tested", "-o", "json"), "page_id", "PageID")), &hits))
+	require.NotEmpty(t, hits)
+	require.Contains(t, p.sees("page", hits[0].PageID), "first Monday")
+	require.Contains(t, p.sees("page", hits[0].PageID, "--chunks"), hits[0].URL)
+	p.sees("page", hits[0].PageID, "--losses")
+
+	require.Contains(t, p.sees("demo", "--once"), "completed", "a second showing starts over")
+	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
+	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")
+}
+
+func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	served, err := sandbox.Serve("127.0.0.1:0", site)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, served.Close()) })
+	p := newPerson(t)
+	p.env = map[string]string{
+		"CONFLUENCE_BASE_URL": served.URL, "CONFLUENCE_ALLOW_HTTP": "true",
+		"CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken,
+	}
+	out, stop := p.up()
+	require.Contains(t, out.String(), "No source yet")
+
+	code, _, said := p.types("sync", "docs", "--wait")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "source add docs")
+	require.Contains(t, p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace), "sluice sync docs --wait")
+	require.Contains(t, p.sees("sync", "docs", "--wait", "--request-id", "first"), "completed")
+	require.Contains(t, p.sees("status", "first"), "created")
+
+	var last struct {
+		State  string         `json:"state"`
+		Counts map[string]int `json:"counts"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(p.sees("sync", "docs", "--wait", "--output", "json")), &last))
+	require.Equal(t, "completed", last.State)
+	require.Zero(t, last.Counts["created"]+last.Counts["updated"])
+
+	code, _, said = p.types("up")
+	require.Equal(t, 1, code, "a second one on the same folder")
+	require.Contains(t, said, "running already")
+	stop()
+	require.NoFileExists(t, filepath.Join(p.data, "running.json"))
+	require.Contains(t, p.sees("search", "signing keys"), "sign", "the database is started for a command alone")
+	code, _, said = p.types("sync", "docs")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "sluice up")
+}
+
+// up runs sluice up until stop is called, and returns when it is up.
+func (p *person) up() (out *lockedBuffer, stop func()) {
+	p.t.Helper()
+	out, stderr := &lockedBuffer{}, &lockedBuffer{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, []string{"up", "--data", p.data}, p.lookup, strings.NewReader(""), out, stderr)
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.Zero(p.t, <-ended, stderr.String())
+	})
+	p.t.Cleanup(stop)
+	require.Eventually(p.t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, time.Minute, 20*time.Millisecond, stderr)
+	return out, stop
+}
+
+// lockedBuffer is written by one goroutine while another reads it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
+	p := newPerson(t)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"nonsense"}, 2, "--help"},
+		{[]string{"sync"}, 2, "usage: sluice sync SOURCE"},
+		{[]string{"sync", "docs", "--mode", "everything"}, 2, "incremental or full"},
+		{[]string{"sync", "docs", "--request-id", "a b"}, 2, "--request-id"},
+		{[]string{"search", "x", "--output", "yaml"}, 2, "text or json"},
+		{[]string{"search", "x", "--limt", "3"}, 2, "--limt"},
+		{[]string{"source", "add", "a.b", "--space", "X"}, 2, "source id"},
+		{[]string{"source", "add", "docs"}, 2, "--space"},
+		{[]string{"source", "add", "docs", "--space", "X"}, 2, "CONFLUENCE_BASE_URL"},
+		{[]string{"source", "add", "docs", "--space", "X", "--base-url", "acme"}, 2, "https://acme.atlassian.net/wiki"},
+		{[]string{"search", "x"}, 1, "sluice up"},
+		{[]string{"demo", "--corpus", "/nowhere", "--once"}, 1, "/nowhere"},
+		{[]string{"convert", "/nowhere.xml"}, 1, "/nowhere.xml"},
+	} {
+		code, _, said := p.types(c.args...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, said)
+		require.Contains(t, said, c.says, "%v", c.args)
+	}
+	p.env["CONFLUENCE_BASE_URL"] = "foo"
+	code, _, said := p.types("up")
+	require.Equal(t, 2, code)
+	for _, name := range []string{"CONFLUENCE_BASE_URL", "CONFLUENCE_EMAIL", "CONFLUENCE_API_TOKEN"} {
+		require.Contains(t, said, name)
+	}
+}
+
+func TestConvertNeedsNoServer(t *testing.T) {
+	var out, err bytes.Buffer
+	code := cli.Run(t.Context(), []string{"convert", "-"}, func(string) (string, bool) { return "", false },
+		strings.NewReader(`<h1>Keys</h1><ac:structured-macro ac:name="code"><ac:parameter ac:name="language">go</ac:parameter><ac:plain-text-body><![CDATA[if a > b {}]]></ac:plain-text-body></ac:structured-macro>`), &out, &err)
+	require.Zero(t, code, err.String())
+	require.Equal(t, "# Keys\n\n```go\nif a > b {}\n```\n", out.String())
+}
