@@ -18,6 +18,9 @@ require (
 	golang.org/x/time v0.16.0
 )
 
-require github.com/compose-spec/compose-go/v2 v2.16.2 // indirect
+require (
+	github.com/compose-spec/compose-go/v2 v2.16.2 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+)
 
 replace github.com/sluicehq/sluice/migrations => ../migrations
