@@ -164,7 +164,7 @@ func appendDestination(dst []byte, dest, title string) []byte {
 	balanced := balancedParens(dest)
 	for i, r := range dest {
 		switch {
-		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"", r), (r == '(' || r == ')') && !balanced:
+		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"|", r), (r == '(' || r == ')') && !balanced:
 			dst = appendPercent(dst, byte(r))
 		case r == '&' && referenceAt(dest[i:]):
 			dst = append(dst, `\&`...)

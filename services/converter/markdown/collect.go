@@ -210,6 +210,9 @@ func (c *collector) literal(s string, kind pieceKind, st style) {
 func (c *collector) br(st style) {
 	c.lineEnd = false
 	c.trimSpace()
+	if len(c.pieces) == 0 {
+		return
+	}
 	c.pieces = append(c.pieces, piece{kind: breakPiece, style: style{link: st.link}, start: len(c.buf), end: len(c.buf)})
 }
 
@@ -229,22 +232,18 @@ func (c *collector) trimSpace() {
 		}
 		c.buf = c.buf[:len(c.buf)-1]
 		p.end--
-		if p.end > p.start {
-			return
+		if p.end == p.start {
+			c.pieces = c.pieces[:len(c.pieces)-1]
 		}
-		c.pieces = c.pieces[:len(c.pieces)-1]
 	}
 }
 
-// trim drops breaks and space at both ends and reports whether anything is left.
+// trim drops breaks and space at the end, none stand at the beginning, and reports whether anything is left.
 func (c *collector) trim() bool {
 	c.trimSpace()
 	for n := len(c.pieces); n > 0 && c.pieces[n-1].kind == breakPiece; n = len(c.pieces) {
 		c.pieces = c.pieces[:n-1]
 		c.trimSpace()
-	}
-	for len(c.pieces) > 0 && c.pieces[0].kind == breakPiece {
-		c.pieces = c.pieces[1:]
 	}
 	return len(c.pieces) > 0
 }

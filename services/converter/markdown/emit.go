@@ -1,7 +1,6 @@
 package markdown
 
 import (
-	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -71,6 +70,9 @@ func (e *emitter) emit(c *collector, m mode) []byte {
 	for i := range e.tokens {
 		e.write(i)
 	}
+	if m == inHeading {
+		e.closingHashes()
+	}
 	return e.out
 }
 
@@ -97,17 +99,27 @@ func (e *emitter) split(c *collector) {
 			trail--
 		}
 		if lead == p.end { // only spaces
-			e.add(piece{textPiece, common(common(prev, p.style), next), p.start, p.end})
+			e.space(c, common(common(prev, p.style), next), p.end-1)
 			continue
 		}
 		if lead > p.start {
-			e.add(piece{textPiece, common(prev, p.style), p.start, lead})
+			e.space(c, common(prev, p.style), lead-1)
 		}
 		e.add(piece{p.kind, p.style, lead, trail})
 		if trail < p.end {
-			e.add(piece{textPiece, common(p.style, next), trail, p.end})
+			e.space(c, common(p.style, next), trail)
 		}
 	}
+}
+
+// space adds the space at c.buf[at], unless it begins a line or follows another: code keeps
+// its spaces, so there may be some to lose here.
+func (e *emitter) space(c *collector, st style, at int) {
+	n := len(e.parts)
+	if n == 0 || e.parts[n-1].kind == breakPiece || e.parts[n-1].kind == textPiece && c.buf[e.parts[n-1].end-1] == ' ' {
+		return
+	}
+	e.add(piece{textPiece, st, at, at + 1})
 }
 
 func (e *emitter) add(p piece) {
@@ -145,9 +157,16 @@ func (e *emitter) scan(c *collector) {
 		}
 		if p.kind == textPiece {
 			text := c.bytes(p)
-			star += bytes.Count(text, []byte{'*'})
-			under += bytes.Count(text, []byte{'_'})
-			tilde += bytes.Count(text, []byte{'~'})
+			for j, ch := range text {
+				switch {
+				case ch == '*' && flanking(text, j):
+					star++
+				case ch == '~' && flanking(text, j):
+					tilde++
+				case ch == '_' && !insideWord(text, j):
+					under++
+				}
+			}
 		}
 	}
 	e.star, e.under, e.tilde = star > 1, under > 1, tilde > 1
@@ -258,7 +277,7 @@ func plainURL(url string) bool {
 		return false
 	}
 	for i := range len(url) {
-		if c := url[i]; c <= ' ' || c == '<' || c == '>' || c == '\\' || c >= 0x7f {
+		if c := url[i]; c <= ' ' || c == '<' || c == '>' || c == '\\' || c == '|' || c >= 0x7f {
 			return false
 		}
 	}
@@ -270,19 +289,37 @@ func plainURL(url string) bool {
 func (e *emitter) resolve() {
 	for pass := 0; ; pass++ {
 		changed := false
-		for i := range e.tokens {
-			t := &e.tokens[i]
-			if t.kind != tokenOpen && t.kind != tokenClose {
+		stars := 0 // spans open with '*'
+		for i := 0; i < len(e.tokens); {
+			t := e.tokens[i]
+			own := byte(0)
+			if t.kind == tokenOpen || t.kind == tokenClose {
+				own = e.spans[t.span].delimiter()
+			}
+			if own == 0 {
+				i++
 				continue
 			}
-			s := &e.spans[t.span]
-			if s.link != nil || s.html || s.mark == subscript || s.mark == superscript {
-				continue
+			end := i + 1
+			for end < len(e.tokens) && e.tokens[end].kind == t.kind && e.spans[e.tokens[end].span].delimiter() == own {
+				end++
 			}
-			if pass == 3 || !e.flanks(i) {
-				s.html = true
+			// A run inside another span of its character must not be able to end that span or
+			// to begin a new one: it has to open only, or to close only.
+			outer := stars
+			if own == '*' && t.kind == tokenOpen {
+				stars += end - i
+			} else if own == '*' {
+				stars -= end - i
+				outer = stars
+			}
+			if pass == 3 || !e.flanks(i, end, own, outer > 0) {
+				for ; i < end; i++ {
+					e.spans[e.tokens[i].span].html = true
+				}
 				changed = true
 			}
+			i = end
 		}
 		if !changed {
 			return
@@ -290,49 +327,74 @@ func (e *emitter) resolve() {
 	}
 }
 
-// flanks reports whether the delimiter at token i opens or closes as it is meant to.
-func (e *emitter) flanks(i int) bool {
-	t := e.tokens[i]
-	own := e.spans[t.span].delimiter()
-	if t.kind == tokenOpen && i > 0 {
+// flanks reports whether the run of delimiters in tokens[from:to] opens or closes as it is
+// meant to; strictly says that it must not be able to do the other.
+func (e *emitter) flanks(from, to int, own byte, strictly bool) bool {
+	opening := e.tokens[from].kind == tokenOpen
+	if opening && from > 0 {
 		// "**a***b*": a closing run and an opening one of the same character would melt.
-		if before := e.tokens[i-1]; before.kind == tokenClose && e.spans[before.span].delimiter() == own {
+		if before := e.tokens[from-1]; before.kind == tokenClose && e.spans[before.span].delimiter() == own {
 			return false
 		}
 	}
-	before := e.around(i, -1, own)
-	after := e.around(i, 1, own)
-	if t.kind == tokenClose {
-		before, after = after, before
+	before, after := e.neighbour(from, -1), e.neighbour(to-1, 1)
+	if own == '~' && before == '~' {
+		return false // some count the escaped one as part of the run
 	}
-	// From here on an opening delimiter: something that is no space must follow, and where
-	// that is punctuation, space or punctuation must stand before.
-	return !unicode.IsSpace(after) &&
-		(!unicode.IsPunct(after) && !unicode.IsSymbol(after) || unicode.IsSpace(before) || unicode.IsPunct(before) || isASCIIPunct(before))
+	if !unicode.IsSpace(before) && e.mailNext(to) {
+		return false // some take the delimiter for the beginning of the address
+	}
+	if !opening {
+		before, after = after, before // what may close is the mirror image of what may open
+	}
+	return opens(before, after) && !(strictly && mayOpen(after, before))
 }
 
-// around returns the character next to the delimiter run at token i in the direction.
-func (e *emitter) around(i, dir int, own byte) rune {
-	kind := e.tokens[i].kind
+// opens is CommonMark's rule for a delimiter that may open between the two characters.
+// Renderers differ on whether symbols count as punctuation: opens holds for all of them,
+// mayOpen for any.
+func opens(before, after rune) bool {
+	return !unicode.IsSpace(after) && (!unicode.IsPunct(after) && !unicode.IsSymbol(after) || unicode.IsSpace(before) || isPunct(before))
+}
+
+func mayOpen(before, after rune) bool {
+	return !unicode.IsSpace(after) && (!isPunct(after) || unicode.IsSpace(before) || unicode.IsPunct(before) || unicode.IsSymbol(before))
+}
+
+func isPunct(r rune) bool { return unicode.IsPunct(r) || isASCIIPunct(r) }
+
+// mailNext reports whether the text at token i begins with a mail address.
+func (e *emitter) mailNext(i int) bool {
+	if i == len(e.tokens) || e.tokens[i].kind != tokenText {
+		return false
+	}
+	for _, c := range e.esc[e.tokens[i].start:e.tokens[i].end] {
+		if c <= ' ' {
+			return false
+		}
+		if c == '@' {
+			return true
+		}
+	}
+	return false
+}
+
+// neighbour returns the character next to token i in the direction.
+func (e *emitter) neighbour(i, dir int) rune {
 	for i += dir; i >= 0 && i < len(e.tokens); i += dir {
 		t := e.tokens[i]
-		switch t.kind {
-		case tokenBreak:
+		switch {
+		case t.kind == tokenBreak:
 			return ' '
-		case tokenText:
-			if t.start == t.end {
-				continue
-			}
-			if dir > 0 {
-				r, _ := utf8.DecodeRune(e.esc[t.start:t.end])
-				return r
-			}
-			r, _ := utf8.DecodeLastRune(e.esc[t.start:t.end])
+		case t.kind != tokenText:
+			return '<' // another delimiter, a bracket or a tag: punctuation all
+		case t.start == t.end:
+		case dir > 0:
+			r, _ := utf8.DecodeRune(e.esc[t.start:t.end])
 			return r
 		default:
-			if t.kind != kind || e.spans[t.span].delimiter() != own {
-				return '<' // another delimiter, a bracket or a tag: punctuation all
-			}
+			r, _ := utf8.DecodeLastRune(e.esc[t.start:t.end])
+			return r
 		}
 	}
 	return ' '
@@ -360,7 +422,16 @@ func (e *emitter) write(i int) {
 		for len(e.out) > 0 && e.out[len(e.out)-1] == ' ' {
 			e.out = e.out[:len(e.out)-1]
 		}
-		e.out = append(e.out, [...]string{inParagraph: "\\\n", inHeading: " ", inCell: "<br>"}[e.mode]...)
+		switch {
+		case e.mode == inHeading:
+			e.out = append(e.out, ' ')
+		case e.mode == inCell:
+			e.out = append(e.out, "<br>"...)
+		case len(e.out) > 0 && e.out[len(e.out)-1] == '\\': // renderers count backslashes differently
+			e.out = append(e.out, "<br>\n"...)
+		default:
+			e.out = append(e.out, '\\', '\n')
+		}
 	case tokenOpen:
 		s := &e.spans[t.span]
 		switch {

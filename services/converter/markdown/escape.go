@@ -3,6 +3,7 @@ package markdown
 import (
 	"bytes"
 	"html"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -10,7 +11,7 @@ import (
 // special marks the bytes that may need a backslash in running text.
 var special = [256]bool{
 	'\\': true, '`': true, '*': true, '_': true, '~': true, '<': true, '&': true,
-	'(': true, ':': true, '[': true, ']': true,
+	'(': true, ':': true, '[': true, ']': true, '.': true,
 }
 
 // text escapes the text part i: only what a renderer would take for markup.
@@ -18,11 +19,12 @@ func (e *emitter) text(c *collector, i int) {
 	p := &e.parts[i]
 	s := c.bytes(p)
 	at := 0
-	lineStart := i == 0 || e.parts[i-1].kind == breakPiece
+	followed := i+1 < len(e.parts) && e.parts[i+1].kind != breakPiece
+	lineStart := len(e.tokens) == 0 || e.tokens[len(e.tokens)-1].kind == tokenBreak
 	bracket := false // the line begins with '[' and could define a reference
-	if lineStart && p.style.marks == 0 && p.style.link == nil && e.mode == inParagraph {
+	if lineStart && e.mode != inCell {
 		lineEnd := i+1 == len(e.parts) || e.parts[i+1].kind == breakPiece
-		if n := lineMarker(s, i == 0, lineEnd); n >= 0 {
+		if n := lineMarker(s, i == 0, lineEnd); n >= 0 && (e.mode == inParagraph || s[0] == '[') {
 			e.esc = append(e.esc, s[:n]...)
 			e.esc = append(e.esc, '\\', s[n])
 			at = n + 1
@@ -40,8 +42,14 @@ func (e *emitter) text(c *collector, i int) {
 		}
 		at = j + 1
 		switch ch := s[j]; {
+		case ch == '.':
+			// Renderers link www.example.org by themselves, backslashes included.
+			if j >= 3 && bytes.EqualFold(s[j-3:j], []byte("www")) && glued(s[j:], followed) {
+				e.esc = append(e.esc, '\\')
+			}
+			e.esc = append(e.esc, '.')
 		case ch == ':':
-			if n := e.bareURL(s, j, p.style.link != nil); n > 0 {
+			if n := e.bareURL(s, j, p.style.link != nil, followed); n > 0 {
 				at = n
 				continue
 			}
@@ -54,9 +62,6 @@ func (e *emitter) text(c *collector, i int) {
 		default:
 			e.esc = append(e.esc, ch)
 		}
-	}
-	if e.mode == inHeading && i+1 == len(e.parts) {
-		e.closingHashes()
 	}
 }
 
@@ -77,8 +82,7 @@ func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
 		}
 		return k == len(s) || s[k] == ';' && referenceAt(string(s[j:k+1]))
 	case '(':
-		n := len(e.esc)
-		return n > 0 && e.esc[n-1] == ']' && (n < 2 || e.esc[n-2] != '\\')
+		return !inLink && len(e.esc) > 0 && e.esc[len(e.esc)-1] == ']'
 	case '[', ']':
 		return inLink
 	case '*':
@@ -125,7 +129,7 @@ func run(s []byte, j int) (from, to int) {
 // bareURL writes an address in running text between angle brackets when it holds characters
 // that would need backslashes: inside an autolink those would become part of the address.
 // s[j] is the colon. It returns the position after the address, 0 when there is nothing to do.
-func (e *emitter) bareURL(s []byte, j int, inLink bool) int {
+func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	if inLink || !bytes.HasPrefix(s[j:], []byte("://")) {
 		return 0
 	}
@@ -138,21 +142,43 @@ func (e *emitter) bareURL(s []byte, j int, inLink bool) int {
 		return 0
 	}
 	end := j
-	odd := false
-	for end < len(s) && s[end] > ' ' && s[end] < 0x7f && s[end] != '<' && s[end] != '>' && s[end] != '`' && s[end] != '\\' {
-		odd = odd || s[end] == '*' || s[end] == '_' || s[end] == '~' || s[end] == '&'
+	for end < len(s) && s[end] > ' ' && s[end] < 0x7f && bytes.IndexByte([]byte("<>`\\|"), s[end]) < 0 {
 		end++
 	}
 	for end > j && bytes.IndexByte([]byte(".,;:!?\"')]}*_~"), s[end-1]) >= 0 {
 		end--
 	}
+	odd := glued(s[j:], followed)
 	if !odd || end <= j+3 {
 		return 0
 	}
-	e.esc = append(e.esc[:len(e.esc)-len(scheme)], '<')
+	e.esc = e.esc[:len(e.esc)-len(scheme)]
+	if start > 0 && s[start-1] == '\\' {
+		if from, to := run(e.esc, len(e.esc)-1); (to-from)%2 == 1 {
+			e.esc = append(e.esc, '\\') // or it would escape the bracket
+		}
+	}
+	e.esc = append(e.esc, '<')
 	e.esc = append(e.esc, s[start:end]...)
 	e.esc = append(e.esc, '>')
+	for ; end < len(s) && (s[end] == '*' || s[end] == '_' || s[end] == '~'); end++ {
+		e.esc = append(e.esc, '\\', s[end]) // the bracket before it makes it a delimiter
+	}
 	return end
+}
+
+// glued reports whether the address that s begins with would swallow markup: characters
+// before the first space that may be escaped, or what follows on s when that is markup.
+func glued(s []byte, followed bool) bool {
+	for _, c := range s {
+		if c == ' ' || c == '<' {
+			return c == '<'
+		}
+		if bytes.IndexByte([]byte("*_~`\\&[]("), c) >= 0 {
+			return true
+		}
+	}
+	return followed
 }
 
 // lineMarker returns the position of the byte to escape so that a line does not begin a
@@ -201,8 +227,8 @@ func isRule(s []byte, first bool) bool {
 	}
 	n := len(s) - counts[' ']
 	for _, c := range []byte("-*_") {
-		if n >= 3 && counts[c] == n {
-			return true
+		if n >= 2 && counts[c] == n {
+			return true // two will do behind an item's marker
 		}
 	}
 	if first {
@@ -213,19 +239,18 @@ func isRule(s []byte, first bool) bool {
 
 // closingHashes escapes "#"s at the end of a heading, which would vanish.
 func (e *emitter) closingHashes() {
-	n := len(e.esc)
-	for n > 0 && e.esc[n-1] == '#' {
+	n := len(e.out)
+	for n > 0 && e.out[n-1] == '#' {
 		n--
 	}
-	if n < len(e.esc) && (n == 0 || e.esc[n-1] == ' ') {
-		e.esc = append(e.esc[:n], append([]byte{'\\'}, e.esc[n:]...)...)
+	if n < len(e.out) && (n == 0 || e.out[n-1] == ' ') {
+		e.out = slices.Insert(e.out, n, '\\')
 	}
 }
 
 // codeSpan writes inline code between as many backticks as it takes.
 func (e *emitter) codeSpan(s []byte) {
-	if e.mode == inCell && bytes.Contains(s, []byte(`\|`)) {
-		// A table takes the backslash before a pipe for its own.
+	if e.codeMisread(s) {
 		e.esc = append(e.esc, "<code>"...)
 		for _, r := range html.EscapeString(string(s)) {
 			switch r {
@@ -258,6 +283,23 @@ func (e *emitter) codeSpan(s []byte) {
 	for range ticks {
 		e.esc = append(e.esc, '`')
 	}
+}
+
+// codeMisread reports whether backticks would not do for the code: a table takes the
+// backslash before a pipe for its own; some renderers take the backtick in x`a@b.org` for the
+// beginning of an address; and in a paragraph that begins with a bracket, "]:" makes a
+// definition of it, code or not.
+func (e *emitter) codeMisread(s []byte) bool {
+	word, _, _ := bytes.Cut(s, []byte{' '})
+	switch {
+	case e.mode == inCell && bytes.Contains(s, []byte(`\|`)):
+		return true
+	case len(e.esc) > 0 && e.esc[len(e.esc)-1] != ' ' && bytes.IndexByte(word, '@') > 0:
+		return true
+	case e.mode == inParagraph && bytes.Contains(s, []byte("]:")):
+		return len(e.esc) > 0 && e.esc[0] == '[' || len(e.tokens) > 0 && e.tokens[0].kind == tokenOpen
+	}
+	return false
 }
 
 func longestRun[S []byte | string](s S, c byte) int {

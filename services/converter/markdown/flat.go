@@ -9,6 +9,7 @@ import (
 // Blocks become lines, items keep their markers, code becomes inline code.
 func (r *renderer) flatBlock(n *node, st style) {
 	if n.tag.heading() > 0 {
+		r.anchors.next(r.anchorText(n)) // it takes its id, though here it is a line of a cell
 		r.flatLine(func() { r.walk(n, r.flatHeading(st)) })
 		return
 	}

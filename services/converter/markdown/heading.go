@@ -1,8 +1,10 @@
 package markdown
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sluicehq/sluice/shared/page"
 )
@@ -22,11 +24,14 @@ type anchors map[string]int
 // next returns the percent-encoded anchor of a heading with the text.
 func (a anchors) next(text string) string {
 	id := strings.Map(func(r rune) rune {
-		if r == ' ' {
+		if scriptSpace(r) {
 			return '-'
 		}
 		return r
-	}, strings.TrimSpace(text))
+	}, strings.TrimFunc(text, scriptSpace))
+	if id == "" {
+		return ""
+	}
 	n, taken := a[id]
 	if !taken {
 		a[id] = 1
@@ -42,6 +47,72 @@ func (a anchors) next(text string) string {
 	}
 }
 
+// scriptSpace is what \s and trim take for white space in JavaScript.
+func scriptSpace(r rune) bool { return r != 0x85 && unicode.IsSpace(r) || r == 0xfeff }
+
+// anchorText is the text that a heading's id is made of. Inline nodes that are no text
+// count by the text they carry, and those that carry none by their type's name.
+func (r *renderer) anchorText(n *node) string {
+	var b strings.Builder
+	var walk func(*node)
+	walk = func(n *node) {
+		for c := n.first; c != nil; c = c.next {
+			switch c.tag {
+			case tagText, tagCDATA:
+				appendCollapsed(&b, c.text)
+			case tagBr:
+				b.WriteByte('\n')
+			case tagTime:
+				b.WriteString("[date]")
+			case tagEmoticon:
+				b.WriteString(first(c.attr("ac:emoji-fallback"), c.attr("ac:emoji-shortname"), "[emoji]"))
+			case tagRIUser:
+				b.WriteString("@" + r.places.facts.Users[c.attr("ri:account-id")])
+			case tagImage:
+				b.WriteString("[mediaInline]")
+			case tagHidden:
+				if c.name == "ac:placeholder" {
+					walk(c)
+				}
+			case tagMacro:
+				if c.attr("ac:name") == "status" {
+					b.WriteString(c.param("title"))
+				} else if c.attr("ac:name") != "anchor" {
+					b.WriteString("[inlineExtension]")
+				}
+			case tagA, tagLink:
+				if c.attr("data-card-appearance") == "inline" || c.attr("ac:card-appearance") == "inline" {
+					b.WriteString("[inlineCard]")
+				} else if t := c.child(tagRIPage); t != nil && c.child(tagLinkBody) == nil && c.child(tagPlainLinkBody) == nil {
+					b.WriteString(t.attr("ri:content-title"))
+				} else {
+					walk(c)
+				}
+			default:
+				if c.tag.isRI() {
+					continue
+				}
+				walk(c)
+			}
+		}
+	}
+	walk(n)
+	return b.String()
+}
+
+// appendCollapsed adds text with its ASCII white space collapsed, as HTML is read.
+func appendCollapsed(b *strings.Builder, s string) {
+	for i := range len(s) {
+		if !isSpace(s[i]) {
+			b.WriteByte(s[i])
+			continue
+		}
+		if t := b.String(); t != "" && t[len(t)-1] != ' ' && t[len(t)-1] != '\n' {
+			b.WriteByte(' ')
+		}
+	}
+}
+
 // headingBlock writes a heading and then what no heading can hold: the tables, lists or
 // macros that were put inside it.
 func (r *renderer) headingBlock(n *node, level int) {
@@ -51,11 +122,16 @@ func (r *renderer) headingBlock(n *node, level int) {
 	deferred := r.deferred
 	r.flat, r.heading, r.deferred = wasFlat, wasHeading, outer
 
-	if r.c.trim() {
+	anchor := r.anchors.next(r.anchorText(n))
+	if !r.c.trim() {
+		r.c.reset()
+	}
+	if text := r.plain(0); text == "" {
+		r.flush() // an image alone: no heading to anyone who reads
+	} else {
 		r.unbold()
 		r.facts.read(&r.c)
-		text := r.plain(0)
-		r.headings = append(r.headings, page.Heading{Level: level, Text: text, Anchor: r.anchors.next(text)})
+		r.headings = append(r.headings, page.Heading{Level: level, Text: text, Anchor: anchor})
 		line := r.e.emit(&r.c, inHeading)
 		r.w.block(otherBlock)
 		r.w.line()
@@ -73,7 +149,9 @@ func (r *renderer) headingBlock(n *node, level int) {
 // unbold drops bold where everything is: a heading says it already.
 func (r *renderer) unbold() {
 	for i := range r.c.pieces {
-		if p := &r.c.pieces[i]; p.kind != breakPiece && p.style.marks&bold == 0 {
+		p := &r.c.pieces[i]
+		space := p.kind == textPiece && len(bytes.TrimSpace(r.c.bytes(p))) == 0
+		if p.kind != breakPiece && !space && p.style.marks&bold == 0 {
 			return
 		}
 	}

@@ -29,14 +29,15 @@ func (r *renderer) image(n *node, st style) {
 	case n.child(tagRIAttachment) != nil:
 		a := n.child(tagRIAttachment)
 		name := a.attr("ri:filename")
-		owner := r.attachmentOwner(a)
-		if owner == noOwner {
-			r.facts.asset(page.Asset{Title: name, Type: "image"})
+		o := r.owner(a)
+		u := r.attached(o, name, "image")
+		if o.url != "" { // the page that holds it is all that can be linked
+			if st.link == nil {
+				st.link = &link{url: u}
+			}
 			r.text(first(alt, name), st)
 			break
 		}
-		u := r.places.attachment(owner, name)
-		r.facts.asset(page.Asset{Title: name, Type: "image", DownloadURL: u})
 		if title == "" && alt != "" && alt != name {
 			title = name
 		}
@@ -44,7 +45,7 @@ func (r *renderer) image(n *node, st style) {
 	case n.child(tagRIURL) != nil:
 		r.picture(n.child(tagRIURL).attr("ri:value"), "", alt, title, "image", st)
 	default:
-		if t := findRI(n, tagRIPage); t != nil || alt != "" {
+		if t := find(n, tagRIPage); t != nil || alt != "" {
 			r.text(alt, st)
 		}
 	}

@@ -15,14 +15,13 @@ func (r *renderer) anchorElement(n *node, st style) {
 		r.walk(n, st)
 		return
 	}
-	text := oneLine(textOf(n, 300))
-	if text == "" && n.child(tagImage) == nil && n.child(tagImg) == nil {
-		if findRI(n, tagImage) == nil && findRI(n, tagMacro) == nil && findRI(n, tagEmoticon) == nil {
-			r.hyperlink(href, n.attr("title"), "", st, func(st style) { r.text(href, st) })
+	r.hyperlink(href, n.attr("title"), oneLine(textOf(n, 300)), st, func(st style) {
+		if find(n, tagMacro) == nil {
+			r.walk(n, st) // where that is nothing, the page shows nothing either
 			return
 		}
-	}
-	r.hyperlink(href, n.attr("title"), text, st, func(st style) { r.walk(n, st) })
+		r.orElse(href, st, func() { r.walk(n, st) })
+	})
 }
 
 // hyperlink renders a link to an address; name is how the metadata calls it.
@@ -59,6 +58,15 @@ func (r *renderer) hyperlink(href, title, name string, st style, body func(style
 	}
 	st.link = &link{url: target, title: title}
 	body(st)
+}
+
+// orElse writes text where body shows nothing.
+func (r *renderer) orElse(text string, st style, body func()) {
+	gathered, written := len(r.c.buf), len(r.w.out)
+	body()
+	if len(r.c.buf) == gathered && len(r.w.out) == written {
+		r.text(text, st)
+	}
 }
 
 // confluenceLink renders <ac:link>: a target, and a body or none.
@@ -112,10 +120,8 @@ func (r *renderer) linkBody(body *node, text string, st style) {
 		r.text(text, st)
 	case body.tag == tagImage:
 		r.node(body, st)
-	case strings.TrimSpace(textOf(body, 64)) == "" && findRI(body, tagImage) == nil && findRI(body, tagMacro) == nil && findRI(body, tagEmoticon) == nil:
-		r.text(text, st)
 	default:
-		r.walk(body, st)
+		r.orElse(text, st, func() { r.walk(body, st) })
 	}
 }
 
@@ -143,13 +149,8 @@ func (r *renderer) destination(n *node) destination {
 		r.facts.internal(l)
 		return destination{l.PageURL, l.PageTitle}
 	case tagRIAttachment:
-		owner, name := r.attachmentOwner(n), n.attr("ri:filename")
-		u := r.places.attachment(owner, name)
-		if owner == noOwner {
-			u = ""
-		}
-		r.facts.asset(page.Asset{Title: name, Type: assetType(name, "file"), DownloadURL: u})
-		return destination{u, name}
+		name := n.attr("ri:filename")
+		return destination{r.attached(r.owner(n), name, "file"), name}
 	case tagRIURL:
 		href := n.attr("ri:value")
 		u, safe := r.places.resolve(href)
@@ -201,46 +202,44 @@ func (r *renderer) resource(n *node, st style) {
 	r.text(d.text, st)
 }
 
-// noOwner says that an attachment belongs to a page whose id is not known.
-const noOwner = "?"
+// owner is the page that holds an attachment: its id, or its address where only its title
+// is known. Both are empty for this page.
+type owner struct{ id, url string }
 
-// attachmentOwner returns the id of the page that holds an attachment, "" for this page.
-func (r *renderer) attachmentOwner(n *node) string {
+func (r *renderer) owner(n *node) owner {
 	for c := n.first; c != nil; c = c.next {
 		switch c.tag {
-		case tagRIPage:
-			if l := r.pageOf(c); l.PageID != "" {
-				return l.PageID
+		case tagRIPage, tagRIBlogPost:
+			l := r.pageOf(c)
+			if l.PageID != "" {
+				return owner{id: l.PageID}
 			}
-			return noOwner
-		case tagRIBlogPost:
-			return noOwner
+			return owner{url: l.PageURL}
 		case tagRIContentEntity:
-			return c.attr("ri:content-id")
+			return owner{id: c.attr("ri:content-id")}
 		}
 	}
-	return ""
+	return owner{}
 }
 
-func (r *renderer) attachmentLink(n *node, text, kind string, st style) {
+// attached files an attachment and returns its address, that of its page where the id that
+// the address needs is not known.
+func (r *renderer) attached(o owner, name, kind string) string {
+	a := page.Asset{Title: name, Type: assetType(name, kind)}
+	target := o.url
+	if o.url == "" {
+		a.DownloadURL = r.places.attachment(o.id, name)
+		target = a.DownloadURL
+	}
+	r.facts.asset(a)
+	return target
+}
+
+// fileLink renders a link to the attachment that n names.
+func (r *renderer) fileLink(n *node, kind string, st style) {
 	name := n.attr("ri:filename")
-	if text == "" {
-		text = name
-	}
-	r.fileLink(r.attachmentOwner(n), name, text, kind, st)
-}
-
-// fileLink renders a link to a file on the page with the id owner.
-func (r *renderer) fileLink(owner, name, text, kind string, st style) {
-	if owner == noOwner {
-		r.facts.asset(page.Asset{Title: name, Type: assetType(name, kind)})
-		r.text(text, st)
-		return
-	}
-	u := r.places.attachment(owner, name)
-	r.facts.asset(page.Asset{Title: name, Type: assetType(name, kind), DownloadURL: u})
-	st.link = &link{url: u}
-	r.text(text, st)
+	st.link = &link{url: r.attached(r.owner(n), name, kind)}
+	r.text(name, st)
 }
 
 var imageTypes = map[string]bool{

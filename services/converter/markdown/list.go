@@ -18,7 +18,7 @@ func (r *renderer) list(n *node, st style) {
 // listWriter is one list being written.
 type listWriter struct {
 	kind   blockKind
-	number int  // of the next item, 0 for bullets
+	number int  // of the next item; bullets have none
 	opened bool // whether the list has begun in the output
 	tasks  bool
 }
@@ -101,7 +101,7 @@ func (r *renderer) nested(n *node, l *listWriter, st style) {
 func (r *renderer) item(l *listWriter, mark string, body func()) {
 	before := r.w.mark()
 	if !l.opened {
-		r.w.block(l.kind)
+		r.w.list(l.kind, l.number)
 	}
 	marker := l.marker()
 	r.w.open(marker+mark, strings.Repeat(" ", len(marker)))
@@ -112,14 +112,14 @@ func (r *renderer) item(l *listWriter, mark string, body func()) {
 	} else if !l.opened {
 		r.w.rewind(before)
 	}
-	if l.number > 0 {
+	if l.kind.isNumbered() {
 		l.number++
 	}
 }
 
 // indent is the width of the marker of the item before.
 func (l *listWriter) indent() string {
-	if l.number > 0 {
+	if l.kind.isNumbered() {
 		return strings.Repeat(" ", len(strconv.Itoa(l.number-1))+2)
 	}
 	return "  "

@@ -53,7 +53,11 @@ func (r *renderer) macro(n *node, st style) {
 func (r *renderer) bodied(n *node, rule macroRule, st style) {
 	switch {
 	case rule.as == asAlert:
-		r.alert(rule.arg, n.param("title"), st, func() { r.bodyOf(n, st) })
+		kind := rule.arg
+		if k := messageKinds[n.param("type")]; k != "" {
+			kind = k
+		}
+		r.alert(kind, n.param("title"), st, func() { r.bodyOf(n, st) })
 	case rule.as == asQuote && !r.flat:
 		r.flush()
 		r.quote("", "", func() { r.bodyOf(n, st) })
@@ -80,9 +84,15 @@ func (r *renderer) unknownMacro(n *node, name string, st style) {
 		r.lose("macro:"+name, page.Rendered, "unknown macro: its text is kept")
 		r.codeBlock("", n.param("title"), plainText(plain), st)
 	default:
-		if target := findRI(n, tagRIAttachment); target != nil {
-			r.attachmentLink(target, "", "file", st)
+		if target := find(n, tagRIAttachment); target != nil {
+			r.fileLink(target, "file", st)
 			r.lose("macro:"+name, page.Placeholder, "unknown macro: the file that it names stands for it")
+			return
+		}
+		if target := find(n, tagRIURL); target != nil {
+			href := target.attr("ri:value")
+			r.hyperlink(href, "", href, st, func(st style) { r.text(href, st) })
+			r.lose("macro:"+name, page.Placeholder, "unknown macro: the address that it names stands for it")
 			return
 		}
 		r.lose("macro:"+name, page.Dropped, "unknown macro without a body")
@@ -132,12 +142,12 @@ func plainText(n *node) string {
 }
 
 // findRI returns the first resource identifier with the tag below n.
-func findRI(n *node, t tag) *node {
+func find(n *node, t tag) *node {
 	for c := n.first; c != nil; c = c.next {
 		if c.tag == t {
 			return c
 		}
-		if f := findRI(c, t); f != nil {
+		if f := find(c, t); f != nil {
 			return f
 		}
 	}
@@ -179,6 +189,9 @@ func (r *renderer) titleLine(title string, st style) {
 		r.asBlock(func() { r.text(title, st.with(bold)) })
 	}
 }
+
+// messageKinds are the types that the auimessage macro and its like take.
+var messageKinds = map[string]string{"success": "TIP", "hint": "TIP", "warning": "WARNING", "error": "CAUTION"}
 
 var alertNames = map[string]string{"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
 

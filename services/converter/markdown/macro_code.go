@@ -39,8 +39,8 @@ func (r *renderer) codeMacro(n *node, name string, rule macroRule, st style) {
 		code = preText(b)
 	}
 	if code == "" {
-		if target := findRI(n, tagRIAttachment); target != nil {
-			r.attachmentLink(target, "", "diagram", st)
+		if target := find(n, tagRIAttachment); target != nil {
+			r.fileLink(target, "diagram", st)
 			r.lose("macro:"+name, page.Placeholder, "its text is in an attachment")
 			return
 		}

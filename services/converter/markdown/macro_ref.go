@@ -22,13 +22,13 @@ func (r *renderer) status(n *node, name string, st style) {
 }
 
 func (r *renderer) profile(n *node, name string, st style) {
-	u := findRI(n, tagRIUser)
+	u := find(n, tagRIUser)
 	if u == nil {
 		r.lose("macro:"+name, page.Dropped, "names no user")
 		return
 	}
 	r.rendered(name)
-	r.mention(u, st)
+	r.asBlock(func() { r.mention(u, st) })
 }
 
 // jira renders one issue as a link and a query as its JQL: the issues that it finds are not
@@ -82,9 +82,9 @@ func (r *renderer) jira(n *node, name string, st style) {
 
 // include renders a transclusion as the name of the page, with a link.
 func (r *renderer) include(n *node, name, lead string, st style) {
-	target := findRI(n, tagRIPage)
+	target := find(n, tagRIPage)
 	if target == nil {
-		target = findRI(n, tagRIBlogPost)
+		target = find(n, tagRIBlogPost)
 	}
 	var l page.Link
 	switch {
@@ -99,7 +99,7 @@ func (r *renderer) include(n *node, name, lead string, st style) {
 	case n.param("PageTitle") != "":
 		l = r.places.page(n.param("Space"), n.param("PageTitle"))
 	default:
-		if e := findRI(n, tagRIContentEntity); e != nil {
+		if e := find(n, tagRIContentEntity); e != nil {
 			id := e.attr("ri:content-id")
 			l = page.Link{PageID: id, PageTitle: "page " + id, PageURL: r.places.content(id)}
 			break
@@ -117,14 +117,15 @@ func (r *renderer) include(n *node, name, lead string, st style) {
 }
 
 func (r *renderer) file(n *node, name string, st style) {
-	if target := findRI(n, tagRIAttachment); target != nil {
+	if target := find(n, tagRIAttachment); target != nil {
 		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
-		r.attachmentLink(target, "", "file", st)
+		r.fileLink(target, "file", st)
 		return
 	}
 	if f := n.param("name"); f != "" {
 		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
-		r.fileLink("", f, f, "file", st)
+		st.link = &link{url: r.attached(owner{}, f, "file")}
+		r.text(f, st)
 		return
 	}
 	r.lose("macro:"+name, page.Dropped, "names no file")
@@ -181,7 +182,8 @@ func (r *renderer) diagram(n *node, name string, st style) {
 	}
 	r.asBlock(func() {
 		r.text("Diagram: ", st)
-		r.fileLink("", attached, title, "diagram", st)
+		st.link = &link{url: r.attached(owner{}, attached, "diagram")}
+		r.text(title, st)
 	})
 }
 

@@ -120,17 +120,37 @@ func (r *renderer) blockNode(n *node, st style) {
 	}
 }
 
-// flush writes what was gathered as a paragraph.
+// flush writes what was gathered as a paragraph, or as several where blank lines were made
+// with breaks.
 func (r *renderer) flush() {
 	if !r.c.trim() {
 		r.c.reset()
 		return
 	}
 	r.facts.read(&r.c)
-	text := r.e.emit(&r.c, inParagraph)
-	r.w.block(paragraphBlock)
-	r.w.lines(text)
+	whole := r.c.pieces
+	for all := whole; len(all) > 0; {
+		n := blankLine(all)
+		r.c.pieces = all[:n]
+		all = all[n:]
+		for len(all) > 0 && all[0].kind == breakPiece {
+			all = all[1:]
+		}
+		r.w.block(paragraphBlock)
+		r.w.lines(r.e.emit(&r.c, inParagraph))
+	}
+	r.c.pieces = whole
 	r.c.reset()
+}
+
+// blankLine returns the position of the first of two breaks in a row, or the end.
+func blankLine(pieces []piece) int {
+	for i := 1; i < len(pieces); i++ {
+		if pieces[i-1].kind == breakPiece && pieces[i].kind == breakPiece {
+			return i - 1
+		}
+	}
+	return len(pieces)
 }
 
 // block renders a block element; no paragraph is being gathered.
@@ -179,14 +199,16 @@ func (r *renderer) quote(alert, title string, body func()) {
 		r.w.line()
 		r.w.out = append(r.w.out, "[!"+alert+"]"...)
 		r.w.end()
+		r.w.top().blocks, r.w.top().last = 1, alertLine
 	}
+	begun := r.w.top().blocks
 	if title = oneLine(title); title != "" {
 		r.c.text(title, style{marks: bold})
 		r.flush()
 	}
 	body()
 	r.flush()
-	empty := r.w.top().blocks == 0
+	empty := r.w.top().blocks == begun
 	r.w.close()
 	if empty {
 		r.w.rewind(before)

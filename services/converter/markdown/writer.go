@@ -16,9 +16,10 @@ const (
 	dotBlock    // a list with "1."
 	parenBlock  // a list with "1)"
 	otherBlock
+	alertLine // the line that says what kind of alert a quote is
 )
 
-func (k blockKind) isList() bool { return bulletBlock <= k && k <= parenBlock }
+func (k blockKind) isNumbered() bool { return k == dotBlock || k == parenBlock }
 
 // frame is a container that prefixes every line: a quote, a list item.
 type frame struct {
@@ -67,10 +68,23 @@ func (w *writer) close() bool {
 }
 
 // block begins a block of the kind in the innermost container: it writes the blank line
-// that parts it from the block before. A list directly after its item's text gets none.
+// that parts it from the block before.
 func (w *writer) block(kind blockKind) {
+	w.begin(kind, w.top().last != alertLine || kind != paragraphBlock)
+}
+
+// list begins a list whose first item has the number, 0 for bullets. Directly after the text
+// of its item it needs no blank line, unless it counts from anything but 1: such a list
+// cannot interrupt a paragraph.
+func (w *writer) list(kind blockKind, number int) {
 	f := w.top()
-	if f.blocks > 0 && !(kind.isList() && f.last == paragraphBlock && len(w.frames) > 1 && f.rest != quotePrefix) {
+	tight := number < 2 && (f.last == alertLine || f.last == paragraphBlock && len(w.frames) > 1 && f.rest != quotePrefix)
+	w.begin(kind, !tight || kind.isNumbered() && number == 0)
+}
+
+func (w *writer) begin(kind blockKind, apart bool) {
+	f := w.top()
+	if f.blocks > 0 && apart {
 		w.blank()
 	}
 	if !f.started && kind != paragraphBlock && strings.HasSuffix(f.first, "] ") {
