@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,16 +61,14 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 
 // refused says which part the broker did not take, and the way out where there is one.
 func refused(part string, err error) error {
-	switch code(err) {
-	case codeStorageExceeded, codeInsufficientResources, codeAccountExceeded:
+	switch {
+	case is(err, noRoom...):
 		return fmt.Errorf("apply %s: JetStream's storage limit is too small; let the server use 4 GiB (max_file_store): %w", part, err)
-	case jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+	case is(err, jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("apply %s: the NATS server runs without JetStream (start it with -js): %w", part, err)
+	default:
+		return fmt.Errorf("apply %s: %w", part, err)
 	}
-	if errors.Is(err, nats.ErrNoResponders) {
-		return fmt.Errorf("apply %s: the NATS server runs without JetStream (start it with -js): %w", part, err)
-	}
-	return fmt.Errorf("apply %s: %w", part, err)
 }
 
 // heal applies the topology after a stream or consumer was missed: the broker's store may
@@ -113,41 +112,35 @@ const (
 	codeStoreFailed           jetstream.ErrorCode = 10077 // a full stream, among others
 )
 
-// code returns the JetStream error code in err's chain, or 0.
-func code(err error) jetstream.ErrorCode {
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.ErrorCode
+// noRoom are the codes of a server whose own limit is reached.
+var noRoom = []jetstream.ErrorCode{codeAccountExceeded, codeInsufficientResources, codeStorageExceeded}
+
+// is reports whether the JetStream error in err's chain has one of the codes.
+func is(err error, codes ...jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		var js jetstream.JetStreamError
+		if !errors.As(err, &js) || js.APIError() == nil {
+			return false
+		}
+		api = js.APIError()
 	}
-	var js jetstream.JetStreamError
-	if errors.As(err, &js) && js.APIError() != nil {
-		return js.APIError().ErrorCode
-	}
-	return 0
+	return slices.Contains(codes, api.ErrorCode)
 }
 
 // full reports whether a stream refused a message for want of room.
-func full(err error) bool {
-	switch code(err) {
-	case codeStoreFailed, codeStorageExceeded, codeInsufficientResources, codeAccountExceeded:
-		return true
-	}
-	return false
-}
+func full(err error) bool { return is(err, codeStoreFailed) || is(err, noRoom...) }
 
 // missing reports whether a stream, consumer or bucket is not there.
 func missing(err error) bool {
-	switch code(err) {
-	case jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound, jetstream.JSErrCodeConsumerDoesNotExist:
-		return true
-	}
-	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||
+	return is(err, jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound, jetstream.JSErrCodeConsumerDoesNotExist) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrBucketNotFound)
 }
 
 // passing reports whether err is of a broker that is away or busy, so that waiting helps.
 func passing(err error) bool {
-	switch code(err) {
-	case codeClusterNotAvailable, codeClusterNotLeader:
+	if is(err, codeClusterNotAvailable, codeClusterNotLeader) {
 		return true
 	}
 	for _, e := range []error{

@@ -117,9 +117,8 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	case <-b.closed:
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, b.nc.LastError())
 	case <-ctx.Done():
-		last := b.nc.LastError()
 		b.nc.Close()
-		return nil, fmt.Errorf("connect to NATS at %s: %w (last: %v)", where, context.Cause(ctx), last)
+		return nil, fmt.Errorf("connect to NATS at %s: nobody answers: %w", where, context.Cause(ctx))
 	}
 }
 

@@ -106,5 +106,5 @@ func interrupted(ctx context.Context, what string, last error) error {
 	if last == nil {
 		return fmt.Errorf("publish %s: %w", what, context.Cause(ctx))
 	}
-	return fmt.Errorf("publish %s: %w (last: %v)", what, context.Cause(ctx), last)
+	return fmt.Errorf("publish %s: %w (last: %w)", what, context.Cause(ctx), last)
 }

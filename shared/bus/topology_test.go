@@ -1,0 +1,139 @@
+package bus_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+var allTypes = []event.Type{
+	event.TypeSyncRequested, event.TypeSyncRejected, event.TypePagesListed, event.TypePageFetched, event.TypePageConverted,
+	event.TypePageStored, event.TypePageRemoved, event.TypePageFailed, event.TypeListingCompleted, event.TypeProgress,
+}
+
+func TestEveryTypeHasOneStream(t *testing.T) {
+	home := map[event.Type]string{}
+	for _, s := range bus.Topology {
+		for _, typ := range s.Types {
+			require.Empty(t, home[typ], "%s is in two streams", typ)
+			home[typ] = s.Name
+		}
+		for _, c := range s.Consumers {
+			require.Equal(t, s.Name, c.Stream)
+			require.Subset(t, s.Types, c.Types)
+			require.Positive(t, c.Workers)
+			require.NotEmpty(t, c.Stage)
+		}
+	}
+	for _, typ := range allTypes {
+		require.Contains(t, home, typ)
+	}
+}
+
+func TestManyReplicasApplyAtOnce(t *testing.T) {
+	k := bustest.New(t)
+	k.Stop()
+	k.Wipe()
+	k.Start()
+	var group errgroup.Group
+	for range 6 {
+		b := k.Connect()
+		group.Go(func() error { return b.Apply(t.Context()) })
+	}
+	require.NoError(t, group.Wait())
+
+	js := k.JetStream()
+	for _, s := range bus.Topology {
+		stream, err := js.Stream(t.Context(), s.Name)
+		require.NoError(t, err)
+		c := stream.CachedInfo().Config
+		require.Positive(t, c.MaxBytes, "%s is bounded", s.Name)
+		require.Equal(t, jetstream.FileStorage, c.Storage)
+		require.Equal(t, 2*time.Minute, c.Duplicates)
+		if s.Work {
+			require.Equal(t, jetstream.WorkQueuePolicy, c.Retention)
+			require.Equal(t, jetstream.DiscardNew, c.Discard, "a full %s slows its publisher", s.Name)
+			require.Len(t, s.Consumers, 1)
+		} else {
+			require.Equal(t, jetstream.LimitsPolicy, c.Retention)
+		}
+		for _, want := range s.Consumers {
+			consumer, err := stream.Consumer(t.Context(), want.Durable)
+			require.NoError(t, err)
+			got := consumer.CachedInfo().Config
+			require.Equal(t, jetstream.AckExplicitPolicy, got.AckPolicy)
+			require.Equal(t, jetstream.DeliverAllPolicy, got.DeliverPolicy)
+			require.Equal(t, -1, got.MaxDeliver)
+			require.Empty(t, got.BackOff)
+			require.Equal(t, want.MaxPending, got.MaxAckPending)
+		}
+	}
+	account, err := js.AccountInfo(t.Context())
+	require.NoError(t, err)
+	require.Less(t, account.ReservedStore, uint64(3<<30), "a server with 4 GiB takes it all")
+}
+
+func TestApplyMendsWhatDiffers(t *testing.T) {
+	k := bustest.New(t)
+	js := k.JetStream()
+	stream, err := js.Stream(t.Context(), bus.Fetch.Stream)
+	require.NoError(t, err)
+	changed := stream.CachedInfo().Config
+	changed.MaxBytes, changed.MaxMsgs = 1<<20, 7
+	_, err = js.UpdateStream(t.Context(), changed)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteConsumer(t.Context(), bus.Fetch.Stream, bus.Fetch.Durable))
+
+	require.NoError(t, k.Bus.Apply(t.Context()))
+	stream, err = js.Stream(t.Context(), bus.Fetch.Stream)
+	require.NoError(t, err)
+	require.EqualValues(t, 256<<20, stream.CachedInfo().Config.MaxBytes)
+	require.EqualValues(t, -1, stream.CachedInfo().Config.MaxMsgs)
+	_, err = stream.Consumer(t.Context(), bus.Fetch.Durable)
+	require.NoError(t, err)
+}
+
+func TestEveryReaderOfFactsGetsThemAll(t *testing.T) {
+	k := bustest.New(t)
+	done := event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: 3, At: time.Now().UTC()}
+	k.Publish(done, event.PageStored{SourceID: "docs", RunID: "run-1", PageID: "1", Version: 1, Outcome: event.Created})
+
+	removals, ledger := newRecorder(), newRecorder()
+	k.Consume(bus.Removals, removals.handle(nil))
+	k.Consume(bus.Ledger, ledger.handle(nil))
+	require.Equal(t, event.TypeListingCompleted, removals.next(t).Type)
+	types := []event.Type{ledger.next(t).Type, ledger.next(t).Type}
+	require.ElementsMatch(t, []event.Type{event.TypeListingCompleted, event.TypePageStored}, types)
+	k.Empty(bus.Removals)
+	require.Empty(t, removals.ch, "the detector hears of listings only")
+}
+
+func TestAdvisoriesAreKept(t *testing.T) {
+	k := bustest.New(t)
+	k.Consume(bus.Convert, func(context.Context, bus.Delivery) error {
+		return bus.Permanent(failure.New(failure.ConvertTooDeep, "nested\ntoo deep"))
+	})
+	k.Publish(fetched(1))
+	stream, err := k.JetStream().Stream(t.Context(), "SLUICE_ADVISORIES")
+	require.NoError(t, err)
+	var advisory struct {
+		Stream string `json:"stream"`
+		Reason string `json:"reason"`
+	}
+	require.Eventually(t, func() bool {
+		msg, err := stream.GetMsg(t.Context(), 1)
+		return err == nil && json.Unmarshal(msg.Data, &advisory) == nil
+	}, bustest.Patience, 10*time.Millisecond)
+	require.Equal(t, bus.Convert.Stream, advisory.Stream)
+	require.Equal(t, "convert_too_deep: nested too deep", advisory.Reason)
+}
