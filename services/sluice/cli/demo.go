@@ -114,7 +114,7 @@ func (d *demo) script(ctx context.Context) error {
 		return err
 	}
 	d.step("A stand-in for Confluence Cloud serves space %s with %s: %s/wiki/spaces/%s/overview",
-		key, plural(len(d.site.Pages(key)), "page", "pages"), d.served.URL, key)
+		key, plural(readable(d.site, key), "page", "pages"), d.served.URL, key)
 	err := d.engine.store.AddSource(ctx, store.Source{
 		ID: demoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: "Sluice demo", Tags: []string{"demo"},
 	})

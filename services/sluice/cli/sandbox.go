@@ -51,7 +51,7 @@ a browser, and a control route (/_sandbox/) to create, edit, move and remove pag
 			if err != nil {
 				return err
 			}
-			a.printf("The stand-in serves space %s, %s.\n", c.spaceKey(), plural(len(site.Pages(c.spaceKey())), "page", "pages"))
+			a.printf("The stand-in serves space %s, %s.\n", c.spaceKey(), plural(readable(site, c.spaceKey()), "page", "pages"))
 			a.printf("  browse   %s/wiki/spaces/%s/overview\n  control  %s/_sandbox/\n", served.URL, c.spaceKey(), served.URL)
 			a.printf("Sync it from here:\n  export CONFLUENCE_BASE_URL=%s/wiki CONFLUENCE_ALLOW_HTTP=true\n  export CONFLUENCE_EMAIL=%s CONFLUENCE_API_TOKEN=%s\n", served.URL, sandbox.DefaultEmail, sandbox.DefaultToken)
 			a.printf("  sluice source add demo --space %s && sluice up\nCtrl-C stops it.\n", c.spaceKey())
@@ -62,4 +62,15 @@ a browser, and a control route (/_sandbox/) to create, edit, move and remove pag
 	c.flags(cmd)
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8090", "`address` to serve on; port 0 is any free one")
 	return cmd
+}
+
+// readable counts the pages of a space that a sync finds: no folders, trash or hidden pages.
+func readable(site *sandbox.Site, key string) int {
+	n := 0
+	for _, p := range site.Pages(key) {
+		if p.Kind == sandbox.KindPage && p.Status == "current" && !p.Hidden {
+			n++
+		}
+	}
+	return n
 }
