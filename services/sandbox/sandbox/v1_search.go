@@ -71,14 +71,17 @@ func (s *Site) search(cql string) ([]hit, statement, error) {
 		}
 	}
 	key := walkKey{cql, s.moment, now.Unix() / 60}
-	if hits, ok := s.walks.get(key); ok && s.opt.IndexLag == 0 {
+	lag := s.opt.IndexLag
+	if hits, ok := s.walks.get(key); ok && lag == 0 {
 		return hits, st, nil
 	}
 	var hits []hit
-	known := now.Add(-s.opt.IndexLag)
 	for _, n := range s.nodes {
-		sh, ok := n.indexed(known)
-		if !ok || sh.status != current || sh.space.hidden {
+		sh, known := n.shade(now), true
+		if lag > 0 {
+			sh, known = n.indexed(now.Add(-lag))
+		}
+		if !known || sh.status != current || sh.space.hidden {
 			continue
 		}
 		c := &candidate{node: n, shade: sh}
@@ -87,7 +90,9 @@ func (s *Site) search(cql string) ([]hit, statement, error) {
 		}
 	}
 	slices.SortFunc(hits, func(a, b hit) int { return st.compare(a.places, b.places) })
-	s.walks.put(key, hits)
+	if lag == 0 {
+		s.walks.put(key, hits)
+	}
 	return hits, st, nil
 }
 
