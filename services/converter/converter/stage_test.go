@@ -148,6 +148,17 @@ func TestALargeBodyTravelsAsAClaimBothWays(t *testing.T) {
 		got <- in
 		return err
 	})
-	require.Equal(t, out, <-got)
+	require.Equal(t, out, next(t, got))
 	require.Eventually(t, func() bool { return held(t, k) < little }, bustest.Patience, 10*time.Millisecond)
+}
+
+// next returns what comes out of ch next.
+func next[T any](t *testing.T, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(bustest.Patience):
+		require.Fail(t, "nothing comes")
+	}
+	return v
 }
