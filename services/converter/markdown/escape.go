@@ -21,7 +21,6 @@ func (e *emitter) text(c *collector, i int) {
 	at := 0
 	followed := i+1 < len(e.parts) && e.parts[i+1].kind != breakPiece
 	lineStart := len(e.tokens) == 0 || e.tokens[len(e.tokens)-1].kind == tokenBreak
-	bracket := false // the line begins with '[' and could define a reference
 	if lineStart && e.mode != inCell {
 		lineEnd := i+1 == len(e.parts) || e.parts[i+1].kind == breakPiece
 		if n := lineMarker(s, i == 0, lineEnd); n >= 0 && (e.mode == inParagraph || s[0] == '[') {
@@ -29,7 +28,6 @@ func (e *emitter) text(c *collector, i int) {
 			e.esc = append(e.esc, '\\', s[n])
 			at = n + 1
 		}
-		bracket = s[0] == '['
 	}
 	for at < len(s) {
 		j := at
@@ -53,7 +51,7 @@ func (e *emitter) text(c *collector, i int) {
 				at = n
 				continue
 			}
-			if bracket && j > 0 && s[j-1] == ']' {
+			if n := len(e.esc); n > 0 && e.esc[n-1] == ']' && e.bracketed() {
 				e.esc = append(e.esc, '\\')
 			}
 			e.esc = append(e.esc, ':')
@@ -297,9 +295,18 @@ func (e *emitter) codeMisread(s []byte) bool {
 	case len(e.esc) > 0 && e.esc[len(e.esc)-1] != ' ' && bytes.IndexByte(word, '@') > 0:
 		return true
 	case e.mode == inParagraph && bytes.Contains(s, []byte("]:")):
-		return len(e.esc) > 0 && e.esc[0] == '[' || len(e.tokens) > 0 && e.tokens[0].kind == tokenOpen
+		return e.bracketed()
 	}
 	return false
+}
+
+// bracketed reports whether the block begins with a bracket, so that "]:" would make the
+// definition of a link of it.
+func (e *emitter) bracketed() bool {
+	if len(e.tokens) > 0 && e.tokens[0].kind == tokenOpen {
+		return e.spans[e.tokens[0].span].link != nil
+	}
+	return len(e.esc) > 0 && e.esc[0] == '['
 }
 
 func longestRun[S []byte | string](s S, c byte) int {

@@ -150,16 +150,25 @@ func (w *writer) lastBlock() blockKind { return w.top().last }
 
 // mark is a point to which the output can be taken back.
 type mark struct {
-	size, blocks int
-	last         blockKind
+	size, blocks, started int
+	last                  blockKind
 }
 
-func (w *writer) mark() mark { return mark{len(w.out), w.top().blocks, w.top().last} }
+func (w *writer) mark() mark {
+	m := mark{size: len(w.out), blocks: w.top().blocks, last: w.top().last}
+	for m.started < len(w.frames) && w.frames[m.started].started {
+		m.started++
+	}
+	return m
+}
 
 // rewind takes back a block of the innermost container that came to nothing.
 func (w *writer) rewind(m mark) {
 	w.out = w.out[:m.size]
 	w.top().blocks, w.top().last = m.blocks, m.last
+	for i := m.started; i < len(w.frames); i++ {
+		w.frames[i].started = false
+	}
 }
 
 // reopen goes on with a list item that was closed.
