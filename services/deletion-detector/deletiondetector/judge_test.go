@@ -1,0 +1,189 @@
+package deletiondetector_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+func TestEveryPageLeavesForAReason(t *testing.T) {
+	w, k := newWorld(t, 12), bustest.New(t)
+	pages := w.below()
+	trashed, archived, moved, hidden, purged, slipped := pages[0].ID, pages[1].ID, pages[2].ID, pages[3].ID, pages[4].ID, pages[5].ID
+	require.NoError(t, w.site.TrashPage(trashed))
+	require.NoError(t, w.site.ArchivePage(archived))
+	require.NoError(t, w.site.MoveToSpace(moved, "ELSEWHERE"))
+	require.NoError(t, w.site.Restrict(hidden, nil, nil))
+	require.NoError(t, w.site.PurgePage(purged))
+
+	removed := bustest.Collect[event.PageRemoved](k)
+	w.start(k, sandbox.DefaultToken)
+	run := w.relist("second", slipped)
+	k.Publish(completed(run))
+	removed.Wait(5)
+	k.Empty(bus.Removals)
+
+	want := map[string]string{
+		trashed: "trashed", archived: "archived", moved: "moved", hidden: "unreadable", purged: "unreadable",
+	}
+	said := map[string]string{}
+	for _, e := range removed.All() {
+		said[e.PageID] = e.Reason
+		require.Equal(t, []string{"docs", run.ID}, []string{e.SourceID, e.RunID})
+		require.NotEmpty(t, e.Title)
+	}
+	require.Equal(t, want, said)
+	require.Equal(t, want, w.ended(run.ID, event.Removed))
+	require.Equal(t, map[string]string{slipped: "still_there"}, w.ended(run.ID, event.Skipped))
+	for _, p := range pages {
+		require.Equal(t, want[p.ID] == "", w.live(p.ID), "page %s", p.Title)
+	}
+	last := w.advance(run.ID)
+	require.Equal(t, event.StateCompleted, last.State)
+	require.Equal(t, 5, last.Counts.Removed)
+}
+
+// An incremental listing lacks almost every page, and so does one that is under way.
+func TestOnlyCompleteFullListingsCount(t *testing.T) {
+	w, k := newWorld(t, 3), bustest.New(t)
+	removed := bustest.Collect[event.PageRemoved](k)
+	w.start(k, sandbox.DefaultToken)
+	w.site.ResetStats()
+
+	run := w.list("docs", "incremental", event.Incremental, nil)
+	lie := completed(run)
+	lie.Mode = event.Full
+	k.Publish(completed(run), lie)
+	k.Empty(bus.Removals)
+	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
+
+	open, err := w.store.OpenRun(t.Context(), event.SyncRequested{RequestID: "open", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	unknown := completed(open)
+	unknown.RunID = "of-a-source-that-was-removed"
+	k.Publish(completed(open), unknown)
+	k.Empty(bus.Removals)
+
+	require.Zero(t, w.site.Stats().Total, "nothing to ask Confluence for")
+	require.Empty(t, removed.All())
+	for _, id := range []string{"incremental", "open"} {
+		run, err := w.store.Run(t.Context(), id)
+		require.NoError(t, err)
+		require.Zero(t, run.RemovalsChecked)
+	}
+	for _, p := range w.below() {
+		require.True(t, w.live(p.ID))
+	}
+}
+
+func TestAReplayAnnouncesAgainAndJudgesNothing(t *testing.T) {
+	w, k := newWorld(t, 3), bustest.New(t)
+	pages := w.below()
+	require.NoError(t, w.site.TrashPage(pages[0].ID))
+	removed := bustest.Collect[event.PageRemoved](k)
+	w.start(k, sandbox.DefaultToken)
+	// A page under way keeps the run open.
+	fresh, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: "Fresh", Body: "<p>new</p>"})
+	require.NoError(t, err)
+	run := w.relist("second")
+	k.Publish(completed(run))
+	removed.Wait(1)
+	k.Empty(bus.Removals)
+
+	require.NoError(t, w.site.TrashPage(pages[1].ID))
+	w.site.ResetStats()
+	k.Publish(completed(run))
+	for _, e := range removed.Wait(2) {
+		require.Equal(t, pages[0].ID, e.PageID)
+	}
+	k.Empty(bus.Removals)
+	require.Zero(t, w.site.Stats().Total)
+	require.True(t, w.live(pages[1].ID), "it left after the listing: the next run's business")
+
+	_, err = w.store.WritePage(t.Context(), write(run, fresh))
+	require.NoError(t, err)
+	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
+	k.Publish(completed(run))
+	k.Empty(bus.Removals)
+	require.Len(t, removed.All(), 2, "a run that has ended has nothing to announce")
+}
+
+func TestTheBrakeHoldsARunThatWouldRemoveTooMuch(t *testing.T) {
+	for _, tc := range []struct {
+		gone int
+		held bool
+	}{{10, false}, {11, true}} {
+		w, k := newWorld(t, 30), bustest.New(t)
+		removed := bustest.Collect[event.PageRemoved](k)
+		pages := w.below()
+		for _, p := range pages[:tc.gone] {
+			require.NoError(t, w.site.TrashPage(p.ID))
+		}
+		w.start(k, sandbox.DefaultToken)
+		run := w.relist("second")
+		k.Publish(completed(run))
+		if !tc.held {
+			removed.Wait(tc.gone)
+		}
+		k.Empty(bus.Removals)
+
+		last := w.advance(run.ID)
+		if !tc.held {
+			require.Equal(t, event.StateCompleted, last.State)
+			require.Equal(t, tc.gone, last.Counts.Removed)
+			continue
+		}
+		require.Equal(t, event.StateHeld, last.State)
+		require.Equal(t, failure.TooManyRemovals, last.Code)
+		require.Contains(t, last.Message, "11 of 31")
+		require.Empty(t, removed.All())
+		require.Len(t, w.ended(run.ID, event.Skipped), tc.gone)
+		for _, p := range pages {
+			require.True(t, w.live(p.ID))
+		}
+	}
+}
+
+// With a dead token, or without its space, every page of a site looks gone.
+func TestNothingIsRemovedWhenTheSiteCannotBeRead(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		token string
+		hide  bool
+		code  failure.Code
+	}{
+		{"dead token", "revoked", false, failure.Unauthorized},
+		{"hidden space", sandbox.DefaultToken, true, failure.SpaceNotFound},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, k := newWorld(t, 5), bustest.New(t)
+			pages := w.below()
+			removed := bustest.Collect[event.PageRemoved](k)
+			run := w.relist("second", pages[0].ID, pages[1].ID)
+			require.NoError(t, w.site.HideSpace(space, tc.hide))
+			w.start(k, tc.token)
+			k.Publish(completed(run))
+			require.Eventually(t, func() bool {
+				run, err := w.store.Run(t.Context(), run.ID)
+				return err == nil && run.State.Final()
+			}, bustest.Patience, tick)
+			k.Empty(bus.Removals)
+
+			failed, err := w.store.Run(t.Context(), run.ID)
+			require.NoError(t, err)
+			require.Equal(t, event.StateFailed, failed.State)
+			require.Equal(t, tc.code, failed.Code)
+			require.Contains(t, failed.Message, "removals could not be checked")
+			require.Empty(t, removed.All())
+			for _, p := range pages {
+				require.True(t, w.live(p.ID))
+			}
+		})
+	}
+}

@@ -1,0 +1,213 @@
+package deletiondetector_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+const (
+	space = "DOCS"
+	tick  = 10 * time.Millisecond
+)
+
+// world is a site whose pages are all stored, and a run's worth of calls to list them again.
+type world struct {
+	t       *testing.T
+	site    *sandbox.Site
+	baseURL string
+	store   *store.Store
+}
+
+// newWorld stores the homepage and so many pages below it, as a first full run did.
+func newWorld(t *testing.T, pages int) *world {
+	t.Helper()
+	w := &world{t: t, site: sandbox.New(sandbox.Options{})}
+	require.NoError(t, w.site.AddSpace(space, "Docs"))
+	require.NoError(t, w.site.AddSpace("ELSEWHERE", "Elsewhere"))
+	for i := range pages {
+		_, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: fmt.Sprintf("Page %d", i), Body: "<p>words</p>"})
+		require.NoError(t, err)
+	}
+	server := httptest.NewServer(w.site.Handler())
+	t.Cleanup(server.Close)
+	w.baseURL = server.URL + "/wiki"
+	var err error
+	w.store, err = store.Open(t.Context(), pgtest.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(w.store.Close)
+	_, err = w.store.Migrate(t.Context())
+	require.NoError(t, err)
+	w.addSource("docs")
+	return w
+}
+
+// addSource adds the space as a source and completes its first run.
+func (w *world) addSource(id string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	require.NoError(w.t, w.store.AddSource(ctx, store.Source{ID: id, BaseURL: w.baseURL, SpaceKey: space}))
+	run := w.list(id, id+"-first", event.Full, w.site.Pages(space))
+	for _, p := range w.site.Pages(space) {
+		_, err := w.store.WritePage(ctx, write(run, p))
+		require.NoError(w.t, err)
+	}
+	_, _, err := w.store.Candidates(ctx, run)
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.store.Judged(ctx, run.ID))
+	require.Equal(w.t, event.StateCompleted, w.advance(run.ID).State)
+}
+
+func write(run store.Run, p sandbox.Page) store.PageWrite {
+	return store.PageWrite{
+		SourceID: run.SourceID, RunID: run.ID, Attempt: 1, Path: "/" + p.ID, Markdown: "words\n",
+		Page:   page.Facts{ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: space, URL: "https://x/" + run.SourceID + p.ID, ModifiedAt: p.ModifiedAt},
+		Chunks: []store.Chunk{{Content: "words", Metadata: store.ChunkMetadata{PageID: p.ID, CrawlType: "confluence"}}},
+	}
+}
+
+// list is a run with a complete listing of these pages.
+func (w *world) list(source, runID string, mode event.Mode, pages []sandbox.Page) store.Run {
+	w.t.Helper()
+	ctx := w.t.Context()
+	run, err := w.store.OpenRun(ctx, event.SyncRequested{RequestID: runID, Mode: mode, SourceID: source})
+	require.NoError(w.t, err)
+	require.Equal(w.t, mode, run.Mode)
+	attempt, err := w.store.StartListing(ctx, run.ID, time.Now())
+	require.NoError(w.t, err)
+	listed := make([]store.Listed, len(pages))
+	for i, p := range pages {
+		listed[i] = store.Listed{ID: p.ID, Version: p.Version, Title: p.Title, Status: p.Status}
+	}
+	require.NoError(w.t, w.store.AddListed(ctx, run.ID, attempt, listed))
+	if mode == event.Full {
+		require.NoError(w.t, w.store.TreeFromListing(ctx, run))
+		require.NoError(w.t, w.store.BuildPaths(ctx, source))
+	}
+	_, err = w.store.CompleteListing(ctx, run, attempt)
+	require.NoError(w.t, err)
+	run, err = w.store.Run(ctx, run.ID)
+	require.NoError(w.t, err)
+	return run
+}
+
+func (w *world) advance(runID string) event.Progress {
+	w.t.Helper()
+	snap, err := w.store.Advance(w.t.Context(), runID, func(event.Progress) error { return nil })
+	require.NoError(w.t, err)
+	return snap
+}
+
+// relist is a full run that lists what the space shows now, without those held back.
+func (w *world) relist(runID string, heldBack ...string) store.Run {
+	w.t.Helper()
+	missing := map[string]bool{}
+	for _, id := range heldBack {
+		missing[id] = true
+	}
+	var pages []sandbox.Page
+	for _, p := range w.site.Pages(space) {
+		if !missing[p.ID] && !p.Hidden && (p.Status == "current" || p.Status == "archived") {
+			pages = append(pages, p)
+		}
+	}
+	return w.list("docs", runID, event.Full, pages)
+}
+
+// below are the pages under the homepage.
+func (w *world) below() []sandbox.Page {
+	var out []sandbox.Page
+	for _, p := range w.site.Pages(space) {
+		if p.ParentID != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// live reports whether a page and its chunk are there for readers.
+func (w *world) live(id string) bool {
+	w.t.Helper()
+	p, err := w.store.Page(w.t.Context(), id)
+	require.NoError(w.t, err)
+	chunks, err := w.store.Chunks(w.t.Context(), "docs", id)
+	require.NoError(w.t, err)
+	require.Equal(w.t, p.Deleted, len(chunks) == 0, "page %s and its chunks disagree", id)
+	return !p.Deleted
+}
+
+// ended is how the run's pages ended as the outcome, by id.
+func (w *world) ended(runID string, outcome event.Outcome) map[string]string {
+	w.t.Helper()
+	list, err := w.store.LedgerPages(w.t.Context(), runID, outcome, 1000)
+	require.NoError(w.t, err)
+	out := map[string]string{}
+	for _, p := range list {
+		out[p.PageID] = p.Reason
+	}
+	return out
+}
+
+// detector returns a detector that reads the site with the token.
+func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
+	w.t.Helper()
+	site, err := service.NewSite(config.Confluence{
+		BaseURL: w.baseURL, Email: sandbox.DefaultEmail, APIToken: secret.New(token),
+		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 4,
+	}, zerolog.Nop())
+	require.NoError(w.t, err)
+	return deletiondetector.New(w.store, b, site, zerolog.Nop())
+}
+
+// start consumes completed listings as the stage does.
+func (w *world) start(k *bustest.Kit, token string) {
+	w.t.Helper()
+	d := w.detector(k.Bus, token)
+	k.Consume(bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
+}
+
+func completed(run store.Run) event.ListingCompleted {
+	return event.ListingCompleted{SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, Listed: run.Listed, At: time.Now().UTC()}
+}
+
+func TestSuite(t *testing.T) {
+	w := newWorld(t, 0)
+	var runs atomic.Int64
+	bustest.Suite(t, bustest.Stage{
+		Consumer: bus.Removals,
+		Handler:  func(b *bus.Bus) bus.Handler { return w.detector(b, sandbox.DefaultToken).Handle },
+		Options:  []bus.ConsumeOption{bus.OnPermanent(w.detector(nil, sandbox.DefaultToken).Failed)},
+		// Every event is about a run of its own with a page to remove.
+		Event: func(int) event.Event {
+			id := fmt.Sprintf("source-%d", runs.Add(1))
+			p, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: id, Body: "<p>words</p>"})
+			require.NoError(t, err)
+			require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: id, BaseURL: w.baseURL, SpaceKey: space}))
+			require.NoError(t, w.site.TrashPage(p.ID))
+			run := w.list(id, id+"-run", event.Full, nil)
+			_, err = w.store.WritePage(t.Context(), write(run, p))
+			require.NoError(t, err)
+			return completed(run)
+		},
+		Publishes: event.TypePageRemoved,
+	})
+}
