@@ -15,6 +15,9 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 		"GET /_sandbox/{$}":                  s.overview,
 		"GET /_sandbox/stats":                func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.Stats()) },
 		"POST /_sandbox/stats/reset":         s.resetStats,
+		"GET /_sandbox/faults":               s.controlGetFaults,
+		"POST /_sandbox/faults":              s.controlSetFaults,
+		"DELETE /_sandbox/faults":            s.controlClearFaults,
 		"POST /_sandbox/spaces":              s.controlSpace,
 		"POST /_sandbox/spaces/{key}/hide":   s.controlHide(true),
 		"POST /_sandbox/spaces/{key}/show":   s.controlHide(false),
@@ -193,6 +196,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
 			"POST /_sandbox/pages/{id}/comment":  "{comment: {body, inline?}}",
 			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}; also /{key}/hide and /{key}/show",
+			"POST /_sandbox/faults":              "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",
 			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",
 		},
 	})

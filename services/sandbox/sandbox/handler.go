@@ -16,40 +16,56 @@ const (
 	v2
 )
 
+// endpoint is one route: who may call it, its pattern, and what answers.
+type endpoint struct {
+	guard   guard
+	pattern string // method and template
+	answer  http.HandlerFunc
+}
+
+// template is the route's path with its wildcards, as it stands in Stats and in Faults.
+func (e endpoint) template() string {
+	_, path, _ := strings.Cut(e.pattern, " ")
+	return path
+}
+
+func (s *Site) endpoints() []endpoint {
+	var out []endpoint
+	add := func(g guard, routes map[string]http.HandlerFunc) {
+		for pattern, h := range routes {
+			out = append(out, endpoint{g, pattern, h})
+		}
+	}
+	add(v2, s.v2Spaces())
+	add(v2, s.v2Pages())
+	add(v2, s.v2Tree())
+	add(v2, s.v2Parts())
+	add(v2, map[string]http.HandlerFunc{
+		"GET /wiki/api/v2/": func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") },
+	})
+	add(v1, s.v1Routes())
+	add(open, s.controlRoutes())
+	add(open, s.webRoutes())
+	return out
+}
+
 // Handler returns the site: REST v1 and v2 under /wiki, the same behind the gateway address
 // /ex/confluence/{cloudId}, browsable pages, and the control routes under /_sandbox.
 func (s *Site) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, routes := range []map[string]http.HandlerFunc{s.v2Spaces(), s.v2Pages(), s.v2Tree(), s.v2Parts()} {
-		for pattern, h := range routes {
-			s.route(mux, v2, pattern, h)
-		}
+	for _, e := range s.endpoints() {
+		mux.HandleFunc(e.pattern, s.wrap(e))
 	}
-	for pattern, h := range s.v1Routes() {
-		s.route(mux, v1, pattern, h)
-	}
-	for _, routes := range []map[string]http.HandlerFunc{s.controlRoutes(), s.webRoutes()} {
-		for pattern, h := range routes {
-			s.route(mux, open, pattern, h)
-		}
-	}
-	s.route(mux, v2, "/wiki/api/v2/", func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") })
 	return s.gateway(mux)
 }
 
-// route registers h under a pattern whose path is the route's template. Everything that
-// happens to a call because of its route happens here.
-func (s *Site) route(mux *http.ServeMux, g guard, pattern string, h http.HandlerFunc) {
-	template := pattern
-	if _, path, ok := strings.Cut(pattern, " "); ok {
-		template = path
+// wrap puts around a route's answer all that happens to a call because of its route.
+func (s *Site) wrap(e endpoint) http.HandlerFunc {
+	h := s.authenticated(e.guard, e.answer)
+	if e.guard == open {
+		return h
 	}
-	h = s.authenticated(g, h)
-	if g != open {
-		h = s.delayed(h)
-		h = s.stats.counted(template, h)
-	}
-	mux.HandleFunc(pattern, h)
+	return s.stats.counted(e.template(), s.faulty(e.template(), s.delayed(h)))
 }
 
 // delayed makes the call take the site's latency.

@@ -46,8 +46,9 @@ var (
 
 // Site is one Confluence site. It is safe for concurrent use.
 type Site struct {
-	opt   Options
-	stats recorder
+	opt    Options
+	stats  recorder
+	faults faultBox
 
 	mu     sync.RWMutex
 	spaces []*space // ascending by id
@@ -56,6 +57,7 @@ type Site struct {
 	users  map[string]User
 	me     string   // account id of the API user
 	groups []string // of the API user
+	lost   int64    // a page that a fault hides, with all that is under it
 	nextID int64
 	moment uint64 // counts the changes of the site
 
@@ -215,6 +217,9 @@ func (s *Site) sees(n *node) bool {
 		return false
 	}
 	for ; n != nil; n = n.parent {
+		if n.id == s.lost {
+			return false
+		}
 		if n.read != nil && !n.read.admits(s.me, s.groups) {
 			return false
 		}

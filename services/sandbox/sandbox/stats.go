@@ -11,6 +11,7 @@ import (
 type Stats struct {
 	Calls    map[string]int64 `json:"calls"`    // by route template, e.g. /wiki/api/v2/pages/{id}
 	Statuses map[int]int64    `json:"statuses"` // by HTTP status
+	Faults   map[string]int64 `json:"faults"`   // by kind of fault
 	Total    int64            `json:"total"`    // calls
 	Bodies   int64            `json:"bodies"`   // page bodies in answers
 	Bytes    int64            `json:"bytes"`    // of answers' bodies
@@ -29,7 +30,7 @@ func (s *Site) Stats() Stats {
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()
 	out := s.stats.now
-	out.Calls, out.Statuses = maps.Clone(out.Calls), maps.Clone(out.Statuses)
+	out.Calls, out.Statuses, out.Faults = maps.Clone(out.Calls), maps.Clone(out.Statuses), maps.Clone(out.Faults)
 	return out
 }
 
@@ -67,6 +68,15 @@ func (c *recorder) bodies(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now.Bodies += int64(n)
+}
+
+func (c *recorder) fault(kind FaultKind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now.Faults == nil {
+		c.now.Faults = map[string]int64{}
+	}
+	c.now.Faults[string(kind)]++
 }
 
 // meter counts an answer.

@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// FaultKind names a way in which the site misbehaves.
+type FaultKind string
+
+// The kinds of faults.
+const (
+	FaultTooMany       FaultKind = "too-many-requests" // 429 with Retry-After, or the gateway's without it
+	FaultServer        FaultKind = "server-error"      // Status, with an HTML page as proxies send it
+	FaultReset         FaultKind = "reset"             // the connection breaks before the answer
+	FaultResetBody     FaultKind = "reset-in-body"     // the connection breaks in the middle of the answer
+	FaultTruncated     FaultKind = "truncated-json"    // 200 with half of the JSON, and a length that fits
+	FaultHTML          FaultKind = "html"              // 200 with a login page
+	FaultSlow          FaultKind = "slow"              // the answer comes after DelayMS
+	FaultShortPage     FaultKind = "short-page"        // a list gives half as many rows as asked for, and a good next
+	FaultRepeatCursor  FaultKind = "repeated-cursor"   // a list's next leads to the same rows again
+	FaultEmptyPage     FaultKind = "empty-page"        // a list gives no rows, and a next to the same place
+	FaultEndlessNext   FaultKind = "endless-next"      // a list's last page has a next, to no rows and a next, for ever
+	FaultDeadToken     FaultKind = "dead-token"        // the credential is refused
+	FaultScope         FaultKind = "scope"             // 401: the token lacks the scope
+	FaultLostTree      FaultKind = "lost-permission"   // PageID and all that is under it are hidden from then on
+	FaultGatewayLimits FaultKind = "limit-too-big"     // 504 for calls whose limit is above MaxLimit
+)
+
+var faultKinds = []FaultKind{
+	FaultTooMany, FaultServer, FaultReset, FaultResetBody, FaultTruncated, FaultHTML, FaultSlow, FaultShortPage,
+	FaultRepeatCursor, FaultEmptyPage, FaultEndlessNext, FaultDeadToken, FaultScope, FaultLostTree, FaultGatewayLimits,
+}
+
+// Fault is one way to misbehave and when.
+type Fault struct {
+	Kind  FaultKind `json:"kind"`
+	Route string    `json:"route,omitempty"` // a route template, a prefix of some with a * at its end, or "" for all
+	Rate  float64   `json:"rate,omitempty"`  // the share of calls that it hits; 0 stands for all
+	After int       `json:"after,omitempty"` // so many calls of the route go well first
+	Times int       `json:"times,omitempty"` // it hits so often at most; 0 stands for ever
+
+	Status     int    `json:"status,omitempty"`      // server-error: 500 to 599, default 500
+	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests and server-error: seconds; 0 sends none
+	DelayMS    int    `json:"delay_ms,omitempty"`    // slow
+	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big
+	PageID     string `json:"page_id,omitempty"`     // lost-permission
+}
+
+func (f Fault) check(templates []string) error {
+	matches := func(t string) bool { return f.on(t) }
+	switch {
+	case !slices.Contains(faultKinds, f.Kind):
+		return fmt.Errorf("fault %q: %w: there is no such kind; there are %v", f.Kind, ErrInvalid, faultKinds)
+	case !slices.ContainsFunc(templates, matches):
+		return fmt.Errorf("fault %s: %w: no route is %q", f.Kind, ErrInvalid, f.Route)
+	case f.Rate < 0 || f.Rate > 1:
+		return fmt.Errorf("fault %s: %w: rate %v is not between 0 and 1", f.Kind, ErrInvalid, f.Rate)
+	case f.After < 0 || f.Times < 0 || f.RetryAfter < 0 || f.DelayMS < 0:
+		return fmt.Errorf("fault %s: %w: a number below zero", f.Kind, ErrInvalid)
+	case f.Kind == FaultServer && f.Status != 0 && (f.Status < 500 || f.Status > 599):
+		return fmt.Errorf("fault %s: %w: status %d is not between 500 and 599", f.Kind, ErrInvalid, f.Status)
+	case f.Kind == FaultLostTree && parseID(f.PageID) == 0:
+		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
+	case f.Kind == FaultGatewayLimits && f.MaxLimit < 1:
+		return fmt.Errorf("fault %s: %w: max_limit is missing", f.Kind, ErrInvalid)
+	}
+	return nil
+}
+
+// on reports whether the fault is about the route.
+func (f Fault) on(template string) bool {
+	if prefix, ok := strings.CutSuffix(f.Route, "*"); ok {
+		return strings.HasPrefix(template, prefix)
+	}
+	return f.Route == "" || f.Route == template
+}
+
+// faultBox holds the faults that are set. Whether a fault with a rate hits a call follows from
+// the seed, the call's address, and how often that address was asked: neither the order in
+// which calls arrive nor what else is asked changes it, and a retry gets a new draw.
+type faultBox struct {
+	mu    sync.Mutex
+	seed  uint64
+	set   []Fault
+	calls []int          // by fault: calls of its route
+	hits  []int          // by fault
+	asked map[uint64]int // by address
+}
+
+// SetFaults makes the site misbehave from now on, in place of what was set before; without
+// faults it behaves well again. Of the faults that would hit a call the first does.
+func (s *Site) SetFaults(seed int64, faults ...Fault) error {
+	var templates []string
+	for _, e := range s.endpoints() {
+		if e.guard != open {
+			templates = append(templates, e.template())
+		}
+	}
+	for _, f := range faults {
+		if err := f.check(templates); err != nil {
+			return err
+		}
+	}
+	s.lose(0)
+	b := &s.faults
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seed, b.set = uint64(seed), slices.Clone(faults)
+	b.calls, b.hits, b.asked = make([]int, len(faults)), make([]int, len(faults)), map[uint64]int{}
+	return nil
+}
+
+// Faults returns what is set.
+func (s *Site) Faults() []Fault {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	return slices.Clone(s.faults.set)
+}
+
+// lose hides a page and what is under it; 0 gives it back.
+func (s *Site) lose(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = id
+	s.moment++
+}
+
+// draw returns the fault that hits this call, if any does.
+func (b *faultBox) draw(template string, r *http.Request) (Fault, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.set) == 0 {
+		return Fault{}, false
+	}
+	address := hash(r.Method + " " + r.URL.RequestURI())
+	b.asked[address]++
+	chosen := -1
+	for i, f := range b.set {
+		if !f.on(template) {
+			continue
+		}
+		b.calls[i]++
+		if chosen >= 0 || b.calls[i] <= f.After || f.Times > 0 && b.hits[i] >= f.Times {
+			continue
+		}
+		if f.Rate > 0 && float64(mix(b.seed^address, b.asked[address], i)>>11)/(1<<53) >= f.Rate {
+			continue
+		}
+		if f.Kind == FaultGatewayLimits && int(parseID(r.URL.Query().Get("limit"))) <= f.MaxLimit {
+			continue
+		}
+		chosen = i
+	}
+	if chosen < 0 {
+		return Fault{}, false
+	}
+	b.hits[chosen]++
+	return b.set[chosen], true
+}
+
+// faulty is the one place in which calls go wrong on purpose.
+func (s *Site) faulty(template string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("cursor") == endlessCursor {
+			s.endless(w, r)
+			return
+		}
+		f, hit := s.faults.draw(template, r)
+		if !hit {
+			h(w, r)
+			return
+		}
+		s.stats.fault(f.Kind)
+		s.misbehave(f, w, r, h)
+	}
+}
+
+func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
+	switch f.Kind {
+	case FaultTooMany:
+		tooMany(w, f, s.opt.Now())
+	case FaultServer:
+		proxyPage(w, cmpZero(f.Status, http.StatusInternalServerError), f.RetryAfter)
+	case FaultGatewayLimits:
+		proxyPage(w, http.StatusGatewayTimeout, 0)
+	case FaultReset:
+		breakConnection(w, nil)
+	case FaultHTML:
+		w.Header().Set("Content-Type", "text/html;charset=UTF-8")
+		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>Log in with Atlassian account</title></head><body></body></html>\n"))
+	case FaultScope:
+		write(w, http.StatusUnauthorized, map[string]any{"code": http.StatusUnauthorized, "message": "Unauthorized; scope does not match"})
+	case FaultSlow:
+		wait := time.NewTimer(time.Duration(f.DelayMS) * time.Millisecond)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			h(w, r)
+		case <-r.Context().Done():
+		}
+	case FaultDeadToken:
+		r.Header.Del("Authorization")
+		h(w, r)
+	case FaultLostTree:
+		s.lose(parseID(f.PageID))
+		h(w, r)
+	default:
+		spoil(f.Kind, w, r, h)
+	}
+}
+
+func cmpZero(n, fallback int) int {
+	if n == 0 {
+		return fallback
+	}
+	return n
+}

@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tooMany answers 429 as the quota does, with Retry-After, or as the edge does, without.
+func tooMany(w http.ResponseWriter, f Fault, now time.Time) {
+	head := w.Header()
+	head.Set("X-RateLimit-Remaining", "0")
+	if f.RetryAfter > 0 {
+		head.Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		head.Set("X-RateLimit-Limit", "40000")
+		head.Set("X-RateLimit-Reset", now.UTC().Add(time.Duration(f.RetryAfter)*time.Second).Format(time.RFC3339))
+		head.Set("RateLimit-Reason", "confluence-quota-global-based")
+		head.Set("Beta-RateLimit-Policy", `"global-app-quota";q=65000;w=3600`)
+	} else {
+		head.Set("X-Failure-Category", "FAILURE CLIENT RATE LIMITED")
+		head.Set("X-RateLimit-Limit", "360000")
+		head.Set("X-RateLimit-Reset", now.UTC().Add(time.Minute).Format("2006-01-02T15:04Z"))
+	}
+	write(w, http.StatusTooManyRequests, map[string]any{"code": http.StatusTooManyRequests, "message": "Rate limit exceeded."})
+}
+
+// proxyPage answers as the machine before the site does when the site does not.
+func proxyPage(w http.ResponseWriter, status, retryAfter int) {
+	if retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, "<html><head><title>%d %s</title></head><body><center><h1>%[1]d %[2]s</h1></center></body></html>\n", status, http.StatusText(status))
+}
+
+// breakConnection sends what it is given and resets the connection.
+func breakConnection(w http.ResponseWriter, first []byte) {
+	conn, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		proxyPage(w, http.StatusBadGateway, 0) // a connection that cannot be broken, HTTP/2 say
+		return
+	}
+	_, _ = buf.Write(first)
+	_ = buf.Flush()
+	if tcp, ok := conn.(*net.TCPConn); ok && len(first) == 0 {
+		_ = tcp.SetLinger(0) // a reset; after a part of a body it would take that part away
+	}
+	_ = conn.Close()
+}
+
+// held keeps an answer back, so that it can be spoiled.
+type held struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *held) Header() http.Header { return h.header }
+
+func (h *held) WriteHeader(status int) { h.status = status }
+
+func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
+
+// spoil lets the site answer and then sends something else. What is not a good answer, or no
+// list where the fault is about lists, goes out as it is.
+func spoil(kind FaultKind, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
+	asked := r.Clone(r.Context())
+	limit := 0
+	if kind == FaultShortPage {
+		limit = halveLimit(r)
+	}
+	answer := &held{header: http.Header{}, status: http.StatusOK}
+	h(answer, r)
+	body := answer.body.Bytes()
+	good := answer.status == http.StatusOK
+	switch {
+	case good && kind == FaultResetBody:
+		breakConnection(w, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2]))
+		return
+	case good && kind == FaultTruncated:
+		body = body[:len(body)/2]
+	case good:
+		body = spoilList(kind, answer.header, body, asked, limit)
+	}
+	maps.Copy(w.Header(), answer.header)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(body) // the client is gone when this fails
+}
+
+// halveLimit makes the call ask for half as many rows and returns what it asked for.
+func halveLimit(r *http.Request) int {
+	q := r.URL.Query()
+	limit, err := limitOf(q, 25, 1000)
+	if err != nil || limit < 2 {
+		return 0
+	}
+	q.Set("limit", strconv.Itoa(limit/2))
+	r.URL.RawQuery = q.Encode()
+	return limit
+}
+
+// endlessCursor leads to no rows and to itself.
+const endlessCursor = "c2FuZGJveC1lbmRsZXNz"
+
+// spoilList changes a list's rows and its next, in the body and in the Link header.
+func spoilList(kind FaultKind, head http.Header, body []byte, asked *http.Request, limit int) []byte {
+	var list map[string]json.RawMessage
+	var links map[string]any
+	if json.Unmarshal(body, &list) != nil || json.Unmarshal(list["_links"], &links) != nil || list["results"] == nil {
+		return body
+	}
+	next, _ := links["next"].(string)
+	v1 := !strings.HasPrefix(asked.URL.Path, "/wiki/api/v2/")
+	self := asked.URL.RequestURI()
+	if v1 {
+		self = strings.TrimPrefix(self, "/wiki")
+	}
+	switch kind {
+	case FaultShortPage:
+		if next == "" || limit == 0 {
+			return body
+		}
+		next = withQuery(next, "limit", strconv.Itoa(limit))
+	case FaultRepeatCursor:
+		if next == "" {
+			return body
+		}
+		next = self
+	case FaultEmptyPage:
+		list["results"] = json.RawMessage("[]")
+		next = self
+	case FaultEndlessNext:
+		if next != "" {
+			return body
+		}
+		next = withQuery(self, "cursor", endlessCursor)
+	}
+	links["next"] = next
+	if raw, err := marshalPlain(links); err == nil {
+		list["_links"] = raw
+	}
+	if !v1 {
+		_, base, _ := strings.Cut(head.Get("Link"), `rel="next", `)
+		if base == "" {
+			base = head.Get("Link")
+		}
+		head.Set("Link", fmt.Sprintf(`<%s>; rel="next", %s`, next, base))
+	}
+	if spoiled, err := marshalPlain(list); err == nil {
+		return spoiled
+	}
+	return body
+}
+
+func withQuery(address, key, value string) string {
+	path, raw, _ := strings.Cut(address, "?")
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return address
+	}
+	q.Set(key, value)
+	return path + "?" + q.Encode()
+}
+
+// endless is the page after the last of a list whose end does not come.
+func (s *Site) endless(w http.ResponseWriter, r *http.Request) {
+	self := r.URL.RequestURI()
+	if !strings.HasPrefix(r.URL.Path, "/wiki/api/v2/") {
+		self = strings.TrimPrefix(self, "/wiki")
+	}
+	write(w, http.StatusOK, map[string]any{
+		"results": []any{}, "start": 0, "limit": 25, "size": 0, "_links": links{Next: self, Base: s.base(r)},
+	})
+}
+
+// faultSettings are the body of the control route.
+type faultSettings struct {
+	Seed   int64   `json:"seed"`
+	Faults []Fault `json:"faults"`
+}
+
+func (s *Site) controlSetFaults(w http.ResponseWriter, r *http.Request) {
+	var in faultSettings
+	if !readBody(w, r, &in) {
+		return
+	}
+	if err := s.SetFaults(in.Seed, in.Faults...); err != nil {
+		controlError(w, err)
+		return
+	}
+	s.controlGetFaults(w, r)
+}
+
+func (s *Site) controlGetFaults(w http.ResponseWriter, _ *http.Request) {
+	write(w, http.StatusOK, map[string]any{"faults": emptyNotNull(s.Faults()), "kinds": faultKinds})
+}
+
+func (s *Site) controlClearFaults(w http.ResponseWriter, r *http.Request) {
+	if err := s.SetFaults(0); err != nil {
+		controlError(w, err)
+		return
+	}
+	s.controlGetFaults(w, r)
+}
