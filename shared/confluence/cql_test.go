@@ -71,6 +71,11 @@ func TestCQLIsAValue(t *testing.T) {
 	require.Equal(t, `type = "page" order by title asc, id asc`, one.String())
 	require.Equal(t, `type = "page" order by title asc, created desc`, two.String())
 	require.Equal(t, `type = "page" order by title asc`, base.String())
+
+	base = base.OrderBy("id", confluence.Asc).OrderBy("space", confluence.Asc)
+	one, two = base.OrderBy("type", confluence.Asc), base.OrderBy("created", confluence.Desc)
+	require.Equal(t, `type = "page" order by title asc, id asc, space asc, type asc`, one.String())
+	require.Equal(t, `type = "page" order by title asc, id asc, space asc, created desc`, two.String())
 }
 
 func TestMinutesSince(t *testing.T) {

@@ -298,6 +298,15 @@ func TestRedirects(t *testing.T) {
 		require.Len(t, header, 2)
 		require.Equal(t, header[0], header[1])
 	})
+	t.Run("down to http", func(t *testing.T) {
+		var schemes []string
+		c := wired(t, func(r *http.Request) (*http.Response, error) {
+			schemes = append(schemes, r.URL.Scheme)
+			return response(302, "", "Location", "http://acme.example.net"+listPath), nil
+		})
+		require.Error(t, listSpace(c))
+		require.Equal(t, []string{"https"}, schemes)
+	})
 	t.Run("a POST stays a POST", func(t *testing.T) {
 		f, c := serve(t, to(302, "/wiki/api/v2/users-bulk"))
 		_, err := c.Users(context.Background(), []string{"5c0"})
