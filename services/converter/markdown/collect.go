@@ -58,16 +58,19 @@ type collector struct {
 	pieces []piece
 	// lineEnd says that what comes next stands on a new line; see flat.go.
 	lineEnd bool
+	// glued says that the next line goes on behind what stands there, a marker or a label.
+	glued bool
 }
 
 func (c *collector) reset() {
 	c.buf = c.buf[:0]
 	c.pieces = c.pieces[:0]
-	c.lineEnd = false
+	c.lineEnd, c.glued = false, false
 }
 
 // begin breaks the line that a block ended, now that something follows it.
 func (c *collector) begin() {
+	c.glued = false
 	if c.lineEnd {
 		c.br(style{})
 	}
@@ -99,7 +102,7 @@ func (c *collector) text(s string, st style) {
 		c.code(s, st)
 		return
 	}
-	if c.lineEnd {
+	if c.lineEnd || c.glued {
 		if strings.TrimSpace(s) == "" {
 			return
 		}

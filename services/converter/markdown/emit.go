@@ -313,9 +313,12 @@ func (e *emitter) resolve() {
 				stars -= end - i
 				outer = stars
 			}
-			if pass == 3 || !e.flanks(i, end, own, outer > 0) {
-				for ; i < end; i++ {
-					e.spans[e.tokens[i].span].html = true
+			if pass == 3 || !e.flanks(i, end, own, own == '*' && outer > 0) {
+				for _, t := range e.tokens[i:end] {
+					e.spans[t.span].html = true
+				}
+				if t.kind == tokenOpen {
+					stars = outer
 				}
 				changed = true
 			}

@@ -58,10 +58,17 @@ func codePoints(id string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(id, "-") {
 		v, err := strconv.ParseUint(part, 16, 32)
-		if err != nil || v < 0x23 || v > 0x1ffff {
+		if err != nil || !emojiPart(rune(v)) {
 			return ""
 		}
 		b.WriteRune(rune(v))
 	}
 	return b.String()
+}
+
+// emojiPart reports whether emoji are made of the code point. An id that only looks like one
+// is the site's own.
+func emojiPart(r rune) bool {
+	return 0x1f000 <= r && r <= 0x1faff || 0x2000 <= r && r <= 0x32ff || 0xe0020 <= r && r <= 0xe007f ||
+		'0' <= r && r <= '9' || r == '#' || r == '*' || r == 0xa9 || r == 0xae || r == 0xfe0f
 }

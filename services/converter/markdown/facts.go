@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"bytes"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,10 +20,20 @@ type facts struct {
 	words  int
 
 	includes []page.Link
+
+	// pending are the issues that links and macros in text still to be read name, with their
+	// place in that text, so that they are filed in the order of the page.
+	text    *collector
+	pending []pendingIssue
 }
 
-func newFacts(p *places) *facts {
-	return &facts{places: p, seen: map[string]bool{}}
+type pendingIssue struct {
+	at           int
+	key, address string
+}
+
+func newFacts(p *places, text *collector) *facts {
+	return &facts{places: p, text: text, seen: map[string]bool{}}
 }
 
 // once reports whether the thing of the kind is new.
@@ -36,6 +47,20 @@ func (f *facts) once(kind, id string) bool {
 }
 
 func (f *facts) issue(key, address string) {
+	f.pending = append(f.pending, pendingIssue{len(f.text.buf), key, address})
+}
+
+// settle files the pending issues that stand before a place.
+func (f *facts) settle(before int) {
+	n := 0
+	for n < len(f.pending) && f.pending[n].at <= before {
+		f.fileIssue(f.pending[n].key, f.pending[n].address)
+		n++
+	}
+	f.pending = append(f.pending[:0], f.pending[n:]...)
+}
+
+func (f *facts) fileIssue(key, address string) {
 	if f.once("issue", key) {
 		f.meta.JiraIssueLinks = append(f.meta.JiraIssueLinks, page.JiraIssue{IssueKey: key, IssueURL: address})
 	}
@@ -167,14 +192,15 @@ func (f *facts) read(c *collector) {
 			}
 			text := c.buf[p.start:c.pieces[j-1].end]
 			f.countWordBytes(text)
-			f.issues(text)
+			f.issues(text, p.start)
 		}
 		i = j
 	}
+	f.settle(len(c.buf))
 }
 
-// issues finds issue keys in running text.
-func (f *facts) issues(text []byte) {
+// issues finds issue keys in running text that begins at offset.
+func (f *facts) issues(text []byte, offset int) {
 	for at := 0; ; {
 		i := bytes.IndexByte(text[at:], '-')
 		if i < 0 {
@@ -183,7 +209,8 @@ func (f *facts) issues(text []byte) {
 		at += i
 		if start, end := issueKeyAt(text, at); end > 0 {
 			key := string(text[start:end])
-			f.issue(key, f.places.issue(key))
+			f.settle(offset + start)
+			f.fileIssue(key, f.places.issue(key))
 			at = end
 			continue
 		}
@@ -298,6 +325,7 @@ func wordCount[S string | []byte](s S) int {
 // result puts everything together.
 func (r *renderer) result() Result {
 	f := r.facts
+	f.settle(math.MaxInt)
 	m := f.meta
 	own := r.places.facts
 	if own.AuthorID != "" {

@@ -48,6 +48,9 @@ func (r *renderer) flatLine(body func()) {
 
 // newLine ends the line that is being gathered, if there is one.
 func (r *renderer) newLine() {
+	if r.c.glued {
+		return
+	}
 	if n := len(r.c.pieces); n > 0 && r.c.pieces[n-1].kind != breakPiece {
 		r.c.br(style{})
 	}
@@ -101,7 +104,9 @@ func (r *renderer) flatItem(n *node, marker string, depth int, st style) {
 	before, size := len(r.c.pieces), len(r.c.buf)
 	r.c.literal(strings.Repeat("  ", min(depth, 8))+marker, rawPiece, style{})
 	filled := len(r.c.pieces)
+	r.c.glued = true
 	r.flatItemBody(n, depth, st)
+	r.c.glued = false
 	r.c.trimSpace()
 	if len(r.c.pieces) == filled {
 		r.c.pieces, r.c.buf = r.c.pieces[:before], r.c.buf[:size]
@@ -117,13 +122,6 @@ func (r *renderer) flatItemBody(n *node, depth int, st style) {
 			r.flatList(c, st, depth+1)
 		case tagTaskBody:
 			r.flatItemBody(c, depth, st)
-		case tagP, tagDiv:
-			if k := len(r.c.pieces); k > 0 && r.c.pieces[k-1].kind == rawPiece {
-				r.walk(c, st) // the item's first paragraph stands behind its marker
-				r.c.lineEnd = true
-				continue
-			}
-			r.node(c, st)
 		default:
 			r.node(c, st)
 		}

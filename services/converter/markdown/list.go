@@ -52,10 +52,18 @@ func (r *renderer) listChild(c *node, l *listWriter, st style) {
 			r.nested(inner, l, st)
 			return
 		}
+		if c.tag == tagDT {
+			st = st.with(bold)
+		}
 		r.item(l, r.itemMark(c, l), func() { r.walk(c, st) })
 		return
-	case tagDD:
-		r.item(l, "", func() { r.walk(c, st) })
+	case tagDD: // below its term
+		if !l.opened {
+			break
+		}
+		r.w.reopen(l.indent())
+		r.item(&listWriter{kind: bulletBlock}, "", func() { r.walk(c, st) })
+		r.w.close()
 		return
 	case tagTask:
 		r.task(c, l, st)

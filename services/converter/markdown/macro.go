@@ -85,13 +85,13 @@ func (r *renderer) unknownMacro(n *node, name string, st style) {
 		r.codeBlock("", n.param("title"), plainText(plain), st)
 	default:
 		if target := find(n, tagRIAttachment); target != nil {
-			r.fileLink(target, "file", st)
+			r.alone(func() { r.fileLink(target, "file", st) })
 			r.lose("macro:"+name, page.Placeholder, "unknown macro: the file that it names stands for it")
 			return
 		}
 		if target := find(n, tagRIURL); target != nil {
 			href := target.attr("ri:value")
-			r.hyperlink(href, "", href, st, func(st style) { r.text(href, st) })
+			r.alone(func() { r.hyperlink(href, "", href, st, func(st style) { r.text(href, st) }) })
 			r.lose("macro:"+name, page.Placeholder, "unknown macro: the address that it names stands for it")
 			return
 		}
@@ -200,11 +200,12 @@ func (r *renderer) alert(kind, title string, st style, body func()) {
 	switch {
 	case r.flat:
 		r.flatLine(func() {
-			r.text(alertNames[kind]+":", st.with(bold))
-			r.text(" ", st)
+			r.text(alertNames[kind]+": ", st.with(bold))
 			if title != "" {
 				r.text(title, st.with(bold))
 				r.c.lineEnd = true
+			} else {
+				r.c.glued = true
 			}
 			body()
 		})

@@ -70,6 +70,10 @@ func (r *renderer) jira(n *node, name string, st style) {
 		return
 	}
 	r.lose("macro:"+name, page.Placeholder, "the issues that the query finds are not in the body")
+	r.alone(func() { r.jql(jql, st) })
+}
+
+func (r *renderer) jql(jql string, st style) {
 	l := st
 	if r.places.site != "" {
 		l.link = &link{url: r.places.site + "/issues/?jql=" + url.QueryEscape(jql)}
@@ -119,13 +123,13 @@ func (r *renderer) include(n *node, name, lead string, st style) {
 func (r *renderer) file(n *node, name string, st style) {
 	if target := find(n, tagRIAttachment); target != nil {
 		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
-		r.fileLink(target, "file", st)
+		r.alone(func() { r.fileLink(target, "file", st) })
 		return
 	}
 	if f := n.param("name"); f != "" {
 		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
 		st.link = &link{url: r.attached(owner{}, f, "file")}
-		r.text(f, st)
+		r.alone(func() { r.text(f, st) })
 		return
 	}
 	r.lose("macro:"+name, page.Dropped, "names no file")
@@ -152,7 +156,7 @@ func (r *renderer) address(n *node, name string, st style) {
 		if title == "" {
 			title = href
 		}
-		r.hyperlink(href, "", title, st, func(st style) { r.text(title, st) })
+		r.alone(func() { r.hyperlink(href, "", title, st, func(st style) { r.text(title, st) }) })
 		return
 	}
 	r.lose("macro:"+name, page.Dropped, "names no address")

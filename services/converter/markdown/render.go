@@ -21,6 +21,7 @@ type renderer struct {
 	// deferred are blocks met inside a heading; they follow it.
 	deferred []*node
 	heading  bool
+	parent   tag // of the node that is being rendered
 
 	anchors  anchors
 	headings []page.Heading
@@ -34,7 +35,7 @@ type lossKey struct {
 
 func newRenderer(f page.Facts, bodySize int) *renderer {
 	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, anchors: anchors{}}
-	r.facts = newFacts(&r.places)
+	r.facts = newFacts(&r.places, &r.c)
 	return r
 }
 
@@ -44,8 +45,22 @@ func (r *renderer) lose(element string, fate page.Fate, reason string) {
 
 // walk renders the children of n.
 func (r *renderer) walk(n *node, st style) {
+	outer := r.parent
 	for c := n.first; c != nil && !r.w.overflow; c = c.next {
+		r.parent = n.tag
 		r.node(c, st)
+	}
+	r.parent = outer
+}
+
+// alone renders body as a block of its own when the node stands among blocks, and in the
+// line when it stands in a paragraph: the same macro can do both.
+func (r *renderer) alone(body func()) {
+	switch r.parent {
+	case tagRoot, tagDiv, tagRichBody, tagADFContent, tagADFFallback:
+		r.asBlock(body)
+	default:
+		body()
 	}
 }
 

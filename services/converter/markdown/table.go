@@ -337,10 +337,16 @@ func (r *renderer) rowList(t tableTree, st style) {
 	if r.w.lastBlock() == bulletBlock {
 		l.kind = starBlock
 	}
-	occupied := make([]int, 0, len(labels)) // rows that merged cells above still cover, by column
+	above := make([]merged, len(labels))
 	for _, row := range rows {
-		r.item(l, "", func() { occupied = r.rowItems(row, labels, occupied, st) })
+		r.item(l, "", func() { above = r.rowItems(row, labels, above, st) })
 	}
+}
+
+// merged is a cell that reaches down into the rows below.
+type merged struct {
+	rows int    // still to come
+	text string // to repeat there, "" when it is too long
 }
 
 // columnHeads writes the header row as a line and returns each column's label.
@@ -364,45 +370,85 @@ func (r *renderer) columnHeads(head row, st style) []string {
 	return labels
 }
 
-// rowItems writes the cells of a row as items and returns how far merged cells reach down.
-func (r *renderer) rowItems(row row, labels []string, occupied []int, st style) []int {
+// rowItems writes the cells of a row as items, the first as the row's own text. It returns
+// which cells reach down, by column.
+func (r *renderer) rowItems(row row, labels []string, above []merged, st style) []merged {
 	inner := &listWriter{kind: bulletBlock}
-	x := 0
-	next := make([]int, len(occupied))
-	for i, n := range occupied {
-		next[i] = max(n-1, 0)
+	below := make([]merged, len(above))
+	for x := range above {
+		if above[x].rows > 0 {
+			below[x] = merged{above[x].rows - 1, above[x].text}
+		}
 	}
-	for i, c := range row.cells {
-		for x < len(occupied) && occupied[x] > 0 {
-			x++
-		}
-		label := ""
-		if x < len(labels) {
-			label = labels[x]
-		}
-		for dx := 0; dx < c.colspan && x+dx < maxColumns; dx++ {
-			for len(next) <= x+dx {
-				next = append(next, 0)
+	x, first := 0, true
+	item := func(label string, body func()) {
+		labelled := func() {
+			if label != "" {
+				r.c.text(label+": ", style{marks: bold})
 			}
-			next[x+dx] = max(next[x+dx], c.rowspan-1)
+			body()
 		}
-		x += c.colspan
+		if first {
+			labelled()
+			r.flush()
+		} else {
+			r.item(inner, "", labelled)
+		}
+		first = false
+	}
+	label := func(x int) string {
+		if x < len(labels) {
+			return labels[x]
+		}
+		return ""
+	}
+	for _, c := range row.cells {
+		for ; x < len(above) && above[x].rows > 0; x++ {
+			if text := above[x].text; text != "" {
+				item(label(x), func() { r.c.text(text, st) })
+			}
+		}
 		cellStyle := st
 		if c.header {
 			cellStyle = st.with(bold)
 		}
-		body := func() {
-			if label != "" {
-				r.c.text(label+": ", style{marks: bold})
+		if !blank(c.node) {
+			item(label(x), func() { r.walk(c.node, cellStyle) })
+		}
+		reach := merged{rows: c.rowspan - 1}
+		if c.rowspan == 0 {
+			reach.rows = maxSpan
+		}
+		if text := oneLine(textOf(c.node, maxRepeat+1)); len(text) <= maxRepeat {
+			reach.text = text
+		}
+		for end := min(x+c.colspan, maxColumns); x < end; x++ {
+			for len(below) <= x {
+				below = append(below, merged{})
 			}
-			r.walk(c.node, cellStyle)
+			below[x] = reach
+			reach.text = "" // once a row
 		}
-		if i == 0 {
-			body()
-			r.flush()
-			continue
-		}
-		r.item(inner, "", body)
 	}
-	return next
+	return below
+}
+
+// blank reports whether nothing below n shows.
+func blank(n *node) bool {
+	for c := n.first; c != nil; c = c.next {
+		switch c.tag {
+		case tagText, tagCDATA:
+			if strings.TrimSpace(c.text) != "" {
+				return false
+			}
+		case tagBr, tagHidden, tagHiddenVoid, tagCol:
+		case tagP, tagDiv, tagTransparent, tagStrong, tagEm, tagTable, tagTBody, tagTR, tagTD, tagTH, tagUL, tagOL, tagLI:
+			if !blank(c) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
