@@ -33,8 +33,13 @@ func NewSite(c config.Confluence, log zerolog.Logger) (*Site, error) {
 }
 
 // Client returns the client for a source's site. A source on another site than the
-// configured one is refused with failure.Unauthorized: the token must not go there.
+// configured one is refused with failure.Unauthorized: the token must not go there. So is
+// every source when no site is configured, which a nil Site stands for.
 func (s *Site) Client(baseURL string) (*confluence.Client, error) {
+	if s == nil {
+		return nil, failure.New(failure.Unauthorized,
+			"no Confluence site is configured: set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN")
+	}
 	if !strings.EqualFold(strings.TrimSuffix(baseURL, "/"), s.client.BaseURL()) {
 		return nil, failure.New(failure.Unauthorized,
 			"the source is on %s, but CONFLUENCE_BASE_URL is %s: its token is not sent elsewhere", baseURL, s.client.BaseURL())

@@ -1,0 +1,105 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func stage(name string, run func(ctx context.Context) error) service.Stage {
+	return service.Stage{Name: name, Run: func(ctx context.Context, _ service.Deps) error { return run(ctx) }}
+}
+
+func untilEnd(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func TestRunStopsEveryStageWhenAsked(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("a", untilEnd), stage("b", untilEnd)))
+}
+
+func TestOneFailingStageStopsTheOthersAndIsNamed(t *testing.T) {
+	broken := errors.New("broken")
+	err := service.Run(t.Context(), service.Deps{Log: zerolog.Nop()}, time.Minute,
+		stage("a", untilEnd), stage("b", func(context.Context) error { return broken }))
+	require.ErrorIs(t, err, broken)
+	require.ErrorContains(t, err, "b: ")
+}
+
+func TestAStageThatDoesNotEndIsLeftBehindAfterTheGraceTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		release := make(chan struct{})
+		err := service.Run(ctx, service.Deps{Log: zerolog.Nop()}, 20*time.Second,
+			stage("stuck", func(context.Context) error { <-release; return nil }))
+		require.ErrorIs(t, err, service.ErrGrace)
+		close(release)
+	})
+}
+
+func TestHealthTellsWhatDoesNotAnswer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	require.Error(t, service.AskHealth(addr), "nobody listens")
+	require.Error(t, service.AskHealth(""))
+
+	h := service.NewHealth()
+	stop, err := h.Serve(addr, zerolog.Nop())
+	require.NoError(t, err)
+	defer stop()
+	require.ErrorContains(t, service.AskHealth(addr), "starting")
+	broken := errors.New("secret detail")
+	state := broken
+	h.Check("postgres", func(context.Context) error { return state })
+	err = service.AskHealth(addr)
+	require.ErrorContains(t, err, "postgres")
+	require.NotContains(t, err.Error(), "secret detail")
+	state = nil
+	require.NoError(t, service.AskHealth(addr))
+
+	_, err = service.NewHealth().Serve(addr, zerolog.Nop())
+	require.ErrorContains(t, err, "HEALTH_ADDR")
+}
+
+func TestTheTokenIsNotSentToAnotherSite(t *testing.T) {
+	site, err := service.NewSite(config.Confluence{
+		BaseURL: "https://acme.atlassian.net", Email: "a@acme.com", APIToken: secret.New("t"), RequestsPerSecond: 10, Concurrency: 1,
+	}, zerolog.Nop())
+	require.NoError(t, err)
+	_, err = site.Client("https://acme.atlassian.net/wiki")
+	require.NoError(t, err)
+	for _, s := range []*service.Site{site, nil} {
+		_, err = s.Client("https://evil.example/wiki")
+		require.Equal(t, failure.Unauthorized, failure.CodeOf(err))
+	}
+}
+
+func TestSteer(t *testing.T) {
+	require.Equal(t, bus.Permanent(errors.New("x")).Error(), service.Steer(failure.New(failure.SourceGone, "x")).Error())
+	plain := errors.New("network down")
+	require.Equal(t, plain, service.Steer(plain))
+	require.NotEqual(t, plain, service.Steer(&confluence.RateLimitError{RetryAt: time.Now().Add(time.Hour)}))
+	require.NoError(t, service.Steer(nil))
+}
