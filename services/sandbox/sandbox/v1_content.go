@@ -152,7 +152,7 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 			}
 			c.fields["ancestors"] = above
 		case strings.HasPrefix(e, "metadata.labels"):
-			labels := emptyNotNull(labelsOut(n.labels))
+			labels := v1Labels(n.labels)
 			c.fields["metadata"] = map[string]any{"labels": map[string]any{"results": labels, "start": 0, "limit": 200, "size": len(labels)}}
 		case strings.HasPrefix(e, "body."):
 			c.formats = append(c.formats, strings.TrimPrefix(e, "body."))
@@ -201,6 +201,15 @@ func (s *Site) v1Version(n *node, base string) map[string]any {
 		"_expandable": map[string]string{"collaborators": "", "content": "/rest/api/content/" + formatID(n.id)},
 		"_links":      map[string]string{"self": fmt.Sprintf("%s/rest/api/content/%d/version/%d", base, n.id, v.Number)},
 	}
+}
+
+// v1Labels are labels in v1's words, which say the name twice.
+func v1Labels(labels []string) []any {
+	out := []any{}
+	for _, l := range labelsOut(labels) {
+		out = append(out, map[string]string{"id": l.ID, "prefix": l.Prefix, "name": l.Name, "label": l.Name})
+	}
+	return out
 }
 
 func v1Space(sp *space, base string) map[string]any {

@@ -5,29 +5,38 @@ import (
 	"net/url"
 )
 
-// pageDTO is a page as v2 writes it, with the two keys that are in no document.
+// pageDTO is a page as v2 writes it, with the keys that are in no document.
 type pageDTO struct {
-	ParentType  *Kind              `json:"parentType"`
-	ParentID    *string            `json:"parentId"`
-	OwnerID     string             `json:"ownerId"`
-	LastOwnerID *string            `json:"lastOwnerId"`
-	CreatedAt   stamp              `json:"createdAt"`
-	AuthorID    string             `json:"authorId"`
-	Position    *int               `json:"position,omitempty"`
-	Version     *versionDTO        `json:"version,omitempty"`
-	ID          string             `json:"id"`
-	Body        map[string]bodyDTO `json:"body"`
-	Status      string             `json:"status"`
-	SpaceID     string             `json:"spaceId"`
-	Title       string             `json:"title"`
-	Subtype     *string            `json:"subtype,omitempty"`
-	Labels      *included          `json:"labels,omitempty"`
-	Versions    *included          `json:"versions,omitempty"`
-	Children    *included          `json:"directChildren,omitempty"`
-	Properties  *included          `json:"properties,omitempty"`
-	Operations  *included          `json:"operations,omitempty"`
-	Likes       *included          `json:"likes,omitempty"`
-	Links       map[string]string  `json:"_links"`
+	treeDTO
+	contentDTO
+}
+
+// treeDTO is where a page stands and whose it is, which blog posts do not say.
+type treeDTO struct {
+	ParentType  *Kind   `json:"parentType"`
+	ParentID    *string `json:"parentId"`
+	Position    *int    `json:"position"`
+	OwnerID     string  `json:"ownerId"`
+	LastOwnerID *string `json:"lastOwnerId"`
+}
+
+// contentDTO is what pages and blog posts have in common.
+type contentDTO struct {
+	CreatedAt  stamp              `json:"createdAt"`
+	AuthorID   string             `json:"authorId"`
+	Version    *versionDTO        `json:"version,omitempty"`
+	ID         string             `json:"id"`
+	Body       map[string]bodyDTO `json:"body"`
+	Status     string             `json:"status"`
+	SpaceID    string             `json:"spaceId"`
+	Title      string             `json:"title"`
+	Labels     *included          `json:"labels,omitempty"`
+	Versions   *included          `json:"versions,omitempty"`
+	Children   *included          `json:"directChildren,omitempty"`
+	Properties *included          `json:"properties,omitempty"`
+	Operations *included          `json:"operations,omitempty"`
+	Likes      *included          `json:"likes,omitempty"`
+	Links      map[string]string  `json:"_links"`
 
 	id     int64
 	source source
@@ -72,8 +81,8 @@ func (s *Site) pagesOut(rows []*node) []pageDTO {
 // pageOut copies the node, but for its body, which fill makes outside the lock.
 func (s *Site) pageOut(n *node) pageDTO {
 	id := formatID(n.id)
-	d := pageDTO{
-		ID: id, OwnerID: n.author, CreatedAt: stamp(n.created), AuthorID: n.author, Version: versionOut(n.rev),
+	d := pageDTO{treeDTO{OwnerID: n.author}, contentDTO{
+		ID: id, CreatedAt: stamp(n.created), AuthorID: n.author, Version: versionOut(n.rev),
 		Status: n.status, SpaceID: formatID(n.space.id), Title: n.rev.title, id: n.id, source: n.rev.body,
 		Links: map[string]string{
 			"webui":    webPath(n),
@@ -81,7 +90,7 @@ func (s *Site) pageOut(n *node) pageDTO {
 			"edituiv2": "/spaces/" + url.PathEscape(n.space.key) + "/pages/edit-v2/" + id,
 			"tinyui":   tinyPath(n.id),
 		},
-	}
+	}}
 	if n.parent != nil {
 		parent, kind, position := formatID(n.parent.id), n.parent.kind, n.position
 		d.ParentID, d.ParentType, d.Position = &parent, &kind, &position

@@ -239,9 +239,13 @@ func (s *Site) blogPosts(w http.ResponseWriter, r *http.Request, in func(*space)
 	}
 	slices.SortFunc(posts, func(a, b *node) int { return a.placeBy(q.field).compare(b.placeBy(q.field)) })
 	rows, next := s.page(posts, q, nil)
-	out := s.pagesOut(rows)
+	filled := s.pagesOut(rows)
 	s.mu.RUnlock()
-	s.fill(out, q.format)
+	s.fill(filled, q.format)
+	out := make([]contentDTO, 0, len(filled))
+	for _, d := range filled {
+		out = append(out, d.contentDTO)
+	}
 	s.respond(w, r, out, next)
 }
 
@@ -283,5 +287,9 @@ func (s *Site) getPage(w http.ResponseWriter, r *http.Request) {
 	out.Links["base"] = s.base(r)
 	one := []pageDTO{out}
 	s.fill(one, format)
+	if want == KindBlogPost {
+		write(w, http.StatusOK, one[0].contentDTO)
+		return
+	}
 	write(w, http.StatusOK, one[0])
 }

@@ -21,7 +21,7 @@ func (s *Site) v2Spaces() map[string]http.HandlerFunc {
 type spaceDTO struct {
 	ID          string         `json:"id"`
 	Key         string         `json:"key"`
-	Alias       string         `json:"currentActiveAlias"`
+	Alias       string         `json:"currentActiveAlias,omitempty"` // of lists only
 	Name        string         `json:"name"`
 	Type        string         `json:"type"`
 	Status      string         `json:"status"`
@@ -118,7 +118,7 @@ func (s *Site) getSpace(w http.ResponseWriter, r *http.Request) {
 		notFound(w, fmt.Sprintf("Cannot find a space with id [%s]", r.PathValue("id")))
 		return
 	}
-	out.Links["base"] = s.base(r)
+	out.Alias, out.Links["base"] = "", s.base(r)
 	write(w, http.StatusOK, out)
 }
 
