@@ -2,6 +2,7 @@ package confluence
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -12,11 +13,32 @@ import (
 // Limiter is a budget of calls. Several clients may share one, and one that speaks to a
 // fleet may stand in for Budget.
 type Limiter interface {
-	// Wait blocks until one call may be made. It returns the context's error, or
-	// *RateLimitError when a pause is longer than the limiter cares to wait.
+	// Wait blocks until one call may be made. It returns the context's error, or, when a
+	// pause is longer than the limiter cares to wait, *RateLimitError or an error with the
+	// method PausedUntil() time.Time, which the client returns as *RateLimitError.
 	Wait(ctx context.Context) error
 	// Pause lets no call through before the time given. A pause is never shortened.
 	Pause(until time.Time)
+}
+
+// Doner is a Limiter that also bounds the calls under way: Done is called once after every
+// call that Wait let through.
+type Doner interface{ Done() }
+
+// pauseOf returns the time that a limiter's error names.
+func pauseOf(err error) (time.Time, bool) {
+	var limited *RateLimitError
+	if errors.As(err, &limited) {
+		return limited.RetryAt, true
+	}
+	var paused interface {
+		error
+		PausedUntil() time.Time
+	}
+	if errors.As(err, &paused) {
+		return paused.PausedUntil(), true
+	}
+	return time.Time{}, false
 }
 
 // Budget is the Limiter of one process: a token bucket that can be paused.

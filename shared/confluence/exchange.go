@@ -168,13 +168,16 @@ func (c *Client) get(ctx context.Context, r request, v any) error {
 // classifies.
 func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error) {
 	if err := c.limiter.Wait(ctx); err != nil {
-		var limited *RateLimitError
-		if errors.As(err, &limited) {
-			e := limited.Exchange
-			e.Method, e.Route = r.method, r.route
-			return nil, &RateLimitError{Exchange: e, RetryAt: limited.RetryAt, asked: true, wait: time.Until(limited.RetryAt)}
+		if until, ok := pauseOf(err); ok {
+			return nil, &RateLimitError{
+				Exchange: Exchange{Method: r.method, Route: r.route, Reason: "an earlier answer asked for a pause"},
+				RetryAt:  until, asked: true, wait: max(time.Until(until), c.opt.maxWait+1), // not waited for here
+			}
 		}
 		return nil, fmt.Errorf("%s %s: wait for the budget: %w", r.method, r.route, err)
+	}
+	if d, ok := c.limiter.(Doner); ok {
+		defer d.Done()
 	}
 	callCtx, cancel := context.WithTimeout(ctx, c.opt.timeout)
 	defer cancel()
