@@ -1,0 +1,288 @@
+package progress_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/progress/progress"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// never is longer than a test: runs do not stall by themselves.
+const never = time.Hour
+
+// open returns a database with the source docs.
+func open(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), pgtest.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "DOCS"}))
+	return s
+}
+
+// listed opens a run that lists so many pages.
+func listed(t *testing.T, s *store.Store, runID string, pages int) store.Run {
+	t.Helper()
+	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: runID, Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	attempt, err := s.StartListing(t.Context(), run.ID, time.Now())
+	require.NoError(t, err)
+	batch := make([]store.Listed, pages)
+	for i := range batch {
+		batch[i] = store.Listed{ID: pageID(i), Version: 1, Title: fmt.Sprintf("Page %d", i), Status: "current"}
+	}
+	require.NoError(t, s.AddListed(t.Context(), run.ID, attempt, batch))
+	require.NoError(t, s.TreeFromListing(t.Context(), run))
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+	_, err = s.CompleteListing(t.Context(), run, attempt)
+	require.NoError(t, err)
+	run, err = s.Run(t.Context(), run.ID)
+	require.NoError(t, err)
+	return run
+}
+
+func pageID(i int) string { return fmt.Sprint(1000 + i) }
+
+// storePage does what the chunk-writer does for the i-th page.
+func storePage(t *testing.T, s *store.Store, k *bustest.Kit, run store.Run, i int) {
+	t.Helper()
+	outcome, err := s.WritePage(t.Context(), store.PageWrite{
+		SourceID: "docs", RunID: run.ID, Attempt: 1, Path: "/" + pageID(i), Markdown: "words\n",
+		Page: page.Facts{ID: pageID(i), Version: 1, Title: fmt.Sprintf("Page %d", i), SpaceKey: "DOCS", URL: "https://x/" + pageID(i), ModifiedAt: time.Unix(1, 0)},
+	})
+	require.NoError(t, err)
+	k.Publish(event.PageStored{
+		SourceID: "docs", RunID: run.ID, PageID: pageID(i), Version: 1, Outcome: outcome, Attempt: 1, At: time.Now().UTC(),
+	})
+}
+
+// judge does what the deletion-detector does when nothing left the space.
+func judge(t *testing.T, s *store.Store, run store.Run) {
+	t.Helper()
+	candidates, _, err := s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, s.KeepPages(t.Context(), run, candidates, "still_there"))
+	require.NoError(t, s.Judged(t.Context(), run.ID))
+}
+
+// replica runs one process's worth of the stage on a connection of its own.
+func replica(t *testing.T, k *bustest.Kit, s *store.Store, stall time.Duration) {
+	t.Helper()
+	b := k.Connect()
+	f := progress.New(s, b, stall, zerolog.Nop())
+	bustest.Consume(t, b, bus.Ledger, f.Handle)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Follow(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+func failed(run store.Run, i int) event.PageFailed {
+	return event.PageFailed{
+		SourceID: "docs", RunID: run.ID, PageID: pageID(i), Version: 1, Stage: "converter",
+		Code: failure.ConvertTooDeep, Message: "nests too deep", Attempts: 1, At: time.Now().UTC(),
+	}
+}
+
+func TestSuite(t *testing.T) {
+	s := open(t)
+	var n atomic.Int64
+	bustest.Suite(t, bustest.Stage{
+		Consumer: bus.Ledger,
+		Handler:  func(b *bus.Bus) bus.Handler { return progress.New(s, b, never, zerolog.Nop()).Handle },
+		Event: func(int) event.Event {
+			at := time.Unix(n.Add(1), 0).UTC()
+			return event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, At: at}
+		},
+	})
+}
+
+// broken is a ledger that cannot be written the first time.
+type broken struct {
+	*store.Store
+	calls atomic.Int64
+}
+
+func (b *broken) FailPage(ctx context.Context, f event.PageFailed) error {
+	if b.calls.Add(1) == 1 {
+		return errors.New("the database is away")
+	}
+	return b.Store.FailPage(ctx, f)
+}
+
+// No stage but this one writes failures: an acknowledged one that is not in the ledger would
+// leave its run open for ever.
+func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	run := listed(t, s, "run-1", 2)
+	storePage(t, s, k, run, 1)
+	ledger := &broken{Store: s}
+	handle := progress.New(ledger, k.Bus, never, zerolog.Nop()).Handle
+	var mu sync.Mutex
+	var atAck []int
+	k.Consume(bus.Ledger, func(ctx context.Context, d bus.Delivery) error {
+		if err := handle(ctx, d); err != nil {
+			return err
+		}
+		pages, err := s.LedgerPages(ctx, "run-1", event.Failed, 10)
+		if d.Type == event.TypePageFailed {
+			mu.Lock()
+			defer mu.Unlock()
+			atAck = append(atAck, len(pages))
+		}
+		return err
+	})
+	// A page that was stored stays stored, however late a failure comes.
+	k.Publish(failed(run, 0), failed(run, 1))
+	k.Empty(bus.Ledger)
+
+	require.EqualValues(t, 3, ledger.calls.Load(), "the failure that could not be written came again")
+	require.Len(t, atAck, 2)
+	pages, err := s.LedgerPages(t.Context(), "run-1", event.Failed, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.LedgerPage{{
+		PageID: pageID(0), Title: "Page 0", Version: 1, Outcome: event.Failed,
+		Reason: string(failure.ConvertTooDeep), Message: "nests too deep", Stage: "converter", Attempts: 1,
+	}}, pages)
+}
+
+// Whichever replica makes them, snapshots go forward only, and nothing follows the end of a
+// run but the same again.
+func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	replica(t, k, s, never)
+	replica(t, k, s, never)
+	const pages = 12
+	run := listed(t, s, "run-1", pages)
+	for i := range pages {
+		if i%4 == 3 {
+			k.Publish(failed(run, i))
+		} else {
+			storePage(t, s, k, run, i)
+		}
+		// The next page comes when this one was seen.
+		require.Eventually(t, func() bool {
+			all := snapshots.All()
+			return len(all) > 0 && all[len(all)-1].Counts.Pending == pages-1-i
+		}, bustest.Patience, tick)
+	}
+	judge(t, s, run)
+	k.Publish(event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: pages, At: time.Now().UTC()})
+	require.Eventually(t, func() bool {
+		all := snapshots.All()
+		return all[len(all)-1].State.Final()
+	}, bustest.Patience, tick)
+	// Late and repeated facts about a run that has ended are no news.
+	k.Publish(failed(run, 0), event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: pages, At: time.Now().UTC()})
+	k.Empty(bus.Ledger)
+	other := listed(t, s, "run-2", 0)
+	judge(t, s, other)
+	require.Eventually(t, func() bool {
+		all := snapshots.All()
+		return all[len(all)-1].RunID == "run-2" && all[len(all)-1].State.Final()
+	}, bustest.Patience, tick)
+
+	last := event.Progress{Counts: event.Counts{Pending: pages}}
+	for _, p := range snapshots.All() {
+		if p.RunID != "run-1" {
+			continue
+		}
+		require.GreaterOrEqual(t, p.Percent, last.Percent, "progress goes back")
+		require.LessOrEqual(t, p.Counts.Pending, last.Counts.Pending, "out of order")
+		require.Equal(t, p.Counts.Listed, p.Counts.Pending+p.Counts.Created+p.Counts.Failed)
+		if last.State.Final() {
+			require.Equal(t, last.State, p.State, "something follows the end")
+			require.Equal(t, last.Counts, p.Counts)
+		}
+		last = p
+	}
+	require.Equal(t, event.StateCompletedWithFailures, last.State)
+	require.Equal(t, 100, last.Percent)
+	require.Equal(t, event.Counts{Listed: pages, Created: 9, Failed: 3}, last.Counts)
+	kept, there, err := k.Bus.LatestProgress(t.Context(), "docs", "run-1")
+	require.NoError(t, err)
+	require.True(t, there)
+	kept.At = last.At
+	require.Equal(t, last, kept)
+}
+
+const tick = 10 * time.Millisecond
+
+// A run in which nothing moves is asked for again, by one replica at a time, until it moves;
+// each time is a request of its own for the broker.
+func TestAStalledRunIsAskedForAgain(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	run := listed(t, s, "stalled", 1)
+	waiting, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "waiting", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.StateRequested, waiting.State)
+	var mu sync.Mutex
+	var asked []event.SyncRequested
+	k.Consume(bus.Sync, func(_ context.Context, d bus.Delivery) error {
+		req, err := bus.Decode[event.SyncRequested](d)
+		req.SourceID = d.SourceID
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, req)
+		return err
+	})
+	replica(t, k, s, 100*time.Millisecond)
+	replica(t, k, s, 100*time.Millisecond)
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(asked) >= 3
+	}, bustest.Patience, tick)
+
+	storePage(t, s, k, run, 0)
+	judge(t, s, run)
+	require.Eventually(t, func() bool {
+		now, err := s.Run(t.Context(), "stalled")
+		return err == nil && now.State.Final()
+	}, bustest.Patience, tick)
+	now, err := s.Run(t.Context(), "stalled")
+	require.NoError(t, err)
+	// Its end is the turn of the run that waited.
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return asked[len(asked)-1].RequestID == "waiting"
+	}, bustest.Patience, tick)
+	k.Empty(bus.Sync)
+
+	mu.Lock()
+	defer mu.Unlock()
+	first := 0
+	for _, req := range asked {
+		require.Equal(t, "docs", req.SourceID)
+		require.Equal(t, event.Full, req.Mode)
+		if req.RequestID == "stalled" {
+			first++
+		}
+	}
+	require.Equal(t, now.Attempt-run.Attempt, first, "every claim of the run is one request")
+	require.Equal(t, "stalled", asked[0].RequestID, "a run that waits for its turn is not stalled")
+}
