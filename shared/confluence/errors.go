@@ -88,7 +88,7 @@ func (e *GoneError) Error() string { return e.text("endpoint removed") }
 func (*GoneError) FailureCode() failure.Code { return failure.Gone }
 
 // ServerError is a 5xx that stayed after every retry, or, with Status 0, a circuit that is
-// open after many of them. It is worth trying again, so it has no failure code of its own.
+// open after many of them. It is worth trying again.
 type ServerError struct {
 	Exchange
 	RetryAt time.Time // not before; zero when nothing is known
@@ -98,6 +98,9 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string { return e.text("server error") }
+
+// FailureCode returns failure.Unavailable.
+func (*ServerError) FailureCode() failure.Code { return failure.Unavailable }
 
 // ProtocolError says that an answer is no answer: malformed, truncated, HTML where JSON
 // belongs, too large, or a listing that cannot be followed to its end.
@@ -125,7 +128,7 @@ type StatusError struct{ Exchange }
 func (e *StatusError) Error() string { return e.text("refused") }
 
 // TransportError says that no whole answer arrived: no connection, a broken one, or a
-// timeout. It wraps the cause. It is worth trying again, so it has no failure code of its own.
+// timeout. It wraps the cause. It is worth trying again.
 type TransportError struct {
 	Exchange
 	cause error
@@ -133,6 +136,9 @@ type TransportError struct {
 }
 
 func (e *TransportError) Error() string { return e.text("no whole answer") }
+
+// FailureCode returns failure.Unavailable.
+func (*TransportError) FailureCode() failure.Code { return failure.Unavailable }
 
 // Unwrap returns the cause.
 func (e *TransportError) Unwrap() error { return e.cause }

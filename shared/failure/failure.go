@@ -28,6 +28,7 @@ const (
 	NotFound        Code = "not_found"         // the page is missing or not visible
 	Gone            Code = "endpoint_gone"     // Confluence has removed the endpoint
 	Protocol        Code = "protocol"          // Confluence answered something that is no answer
+	Unavailable     Code = "unavailable"       // Confluence did not answer, or with errors of its own, however often
 	BadListing      Code = "bad_listing"       // the listing cannot be proved complete
 	ConvertTooDeep  Code = "convert_too_deep"  // the body nests deeper than the bound
 	ConvertTooLarge Code = "convert_too_large" // the body is larger than the bound

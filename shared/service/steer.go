@@ -1,7 +1,6 @@
 package service
 
 import (
-	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
@@ -13,9 +12,8 @@ import (
 // decides what is retried: Confluence's own time when it names one, never again for what no
 // repetition mends, and a growing delay for the rest.
 func Steer(err error) error {
-	var limited *confluence.RateLimitError
-	if errors.As(err, &limited) {
-		return bus.RetryAfter(err, max(time.Second, time.Until(limited.RetryAt)))
+	if at, ok := confluence.RetryAt(err); ok {
+		return bus.RetryAfter(err, max(time.Second, time.Until(at)))
 	}
 	if failure.CodeOf(err).Final() {
 		return bus.Permanent(err)
