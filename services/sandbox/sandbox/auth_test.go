@@ -30,6 +30,7 @@ func TestBadCredentialOnV1IsForbidden(t *testing.T) {
 	c, _, _ := small(t, Options{})
 	for path, words := range map[string]string{
 		"/wiki/rest/api/user/current":                      "caller cannot access Confluence",
+		"/wiki/rest/api/nothing":                           "Current user not permitted to use Confluence",
 		"/wiki/rest/api/search?cql=type%3Dpage":            "Current user not permitted to use Confluence",
 		"/wiki/rest/api/content/1/restriction/byOperation": "Current user not permitted to use Confluence",
 	} {
@@ -110,4 +111,12 @@ func TestLatencyIsWaitedFor(t *testing.T) {
 	began := time.Now()
 	c.get(200, "/wiki/api/v2/spaces")
 	require.GreaterOrEqual(t, time.Since(began), 30*time.Millisecond)
+}
+
+func TestScopedTokenOpensTheGatewayOnly(t *testing.T) {
+	c, alpha, _ := small(t, Options{Scoped: true})
+	a := c.get(401, "/wiki/api/v2/pages/"+alpha.ID)
+	require.Equal(t, "text/html", a.header.Get("Content-Type"))
+	c.get(401, "/wiki/rest/api/user/current")
+	c.get(200, "/ex/confluence/"+c.site.opt.CloudID+"/wiki/api/v2/pages/"+alpha.ID)
 }

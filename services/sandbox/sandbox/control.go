@@ -21,6 +21,7 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 		"POST /_sandbox/spaces":              s.controlSpace,
 		"POST /_sandbox/spaces/{key}/hide":   s.controlHide(true),
 		"POST /_sandbox/spaces/{key}/show":   s.controlHide(false),
+		"POST /_sandbox/spaces/{key}/edit":   s.controlEditSome,
 		"GET /_sandbox/spaces/{key}/pages":   s.controlPages,
 		"POST /_sandbox/pages":               s.controlCreate,
 		"GET /_sandbox/pages/{id}":           s.controlled(nil),
@@ -152,6 +153,22 @@ func (s *Site) controlHide(hidden bool) http.HandlerFunc {
 	}
 }
 
+func (s *Site) controlEditSome(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Count int   `json:"count"`
+		Seed  int64 `json:"seed"`
+	}
+	if !readBody(w, r, &in) {
+		return
+	}
+	ids, err := s.EditSome(r.PathValue("key"), in.Count, in.Seed)
+	if err != nil {
+		controlError(w, err)
+		return
+	}
+	write(w, http.StatusOK, map[string]any{"edited": emptyNotNull(ids)})
+}
+
 func (s *Site) controlPages(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, map[string]any{"pages": emptyNotNull(s.Pages(r.PathValue("key")))})
 }
@@ -196,6 +213,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
 			"POST /_sandbox/pages/{id}/comment":  "{comment: {body, inline?}}",
 			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}; also /{key}/hide and /{key}/show",
+			"POST /_sandbox/spaces/{key}/edit":   "{count, seed}: so many pages get a new version",
 			"POST /_sandbox/faults":              "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",
 			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",
 		},

@@ -148,7 +148,7 @@ func TestReadersAndWritersAtOnce(t *testing.T) {
 					return
 				}
 				_ = res.Body.Close()
-				if res.StatusCode != 200 {
+				if res.StatusCode != http.StatusOK {
 					t.Errorf("%s: %s", path, res.Status)
 				}
 			}

@@ -44,6 +44,11 @@ func (s *Site) endpoints() []endpoint {
 		"GET /wiki/api/v2/": func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") },
 	})
 	add(v1, s.v1Routes())
+	add(v1, map[string]http.HandlerFunc{
+		"GET /wiki/rest/api/": func(w http.ResponseWriter, _ *http.Request) {
+			v1Error(w, http.StatusNotFound, "No such route.")
+		},
+	})
 	add(open, s.controlRoutes())
 	add(open, s.webRoutes())
 	return out
@@ -85,7 +90,8 @@ func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
 }
 
 // authenticated answers a bad or absent credential as the real site does: v2 with a bare 404,
-// v1 with a 403 in Confluence's words, the gateway with a 401.
+// v1 with a 403 in Confluence's words, the gateway with a 401, and the site's own address a
+// scoped token with a 401 that is no JSON.
 func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
@@ -95,6 +101,8 @@ func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 		}
 		w.Header().Set("Cache-Control", "no-cache, no-store, no-transform")
 		switch {
+		case s.admits(r) && s.opt.Scoped && !viaGateway(r):
+			proxyPage(w, http.StatusUnauthorized, 0)
 		case s.admits(r):
 			h(w, r)
 		case viaGateway(r):

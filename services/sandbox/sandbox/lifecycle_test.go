@@ -183,3 +183,17 @@ func TestRestrictionsAreInherited(t *testing.T) {
 	require.Equal(t, 1, must(c.site.Page(alpha.ID)).Version)
 	c.get(200, "/wiki/api/v2/pages/"+gamma.ID)
 }
+
+func TestEditSome(t *testing.T) {
+	c := generatedSite(t, 100)
+	ids, err := c.site.EditSome("GEN", 10, 3)
+	require.NoError(t, err)
+	require.Len(t, ids, 10)
+	same, err := generatedSite(t, 100).site.EditSome("GEN", 10, 3)
+	require.NoError(t, err)
+	require.Equal(t, ids, same)
+	found := find(c, 200, `space = GEN and lastmodified > now("-5m")`).column("id")
+	require.ElementsMatch(t, ids, found)
+	require.Len(t, c.post(200, "/_sandbox/spaces/GEN/edit", `{"count":500}`).body["edited"], 100)
+	c.post(404, "/_sandbox/spaces/NO/edit", `{"count":1}`)
+}

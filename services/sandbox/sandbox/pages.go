@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -264,6 +266,35 @@ func (s *Site) edit(n *node, e Edit) error {
 	n.past = append(n.past, n.rev)
 	n.rev = next
 	return nil
+}
+
+// EditSome gives so many current pages of the space a new version and returns their ids in
+// ascending order. Which pages follows from the seed.
+func (s *Site) EditSome(space string, count int, seed int64) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.space(space)
+	if sp == nil {
+		return nil, fmt.Errorf("edit some of space %s: %w", space, ErrNotFound)
+	}
+	var pages []*node
+	for _, n := range sp.shelf.byID {
+		if n.status == current {
+			pages = append(pages, n)
+		}
+	}
+	rng := rand.New(rand.NewPCG(uint64(seed), uint64(sp.id)))
+	rng.Shuffle(len(pages), func(i, j int) { pages[i], pages[j] = pages[j], pages[i] })
+	pages = pages[:min(max(count, 0), len(pages))]
+	slices.SortFunc(pages, func(a, b *node) int { return cmp.Compare(a.id, b.id) })
+	ids := make([]string, 0, len(pages))
+	for _, n := range pages {
+		if err := s.edit(n, Edit{}); err != nil {
+			return ids, fmt.Errorf("edit some of space %s: %w", space, err)
+		}
+		ids = append(ids, formatID(n.id))
+	}
+	return ids, nil
 }
 
 // amended is a body with a line that says which version added it.

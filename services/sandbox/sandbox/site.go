@@ -3,6 +3,10 @@
 // built in, read from a folder, or generated. It needs no network and keeps nothing on disk.
 //
 // The pages of the built-in and of generated spaces have the same ids on every run.
+//
+// What a person would do in the browser is done by methods of Site (CreatePage, EditPage,
+// MovePage, …) or over HTTP under /_sandbox/, where GET lists the routes. SetFaults makes the
+// site misbehave, the same way for the same seed.
 package sandbox
 
 import (
@@ -34,6 +38,7 @@ type Options struct {
 	Now      func() time.Time // the site's clock, also in the Date header; default time.Now
 	IndexLag time.Duration    // how long the search index lags behind a write
 	TimeZone *time.Location   // the API user's zone, in which CQL dates are read; default UTC
+	Scoped   bool             // the token is a scoped one: it opens the gateway only
 	V1Gone   bool             // the removed v1 content and space routes answer 410
 }
 
