@@ -1,0 +1,206 @@
+package fetcher_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+func TestSuiteOfRequests(t *testing.T) {
+	w := newWorld(t)
+	var n atomic.Int64
+	bustest.Suite(t, bustest.Stage{
+		Consumer: bus.Sync,
+		Handler:  func(b *bus.Bus) bus.Handler { return w.fetcher(b).HandleSync },
+		Options:  []bus.ConsumeOption{bus.OnPermanent(w.fetcher(w.Bus).SyncFailed)},
+		// Every request is for a source of its own, so that none waits for another.
+		Event: func(int) event.Event {
+			id := fmt.Sprintf("source-%d", n.Add(1))
+			w.addSource(id, space)
+			return event.SyncRequested{SourceID: id, RequestID: "run-of-" + id, Mode: event.Full}
+		},
+		Publishes: event.TypeListingCompleted,
+	})
+}
+
+func TestARequestInEveryStateOfItsRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.page("First", "<p>one</p>", "")
+	tasks, listings := bustest.Collect[event.PagesListed](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
+	snapshots := bustest.Collect[event.Progress](w.Kit)
+	w.startSync()
+
+	// New: it lists, sends its tasks, and says so.
+	w.ask("run-1", event.Incremental, 0)
+	listings.Wait(1)
+	w.Empty(bus.Sync)
+	task := tasks.Wait(1)[0]
+	require.Len(t, task.Pages, 2)
+	require.Contains(t, ids(task.Pages), first.ID)
+	require.Equal(t, event.Full, listings.All()[0].Mode, "the first run is full whatever was asked")
+	require.Equal(t, event.StateListing, snapshots.All()[0].State, "the asker hears at once")
+	last := snapshots.All()[len(snapshots.All())-1]
+	require.Equal(t, event.StateFetching, last.State)
+	require.Equal(t, 2, last.Counts.Pending)
+
+	// Again while its pages are under way: the tasks that are left, without a new listing.
+	run, err := w.store.Run(t.Context(), "run-1")
+	require.NoError(t, err)
+	w.write(run, task.Pages[0])
+	w.page("Too late for this run", "<p>two</p>", "")
+	w.site.ResetStats()
+	w.ask("run-1", event.Incremental, 1)
+	listings.Wait(2)
+	w.Empty(bus.Sync)
+	require.Equal(t, ids(task.Pages[1:]), ids(tasks.Wait(2)[1].Pages))
+	require.Zero(t, w.site.Stats().Total)
+
+	// Another one meanwhile: it waits for its turn and says so.
+	w.ask("run-2", event.Full, 0)
+	waiting := w.run("run-2", is(event.StateRequested))
+	require.Zero(t, waiting.StartedAt)
+	require.Eventually(t, func() bool {
+		p, ok, err := w.Bus.LatestProgress(t.Context(), "docs", "run-2")
+		return err == nil && ok && p.State == event.StateRequested
+	}, bustest.Patience, tick)
+	ended := w.finish("run-1")
+	require.Equal(t, event.StateCompleted, ended.State)
+	run = w.run("run-2", is(event.StateFetching))
+	require.Equal(t, 3, run.Listed)
+	listings.Wait(3)
+	w.Empty(bus.Sync)
+	require.Len(t, tasks.Wait(3)[2].Pages, 1, "two of three are stored as listed")
+
+	// Again after its end: its last snapshot, and nothing else.
+	before := len(snapshots.All())
+	w.ask("run-1", event.Full, 2)
+	again := snapshots.Wait(before + 1)[before]
+	w.Empty(bus.Sync)
+	require.Equal(t, "run-1", again.RunID)
+	require.True(t, ended.FinishedAt.Equal(again.FinishedAt))
+	again.At, again.FinishedAt = ended.At, ended.FinishedAt
+	require.Equal(t, ended, again)
+	require.Len(t, listings.All(), 3)
+	require.Len(t, tasks.All(), 3)
+}
+
+func TestRejectionsReachTheirAsker(t *testing.T) {
+	w := newWorld(t)
+	w.addSource("other", space)
+	rejected, listings := bustest.Collect[event.SyncRejected](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
+	w.startSync()
+	w.ask("taken", event.Full, 0)
+	listings.Wait(1)
+
+	for i, tc := range []struct {
+		req  event.SyncRequested
+		code failure.Code
+		says string
+	}{
+		{event.SyncRequested{SourceID: "nowhere", RequestID: "r1", Mode: event.Full}, failure.UnknownSource, "sluice source add nowhere"},
+		{event.SyncRequested{SourceID: "other", RequestID: "taken", Mode: event.Full}, failure.RequestIDTaken, "another source"},
+		{event.SyncRequested{SourceID: "other", RequestID: "r2", Mode: "quick"}, failure.BadRequest, "neither incremental nor full"},
+	} {
+		w.Publish(tc.req)
+		said := rejected.Wait(i + 1)[i]
+		require.Equal(t, []string{tc.req.SourceID, tc.req.RequestID}, []string{said.SourceID, said.RequestID})
+		require.Equal(t, tc.code, said.Code)
+		require.Contains(t, said.Message, tc.says)
+		p, ok, err := w.Bus.LatestProgress(t.Context(), tc.req.SourceID, tc.req.RequestID)
+		require.NoError(t, err)
+		require.True(t, ok, "whoever follows the run hears too")
+		require.Equal(t, event.StateFailed, p.State)
+		require.Equal(t, tc.code, p.Code)
+	}
+	w.Empty(bus.Sync)
+	require.Len(t, rejected.All(), 3, "a rejected request does not come again")
+	run, err := w.store.Run(t.Context(), "taken")
+	require.NoError(t, err)
+	require.Equal(t, "docs", run.SourceID)
+	require.Equal(t, event.StateFetching, run.State, "whose id was taken goes on")
+
+	// A bad repetition of a good run's request must not end what its asker follows.
+	w.Publish(event.SyncRequested{SourceID: "docs", RequestID: "taken", Mode: "quick", Nudge: 1})
+	rejected.Wait(4)
+	p, ok, err := w.Bus.LatestProgress(t.Context(), "docs", "taken")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, event.StateFetching, p.State)
+}
+
+func TestTasksHoldFiftyPagesAtMost(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddGenerated(sandbox.GeneratedSpace, 1120, 3)
+	w := newWorldOn(t, site, sandbox.GeneratedSpace)
+	tasks, listings := bustest.Collect[event.PagesListed](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
+	w.startSync()
+	w.ask("run-1", event.Full, 0)
+	require.Equal(t, 1120, listings.Wait(1)[0].Listed)
+	w.Empty(bus.Sync)
+
+	sizes, seen := map[int]int{}, map[page.Ref]bool{}
+	for _, task := range tasks.Wait(23) {
+		sizes[len(task.Pages)]++
+		for _, ref := range task.Pages {
+			require.False(t, seen[ref], "page %s is in two tasks", ref.ID)
+			seen[ref] = true
+		}
+	}
+	require.Equal(t, map[int]int{50: 22, 20: 1}, sizes)
+	for _, p := range site.Pages(sandbox.GeneratedSpace) {
+		require.True(t, seen[page.Ref{ID: p.ID, Version: p.Version}], "page %s is in no task", p.ID)
+	}
+}
+
+// A dead token and a hidden space look like an empty site. The run fails for what it is.
+func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		token string
+		hide  bool
+		code  failure.Code
+	}{
+		{"dead token", "revoked", false, failure.Unauthorized},
+		{"hidden space", sandbox.DefaultToken, true, failure.SpaceNotFound},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			p := w.page("Page", "<p>words</p>", "")
+			stop := w.startSync()
+			w.ask("good", event.Full, 0)
+			w.run("good", is(event.StateFetching))
+			w.Empty(bus.Sync)
+			w.finish("good")
+			stop()
+
+			w.token = tc.token
+			require.NoError(t, w.site.HideSpace(space, tc.hide))
+			listings, snapshots := bustest.Collect[event.ListingCompleted](w.Kit), bustest.Collect[event.Progress](w.Kit)
+			w.startSync()
+			w.ask("bad", event.Full, 0)
+			run := w.run("bad", event.State.Final)
+			require.Equal(t, event.StateFailed, run.State)
+			require.Equal(t, tc.code, run.Code)
+			require.NotEmpty(t, run.Message)
+			require.NotContains(t, run.Message, tc.token)
+			w.Empty(bus.Sync)
+			all := snapshots.Wait(2)
+			require.Equal(t, tc.code, all[len(all)-1].Code, "whoever follows the run hears why")
+			require.Equal(t, event.StateFailed, all[len(all)-1].State)
+			require.Empty(t, listings.All(), "a failed listing is no empty one")
+			stored, err := w.store.Page(t.Context(), p.ID)
+			require.NoError(t, err)
+			require.False(t, stored.Deleted)
+		})
+	}
+}

@@ -1,0 +1,207 @@
+package fetcher_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+const (
+	space = "DOCS"
+	tick  = 10 * time.Millisecond
+)
+
+// front stands before the site and may answer in its place.
+type front func(w http.ResponseWriter, r *http.Request, site http.Handler)
+
+// world is a site, a broker and a database with the source docs, and no stage running yet.
+type world struct {
+	*bustest.Kit
+	t       *testing.T
+	site    *sandbox.Site
+	front   atomic.Pointer[front]
+	baseURL string
+	token   string
+	store   *store.Store
+}
+
+// newWorld has a space with nothing but its homepage.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	site := sandbox.New(sandbox.Options{})
+	require.NoError(t, site.AddSpace(space, "Docs"))
+	return newWorldOn(t, site, space)
+}
+
+func newWorldOn(t *testing.T, site *sandbox.Site, key string) *world {
+	t.Helper()
+	w := &world{Kit: bustest.New(t), t: t, site: site, token: sandbox.DefaultToken}
+	handler := site.Handler()
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if f := w.front.Load(); f != nil {
+			(*f)(rw, r, handler)
+			return
+		}
+		handler.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	w.baseURL = server.URL + "/wiki"
+	var err error
+	w.store, err = store.Open(t.Context(), pgtest.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(w.store.Close)
+	_, err = w.store.Migrate(t.Context())
+	require.NoError(t, err)
+	w.addSource("docs", key)
+	return w
+}
+
+func (w *world) addSource(id, key string) {
+	w.t.Helper()
+	require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: id, BaseURL: w.baseURL, SpaceKey: key}))
+}
+
+// page adds a page to the space; an empty parent is its homepage.
+func (w *world) page(title, body, parent string) sandbox.Page {
+	w.t.Helper()
+	return w.add(sandbox.Draft{Space: space, Title: title, Body: body, ParentID: parent})
+}
+
+func (w *world) add(d sandbox.Draft) sandbox.Page {
+	w.t.Helper()
+	p, err := w.site.CreatePage(d)
+	require.NoError(w.t, err)
+	return p
+}
+
+// account is a site as the fetcher sees it: with one token, and with little patience.
+type account struct{ client *confluence.Client }
+
+func (a account) Client(string) (*confluence.Client, error) { return a.client, nil }
+
+// fetcher returns a fetcher that reads the site with the world's token. A wait that the site
+// asks for is never waited in place, so that tests see it parked.
+func (w *world) fetcher(b *bus.Bus) *fetcher.Fetcher {
+	w.t.Helper()
+	client, err := confluence.New(w.baseURL, sandbox.DefaultEmail, secret.New(w.token),
+		confluence.WithInsecureHTTP(), confluence.WithRate(1000, 1000), confluence.WithMaxWait(0),
+		confluence.WithRetryDelays(time.Millisecond))
+	require.NoError(w.t, err)
+	return fetcher.New(w.store, b, account{client}, zerolog.Nop())
+}
+
+// startSync consumes requests as the stage does.
+func (w *world) startSync() (stop func()) {
+	w.t.Helper()
+	f := w.fetcher(w.Bus)
+	return w.Consume(bus.Sync, f.HandleSync, bus.OnPermanent(f.SyncFailed))
+}
+
+// startFetch consumes tasks, so many at a time.
+func (w *world) startFetch(workers int) (stop func()) {
+	w.t.Helper()
+	return w.Consume(bus.Fetch, w.fetcher(w.Bus).HandlePages, bus.Workers(workers))
+}
+
+// ask publishes a request; asking again with another nudge is another message.
+func (w *world) ask(runID string, mode event.Mode, nudge int) {
+	w.t.Helper()
+	w.Publish(event.SyncRequested{SourceID: "docs", RequestID: runID, Mode: mode, Nudge: nudge})
+}
+
+// finish does what the other stages do for a run: it stores what waits and removes nothing.
+func (w *world) finish(runID string) event.Progress {
+	w.t.Helper()
+	ctx := w.t.Context()
+	run, err := w.store.Run(ctx, runID)
+	require.NoError(w.t, err)
+	refs, err := w.store.Pending(ctx, runID, "", 1000)
+	require.NoError(w.t, err)
+	for _, ref := range refs {
+		w.write(run, ref)
+	}
+	if run.Mode == event.Full {
+		candidates, _, err := w.store.Candidates(ctx, run)
+		require.NoError(w.t, err)
+		require.NoError(w.t, w.store.KeepPages(ctx, run, candidates, "still_there"))
+		require.NoError(w.t, w.store.Judged(ctx, runID))
+	}
+	snap, err := w.store.Advance(ctx, runID, func(event.Progress) error { return nil })
+	require.NoError(w.t, err)
+	require.True(w.t, snap.State.Final())
+	return snap
+}
+
+// write stores a page where the tree has it.
+func (w *world) write(run store.Run, ref page.Ref) {
+	w.t.Helper()
+	p, err := w.site.Page(ref.ID)
+	require.NoError(w.t, err)
+	place, err := w.store.Place(w.t.Context(), "docs", ref.ID, space, w.baseURL)
+	require.NoError(w.t, err)
+	_, err = w.store.WritePage(w.t.Context(), store.PageWrite{
+		SourceID: "docs", RunID: run.ID, Attempt: 1, Path: place.Path, Markdown: "words\n",
+		Page: page.Facts{
+			ID: ref.ID, Version: ref.Version, Title: p.Title, SpaceKey: space, URL: w.baseURL + "/" + ref.ID, ModifiedAt: p.ModifiedAt,
+		},
+	})
+	require.NoError(w.t, err)
+}
+
+// run waits until the run has a state that is good.
+func (w *world) run(id string, good func(event.State) bool) store.Run {
+	w.t.Helper()
+	var run store.Run
+	require.Eventually(w.t, func() bool {
+		var err error
+		run, err = w.store.Run(context.Background(), id)
+		return err == nil && good(run.State)
+	}, bustest.Patience, tick, "run %s", id)
+	return run
+}
+
+func is(want event.State) func(event.State) bool {
+	return func(s event.State) bool { return s == want }
+}
+
+// skipped are the run's pages that ended as skipped, with their reasons.
+func (w *world) skipped(runID string) map[string]string {
+	w.t.Helper()
+	list, err := w.store.LedgerPages(w.t.Context(), runID, event.Skipped, 1000)
+	require.NoError(w.t, err)
+	out := map[string]string{}
+	for _, p := range list {
+		out[p.PageID] = p.Reason
+	}
+	return out
+}
+
+func ids(pages []page.Ref) []string {
+	out := make([]string, len(pages))
+	for i, p := range pages {
+		out[i] = p.ID
+	}
+	return out
+}
+
+func numbered(prefix string, n int) string { return fmt.Sprintf("%s %d", prefix, n) }
