@@ -14,7 +14,7 @@ import (
 
 // AddCorpus adds the space CORPUS: every .xml file of the folder is one page, whose body is
 // the file and whose title is its first heading, or its name where it has none. Ids follow
-// from the names.
+// from the names. The space has no homepage, so that it holds these bodies and nothing else.
 func (s *Site) AddCorpus(dir string) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.xml"))
 	if err != nil {
@@ -34,9 +34,6 @@ func (s *Site) AddCorpus(dir string) error {
 		return fmt.Errorf("add the corpus: %w", err)
 	}
 	made := time.Date(2024, 1, 1, 9, 0, 0, 0, time.UTC)
-	if sp.home, err = s.insert(Draft{ID: "4000000000", Title: "Corpus", Body: "<p>Bodies from a folder.</p>"}, sp, nil, made); err != nil {
-		return fmt.Errorf("add the corpus: %w", err)
-	}
 	for i, path := range paths {
 		if err := s.addCorpusPage(sp, path, made.Add(time.Duration(i+1)*time.Minute)); err != nil {
 			return fmt.Errorf("add the corpus: %s: %w", filepath.Base(path), err)
@@ -59,7 +56,7 @@ func (s *Site) addCorpusPage(sp *space, path string, at time.Time) error {
 	if sp.titles[titleKey(KindPage, title)] != nil {
 		title += " (" + name + ")"
 	}
-	_, err = s.insert(Draft{ID: formatID(id), Title: title, Body: string(raw)}, sp, sp.home, at)
+	_, err = s.insert(Draft{ID: formatID(id), Title: title, Body: string(raw)}, sp, nil, at)
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("two pages want the title %q: %w", title, err)
 	}

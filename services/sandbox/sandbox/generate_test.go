@@ -83,10 +83,11 @@ func TestCorpusIsAFolderOfBodies(t *testing.T) {
 	require.NoError(t, site.AddCorpus(dir))
 	c := serve(t, site)
 	a := c.get(200, "/wiki/api/v2/spaces/"+c.spaceID(CorpusSpace)+"/pages?sort=created-date")
-	require.Equal(t, []string{"Corpus", "The first heading", "b-plain", "The first heading (c-twin)", "d-broken"}, a.column("title"))
-	body, err := site.Body(a.column("id")[2])
+	require.Equal(t, []string{"The first heading", "b-plain", "The first heading (c-twin)", "d-broken"}, a.column("title"))
+	body, err := site.Body(a.column("id")[1])
 	require.NoError(t, err)
 	require.Equal(t, "<p>no heading</p>", body)
+	require.Contains(t, c.browse("/wiki/spaces/"+CorpusSpace+"/overview").raw, "b-plain", "a space without a homepage lists its pages")
 
 	again := New(Options{})
 	require.NoError(t, again.AddCorpus(dir))

@@ -71,14 +71,27 @@ func (s *Site) webSite(w http.ResponseWriter, _ *http.Request) {
 	s.show(w, http.StatusOK, v)
 }
 
+// webSpace shows a space's homepage, or the list of its top pages where it has none.
 func (s *Site) webSpace(w http.ResponseWriter, r *http.Request) {
 	s.mu.RLock()
 	var home *node
-	if sp := s.space(r.PathValue("key")); sp != nil && sp.home != nil && s.sees(sp.home) {
+	sp := s.space(r.PathValue("key"))
+	if sp != nil && sp.home != nil && s.sees(sp.home) {
 		home = sp.home
 	}
+	listed := sp != nil && sp.home == nil && !sp.hidden
 	s.mu.RUnlock()
-	s.webNode(w, home)
+	if !listed {
+		s.webNode(w, home)
+		return
+	}
+	v := webView{Title: sp.name}
+	for _, p := range s.Pages(sp.key) {
+		if p.ParentID == "" && p.Status == "current" && !p.Hidden {
+			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.key) + "/pages/" + p.ID, p.Title})
+		}
+	}
+	s.show(w, http.StatusOK, v)
 }
 
 func (s *Site) webContent(w http.ResponseWriter, r *http.Request) {

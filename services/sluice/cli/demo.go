@@ -198,7 +198,7 @@ func (d *demo) alter(key string) error {
 		parents[p.ParentID] = true
 	}
 	for _, p := range pages {
-		if p.Kind == sandbox.KindPage && p.Status == "current" && !p.Hidden && !parents[p.ID] && p.ParentID != "" {
+		if p.Kind == sandbox.KindPage && p.Status == "current" && !p.Hidden && !parents[p.ID] {
 			leaves = append(leaves, p)
 		}
 	}
