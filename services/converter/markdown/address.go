@@ -167,7 +167,7 @@ func appendDestination(dst []byte, dest, title string) []byte {
 		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"|", r), (r == '(' || r == ')') && !balanced:
 			dst = appendPercent(dst, byte(r))
 		case r == '&' && referenceAt(dest[i:]):
-			dst = append(dst, `\&`...)
+			dst = append(dst, "&amp;"...) // some renderers read the reference behind a backslash too
 		case r >= 0x80 && runeClass(r) != classVisible:
 			dst = append(dst, url.PathEscape(string(r))...)
 		default:
@@ -185,11 +185,14 @@ func appendDestination(dst []byte, dest, title string) []byte {
 func appendTitle(dst []byte, title string) []byte {
 	title = oneLine(title)
 	for i := range len(title) {
-		c := title[i]
-		if c == '"' || c == '\\' || c == '`' || c == '&' && referenceAt(title[i:]) || c == '<' {
-			dst = append(dst, '\\')
+		switch c := title[i]; {
+		case c == '&' && referenceAt(title[i:]):
+			dst = append(dst, "&amp;"...)
+		case c == '"' || c == '\\' || c == '`' || c == '<':
+			dst = append(dst, '\\', c)
+		default:
+			dst = append(dst, c)
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

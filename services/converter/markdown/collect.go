@@ -60,12 +60,14 @@ type collector struct {
 	lineEnd bool
 	// glued says that the next line goes on behind what stands there, a marker or a label.
 	glued bool
+	// atom says that a lozenge or file ended here: a letter behind it begins a new word.
+	atom bool
 }
 
 func (c *collector) reset() {
 	c.buf = c.buf[:0]
 	c.pieces = c.pieces[:0]
-	c.lineEnd, c.glued = false, false
+	c.lineEnd, c.glued, c.atom = false, false, false
 }
 
 // begin breaks the line that a block ended, now that something follows it.
@@ -107,6 +109,12 @@ func (c *collector) text(s string, st style) {
 			return
 		}
 		c.begin()
+	}
+	if c.atom {
+		c.atom = false
+		if r, _ := utf8.DecodeRuneInString(s); isWordRune(r) {
+			c.text(" ", style{})
+		}
 	}
 	space := c.spaceBefore()
 	buf := c.buf
@@ -219,11 +227,15 @@ func (c *collector) br(st style) {
 	c.pieces = append(c.pieces, piece{kind: breakPiece, style: style{link: st.link}, start: len(c.buf), end: len(c.buf)})
 }
 
-// space adds a space if there is none.
-func (c *collector) space(st style) {
-	if !c.spaceBefore() {
-		c.text(" ", st)
+// chip adds what Confluence shows as a thing of its own, set off from the words around it.
+func (c *collector) chip(s string, st style) {
+	if n := len(c.pieces); n > 0 && c.pieces[n-1].kind != breakPiece {
+		if r, _ := utf8.DecodeLastRune(c.buf); isWordRune(r) {
+			c.text(" ", style{})
+		}
 	}
+	c.text(s, st)
+	c.atom = true
 }
 
 // trimSpace drops the space at the end.

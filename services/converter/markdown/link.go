@@ -239,7 +239,7 @@ func (r *renderer) attached(o owner, name, kind string) string {
 func (r *renderer) fileLink(n *node, kind string, st style) {
 	name := n.attr("ri:filename")
 	st.link = &link{url: r.attached(r.owner(n), name, kind)}
-	r.text(name, st)
+	r.c.chip(name, st)
 }
 
 var imageTypes = map[string]bool{

@@ -26,6 +26,19 @@ func (r *renderer) macro(n *node, st style) {
 		r.profile(n, name, st)
 	case asJira:
 		r.jira(n, name, st)
+	case asDiagram:
+		r.diagram(n, name, st)
+	case asUnknown:
+		r.unknownMacro(n, name, st)
+	default:
+		r.reference(n, name, rule, st)
+		r.bodyOf(n, st) // such a macro has none; if one does, it is there to be read
+	}
+}
+
+// reference renders a macro that stands for something which is not in the body.
+func (r *renderer) reference(n *node, name string, rule macroRule, st style) {
+	switch rule.as {
 	case asInclude:
 		r.include(n, name, rule.arg, st)
 	case asFile:
@@ -36,16 +49,12 @@ func (r *renderer) macro(n *node, st style) {
 		r.pictureMacro(n, name, st)
 	case asAddress:
 		r.address(n, name, st)
-	case asDiagram:
-		r.diagram(n, name, st)
 	case asQuery:
 		r.query(n, name, rule.arg, st)
 	case asNothing:
 		r.lose("macro:"+name, page.Dropped, rule.arg)
 	case asNavigation:
 		r.lose("macro:"+name, page.Dropped, "navigation")
-	case asUnknown:
-		r.unknownMacro(n, name, st)
 	}
 }
 

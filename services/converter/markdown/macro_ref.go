@@ -18,7 +18,7 @@ func (r *renderer) status(n *node, name string, st style) {
 		return
 	}
 	r.rendered(name)
-	r.text(title, st.with(bold))
+	r.c.chip(title, st.with(bold))
 }
 
 func (r *renderer) profile(n *node, name string, st style) {
@@ -129,7 +129,7 @@ func (r *renderer) file(n *node, name string, st style) {
 	if f := n.param("name"); f != "" {
 		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
 		st.link = &link{url: r.attached(owner{}, f, "file")}
-		r.alone(func() { r.text(f, st) })
+		r.alone(func() { r.c.chip(f, st) })
 		return
 	}
 	r.lose("macro:"+name, page.Dropped, "names no file")

@@ -28,8 +28,8 @@ const (
 )
 
 // table writes a table: as GitHub's where its cells can be written on one line, otherwise
-// row by row as a list (ADR 0005). A table of one cell is a box, and its content is written
-// as it is.
+// row by row as a list (ADR 0005). A table of one cell is a box and one of sections without
+// a header is a layout: their content is written as it is.
 func (r *renderer) table(n *node, st style) {
 	t := readTable(n)
 	for _, c := range t.captions {
@@ -44,11 +44,19 @@ func (r *renderer) table(n *node, st style) {
 		r.flush()
 		return
 	}
-	if t.needsBlocks() {
+	switch blocks, layout := t.needs(); {
+	case layout && !t.headRow():
+		for _, row := range t.rows {
+			for _, c := range row.cells {
+				r.walk(c.node, st)
+				r.flush()
+			}
+		}
+	case blocks || layout:
 		r.rowList(t, st)
-		return
+	default:
+		r.gfmTable(t, st)
 	}
-	r.gfmTable(t, st)
 }
 
 type tableTree struct {
@@ -124,16 +132,16 @@ func span1(s string) int {
 	return min(n, maxSpan)
 }
 
-// needsBlocks reports whether a cell holds what one line cannot.
-func (t *tableTree) needsBlocks() bool {
+// needs reports whether a cell holds blocks that no line can hold, and whether one is a
+// section of its own, a heading with text below it: such a table is a layout.
+func (t *tableTree) needs() (blocks, layout bool) {
 	for _, row := range t.rows {
 		for _, c := range row.cells {
-			if needsBlocks(c.node) {
-				return true
-			}
+			blocks = blocks || needsBlocks(c.node)
+			layout = layout || !c.header && sectioned(c.node)
 		}
 	}
-	return false
+	return blocks, layout
 }
 
 func needsBlocks(n *node) bool {
@@ -161,6 +169,24 @@ func needsBlocks(n *node) bool {
 		}
 	}
 	return false
+}
+
+// sectioned reports whether a cell holds a heading and something besides.
+func sectioned(n *node) bool {
+	headings, others := false, false
+	for c := n.first; c != nil; c = c.next {
+		switch {
+		case c.tag.heading() > 0:
+			headings = headings || !blank(c)
+		case c.tag == tagDiv && sectioned(c):
+			return true
+		case c.tag == tagText:
+			others = others || strings.TrimSpace(c.text) != ""
+		default:
+			others = others || !blank(wrap(c))
+		}
+	}
+	return headings && others
 }
 
 // slot is one place of the grid.

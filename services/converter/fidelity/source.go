@@ -1,0 +1,495 @@
+package fidelity
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// features is what a page lets its reader see, told by one of two witnesses: the oracle,
+// which reads storage format, or the browser, which reads the rendered Markdown.
+type features struct {
+	words    []string
+	headings []string // "2 before the release"
+	code     []string
+	tables   []grid
+	links    []string
+	images   []string
+	tasks    []string // "x order the cake"
+	mentions []string
+	text     string // all words with what stands between them
+	inline   []string
+}
+
+// grid is a table: the words of every cell by row and column, merged cells at their first
+// place only.
+type grid [][]string
+
+// element is a node of storage format; kids are *element and string.
+type element struct {
+	name  string
+	attrs map[string]string
+	kids  []any
+}
+
+func (e *element) child(name string) *element {
+	for _, k := range e.kids {
+		if c, ok := k.(*element); ok && c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (e *element) find(name string) *element {
+	for _, k := range e.kids {
+		c, ok := k.(*element)
+		if !ok {
+			continue
+		}
+		if c.name == name {
+			return c
+		}
+		if f := c.find(name); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (e *element) param(name string) *element {
+	for _, k := range e.kids {
+		if c, ok := k.(*element); ok && (c.name == "ac:parameter" || c.name == "ac:default-parameter") && c.attrs["ac:name"] == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (e *element) paramText(name string) string {
+	if p := e.param(name); p != nil {
+		return strings.TrimSpace(p.rawText())
+	}
+	return ""
+}
+
+func (e *element) rawText() string {
+	var b strings.Builder
+	for _, k := range e.kids {
+		switch k := k.(type) {
+		case string:
+			b.WriteString(k)
+		case *element:
+			if k.name == "br" {
+				b.WriteByte('\n')
+			}
+			b.WriteString(k.rawText())
+		}
+	}
+	return b.String()
+}
+
+// parseStorage reads a body with encoding/xml, which the converter does not use.
+func parseStorage(body string) (*element, error) {
+	d := xml.NewDecoder(strings.NewReader("<root>" + body + "</root>"))
+	d.Strict = false
+	d.Entity = xml.HTMLEntity
+	d.AutoClose = []string{"br", "hr", "img", "col", "input"}
+	root := &element{name: "root"}
+	stack := []*element{root}
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return root, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read storage format: %w", err)
+		}
+		top := stack[len(stack)-1]
+		switch t := token.(type) {
+		case xml.StartElement:
+			e := &element{name: qualified(t.Name), attrs: map[string]string{}}
+			for _, a := range t.Attr {
+				e.attrs[qualified(a.Name)] = a.Value
+			}
+			top.kids = append(top.kids, e)
+			stack = append(stack, e)
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		case xml.CharData:
+			top.kids = append(top.kids, string(t))
+		}
+	}
+}
+
+func qualified(n xml.Name) string {
+	if n.Space != "" {
+		return n.Space + ":" + n.Local
+	}
+	return n.Local
+}
+
+// oracle reads what a page in storage format lets its reader see.
+type oracle struct {
+	facts page.Facts
+	f     features
+	text  strings.Builder
+
+	cell, inLink int // tables and links around
+}
+
+func readSource(body string, facts page.Facts) (features, error) {
+	root, err := parseStorage(body)
+	if err != nil {
+		return features{}, err
+	}
+	o := &oracle{facts: facts}
+	o.all(root)
+	o.f.text = o.text.String()
+	o.f.words = wordsOf(o.f.text)
+	return o.f, nil
+}
+
+// textOf is what o would read of e alone.
+func (o *oracle) textOf(e *element) string {
+	sub := &oracle{facts: o.facts}
+	sub.all(e)
+	return sub.text.String()
+}
+
+func (o *oracle) all(e *element) {
+	for _, k := range e.kids {
+		switch k := k.(type) {
+		case string:
+			o.text.WriteString(k)
+		case *element:
+			o.element(k)
+		}
+	}
+}
+
+func (o *oracle) block(e *element) {
+	o.text.WriteByte('\n')
+	o.all(e)
+	o.text.WriteByte('\n')
+}
+
+func (o *oracle) line(s string) { o.text.WriteString("\n" + s + "\n") }
+
+func (o *oracle) element(e *element) {
+	switch e.name {
+	case "ac:parameter", "ac:default-parameter", "ac:placeholder", "ac:task-id", "ac:task-uuid", "ac:task-status", "ac:adf-attribute",
+		"ac:adf-parameter", "script", "style", "colgroup", "col", "at:var", "at:declarations", "ac:emoticon":
+	case "br", "hr":
+		o.text.WriteByte('\n')
+	case "h1", "h2", "h3", "h4", "h5", "h6":
+		// A heading in a cell is a line of the cell: Markdown's tables hold no headings.
+		if words := strings.Join(wordsOf(o.headingText(e)), " "); words != "" && o.cell == 0 {
+			o.f.headings = append(o.f.headings, e.name[1:]+" "+words)
+		}
+		o.block(e)
+	case "span", "strong", "b", "em", "i", "u", "s", "del", "sub", "sup", "code", "font", "small", "ac:inline-comment-marker", "ac:link-body", "ac:plain-text-link-body":
+		o.all(e)
+	case "a":
+		o.anchor(e)
+	case "img":
+		o.f.images = append(o.f.images, o.address(e.attrs["src"]))
+	case "time":
+		if strings.TrimSpace(e.rawText()) == "" {
+			o.text.WriteString(e.attrs["datetime"])
+		}
+		o.all(e)
+	case "pre":
+		o.f.code = append(o.f.code, strings.TrimPrefix(e.rawText(), "\n"))
+		o.block(e)
+	case "table":
+		o.table(e)
+		o.cell++
+		o.block(e)
+		o.cell--
+	case "ac:task":
+		o.task(e)
+		o.block(e)
+	case "ac:link":
+		o.link(e)
+	case "ac:image":
+		o.image(e)
+	case "ri:user":
+		o.user(e)
+	case "ac:structured-macro", "ac:macro":
+		o.macro(e)
+	case "ac:adf-extension":
+		node, fallback := e.child("ac:adf-node"), e.child("ac:adf-fallback")
+		kind := ""
+		if node != nil {
+			kind = node.attrs["type"]
+		}
+		if fallback != nil && len(fallback.kids) > 0 && kind != "panel" && !strings.HasPrefix(kind, "decision") {
+			node = fallback
+		}
+		if node != nil {
+			o.block(node)
+		}
+	default:
+		o.block(e)
+	}
+}
+
+// headingText is a heading's own line, without the blocks that stand inside it.
+func (o *oracle) headingText(e *element) string {
+	own := &element{}
+	for _, k := range e.kids {
+		if c, ok := k.(*element); ok && (c.name == "table" || c.name == "ul" || c.name == "ol") {
+			continue
+		}
+		own.kids = append(own.kids, k)
+	}
+	return o.textOf(own)
+}
+
+// anchor reads <a>: a link whose text shows nothing is no link to the reader.
+func (o *oracle) anchor(e *element) {
+	target := o.address(e.attrs["href"])
+	if target != "" && (strings.TrimSpace(o.textOf(e)) != "" || e.find("ac:image") != nil || e.find("img") != nil) {
+		o.f.links = append(o.f.links, target)
+	}
+	o.inLink++
+	o.all(e)
+	o.inLink--
+}
+
+// address resolves an address as the page's reader would; those that run code lead nowhere.
+func (o *oracle) address(href string) string {
+	href = strings.TrimSpace(href)
+	site := strings.TrimSuffix(o.facts.BaseURL, "/wiki")
+	lower := strings.ToLower(href)
+	switch {
+	case href == "", strings.HasPrefix(lower, "javascript:"), strings.HasPrefix(lower, "data:"), strings.HasPrefix(lower, "vbscript:"):
+		return ""
+	case strings.HasPrefix(href, "#"):
+		return o.facts.URL + href
+	case strings.HasPrefix(href, "//"):
+		return "https:" + href
+	case strings.HasPrefix(href, "/"):
+		return site + href
+	}
+	return href
+}
+
+func (o *oracle) user(e *element) {
+	name := e.attrs["ri:account-id"]
+	if known := o.facts.Users[name]; known != "" {
+		name = known
+	}
+	if name == "" {
+		name = e.attrs["ri:username"]
+	}
+	if name == "" {
+		name = e.attrs["ri:userkey"]
+	}
+	if name != "" {
+		o.f.mentions = append(o.f.mentions, name)
+		o.text.WriteString("@" + name)
+	}
+}
+
+func (o *oracle) pageAddress(e *element) string {
+	space, title := e.attrs["ri:space-key"], e.attrs["ri:content-title"]
+	if space == "" || space == o.facts.SpaceKey {
+		if l, ok := o.facts.Links[title]; ok {
+			return l.PageURL
+		}
+		if title == o.facts.Title || title == "" && space == "" {
+			return o.facts.URL
+		}
+		space = o.facts.SpaceKey
+	}
+	if day := e.attrs["ri:posting-day"]; day != "" {
+		return o.facts.BaseURL + "/display/" + space + "/" + strings.Trim(day, "/") + "/" + url.QueryEscape(title)
+	}
+	return o.facts.BaseURL + "/display/" + space + "/" + url.QueryEscape(title)
+}
+
+func (o *oracle) fileAddress(e *element) string {
+	owner := o.facts.ID
+	for _, k := range e.kids {
+		c, ok := k.(*element)
+		if !ok {
+			continue
+		}
+		switch c.name {
+		case "ri:content-entity":
+			owner = c.attrs["ri:content-id"]
+		case "ri:page", "ri:blog-post":
+			target := o.pageAddress(c)
+			l, known := o.facts.Links[c.attrs["ri:content-title"]]
+			if !known && target != o.facts.URL {
+				return target
+			}
+			if known {
+				owner = l.PageID
+			}
+		}
+	}
+	return o.facts.BaseURL + "/download/attachments/" + owner + "/" + url.PathEscape(e.attrs["ri:filename"])
+}
+
+// link reads <ac:link>.
+func (o *oracle) link(e *element) {
+	body := e.find("ac:link-body")
+	if body == nil {
+		body = e.find("ac:plain-text-link-body")
+	}
+	target, name := "", ""
+	for _, k := range e.kids {
+		c, ok := k.(*element)
+		if !ok {
+			continue
+		}
+		switch c.name {
+		case "ri:user":
+			if c.attrs["ri:account-id"] == "" && body != nil { // a server's page names the user itself
+				name := strings.TrimSpace(o.textOf(body))
+				o.f.mentions = append(o.f.mentions, name)
+				o.text.WriteString("@" + name)
+				return
+			}
+			o.user(c)
+			return
+		case "ri:page", "ri:blog-post":
+			target, name = o.pageAddress(c), c.attrs["ri:content-title"]
+		case "ri:attachment":
+			target, name = o.fileAddress(c), c.attrs["ri:filename"]
+		case "ri:url":
+			target, name = o.address(c.attrs["ri:value"]), c.attrs["ri:value"]
+		case "ri:space":
+			target, name = o.facts.BaseURL+"/spaces/"+c.attrs["ri:space-key"], c.attrs["ri:space-key"]
+		case "ri:content-entity":
+			target = o.facts.BaseURL + "/pages/viewpage.action?pageId=" + c.attrs["ri:content-id"]
+		case "ri:shortcut":
+			name = c.attrs["ri:parameter"]
+		}
+	}
+	if anchor, _ := url.PathUnescape(e.attrs["ac:anchor"]); anchor != "" {
+		if target == "" {
+			target, name = o.facts.URL, anchor
+		}
+		target += "#" + anchor
+	}
+	if target != "" {
+		o.f.links = append(o.f.links, target)
+	}
+	switch {
+	case body != nil && (strings.TrimSpace(o.textOf(body)) != "" || body.find("ac:image") != nil):
+		o.inLink++
+		o.all(body)
+		o.inLink--
+	case e.child("ac:image") != nil:
+		o.inLink++
+		o.image(e.child("ac:image"))
+		o.inLink--
+	default:
+		o.text.WriteString(name)
+	}
+}
+
+func (o *oracle) image(e *element) {
+	if a := e.child("ri:attachment"); a != nil {
+		target := o.fileAddress(a)
+		if strings.Contains(target, "/download/") {
+			o.f.images = append(o.f.images, target)
+		} else if o.inLink == 0 { // no link stands inside a link
+			o.f.links = append(o.f.links, target)
+		}
+	}
+	if u := e.child("ri:url"); u != nil {
+		o.f.images = append(o.f.images, o.address(u.attrs["ri:value"]))
+	}
+	if c := e.child("ac:caption"); c != nil {
+		o.block(c)
+	}
+}
+
+func (o *oracle) task(e *element) {
+	body := e.child("ac:task-body")
+	if body == nil {
+		return
+	}
+	own := &element{}
+	for _, k := range body.kids {
+		if c, ok := k.(*element); !ok || c.name != "ac:task-list" {
+			own.kids = append(own.kids, k)
+		}
+	}
+	words := strings.Join(wordsOf(o.textOf(own)), " ")
+	if words == "" {
+		return
+	}
+	state := "-"
+	if s := e.child("ac:task-status"); s != nil && strings.TrimSpace(s.rawText()) == "complete" {
+		state = "x"
+	}
+	o.f.tasks = append(o.f.tasks, state+" "+words)
+}
+
+// table reads the grid of a table.
+func (o *oracle) table(e *element) {
+	var rows []*element
+	var collect func(*element)
+	collect = func(e *element) {
+		for _, k := range e.kids {
+			if c, ok := k.(*element); ok {
+				switch c.name {
+				case "tr":
+					rows = append(rows, c)
+				case "thead", "tbody", "tfoot":
+					collect(c)
+				}
+			}
+		}
+	}
+	collect(e)
+	g := make(grid, len(rows))
+	taken := map[[2]int]bool{}
+	for y, r := range rows {
+		x := 0
+		for _, k := range r.kids {
+			c, ok := k.(*element)
+			if !ok || c.name != "td" && c.name != "th" {
+				continue
+			}
+			for taken[[2]int{y, x}] {
+				x++
+			}
+			across, down := spanOf(c, "colspan"), spanOf(c, "rowspan")
+			if down == 0 {
+				down = len(rows) - y
+			}
+			for dy := range min(down, len(rows)-y) {
+				for dx := range max(across, 1) {
+					taken[[2]int{y + dy, x + dx}] = true
+				}
+			}
+			for len(g[y]) <= x {
+				g[y] = append(g[y], "")
+			}
+			g[y][x] = strings.Join(wordsOf(o.textOf(c)), " ")
+			x += max(across, 1)
+		}
+	}
+	o.f.tables = append(o.f.tables, g)
+}
+
+func spanOf(e *element, name string) int {
+	n, err := strconv.Atoi(e.attrs[name])
+	if err != nil || n < 0 {
+		return 1
+	}
+	return min(n, 1000)
+}
