@@ -18,6 +18,7 @@ CREATE TABLE confluence_sync_runs (
     removal_candidates   integer,
     removals_checked_at  timestamptz,
     sent_at              timestamptz,
+    listing_until        timestamptz,
     attempt              integer NOT NULL DEFAULT 1,
     finished_at          timestamptz,
     code                 text,
@@ -47,7 +48,9 @@ CREATE TABLE confluence_sync_pages (
 );
 
 CREATE INDEX idx_confluence_sync_pages_pending ON confluence_sync_pages (run_id, page_id) WHERE outcome IS NULL;
-CREATE INDEX idx_confluence_sync_pages_failed ON confluence_sync_pages (page_id) WHERE outcome = 'failed';
+-- What an incremental run lists again; see AddFailed, whose condition this is.
+CREATE INDEX idx_confluence_sync_pages_again ON confluence_sync_pages (page_id)
+    WHERE outcome = 'failed' OR outcome = 'skipped' AND reason = 'missing';
 
 COMMENT ON TABLE confluence_sync_runs IS 'Every sync run; run_id is the id of the request';
 COMMENT ON COLUMN confluence_sync_runs.mode IS 'how the run really lists: the first run of a source is full';
@@ -55,6 +58,7 @@ COMMENT ON COLUMN confluence_sync_runs.listing_started_at IS 'Confluence''s cloc
 COMMENT ON COLUMN confluence_sync_runs.listed IS 'pages that the complete listing gave; null until it is complete';
 COMMENT ON COLUMN confluence_sync_runs.removal_candidates IS 'stored pages that the listing lacked, added to the ledger to be judged';
 COMMENT ON COLUMN confluence_sync_runs.sent_at IS 'when pages were last sent to the fetchers; the lease against sending twice';
+COMMENT ON COLUMN confluence_sync_runs.listing_until IS 'until when one replica alone lists; null while none does';
 COMMENT ON TABLE confluence_sync_pages IS 'Every page that a run listed and how it ended';
 COMMENT ON COLUMN confluence_sync_pages.outcome IS 'null while under way; set once';
 COMMENT ON COLUMN confluence_sync_pages.reason IS 'why removed or skipped, or the failure code';

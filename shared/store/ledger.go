@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 )
 
@@ -28,15 +28,25 @@ type Listed struct {
 	ParentKind string
 }
 
+// ListingLease is how long a lister that gives no sign is waited for before another one may
+// begin. It is shorter than the broker's wait for a worker that has died, so that its
+// request finds the listing free.
+const ListingLease = 45 * time.Second
+
 // StartListing begins or restarts a run's listing and forgets what an earlier attempt
 // listed. startedAt is Confluence's clock and becomes the watermark. It returns the
 // attempt, which every later step of this listing must show.
+//
+// ErrNotCurrent when another replica lists the run and has given a sign of life within
+// ListingLease: copies of one request would else take the listing from each other for ever.
 func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error) {
 	var attempt int
 	err := s.inTx(ctx, "start listing of run "+runID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			UPDATE confluence_sync_runs SET listing_started_at = $2, attempt = attempt + 1, sent_at = now()
-			WHERE run_id = $1 AND state = 'listing' RETURNING attempt`, runID, startedAt).Scan(&attempt)
+			UPDATE confluence_sync_runs SET listing_started_at = $2, attempt = attempt + 1, sent_at = now(),
+				listing_until = now() + $3::interval
+			WHERE run_id = $1 AND state = 'listing' AND coalesce(listing_until, now()) <= now()
+			RETURNING attempt`, runID, startedAt, ListingLease).Scan(&attempt)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotCurrent
 		}
@@ -49,10 +59,32 @@ func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.T
 	return attempt, err
 }
 
-// holdListing renews the lister's lease, or says that another replica has the run now.
-func holdListing(ctx context.Context, tx pgx.Tx, runID string, attempt int) error {
-	tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET sent_at = now()
+// KeepListing is the lister's sign of life. ErrNotCurrent when the run is no longer its own.
+func (s *Store) KeepListing(ctx context.Context, runID string, attempt int) error {
+	if err := holdListing(ctx, s.pool, runID, attempt); err != nil {
+		return fmt.Errorf("keep the listing of run %s: %w", runID, err)
+	}
+	return nil
+}
+
+// LeaveListing lets another replica list at once, for a lister that gives up before the end.
+func (s *Store) LeaveListing(ctx context.Context, runID string, attempt int) error {
+	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET listing_until = NULL
 		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt)
+	if err != nil {
+		return fmt.Errorf("leave the listing of run %s: %w", runID, err)
+	}
+	return nil
+}
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// holdListing renews the lister's lease, or says that another replica has the run now.
+func holdListing(ctx context.Context, q execer, runID string, attempt int) error {
+	tag, err := q.Exec(ctx, `UPDATE confluence_sync_runs SET sent_at = now(), listing_until = now() + $3::interval
+		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt, ListingLease)
 	if err == nil && tag.RowsAffected() == 0 {
 		return ErrNotCurrent
 	}
@@ -88,8 +120,10 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 	})
 }
 
-// AddFailed lists the source's pages whose last outcome was failed, so that an incremental
-// run tries them again although the search index does not name them.
+// AddFailed lists the source's pages whose last outcome was failed, or that Confluence did
+// not give when they were fetched, so that an incremental run tries them again although the
+// search index does not name them. A later full run that came to its end has settled them:
+// what it does not list is not there.
 func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 	return s.inTx(ctx, "list failed pages again", func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
@@ -99,9 +133,14 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			INSERT INTO confluence_sync_pages (run_id, page_id, version, title)
 			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title
 			FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id)
-			WHERE r.source_id = $2 AND f.outcome = 'failed' AND NOT EXISTS (
+			WHERE r.source_id = $2 AND (f.outcome = 'failed' OR f.outcome = 'skipped' AND f.reason = 'missing')
+			AND NOT EXISTS (
 				SELECT FROM confluence_sync_pages l JOIN confluence_sync_runs lr USING (run_id)
 				WHERE lr.source_id = $2 AND l.page_id = f.page_id AND l.ended_at > f.ended_at)
+			AND NOT EXISTS (
+				SELECT FROM confluence_sync_runs settled
+				WHERE settled.source_id = $2 AND settled.mode = 'full' AND settled.started_at > f.ended_at
+				AND settled.state IN ('completed', 'completed_with_failures', 'held'))
 			ORDER BY f.page_id, f.ended_at DESC
 			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID)
 		return err
@@ -140,7 +179,7 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 			return err
 		}
 		return tx.QueryRow(ctx, `
-			UPDATE confluence_sync_runs SET state = 'fetching', listing_completed_at = now(),
+			UPDATE confluence_sync_runs SET state = 'fetching', listing_completed_at = now(), listing_until = NULL,
 				listed = (SELECT count(*) FROM confluence_sync_pages WHERE run_id = $1)
 			WHERE run_id = $1 RETURNING listed`, run.ID).Scan(&listed)
 	})
@@ -196,38 +235,9 @@ func (s *Store) FailPage(ctx context.Context, f event.PageFailed) error {
 		UPDATE confluence_sync_pages SET outcome = 'failed', reason = $3, message = $4, stage = $5,
 			attempts = $6, ended_at = now()
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NULL`,
-		f.RunID, f.PageID, f.Code, f.Message, f.Stage, f.Attempts)
+		f.RunID, f.PageID, f.Code, clean(f.Message), f.Stage, f.Attempts)
 	if err != nil {
 		return fmt.Errorf("fail page %s: %w", f.PageID, err)
 	}
 	return nil
 }
-
-// LedgerPage is one page of a run and how it ended.
-type LedgerPage struct {
-	PageID   string        `json:"page_id"`
-	Title    string        `json:"title"`
-	Version  int           `json:"version"`
-	Outcome  event.Outcome `json:"outcome"` // "" while under way
-	Reason   string        `json:"reason,omitempty"`
-	Message  string        `json:"message,omitempty"`
-	Stage    string        `json:"stage,omitempty"`
-	Attempts int           `json:"attempts,omitempty"`
-}
-
-// LedgerPages lists the pages of a run that ended as outcome, by id.
-func (s *Store) LedgerPages(ctx context.Context, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
-	rows, _ := s.pool.Query(ctx, `
-		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
-			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
-		FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
-		WHERE l.run_id = $1 AND l.outcome = $2 ORDER BY l.page_id LIMIT $3`, runID, outcome, limit)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
-	if err != nil {
-		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
-	}
-	return list, nil
-}
-
-// ErrUnbalanced says that a run's ledger does not add up: a defect, never an outcome.
-var ErrUnbalanced = failure.New(failure.Internal, "the ledger does not balance")

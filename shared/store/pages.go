@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -62,8 +64,12 @@ type PageWrite struct {
 // transaction: a reader sees all old or all new. It returns how the page ended; a page that
 // had already ended in this run, or is stored in a newer version, is left as it is.
 //
+// A removed page comes back only by a run that is open: what an ended run fetched is of the
+// time before. RunID may be empty for a page that no run listed.
+//
 // The error carries failure.PageIDTaken when the id belongs to another site's page, and
-// failure.SourceGone when the source was removed meanwhile.
+// failure.SourceGone when the source, or the source that the run was of, was removed
+// meanwhile.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
 	var outcome event.Outcome
 	err := s.inTx(ctx, "write page "+w.Page.ID, func(tx pgx.Tx) error {
@@ -89,6 +95,7 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 // stored is what the database knows of a page before it is written.
 type stored struct {
 	there, deleted, same bool
+	open                 bool // the run is under way
 	version              int
 	ended                event.Outcome // in this run's ledger
 }
@@ -96,9 +103,9 @@ type stored struct {
 // decide says how the page ends and whether anything is to be written for that.
 func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
 	switch {
-	case o.ended == event.Removed, o.deleted && o.ended != "" && o.ended != event.Failed:
+	case o.ended == event.Removed, o.deleted && (!o.open || o.ended != "" && o.ended != event.Failed):
 		// A late copy of a page that has been removed since must not bring it back.
-		return o.ended, false
+		return cmp.Or(o.ended, event.Unchanged), false
 	case !o.there, o.deleted:
 		return event.Created, true
 	case o.version > w.Page.Version, o.same:
@@ -108,17 +115,29 @@ func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
 	}
 }
 
+// lockPages makes writers and removers of a page take turns, also when it is not stored yet.
+// Everyone takes the locks in this order, the source's first, as does who removes the source:
+// so nobody waits for another in a circle.
+func lockPages(ctx context.Context, tx pgx.Tx, sourceID string, ids ...string) error {
+	b := &pgx.Batch{}
+	b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, sourceID)
+	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || id, 0))
+		FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
+	return tx.SendBatch(ctx, b).Close()
+}
+
 // lockPage makes writers of one page take turns, also when it is not stored yet, and reads
 // what they decide on.
 func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 	var o stored
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || $1, 0))`, w.Page.ID); err != nil {
+	if err := lockPages(ctx, tx, w.SourceID, w.Page.ID); err != nil {
 		return o, err
 	}
 	var mine, sameSite, otherSource bool
+	var state event.State
 	err := tx.QueryRow(ctx, `
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
-			coalesce(l.outcome, ''), coalesce(p.source_id <> $2, false),
+			coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
 			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
 				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false)
@@ -127,9 +146,10 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 		LEFT JOIN confluence_pages p ON p.page_id = $1
 		LEFT JOIN archon_sources theirs ON theirs.source_id = p.source_id
 		LEFT JOIN confluence_page_content c ON c.page_id = $1
-		LEFT JOIN confluence_sync_pages l ON l.run_id = $3 AND l.page_id = $1`,
+		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
+		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline).
-		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &otherSource, &sameSite, &o.same)
+		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same)
 	switch {
 	case err != nil:
 		return o, err
@@ -137,7 +157,11 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 		return o, failure.New(failure.SourceGone, "source %s is no longer registered", w.SourceID)
 	case otherSource && !sameSite:
 		return o, failure.New(failure.PageIDTaken, "page %s of another site is stored under the same id", w.Page.ID)
+	case w.RunID != "" && state == "":
+		// A source of the same name may be there again: it is another one.
+		return o, failure.New(failure.SourceGone, "run %s is no longer there: its source was removed", w.RunID)
 	}
+	o.open = !state.Final()
 	return o, nil
 }
 
@@ -157,7 +181,7 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 		ON CONFLICT (page_id) DO UPDATE SET source_id = excluded.source_id, space_key = excluded.space_key,
 			title = excluded.title, version = excluded.version, last_modified = excluded.last_modified,
 			path = excluded.path, metadata = excluded.metadata, is_deleted = false, updated_at = now()`,
-		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, w.Page.ModifiedAt, w.Path, w.Metadata)
+		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata)
 	b.Queue(`
 		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, pipeline_version)
 		VALUES ($1, $2, $3, $4, $5, $6)
@@ -183,7 +207,22 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 			SELECT FROM archon_crawled_pages c
 			WHERE c.source_id = $2 AND c.url = $3::text AND c.chunk_number = n.number AND c.metadata->>'page_id' = $1)`,
 		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
-	return tx.SendBatch(ctx, b).Close()
+	err := tx.SendBatch(ctx, b).Close()
+	if sqlState(err) == uniqueViolation {
+		// The error stays in the chain; its own words name only an index.
+		return fmt.Errorf("chunks of something else stand under the page's address %s: %w", w.Page.URL, err)
+	}
+	return err
+}
+
+// modified is when the page's version was made, as far as Confluence says.
+func modified(f page.Facts) time.Time {
+	for _, t := range []time.Time{f.ModifiedAt, f.CreatedAt} {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Now()
 }
 
 // endPage ends the page in the ledger and returns the outcome that stands there, or "" when

@@ -34,7 +34,8 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 				return err
 			}
 		}
-		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&snap.At); err != nil {
+		// Not now(), which is when the transaction began to wait for the lock.
+		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&snap.At); err != nil {
 			return err
 		}
 		snap = event.Progress{
@@ -89,7 +90,8 @@ func nextState(run Run, c event.Counts, waiting int) event.State {
 	}
 }
 
-// enter writes the run's new state; a final one first proves that the ledger balances.
+// enter writes the run's new state; a final one first proves that the ledger balances. A run
+// whose ledger does not has failed: left open, it would keep its source from ever syncing.
 func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.Counts) error {
 	run.State = next
 	if !next.Final() {
@@ -99,17 +101,20 @@ func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.C
 	// Two counts made at two times: what the listing and the detector said they listed,
 	// and what the rows say became of it.
 	var proven int
-	err := tx.QueryRow(ctx, `
-		UPDATE confluence_sync_runs SET state = $2, finished_at = now() WHERE run_id = $1
-		RETURNING listed + coalesce(removal_candidates, 0), finished_at`, run.ID, next).Scan(&proven, &run.FinishedAt)
+	err := tx.QueryRow(ctx, `SELECT listed + coalesce(removal_candidates, 0) FROM confluence_sync_runs
+		WHERE run_id = $1`, run.ID).Scan(&proven)
 	if err != nil {
 		return err
 	}
 	if sum := c.Created + c.Updated + c.Unchanged + c.Removed + c.Skipped + c.Failed; proven != c.Listed || sum != c.Listed {
-		return fmt.Errorf("%w: %d listed, %d in the ledger, %d ended", ErrUnbalanced, proven, c.Listed, sum)
+		run.State, run.Code = event.StateFailed, failure.Internal
+		run.Message = fmt.Sprintf("the ledger does not balance: %d listed, %d in the ledger, %d ended", proven, c.Listed, sum)
 	}
-	if next == event.StateHeld {
-		return nil
+	err = tx.QueryRow(ctx, `
+		UPDATE confluence_sync_runs SET state = $2, code = nullif($3, ''), message = nullif($4, ''), finished_at = clock_timestamp()
+		WHERE run_id = $1 RETURNING finished_at`, run.ID, run.State, run.Code, run.Message).Scan(&run.FinishedAt)
+	if err != nil || run.State == event.StateHeld || run.State == event.StateFailed {
+		return err
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE archon_sources SET updated_at = now(), metadata = metadata || jsonb_strip_nulls(jsonb_build_object(

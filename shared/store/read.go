@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 )
 
@@ -56,6 +57,32 @@ func (s *Store) Chunks(ctx context.Context, sourceID, pageID string) ([]StoredCh
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
 	if err != nil {
 		return nil, fmt.Errorf("read chunks of page %s: %w", pageID, err)
+	}
+	return list, nil
+}
+
+// LedgerPage is one page of a run and how it ended.
+type LedgerPage struct {
+	PageID   string        `json:"page_id"`
+	Title    string        `json:"title"`
+	Version  int           `json:"version"`
+	Outcome  event.Outcome `json:"outcome"` // "" while under way
+	Reason   string        `json:"reason,omitempty"`
+	Message  string        `json:"message,omitempty"`
+	Stage    string        `json:"stage,omitempty"`
+	Attempts int           `json:"attempts,omitempty"`
+}
+
+// LedgerPages lists the pages of a run that ended as outcome, by id.
+func (s *Store) LedgerPages(ctx context.Context, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
+			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
+		FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
+		WHERE l.run_id = $1 AND l.outcome = $2 ORDER BY l.page_id LIMIT $3`, runID, outcome, limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
+	if err != nil {
+		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
 	}
 	return list, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,38 +60,60 @@ func (s *Store) Candidates(ctx context.Context, run Run) (pages []string, live i
 	return pages, live, err
 }
 
-// RemovePages takes pages out of the knowledge base: they are marked as deleted, their
-// chunks go, and each ends in the run's ledger with its reason, all in one transaction. The
-// Markdown stays, for the day the page comes back.
+// removeAtOnce bounds the pages that one transaction removes, since it holds a lock for each.
+const removeAtOnce = 250
+
+// RemovePages takes pages out of the knowledge base: a page is marked as deleted, its chunks
+// go, and it ends in the run's ledger with its reason, all in one transaction. The Markdown
+// stays, for the day the page comes back. A page that has ended in the run, or whose run has
+// ended, is left alone: what was found out about it is of the past.
 func (s *Store) RemovePages(ctx context.Context, run Run, removals []Removal) error {
+	for batch := range slices.Chunk(removals, removeAtOnce) {
+		if err := s.removePages(ctx, run, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) error {
 	ids, reasons := make([]string, len(removals)), make([]string, len(removals))
 	for i, r := range removals {
 		ids[i], reasons[i] = r.PageID, r.Reason
 	}
 	return s.inTx(ctx, "remove pages of "+run.SourceID, func(tx pgx.Tx) error {
+		if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `
+			WITH ended AS (
+				UPDATE confluence_sync_pages l SET outcome = 'removed', reason = r.reason, ended_at = now()
+				FROM unnest($2::text[], $3::text[]) AS r(id, reason), confluence_sync_runs run
+				WHERE l.run_id = $1 AND l.page_id = r.id AND l.outcome IS NULL
+				AND run.run_id = $1 AND run.state IN ('fetching', 'finishing')
+				RETURNING l.page_id
+			)
+			SELECT coalesce(array_agg(page_id), '{}') FROM ended`, run.ID, ids, reasons).Scan(&ids)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
 		b := &pgx.Batch{}
-		// The same lock as WritePage's, in one order, so that neither waits for the other
-		// in a circle.
-		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || id, 0))
-			FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE source_id = $1 AND metadata ? 'page_id'
 			AND metadata->>'page_id' = ANY ($2) AND metadata->>'crawl_type' = 'confluence'`, run.SourceID, ids)
 		b.Queue(`DELETE FROM confluence_tree WHERE source_id = $1 AND node_id = ANY ($2)`, run.SourceID, ids)
-		b.Queue(`
-			UPDATE confluence_sync_pages l SET outcome = 'removed', reason = r.reason, ended_at = now()
-			FROM unnest($2::text[], $3::text[]) AS r(id, reason)
-			WHERE l.run_id = $1 AND l.page_id = r.id AND l.outcome IS NULL`, run.ID, ids, reasons)
 		return tx.SendBatch(ctx, b).Close()
 	})
 }
 
+const keepSQL = `
+	UPDATE confluence_sync_pages SET outcome = 'skipped', reason = $3, ended_at = now()
+	WHERE run_id = $1 AND page_id = ANY ($2) AND outcome IS NULL`
+
 // KeepPages ends candidates that are not to be removed as skipped, with the reason.
 func (s *Store) KeepPages(ctx context.Context, run Run, ids []string, reason string) error {
-	_, err := s.pool.Exec(ctx, `
-		UPDATE confluence_sync_pages SET outcome = 'skipped', reason = $3, ended_at = now()
-		WHERE run_id = $1 AND page_id = ANY ($2) AND outcome IS NULL`, run.ID, ids, reason)
+	_, err := s.pool.Exec(ctx, keepSQL, run.ID, ids, reason)
 	if err != nil {
 		return fmt.Errorf("keep pages of run %s: %w", run.ID, err)
 	}
@@ -107,15 +130,19 @@ func (s *Store) Judged(ctx context.Context, runID string) error {
 	return nil
 }
 
-// Hold says that the run would remove too much: nothing was removed, and the run ends as
-// held, with the message, once its pages are stored.
-func (s *Store) Hold(ctx context.Context, runID, message string) error {
-	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
-		WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, message)
-	if err != nil {
-		return fmt.Errorf("hold run %s: %w", runID, err)
-	}
-	return nil
+// Hold says that the run would remove too much: the candidates stay and end as skipped, and
+// the run ends as held, with the message, once its pages are stored. All of it happens at
+// once: a run with half of it would end as if nothing had been wrong.
+func (s *Store) Hold(ctx context.Context, runID string, candidates []string, message string) error {
+	return s.inTx(ctx, "hold run "+runID, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
+			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, clean(message))
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, keepSQL, runID, candidates, "held")
+		return err
+	})
 }
 
 // Removals lists the pages that a run removed, with their reasons, by id.

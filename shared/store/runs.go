@@ -150,7 +150,7 @@ func (s *Store) OpenRuns(ctx context.Context) ([]Run, error) {
 func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, message string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = now()
-		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, message)
+		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, clean(message))
 	if err != nil {
 		return fmt.Errorf("fail run %s: %w", id, err)
 	}
@@ -160,7 +160,7 @@ func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, messa
 // ClaimStalled returns the open runs in which nothing has moved for a while, and renews
 // their lease so that no other replica claims them too. A run is claimed after idle, then
 // after twice that, and so on up to 16 times, so that a long pause asked for by Confluence
-// does not pile up copies of its tasks.
+// does not pile up copies of its tasks. A lister that gives signs of life is left alone.
 func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration) ([]Run, error) {
 	rows, _ := s.pool.Query(ctx, `
 		UPDATE confluence_sync_runs SET sent_at = now(), attempt = attempt + 1
@@ -170,6 +170,7 @@ func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration) ([]Run, er
 				OR r.state = 'requested' AND NOT EXISTS (
 					SELECT FROM confluence_sync_runs o WHERE o.source_id = r.source_id
 					AND o.state IN ('listing', 'fetching', 'finishing')))
+			AND coalesce(r.listing_until, now()) <= now()
 			AND greatest(r.sent_at, r.requested_at, r.listing_completed_at,
 				(SELECT max(p.ended_at) FROM confluence_sync_pages p WHERE p.run_id = r.run_id))
 				< now() - $1::interval * least(16, power(2, greatest(least(r.attempt, 10) - 2, 0)))

@@ -33,11 +33,16 @@ type Source struct {
 	Chunks           int              `json:"chunks"`             // chunks now
 }
 
-// ErrSourceExists is returned by AddSource when the id is taken by something else.
-var ErrSourceExists = errors.New("the source id is taken")
+// What AddSource finds in the way.
+var (
+	ErrSourceExists = errors.New("the source id is taken")
+	ErrSpaceTaken   = errors.New("another source is of the same space")
+)
 
 // AddSource registers a source. Adding the same one again changes nothing; an id that is
-// taken by another space, site or kind of source gives ErrSourceExists.
+// taken by another space, site or kind of source gives ErrSourceExists, and a space that
+// another source is of ErrSpaceTaken: a page has one source, so they would take the pages from
+// each other.
 func (s *Store) AddSource(ctx context.Context, src Source) error {
 	if src.DeletionStrategy == "" {
 		src.DeletionStrategy = WeeklyReconciliation
@@ -56,6 +61,18 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		"original_url":         src.BaseURL + "/spaces/" + src.SpaceKey,
 		"confluence_space_key": src.SpaceKey, "confluence_base_url": src.BaseURL,
 		"deletion_strategy": src.DeletionStrategy,
+	}
+	// Space keys are compared without regard to case, as Confluence does.
+	var other string
+	err := s.pool.QueryRow(ctx, `SELECT source_id FROM archon_sources
+		WHERE source_id <> $1 AND metadata->>'source_type' = 'confluence' AND metadata->>'confluence_base_url' = $2
+		AND lower(metadata->>'confluence_space_key') = lower($3) ORDER BY source_id LIMIT 1`,
+		src.ID, src.BaseURL, src.SpaceKey).Scan(&other)
+	switch {
+	case err == nil:
+		return fmt.Errorf("add source %s: space %s is the source %s already: %w", src.ID, src.SpaceKey, other, ErrSpaceTaken)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("add source %s: %w", src.ID, err)
 	}
 	tag, err := s.pool.Exec(ctx, `
 		INSERT INTO archon_sources (source_id, source_url, source_display_name, title, metadata)
@@ -78,10 +95,11 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 }
 
 const sourceColumns = `
-	s.source_id, s.metadata->>'confluence_base_url', s.metadata->>'confluence_space_key',
+	s.source_id, coalesce(s.metadata->>'confluence_base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
 	coalesce(s.metadata->>'knowledge_type', 'technical'),
-	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(s.metadata->'tags') t), '{}'),
+	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
+		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
 	(s.metadata->>'last_sync_timestamp')::timestamptz`
 
 func scanSource(row pgx.CollectableRow) (Source, error) {
@@ -121,12 +139,16 @@ func (s *Store) Sources(ctx context.Context) ([]Source, error) {
 }
 
 // RemoveSource deletes a Confluence source with its pages, chunks and runs in one
-// transaction. Chunks go first: on an older Archon their foreign key does not cascade.
+// transaction. Chunks go first: on an older Archon their foreign key does not cascade. Before
+// them the source is locked, which waits for the pages that are just being written.
 func (s *Store) RemoveSource(ctx context.Context, id string) error {
 	if _, err := s.Source(ctx, id); err != nil {
 		return err
 	}
 	return s.inTx(ctx, "remove source "+id, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT FROM archon_sources WHERE source_id = $1 FOR UPDATE`, id); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE source_id = $1`, id); err != nil {
 			return err
 		}

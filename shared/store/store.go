@@ -10,9 +10,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -139,12 +141,46 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 }
 
-// inTx runs fn in one transaction, committed when fn returns nil.
+// inTx runs fn in one transaction, committed when fn returns nil. Should the database choose
+// it to end a deadlock, fn runs again from its beginning.
 func (s *Store) inTx(ctx context.Context, what string, fn func(pgx.Tx) error) error {
-	if err := pgx.BeginFunc(ctx, s.pool, fn); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	const tries = 3
+	for try := 1; ; try++ {
+		err := pgx.BeginFunc(ctx, s.pool, fn)
+		if err == nil {
+			return nil
+		}
+		if try == tries || sqlState(err) != deadlockDetected {
+			return fmt.Errorf("%s: %w", what, err)
+		}
 	}
-	return nil
+}
+
+// The server's codes that matter here.
+const (
+	deadlockDetected = "40P01"
+	uniqueViolation  = "23505"
+)
+
+// sqlState returns the code that the server gave err, "" when it did not come from there.
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// maxText bounds what is stored of an error, in bytes.
+const maxText = 4000
+
+// clean makes any error's text fit for a column and for an event.
+func clean(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return text
 }
 
 func notFound(err error, what string) error {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +37,11 @@ func open(t *testing.T) (*store.Store, *pgx.Conn) {
 
 func addSource(t *testing.T, s *store.Store, id string) {
 	t.Helper()
-	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: "DOCS"}))
+	key := map[string]string{"docs": "DOCS"}[id]
+	if key == "" {
+		key = strings.ToUpper(id)
+	}
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: key}))
 }
 
 // fullRun opens a full run and lists the pages.
@@ -175,15 +180,23 @@ func TestRequestsThatCannotBecomeARun(t *testing.T) {
 }
 
 func TestOnlyOneListerAtATime(t *testing.T) {
-	s, _ := open(t)
+	s, conn := open(t)
 	addSource(t, s, "docs")
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)
 	first, err := s.StartListing(t.Context(), "r1", time.Now())
 	require.NoError(t, err)
 	require.NoError(t, s.AddListed(t.Context(), "r1", first, []store.Listed{listed("1", 1, "Gone since")}))
+	_, err = s.StartListing(t.Context(), "r1", time.Now())
+	require.ErrorIs(t, err, store.ErrNotCurrent, "the first lister lives")
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET listing_until = now() - interval '1 second'`)
+	require.NoError(t, err)
 	second, err := s.StartListing(t.Context(), "r1", time.Now())
 	require.NoError(t, err)
+	require.ErrorIs(t, s.KeepListing(t.Context(), "r1", first), store.ErrNotCurrent)
+	require.NoError(t, s.LeaveListing(t.Context(), "r1", first), "a lister that was replaced leaves nothing")
+	_, err = s.StartListing(t.Context(), "r1", time.Now())
+	require.ErrorIs(t, err, store.ErrNotCurrent)
 
 	require.ErrorIs(t, s.AddListed(t.Context(), "r1", first, []store.Listed{listed("2", 1, "B")}), store.ErrNotCurrent)
 	_, err = s.CompleteListing(t.Context(), run, first)
@@ -207,7 +220,7 @@ func TestTheSamePageTwiceAndAnOlderOneLater(t *testing.T) {
 	require.Equal(t, event.Created, store1(t, s, w), "the ledger keeps its outcome")
 	require.Equal(t, before, dump(t, conn))
 	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "1", 1, "Home", "older")))
-	require.Equal(t, event.Unchanged, store1(t, s, write("docs", "late", "1", 1, "Home", "older")))
+	require.Equal(t, event.Unchanged, store1(t, s, write("docs", "", "1", 1, "Home", "older")))
 	require.Equal(t, before, dump(t, conn))
 }
 
@@ -234,14 +247,14 @@ func TestOnlyChangedChunksAreWritten(t *testing.T) {
 	before, err := s.Chunks(t.Context(), "docs", "1")
 	require.NoError(t, err)
 
-	require.Equal(t, event.Updated, store1(t, s, write("docs", "r2", "1", 2, "Home", "alpha", "BETA", "gamma")))
+	require.Equal(t, event.Updated, store1(t, s, write("docs", "", "1", 2, "Home", "alpha", "BETA", "gamma")))
 	after, err := s.Chunks(t.Context(), "docs", "1")
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)
 	require.Equal(t, before[2].ID, after[2].ID)
 
-	store1(t, s, write("docs", "r2", "1", 3, "Home", "alpha"))
+	store1(t, s, write("docs", "", "1", 3, "Home", "alpha"))
 	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
 }
 
@@ -283,109 +296,6 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 	var crawled int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_crawled_pages WHERE url = 'https://web/1'`).Scan(&crawled))
 	require.Equal(t, 1, crawled, "a web crawl's chunk with the same page_id is not ours")
-}
-
-func TestFailedPages(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"))
-	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
-	failed := event.PageFailed{RunID: "r1", PageID: "2", Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1}
-	require.NoError(t, s.FailPage(t.Context(), failed))
-	failed.PageID = "1"
-	require.NoError(t, s.FailPage(t.Context(), failed), "a page that has ended keeps its outcome")
-	snap := finish(t, s, run)
-	require.Equal(t, event.StateCompletedWithFailures, snap.State)
-	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, snap.Counts)
-	list, err := s.LedgerPages(t.Context(), "r1", event.Failed, 10)
-	require.NoError(t, err)
-	require.Equal(t, []store.LedgerPage{{PageID: "2", Title: "Odd", Version: 1, Outcome: event.Failed,
-		Reason: "convert_too_deep", Message: "too deep", Stage: "converter", Attempts: 1}}, list)
-
-	run, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Incremental, SourceID: "docs"})
-	require.NoError(t, err)
-	require.Equal(t, event.Incremental, run.Mode, "there is a watermark now")
-	attempt, err := s.StartListing(t.Context(), "r2", time.Now())
-	require.NoError(t, err)
-	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
-	n, err := s.CompleteListing(t.Context(), run, attempt)
-	require.NoError(t, err)
-	require.Equal(t, 1, n, "what failed is listed again until it is cured")
-}
-
-func TestPathsAndPlaces(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"),
-		store.Listed{ID: "2", Version: 1, Title: "Guides", ParentID: "90", ParentKind: "folder"},
-		store.Listed{ID: "3", Version: 1, Title: "Deep", ParentID: "2", ParentKind: "page"},
-		store.Listed{ID: "4", Version: 1, Title: "Under a hidden page", ParentID: "77", ParentKind: "page"})
-	unknown, err := s.UncheckedContainers(t.Context(), run, 10)
-	require.NoError(t, err)
-	require.Equal(t, []store.Node{{ID: "90", Kind: "folder"}}, unknown)
-	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{{ID: "90", Kind: "folder", Title: "Handbook", ParentID: "1", ParentKind: "page"}}))
-	unknown, err = s.UncheckedContainers(t.Context(), run, 10)
-	require.NoError(t, err)
-	require.Empty(t, unknown)
-	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
-
-	place, err := s.Place(t.Context(), "docs", "3", "DOCS", site)
-	require.NoError(t, err)
-	require.Equal(t, "/1/90/2/3", place.Path)
-	require.Equal(t, []page.Ancestor{
-		{ID: "1", Title: "Home", URL: site + "/spaces/DOCS/pages/1"},
-		{ID: "90", Title: "Handbook", URL: site + "/spaces/DOCS/folder/90"},
-		{ID: "2", Title: "Guides", URL: site + "/spaces/DOCS/pages/2"},
-	}, place.Ancestors)
-	place, err = s.Place(t.Context(), "docs", "4", "DOCS", site)
-	require.NoError(t, err)
-	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}}, place)
-
-	// A cycle, as a listing under way may show one, must end.
-	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
-		{ID: "2", Kind: "page", Title: "Guides", ParentID: "3", ParentKind: "page"}}))
-	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
-	place, err = s.Place(t.Context(), "docs", "3", "DOCS", site)
-	require.NoError(t, err)
-	require.Equal(t, "/3", place.Path)
-}
-
-func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	child := store.Listed{ID: "3", Version: 1, Title: "Child", Status: "current", ParentID: "1", ParentKind: "page"}
-	run := fullRun(t, s, "docs", "r1", listed("1", 1, "A"), listed("2", 1, "B"), child)
-	for _, id := range []string{"1", "2"} {
-		store1(t, s, write("docs", "r1", id, 1, map[string]string{"1": "A", "2": "B"}[id], "text"))
-	}
-	w := write("docs", "r1", "3", 1, "Child", "text")
-	w.Path = "/1/3"
-	store1(t, s, w)
-	finish(t, s, run)
-
-	child.ParentID = "2"
-	fullRun(t, s, "docs", "r2", listed("1", 1, "A"), listed("2", 1, "B"), child)
-	pending, err := s.Pending(t.Context(), "r2", "", 10)
-	require.NoError(t, err)
-	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
-}
-
-func TestStalledRunsAreClaimedOnce(t *testing.T) {
-	s, conn := open(t)
-	addSource(t, s, "docs")
-	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
-	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
-	require.NoError(t, err)
-	require.Empty(t, claimed, "it has just moved")
-	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour',
-		requested_at = now() - interval '1 hour', listing_completed_at = now() - interval '1 hour'`)
-	require.NoError(t, err)
-	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
-	require.NoError(t, err)
-	require.Len(t, claimed, 1)
-	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
-	require.NoError(t, err)
-	require.Empty(t, claimed, "the lease is renewed")
 }
 
 func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {

@@ -19,9 +19,21 @@ type Node struct {
 	ParentKind string
 }
 
+// inTree runs a statement that writes a source's tree. Such statements take turns: paths that
+// were built from the parents of a moment ago must not overwrite newer ones.
+func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) error {
+	return s.inTx(ctx, "write the tree of "+sourceID, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence tree:' || $1, 0))`, sourceID); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	})
+}
+
 // TreeFromListing takes the parents of a full listing's pages over into the tree.
 func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
-	_, err := s.pool.Exec(ctx, `
+	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
 		SELECT $2, page_id, 'page', title, parent_id, parent_kind
 		FROM confluence_sync_pages WHERE run_id = $1 ORDER BY page_id
@@ -41,7 +53,7 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 // yet, else those that are not known at all. Only ID and Kind are set.
 func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]Node, error) {
 	rows, _ := s.pool.Query(ctx, `
-		SELECT DISTINCT c.parent_id, c.parent_kind FROM confluence_tree c
+		SELECT DISTINCT ON (c.parent_id) c.parent_id, c.parent_kind FROM confluence_tree c
 		LEFT JOIN confluence_tree p ON p.source_id = c.source_id AND p.node_id = c.parent_id
 		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind <> 'page'
 		AND (p.node_id IS NULL OR $4 = 'full' AND p.checked_run IS DISTINCT FROM $1)
@@ -64,16 +76,16 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 	for i, node := range nodes {
 		ids[i], kinds[i], titles[i], parents[i], parentKinds[i] = node.ID, node.Kind, node.Title, node.ParentID, node.ParentKind
 	}
-	_, err := s.pool.Exec(ctx, `
+	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind, checked_run)
-		SELECT $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2
+		SELECT DISTINCT ON (id) $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2
 		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(id, kind, title, parent, parent_kind)
 		ORDER BY id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
 			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, checked_run = excluded.checked_run`,
 		run.SourceID, run.ID, ids, kinds, titles, parents, parentKinds)
 	if err != nil {
-		return fmt.Errorf("write tree: %w", err)
+		return fmt.Errorf("put nodes: %w", err)
 	}
 	return nil
 }
@@ -109,7 +121,7 @@ func (s *Store) StrayNodes(ctx context.Context, sourceID string, nodes []Node) (
 // not known (hidden from us, say) still stands in the path; what lies on a cycle, which
 // Confluence does not have but a listing under way may show, hangs at the top.
 func (s *Store) BuildPaths(ctx context.Context, sourceID string) error {
-	_, err := s.pool.Exec(ctx, `
+	err := s.inTree(ctx, sourceID, `
 		WITH RECURSIVE built (node_id, path) AS (
 			SELECT n.node_id, coalesce('/' || n.parent_id, '') || '/' || n.node_id
 			FROM confluence_tree n

@@ -1,6 +1,7 @@
 package deletiondetector_test
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 func TestEveryPageLeavesForAReason(t *testing.T) {
@@ -111,7 +113,52 @@ func TestAReplayAnnouncesAgainAndJudgesNothing(t *testing.T) {
 	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
 	k.Publish(completed(run))
 	k.Empty(bus.Removals)
-	require.Len(t, removed.All(), 2, "a run that has ended has nothing to announce")
+	for _, e := range removed.Wait(3) {
+		require.Equal(t, pages[0].ID, e.PageID)
+	}
+}
+
+// The detector was stopped between the removal and its announcement, and the run ended before
+// another one took over.
+func TestARemovalIsAnnouncedAlsoAfterTheRunHasEnded(t *testing.T) {
+	w, k := newWorld(t, 1), bustest.New(t)
+	p := w.below()[0]
+	require.NoError(t, w.site.TrashPage(p.ID))
+	run := w.relist("second")
+	_, _, err := w.store.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, w.store.RemovePages(t.Context(), run, []store.Removal{{PageID: p.ID, Reason: "trashed"}}))
+	require.NoError(t, w.store.Judged(t.Context(), run.ID))
+	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
+
+	removed := bustest.Collect[event.PageRemoved](k)
+	w.start(k, sandbox.DefaultToken)
+	k.Publish(completed(run))
+	require.Equal(t, p.ID, removed.Wait(1)[0].PageID)
+}
+
+// An answer for many pages that leaves one out is no proof that the page is gone.
+func TestAShortAnswerRemovesNothing(t *testing.T) {
+	w, k := newWorld(t, 3), bustest.New(t)
+	pages := w.below()
+	slipped, moved, gone := pages[0].ID, pages[1].ID, pages[2].ID
+	require.NoError(t, w.site.MoveToSpace(moved, "ELSEWHERE"))
+	require.NoError(t, w.site.PurgePage(gone))
+	w.meddle = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/wiki/api/v2/pages" {
+			return false
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		_, err := rw.Write([]byte(`{"results": [], "_links": {}}`))
+		return err == nil
+	}
+	w.start(k, sandbox.DefaultToken)
+	run := w.relist("second", slipped)
+	k.Publish(completed(run))
+	k.Empty(bus.Removals)
+	require.Equal(t, map[string]string{slipped: "still_there"}, w.ended(run.ID, event.Skipped))
+	require.Equal(t, map[string]string{moved: "moved", gone: "unreadable"}, w.ended(run.ID, event.Removed))
+	require.True(t, w.live(slipped))
 }
 
 func TestTheBrakeHoldsARunThatWouldRemoveTooMuch(t *testing.T) {

@@ -41,7 +41,7 @@ type ledger interface {
 	RemovePages(ctx context.Context, run store.Run, removals []store.Removal) error
 	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
 	Judged(ctx context.Context, runID string) error
-	Hold(ctx context.Context, runID, message string) error
+	Hold(ctx context.Context, runID string, candidates []string, message string) error
 	Removals(ctx context.Context, runID string) ([]store.Removal, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
 }
@@ -90,10 +90,11 @@ func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
 		return err
 	}
 	// The event is only a nudge: what the ledger says of the listing counts.
-	if run.Mode != event.Full || run.ListingDone.IsZero() || run.State.Final() {
+	if run.Mode != event.Full || run.ListingDone.IsZero() {
 		return nil
 	}
-	if run.RemovalsChecked.IsZero() {
+	// A run may have ended between the removal and its announcement; then only that is left.
+	if run.RemovalsChecked.IsZero() && !run.State.Final() {
 		if err := d.judge(ctx, run); err != nil {
 			return service.Steer(err)
 		}
@@ -132,58 +133,26 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
 	}
-	removals, kept, err := d.verify(ctx, client, candidates, probe.Space.ID)
-	if err != nil {
+	v := verdict{spaceID: probe.Space.ID}
+	if err := v.lookUp(ctx, client, candidates); err != nil {
 		return err
 	}
-	if len(removals) > brakePages && len(removals)*brakeShare > live && !run.ApproveRemovals {
+	if n := len(v.gone) + len(v.absent); n > brakePages && n*brakeShare > live && !run.ApproveRemovals {
 		message := fmt.Sprintf("%d of %d pages have left space %s; nothing was removed. If that is right: sluice sync %s --mode full --approve-removals",
-			len(removals), live, src.SpaceKey, src.ID)
-		if err := d.ledger.KeepPages(ctx, run, candidates, "held"); err != nil {
-			return err
-		}
-		return d.ledger.Hold(ctx, run.ID, message)
+			n, live, src.SpaceKey, src.ID)
+		return d.ledger.Hold(ctx, run.ID, candidates, message)
 	}
-	if err := d.ledger.KeepPages(ctx, run, kept, "still_there"); err != nil {
+	// The brake comes first: it also bounds these calls, which are one a page.
+	if err := v.confirm(ctx, client); err != nil {
 		return err
 	}
-	if err := d.ledger.RemovePages(ctx, run, removals); err != nil {
+	if err := d.ledger.KeepPages(ctx, run, v.kept, "still_there"); err != nil {
+		return err
+	}
+	if err := d.ledger.RemovePages(ctx, run, v.gone); err != nil {
 		return err
 	}
 	return d.ledger.Judged(ctx, run.ID)
-}
-
-// verify looks every candidate up by its id: those that are gone come back with a reason,
-// those that are there after all as kept.
-func (d *Detector) verify(ctx context.Context, client *confluence.Client, ids []string, spaceID string) (gone []store.Removal, kept []string, err error) {
-	for len(ids) > 0 {
-		batch := ids[:min(len(ids), verifyBatch)]
-		ids = ids[len(batch):]
-		found, err := client.PagesByID(ctx, batch, confluence.PagesOptions{Statuses: []string{"current", "archived", "trashed", "deleted"}})
-		if err != nil {
-			return nil, nil, fmt.Errorf("verify removal candidates: %w", err)
-		}
-		byID := make(map[string]confluence.Page, len(found))
-		for _, p := range found {
-			byID[p.ID] = p
-		}
-		for _, id := range batch {
-			p, ok := byID[id]
-			switch {
-			case !ok:
-				gone = append(gone, store.Removal{PageID: id, Reason: "unreadable"})
-			case p.Status == "trashed" || p.Status == "deleted":
-				gone = append(gone, store.Removal{PageID: id, Reason: "trashed"})
-			case p.Status == "archived":
-				gone = append(gone, store.Removal{PageID: id, Reason: "archived"})
-			case p.SpaceID != spaceID:
-				gone = append(gone, store.Removal{PageID: id, Reason: "moved"})
-			default:
-				kept = append(kept, id)
-			}
-		}
-	}
-	return gone, kept, nil
 }
 
 func (d *Detector) announce(ctx context.Context, run store.Run) error {

@@ -2,6 +2,7 @@ package deletiondetector_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ type world struct {
 	site    *sandbox.Site
 	baseURL string
 	store   *store.Store
+	meddle  func(http.ResponseWriter, *http.Request) bool // answers in the site's place when it says so
 }
 
 // newWorld stores the homepage and so many pages below it, as a first full run did.
@@ -48,7 +50,12 @@ func newWorld(t *testing.T, pages int) *world {
 		_, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: fmt.Sprintf("Page %d", i), Body: "<p>words</p>"})
 		require.NoError(t, err)
 	}
-	server := httptest.NewServer(w.site.Handler())
+	handler := w.site.Handler()
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.meddle == nil || !w.meddle(rw, r) {
+			handler.ServeHTTP(rw, r)
+		}
+	}))
 	t.Cleanup(server.Close)
 	w.baseURL = server.URL + "/wiki"
 	var err error
@@ -199,9 +206,11 @@ func TestSuite(t *testing.T) {
 		// Every event is about a run of its own with a page to remove.
 		Event: func(int) event.Event {
 			id := fmt.Sprintf("source-%d", runs.Add(1))
-			p, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: id, Body: "<p>words</p>"})
+			key := fmt.Sprintf("S%d", runs.Load())
+			require.NoError(t, w.site.AddSpace(key, "Space "+id))
+			p, err := w.site.CreatePage(sandbox.Draft{Space: key, Title: "Page of " + id, Body: "<p>words</p>"})
 			require.NoError(t, err)
-			require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: id, BaseURL: w.baseURL, SpaceKey: space}))
+			require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: id, BaseURL: w.baseURL, SpaceKey: key}))
 			require.NoError(t, w.site.TrashPage(p.ID))
 			run := w.list(id, id+"-run", event.Full, nil)
 			_, err = w.store.WritePage(t.Context(), write(run, p))

@@ -1,0 +1,150 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestFailedPages(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	failed := event.PageFailed{RunID: "r1", PageID: "2", Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1}
+	require.NoError(t, s.FailPage(t.Context(), failed))
+	failed.PageID = "1"
+	require.NoError(t, s.FailPage(t.Context(), failed), "a page that has ended keeps its outcome")
+	snap := finish(t, s, run)
+	require.Equal(t, event.StateCompletedWithFailures, snap.State)
+	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, snap.Counts)
+	list, err := s.LedgerPages(t.Context(), "r1", event.Failed, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.LedgerPage{{PageID: "2", Title: "Odd", Version: 1, Outcome: event.Failed,
+		Reason: "convert_too_deep", Message: "too deep", Stage: "converter", Attempts: 1}}, list)
+
+	run, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Incremental, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.Incremental, run.Mode, "there is a watermark now")
+	attempt, err := s.StartListing(t.Context(), "r2", time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
+	n, err := s.CompleteListing(t.Context(), run, attempt)
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "what failed is listed again until it is cured")
+}
+
+func TestStalledRunsAreClaimedOnce(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
+	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, claimed, "it has just moved")
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour',
+		requested_at = now() - interval '1 hour', listing_completed_at = now() - interval '1 hour'`)
+	require.NoError(t, err)
+	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, claimed, "the lease is renewed")
+}
+
+// A page that the listing named and that was not there when it was fetched is looked for
+// again: the answer may have been short. A full run that came to its end settles it.
+func TestAMissingPageIsListedAgain(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Not given"), listed("3", 1, "Archived since"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.NoError(t, s.SkipPage(t.Context(), "r1", "2", "missing"))
+	require.NoError(t, s.SkipPage(t.Context(), "r1", "3", "archived"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+
+	again := func(id string) []string {
+		run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Incremental, SourceID: "docs"})
+		require.NoError(t, err)
+		require.Equal(t, event.StateListing, run.State)
+		attempt, err := s.StartListing(t.Context(), id, time.Now())
+		require.NoError(t, err)
+		require.NoError(t, s.AddFailed(t.Context(), run, attempt))
+		_, err = s.CompleteListing(t.Context(), run, attempt)
+		require.NoError(t, err)
+		pending, err := s.Pending(t.Context(), id, "", 10)
+		require.NoError(t, err)
+		ids := []string{}
+		for _, p := range pending {
+			ids = append(ids, p.ID)
+			require.NoError(t, s.SkipPage(t.Context(), id, p.ID, "missing"))
+		}
+		require.True(t, advance(t, s, id).State.Final())
+		return ids
+	}
+	require.Equal(t, []string{"2"}, again("r2"))
+	require.Equal(t, []string{"2"}, again("r3"), "as often as it is missing")
+	run = fullRun(t, s, "docs", "r4", listed("1", 1, "Home"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	require.Empty(t, again("r5"), "the full listing did not have it")
+}
+
+// A run whose ledger lost a row can never balance. It must end all the same, or its source
+// never syncs again, and its watermark must stay where it is.
+func TestALedgerThatDoesNotBalanceFailsItsRun(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Lost"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	_, err := conn.Exec(t.Context(), `DELETE FROM confluence_sync_pages WHERE page_id = '2'`)
+	require.NoError(t, err)
+	snap := finish(t, s, run)
+	require.Equal(t, event.StateFailed, snap.State)
+	require.Equal(t, failure.Internal, snap.Code)
+	require.Contains(t, snap.Message, "2 listed, 1 in the ledger")
+	src, err := s.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.True(t, src.LastSync.IsZero())
+	next, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.StateListing, next.State)
+}
+
+func TestAListerThatLivesIsNotStalled(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	attempt, err := s.StartListing(t.Context(), "r1", time.Now())
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour', requested_at = now() - interval '1 hour'`)
+	require.NoError(t, err)
+	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Empty(t, claimed, "it holds the lease, whatever else did not move")
+	require.NoError(t, s.LeaveListing(t.Context(), "r1", attempt))
+	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+}
+
+// What an error says may be anything; it must never keep a run or a page from ending.
+func TestAnyErrorTextCanBeStored(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	text := "nul \x00 and no UTF-8 \xff\xfe " + strings.Repeat("ä", 10_000)
+	require.NoError(t, s.FailPage(t.Context(), event.PageFailed{RunID: "r1", PageID: "1", Stage: "fetcher", Code: failure.Internal, Message: text}))
+	require.NoError(t, s.FailRun(t.Context(), "r1", failure.Internal, text))
+	run, err := s.Run(t.Context(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, event.StateFailed, run.State)
+	require.Less(t, len(run.Message), 5000)
+	require.Contains(t, run.Message, "nul  and no UTF-8")
+}

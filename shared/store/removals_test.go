@@ -1,0 +1,192 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// removal stores page 1, and opens a full run that lacks it.
+func removal(t *testing.T, s *store.Store) store.Run {
+	t.Helper()
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	run = fullRun(t, s, "docs", "r2")
+	candidates, _, err := s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, []string{"1"}, candidates)
+	return run
+}
+
+// A detector that was held up removes nothing any more once its run has dealt with the page.
+func TestALateRemovalIsWithoutEffect(t *testing.T) {
+	gone := []store.Removal{{PageID: "1", Reason: "trashed"}}
+	t.Run("the page was judged by another replica and came back since", func(t *testing.T) {
+		s, _ := open(t)
+		run := removal(t, s)
+		require.NoError(t, s.RemovePages(t.Context(), run, gone))
+		require.NoError(t, s.Judged(t.Context(), run.ID))
+		require.Equal(t, event.StateCompleted, advance(t, s, run.ID).State)
+		fullRun(t, s, "docs", "r3", listed("1", 1, "Home"))
+		require.Equal(t, event.Created, store1(t, s, write("docs", "r3", "1", 1, "Home", "alpha")))
+		require.NoError(t, s.RemovePages(t.Context(), run, gone))
+		require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
+	})
+	t.Run("the run has failed", func(t *testing.T) {
+		s, _ := open(t)
+		run := removal(t, s)
+		require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Internal, "given up"))
+		require.NoError(t, s.RemovePages(t.Context(), run, gone))
+		require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
+	})
+}
+
+// A run is held and its candidates are kept at once. Done one after the other, a crash
+// between them would let the run end as completed, or never.
+func TestHolding(t *testing.T) {
+	s, _ := open(t)
+	run := removal(t, s)
+	require.NoError(t, s.Hold(t.Context(), run.ID, []string{"1"}, "too many"))
+	require.NoError(t, s.Hold(t.Context(), run.ID, []string{"1"}, "said twice"))
+	snap := advance(t, s, run.ID)
+	require.Equal(t, event.StateHeld, snap.State)
+	require.Equal(t, failure.TooManyRemovals, snap.Code)
+	require.Equal(t, "too many", snap.Message)
+	require.Equal(t, event.Counts{Listed: 1, Skipped: 1}, snap.Counts)
+	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
+}
+
+// More pages than the server has room for locks in one transaction.
+func TestManyRemovals(t *testing.T) {
+	const pages = 30_000
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1")
+	_, err := conn.Exec(t.Context(), `INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path)
+		SELECT n::text, 'docs', 'DOCS', 'Page ' || n, 1, now(), '/' || n FROM generate_series(1, $1::int) AS n`, pages)
+	require.NoError(t, err)
+	candidates, live, err := s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, pages, live)
+	removals := make([]store.Removal, len(candidates))
+	for i, id := range candidates {
+		removals[i] = store.Removal{PageID: id, Reason: "moved"}
+	}
+	require.NoError(t, s.RemovePages(t.Context(), run, removals))
+	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.Equal(t, event.Counts{Listed: pages, Removed: pages}, advance(t, s, run.ID).Counts)
+}
+
+// What was fetched for a run that has ended since must not bring a removed page back.
+func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	for i, end := range []func(run string) error{
+		func(run string) error { return s.FailRun(t.Context(), run, failure.Unauthorized, "no longer") },
+		func(run string) error {
+			return s.FailPage(t.Context(), event.PageFailed{RunID: run, PageID: "1", Stage: "chunk-writer", Code: failure.Exhausted})
+		},
+	} {
+		old := fmt.Sprintf("old-%d", i)
+		run := fullRun(t, s, "docs", old, listed("1", 5+i, "Home"))
+		late := write("docs", old, "1", 5+i, "Home", "beta")
+		require.NoError(t, end(old))
+		if i == 1 {
+			require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
+		}
+		removing := fmt.Sprintf("removing-%d", i)
+		run = fullRun(t, s, "docs", removing)
+		_, _, err := s.Candidates(t.Context(), run)
+		require.NoError(t, err)
+		require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "1", Reason: "trashed"}}))
+		require.NoError(t, s.Judged(t.Context(), run.ID))
+		require.Equal(t, event.StateCompleted, advance(t, s, removing).State)
+
+		store1(t, s, late)
+		require.Empty(t, contents(t, s, "docs", "1"))
+		back := fmt.Sprintf("back-%d", i)
+		run = fullRun(t, s, "docs", back, listed("1", 5+i, "Home"))
+		require.Equal(t, event.Created, store1(t, s, write("docs", back, "1", 5+i, "Home", "alpha")))
+		require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	}
+}
+
+// A source of the same name may be of another space by the time that a page arrives.
+func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "OTHER"}))
+	_, err := s.WritePage(t.Context(), write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.Equal(t, failure.SourceGone, failure.CodeOf(err))
+	_, err = s.Page(t.Context(), "1")
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+// Two sources of one space would take each other's pages with every run.
+func TestASpaceHasOneSource(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	addSource(t, s, "docs")
+	err := s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: "docs"})
+	require.ErrorIs(t, err, store.ErrSpaceTaken)
+	require.ErrorContains(t, err, "space docs is the source docs already")
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
+}
+
+func TestAPageWithoutTimes(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	w := write("docs", "", "1", 1, "Home", "alpha")
+	w.Page.ModifiedAt = time.Time{}
+	store1(t, s, w)
+	p, err := s.Page(t.Context(), "1")
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), p.LastModified, time.Minute, "not the year 1")
+	w.Page.ID, w.Page.URL, w.Page.CreatedAt = "2", site+"/2", time.Date(2025, 1, 2, 0, 0, 0, 0, time.UTC)
+	w.Chunks = nil
+	store1(t, s, w)
+	p, err = s.Page(t.Context(), "2")
+	require.NoError(t, err)
+	require.Equal(t, w.Page.CreatedAt, p.LastModified.UTC())
+}
+
+// Another tool may have written the source's metadata since.
+func TestASourceWithOddMetadata(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	for _, odd := range []string{`{"tags": null}`, `{"tags": "wiki"}`, `{"tags": {}}`} {
+		_, err := conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = metadata || $1::jsonb`, odd)
+		require.NoError(t, err)
+		src, err := s.Source(t.Context(), "docs")
+		require.NoError(t, err, odd)
+		require.Empty(t, src.Tags)
+	}
+}
+
+// The address of a chunk is unique over all sources; someone may have crawled the page.
+func TestAnAddressThatIsTaken(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	w := write("docs", "", "1", 1, "Home", "alpha")
+	_, err := conn.Exec(t.Context(), `INSERT INTO archon_sources (source_id) VALUES ('web')`)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id) VALUES ($1, 0, 'crawled', 'web')`, w.Page.URL)
+	require.NoError(t, err)
+	_, err = s.WritePage(t.Context(), w)
+	require.ErrorContains(t, err, "under the page's address "+w.Page.URL)
+	_, err = s.Page(t.Context(), "1")
+	require.ErrorIs(t, err, store.ErrNotFound, "nothing is half stored")
+}

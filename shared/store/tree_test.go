@@ -1,0 +1,76 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestPathsAndPlaces(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"),
+		store.Listed{ID: "2", Version: 1, Title: "Guides", ParentID: "90", ParentKind: "folder"},
+		store.Listed{ID: "3", Version: 1, Title: "Deep", ParentID: "2", ParentKind: "page"},
+		store.Listed{ID: "4", Version: 1, Title: "Under a hidden page", ParentID: "77", ParentKind: "page"})
+	unknown, err := s.UncheckedContainers(t.Context(), run, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.Node{{ID: "90", Kind: "folder"}}, unknown)
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{{ID: "90", Kind: "folder", Title: "Handbook", ParentID: "1", ParentKind: "page"}}))
+	unknown, err = s.UncheckedContainers(t.Context(), run, 10)
+	require.NoError(t, err)
+	require.Empty(t, unknown)
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+
+	place, err := s.Place(t.Context(), "docs", "3", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, "/1/90/2/3", place.Path)
+	require.Equal(t, []page.Ancestor{
+		{ID: "1", Title: "Home", URL: site + "/spaces/DOCS/pages/1"},
+		{ID: "90", Title: "Handbook", URL: site + "/spaces/DOCS/folder/90"},
+		{ID: "2", Title: "Guides", URL: site + "/spaces/DOCS/pages/2"},
+	}, place.Ancestors)
+	place, err = s.Place(t.Context(), "docs", "4", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}}, place)
+
+	// A cycle, as a listing under way may show one, must end.
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
+		{ID: "2", Kind: "page", Title: "Guides", ParentID: "3", ParentKind: "page"}}))
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+	place, err = s.Place(t.Context(), "docs", "3", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, "/3", place.Path)
+}
+
+func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	child := store.Listed{ID: "3", Version: 1, Title: "Child", Status: "current", ParentID: "1", ParentKind: "page"}
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "A"), listed("2", 1, "B"), child)
+	for _, id := range []string{"1", "2"} {
+		store1(t, s, write("docs", "r1", id, 1, map[string]string{"1": "A", "2": "B"}[id], "text"))
+	}
+	w := write("docs", "r1", "3", 1, "Child", "text")
+	w.Path = "/1/3"
+	store1(t, s, w)
+	finish(t, s, run)
+
+	child.ParentID = "2"
+	fullRun(t, s, "docs", "r2", listed("1", 1, "A"), listed("2", 1, "B"), child)
+	pending, err := s.Pending(t.Context(), "r2", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
+}
+
+// The same node twice in one batch, as an answer under way may give it, is no error.
+func TestANodeTwiceInOneBatch(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1")
+	node := store.Node{ID: "1", Kind: "page", Title: "Home"}
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{node, node}))
+}
