@@ -77,7 +77,7 @@ func (b *Bus) persist(ctx context.Context, what string, send func(context.Contex
 			return nil
 		case ctx.Err() != nil:
 			return interrupted(ctx, what, last)
-		case missing(err):
+		case missing(err), unanswered(err):
 			b.heal(ctx, err)
 		case full(err):
 			if !full(last) {
@@ -94,6 +94,14 @@ func (b *Bus) persist(ctx context.Context, what string, send func(context.Contex
 			return interrupted(ctx, what, last)
 		}
 	}
+}
+
+// unanswered reports whether nothing came back. So it is with a busy broker, but with a
+// stream that is gone too, as soon as somebody else listens to its subject: the broker then
+// has delivered the message and finds nothing to say.
+func unanswered(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
+		errors.Is(err, jetstream.ErrAsyncPublishTimeout)
 }
 
 func (b *Bus) within(ctx context.Context, send func(context.Context) error) error {
