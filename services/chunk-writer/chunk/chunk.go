@@ -1,0 +1,185 @@
+// Package chunk cuts a Markdown document into chunks for embedding and search. It is a pure
+// function of its input: no clock, no database, the same answer every time.
+//
+// The document is cut under its headings first. Each section is then cut on its own, so that
+// an edit in one never moves a boundary in another; only sections of less than MinTokens are
+// put together with what follows them. A block (paragraph, list, table, code, quote) that
+// fits is never cut. One that does not is cut at its best seams, and every chunk repeats what
+// it needs to stand alone: the heading, the table's head, the fence, the alert's mark, the
+// list item's marker. docs/chunks.md tells the rest.
+//
+// Among seams that are equally good the one is taken whose following text has the smallest
+// hash, not the last that fits. So the boundaries in a long section belong to its text, not
+// to the distance from its beginning: a row put into a long table moves the boundaries near
+// it, and the chunks behind are what they were.
+//
+// Blocks are found by a line scanner of the package's own (parse.go) after CommonMark's
+// reference algorithm. A Markdown library would have to be asked for what it throws away,
+// where a fence's own lines, a marker or a delimiter row stand, and it parses all the inline
+// syntax, which is not looked at here. Tests hold the scanner against goldmark.
+package chunk
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// Document is what is cut.
+type Document struct {
+	Title      string
+	URL        string // the page's address, without an anchor
+	Markdown   string
+	Headings   []page.Heading // in order, with their anchors
+	Breadcrumb []string       // titles of the ancestors, top first, without the page; see Trail
+}
+
+// Trail returns the titles that lead to c from the top of the space: ancestors, page,
+// headings. It is no part of a chunk's content or hash, so that moving a page changes no
+// chunk; put it before the content when embedding, if the model is better for it.
+func (d Document) Trail(c Chunk) []string {
+	trail := make([]string, 0, len(d.Breadcrumb)+1+len(c.HeadingPath))
+	trail = append(trail, d.Breadcrumb...)
+	if d.Title != "" {
+		trail = append(trail, d.Title)
+	}
+	return append(trail, c.HeadingPath...)
+}
+
+// The defaults of Options. Common embedding models read 512 tokens and drop the rest
+// silently; 448 by Estimate leaves room for its error and for a Trail.
+const (
+	DefaultMaxTokens = 448
+	DefaultMinTokens = 64
+	// LeastMaxTokens is the smallest MaxTokens: below it nothing is left beside a table's
+	// head or a fence.
+	LeastMaxTokens = 64
+)
+
+// Options are the sizes of chunks, all in tokens by Estimate. The zero value is the default.
+type Options struct {
+	MaxTokens     int // no chunk is larger, but for a single grapheme that is; at least LeastMaxTokens
+	MinTokens     int // a smaller section is put together with the next; at most a quarter of MaxTokens
+	OverlapTokens int // how much of the chunk before is repeated within a section; default 0, at most half of MaxTokens
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxTokens <= 0 {
+		o.MaxTokens = DefaultMaxTokens
+	}
+	o.MaxTokens = max(o.MaxTokens, LeastMaxTokens)
+	if o.MinTokens <= 0 {
+		o.MinTokens = DefaultMinTokens
+	}
+	o.MinTokens = min(o.MinTokens, o.MaxTokens/4)
+	o.OverlapTokens = min(max(o.OverlapTokens, 0), o.MaxTokens/2)
+	return o
+}
+
+// Chunk is a part of a document.
+type Chunk struct {
+	Number int // place in the document, from 0
+
+	// Content is what is embedded and searched: Markdown that stands alone. It holds the
+	// heading of its section, repeated in every chunk of it where there is room, but not the
+	// headings above nor the breadcrumb.
+	Content string
+
+	SectionTitle string   // the heading over the chunk's first text; the document's title when there is none
+	HeadingPath  []string // titles from the top heading down to SectionTitle, nil before the first heading
+	Anchor       string   // of that heading; "" before the first heading or when it is not known
+	CitationURL  string   // URL#Anchor, or URL
+
+	// Hash is the first 128 bits of the SHA-256 of HeadingPath and Content, in hex. A
+	// document may hold the same chunk twice: the hash, and which of its occurrences it is,
+	// identify a chunk within a document.
+	Hash string
+
+	Tokens int // by Estimate
+	Words  int // runs of characters that are not white space
+	Chars  int // code points
+
+	gap        string // what stood in the document between the chunk before and this one
+	lead, tail int    // bytes at the beginning and the end of Content that Split has added
+}
+
+// Split cuts a document. A document without text gives no chunk, any other at least one.
+//
+// Line ends are read as \n; NUL and bytes that are not UTF-8 as U+FFFD. Time and memory are
+// linear in the size of the document.
+func Split(d Document, o Options) []Chunk {
+	o = o.withDefaults()
+	src := clean(d.Markdown)
+	if strings.TrimSpace(src) == "" {
+		return nil
+	}
+	p := newPlan(src, d, o)
+	chunks := make([]Chunk, 0, len(p.pieces))
+	end := textStart(src)
+	for _, piece := range p.pieces {
+		c := p.chunk(piece)
+		c.gap = src[end:p.units[piece.from].start]
+		end = p.units[piece.to-1].end
+		c.Number = len(chunks)
+		chunks = append(chunks, c)
+	}
+	return chunks
+}
+
+// textStart returns the beginning of the first line of src that is not blank.
+func textStart(src string) int {
+	blank := len(src) - len(strings.TrimLeftFunc(src, unicode.IsSpace))
+	return strings.LastIndexByte(src[:blank], '\n') + 1
+}
+
+// Join puts the chunks of a Split together again, without what Split had added: it gives
+// back the document's text from its first line that is not blank to its last. It is for
+// chunks as Split returned them, all of them and in order.
+func Join(chunks []Chunk) string {
+	var b strings.Builder
+	for _, c := range chunks {
+		b.WriteString(c.gap)
+		b.WriteString(c.Content[c.lead : len(c.Content)-c.tail])
+	}
+	return b.String()
+}
+
+// clean makes valid UTF-8 with line ends \n of a text.
+func clean(s string) string {
+	s = strings.TrimPrefix(s, "\ufeff")
+	if strings.IndexByte(s, '\r') >= 0 {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\ufffd")
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
+
+// measure fills in what follows from the content and the heading path.
+func (c *Chunk) measure() {
+	h := sha256.New()
+	for _, title := range c.HeadingPath {
+		io.WriteString(h, title) //nolint:errcheck // a hash never fails
+		h.Write([]byte{0x1f})
+	}
+	h.Write([]byte{0x1e})
+	io.WriteString(h, c.Content) //nolint:errcheck // a hash never fails
+	c.Hash = hex.EncodeToString(h.Sum(nil)[:16])
+	c.Tokens = Estimate(c.Content)
+	c.Chars = utf8.RuneCountInString(c.Content)
+	in := false
+	for _, r := range c.Content {
+		if s := unicode.IsSpace(r); s == in {
+			in = !s
+			if in {
+				c.Words++
+			}
+		}
+	}
+}

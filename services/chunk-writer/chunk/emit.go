@@ -1,0 +1,71 @@
+package chunk
+
+// chunk makes the chunk of a piece.
+func (p *plan) chunk(c piece) Chunk {
+	st := &p.stems[c.stem]
+	first, last := &p.units[c.from], &p.units[c.to-1]
+	start, lead := first.start, first.lead
+	again := ""
+	if c.from > st.from {
+		again = st.again
+	}
+	text := p.src[start:last.end]
+	switch size := Estimate(text) + Estimate(last.tail); {
+	case size+Estimate(again)+Estimate(lead) <= p.max:
+	case size+Estimate(lead) <= p.max:
+		again = ""
+	case first.soft:
+		again, lead = "", ""
+	default:
+		again = ""
+	}
+	if c.from > st.from && p.opts.OverlapTokens > 0 && !first.alone {
+		start, lead = p.overlap(c, again, lead)
+	}
+	out := Chunk{
+		Content:      again + lead + p.src[start:last.end] + last.tail,
+		SectionTitle: st.sec.title,
+		HeadingPath:  st.sec.path,
+		Anchor:       st.sec.anchor,
+		CitationURL:  st.sec.cite,
+		lead:         len(again) + len(lead) + first.start - start,
+		tail:         len(last.tail),
+	}
+	out.measure()
+	return out
+}
+
+// overlap returns where the chunk of c begins so as to repeat up to OverlapTokens of the
+// piece before it in its stem, and the lead it needs there; plain is its lead without.
+func (p *plan) overlap(c piece, again, plain string) (start int, lead string) {
+	first, last := &p.units[c.from], &p.units[c.to-1]
+	start, lead = first.start, plain
+	room := p.max - Estimate(again) - Estimate(last.tail)
+	try := func(u *unit) bool {
+		if Estimate(p.src[u.start:first.start]) > p.opts.OverlapTokens {
+			return false
+		}
+		if !u.glue && u.rank < rankCut && Estimate(u.lead)+Estimate(p.src[u.start:last.end]) <= room {
+			start, lead = u.start, u.lead
+		}
+		return true
+	}
+	for k := c.from - 1; k >= p.stems[c.stem].from; k-- {
+		u := &p.units[k]
+		if u.block != nil && u.block.kind == heading || u.alone {
+			break
+		}
+		if try(u) {
+			continue
+		}
+		if u.block == nil || u.frame == nil {
+			break
+		}
+		fine := splitter{src: p.src, max: max(p.opts.OverlapTokens, LeastMaxTokens)}
+		fine.parts(u.block, u.frame, p.opts.OverlapTokens)
+		for j := len(fine.units) - 1; j > 0 && try(&fine.units[j]); j-- {
+		}
+		break
+	}
+	return start, lead
+}

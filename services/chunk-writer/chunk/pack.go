@@ -1,0 +1,282 @@
+package chunk
+
+import "math"
+
+// plan is how a document is cut: units, put together to stems, cut and merged to pieces.
+type plan struct {
+	splitter
+	opts   Options
+	stems  []stem
+	pieces []piece
+}
+
+// stem is what is cut on its own: a section, with the headings directly over it that have no
+// text of their own.
+type stem struct {
+	from, to int      // units
+	sec      *section // the innermost, under which the text stands
+	level    int      // of the highest heading in it
+	again    string   // the heading as it is repeated, with a blank line; "" when it is too long
+	cost     int      // tokens of again
+}
+
+// piece is what becomes one chunk.
+type piece struct {
+	from, to int // units
+	stem     int
+	level    int
+	size     int
+	whole    bool // all of its stem
+}
+
+func newPlan(src string, d Document, o Options) *plan {
+	p := &plan{splitter: splitter{src: src, max: o.MaxTokens}, opts: o}
+	p.addStems(sections(src, parse(src), d))
+	p.measure()
+	for i := range p.stems {
+		p.cut(i)
+	}
+	p.pieces = p.merge(p.pieces)
+	return p
+}
+
+// addStems makes units of the sections. Headings without text go with the next section, as
+// far as they fit; the last ones of the document stand alone.
+func (p *plan) addStems(all []*section) {
+	from, level, heads := 0, 7, 0 // of the stem at work; heads: tokens of its headings
+	flush := func(sec *section) {
+		st := stem{from: from, to: len(p.units), sec: sec, level: level}
+		if sec.head != nil {
+			st.again = sec.line + "\n\n"
+			if st.cost = Estimate(st.again); st.cost > p.max/8 {
+				st.again, st.cost = "", 0
+			}
+		}
+		p.stems = append(p.stems, st)
+		from, level, heads = len(p.units), 7, 0
+	}
+	for i, sec := range all {
+		if sec.head != nil {
+			size := Estimate(p.src[sec.head.start:sec.head.end]) + 1
+			if heads > 0 && heads+size > p.max/2 {
+				flush(all[i-1])
+			}
+			p.block(sec.head, &frame{}, p.max, rankBlock)
+			heads += size
+		}
+		level = min(level, sec.level)
+		if len(sec.blocks) > 0 {
+			p.addBlocks(sec, heads)
+			flush(sec)
+		} else if i+1 == len(all) {
+			flush(sec)
+		}
+	}
+}
+
+// addBlocks adds the units of a section's text. The first has room beside the headings over
+// it, so that they go into one chunk.
+func (p *plan) addBlocks(sec *section, heads int) {
+	room := p.max - heads
+	if room < p.max/2 {
+		room = p.max // the headings are too long to stand with any text
+	}
+	for i, b := range sec.blocks {
+		r := rankBlock
+		if i > 0 {
+			room = p.max
+			if sec.blocks[i-1].kind == paragraph && b.kind != paragraph && b.kind != rule {
+				r = rankLead
+			}
+		}
+		p.block(b, &frame{}, room, r)
+	}
+}
+
+// measure fills in the sizes of the units.
+func (p *plan) measure() {
+	var lead, tail string
+	var leadSize, tailSize int
+	for i := range p.units {
+		u := &p.units[i]
+		u.size = Estimate(p.src[u.start:u.end])
+		if u.rank == rankCut {
+			u.size++ // for a run of spaces that may be cut
+		}
+		u.key = hash(p.src[u.start:u.end])
+		if i+1 < len(p.units) {
+			u.gap = Estimate(p.src[u.end:p.units[i+1].start])
+		}
+		if u.lead != lead {
+			lead, leadSize = u.lead, Estimate(u.lead)
+		}
+		if u.tail != tail {
+			tail, tailSize = u.tail, Estimate(u.tail)
+		}
+		u.leadSize, u.tailSize = leadSize, tailSize
+	}
+}
+
+// cut makes pieces of a stem: each of at most MaxTokens, and where there is a choice at least
+// half of that, so that the choice can be made by the text. Headings take less than half: they
+// never end a piece before their text.
+func (p *plan) cut(i int) {
+	st := &p.stems[i]
+	left := 0 // tokens from the unit at work to the end
+	for k := st.from; k < st.to; k++ {
+		left += p.units[k].size + p.units[k].gap
+	}
+	for from := st.from; from < st.to; {
+		to, size := p.next(st, from, left)
+		p.pieces = append(p.pieces, piece{
+			from: from, to: to, stem: i, level: st.level, size: size,
+			whole: from == st.from && to == st.to,
+		})
+		for ; from < to; from++ {
+			left -= p.units[from].size + p.units[from].gap
+		}
+	}
+}
+
+// seam is a place where a piece may end, and how bad that is.
+type seam struct {
+	to, size int
+	score    uint64
+}
+
+// next returns where the piece that begins at from ends, and its tokens.
+func (p *plan) next(st *stem, from, left int) (to, size int) {
+	u := p.units
+	limit := p.limit(st, from)
+	acc := u[from].leadSize
+	if u[from].soft && acc+u[from].size+u[from].tailSize > limit {
+		acc = 0
+	}
+	best := seam{score: math.MaxUint64}
+	var last, fits seam
+	k := from
+	for ; k < st.to; k++ {
+		if k > from && (u[k].alone || acc+u[k].size+u[k].tailSize > limit) {
+			break
+		}
+		acc += u[k].size
+		left -= u[k].size + u[k].gap
+		fits = seam{to: k + 1, size: acc + u[k].tailSize}
+		if k+1 < st.to && !u[k+1].glue {
+			last = fits
+			if acc >= limit/2 {
+				fits.score = p.score(&u[k+1], left)
+				if fits.score <= best.score {
+					best = fits
+				}
+			}
+		}
+		acc += u[k].gap
+	}
+	switch {
+	case k == st.to: // all the rest fits
+		return fits.to, fits.size
+	case best.to > 0:
+		return best.to, best.size
+	case last.to > 0:
+		return last.to, last.size
+	}
+	return fits.to, fits.size
+}
+
+// limit returns how many tokens of the document and its leads a piece may have.
+func (p *plan) limit(st *stem, from int) int {
+	limit := p.max
+	if from == st.from {
+		return limit
+	}
+	limit -= p.opts.OverlapTokens
+	u := &p.units[from]
+	if u.leadSize+u.size+u.tailSize <= limit-st.cost {
+		limit -= st.cost
+	}
+	return max(limit, 1)
+}
+
+// score says how bad it is to cut before u with left tokens behind the seam: first whether a
+// rest of next to nothing is left, then the rank, then the text's own choice.
+func (p *plan) score(u *unit, left int) uint64 {
+	score := uint64(u.rank)<<32 | uint64(u.key)
+	if left < p.opts.MinTokens {
+		score |= 1 << 48
+	}
+	return score
+}
+
+// merge puts sections of less than MinTokens together with the next ones beside or below
+// them; the last of them with the piece before if that stands beside or above. The next one
+// has to be whole: a chunk that is all but one line the beginning of a long section is to
+// bear that section's name and address.
+func (p *plan) merge(in []piece) []piece {
+	out := make([]piece, 0, len(in))
+	for i := 0; i < len(in); {
+		if !p.small(in[i]) {
+			out = append(out, in[i])
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(in) && p.small(in[end]) {
+			end++
+		}
+		for i < end {
+			group, n := p.group(in[i:end])
+			i += n
+			if i == end && group.size < p.opts.MinTokens {
+				switch {
+				case i < len(in) && in[i].whole && p.fits(group, in[i]):
+					group = p.join(group, in[i])
+					i++
+				case len(out) > 0 && p.fits(out[len(out)-1], group):
+					out[len(out)-1] = p.join(out[len(out)-1], group)
+					continue
+				}
+			}
+			out = append(out, group)
+		}
+	}
+	return out
+}
+
+func (p *plan) small(c piece) bool { return c.whole && c.size < p.opts.MinTokens }
+
+// fits reports whether b can stand behind a in one chunk: it is no higher in the document's
+// outline, it does not have to begin one, and there is room.
+func (p *plan) fits(a, b piece) bool {
+	return b.level >= a.level && !p.units[b.from].alone && p.joined(a, b) <= p.max
+}
+
+func (p *plan) joined(a, b piece) int { return a.size + p.units[a.to-1].gap + b.size }
+
+func (p *plan) join(a, b piece) piece {
+	return piece{from: a.from, to: b.to, stem: a.stem, level: a.level, size: p.joined(a, b)}
+}
+
+// group puts the first of a run of small pieces together and returns how many it took. As in
+// next, the text chooses among the ends that leave at least MinTokens, higher headings first.
+func (p *plan) group(run []piece) (group piece, taken int) {
+	limit := max(p.max/2, 2*p.opts.MinTokens)
+	group = run[0]
+	best, score := group, uint64(math.MaxUint64)
+	bestTaken := 0
+	for n := 1; ; n++ {
+		if n == len(run) || !p.fits(group, run[n]) {
+			return group, n
+		}
+		if group.size >= p.opts.MinTokens {
+			key := uint64(run[n].level)<<32 | uint64(p.units[run[n].from].key)
+			if key <= score {
+				best, bestTaken, score = group, n, key
+			}
+		}
+		if bestTaken > 0 && p.joined(group, run[n]) > limit {
+			return best, bestTaken
+		}
+		group = p.join(group, run[n])
+	}
+}

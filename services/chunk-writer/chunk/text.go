@@ -1,0 +1,323 @@
+package chunk
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+)
+
+// Ellipsis begins what continues a sentence, a cell or a list item of an earlier chunk.
+const Ellipsis = "…"
+
+// push adds a unit without the white space at its end, unless nothing is left of it.
+func (s *splitter) push(u unit) {
+	text := strings.TrimRightFunc(s.src[u.start:u.end], unicode.IsSpace)
+	if text == "" {
+		return
+	}
+	u.end = u.start + len(text)
+	u.alone = u.alone || s.after
+	s.after = false
+	s.units = append(s.units, u)
+}
+
+func (s *splitter) lineEnd(at, limit int) int {
+	if n := strings.IndexByte(s.src[at:limit], '\n'); n >= 0 {
+		return at + n
+	}
+	return limit
+}
+
+// skip returns the offset of the first text at or after at: white space and, at the
+// beginning of a line, the marks of that many quotes are passed over.
+func (s *splitter) skip(at, limit, quotes int) int {
+	left := 0
+	if at == 0 || s.src[at-1] == '\n' {
+		left = quotes
+	}
+	for at < limit {
+		r, n := utf8.DecodeRuneInString(s.src[at:limit])
+		switch {
+		case r == '\n':
+			left = quotes
+		case r == '>' && left > 0:
+			left--
+		case !unicode.IsSpace(r):
+			return at
+		}
+		at += n
+	}
+	return limit
+}
+
+// lineStyle says how lines become units.
+type lineStyle struct {
+	lead, tail string // of a chunk that begins or ends between lines
+	mid        string // lead of a chunk that begins inside a line
+	room       int    // tokens of the first unit
+	hard       bool   // the lead is never dropped
+	held       int    // how many lines the first keeps with it where they fit
+}
+
+// lines adds the units of the lines from start to end and returns the tokens of the last,
+// 0 when it is a part of a line. Short lines are taken together, in a way that depends on
+// the lines themselves and not on where they stand.
+func (s *splitter) lines(start, end int, style lineStyle) int {
+	cost := Estimate(style.mid) + Estimate(style.tail)
+	room := max(min(style.room, s.max-cost), s.max/8)
+	open, gap, n := 0, 0, 0 // tokens of the unit at work, blank lines before this one, lines so far
+	for at := start; at < end; n++ {
+		stop := s.lineEnd(at, end)
+		line := strings.TrimRightFunc(s.src[at:stop], unicode.IsSpace)
+		size := Estimate(line)
+		switch {
+		case line == "":
+			gap++
+			n--
+		case size > room:
+			s.longLine(at, stop, style, room)
+			open, gap = 0, 0
+		case open > 0 && s.joins(open, size, gap, n, room, line, style.held):
+			s.units[len(s.units)-1].end = at + len(line)
+			open += size + 1 + gap
+			gap = 0
+		default:
+			s.push(unit{
+				start: at, end: stop, lead: style.lead, tail: style.tail, soft: !style.hard,
+				rank: lineRank(line, gap > 0), glue: n > 0 && n <= style.held,
+			})
+			open, gap = size, 0
+			room = max(s.max-cost, s.max/8)
+		}
+		at = stop + 1
+	}
+	return open
+}
+
+// joins reports whether a line goes into the unit before it.
+func (s *splitter) joins(open, size, gap, n, room int, line string, held int) bool {
+	if n <= held {
+		return open+size+1+gap <= room
+	}
+	return gap == 0 && open+size+1 <= room/8 && hash(line)%4 != 0
+}
+
+// lineRank prefers the seam before a line that follows a blank one, and before one that is
+// not indented, where a function or an element begins.
+func lineRank(line string, afterBlank bool) rank {
+	outer := line[0] != ' ' && line[0] != '\t' && line[0] != '}'
+	switch {
+	case afterBlank && outer:
+		return rankItem
+	case afterBlank, strings.HasPrefix(strings.TrimLeft(line, " \t"), "<tr"):
+		return rankInner
+	}
+	return rankLine
+}
+
+// longLine cuts a line that is larger than a chunk.
+func (s *splitter) longLine(start, end int, style lineStyle, room int) {
+	from := s.skip(start, end, 0)
+	indent := Estimate(s.src[start:from])
+	if indent > room/4 {
+		start, indent = from, 0
+	}
+	first := len(s.units)
+	s.words(start, from, end, textStyle{lead: style.mid, marked: style.mid, tail: style.tail, room: room - indent})
+	if len(s.units) > first && style.hard && s.units[first].start != from {
+		s.units[first].lead = style.lead
+	}
+}
+
+// textStyle says how running text becomes units.
+type textStyle struct {
+	lead   string // of a part that begins with a letter
+	marked string // of any other, which could be taken for the beginning of a block
+	tail   string
+	room   int
+	quotes int
+}
+
+// paragraphParts cuts a paragraph between sentences, then between words.
+func (s *splitter) paragraphParts(b *block, f *frame, room int) {
+	style := textStyle{lead: f.open + f.prefix, marked: f.open + f.prefix + Ellipsis + " ", quotes: f.quotes}
+	before := Estimate(s.src[b.start:b.body])
+	if before > room/4 { // see block
+		before = 0
+	}
+	style.room = max(min(room-before, s.max-Estimate(style.marked)), s.max/8)
+	s.sentences(b.body, b.body, b.end, style)
+}
+
+// sentences adds the units of a text, the first from start on.
+func (s *splitter) sentences(start, from, end int, style textStyle) {
+	for from < end {
+		stop, next := s.sentence(from, end, style.quotes)
+		if Estimate(s.src[start:stop]) <= style.room {
+			s.pushText(start, stop, rankSentence, style)
+		} else {
+			s.words(start, from, stop, style)
+		}
+		start, from = next, next
+	}
+}
+
+func (s *splitter) pushText(start, end int, r rank, style textStyle) {
+	if start >= end {
+		return
+	}
+	lead := style.marked
+	if c, _ := utf8.DecodeRuneInString(s.src[start:]); unicode.IsLetter(c) {
+		lead = style.lead
+	}
+	s.push(unit{start: start, end: end, rank: r, lead: lead, tail: style.tail})
+}
+
+// sentence returns where the sentence at from ends and where the next begins. A sentence
+// ends at a hard line break, and at a full stop, exclamation mark or question mark that is
+// not followed by a small letter.
+func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
+	for i := from; i < end; {
+		r, n := utf8.DecodeRuneInString(s.src[i:end])
+		i += n
+		switch r {
+		case '.', '!', '?', '؟', '।':
+			j := s.closers(i, end)
+			if j < end && s.src[j] != ' ' && s.src[j] != '\n' {
+				continue
+			}
+			k := s.skip(j, end, quotes)
+			if c, _ := utf8.DecodeRuneInString(s.src[k:end]); k < end && unicode.IsLower(c) {
+				continue
+			}
+			if !s.cuttable(k, end) {
+				continue
+			}
+			return j, k
+		case '。', '！', '？', '．':
+			j := s.closers(i, end)
+			if k := s.skip(j, end, quotes); s.cuttable(k, end) {
+				return j, k
+			}
+		case '\n':
+			if line := s.src[from : i-1]; strings.HasSuffix(line, "  ") || strings.HasSuffix(line, `\`) {
+				return i - 1, s.skip(i, end, quotes)
+			}
+		}
+	}
+	return end, end
+}
+
+// closers passes over the quotes, brackets and emphasis that can end a sentence.
+func (s *splitter) closers(at, end int) int {
+	for at < end {
+		r, n := utf8.DecodeRuneInString(s.src[at:end])
+		if !strings.ContainsRune("\"')]*_`”’»」』）】", r) {
+			break
+		}
+		at += n
+	}
+	return at
+}
+
+// words adds the units of a sentence that does not fit. Short words are taken together.
+func (s *splitter) words(start, from, end int, style textStyle) {
+	few := max(style.room/16, 1)
+	open, last := 0, start // tokens and end of the unit at work, which begins at start
+	for at := from; at < end; {
+		stop, next := s.word(at, end, style.quotes)
+		word := s.src[at:stop]
+		size := Estimate(word)
+		if open > 0 && (open+size+1 > 2*few || open >= few && hash(word)%4 == 0) {
+			s.pushText(start, last, rankWord, style)
+			start, open = at, 0
+		}
+		if size > style.room {
+			if open > 0 {
+				s.pushText(start, last, rankWord, style)
+				start = at
+			}
+			s.graphemes(start, at, stop, style)
+			start, open = next, 0
+		} else {
+			open += size + s.between(stop, next)
+		}
+		last = stop
+		at = next
+	}
+	if open > 0 {
+		s.pushText(start, last, rankWord, style)
+	}
+}
+
+// word returns where the word at from ends and where the next begins.
+func (s *splitter) word(from, end, quotes int) (stop, next int) {
+	for stop = from; stop < end; stop = next {
+		n := strings.IndexFunc(s.src[stop:end], unicode.IsSpace)
+		if n < 0 {
+			break
+		}
+		stop += n
+		if next = s.skip(stop, end, quotes); s.cuttable(next, end) {
+			return stop, next
+		}
+	}
+	return end, end
+}
+
+// cuttable reports whether the character at offset at begins a grapheme even behind a space:
+// a combining mark does not.
+func (s *splitter) cuttable(at, end int) bool {
+	if at >= end || s.src[at] < utf8.RuneSelf {
+		return true
+	}
+	_, n := utf8.DecodeRuneInString(s.src[at:end])
+	return uniseg.GraphemeClusterCount("a"+s.src[at:at+n]) == 2
+}
+
+// between returns the tokens of what stands between two words.
+func (s *splitter) between(from, to int) int {
+	if to == from+1 && s.src[from] == ' ' {
+		return 0
+	}
+	return Estimate(s.src[from:to])
+}
+
+// graphemes adds the units of a word that does not fit, behind punctuation where it can.
+func (s *splitter) graphemes(start, at, end int, style textStyle) {
+	few := max(style.room/8, 1)
+	var m meter
+	r := rankWord
+	state := -1
+	for rest := s.src[at:end]; rest != ""; {
+		var cluster string
+		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		more := m
+		more.addString(cluster)
+		if at > start && more.tokens() > few {
+			s.pushText(start, at, r, style)
+			start, r = at, rankCut
+			more = meter{}
+			more.addString(cluster)
+		}
+		m = more
+		at += len(cluster)
+		if m.tokens() > few/2 && strings.Contains(",;)}]>|/、，；：", cluster) {
+			s.pushText(start, at, r, style)
+			start, r = at, rankCut
+			m = meter{}
+		}
+	}
+	s.pushText(start, end, r, style)
+}
+
+// hash is FNV-1a of the beginning of s.
+func hash(s string) uint32 {
+	h := uint32(2166136261)
+	for i := range min(len(s), 64) {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	return h
+}

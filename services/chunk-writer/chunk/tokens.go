@@ -1,0 +1,150 @@
+package chunk
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// Estimate returns about how many tokens an embedding model makes of s.
+//
+// It is an estimate on purpose. The embedding model is a setting of the knowledge base (the
+// columns run from 384 to 3072 dimensions), every model has a vocabulary of its own, and an
+// exact count under one is a wrong count under the others; the Go tokenizers that need no
+// download link some 15 MB of vocabularies into each program for it. Instead runs of
+// characters are weighed:
+//
+//   - letters: a token for every 5 ASCII letters, 3 other Latin letters, 2 letters of Greek or
+//     Cyrillic, 1½ of Hebrew or Arabic; a capital after a small letter begins a new run;
+//   - Han, kana, Hangul and every other script: a token a character;
+//   - digits: a token for every 3; ASCII punctuation: a token for every 2 in a row;
+//   - emoji: 3 tokens, other symbols 2, joiners and variation selectors 1;
+//   - line ends: a token for every 8 in a row, so one between two lines; spaces: a token for
+//     every 8 in a row, so none between words.
+//
+// Every run is rounded up (spaces down), so Estimate(a+b) <= Estimate(a)+Estimate(b) wherever
+// no run of spaces is cut: a sum over pieces is a safe bound for the whole.
+//
+// Measured against OpenAI's cl100k_base it says 10 to 30 % too much for English Markdown,
+// code, tables and Chinese, and 10 to 15 % too little for German, Arabic and Hindi; only long
+// Base64 is far off (45 % too little).
+func Estimate(s string) int {
+	var m meter
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			m.add(asciiClass[c], int(asciiWeight[c]))
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		m.add(weigh(r))
+		i += n
+	}
+	return m.tokens()
+}
+
+// class is what a run of characters is made of. Characters of one class in a row are
+// weighed together.
+type class uint8
+
+const (
+	none class = iota
+	space
+	newline
+	lower // letters other than capitals
+	upper
+	digit
+	punct
+	other
+)
+
+// scale is the weight of one token: a multiple of the run lengths that make a token.
+const scale = 120
+
+// meter adds up the tokens of a text that comes in pieces.
+type meter struct {
+	class class
+	run   int // weight of the run so far
+	done  int // tokens of the runs before it
+}
+
+// tokens returns the tokens of what was added.
+func (m *meter) tokens() int { return m.done + runTokens(m.class, m.run) }
+
+func runTokens(c class, weight int) int {
+	if c == space {
+		return weight / scale
+	}
+	return (weight + scale - 1) / scale
+}
+
+func (m *meter) add(c class, weight int) {
+	if c == m.class || (c == lower && m.class == upper) {
+		m.class = c
+		m.run += weight
+		return
+	}
+	m.done += runTokens(m.class, m.run)
+	m.class, m.run = c, weight
+}
+
+// addString adds s. Adding it in pieces gives the same tokens as adding it at once.
+func (m *meter) addString(s string) {
+	for _, r := range s {
+		m.add(weigh(r))
+	}
+}
+
+// weigh returns the class of a rune and its weight in the run.
+func weigh(r rune) (class, int) {
+	switch {
+	case r < utf8.RuneSelf:
+		return asciiClass[r], int(asciiWeight[r])
+	case unicode.IsSpace(r):
+		return space, scale / 8
+	case r < 0x250:
+		return letter(r, scale/3)
+	case r < 0x590: // Greek, Cyrillic, Armenian
+		return letter(r, scale/2)
+	case r < 0x780: // Hebrew, Arabic, Syriac
+		return letter(r, scale*2/3)
+	case r >= 0x1F000 && r < 0x20000:
+		return other, 3 * scale
+	case unicode.IsSymbol(r):
+		return other, 2 * scale
+	default:
+		return other, scale
+	}
+}
+
+func letter(r rune, weight int) (class, int) {
+	switch {
+	case unicode.IsUpper(r):
+		return upper, weight
+	case unicode.IsLetter(r), unicode.IsMark(r):
+		return lower, weight
+	default:
+		return other, scale
+	}
+}
+
+var asciiClass, asciiWeight = asciiTables()
+
+func asciiTables() (c [utf8.RuneSelf]class, w [utf8.RuneSelf]uint8) {
+	for b := range byte(utf8.RuneSelf) {
+		switch {
+		case b == '\n':
+			c[b], w[b] = newline, scale/8
+		case b <= ' ' || b == 0x7f:
+			c[b], w[b] = space, scale/8
+		case b >= 'a' && b <= 'z':
+			c[b], w[b] = lower, scale/5
+		case b >= 'A' && b <= 'Z':
+			c[b], w[b] = upper, scale/5
+		case b >= '0' && b <= '9':
+			c[b], w[b] = digit, scale/3
+		default:
+			c[b], w[b] = punct, scale/2
+		}
+	}
+	return c, w
+}
