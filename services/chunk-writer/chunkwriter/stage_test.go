@@ -80,6 +80,7 @@ var small = chunk.Options{MaxTokens: 96, MinTokens: 8}
 
 func TestSuite(t *testing.T) {
 	s := open(t)
+	listed(t, s, "run-1", nil)
 	bustest.Suite(t, bustest.Stage{
 		Consumer:  bus.Write,
 		Handler:   func(b *bus.Bus) bus.Handler { return chunkwriter.Handler(s, b, small) },
@@ -140,6 +141,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 // What is stored is the newest version, however often and in whatever order pages come.
 func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	s, k := open(t), bustest.New(t)
+	listed(t, s, "run-1", nil)
 	stored := bustest.Collect[event.PageStored](k)
 	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small), bus.Workers(1))
 	k.Publish(converted("30", 2, "new"))
@@ -200,6 +202,7 @@ func TestAPageWhoseSourceIsGoneFailsAtOnce(t *testing.T) {
 func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	stored, failed := bustest.Collect[event.PageStored](k), bustest.Collect[event.PageFailed](k)
+	listed(t, s, "run-1", nil)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "others", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
 	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small))
 	k.Publish(converted("30", 1, "ours"))
