@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -30,33 +31,109 @@ func (b *Bus) Apply(ctx context.Context) error {
 	}
 }
 
+// applyOnce looks before it changes anything: what is as it should be is left alone, however
+// many replicas start at once.
 func (b *Bus) applyOnce(ctx context.Context) error {
 	for _, s := range Topology {
-		if _, err := b.js.CreateOrUpdateStream(ctx, s.config(b.o.Replicas)); err != nil {
+		if err := b.applyStream(ctx, s.config(b.o.Replicas)); err != nil {
 			return refused("stream "+s.Name, err)
 		}
 		for _, c := range s.Consumers {
-			if _, err := b.js.CreateOrUpdateConsumer(ctx, s.Name, c.config(b.o.AckWait, b.o.Replicas)); err != nil {
+			if err := b.applyConsumer(ctx, s.Name, c.config(b.o.AckWait, b.o.Replicas)); err != nil {
 				return refused("consumer "+c.Durable, err)
 			}
 		}
 	}
-	if _, err := b.js.CreateOrUpdateStream(ctx, advisories(b.o.Replicas)); err != nil {
+	if err := b.applyStream(ctx, advisories(b.o.Replicas)); err != nil {
 		return refused("stream "+advisoryStream, err)
 	}
-	_, err := b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: claimBucket, TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+	return b.applyBuckets(ctx)
+}
+
+func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) error {
+	s, err := b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = b.js.CreateStream(ctx, want)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	// What the topology does not speak of, placement for example, stays as it is.
+	is := s.CachedInfo().Config
+	next := is
+	next.Subjects, next.Retention, next.Discard, next.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
+	next.MaxBytes, next.MaxMsgs, next.MaxMsgsPerSubject, next.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
+	next.Duplicates, next.Replicas, next.AllowDirect = want.Duplicates, want.Replicas, want.AllowDirect
+	if reflect.DeepEqual(next, is) {
+		return nil
+	}
+	_, err = b.js.UpdateStream(ctx, next)
+	return err
+}
+
+func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig) error {
+	c, err := b.js.Consumer(ctx, stream, want.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		_, err = b.js.CreateOrUpdateConsumer(ctx, stream, want)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	is := c.CachedInfo().Config
+	next := is
+	next.FilterSubject, next.FilterSubjects, next.AckPolicy = "", want.FilterSubjects, want.AckPolicy
+	next.AckWait, next.BackOff, next.MaxDeliver = want.AckWait, nil, want.MaxDeliver
+	next.MaxAckPending, next.Replicas = want.MaxAckPending, want.Replicas
+	if reflect.DeepEqual(next, is) {
+		return nil
+	}
+	_, err = b.js.UpdateConsumer(ctx, stream, next)
+	return err
+}
+
+func (b *Bus) applyBuckets(ctx context.Context) error {
+	err := b.applyBucket(ctx, "OBJ_"+claimBucket, claimBytes, func() error {
+		_, err := b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: claimBucket, TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+		})
+		return err
 	})
 	if err != nil {
 		return refused("object store "+claimBucket, err)
 	}
-	_, err = b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: counterBucket, TTL: bucketAge, MaxBytes: counterBytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
-	})
-	if err != nil {
-		return refused("key-value bucket "+counterBucket, err)
+	for bucket, bytes := range map[string]int64{counterBucket: counterBytes, budgetBucket: budgetBytes} {
+		err := b.applyBucket(ctx, "KV_"+bucket, bytes, func() error {
+			_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+				Bucket: bucket, TTL: bucketAge, MaxBytes: bytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+			})
+			return err
+		})
+		if err != nil {
+			return refused("key-value bucket "+bucket, err)
+		}
 	}
 	return nil
+}
+
+// applyBucket sees to the stream behind a bucket; create makes it as the client would.
+func (b *Bus) applyBucket(ctx context.Context, stream string, bytes int64, create func() error) error {
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return create()
+	}
+	if err != nil {
+		return err
+	}
+	is := s.CachedInfo().Config
+	next := is
+	next.MaxBytes, next.MaxAge, next.Replicas = bytes, bucketAge, b.o.Replicas
+	if reflect.DeepEqual(next, is) {
+		return nil
+	}
+	_, err = b.js.UpdateStream(ctx, next)
+	return err
 }
 
 // refused says which part the broker did not take, and the way out where there is one.

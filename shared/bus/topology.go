@@ -50,6 +50,8 @@ const (
 	claimBytes    = 1024 * mib
 	counterBucket = "SLUICE_UNCOUNTED"
 	counterBytes  = 16 * mib
+	budgetBucket  = "SLUICE_BUDGETS"
+	budgetBytes   = 4 * mib
 	bucketAge     = 24 * time.Hour
 
 	// advisoryStream keeps the broker's own notes on messages that were given up.
@@ -141,14 +143,17 @@ func subjects(types []event.Type) []string {
 
 func (s Stream) config(replicas int) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
-		Name:        s.Name,
-		Subjects:    subjects(s.Types),
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardOld,
-		MaxBytes:    s.MaxBytes,
-		MaxMsgs:     -1,
-		MaxAge:      s.MaxAge,
+		Name:      s.Name,
+		Subjects:  subjects(s.Types),
+		Storage:   jetstream.FileStorage,
+		Retention: jetstream.LimitsPolicy,
+		Discard:   jetstream.DiscardOld,
+		MaxBytes:  s.MaxBytes,
+		MaxMsgs:   -1,
+		MaxAge:    s.MaxAge,
+
+		MaxMsgsPerSubject: -1,
+
 		Duplicates:  duplicateWindow,
 		Replicas:    replicas,
 		AllowDirect: true,
@@ -185,7 +190,8 @@ func (c Consumer) config(ackWait time.Duration, replicas int) jetstream.Consumer
 func advisories(replicas int) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name: advisoryStream, Storage: jetstream.FileStorage, Replicas: replicas,
-		MaxBytes: advisoryBytes, MaxAge: advisoryAge, Discard: jetstream.DiscardOld,
+		MaxBytes: advisoryBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxAge: advisoryAge,
+		Discard: jetstream.DiscardOld, Duplicates: duplicateWindow, AllowDirect: true,
 	}
 	for _, s := range Topology {
 		for _, kind := range []string{"MAX_DELIVERIES", "MSG_TERMINATED"} {

@@ -1,0 +1,309 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// budgetLead is how long before its last slot a replica that is not done asks for more.
+	budgetLead = 200 * time.Millisecond
+	// budgetLinger is how long a free place is kept for the next call when nobody wants it.
+	budgetLinger = 100 * time.Millisecond
+	// clockAge is how long a reading of the broker's clock is believed.
+	clockAge = 10 * time.Second
+	// shortestTrip and longestTrip bound what is believed about the way to the broker.
+	shortestTrip, longestTrip = 2 * time.Millisecond, 5 * time.Second
+)
+
+// errConflict says that another replica has written in between.
+var errConflict = errors.New("another replica was faster")
+
+// table is where the schedule lies.
+type table struct {
+	kv      jetstream.KeyValue
+	trip    time.Duration // from the plan to the news that it is stored, on the generous side
+	retries int           // without success so far
+}
+
+// run negotiates until the bus is closed.
+func (g *Budget) run(unsubscribe func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		for {
+			timer.Reset(g.negotiate(ctx))
+			select {
+			case <-g.kick:
+			case <-timer.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	<-g.bus.closed
+	cancel()
+	<-ended
+	unsubscribe()
+}
+
+// negotiate talks to the broker if there is something to say, and returns when to look again.
+func (g *Budget) negotiate(ctx context.Context) time.Duration {
+	if wait := g.silence(time.Now()); wait > 0 {
+		return wait
+	}
+	err := g.bargain(ctx)
+	switch {
+	case err == nil:
+		g.table.retries = 0
+		return 0
+	case ctx.Err() != nil, errors.Is(err, ErrClosed):
+		return time.Hour // run ends it
+	case errors.Is(err, errConflict):
+		g.table.retries++
+		pause(ctx, rand.N(time.Millisecond<<min(g.table.retries, 5)))
+	case missing(err):
+		g.bus.heal(ctx, err)
+	default:
+		g.bus.log.Warn().Err(err).Msg("the request budget does not answer, nothing is called until it does")
+		pause(ctx, backoff(g.table.retries))
+		g.table.retries++
+	}
+	return 0
+}
+
+// silence returns for how long there is nothing to say.
+func (g *Budget) silence(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.calls) > 0 && now.Sub(g.calls[0]) > budgetLease {
+		g.calls = g.calls[1:]
+		g.freed()
+	}
+	if g.look || g.pause.After(now) && g.pause.Sub(g.seen.pause) > pauseSlack {
+		return 0
+	}
+	wait := time.Hour
+	if len(g.queue) > 0 {
+		at := g.after
+		if n := len(g.ready); n > 0 {
+			at = latest(at, g.ready[n-1].slot.Add(-budgetLead))
+		}
+		if g.pause.After(now) {
+			at = latest(at, g.pause.Add(rand.N(pauseSlack)))
+		}
+		wait = at.Sub(now)
+	}
+	free := g.seen.places > len(g.ready)+len(g.calls)
+	switch {
+	case free && g.seen.othersWait:
+		return 0
+	case free || g.seen.waiting && len(g.queue) == 0:
+		wait = min(wait, g.idleAt.Add(budgetLinger).Sub(now))
+	}
+	if g.seen.places > 0 {
+		wait = min(wait, g.seen.at.Add(budgetLease/3).Sub(now))
+	}
+	return wait
+}
+
+// bargain reads the schedule, takes what this replica needs and may have, and writes it back.
+func (g *Budget) bargain(ctx context.Context) error {
+	if err := g.bus.awaitConnection(ctx); err != nil {
+		return err
+	}
+	line := g.bus.nc.Stats().Reconnects
+	ctx, cancel := context.WithTimeout(ctx, g.bus.o.AckTimeout)
+	defer cancel()
+	clock, err := g.readClock(ctx, line)
+	if err != nil {
+		return fmt.Errorf("read the broker's clock: %w", err)
+	}
+	s, revision, err := g.load(ctx, clock)
+	if err != nil {
+		return fmt.Errorf("read the request budget: %w", err)
+	}
+	d := g.demand(s, clock, line)
+	start := clock.now()
+	got := s.reserve(g.id, start, d, g.terms)
+	if got.wrote || revision == 0 {
+		s.By = g.id
+		err := g.store(ctx, s, revision)
+		// A slot that comes before its news is lost, so the next plan allows for twice this.
+		g.table.trip = min(max(2*clock.now().Sub(start), g.table.trip*7/8, shortestTrip), longestTrip)
+		if err != nil {
+			return err
+		}
+	}
+	g.accept(s, got, d)
+	return nil
+}
+
+// load returns the schedule and its revision, which is 0 when it is made from nothing.
+func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64, error) {
+	if g.table.kv == nil {
+		kv, err := g.bus.js.KeyValue(ctx, budgetBucket)
+		if err != nil {
+			return nil, 0, err
+		}
+		g.table.kv = kv
+	}
+	blank := &schedule{Epoch: g.id + "-" + clock.there.UTC().Format(time.RFC3339Nano), Next: clock.now().Add(budgetQuiet)}
+	entry, err := g.table.kv.Get(ctx, g.key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return blank, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	var s schedule
+	if err := json.Unmarshal(entry.Value(), &s); err != nil || s.Epoch == "" {
+		g.bus.log.Warn().Err(err).Msg("the request budget cannot be read, beginning a new one")
+		return blank, entry.Revision(), nil
+	}
+	return &s, entry.Revision(), nil
+}
+
+func (g *Budget) store(ctx context.Context, s *schedule, revision uint64) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the request budget: %w", err)
+	}
+	if revision == 0 {
+		_, err = g.table.kv.Create(ctx, g.key, data)
+	} else {
+		_, err = g.table.kv.Update(ctx, g.key, data, revision)
+	}
+	if errors.Is(err, jetstream.ErrKeyExists) || is(err, jetstream.JSErrCodeStreamWrongLastSequence) {
+		return errConflict
+	}
+	if err != nil {
+		return fmt.Errorf("write the request budget: %w", err)
+	}
+	return nil
+}
+
+// demand takes over what the schedule says and returns what this replica wants of it. Slots
+// of another schedule, or from before the connection broke, count for nothing.
+func (g *Budget) demand(s *schedule, clock brokerClock, line uint64) demand {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.clock, g.look = clock, false
+	if s.Epoch != g.seen.epoch || line != g.line {
+		g.dropAll()
+	}
+	g.line = line
+	g.hearPause(s.Pause)
+	d := demand{busy: len(g.ready) + len(g.calls), queued: len(g.queue), yield: g.gave, trip: g.table.trip}
+	if g.pause.After(time.Now()) {
+		d.pause = clock.there.Add(g.pause.Sub(clock.here))
+	}
+	return d
+}
+
+// accept hands out what was got.
+func (g *Budget) accept(s *schedule, got grant, d demand) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	mine := s.Replicas[g.id]
+	g.gave = false
+	g.seen = sight{
+		epoch: s.Epoch, pause: g.clock.local(s.Pause), places: got.places, waiting: mine.Waiting > 0,
+		at: g.clock.local(mine.At), othersWait: s.othersWait(g.id, g.clock.now()),
+	}
+	g.after = now.Add(got.again)
+	if mine.Waiting > 0 && d.yield {
+		g.after = now.Add(20*time.Millisecond + rand.N(20*time.Millisecond))
+	}
+	for _, slot := range got.slots {
+		if len(g.queue) == 0 {
+			g.idleAt = now
+			return // whoever wanted it has given up
+		}
+		w := g.queue[0]
+		g.queue = g.queue[1:]
+		w.slot = g.clock.local(slot)
+		g.ready = append(g.ready, w)
+		w.rouse()
+	}
+}
+
+// hear follows what the other replicas write, so that a pause is obeyed at once and a free
+// place found soon. It is a hint: what is written may have been refused, or come from a
+// schedule that is lost.
+func (g *Budget) hear(msg *nats.Msg) {
+	var s schedule
+	if err := json.Unmarshal(msg.Data, &s); err != nil || s.By == g.id {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s.Epoch != g.seen.epoch || g.clock.here.IsZero() {
+		g.dropAll()
+		g.look = true
+		g.nudge()
+		return
+	}
+	g.hearPause(s.Pause)
+	g.seen.othersWait = s.othersWait(g.id, g.clock.now())
+	if g.seen.waiting && s.places() < g.terms.concurrency {
+		g.after = time.Time{}
+	}
+	if g.seen.waiting || g.seen.othersWait {
+		g.nudge()
+	}
+}
+
+func (g *Budget) hearPause(until time.Time) {
+	if until.After(g.clock.now()) {
+		g.pauseUntil(g.clock.local(until))
+	}
+}
+
+// brokerClock tells the broker's time: what it said once, and how long ago that was by this
+// machine's clock, whose sudden changes do not count.
+type brokerClock struct {
+	here, there time.Time
+	line        uint64
+}
+
+func (c brokerClock) now() time.Time { return c.there.Add(time.Since(c.here)) }
+
+func (c brokerClock) local(t time.Time) time.Time { return c.here.Add(t.Sub(c.there)) }
+
+// readClock asks for the broker's time when it has not been asked for a while. Of three
+// answers the one that was under way for the shortest time is off by the least: by half of
+// that time at most.
+func (g *Budget) readClock(ctx context.Context, line uint64) (brokerClock, error) {
+	g.mu.Lock()
+	known := g.clock
+	g.mu.Unlock()
+	if !known.here.IsZero() && known.line == line && time.Since(known.here) < clockAge {
+		return known, nil
+	}
+	var best brokerClock
+	var shortest time.Duration
+	for range 3 {
+		asked := time.Now()
+		stream, err := g.bus.js.Stream(ctx, "KV_"+budgetBucket)
+		if err != nil {
+			return best, err
+		}
+		if way := time.Since(asked); best.here.IsZero() || way < shortest {
+			shortest = way
+			best = brokerClock{here: asked.Add(way / 2), there: stream.CachedInfo().TimeStamp, line: line}
+		}
+	}
+	return best, nil
+}
