@@ -259,6 +259,9 @@ func (o *oracle) anchor(e *element) {
 	if target != "" && (strings.TrimSpace(o.textOf(e)) != "" || e.find("ac:image") != nil || e.find("img") != nil) {
 		o.f.links = append(o.f.links, target)
 	}
+	if e.attrs["data-card-appearance"] != "" && strings.TrimSpace(e.rawText()) == e.attrs["href"] && (strings.HasPrefix(target, o.facts.BaseURL) || strings.Contains(target, "/browse/")) {
+		return // the reader sees a card with a title, not the address
+	}
 	o.inLink++
 	o.all(e)
 	o.inLink--

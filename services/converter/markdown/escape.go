@@ -40,9 +40,11 @@ func (e *emitter) text(c *collector, i int) {
 		}
 		at = j + 1
 		switch ch := s[j]; {
+		case ch == '*' || ch == '_' || ch == '~':
+			at = e.run(s, j)
 		case ch == '.':
 			// Renderers link www.example.org by themselves, backslashes included.
-			if j >= 3 && bytes.EqualFold(s[j-3:j], []byte("www")) && glued(s[j:], followed) {
+			if j >= 3 && bytes.EqualFold(s[j-3:j], []byte("www")) && (j == 3 || !isNameByte(s[j-4])) && glued(s[j:], followed) {
 				e.esc = append(e.esc, '\\')
 			}
 			e.esc = append(e.esc, '.')
@@ -83,26 +85,47 @@ func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
 		return !inLink && len(e.esc) > 0 && e.esc[len(e.esc)-1] == ']'
 	case '[', ']':
 		return inLink
-	case '*':
-		return e.star && flanking(s, j)
-	case '~':
-		return e.tilde && flanking(s, j)
-	case '_':
-		return e.under && !insideWord(s, j)
 	}
 	return false
 }
 
-// flanking reports whether the run of s[j] touches text on a side.
-func flanking(s []byte, j int) bool {
-	from, to := run(s, j)
+// run writes a run of '*', '_' or '~' and returns the position after it.
+func (e *emitter) run(s []byte, from int) int {
+	to := runEnd(s, from)
+	escape := false
+	switch s[from] {
+	case '*':
+		escape = e.star && flanking(s, from, to)
+	case '~':
+		escape = e.tilde && flanking(s, from, to)
+	case '_':
+		escape = e.under && !insideWord(s, from, to)
+	}
+	for range to - from {
+		if escape {
+			e.esc = append(e.esc, '\\')
+		}
+		e.esc = append(e.esc, s[from])
+	}
+	return to
+}
+
+func runEnd(s []byte, from int) int {
+	to := from + 1
+	for to < len(s) && s[to] == s[from] {
+		to++
+	}
+	return to
+}
+
+// flanking reports whether the run s[from:to] touches text on a side.
+func flanking(s []byte, from, to int) bool {
 	return from == 0 || to == len(s) || s[from-1] != ' ' || s[to] != ' '
 }
 
-// insideWord reports whether the run of s[j] has letters or digits on both sides, where '_'
-// means nothing.
-func insideWord(s []byte, j int) bool {
-	from, to := run(s, j)
+// insideWord reports whether the run s[from:to] has letters or digits on both sides, where
+// '_' means nothing, or spaces.
+func insideWord(s []byte, from, to int) bool {
 	if from == 0 || to == len(s) {
 		return false
 	}
@@ -113,16 +136,8 @@ func insideWord(s []byte, j int) bool {
 
 func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-func run(s []byte, j int) (from, to int) {
-	from, to = j, j+1
-	for from > 0 && s[from-1] == s[j] {
-		from--
-	}
-	for to < len(s) && s[to] == s[j] {
-		to++
-	}
-	return from, to
-}
+// longestAddress is as far as an address in running text is looked at.
+const longestAddress = 2000
 
 // bareURL writes an address in running text between angle brackets when it holds characters
 // that would need backslashes: inside an autolink those would become part of the address.
@@ -140,7 +155,7 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 		return 0
 	}
 	end := j
-	for end < len(s) && s[end] > ' ' && s[end] < 0x7f && bytes.IndexByte([]byte("<>`\\|"), s[end]) < 0 {
+	for end < len(s) && end-j < longestAddress && s[end] > ' ' && s[end] < 0x7f && bytes.IndexByte([]byte("<>`\\|"), s[end]) < 0 {
 		end++
 	}
 	for end > j && bytes.IndexByte([]byte(".,;:!?\"')]}*_~"), s[end-1]) >= 0 {
@@ -152,7 +167,7 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	}
 	e.esc = e.esc[:len(e.esc)-len(scheme)]
 	if start > 0 && s[start-1] == '\\' {
-		if from, to := run(e.esc, len(e.esc)-1); (to-from)%2 == 1 {
+		if n := len(e.esc) - len(bytes.TrimRight(e.esc, `\`)); n%2 == 1 {
 			e.esc = append(e.esc, '\\') // or it would escape the bracket
 		}
 	}
@@ -165,14 +180,20 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	return end
 }
 
+// escapable are the bytes that may get a backslash inside an address.
+var escapable = [256]bool{'*': true, '_': true, '~': true, '`': true, '\\': true, '&': true, '[': true, ']': true, '(': true}
+
 // glued reports whether the address that s begins with would swallow markup: characters
 // before the first space that may be escaped, or what follows on s when that is markup.
 func glued(s []byte, followed bool) bool {
+	if len(s) > longestAddress {
+		s, followed = s[:longestAddress], true
+	}
 	for _, c := range s {
 		if c == ' ' || c == '<' {
 			return c == '<'
 		}
-		if bytes.IndexByte([]byte("*_~`\\&[]("), c) >= 0 {
+		if escapable[c] {
 			return true
 		}
 	}

@@ -1,13 +1,11 @@
 package markdown
 
 import (
-	"bytes"
+	"cmp"
 	"math"
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/shared/page"
 )
@@ -112,13 +110,8 @@ func (f *facts) href(address, title string) {
 		}
 	}
 	if f.places.host != "" && strings.EqualFold(u.Host, f.places.host) {
-		if l, ok := f.pageInURL(u, title); ok {
-			if l.PageID == "" || l.PageID != f.places.facts.ID {
-				l.PageURL = address
-				f.internal(l)
-			}
-			return
-		}
+		f.onSite(u, address, title)
+		return
 	}
 	switch u.Scheme {
 	case "http", "https", "ftp", "ftps", "sftp", "mailto":
@@ -128,54 +121,52 @@ func (f *facts) href(address, title string) {
 	}
 }
 
+// onSite files an address of the page's own site; what is neither a page nor a file there
+// (a search, a board) is no link that the metadata has a place for.
+func (f *facts) onSite(u *url.URL, address, title string) {
+	if l, ok := f.pageInURL(u, title); ok {
+		if l.PageID == "" || l.PageID != f.places.facts.ID {
+			l.PageURL = address
+			f.internal(l)
+		}
+		return
+	}
+	if _, rest, ok := strings.Cut(u.Path, "/download/attachments/"); ok {
+		name := rest[strings.LastIndexByte(rest, '/')+1:]
+		f.asset(page.Asset{Title: name, Type: assetType(name, "file"), DownloadURL: address})
+	}
+}
+
 // pageInURL recognises the addresses of Confluence pages.
 func (f *facts) pageInURL(u *url.URL, title string) (page.Link, bool) {
-	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) > 0 && parts[0] == "wiki" {
+	parts := strings.Split(strings.Trim(u.EscapedPath(), "/"), "/")
+	if parts[0] == "wiki" {
 		parts = parts[1:]
 	}
 	l := page.Link{PageTitle: title}
+	slug := ""
 	switch {
 	case len(parts) >= 4 && parts[0] == "spaces" && (parts[2] == "pages" || parts[2] == "blog") && digits(parts[3]):
 		l.PageID = parts[3]
-		if len(parts) > 4 && looksLikeURL(title) {
-			l.PageTitle = strings.ReplaceAll(parts[4], "+", " ")
+		if len(parts) > 4 {
+			slug = parts[4]
 		}
-		return l, true
 	case len(parts) >= 2 && parts[0] == "pages" && digits(u.Query().Get("pageId")):
 		l.PageID = u.Query().Get("pageId")
-		return l, true
 	case len(parts) >= 3 && parts[0] == "display":
-		if looksLikeURL(title) {
-			l.PageTitle = strings.ReplaceAll(parts[len(parts)-1], "+", " ")
-		}
-		return l, true
+		slug = parts[len(parts)-1]
 	case len(parts) == 2 && parts[0] == "x":
-		return l, true
+	default:
+		return l, false
 	}
-	return l, false
+	if named, err := url.QueryUnescape(slug); err == nil && named != "" {
+		l.PageTitle = named
+	}
+	return l, true
 }
-
-func looksLikeURL(s string) bool { return s == "" || strings.Contains(s, "://") }
 
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// issueInURL returns the Jira issue that an address leads to.
-func issueInURL(u *url.URL) string {
-	if _, key, ok := strings.Cut(u.Path, "/browse/"); ok && wholeIssueKey(key) {
-		return key
-	}
-	if key := u.Query().Get("selectedIssue"); wholeIssueKey(key) {
-		return key
-	}
-	return ""
-}
-
-func wholeIssueKey(s string) bool {
-	start, end := issueKeyAt([]byte(s), strings.IndexByte(s, '-'))
-	return end > 0 && start == 0 && end == len(s)
 }
 
 // read takes words and issue keys from collected text; keys in code are examples.
@@ -185,141 +176,18 @@ func (f *facts) read(c *collector) {
 		j := i + 1
 		switch p.kind {
 		case codePiece:
-			f.countWords(string(c.bytes(p)))
+			f.words += wordCount(c.bytes(p))
 		case textPiece:
 			for j < len(c.pieces) && c.pieces[j].kind == textPiece {
 				j++
 			}
 			text := c.buf[p.start:c.pieces[j-1].end]
-			f.countWordBytes(text)
+			f.words += wordCount(text)
 			f.issues(text, p.start)
 		}
 		i = j
 	}
 	f.settle(len(c.buf))
-}
-
-// issues finds issue keys in running text that begins at offset.
-func (f *facts) issues(text []byte, offset int) {
-	for at := 0; ; {
-		i := bytes.IndexByte(text[at:], '-')
-		if i < 0 {
-			return
-		}
-		at += i
-		if start, end := issueKeyAt(text, at); end > 0 {
-			key := string(text[start:end])
-			f.settle(offset + start)
-			f.fileIssue(key, f.places.issue(key))
-			at = end
-			continue
-		}
-		at++
-	}
-}
-
-// notProjects are words that look like the project of an issue key and name a standard, an
-// algorithm, a period or a thing that is counted: UTF-8, SHA-256, ISO-8601, RFC-2119.
-var notProjects = map[string]bool{
-	"UTF": true, "UCS": true, "ISO": true, "IEC": true, "IEEE": true, "RFC": true, "ECMA": true,
-	"ANSI": true, "ASCII": true, "DIN": true, "EN": true, "JIS": true, "KS": true, "GB": true,
-	"BIG": true, "LATIN": true, "CP": true, "WINDOWS": true, "KOI8": true, "EUC": true, "BASE": true, "BASE64": true,
-	"SHA": true, "MD": true, "AES": true, "DES": true, "RSA": true, "DSA": true, "ECDSA": true, "ED": true,
-	"CRC": true, "HMAC": true, "HS": true, "RS": true, "ES": true, "PS": true, "PBKDF": true, "BLAKE": true,
-	"SSL": true, "TLS": true, "HTTP": true, "HTTPS": true, "IP": true, "IPV": true, "TCP": true, "UDP": true,
-	"USB": true, "PCI": true, "SATA": true, "DDR": true, "ARM": true, "AMD": true, "X86": true, "AS": true,
-	"CVE": true, "CWE": true, "FIPS": true, "NIST": true, "SOC": true, "PKCS": true, "OWASP": true, "GDPR": true,
-	"PEP": true, "JSR": true, "JEP": true, "KIP": true, "SQL": true, "GPT": true, "COVID": true, "SARS": true,
-	"UTC": true, "GMT": true, "Q1": true, "Q2": true, "Q3": true, "Q4": true, "H1": true, "H2": true,
-	"FY": true, "KW": true, "CW": true, "JAN": true, "FEB": true, "MAR": true, "APR": true, "MAY": true,
-	"JUN": true, "JUL": true, "AUG": true, "SEP": true, "OCT": true, "NOV": true, "DEC": true,
-	"TOP": true, "TOR": true, "VER": true, "RC": true, "V1": true, "V2": true, "V3": true, "NO": true,
-}
-
-// issueKeyAt returns the range of the issue key whose hyphen is text[hyphen]; end is 0 when
-// there is none. A key is [A-Z][A-Z0-9]+-[1-9][0-9]* and no part of a longer word or number.
-func issueKeyAt(text []byte, hyphen int) (start, end int) {
-	if hyphen < 2 {
-		return 0, 0
-	}
-	start = hyphen
-	for start > 0 && (isUpper(text[start-1]) || isDigit(text[start-1])) {
-		start--
-	}
-	if hyphen-start < 2 || hyphen-start > 20 || !isUpper(text[start]) || notProjects[string(text[start:hyphen])] {
-		return 0, 0
-	}
-	if before, _ := utf8.DecodeLastRune(text[:start]); start > 0 && (isWordRune(before) && before < 0x2e80 || before == '_' || before == '-') {
-		return 0, 0
-	}
-	end = hyphen + 1
-	for end < len(text) && isDigit(text[end]) {
-		end++
-	}
-	if end == hyphen+1 || end-hyphen > 10 || text[hyphen+1] == '0' {
-		return 0, 0
-	}
-	after, size := utf8.DecodeRune(text[end:])
-	switch {
-	case size == 0:
-	case after == '-' || after == '.' || after == ',':
-		if end+1 < len(text) && isDigit(text[end+1]) {
-			return 0, 0
-		}
-	case after == '_', isWordRune(after) && after < 0x2e80:
-		return 0, 0
-	}
-	return start, end
-}
-
-func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func (f *facts) countWords(s string) { f.words += wordCount(s) }
-
-func (f *facts) countWordBytes(s []byte) { f.words += wordCount(s) }
-
-// wordCount counts words: runs of letters, digits and marks, with the apostrophes, hyphens,
-// dots and underscores inside them. Scripts that write no spaces between words (Han, kana)
-// count a word a character; Hangul, which does write spaces, counts as written.
-func wordCount[S string | []byte](s S) int {
-	n := 0
-	inWord, joined := false, false
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case isNameStart(c) && c != '_' || isDigit(c):
-				if !inWord {
-					n++
-				}
-				inWord, joined = true, false
-			case inWord && !joined && (c == '\'' || c == '-' || c == '.' || c == '_'):
-				joined = true
-			default:
-				inWord, joined = false, false
-			}
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-		i += size
-		switch {
-		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
-			n++
-			inWord, joined = false, false
-		case unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r):
-			if !inWord && !unicode.IsMark(r) {
-				n++
-			}
-			inWord, joined = true, false
-		case inWord && !joined && r == '’':
-			joined = true
-		default:
-			inWord, joined = false, false
-		}
-	}
-	return n
 }
 
 // result puts everything together.
@@ -364,16 +232,7 @@ func (r *renderer) lossList() []page.Loss {
 		out = append(out, page.Loss{Element: k.element, Fate: k.fate, Count: n, Reason: k.reason})
 	}
 	slices.SortFunc(out, func(a, b page.Loss) int {
-		return cmpOr(strings.Compare(a.Element, b.Element), strings.Compare(string(a.Fate), string(b.Fate)), strings.Compare(a.Reason, b.Reason))
+		return cmp.Or(strings.Compare(a.Element, b.Element), strings.Compare(string(a.Fate), string(b.Fate)), strings.Compare(a.Reason, b.Reason))
 	})
 	return out
-}
-
-func cmpOr(values ...int) int {
-	for _, v := range values {
-		if v != 0 {
-			return v
-		}
-	}
-	return 0
 }

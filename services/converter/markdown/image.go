@@ -85,7 +85,7 @@ func (r *renderer) picture(src, name, alt, title, kind string, st style) {
 // drawImage adds a finished image.
 func (r *renderer) drawImage(u, alt, title string, st style) {
 	alt = oneLine(alt)
-	r.facts.countWords(alt)
+	r.facts.words += wordCount(alt)
 	if title == alt {
 		title = ""
 	}
@@ -105,7 +105,7 @@ func appendAlt(dst []byte, s string) []byte {
 		case '[', ']', '\\', '*', '`', '<', '~':
 			dst = append(dst, '\\', c)
 		case '_':
-			if !insideWord([]byte(s), i) {
+			if i == 0 || i+1 == len(s) || s[i-1] <= '/' || s[i+1] <= '/' || s[i+1] == '_' || s[i-1] == '_' {
 				dst = append(dst, '\\')
 			}
 			dst = append(dst, c)

@@ -15,13 +15,38 @@ func (r *renderer) anchorElement(n *node, st style) {
 		r.walk(n, st)
 		return
 	}
-	r.hyperlink(href, n.attr("title"), oneLine(textOf(n, 300)), st, func(st style) {
+	name := oneLine(textOf(n, 300))
+	if n.attr("data-card-appearance") != "" && (name == "" || name == href) {
+		// A card shows the title of what it leads to, and the body holds only the address.
+		if title := r.cardTitle(href); title != "" {
+			r.hyperlink(href, "", title, st, func(st style) { r.text(title, st) })
+			return
+		}
+	}
+	r.hyperlink(href, n.attr("title"), name, st, func(st style) {
 		if find(n, tagMacro) == nil {
 			r.walk(n, st) // where that is nothing, the page shows nothing either
 			return
 		}
 		r.orElse(href, st, func() { r.walk(n, st) })
 	})
+}
+
+// cardTitle is the title of a page or the key of an issue, as far as an address tells it.
+func (r *renderer) cardTitle(href string) string {
+	target, safe := r.places.resolve(href)
+	u, err := url.Parse(target)
+	if err != nil || safe != safeURL {
+		return ""
+	}
+	if key := issueInURL(u); key != "" {
+		return key
+	}
+	if r.places.host == "" || !strings.EqualFold(u.Host, r.places.host) {
+		return ""
+	}
+	l, _ := r.facts.pageInURL(u, "")
+	return oneLine(l.PageTitle)
 }
 
 // hyperlink renders a link to an address; name is how the metadata calls it.

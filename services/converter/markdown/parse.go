@@ -186,6 +186,9 @@ func (p *parser) skip(rest, end string, last int) {
 		// Nothing closes it: only the opening is dropped, so that what follows stays readable.
 		p.note("a comment or declaration not closed")
 		p.pos += 2
+		for p.pos < len(p.src) && p.src[p.pos] == '-' {
+			p.pos++
+		}
 		return
 	}
 	p.pos += 2 + i + len(end)

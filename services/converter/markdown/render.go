@@ -242,7 +242,7 @@ func (r *renderer) fence(language, code string) {
 	r.w.line()
 	r.w.out = append(r.w.out, ticks...)
 	r.w.end()
-	r.facts.countWords(code)
+	r.facts.words += wordCount(code)
 }
 
 // preText is the text of a pre element; a break is a newline.

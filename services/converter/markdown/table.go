@@ -18,13 +18,21 @@ type row struct {
 	head  bool // in a thead
 }
 
-// The bounds of a table's grid. What a span claims beyond them is not repeated.
+// The bounds of a table's grid. They concern merged cells only: no table has so many columns
+// that its own cells need one.
 const (
-	maxColumns = 200
-	maxSpan    = 1000
+	maxSpan    = 1000 // what a span may say
+	maxColumns = 200  // how wide merged cells may make a table
+
+	// How many places merged cells may cover, in all and for each cell of the table. What
+	// goes beyond stands in its first place only.
+	spanBudget, spanBudgetPerCell = 10_000, 20
+
 	// A merged cell's text is repeated in every row and head column it covers, so that each
 	// row can be read alone, unless it is longer than this many bytes.
 	maxRepeat = 120
+	// Rows of wider tables are not filled up with empty cells, which GFM does not ask for.
+	maxPadded = 50
 )
 
 // table writes a table: as GitHub's where its cells can be written on one line, otherwise
@@ -194,7 +202,6 @@ type slot struct {
 	text   []byte
 	align  byte // 0, 'c' or 'r'
 	filled bool
-	origin bool // the cell begins here
 }
 
 // gfmTable writes the table with pipes.
@@ -209,22 +216,29 @@ func (r *renderer) gfmTable(t tableTree, st style) {
 		return
 	}
 	r.w.block(otherBlock)
-	var first []slot
+	first := make([]slot, columns)
 	if head {
-		first, grid = grid[0], grid[1:]
+		copy(first, grid[0])
+		grid = grid[1:]
 	}
 	r.row(first, columns)
 	r.w.line()
 	r.w.out = append(r.w.out, '|')
 	for i := range columns {
-		var align byte
-		if i < len(first) {
-			align = first[i].align
+		switch first[i].align {
+		case 'c':
+			r.w.out = append(r.w.out, " :---: |"...)
+		case 'r':
+			r.w.out = append(r.w.out, " ---: |"...)
+		default:
+			r.w.out = append(r.w.out, " --- |"...)
 		}
-		r.w.out = append(r.w.out, map[byte]string{0: " --- |", 'c': " :---: |", 'r': " ---: |"}[align]...)
 	}
 	r.w.end()
 	for _, row := range grid {
+		if r.w.overflow {
+			return
+		}
 		r.row(row, columns)
 	}
 }
@@ -245,45 +259,58 @@ func (t *tableTree) headRow() bool {
 // grid renders every cell and lays it out, merged cells over all the places they cover.
 func (r *renderer) grid(t tableTree, head bool, st style) [][]slot {
 	grid := make([][]slot, len(t.rows))
+	budget, columns := spanBudget, maxColumns
+	for _, row := range t.rows {
+		budget += spanBudgetPerCell * len(row.cells)
+		columns = max(columns, len(row.cells))
+	}
 	for y, row := range t.rows {
 		x := 0
 		for _, c := range row.cells {
 			for x < len(grid[y]) && grid[y][x].filled {
 				x++
 			}
-			text := r.cellText(c, head && y == 0, st)
-			r.place(grid, x, y, c, text, head)
+			if c.rowspan == 0 || c.rowspan > len(grid)-y {
+				c.rowspan = len(grid) - y
+			}
+			c.colspan = max(min(c.colspan, columns-x), 1)
+			if area := c.rowspan * c.colspan; area > 1 && area > budget {
+				c.rowspan, c.colspan = 1, 1
+			} else if area > 1 {
+				budget -= area
+			}
+			place(grid, x, y, c, r.cellText(c, head && y == 0, st), head)
 			x += c.colspan
 		}
 	}
 	return grid
 }
 
-func (r *renderer) place(grid [][]slot, x, y int, c cell, text []byte, head bool) {
-	rows := c.rowspan
-	if rows == 0 {
-		rows = len(grid)
-	}
+// place puts a cell's text where it belongs.
+func place(grid [][]slot, x, y int, c cell, text []byte, head bool) {
 	repeat := text
 	if len(repeat) > maxRepeat {
 		repeat = nil
 	}
-	for dy := 0; dy < rows && y+dy < len(grid); dy++ {
-		for dx := 0; dx < c.colspan && x+dx < maxColumns || dx == 0; dx++ {
-			s := slot{filled: true, align: alignment(c.node)}
+	align := alignment(c.node)
+	for dy := range c.rowspan {
+		row := grid[y+dy]
+		for dx := range c.colspan {
+			s := slot{filled: true, align: align}
 			switch {
 			case dx == 0 && dy == 0:
-				s.text, s.origin = text, true
+				s.text = text
 			case dx == 0 || head && y == 0:
 				s.text = repeat
 			}
-			for len(grid[y+dy]) <= x+dx {
-				grid[y+dy] = append(grid[y+dy], slot{})
+			for len(row) <= x+dx {
+				row = append(row, slot{})
 			}
-			if !grid[y+dy][x+dx].filled || s.origin {
-				grid[y+dy][x+dx] = s
+			if !row[x+dx].filled {
+				row[x+dx] = s
 			}
 		}
+		grid[y+dy] = row
 	}
 }
 
@@ -310,6 +337,9 @@ func (r *renderer) cellText(c cell, head bool, st style) []byte {
 
 // row writes one line of a table.
 func (r *renderer) row(slots []slot, columns int) {
+	if columns > maxPadded {
+		columns = max(len(slots), 1)
+	}
 	r.w.line()
 	r.w.out = append(r.w.out, '|')
 	for i := range columns {
@@ -347,134 +377,4 @@ func alignOf(css string) byte {
 		return 'r'
 	}
 	return 0
-}
-
-// rowList writes a table row by row: a line with the column heads, then an item a row whose
-// cells are items of their own, labelled by their column and free to hold any block.
-func (r *renderer) rowList(t tableTree, st style) {
-	head := t.headRow()
-	var labels []string
-	rows := t.rows
-	if head {
-		labels = r.columnHeads(t.rows[0], st)
-		rows = rows[1:]
-	}
-	l := &listWriter{kind: bulletBlock}
-	if r.w.lastBlock() == bulletBlock {
-		l.kind = starBlock
-	}
-	above := make([]merged, len(labels))
-	for _, row := range rows {
-		r.item(l, "", func() { above = r.rowItems(row, labels, above, st) })
-	}
-}
-
-// merged is a cell that reaches down into the rows below.
-type merged struct {
-	rows int    // still to come
-	text string // to repeat there, "" when it is too long
-}
-
-// columnHeads writes the header row as a line and returns each column's label.
-func (r *renderer) columnHeads(head row, st style) []string {
-	var labels []string
-	for i, c := range head.cells {
-		if i > 0 {
-			r.c.text(" / ", style{})
-		}
-		start := len(r.c.pieces)
-		r.flat = true
-		r.walk(c.node, st.with(bold))
-		r.flat = false
-		r.c.trimSpace()
-		label := r.plain(start)
-		for range min(c.colspan, maxColumns-len(labels)) {
-			labels = append(labels, label)
-		}
-	}
-	r.flush()
-	return labels
-}
-
-// rowItems writes the cells of a row as items, the first as the row's own text. It returns
-// which cells reach down, by column.
-func (r *renderer) rowItems(row row, labels []string, above []merged, st style) []merged {
-	inner := &listWriter{kind: bulletBlock}
-	below := make([]merged, len(above))
-	for x := range above {
-		if above[x].rows > 0 {
-			below[x] = merged{above[x].rows - 1, above[x].text}
-		}
-	}
-	x, first := 0, true
-	item := func(label string, body func()) {
-		labelled := func() {
-			if label != "" {
-				r.c.text(label+": ", style{marks: bold})
-			}
-			body()
-		}
-		if first {
-			labelled()
-			r.flush()
-		} else {
-			r.item(inner, "", labelled)
-		}
-		first = false
-	}
-	label := func(x int) string {
-		if x < len(labels) {
-			return labels[x]
-		}
-		return ""
-	}
-	for _, c := range row.cells {
-		for ; x < len(above) && above[x].rows > 0; x++ {
-			if text := above[x].text; text != "" {
-				item(label(x), func() { r.c.text(text, st) })
-			}
-		}
-		cellStyle := st
-		if c.header {
-			cellStyle = st.with(bold)
-		}
-		if !blank(c.node) {
-			item(label(x), func() { r.walk(c.node, cellStyle) })
-		}
-		reach := merged{rows: c.rowspan - 1}
-		if c.rowspan == 0 {
-			reach.rows = maxSpan
-		}
-		if text := oneLine(textOf(c.node, maxRepeat+1)); len(text) <= maxRepeat {
-			reach.text = text
-		}
-		for end := min(x+c.colspan, maxColumns); x < end; x++ {
-			for len(below) <= x {
-				below = append(below, merged{})
-			}
-			below[x] = reach
-			reach.text = "" // once a row
-		}
-	}
-	return below
-}
-
-// blank reports whether nothing below n shows.
-func blank(n *node) bool {
-	for c := n.first; c != nil; c = c.next {
-		switch c.tag {
-		case tagText, tagCDATA:
-			if strings.TrimSpace(c.text) != "" {
-				return false
-			}
-		case tagBr, tagHidden, tagHiddenVoid, tagCol:
-		case tagP, tagDiv, tagTransparent, tagStrong, tagEm, tagTable, tagTBody, tagTR, tagTD, tagTH, tagUL, tagOL, tagLI:
-			if !blank(c) {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
 }

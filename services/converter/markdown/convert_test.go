@@ -1,0 +1,232 @@
+package markdown_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/converter/markdown"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+func convert(t testing.TB, body string) markdown.Result {
+	t.Helper()
+	result, err := markdown.Convert(body, siteFacts())
+	require.NoError(t, err)
+	return result
+}
+
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	nested := func(n int) string { return strings.Repeat("<div>", n) + "deep" + strings.Repeat("</div>", n) }
+
+	require.Equal(t, "deep\n", convert(t, nested(markdown.MaxDepth)).Markdown)
+	_, err := markdown.Convert(nested(markdown.MaxDepth+1), page.Facts{})
+	require.Equal(t, failure.ConvertTooDeep, failure.CodeOf(err))
+
+	_, err = markdown.Convert(strings.Repeat("x", markdown.MaxBody+1), page.Facts{})
+	require.Equal(t, failure.ConvertTooLarge, failure.CodeOf(err))
+	require.Len(t, convert(t, strings.Repeat("x", markdown.MaxBody)).Markdown, markdown.MaxBody+1)
+
+	// Every line of a code block is indented by all the lists around it: 30 levels make
+	// 60 bytes of each empty byte here.
+	lists := strings.Repeat("<ul><li>x", 30) + `<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[` +
+		strings.Repeat("y\n", 200_000) + `]]></ac:plain-text-body></ac:structured-macro>` + strings.Repeat("</li></ul>", 30)
+	_, err = markdown.Convert(lists, page.Facts{})
+	require.Equal(t, failure.ConvertTooLarge, failure.CodeOf(err))
+}
+
+func TestNothingGivesNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "  \n", "<p />", "<p>&nbsp;</p>", "<ul><li></li></ul>", "<table><tbody><tr><td /></tr></tbody></table>", "<h2> </h2>", "<blockquote><p /></blockquote>", "<p><strong> </strong><br /></p>", "<!-- x -->"} {
+		result := convert(t, body)
+		require.Empty(t, result.Markdown, "%q", body)
+		require.Empty(t, result.Headings, "%q", body)
+		require.NotNil(t, result.Headings)
+		require.NotNil(t, result.Losses)
+		require.NotNil(t, result.Includes)
+		require.NotNil(t, result.Metadata.InternalLinks)
+		require.NotNil(t, result.Metadata.Labels)
+	}
+}
+
+func TestFactsMayBeMissing(t *testing.T) {
+	t.Parallel()
+	body := `<p><ac:link><ri:page ri:content-title="A" /></ac:link> <ac:link><ri:user ri:account-id="u" /></ac:link> ABC-1 <a href="/x">y</a></p><h2>H</h2>`
+	result, err := markdown.Convert(body, page.Facts{})
+	require.NoError(t, err)
+	require.Equal(t, "[A](/display//A) @u ABC-1 [y](/x)\n\n## H\n", result.Markdown)
+	require.Nil(t, result.Metadata.CreatedBy)
+}
+
+// TestIDsDoNotMatter: Confluence writes new ids at each save, and the Markdown stays.
+func TestIDsDoNotMatter(t *testing.T) {
+	t.Parallel()
+	body := `<p local-id="A">x</p><ac:structured-macro ac:name="info" ac:schema-version="1" ac:local-id="A" ac:macro-id="A"><ac:rich-text-body><p>y <ac:link ac:local-id="A"><ri:page ri:content-title="Z" ri:version-at-save="1" /></ac:link></p></ac:rich-text-body></ac:structured-macro><p />`
+	again := strings.NewReplacer(`"A"`, `"B"`, `"1"`, `"2"`, " />", "/>").Replace(body)
+	require.NotEqual(t, body, again)
+	require.Equal(t, convert(t, body), convert(t, again))
+}
+
+func TestHeadingAnchors(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ body, anchors string }{
+		{"<h1>Getting Started</h1>", "Getting-Started"},
+		{"<h2>Café (v2.0): what's new?</h2>", "Caf%C3%A9-(v2.0)%3A-what's-new%3F"},
+		{"<h2>운영 환경 설정</h2>", "%EC%9A%B4%EC%98%81-%ED%99%98%EA%B2%BD-%EC%84%A4%EC%A0%95"},
+		{"<h2> spaced   out\n text </h2>", "spaced-out-text"},
+		{"<h2>no&nbsp;break</h2>", "no-break"},
+		{"<h2>A</h2><h3>A</h3><h2>A</h2>", "A A.1 A.2"},
+		{"<h2>A</h2><h2>A.1</h2><h2>A</h2>", "A A.1 A.2"},
+		{"<h2><br />2. After a break</h2>", "2.-After-a-break"},
+		{"<h2>one<br />two</h2>", "one-two"},
+		{"<h2><strong>bold</strong> and <code>code</code></h2>", "bold-and-code"},
+		{`<h2>On <time datetime="2026-01-02" /></h2>`, "On-%5Bdate%5D"},
+		{`<h2>Is <ac:structured-macro ac:name="status"><ac:parameter ac:name="title">DONE</ac:parameter></ac:structured-macro></h2>`, "Is-DONE"},
+		{`<h2>By <ac:link><ri:user ri:account-id="557058:ada" /></ac:link></h2>`, "By-%40Ada-Lovelace"},
+		{`<h2><ac:emoticon ac:emoji-shortname=":rocket:" ac:emoji-id="1f680" ac:emoji-fallback="🚀" /> Go</h2>`, "%F0%9F%9A%80-Go"},
+		{`<h2>See <a href="https://example.org" data-card-appearance="inline">https://example.org</a></h2>`, "See-%5BinlineCard%5D"},
+		// A heading in a cell is no heading of the Markdown, but it takes its id.
+		{"<table><tbody><tr><th><h2>A</h2></th><th>x</th></tr><tr><td>1</td><td>2</td></tr></tbody></table><h2>A</h2>", "A.1"},
+	} {
+		var got []string
+		for _, h := range convert(t, tc.body).Headings {
+			got = append(got, h.Anchor)
+		}
+		require.Equal(t, tc.anchors, strings.Join(got, " "), tc.body)
+	}
+}
+
+func TestIssueKeys(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"OPS-1":                               "OPS-1",
+		"OPS-1, OPS-2; OPS-1":                 "OPS-1 OPS-2",
+		"(OPS-1) [OPS-2] OPS-3. OPS-4: OPS-5": "OPS-1 OPS-2 OPS-3 OPS-4 OPS-5",
+		"A2B-12 와 OPS-7은 OPS-8的":              "A2B-12 OPS-7 OPS-8",
+		"UTF-8 SHA-256 ISO-8601 RFC-2119 AES-128 HTTP-2 CVE-2024-1 COVID-19 UTC-5 Q1-2026": "",
+		"X-1 ops-1 1OPS-1 OPS-0 OPS-01 OPS- -1 OPS-1a OPS-1_x aOPS-1 _OPS-1":               "",
+		"OPS-1.5 OPS-1-2 OPS-12345678901 A-OPS-1":                                          "",
+		"feature/OPS-9-login":    "OPS-9",
+		"<strong>OPS</strong>-5": "OPS-5",
+		"<code>OPS-5</code>":     "",
+		"OPS-<code>5</code>":     "",
+		"<p>OPS-</p><p>5</p>":    "",
+		`<a href="https://acme.atlassian.net/browse/OPS-3">x</a> OPS-4`:          "OPS-3 OPS-4",
+		`OPS-4 <a href="https://acme.atlassian.net/x?selectedIssue=OPS-3">x</a>`: "OPS-4 OPS-3",
+		`<a href="https://example.org/notes/UTF-8/OPS-3">x</a>`:                  "",
+	} {
+		var got []string
+		for _, i := range convert(t, "<p>"+text+"</p>").Metadata.JiraIssueLinks {
+			got = append(got, i.IssueKey)
+		}
+		require.Equal(t, want, strings.Join(got, " "), text)
+	}
+}
+
+func TestWordCount(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		"<p>one two</p><p>three</p>":            3,
+		"<p>don't re-use v1.2.3 snake_case</p>": 4,
+		"<p>half<strong>bold</strong>word</p>":  1,
+		"<p>日本語</p>":                            3,
+		"<p>한국어 단어</p>":                         2,
+		"<p>Ünïcode’s naïve</p>":                2,
+		"<p>— … &amp; 🙂</p>":                    0,
+		"<p><code>a b</code></p>":               2,
+		`<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[x = y1]]></ac:plain-text-body></ac:structured-macro>`:                                   2,
+		`<p><a href="https://example.org/not/counted">one</a></p>`:                                                                                                1,
+		"<table><tbody><tr><td rowspan=\"2\">once</td><td>a</td></tr><tr><td>b</td></tr></tbody></table>":                                                         3,
+		`<ac:structured-macro ac:name="info"><ac:parameter ac:name="title">T</ac:parameter><ac:rich-text-body><p>b</p></ac:rich-text-body></ac:structured-macro>`: 2,
+	} {
+		require.Equal(t, want, convert(t, body).Metadata.WordCount, body)
+	}
+}
+
+// TestMalformedBodiesStayReadable: what is not well-formed is repaired and told, never an
+// empty page in silence.
+func TestMalformedBodiesStayReadable(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"<p>a <b>b</p><p>c":               "a **b**\n\nc\n",
+		"a < b > c & d &copy e":           "a < b > c & d &copy e\n",
+		"</p>text</div>":                  "text\n",
+		"<p>one<p>two":                    "one\n\ntwo\n",
+		"<ul><li>one<li>two</ul>after":    "- one\n  - two\n\nafter\n",
+		"<p class=x title='y>z'>text</p>": "text\n",
+		"<p><![CDATA[rest <b>":            "rest \\<b>\n",
+		"<p>x</p><!-- y":                  "x\n\ny\n",
+		"<P>Upper <B>case</B></P>":        "Upper **case**\n",
+		"<ac:link><ri:page ri:content-title=\"On-call Rota\">x":                  "[On-call Rota](https://acme.atlassian.net/wiki/spaces/OPS/pages/2002/On-call+Rota)\n",
+		"<ac:structured-macro ac:name=\"code\"><ac:plain-text-body><![CDATA[x]]": "```\nx]]\n```\n",
+		"<p>bad \xff byte</p>": "bad \uFFFD byte\n",
+		"<p>a\x00\x07b</p>":    "ab\n",
+	} {
+		result := convert(t, body)
+		require.Equal(t, want, result.Markdown, "%q", body)
+	}
+	losses := convert(t, "<p>a <b>b</p>").Losses
+	require.Equal(t, []page.Loss{{Element: "storage-format", Fate: page.Rendered, Count: 1, Reason: "element not closed"}}, losses)
+}
+
+// TestTimeIsLinear converts bodies that invite work in the square of their size. At half
+// a megabyte that would be many minutes; linear it is a fraction of a second each.
+func TestTimeIsLinear(t *testing.T) {
+	t.Parallel()
+	const size = 512 << 10
+	of := func(part string) string { return strings.Repeat(part, size/len(part)) }
+	bodies := map[string]string{
+		"comments not closed":   of("<!--"),
+		"end tags not closed":   of("</x"),
+		"end tags alone":        of("</p>"),
+		"bare angle brackets":   of("<"),
+		"ampersands":            of("&"),
+		"attributes not closed": of("<a b='"),
+		"attributes":            "<p " + of("a ") + ">x</p>",
+		"stars":                 "<p>" + of("*") + "</p>",
+		"stars between words":   "<p>" + of("*a") + "</p>",
+		"underscores":           "<p>" + of("_") + " _a</p>",
+		"backticks":             "<p>" + of("`") + "</p>",
+		"backslashes":           "<p>" + of(`\`) + "</p>",
+		"brackets":              "<p>" + of("[](") + "</p>",
+		"addresses":             "<p>" + of("http://a.b") + "</p>",
+		"odd addresses":         "<p>" + of("http://a.b/_") + "</p>",
+		"www":                   "<p>" + of("www.") + "_</p>",
+		"at signs":              "<p>" + of("<b>a@</b>") + "</p>",
+		"issue keys":            "<p>" + of("AB-1 ") + "</p>",
+		"hyphens":               "<p>" + of("A-") + "</p>",
+		"capitals":              "<p>" + of("A") + "-1</p>",
+		"formats in turn":       "<p>" + of("<b>a</b><i>b</i>") + "</p>",
+		"formats nested":        "<p>" + of("<b>a<i>b<s>c</s></i></b>") + "</p>",
+		"links":                 "<p>" + of(`<a href="/x">a</a>`) + "</p>",
+		"breaks":                "<p>a" + of("<br/>") + "b</p>",
+		"lines":                 "<p>" + of("a<br/>") + "b</p>",
+		"equal headings":        of("<h1>a</h1>"),
+		"list items":            "<ul>" + of("<li>a</li>") + "</ul>",
+		"lists":                 of("<ul><li>a</li></ul>"),
+		"rows":                  "<table>" + of("<tr><td>a</td></tr>") + "</table>",
+		"merged columns":        "<table>" + of(`<tr><td colspan="1000">a</td></tr>`) + "</table>",
+		"merged rows":           "<table>" + of(`<tr><td rowspan="1000">a</td></tr>`) + "</table>",
+		"merged both":           "<table>" + of(`<tr><td rowspan="0" colspan="200">a</td><td>b</td></tr>`) + "</table>",
+		"cells":                 "<table><tr>" + of("<td>a</td>") + "</tr></table>",
+		"row lists":             "<table><tr><td><pre>a\nb</pre></td></tr>" + of(`<tr><td rowspan="9" colspan="99">a</td></tr>`) + "</table>",
+		"macros":                of(`<ac:structured-macro ac:name="x"/>`),
+		"code parts":            `<ac:structured-macro ac:name="code"><ac:plain-text-body>` + of("<![CDATA[x]]>") + "</ac:plain-text-body></ac:structured-macro>",
+		"no-break spaces":       "<p>" + of("&nbsp;") + "</p>",
+		"one long word":         "<p>" + of("語") + "</p>",
+	}
+	for name, body := range bodies {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := markdown.Convert(body, siteFacts())
+			if err != nil {
+				require.Contains(t, []failure.Code{failure.ConvertTooLarge, failure.ConvertTooDeep}, failure.CodeOf(err))
+			}
+			require.Less(t, time.Since(start), 10*time.Second)
+		})
+	}
+}

@@ -1,0 +1,133 @@
+package markdown
+
+import "strings"
+
+// rowList writes a table row by row: a line with the column heads, then an item a row whose
+// cells are items of their own, labelled by their column and free to hold any block.
+func (r *renderer) rowList(t tableTree, st style) {
+	head := t.headRow()
+	var labels []string
+	rows := t.rows
+	if head {
+		labels = r.columnHeads(t.rows[0], st)
+		rows = rows[1:]
+	}
+	l := &listWriter{kind: bulletBlock}
+	if r.w.lastBlock() == bulletBlock {
+		l.kind = starBlock
+	}
+	above := make([]merged, len(labels))
+	for _, row := range rows {
+		r.item(l, "", func() { above = r.rowItems(row, labels, above, st) })
+	}
+}
+
+// merged is a cell that reaches down into the rows below.
+type merged struct {
+	rows int    // still to come
+	text string // to repeat there, "" when it is too long
+}
+
+// columnHeads writes the header row as a line and returns each column's label.
+func (r *renderer) columnHeads(head row, st style) []string {
+	var labels []string
+	for i, c := range head.cells {
+		if i > 0 {
+			r.c.text(" / ", style{})
+		}
+		start := len(r.c.pieces)
+		r.flat = true
+		r.walk(c.node, st.with(bold))
+		r.flat = false
+		r.c.trimSpace()
+		label := r.plain(start)
+		for range max(min(c.colspan, maxColumns-len(labels)), 1) {
+			labels = append(labels, label)
+		}
+	}
+	r.flush()
+	return labels
+}
+
+// rowItems writes the cells of a row as items, the first as the row's own text. It returns
+// which cells reach down, by column.
+func (r *renderer) rowItems(row row, labels []string, above []merged, st style) []merged {
+	inner := &listWriter{kind: bulletBlock}
+	below := make([]merged, len(above))
+	for x := range above {
+		if above[x].rows > 0 {
+			below[x] = merged{above[x].rows - 1, above[x].text}
+		}
+	}
+	x, first := 0, true
+	item := func(label string, body func()) {
+		labelled := func() {
+			if label != "" {
+				r.c.text(label+": ", style{marks: bold})
+			}
+			body()
+		}
+		if first {
+			labelled()
+			r.flush()
+		} else {
+			r.item(inner, "", labelled)
+		}
+		first = false
+	}
+	label := func(x int) string {
+		if x < len(labels) {
+			return labels[x]
+		}
+		return ""
+	}
+	for _, c := range row.cells {
+		for ; x < len(above) && above[x].rows > 0; x++ {
+			if text := above[x].text; text != "" {
+				item(label(x), func() { r.c.text(text, st) })
+			}
+		}
+		cellStyle := st
+		if c.header {
+			cellStyle = st.with(bold)
+		}
+		if !blank(c.node) {
+			item(label(x), func() { r.walk(c.node, cellStyle) })
+		}
+		reach := merged{rows: c.rowspan - 1}
+		if c.rowspan == 0 {
+			reach.rows = maxSpan
+		}
+		if text := oneLine(textOf(c.node, maxRepeat+1)); len(text) <= maxRepeat {
+			reach.text = text
+		}
+		for end := max(min(x+c.colspan, maxColumns), x+1); x < end; x++ {
+			for len(below) <= x {
+				below = append(below, merged{})
+			}
+			below[x] = reach
+			reach.text = "" // once a row
+		}
+	}
+	return below
+}
+
+// blank reports whether nothing below n shows.
+func blank(n *node) bool {
+	for c := n.first; c != nil; c = c.next {
+		switch c.tag {
+		case tagText, tagCDATA:
+			if strings.TrimSpace(c.text) != "" {
+				return false
+			}
+		case tagBr, tagHidden, tagHiddenVoid, tagCol:
+		case tagP, tagDiv, tagTransparent, tagStrong, tagEm, tagTable, tagTBody, tagTR, tagTD, tagTH, tagUL, tagOL, tagLI:
+			if !blank(c) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
