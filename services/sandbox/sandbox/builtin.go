@@ -205,7 +205,7 @@ func (s *Site) addBuiltinComments() error {
 			return fmt.Errorf("comment: %w", err)
 		}
 		c.At = n.rev.at.Add(30 * time.Minute)
-		n.comment(c.Comment)
+		s.comment(n, c.Comment)
 	}
 	return nil
 }

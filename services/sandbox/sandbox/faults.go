@@ -29,11 +29,16 @@ const (
 	FaultScope         FaultKind = "scope"             // 401: the token lacks the scope
 	FaultLostTree      FaultKind = "lost-permission"   // PageID and all that is under it are hidden from then on
 	FaultGatewayLimits FaultKind = "limit-too-big"     // 504 for calls whose limit is above MaxLimit
+	FaultBurst         FaultKind = "burst-limit"       // 429 for calls beyond MaxCalls within a second
+	FaultEdit          FaultKind = "edit"              // a page gets a new version just before the answer
+	FaultMove          FaultKind = "move"              // a page goes below its space's homepage just before the answer
+	FaultTrash         FaultKind = "trash"             // a page goes to the trash just before the answer
 )
 
 var faultKinds = []FaultKind{
 	FaultTooMany, FaultServer, FaultReset, FaultResetBody, FaultTruncated, FaultHTML, FaultSlow, FaultShortPage,
 	FaultRepeatCursor, FaultEmptyPage, FaultEndlessNext, FaultDeadToken, FaultScope, FaultLostTree, FaultGatewayLimits,
+	FaultBurst, FaultEdit, FaultMove, FaultTrash,
 }
 
 // Fault is one way to misbehave and when.
@@ -45,10 +50,11 @@ type Fault struct {
 	Times int       `json:"times,omitempty"` // it hits so often at most; 0 stands for ever
 
 	Status     int    `json:"status,omitempty"`      // server-error: 500 to 599, default 500
-	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests and server-error: seconds; 0 sends none
+	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests, burst-limit and server-error: seconds; 0 sends none
 	DelayMS    int    `json:"delay_ms,omitempty"`    // slow
 	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big
-	PageID     string `json:"page_id,omitempty"`     // lost-permission
+	MaxCalls   int    `json:"max_calls,omitempty"`   // burst-limit
+	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where none is any page
 }
 
 func (f Fault) check(templates []string) error {
@@ -66,8 +72,12 @@ func (f Fault) check(templates []string) error {
 		return fmt.Errorf("fault %s: %w: status %d is not between 500 and 599", f.Kind, ErrInvalid, f.Status)
 	case f.Kind == FaultLostTree && parseID(f.PageID) == 0:
 		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
+	case f.Kind != FaultLostTree && f.PageID != "" && parseID(f.PageID) == 0:
+		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
 	case f.Kind == FaultGatewayLimits && f.MaxLimit < 1:
 		return fmt.Errorf("fault %s: %w: max_limit is missing", f.Kind, ErrInvalid)
+	case f.Kind == FaultBurst && f.MaxCalls < 1:
+		return fmt.Errorf("fault %s: %w: max_calls is missing", f.Kind, ErrInvalid)
 	}
 	return nil
 }
@@ -90,6 +100,7 @@ type faultBox struct {
 	calls []int          // by fault: calls of its route
 	hits  []int          // by fault
 	asked map[uint64]int // by address
+	burst [][]time.Time  // by fault: the calls of the last second, for burst-limit
 }
 
 // SetFaults makes the site misbehave from now on, in place of what was set before; without
@@ -112,6 +123,7 @@ func (s *Site) SetFaults(seed int64, faults ...Fault) error {
 	defer b.mu.Unlock()
 	b.seed, b.set = uint64(seed), slices.Clone(faults)
 	b.calls, b.hits, b.asked = make([]int, len(faults)), make([]int, len(faults)), map[uint64]int{}
+	b.burst = make([][]time.Time, len(faults))
 	return nil
 }
 
@@ -130,12 +142,13 @@ func (s *Site) lose(id int64) {
 	s.moment++
 }
 
-// draw returns the fault that hits this call, if any does.
-func (b *faultBox) draw(template string, r *http.Request) (Fault, bool) {
+// draw returns the fault that hits this call, if any does, with a number for what is left to
+// choose.
+func (b *faultBox) draw(template string, r *http.Request) (f Fault, choice uint64, hit bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.set) == 0 {
-		return Fault{}, false
+		return Fault{}, 0, false
 	}
 	address := hash(r.Method + " " + r.URL.RequestURI())
 	b.asked[address]++
@@ -154,13 +167,27 @@ func (b *faultBox) draw(template string, r *http.Request) (Fault, bool) {
 		if f.Kind == FaultGatewayLimits && int(parseID(r.URL.Query().Get("limit"))) <= f.MaxLimit {
 			continue
 		}
+		if f.Kind == FaultBurst && b.within(i, f.MaxCalls) {
+			continue
+		}
 		chosen = i
 	}
 	if chosen < 0 {
-		return Fault{}, false
+		return Fault{}, 0, false
 	}
 	b.hits[chosen]++
-	return b.set[chosen], true
+	return b.set[chosen], mix(b.seed, b.hits[chosen], chosen), true
+}
+
+// within lets a call through when fewer than most were within the last second. This one is
+// about real time, whatever the site's clock says.
+func (b *faultBox) within(fault, most int) bool {
+	b.burst[fault] = lastSecond(b.burst[fault], time.Now())
+	if len(b.burst[fault]) >= most {
+		return false
+	}
+	b.burst[fault] = append(b.burst[fault], time.Now())
+	return true
 }
 
 // faulty is the one place in which calls go wrong on purpose.
@@ -170,19 +197,28 @@ func (s *Site) faulty(template string, h http.HandlerFunc) http.HandlerFunc {
 			s.endless(w, r)
 			return
 		}
-		f, hit := s.faults.draw(template, r)
+		f, choice, hit := s.faults.draw(template, r)
 		if !hit {
 			h(w, r)
 			return
 		}
 		s.stats.fault(f.Kind)
-		s.misbehave(f, w, r, h)
+		switch f.Kind {
+		case FaultLostTree:
+			s.lose(parseID(f.PageID))
+			h(w, r)
+		case FaultEdit, FaultMove, FaultTrash:
+			s.meddle(f, choice)
+			h(w, r)
+		default:
+			s.misbehave(f, w, r, h)
+		}
 	}
 }
 
 func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 	switch f.Kind {
-	case FaultTooMany:
+	case FaultTooMany, FaultBurst:
 		tooMany(w, f, s.opt.Now())
 	case FaultServer:
 		proxyPage(w, cmpZero(f.Status, http.StatusInternalServerError), f.RetryAfter)
@@ -205,9 +241,6 @@ func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http
 		}
 	case FaultDeadToken:
 		r.Header.Del("Authorization")
-		h(w, r)
-	case FaultLostTree:
-		s.lose(parseID(f.PageID))
 		h(w, r)
 	default:
 		spoil(f.Kind, w, r, h)

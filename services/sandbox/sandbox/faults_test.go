@@ -255,6 +255,8 @@ func TestFaultsThatCannotBe(t *testing.T) {
 		`{"faults":[{"kind":"server-error","status":404}]}`:                  "not between 500 and 599",
 		`{"faults":[{"kind":"lost-permission","page_id":"the secret one"}]}`: "is no id",
 		`{"faults":[{"kind":"limit-too-big"}]}`:                              "max_limit is missing",
+		`{"faults":[{"kind":"burst-limit"}]}`:                                "max_calls is missing",
+		`{"faults":[{"kind":"edit","page_id":"home"}]}`:                      "is no id",
 	} {
 		require.Contains(t, c.post(400, "/_sandbox/faults", body).body["error"], words, body)
 	}

@@ -68,9 +68,18 @@ func (s *Site) Handler() http.Handler {
 func (s *Site) wrap(e endpoint) http.HandlerFunc {
 	h := s.authenticated(e.guard, e.answer)
 	if e.guard == open {
-		return h
+		return s.dated(h)
 	}
-	return s.stats.counted(e.template(), s.faulty(e.template(), s.delayed(h)))
+	return s.stats.counted(e.template(), s.dated(s.faulty(e.template(), s.delayed(h))))
+}
+
+// dated gives every answer the site's clock, those that go wrong too: Retry-After and
+// X-RateLimit-Reset are read against it.
+func (s *Site) dated(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
+		h(w, r)
+	}
 }
 
 // delayed makes the call take the site's latency.
@@ -94,7 +103,6 @@ func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
 // scoped token with a 401 that is no JSON.
 func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
 		if g == open {
 			h(w, r)
 			return

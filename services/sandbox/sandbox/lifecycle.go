@@ -242,24 +242,37 @@ func normalLabels(labels []string) []string {
 	return slices.Compact(out)
 }
 
-// AddComment adds a comment to the page and returns its id. It makes no version. An ID or a
-// time that c has stays.
+// AddComment adds a comment to the page, or a reply where c names the comment it is to, and
+// returns its id. It makes no version. An ID or a time that c has stays.
 func (s *Site) AddComment(page string, c Comment) (id string, err error) {
 	err = s.change("comment on", page, func(n *node) error {
+		if c.ParentID != "" && s.talk[c.ParentID] != n {
+			return fmt.Errorf("%w: no comment %q of this page", ErrNotFound, c.ParentID)
+		}
 		c.AuthorID = cmpOr(c.AuthorID, s.me)
 		if c.At.IsZero() {
 			c.At = s.now()
 		}
-		id = n.comment(c)
+		id = s.comment(n, c)
 		return nil
 	})
 	return id, err
 }
 
-func (n *node) comment(c Comment) string {
+// AddAttachment adds a file to the page. An empty ID is given one. It makes no version.
+func (s *Site) AddAttachment(page string, a Attachment) error {
+	return s.change("attach to", page, func(n *node) error {
+		a.ID = cmpOr(a.ID, fmt.Sprintf("att%d%03d", n.id, len(n.files)))
+		n.files = append(n.files, a)
+		return nil
+	})
+}
+
+func (s *Site) comment(n *node, c Comment) string {
 	if c.ID == "" {
 		c.ID = fmt.Sprintf("%d%03d", n.id, len(n.notes)+1)
 	}
 	n.notes = append(n.notes, c)
+	s.talk[c.ID] = n
 	return c.ID
 }

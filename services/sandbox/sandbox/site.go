@@ -64,7 +64,8 @@ type Site struct {
 	groups []string // of the API user
 	lost   int64    // a page that a fault hides, with all that is under it
 	nextID int64
-	moment uint64 // counts the changes of the site
+	talk   map[string]*node // by the id of a comment: what it is on
+	moment uint64           // counts the changes of the site
 
 	walks walkCache
 }
@@ -112,6 +113,7 @@ func New(o Options) *Site {
 	s := &Site{
 		opt:    o,
 		nodes:  map[int64]*node{},
+		talk:   map[string]*node{},
 		users:  map[string]User{},
 		me:     apiUser,
 		groups: []string{"confluence-users"},

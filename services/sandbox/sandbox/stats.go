@@ -4,25 +4,28 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Stats says what the site was asked since it started or since ResetStats. Control routes
 // and browsable pages are not counted.
 type Stats struct {
-	Calls    map[string]int64 `json:"calls"`    // by route template, e.g. /wiki/api/v2/pages/{id}
-	Statuses map[int]int64    `json:"statuses"` // by HTTP status
-	Faults   map[string]int64 `json:"faults"`   // by kind of fault
-	Total    int64            `json:"total"`    // calls
-	Bodies   int64            `json:"bodies"`   // page bodies in answers
-	Bytes    int64            `json:"bytes"`    // of answers' bodies
-	Active   int              `json:"active"`   // calls being answered now
-	Peak     int              `json:"peak"`     // most calls at once
+	Calls    map[string]int64 `json:"calls"`     // by route template, e.g. /wiki/api/v2/pages/{id}
+	Statuses map[int]int64    `json:"statuses"`  // by HTTP status
+	Faults   map[string]int64 `json:"faults"`    // by kind of fault
+	Total    int64            `json:"total"`     // calls
+	Bodies   int64            `json:"bodies"`    // page bodies in answers
+	Bytes    int64            `json:"bytes"`     // of answers' bodies
+	Active   int              `json:"active"`    // calls being answered now
+	Peak     int              `json:"peak"`      // most calls at once
+	PeakRate int              `json:"peak_rate"` // most calls that came within one second
 }
 
 // recorder gathers Stats.
 type recorder struct {
-	mu  sync.Mutex
-	now Stats
+	mu   sync.Mutex
+	now  Stats
+	came []time.Time // the calls of the last second
 }
 
 // Stats returns what was counted so far.
@@ -39,6 +42,15 @@ func (s *Site) ResetStats() {
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()
 	s.stats.now = Stats{Active: s.stats.now.Active, Peak: s.stats.now.Active}
+	s.stats.came = nil
+}
+
+// lastSecond drops the times that are a second old.
+func lastSecond(times []time.Time, now time.Time) []time.Time {
+	for len(times) > 0 && now.Sub(times[0]) >= time.Second {
+		times = times[1:]
+	}
+	return times
 }
 
 func (c *recorder) counted(template string, h http.HandlerFunc) http.HandlerFunc {
@@ -46,6 +58,9 @@ func (c *recorder) counted(template string, h http.HandlerFunc) http.HandlerFunc
 		c.mu.Lock()
 		c.now.Active++
 		c.now.Peak = max(c.now.Peak, c.now.Active)
+		now := time.Now()
+		c.came = append(lastSecond(c.came, now), now)
+		c.now.PeakRate = max(c.now.PeakRate, len(c.came))
 		c.mu.Unlock()
 		m := &meter{ResponseWriter: w, status: http.StatusOK}
 		defer func() {

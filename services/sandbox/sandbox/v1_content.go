@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -56,11 +57,20 @@ func (s *Site) v1User(id, base string) map[string]any {
 	return out
 }
 
+// restrictionRows is how many people, and how many groups, one answer names.
+const restrictionRows = 100
+
 // restrictions answers with the page's own restrictions only: what it inherits is asked of
 // its ancestors.
 func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
 	id, op := r.PathValue("id"), r.PathValue("op")
-	base := s.base(r)
+	base, q := s.base(r), r.URL.Query()
+	limit, err := limitOf(q, restrictionRows, restrictionRows)
+	from, ferr := strconv.Atoi(cmpOr(q.Get("start"), "0"))
+	if err != nil || ferr != nil || from < 0 {
+		v1Error(w, http.StatusBadRequest, "com.atlassian.confluence.api.service.exceptions.BadRequestException: bad start or limit")
+		return
+	}
 	s.mu.RLock()
 	n := s.visible(id)
 	var read audience
@@ -80,15 +90,17 @@ func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
 		v1Error(w, http.StatusNotFound, fmt.Sprintf("com.atlassian.confluence.api.service.exceptions.NotFoundException: No content with id <ContentId{id=%s}> can be found", id))
 		return
 	}
+	rows := func(all []any) map[string]any {
+		all = all[min(from, len(all)):]
+		all = all[:min(limit, len(all))]
+		return map[string]any{"results": all, "start": from, "limit": limit, "size": len(all)}
+	}
 	one := func(name string, users, groups []any) map[string]any {
 		return map[string]any{
-			"operation": name,
-			"restrictions": map[string]any{
-				"user":  map[string]any{"results": users, "start": 0, "limit": 200, "size": len(users)},
-				"group": map[string]any{"results": groups, "start": 0, "limit": 200, "size": len(groups)},
-			},
-			"_expandable": map[string]string{"content": "/rest/api/content/" + id},
-			"_links":      map[string]string{"self": base + "/rest/api/content/" + id + "/restriction/byOperation/" + name},
+			"operation":    name,
+			"restrictions": map[string]any{"user": rows(users), "group": rows(groups)},
+			"_expandable":  map[string]string{"content": "/rest/api/content/" + id},
+			"_links":       map[string]string{"self": base + "/rest/api/content/" + id + "/restriction/byOperation/" + name},
 		}
 	}
 	both := map[string]any{"read": one("read", users, groups), "update": one("update", []any{}, []any{})}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -20,18 +19,6 @@ type Attachment struct {
 	Size      int64
 }
 
-// Comment is a comment on a page. Inline comments name the marker in the body.
-type Comment struct {
-	ID        string    `json:"id"`
-	Body      string    `json:"body"` // storage format
-	AuthorID  string    `json:"author_id"`
-	At        time.Time `json:"at"`
-	Inline    bool      `json:"inline"`
-	Resolved  bool      `json:"resolved"`
-	MarkerRef string    `json:"marker_ref"` // ac:ref of the marker in the page's body
-	Selection string    `json:"selection"`  // the text under the marker
-}
-
 func (s *Site) v2Parts() map[string]http.HandlerFunc {
 	const pages = "GET /wiki/api/v2/pages/{id}"
 	return map[string]http.HandlerFunc{
@@ -39,10 +26,10 @@ func (s *Site) v2Parts() map[string]http.HandlerFunc {
 		pages + "/versions":                              part(s, func(n *node, _ *http.Request) []versionDTO { return n.history() }),
 		pages + "/versions/{version}":                    s.getVersion,
 		pages + "/attachments":                           part(s, attachmentsOut),
-		pages + "/footer-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, false) }),
-		pages + "/inline-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, true) }),
-		"GET /wiki/api/v2/footer-comments/{id}/children": s.noReplies,
-		"GET /wiki/api/v2/inline-comments/{id}/children": s.noReplies,
+		pages + "/footer-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, false, "") }),
+		pages + "/inline-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, true, "") }),
+		"GET /wiki/api/v2/footer-comments/{id}/children": s.replies(false),
+		"GET /wiki/api/v2/inline-comments/{id}/children": s.replies(true),
 		"POST /wiki/api/v2/users-bulk":                   s.usersBulk,
 		"POST /wiki/api/v2/content/convert-ids-to-types": s.convertIDs,
 	}
@@ -51,31 +38,41 @@ func (s *Site) v2Parts() map[string]http.HandlerFunc {
 // part lists something that belongs to one page.
 func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
 		fallback := 25
 		if path.Base(r.URL.Path) == "attachments" {
 			fallback = 50
 		}
-		limit, err := limitOf(q, fallback, 250)
-		from := 0
-		if c := q.Get("cursor"); c != "" && err == nil {
-			err = decodeCursor(c, &from)
-		}
+		from, limit, err := offsetOf(r.URL.Query(), fallback)
 		if err != nil {
 			badRequest(w, err.Error())
 			return
 		}
 		var all []T
-		if !s.look(w, r, KindPage, func(n *node) { all = rows(n, r) }) {
-			return
+		if s.look(w, r, KindPage, func(n *node) { all = rows(n, r) }) {
+			respondFrom(s, w, r, all, from, limit)
 		}
-		all = all[min(max(from, 0), len(all)):]
-		next := ""
-		if len(all) > limit {
-			all, next = all[:limit], encodeCursor(from+limit)
-		}
-		s.respond(w, r, emptyNotNull(all), next)
 	}
+}
+
+// offsetOf reads where a list that is at hand whole goes on, and its limit.
+func offsetOf(q url.Values, fallback int) (from, limit int, err error) {
+	if limit, err = limitOf(q, fallback, 250); err != nil {
+		return 0, 0, err
+	}
+	if c := q.Get("cursor"); c != "" {
+		err = decodeCursor(c, &from)
+	}
+	return from, limit, err
+}
+
+// respondFrom writes one page of a list that is at hand whole; its cursor is an offset.
+func respondFrom[T any](s *Site, w http.ResponseWriter, r *http.Request, rows []T, from, limit int) {
+	rows = rows[min(max(from, 0), len(rows)):]
+	next := ""
+	if len(rows) > limit {
+		rows, next = rows[:limit], encodeCursor(from+limit)
+	}
+	s.respond(w, r, emptyNotNull(rows), next)
 }
 
 type labelDTO struct {
@@ -181,50 +178,6 @@ func attachmentsOut(n *node, r *http.Request) []attachmentDTO {
 	}
 	return out
 }
-
-type commentDTO struct {
-	ID         string             `json:"id"`
-	Status     string             `json:"status"`
-	Title      string             `json:"title"`
-	PageID     string             `json:"pageId"`
-	Version    *versionDTO        `json:"version"`
-	Body       map[string]bodyDTO `json:"body"`
-	Resolution string             `json:"resolutionStatus,omitempty"`
-	Properties map[string]string  `json:"properties,omitempty"`
-	Links      map[string]string  `json:"_links"`
-}
-
-func commentsOut(n *node, r *http.Request, inline bool) []commentDTO {
-	format, want := r.URL.Query().Get("body-format"), csv(r.URL.Query(), "resolution-status")
-	var out []commentDTO
-	for _, c := range n.notes {
-		if c.Inline != inline {
-			continue
-		}
-		d := commentDTO{
-			ID: c.ID, Status: current, Title: "Re: " + n.rev.title, PageID: formatID(n.id), Body: map[string]bodyDTO{},
-			Version: versionOut(revision{number: 1, at: c.At, author: c.AuthorID}),
-			Links:   map[string]string{"webui": webPath(n) + "?focusedCommentId=" + c.ID},
-		}
-		if inline {
-			d.Resolution = "open"
-			if c.Resolved {
-				d.Resolution = "resolved"
-			}
-			if len(want) > 0 && !slices.Contains(want, d.Resolution) {
-				continue
-			}
-			d.Properties = map[string]string{"inlineMarkerRef": c.MarkerRef, "inlineOriginalSelection": c.Selection}
-		}
-		if format == "storage" {
-			d.Body[format] = bodyDTO{format, c.Body}
-		}
-		out = append(out, d)
-	}
-	return out
-}
-
-func (s *Site) noReplies(w http.ResponseWriter, r *http.Request) { s.respond(w, r, []any{}, "") }
 
 // readBody reads the JSON body of a request into v, or answers 400.
 func readBody(w http.ResponseWriter, r *http.Request, v any) bool {

@@ -133,11 +133,7 @@ func (s *Site) listChildPages(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) children(w http.ResponseWriter, r *http.Request, kind Kind, admit func(*node) bool) {
 	q := r.URL.Query()
-	limit, err := limitOf(q, 25, 250)
-	from := 0
-	if c := q.Get("cursor"); c != "" && err == nil {
-		err = decodeCursor(c, &from)
-	}
+	from, limit, err := offsetOf(q, 25)
 	order := cmpOr(q.Get("sort"), "child-position")
 	field, down := strings.CutPrefix(order, "-")
 	if err == nil && !slices.Contains([]string{"child-position", "id", "created-date", "modified-date", "title"}, field) {
@@ -160,7 +156,7 @@ func (s *Site) children(w http.ResponseWriter, r *http.Request, kind Kind, admit
 			rows[i].Type = ""
 		}
 	}
-	s.respondFrom(w, r, rows, from, limit)
+	respondFrom(s, w, r, rows, from, limit)
 }
 
 func sortChildren(rows []childDTO, field string, down bool) {
@@ -176,27 +172,13 @@ func sortChildren(rows []childDTO, field string, down bool) {
 	})
 }
 
-// respondFrom writes one page of a list that is at hand whole; its cursor is an offset.
-func (s *Site) respondFrom(w http.ResponseWriter, r *http.Request, rows []childDTO, from, limit int) {
-	rows = rows[min(max(from, 0), len(rows)):]
-	next := ""
-	if len(rows) > limit {
-		rows, next = rows[:limit], encodeCursor(from+limit)
-	}
-	s.respond(w, r, emptyNotNull(rows), next)
-}
-
 func (s *Site) listDescendants(kind Kind) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		limit, err := limitOf(q, 25, 250)
+		from, limit, err := offsetOf(q, 25)
 		depth, derr := strconv.Atoi(cmpOr(q.Get("depth"), "2"))
 		if err == nil && (derr != nil || depth < 1 || depth > 10) {
 			err = refuse("Invalid depth %q: it must be between 1 and 10", q.Get("depth"))
-		}
-		from := 0
-		if c := q.Get("cursor"); c != "" && err == nil {
-			err = decodeCursor(c, &from)
 		}
 		if err != nil {
 			badRequest(w, err.Error())
@@ -204,7 +186,7 @@ func (s *Site) listDescendants(kind Kind) http.HandlerFunc {
 		}
 		var rows []childDTO
 		if s.look(w, r, kind, func(n *node) { rows = s.descendants(n, depth) }) {
-			s.respondFrom(w, r, rows, from, limit)
+			respondFrom(s, w, r, rows, from, limit)
 		}
 	}
 }
