@@ -37,18 +37,18 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	run, src, err := f.runAndSource(ctx, task.RunID)
-	if err != nil {
+	if err != nil || run.State.Final() { // nobody waits for the pages of a run that was given up
 		return err
 	}
 	client, err := f.site.Client(src.BaseURL)
 	if err != nil {
 		return service.Steer(err)
 	}
-	found, err := client.PagesByID(ctx, ids, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
-	if err != nil {
-		return service.Steer(fmt.Errorf("fetch bodies: %w", err))
+	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, wanted: ids}
+	if err := b.fetch(ctx); err != nil {
+		return service.Steer(err)
 	}
-	pages, err := f.sift(ctx, client, run, src, ids, found)
+	pages, err := f.sift(ctx, client, run, src, b.wanted, b.found)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,11 @@ func (f *Fetcher) runAndSource(ctx context.Context, runID string) (store.Run, st
 
 // sift keeps the current pages of the source's space and ends the others as skipped.
 func (f *Fetcher) sift(ctx context.Context, client *confluence.Client, run store.Run, src store.Source, ids []string, found []confluence.Page) ([]confluence.Page, error) {
-	spaceID, err := f.spaceID(ctx, client, src)
+	spaceID, err := f.spaceID(ctx, client, src, false)
+	if err == nil && slices.ContainsFunc(found, func(p confluence.Page) bool { return p.SpaceID != spaceID }) {
+		// Before a page counts as moved: the space may have been made anew under its key.
+		spaceID, err = f.spaceID(ctx, client, src, true)
+	}
 	if err != nil {
 		return nil, service.Steer(err)
 	}
@@ -230,12 +234,13 @@ func (f *Fetcher) names(ctx context.Context, client *confluence.Client, ids []st
 	return known, nil
 }
 
-func (f *Fetcher) spaceID(ctx context.Context, client *confluence.Client, src store.Source) (string, error) {
+// spaceID returns the id of the source's space as it is remembered, or asks for it.
+func (f *Fetcher) spaceID(ctx context.Context, client *confluence.Client, src store.Source, ask bool) (string, error) {
 	key := src.BaseURL + " " + src.SpaceKey
 	f.mu.Lock()
 	id := f.spaces[key]
 	f.mu.Unlock()
-	if id != "" {
+	if id != "" && !ask {
 		return id, nil
 	}
 	space, err := client.SpaceByKey(ctx, src.SpaceKey)

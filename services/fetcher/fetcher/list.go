@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/confluence"
@@ -18,6 +19,9 @@ const (
 	// overlap reaches back before the watermark: the search index lags behind writes, and
 	// its times are whole minutes.
 	overlap = 10 * time.Minute
+
+	// leaveTimeout bounds what is said to the ledger while the process stops.
+	leaveTimeout = 3 * time.Second
 )
 
 // list brings the run's listing into the ledger and proves it complete, or fails: an
@@ -49,20 +53,63 @@ func (f *Fetcher) list(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
-	if run.Mode == event.Full {
-		err = f.listSpace(ctx, client, run, attempt, probe.Space)
-	} else {
-		err = f.listChanges(ctx, client, run, attempt, src, probe.ServerTime)
+	return f.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
+		var err error
+		if run.Mode == event.Full {
+			err = f.listSpace(ctx, client, run, attempt, probe.Space)
+		} else {
+			err = f.listChanges(ctx, client, run, attempt, src, probe.ServerTime)
+		}
+		if err != nil {
+			return err
+		}
+		listed, err := f.ledger.CompleteListing(ctx, run, attempt)
+		if err != nil {
+			return err
+		}
+		f.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
+		return nil
+	})
+}
+
+// hold runs list and tells the ledger meanwhile that the lister lives: looking up folders, or
+// a pause that Confluence asks for, may take longer than the lease. A listing that ends early
+// is free for the next lister at once.
+func (f *Fetcher) hold(ctx context.Context, runID string, attempt int, list func(context.Context) error) error {
+	listCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var signs sync.WaitGroup
+	signs.Go(func() {
+		tick := time.NewTicker(store.ListingLease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-listCtx.Done():
+				return
+			case <-tick.C:
+				// One sign may be lost; only the word that another lists ends this one.
+				if err := f.ledger.KeepListing(listCtx, runID, attempt); errors.Is(err, store.ErrNotCurrent) {
+					cancel(err)
+				}
+			}
+		}
+	})
+	err := list(listCtx)
+	cause := context.Cause(listCtx)
+	cancel(nil)
+	signs.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(cause, store.ErrNotCurrent):
+		return cause
 	}
-	if err != nil {
-		return err
+	leaveCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer stop()
+	if leaveErr := f.ledger.LeaveListing(leaveCtx, runID, attempt); leaveErr != nil {
+		f.log.Warn().Str("run", runID).Err(leaveErr).Msg("the listing is free only when its lease ends")
 	}
-	listed, err := f.ledger.CompleteListing(ctx, run, attempt)
-	if err != nil {
-		return err
-	}
-	f.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
-	return nil
+	return err
 }
 
 // listSpace lists every page of the space, whatever its version, and builds the tree.

@@ -31,6 +31,8 @@ type ledger interface {
 	OpenRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error)
+	KeepListing(ctx context.Context, runID string, attempt int) error
+	LeaveListing(ctx context.Context, runID string, attempt int) error
 	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
 	AddFailed(ctx context.Context, run store.Run, attempt int) error
 	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)

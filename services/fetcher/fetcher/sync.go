@@ -66,18 +66,30 @@ func (f *Fetcher) HandleSync(ctx context.Context, d bus.Delivery) error {
 	return f.announce(ctx, run.ID)
 }
 
-// SyncFailed ends a run whose listing cannot be made.
+// SyncFailed ends a run whose listing cannot be made. A run that is past its listing goes on
+// when nothing is wrong with it but that servers were away for too long: its pages are under
+// way, and its ledger asks again for what is not.
 func (f *Fetcher) SyncFailed(ctx context.Context, d bus.Delivery, cause error) error {
 	req, err := parseRequest(d)
 	if err != nil {
 		return f.reject(ctx, req, err)
 	}
-	if err := f.ledger.FailRun(ctx, req.RequestID, failure.CodeOf(cause), cause.Error()); err != nil {
+	run, err := f.ledger.Run(ctx, req.RequestID)
+	code := failure.CodeOf(cause)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && run.SourceID != req.SourceID:
+		return f.reject(ctx, req, cause) // it failed before there was a run of this request
+	case err != nil:
+		return err
+	case !run.ListingDone.IsZero() && code == failure.Exhausted:
+		return nil
+	}
+	if err := f.ledger.FailRun(ctx, run.ID, code, cause.Error()); err != nil {
 		return err
 	}
-	err = f.announce(ctx, req.RequestID)
+	err = f.announce(ctx, run.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return f.reject(ctx, req, cause) // it failed before there was a run to fail
+		return f.reject(ctx, req, cause) // its source was removed meanwhile
 	}
 	return err
 }

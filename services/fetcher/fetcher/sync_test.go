@@ -25,7 +25,9 @@ func TestSuiteOfRequests(t *testing.T) {
 		// Every request is for a source of its own, so that none waits for another.
 		Event: func(int) event.Event {
 			id := fmt.Sprintf("source-%d", n.Add(1))
-			w.addSource(id, space)
+			key := fmt.Sprintf("S%d", n.Load())
+			require.NoError(t, w.site.AddSpace(key, id))
+			w.addSource(id, key)
 			return event.SyncRequested{SourceID: id, RequestID: "run-of-" + id, Mode: event.Full}
 		},
 		Publishes: event.TypeListingCompleted,
@@ -96,7 +98,7 @@ func TestARequestInEveryStateOfItsRun(t *testing.T) {
 
 func TestRejectionsReachTheirAsker(t *testing.T) {
 	w := newWorld(t)
-	w.addSource("other", space)
+	w.addSource("other", "OTHER")
 	rejected, listings := bustest.Collect[event.SyncRejected](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
 	w.startSync()
 	w.ask("taken", event.Full, 0)

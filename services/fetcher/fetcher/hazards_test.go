@@ -1,0 +1,241 @@
+package fetcher_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const (
+	bulkRoute = "/wiki/api/v2/pages"
+	listRoute = "/pages" // behind a space's id
+)
+
+// stand puts a front before the site.
+func (w *world) stand(f front) { w.front.Store(&f) }
+
+// rewrite lets change make something else of the site's answer.
+func rewrite(rw http.ResponseWriter, r *http.Request, site http.Handler, change func(answer map[string]any)) {
+	rec := httptest.NewRecorder()
+	site.ServeHTTP(rec, r)
+	var answer map[string]any
+	if json.Unmarshal(rec.Body.Bytes(), &answer) == nil {
+		change(answer)
+	}
+	rw.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+	rw.WriteHeader(rec.Code)
+	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+func request(runID string) bus.Delivery {
+	return bus.Delivery{
+		Type: event.TypeSyncRequested, SourceID: "docs", Attempt: 1,
+		Data: []byte(`{"request_id": "` + runID + `", "mode": "full"}`),
+	}
+}
+
+// A client without message ids asks twice, or the ledger asks again while the first lister is
+// only slow: the second copy waits. Were it to take over, the first one would take over from
+// it in turn when it comes again, and so for ever.
+func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
+	w := newWorld(t)
+	w.page("Page", "<p>words</p>", "")
+	listing, open := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if strings.HasSuffix(r.URL.Path, listRoute) && strings.Contains(r.URL.Path, "/spaces/") {
+			first := false
+			once.Do(func() { first = true })
+			if first {
+				close(listing)
+				<-open
+			}
+		}
+		site.ServeHTTP(rw, r)
+	})
+	first := make(chan error, 1)
+	go func() { first <- w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")) }()
+	<-listing
+	require.ErrorIs(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")), store.ErrNotCurrent)
+	close(open)
+	require.NoError(t, <-first)
+	require.NoError(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")), "it finds the listing made")
+	run, err := w.store.Run(t.Context(), "run-1")
+	require.NoError(t, err)
+	require.Equal(t, event.StateFetching, run.State)
+	require.Equal(t, 2, run.Listed)
+}
+
+// A lister that gives up leaves the listing to the next at once.
+func TestAListingThatBrokeIsFree(t *testing.T) {
+	w := newWorld(t)
+	var broken atomic.Bool
+	broken.Store(true)
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if broken.Load() && strings.Contains(r.URL.Path, "/spaces/") {
+			rw.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(rw, "no JSON")
+			return
+		}
+		site.ServeHTTP(rw, r)
+	})
+	err := w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1"))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, store.ErrNotCurrent)
+	broken.Store(false)
+	require.NoError(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")))
+}
+
+// Servers that were away for too long end no run that is past its listing, and nothing that
+// goes wrong with a request ends another source's run.
+func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
+	w := newWorld(t)
+	w.addSource("other", "OTHER")
+	f := w.fetcher(w.Bus)
+	require.NoError(t, f.HandleSync(t.Context(), request("run-1")))
+	away := failure.New(failure.Exhausted, "the database is away")
+	state := func() event.State {
+		run, err := w.store.Run(t.Context(), "run-1")
+		require.NoError(t, err)
+		return run.State
+	}
+	require.NoError(t, f.SyncFailed(t.Context(), request("run-1"), away))
+	require.Equal(t, event.StateFetching, state())
+	other := request("run-1")
+	other.SourceID = "other"
+	require.NoError(t, f.SyncFailed(t.Context(), other, failure.New(failure.Panic, "panic")))
+	require.Equal(t, event.StateFetching, state())
+	require.NoError(t, f.SyncFailed(t.Context(), request("run-1"), failure.New(failure.Panic, "panic")))
+	require.Equal(t, event.StateFailed, state())
+
+	_, err := w.store.OpenRun(t.Context(), event.SyncRequested{SourceID: "docs", RequestID: "run-2", Mode: event.Full})
+	require.NoError(t, err)
+	require.NoError(t, f.SyncFailed(t.Context(), request("run-2"), away))
+	run, err := w.store.Run(t.Context(), "run-2")
+	require.NoError(t, err)
+	require.Equal(t, event.StateFailed, run.State, "a listing that cannot be made")
+}
+
+// Confluence gives some pages without the body that was asked for. Such a page fails alone.
+func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
+	w := newWorld(t)
+	good, bad := w.page("Good", "<p>words</p>", ""), w.page("Bad", "<p>words</p>", "")
+	w.listed("run-1", event.Full)
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if r.URL.Path != bulkRoute {
+			site.ServeHTTP(rw, r)
+			return
+		}
+		rewrite(rw, r, site, func(answer map[string]any) {
+			for _, row := range answer["results"].([]any) {
+				if p := row.(map[string]any); p["id"] == bad.ID {
+					p["body"] = map[string]any{}
+				}
+			}
+		})
+	})
+	fetched, failed := bustest.Collect[event.PageFetched](w.Kit), bustest.Collect[event.PageFailed](w.Kit)
+	w.startFetch(1)
+	require.Contains(t, byID(fetched.Wait(2)), good.ID)
+	w.Empty(bus.Fetch)
+	require.Len(t, failed.All(), 1)
+	got := failed.All()[0]
+	require.Equal(t, []any{"docs", "run-1", bad.ID, 1, "fetcher", failure.Protocol, 1},
+		[]any{got.SourceID, got.RunID, got.PageID, got.Version, got.Stage, got.Code, got.Attempts})
+	require.Len(t, fetched.All(), 2, "its neighbours, once")
+}
+
+// That an answer for many pages leaves one out does not say that it is missing.
+func TestAShortAnswerSkipsNothing(t *testing.T) {
+	w := newWorld(t)
+	slipped, gone := w.page("Slipped", "<p>words</p>", ""), w.page("Gone", "<p>words</p>", "")
+	w.listed("run-1", event.Full)
+	require.NoError(t, w.site.PurgePage(gone.ID))
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if r.URL.Path != bulkRoute {
+			site.ServeHTTP(rw, r)
+			return
+		}
+		rewrite(rw, r, site, func(answer map[string]any) { answer["results"] = []any{} })
+	})
+	fetched := bustest.Collect[event.PageFetched](w.Kit)
+	w.startFetch(1)
+	require.Equal(t, "<p>words</p>", byID(fetched.Wait(2))[slipped.ID].Body)
+	w.Empty(bus.Fetch)
+	require.Equal(t, map[string]string{gone.ID: "missing"}, w.skipped("run-1"))
+}
+
+// A space that was deleted and made anew has another id under its old key; a fetcher that
+// remembers the old one would take every page for one that moved away.
+func TestASpaceThatWasMadeAnew(t *testing.T) {
+	w := newWorld(t)
+	p := w.page("Page", "<p>words</p>", "")
+	w.listed("run-1", event.Full)
+	var asked atomic.Int64
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if r.URL.Path != "/wiki/api/v2/spaces" || asked.Add(1) > 1 {
+			site.ServeHTTP(rw, r)
+			return
+		}
+		rewrite(rw, r, site, func(answer map[string]any) {
+			answer["results"].([]any)[0].(map[string]any)["id"] = "404404"
+		})
+	})
+	fetched := bustest.Collect[event.PageFetched](w.Kit)
+	w.startFetch(1)
+	require.Contains(t, byID(fetched.Wait(2)), p.ID)
+	w.Empty(bus.Fetch)
+	require.Empty(t, w.skipped("run-1"))
+}
+
+func TestTasksOfARunThatWasGivenUpCostNothing(t *testing.T) {
+	w := newWorld(t)
+	w.page("Page", "<p>words</p>", "")
+	w.listed("run-1", event.Full)
+	require.NoError(t, w.store.FailRun(t.Context(), "run-1", failure.Unauthorized, "no longer"))
+	w.site.ResetStats()
+	w.startFetch(1)
+	w.Empty(bus.Fetch)
+	require.Zero(t, w.site.Stats().Total)
+}
+
+// A process that is stopped in mid-listing hands its request back; whoever gets it goes on.
+func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
+	w := newWorld(t)
+	listing, held := make(chan struct{}, 8), make(chan struct{})
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if strings.Contains(r.URL.Path, "/spaces/") {
+			listing <- struct{}{}
+			select {
+			case <-r.Context().Done():
+			case <-held:
+				site.ServeHTTP(rw, r)
+			}
+			return
+		}
+		site.ServeHTTP(rw, r)
+	})
+	stop := w.startSync()
+	w.ask("run-1", event.Full, 0)
+	<-listing
+	stop()
+	close(held)
+	asked := time.Now()
+	w.startSync()
+	w.run("run-1", is(event.StateFetching))
+	require.Less(t, time.Since(asked), store.ListingLease/2, "not only when the lease has ended")
+}
