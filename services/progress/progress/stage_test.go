@@ -210,6 +210,7 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 		if p.RunID != "run-1" {
 			continue
 		}
+		require.False(t, p.At.Before(last.At), "out of order")
 		require.GreaterOrEqual(t, p.Percent, last.Percent, "progress goes back")
 		require.LessOrEqual(t, p.Counts.Pending, last.Counts.Pending, "out of order")
 		require.Equal(t, p.Counts.Listed, p.Counts.Pending+p.Counts.Created+p.Counts.Failed)
