@@ -86,3 +86,28 @@ func (s *Store) LedgerPages(ctx context.Context, runID string, outcome event.Out
 	}
 	return list, nil
 }
+
+// LossTotal says on how many pages of a source, and how often, an element met a fate.
+type LossTotal struct {
+	Element string    `json:"element"`
+	Fate    page.Fate `json:"fate"`
+	Reason  string    `json:"reason,omitempty"`
+	Pages   int       `json:"pages"`
+	Count   int       `json:"count"`
+}
+
+// Losses adds up what became of macros and elements over a source's live pages: what was
+// not rendered first, the most frequent first.
+func (s *Store) Losses(ctx context.Context, sourceID string) ([]LossTotal, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT l.element, l.fate, coalesce(l.reason, ''), count(*)::int, sum(l.count)::int
+		FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int, reason text)
+		WHERE p.source_id = $1 AND p.is_deleted = false
+		GROUP BY 1, 2, 3 ORDER BY l.fate = 'rendered', sum(l.count) DESC, 1, 2, 3`, sourceID)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LossTotal])
+	if err != nil {
+		return nil, fmt.Errorf("add up the losses of %s: %w", sourceID, err)
+	}
+	return list, nil
+}

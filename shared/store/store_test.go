@@ -350,3 +350,28 @@ func TestSearch(t *testing.T) {
 		require.NoError(t, err, query)
 	}
 }
+
+func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "A"), listed("2", 1, "B"))
+	a, b := write("docs", "r1", "1", 1, "A", "text"), write("docs", "r1", "2", 1, "B", "text")
+	a.Losses = []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 1, Reason: "navigation"}, {Element: "macro:code", Fate: page.Rendered, Count: 3}}
+	b.Losses = []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 2, Reason: "navigation"}}
+	store1(t, s, a)
+	store1(t, s, b)
+	totals, err := s.Losses(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, []store.LossTotal{
+		{Element: "macro:toc", Fate: page.Dropped, Reason: "navigation", Pages: 2, Count: 3},
+		{Element: "macro:code", Fate: page.Rendered, Pages: 1, Count: 3},
+	}, totals)
+	finish(t, s, run)
+	run = fullRun(t, s, "docs", "r2", listed("1", 1, "A"))
+	_, _, err = s.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
+	totals, err = s.Losses(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, 1, totals[0].Count, "a removed page counts no more")
+}

@@ -76,6 +76,7 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	require.Contains(t, p.sees("page", hits[0].PageID), "first Monday")
 	require.Contains(t, p.sees("page", hits[0].PageID, "--chunks"), hits[0].URL)
 	p.sees("page", hits[0].PageID, "--losses")
+	require.Regexp(t, `macro:toc +dropped +\d+ +\d+`, p.sees("source", "losses", "demo"))
 
 	require.Contains(t, p.sees("demo", "--once"), "completed", "a second showing starts over")
 	require.Contains(t, p.sees("source", "remove", "demo"), "removed")

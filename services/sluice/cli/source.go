@@ -22,7 +22,7 @@ func (a *app) source() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.sourceAdd(), a.sourceList(), a.sourceRemove())
+	cmd.AddCommand(a.sourceAdd(), a.sourceList(), a.sourceLosses(), a.sourceRemove())
 	return cmd
 }
 
@@ -119,6 +119,37 @@ func (a *app) listSources(ctx context.Context, s *store.Store) error {
 	}
 	a.table(rows)
 	return nil
+}
+
+func (a *app) sourceLosses() *cobra.Command {
+	return &cobra.Command{
+		Use:   "losses SOURCE",
+		Short: "Add up what became of macros and elements on a source's pages",
+		Long: `Add up, over a source's pages, which macros and elements were rendered, which are kept
+as a placeholder and which were dropped, and why. sluice page ID --losses shows one page.`,
+		Example: "  sluice source losses docs\n  sluice source losses docs -o json | jq '.[] | select(.fate != \"rendered\")'",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				if _, err := s.Source(cmd.Context(), argv[0]); err != nil {
+					return a.noSource(cmd.Context(), s, argv[0], err)
+				}
+				list, err := s.Losses(cmd.Context(), argv[0])
+				if err != nil {
+					return err
+				}
+				if a.json() {
+					return a.printJSON(orEmpty(list))
+				}
+				rows := [][]string{{"ELEMENT", "BECAME", "PAGES", "COUNT", "WHY"}}
+				for _, l := range list {
+					rows = append(rows, []string{l.Element, string(l.Fate), fmt.Sprint(l.Pages), fmt.Sprint(l.Count), l.Reason})
+				}
+				a.table(rows)
+				return nil
+			})
+		},
+	}
 }
 
 func (a *app) sourceRemove() *cobra.Command {
