@@ -9,6 +9,7 @@ package progress
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -28,6 +30,8 @@ const (
 	stallEvery    = 5 * time.Second        // how often stalled runs are looked for
 	repeatEvery   = 10 * time.Second       // a snapshot that has not changed is published again after this
 	stallAfter    = 2 * time.Minute        // longer than a message may be in one handler's hands without a sign
+	restFor       = 9                      // a run rests so many times longer than its snapshot took to count
+	publishWithin = 5 * time.Second        // one run must not keep all others waiting for the broker
 )
 
 // ledger is what the progress stage needs of the store.
@@ -62,6 +66,7 @@ type Follower struct {
 // followed is what one replica remembers of a run between snapshots.
 type followed struct {
 	dirty bool
+	rest  time.Time // not before
 	last  event.Progress
 }
 
@@ -99,6 +104,11 @@ func (f *Follower) Handle(ctx context.Context, d bus.Delivery) error {
 func (f *Follower) mark(runID string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.note(runID)
+}
+
+// note is mark for a caller that holds the lock.
+func (f *Follower) note(runID string) {
 	if f.runs[runID] == nil {
 		f.runs[runID] = &followed{}
 	}
@@ -107,35 +117,39 @@ func (f *Follower) mark(runID string) {
 
 // Follow publishes snapshots and moves runs on until ctx ends.
 func (f *Follower) Follow(ctx context.Context) error {
-	snapshots, look, stall := time.NewTicker(snapshotEvery), time.NewTicker(lookEvery), time.NewTicker(min(stallEvery, f.stall))
-	defer snapshots.Stop()
-	defer look.Stop()
-	defer stall.Stop()
+	var loops sync.WaitGroup
+	loops.Go(func() { f.every(ctx, snapshotEvery, f.advance) })
+	loops.Go(func() { f.every(ctx, lookEvery, f.look) })
+	// Requests wait for room on the broker, which they get when runs end: by the other loops.
+	loops.Go(func() { f.every(ctx, min(stallEvery, f.stall), f.nudge) })
+	loops.Wait()
+	return nil
+}
+
+// every calls do at most so often until ctx ends.
+func (f *Follower) every(ctx context.Context, interval time.Duration, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-snapshots.C:
-			f.advance(ctx)
-		case <-look.C:
-			err = f.look(ctx)
-		case <-stall.C:
-			err = f.nudge(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			// The next tick tries again; the ledger has lost nothing.
-			f.log.Warn().Err(err).Msg("runs are not looked at")
+			return
+		case <-tick.C:
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				// The next tick tries again; the ledger has lost nothing.
+				f.log.Warn().Err(err).Msg("runs are not looked at")
+			}
 		}
 	}
 }
 
 // advance moves on every run that something was heard of.
-func (f *Follower) advance(ctx context.Context) {
+func (f *Follower) advance(ctx context.Context) error {
+	now := time.Now()
 	f.mu.Lock()
 	var due []string
 	for id, r := range f.runs {
-		if r.dirty {
+		if r.dirty && !now.Before(r.rest) {
 			r.dirty = false
 			due = append(due, id)
 		}
@@ -147,9 +161,11 @@ func (f *Follower) advance(ctx context.Context) {
 			f.mark(id)
 		}
 	}
+	return nil
 }
 
 func (f *Follower) advanceOne(ctx context.Context, runID string) error {
+	begun := time.Now()
 	f.mu.Lock()
 	last := f.runs[runID].last
 	f.mu.Unlock()
@@ -158,16 +174,18 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 			return nil
 		}
 		last = p
-		return f.bus.Publish(ctx, p)
+		return f.publish(ctx, p)
 	})
-	if errors.Is(err, store.ErrNotFound) { // its source was removed
-		err, snap.State = nil, event.StateCancelled
+	if errors.Is(err, store.ErrNotFound) {
+		snap, err = f.cancelled(ctx, last)
 	}
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	// Counting a large ledger takes a while, and each replica counts for itself.
+	f.runs[runID].rest = time.Now().Add(restFor * time.Since(begun))
 	if snap.State.Final() {
 		delete(f.runs, runID)
 		f.log.Info().Str("source", snap.SourceID).Str("run", runID).Str("state", string(snap.State)).
@@ -176,6 +194,26 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 	}
 	f.runs[runID].last = last
 	return nil
+}
+
+// cancelled tells whoever follows a run that it went with its source: the ledger is no longer
+// there to tell it. What is said is the last that was known.
+func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Progress, error) {
+	if last.RunID == "" { // nothing was ever known of it here
+		last.State = event.StateCancelled
+		return last, nil
+	}
+	last.State, last.Code = event.StateCancelled, failure.SourceGone
+	last.Message = "the source was removed while its run was under way"
+	last.At = time.Now().UTC()
+	last.FinishedAt = last.At
+	return last, f.publish(ctx, last)
+}
+
+func (f *Follower) publish(ctx context.Context, e event.Event) error {
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
+	return f.bus.Publish(ctx, e)
 }
 
 // same reports whether two snapshots tell the same.
@@ -189,8 +227,19 @@ func (f *Follower) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := maps.Clone(f.runs)
 	for _, run := range open {
-		f.mark(run.ID)
+		// A run that waits for its turn has nothing to count, and there may be many.
+		if run.State != event.StateRequested {
+			f.note(run.ID)
+		}
+		delete(known, run.ID)
+	}
+	// What is left was ended by another replica, or went with its source.
+	for id := range known {
+		f.note(id)
 	}
 	return nil
 }
@@ -205,7 +254,7 @@ func (f *Follower) nudge(ctx context.Context) error {
 	for _, run := range stalled {
 		f.log.Warn().Str("source", run.SourceID).Str("run", run.ID).Str("state", string(run.State)).
 			Int("attempt", run.Attempt).Msg("nothing moved, run is asked for again")
-		err := f.bus.Publish(ctx, event.SyncRequested{
+		err := f.publish(ctx, event.SyncRequested{
 			SourceID: run.SourceID, RequestID: run.ID, Mode: run.RequestedMode,
 			ApproveRemovals: run.ApproveRemovals, Nudge: run.Attempt,
 		})

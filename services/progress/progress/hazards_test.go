@@ -1,0 +1,165 @@
+package progress_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/progress/progress"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// ends waits for the last snapshot of the run.
+func ends(t *testing.T, snapshots *bustest.Collector[event.Progress], runID string) event.Progress {
+	t.Helper()
+	var last event.Progress
+	require.Eventually(t, func() bool {
+		for _, p := range snapshots.All() {
+			if p.RunID == runID && p.State.Final() {
+				last = p
+				return true
+			}
+		}
+		return false
+	}, bustest.Patience, tick)
+	return last
+}
+
+// The ledger goes with its source. Whoever follows the run must hear of an end all the same.
+func TestARunWhoseSourceIsRemovedIsCancelled(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	replica(t, k, s, never)
+	run := listed(t, s, "run-1", 3)
+	storePage(t, s, k, run, 0)
+	require.Eventually(t, func() bool {
+		all := snapshots.All()
+		return len(all) > 0 && all[len(all)-1].Counts.Created == 1
+	}, bustest.Patience, tick)
+	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
+	last := ends(t, snapshots, "run-1")
+	require.Equal(t, event.StateCancelled, last.State)
+	require.Equal(t, failure.SourceGone, last.Code)
+	require.NotEmpty(t, last.Message)
+	require.Equal(t, 1, last.Counts.Created, "the last that was known")
+	require.False(t, last.FinishedAt.IsZero())
+}
+
+// A replica that knows a run hears of its end also when another one ended it and no event
+// says so; else it would remember the run for ever.
+func TestARunThatAnotherReplicaEnded(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	replica(t, k, s, never)
+	run := listed(t, s, "run-1", 1)
+	require.Eventually(t, func() bool { return len(snapshots.All()) > 0 }, bustest.Patience, tick)
+	require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Unauthorized, "no longer"))
+	require.Equal(t, event.StateFailed, ends(t, snapshots, "run-1").State)
+}
+
+// fullOfRequests is a broker that has no room for another request.
+type fullOfRequests struct {
+	*bustest.Kit
+	refused chan struct{}
+}
+
+func (f fullOfRequests) Publish(ctx context.Context, e event.Event) error {
+	if e.EventType() != event.TypeSyncRequested {
+		return f.Bus.Publish(ctx, e)
+	}
+	select {
+	case f.refused <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Requests make room when runs end, and runs end by their snapshots: asking again for a
+// stalled run must not keep the others from theirs.
+func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "stuck", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "STUCK"}))
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "stuck-run", Mode: event.Full, SourceID: "stuck"})
+	require.NoError(t, err)
+	snapshots := bustest.Collect[event.Progress](k)
+	b := fullOfRequests{k, make(chan struct{}, 1)}
+	f := progress.New(s, b, 50*time.Millisecond, zerolog.Nop())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Follow(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	<-b.refused
+	run := listed(t, s, "run-1", 0)
+	judge(t, s, run)
+	require.Equal(t, event.StateCompleted, ends(t, snapshots, "run-1").State)
+}
+
+// counting counts the snapshots that are asked for.
+type counting struct {
+	*store.Store
+	asked chan string
+	slow  time.Duration
+}
+
+func (c counting) Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error) {
+	c.asked <- runID
+	timer := time.NewTimer(c.slow)
+	defer timer.Stop()
+	<-timer.C
+	return c.Store.Advance(ctx, runID, publish)
+}
+
+// delivery is a fact about the run as the bus hands it over.
+func delivery(run store.Run) bus.Delivery {
+	return bus.Delivery{
+		Type: event.TypeListingCompleted, SourceID: run.SourceID, Attempt: 1,
+		Data: []byte(`{"source_id": "docs", "run_id": "` + run.ID + `"}`),
+	}
+}
+
+// Requests that wait for their turn are not counted, and a ledger that takes long to count is
+// counted less often: in one second a count of 100 ms fits once, not five times.
+func TestWhatIsCountedAndHowOften(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	run := listed(t, s, "run-1", 1)
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "waiting", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	c := counting{s, make(chan string, 1000), 100 * time.Millisecond}
+	f := progress.New(c, k.Bus, never, zerolog.Nop())
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	stored := bustest.Collect[event.Progress](k)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				_ = f.Handle(ctx, delivery(run))
+			}
+		}
+	}()
+	require.NoError(t, f.Follow(ctx))
+	close(c.asked)
+	n := 0
+	for id := range c.asked {
+		require.Equal(t, "run-1", id)
+		n++
+	}
+	require.Positive(t, n)
+	require.LessOrEqual(t, n, 5)
+	require.NotEmpty(t, stored.All())
+}
