@@ -245,7 +245,7 @@ func (o *oracle) element(e *element) {
 func (o *oracle) headingText(e *element) string {
 	own := &element{}
 	for _, k := range e.kids {
-		if c, ok := k.(*element); ok && (c.name == "table" || c.name == "ul" || c.name == "ol") {
+		if c, ok := k.(*element); ok && (c.name == "table" || c.name == "ul" || c.name == "ol" || c.child("ac:plain-text-body") != nil) {
 			continue
 		}
 		own.kids = append(own.kids, k)

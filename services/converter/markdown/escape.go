@@ -158,9 +158,7 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	for end < len(s) && end-j < longestAddress && s[end] > ' ' && s[end] < 0x7f && bytes.IndexByte([]byte("<>`\\|"), s[end]) < 0 {
 		end++
 	}
-	for end > j && bytes.IndexByte([]byte(".,;:!?\"')]}*_~"), s[end-1]) >= 0 {
-		end--
-	}
+	end = addressEnd(s, j, end)
 	odd := glued(s[j:], followed)
 	if !odd || end <= j+3 {
 		return 0
@@ -180,8 +178,26 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	return end
 }
 
+// addressEnd is where an address that seems to end at end really does: punctuation behind it
+// belongs to the sentence, and so does a bracket that the address did not open.
+func addressEnd(s []byte, from, end int) int {
+	for ; end > from; end-- {
+		switch c := s[end-1]; c {
+		case '.', ',', ';', ':', '!', '?', '"', '\'', '*', '_', '~':
+		case ')', ']', '}':
+			open := map[byte]byte{')': '(', ']': '[', '}': '{'}[c]
+			if bytes.Count(s[from:end], []byte{open}) >= bytes.Count(s[from:end], []byte{c}) {
+				return end
+			}
+		default:
+			return end
+		}
+	}
+	return end
+}
+
 // escapable are the bytes that may get a backslash inside an address.
-var escapable = [256]bool{'*': true, '_': true, '~': true, '`': true, '\\': true, '&': true, '[': true, ']': true, '(': true}
+var escapable = [256]bool{'*': true, '_': true, '~': true, '`': true, '\\': true, '&': true, ']': true}
 
 // glued reports whether the address that s begins with would swallow markup: characters
 // before the first space that may be escaped, or what follows on s when that is markup.
@@ -189,11 +205,11 @@ func glued(s []byte, followed bool) bool {
 	if len(s) > longestAddress {
 		s, followed = s[:longestAddress], true
 	}
-	for _, c := range s {
+	for i, c := range s {
 		if c == ' ' || c == '<' {
 			return c == '<'
 		}
-		if escapable[c] {
+		if escapable[c] && !(c == '_' && insideWord(s, i, i+1)) && !(c == '&' && !referenceAt(string(s[i:min(i+34, len(s))]))) {
 			return true
 		}
 	}

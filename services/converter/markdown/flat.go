@@ -3,13 +3,18 @@ package markdown
 import (
 	"strconv"
 	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
 )
 
 // flatBlock writes a block where only inline content fits: in a heading or a table cell.
 // Blocks become lines, items keep their markers, code becomes inline code.
 func (r *renderer) flatBlock(n *node, st style) {
 	if n.tag.heading() > 0 {
-		r.anchors.next(r.anchorText(n)) // it takes its id, though here it is a line of a cell
+		if !r.heading && !blank(n) {
+			r.anchors.next(r.anchorText(n)) // it takes its id, though here it is a line of a cell
+			r.lose(n.name, page.Rendered, "in a table cell: bold text")
+		}
 		r.flatLine(func() { r.walk(n, r.flatHeading(st)) })
 		return
 	}

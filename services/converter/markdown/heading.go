@@ -75,9 +75,12 @@ func (r *renderer) anchorText(n *node) string {
 					walk(c)
 				}
 			case tagMacro:
-				if c.attr("ac:name") == "status" {
+				switch rich := c.child(tagRichBody); {
+				case c.attr("ac:name") == "status":
 					b.WriteString(c.param("title"))
-				} else if c.attr("ac:name") != "anchor" {
+				case rich != nil:
+					walk(rich)
+				case c.attr("ac:name") != "anchor":
 					b.WriteString("[inlineExtension]")
 				}
 			case tagA, tagLink:

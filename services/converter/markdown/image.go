@@ -14,7 +14,6 @@ func (r *renderer) image(n *node, st style) {
 		r.picture(src, "", n.attr("alt"), n.attr("title"), "image", st)
 		return
 	}
-	r.lose("ac:image", page.Rendered, "")
 	caption := n.child(tagImageCaption)
 	if caption != nil && !r.flat {
 		r.flush()
@@ -31,7 +30,8 @@ func (r *renderer) image(n *node, st style) {
 		name := a.attr("ri:filename")
 		o := r.owner(a)
 		u := r.attached(o, name, "image")
-		if o.url != "" { // the page that holds it is all that can be linked
+		if o.url != "" {
+			r.lose("ac:image", page.Placeholder, "the id of the page that holds it is not known: a link to that page")
 			if st.link == nil {
 				st.link = &link{url: u}
 			}
@@ -41,13 +41,14 @@ func (r *renderer) image(n *node, st style) {
 		if title == "" && alt != "" && alt != name {
 			title = name
 		}
+		r.lose("ac:image", page.Rendered, "")
 		r.drawImage(u, first(alt, name), title, st)
 	case n.child(tagRIURL) != nil:
+		r.lose("ac:image", page.Rendered, "")
 		r.picture(n.child(tagRIURL).attr("ri:value"), "", alt, title, "image", st)
 	default:
-		if t := find(n, tagRIPage); t != nil || alt != "" {
-			r.text(alt, st)
-		}
+		r.lose("ac:image", page.Placeholder, "names no file: its alternative text")
+		r.text(alt, st)
 	}
 	if caption != nil {
 		r.caption(caption, st)

@@ -19,6 +19,7 @@ func (r *renderer) list(n *node, st style) {
 type listWriter struct {
 	kind   blockKind
 	number int  // of the next item; bullets have none
+	empty  int  // items before the next that hold nothing
 	opened bool // whether the list has begun in the output
 	tasks  bool
 }
@@ -111,18 +112,24 @@ func (r *renderer) item(l *listWriter, mark string, body func()) {
 	if !l.opened {
 		r.w.list(l.kind, l.number)
 	}
+	// Empty items are left out, unless what follows counts on them.
+	for n := l.number - l.empty; l.opened && l.kind.isNumbered() && n < l.number; n++ {
+		r.w.line()
+		r.w.out = append(strconv.AppendInt(r.w.out, int64(n), 10), l.delimiter())
+		r.w.end()
+	}
 	marker := l.marker()
 	r.w.open(marker+mark, strings.Repeat(" ", len(marker)))
 	body()
 	r.flush()
 	if r.w.close() {
 		l.opened = true
-	} else if !l.opened {
+		l.empty = 0
+	} else {
 		r.w.rewind(before)
+		l.empty++
 	}
-	if l.kind.isNumbered() {
-		l.number++
-	}
+	l.number++
 }
 
 // indent is the width of the marker of the item before.
@@ -134,15 +141,21 @@ func (l *listWriter) indent() string {
 }
 
 func (l *listWriter) marker() string {
-	switch l.kind {
-	case dotBlock:
-		return strconv.Itoa(l.number) + ". "
-	case parenBlock:
-		return strconv.Itoa(l.number) + ") "
-	case starBlock:
+	switch {
+	case l.kind.isNumbered():
+		return strconv.Itoa(l.number) + string(l.delimiter()) + " "
+	case l.kind == starBlock:
 		return "* "
 	}
 	return "- "
+}
+
+// delimiter stands behind the number of an item.
+func (l *listWriter) delimiter() byte {
+	if l.kind == parenBlock {
+		return ')'
+	}
+	return '.'
 }
 
 // itemMark returns the box of an item in a list of tasks as older pages have it.

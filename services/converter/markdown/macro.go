@@ -10,6 +10,10 @@ import (
 func (r *renderer) macro(n *node, st style) {
 	name := strings.ToLower(strings.TrimSpace(n.attr("ac:name")))
 	rule := macros[name]
+	if r.heading && rule.isBlock(n) {
+		r.deferred = append(r.deferred, n)
+		return
+	}
 	switch rule.as {
 	case asBody, asTitled, asAlert, asQuote:
 		r.rendered(name)
@@ -34,6 +38,17 @@ func (r *renderer) macro(n *node, st style) {
 		r.reference(n, name, rule, st)
 		r.bodyOf(n, st) // such a macro has none; if one does, it is there to be read
 	}
+}
+
+// isBlock reports whether a heading cannot hold what the macro becomes.
+func (m macroRule) isBlock(n *node) bool {
+	switch m.as {
+	case asCode, asPlain, asAlert, asQuote, asTitled, asHTML:
+		return true
+	case asUnknown, asDiagram:
+		return n.child(tagPlainBody) != nil
+	}
+	return false
 }
 
 // reference renders a macro that stands for something which is not in the body.
@@ -98,14 +113,26 @@ func (r *renderer) unknownMacro(n *node, name string, st style) {
 			r.lose("macro:"+name, page.Placeholder, "unknown macro: the file that it names stands for it")
 			return
 		}
-		if target := find(n, tagRIURL); target != nil {
-			href := target.attr("ri:value")
+		if href := n.address(); href != "" {
 			r.alone(func() { r.hyperlink(href, "", href, st, func(st style) { r.text(href, st) }) })
 			r.lose("macro:"+name, page.Placeholder, "unknown macro: the address that it names stands for it")
 			return
 		}
 		r.lose("macro:"+name, page.Dropped, "unknown macro without a body")
 	}
+}
+
+// address is where a macro of which we know nothing seems to get what it shows from.
+func (n *node) address() string {
+	if target := find(n, tagRIURL); target != nil {
+		return target.attr("ri:value")
+	}
+	for _, name := range []string{"url", "src", "href", "link"} {
+		if v := n.param(name); strings.HasPrefix(v, "http://") || strings.HasPrefix(v, "https://") {
+			return v
+		}
+	}
+	return ""
 }
 
 // paramNode returns the parameter with the name, or nil.

@@ -1,10 +1,15 @@
 package markdown
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
 
 // rowList writes a table row by row: a line with the column heads, then an item a row whose
 // cells are items of their own, labelled by their column and free to hold any block.
 func (r *renderer) rowList(t tableTree, st style) {
+	r.lose("table", page.Rendered, "cells hold blocks: written row by row")
 	head := t.headRow()
 	var labels []string
 	rows := t.rows

@@ -243,13 +243,42 @@ func (r *renderer) gfmTable(t tableTree, st style) {
 	}
 }
 
-// headRow reports whether the first row is a header: it says so, or all its cells do.
+// headRow reports whether the first row is a header: it says so, all its cells do, or all of
+// it is bold where the next row is not.
 func (t *tableTree) headRow() bool {
 	if t.rows[0].head {
 		return true
 	}
+	headers := true
 	for _, c := range t.rows[0].cells {
-		if !c.header {
+		headers = headers && c.header
+	}
+	return headers || len(t.rows) > 1 && t.rows[0].allBold() && !t.rows[1].allBold()
+}
+
+// allBold reports whether a row of at least two cells holds bold text in each and no other.
+func (r row) allBold() bool {
+	for _, c := range r.cells {
+		if blank(c.node) || !allBold(c.node) {
+			return false
+		}
+	}
+	return len(r.cells) > 1
+}
+
+func allBold(n *node) bool {
+	for c := n.first; c != nil; c = c.next {
+		switch c.tag {
+		case tagText, tagCDATA:
+			if strings.TrimSpace(c.text) != "" {
+				return false
+			}
+		case tagStrong, tagBr, tagHidden:
+		case tagP, tagDiv, tagTransparent, tagEm:
+			if !allBold(c) {
+				return false
+			}
+		default:
 			return false
 		}
 	}

@@ -73,13 +73,13 @@ func (w *writer) block(kind blockKind) {
 	w.begin(kind, w.top().last != alertLine || kind != paragraphBlock)
 }
 
-// list begins a list whose first item has the number, 0 for bullets. Directly after the text
+// list begins a list whose first item has the number, if it is numbered. Directly after the text
 // of its item it needs no blank line, unless it counts from anything but 1: such a list
 // cannot interrupt a paragraph.
 func (w *writer) list(kind blockKind, number int) {
 	f := w.top()
-	tight := number < 2 && (f.last == alertLine || f.last == paragraphBlock && len(w.frames) > 1 && f.rest != quotePrefix)
-	w.begin(kind, !tight || kind.isNumbered() && number == 0)
+	tight := (number == 1 || !kind.isNumbered()) && (f.last == alertLine || f.last == paragraphBlock && len(w.frames) > 1 && f.rest != quotePrefix)
+	w.begin(kind, !tight)
 }
 
 func (w *writer) begin(kind blockKind, apart bool) {
