@@ -1,7 +1,10 @@
 package markdown_test
 
 import (
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -62,6 +65,27 @@ func BenchmarkLibrary(b *testing.B) {
 	for b.Loop() {
 		if _, err := conv.ConvertString(body); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEncodingXML only reads the tokens of the same page, which is what a converter on
+// top of encoding/xml would begin with.
+func BenchmarkEncodingXML(b *testing.B) {
+	body := "<root>" + samplePage(75<<10) + "</root>"
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		d := xml.NewDecoder(strings.NewReader(body))
+		d.Strict, d.Entity = false, xml.HTMLEntity
+		for {
+			_, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

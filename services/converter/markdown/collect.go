@@ -90,7 +90,7 @@ func (c *collector) spaceBefore() bool {
 // extend returns the buffer's current piece of the kind and style, or begins one.
 func (c *collector) extend(kind pieceKind, st style) *piece {
 	if n := len(c.pieces); n > 0 {
-		if p := &c.pieces[n-1]; p.kind == kind && p.style == st && kind != rawPiece {
+		if p := &c.pieces[n-1]; p.kind == kind && p.style == st {
 			return p
 		}
 	}
@@ -206,15 +206,14 @@ func runeClass(r rune) class {
 	return classVisible
 }
 
-// literal adds text that is taken as it is, spaces included.
-func (c *collector) literal(s string, kind pieceKind, st style) {
+// raw adds finished Markdown.
+func (c *collector) raw(s string, st style) {
 	if s == "" {
 		return
 	}
 	c.begin()
-	p := c.extend(kind, st)
+	c.pieces = append(c.pieces, piece{kind: rawPiece, style: st, start: len(c.buf), end: len(c.buf) + len(s)})
 	c.buf = append(c.buf, s...)
-	p.end = len(c.buf)
 }
 
 // br adds a hard line break.

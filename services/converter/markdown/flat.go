@@ -107,7 +107,7 @@ func (r *renderer) flatList(n *node, st style, depth int) {
 func (r *renderer) flatItem(n *node, marker string, depth int, st style) {
 	r.newLine()
 	before, size := len(r.c.pieces), len(r.c.buf)
-	r.c.literal(strings.Repeat("  ", min(depth, 8))+marker, rawPiece, style{})
+	r.c.raw(strings.Repeat("  ", min(depth, 8))+marker, style{})
 	filled := len(r.c.pieces)
 	r.c.glued = true
 	r.flatItemBody(n, depth, st)

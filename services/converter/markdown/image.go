@@ -11,7 +11,7 @@ func (r *renderer) image(n *node, st style) {
 	if n.tag == tagImg {
 		r.lose("img", page.Rendered, "")
 		src := n.attr("src")
-		r.picture(src, "", n.attr("alt"), n.attr("title"), "image", st)
+		r.picture(src, n.attr("alt"), n.attr("title"), st)
 		return
 	}
 	caption := n.child(tagImageCaption)
@@ -45,7 +45,7 @@ func (r *renderer) image(n *node, st style) {
 		r.drawImage(u, first(alt, name), title, st)
 	case n.child(tagRIURL) != nil:
 		r.lose("ac:image", page.Rendered, "")
-		r.picture(n.child(tagRIURL).attr("ri:value"), "", alt, title, "image", st)
+		r.picture(n.child(tagRIURL).attr("ri:value"), alt, title, st)
 	default:
 		r.lose("ac:image", page.Placeholder, "names no file: its alternative text")
 		r.text(alt, st)
@@ -68,7 +68,7 @@ func (r *renderer) caption(n *node, st style) {
 }
 
 // picture renders an image from an address.
-func (r *renderer) picture(src, name, alt, title, kind string, st style) {
+func (r *renderer) picture(src, alt, title string, st style) {
 	u, safe := r.places.resolve(src)
 	if safe != safeURL || u == "" {
 		r.lose("img", page.Dropped, "the address cannot be linked; its text is kept")
@@ -79,7 +79,7 @@ func (r *renderer) picture(src, name, alt, title, kind string, st style) {
 		alt = u[strings.LastIndexByte(u, '/')+1:]
 		alt, _, _ = strings.Cut(alt, "?")
 	}
-	r.facts.asset(page.Asset{Title: first(name, alt), Type: kind, DownloadURL: u})
+	r.facts.asset(page.Asset{Title: alt, Type: "image", DownloadURL: u})
 	r.drawImage(u, alt, title, st)
 }
 
@@ -96,7 +96,7 @@ func (r *renderer) drawImage(u, alt, title string, st style) {
 	b = append(b, ']', '(')
 	b = appendDestination(b, u, title)
 	b = append(b, ')')
-	r.c.literal(string(b), rawPiece, st)
+	r.c.raw(string(b), st)
 }
 
 // appendAlt escapes text for between an image's brackets: all that could be markup there.

@@ -77,9 +77,9 @@ func (r *renderer) math(n *node, name string, st style) {
 		r.fence("math", latex)
 		return
 	}
-	r.c.literal("$", rawPiece, st)
+	r.c.raw("$", st)
 	st.code = true
 	r.c.code(strings.ReplaceAll(latex, "\n", " "), st)
 	st.code = false
-	r.c.literal("$", rawPiece, st)
+	r.c.raw("$", st)
 }

@@ -215,5 +215,5 @@ func (r *renderer) pictureMacro(n *node, name string, st style) {
 		return
 	}
 	r.rendered(name)
-	r.picture(src, "", n.param("alt"), n.param("title"), "image", st)
+	r.picture(src, n.param("alt"), n.param("title"), st)
 }
