@@ -275,6 +275,8 @@ func TestGetPageByID(t *testing.T) {
 			reply(w, 200, listOf("", `{"id":"9","name":"howto","prefix":"global"}`))
 		case "/wiki/api/v2/pages/1001/ancestors":
 			reply(w, 200, `{"results":[{"id":"7","type":"page"},{"id":"8","type":"folder"}]}`)
+		case "/wiki/api/v2/pages/7/ancestors":
+			reply(w, 200, listOf(""))
 		}
 	})
 	p, err := c.GetPageByID(context.Background(), "1001", " body.storage, version,metadata.labels,ancestors")
@@ -288,7 +290,7 @@ func TestGetPageByID(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, p.Body)
 	require.Equal(t, f.URL+"/wiki/spaces/ENG/pages/1001/Page+1001", p.URL)
-	require.Len(t, f.seen(), 4)
+	require.Len(t, f.seen(), 5)
 
 	for _, webui := range []string{"", "https://evil.example.com/x", "javascript:alert(1)"} {
 		f, c = serve(t, always(200, strings.Replace(pageRow(1001, 1, ""), "/spaces/ENG/pages/1001/Page+1001", webui, 1)))
@@ -323,18 +325,23 @@ func TestAncestorsGoOnAboveTheHighest(t *testing.T) {
 		return `{"results":[` + strings.Join(parts, ",") + `]}`
 	}
 	f, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/pages/9999/ancestors") {
-			reply(w, 200, chain(11, 260))
-			return
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/pages/9999/ancestors"):
+			reply(w, 200, chain(11, 60)) // fewer than were asked for, which does not say that there are no more
+		case strings.HasSuffix(r.URL.Path, "/folders/11/ancestors"):
+			reply(w, 200, chain(1, 10))
+		default:
+			reply(w, 200, chain(1, 0))
 		}
-		reply(w, 200, chain(1, 10))
 	})
 	got, err := c.Ancestors(context.Background(), "9999")
 	require.NoError(t, err)
-	require.Len(t, got, 260)
+	require.Len(t, got, 60)
 	require.Equal(t, "1", got[0].ID)
-	require.Equal(t, "260", got[259].ID)
-	require.Equal(t, "GET /wiki/api/v2/folders/11/ancestors?limit=250", f.seen()[1])
+	require.Equal(t, "60", got[59].ID)
+	require.Equal(t, []string{
+		"GET /wiki/api/v2/pages/9999/ancestors?limit=250", "GET /wiki/api/v2/folders/11/ancestors?limit=250", "GET /wiki/api/v2/folders/1/ancestors?limit=250",
+	}, f.seen())
 
 	f, c = serve(t, always(200, chain(1, 250)))
 	_, err = c.Ancestors(context.Background(), "9999")
@@ -342,7 +349,19 @@ func TestAncestorsGoOnAboveTheHighest(t *testing.T) {
 	require.ErrorAs(t, err, &protocol, "a chain in a circle ends")
 	require.Less(t, len(f.seen()), 10)
 
-	for _, bad := range []string{`{}`, `{"results":[{"id":"x","type":"page"}]}`, `{"results":[{"id":"1","type":"galaxy"}]}`} {
+	_, c = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/9999/") {
+			reply(w, 200, chain(1, 3))
+			return
+		}
+		reply(w, 404, errorV2(404, "NOT_FOUND", "Content with id: [1] not found"))
+	})
+	_, err = c.Ancestors(context.Background(), "9999")
+	require.ErrorAs(t, err, &protocol, "not the page is missing")
+	require.Equal(t, "9999", protocol.ObjectID)
+	require.True(t, protocol.Listing)
+
+	for _, bad := range []string{`{}`, listOf("/wiki/api/v2/pages/9999/ancestors?cursor=a"), `{"results":[{"id":"x","type":"page"}]}`, `{"results":[{"id":"1","type":"galaxy"}]}`} {
 		_, c = serve(t, always(200, bad))
 		_, err = c.Ancestors(context.Background(), "9999")
 		require.ErrorAs(t, err, &protocol, bad)

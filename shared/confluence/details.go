@@ -2,6 +2,7 @@ package confluence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -44,8 +45,8 @@ func (c *Client) Labels(ctx context.Context, pageID string) iter.Seq2[Label, err
 // maxDepth bounds the ancestors of a page; a chain that is longer goes in a circle.
 const maxDepth = 1000
 
-// Ancestors reads what is above a page, from the top downwards. It returns *NotFoundError
-// when the page is missing or hidden.
+// Ancestors reads what is above a page, from the top downwards, which costs a call more than
+// there are answers with rows. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, error) {
 	var above []Ancestor // from the top downwards
 	from, kind := pageID, kindPage
@@ -63,14 +64,20 @@ func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, erro
 			query: url.Values{"limit": {strconv.Itoa(maxLimit)}}, kind: kind, id: from,
 		}
 		part, err := c.ancestors(ctx, r)
+		var missing *NotFoundError
+		if errors.As(err, &missing) && from != pageID {
+			// Not the page is missing but what, a moment ago, was above it.
+			return nil, &ProtocolError{Exchange: missing.Exchange, ObjectID: pageID, Listing: true}
+		}
 		if err != nil {
 			return nil, err
 		}
-		above = append(part, above...)
-		// There is no cursor: a full answer goes on above its first, which is the highest.
-		if len(part) < maxLimit {
+		// There is no cursor: the list goes on above its first, which is the highest. A short
+		// answer proves nothing; only one without rows says that there is no more.
+		if len(part) == 0 {
 			return above, nil
 		}
+		above = append(part, above...)
 		if len(above) > maxDepth {
 			return nil, &ProtocolError{
 				Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: "more ancestors than can be"},
@@ -82,22 +89,20 @@ func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, erro
 }
 
 func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
-	var env envelope[struct {
+	type wire struct {
 		ID   string `json:"id"`
 		Type string `json:"type"`
-	}]
-	if err := c.get(ctx, r, &env); err != nil {
+	}
+	found, err := whole[wire](ctx, c, r)
+	if err != nil {
 		return nil, err
 	}
-	if env.Results == nil {
-		return nil, c.malformed(r, &objectError{r.id, "an answer without results"})
-	}
-	part := make([]Ancestor, 0, len(*env.Results))
-	for _, w := range *env.Results {
+	part := make([]Ancestor, 0, len(found))
+	for _, w := range found {
 		if !isID(w.ID) || w.Type != kindPage && containers[w.Type] == "" {
 			return nil, c.malformed(r, &objectError{r.id, "an ancestor whose id or type is none"})
 		}
-		part = append(part, Ancestor{ID: w.ID, Type: w.Type})
+		part = append(part, Ancestor(w))
 	}
 	return slices.Clip(part), nil
 }

@@ -235,7 +235,7 @@ func TestManyUsers(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, users)
 	require.Len(t, sizes, 3, "nobody to ask for")
-	for _, bad := range []string{`{}`, `{"results":[{"displayName":"Nobody"}]}`} {
+	for _, bad := range []string{`{}`, `{"results":[{"displayName":"Nobody"}]}`, listOf("/wiki/api/v2/users-bulk?cursor=a")} {
 		_, c = serve(t, always(200, bad))
 		_, err = c.Users(context.Background(), []string{"5c0"})
 		var protocol *confluence.ProtocolError

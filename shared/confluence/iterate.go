@@ -36,6 +36,34 @@ type envelope[R any] struct {
 	} `json:"_links"`
 }
 
+// next is where an answer says that there is more, "" when it does not.
+func (e *envelope[R]) next(a *answer) string {
+	if e.Links.Next != "" {
+		return e.Links.Next
+	}
+	return linkHeader(a.header, "next")
+}
+
+// whole makes the call for a list without places, which comes in one answer. An answer that
+// leads on all the same is not all of it.
+func whole[R any](ctx context.Context, c *Client, r request) ([]R, error) {
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	var env envelope[R]
+	if err := c.decode(r, a, &env); err != nil {
+		return nil, err
+	}
+	switch {
+	case env.Results == nil:
+		return nil, c.malformed(r, &objectError{r.id, "an answer without results"})
+	case env.next(a) != "":
+		return nil, &ProtocolError{Exchange: c.exchange(r, a, "a part of a list that comes whole"), Listing: true}
+	}
+	return *env.Results, nil
+}
+
 // list reads a listing to its end and converts its rows. The iterator ends complete or with
 // an error, which is then its last pair.
 func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (T, error)) iter.Seq2[T, error] {
@@ -90,10 +118,7 @@ func nextRows[R any](ctx context.Context, w *walk) ([]R, error) {
 		return nil, w.broken(a, "an answer without results")
 	}
 	w.client.learn(env.Links.Base)
-	next := env.Links.Next
-	if next == "" {
-		next = linkHeader(a.header, "next")
-	}
+	next := env.next(a)
 	if next == "" {
 		// Only this ends a listing. A page with fewer rows than asked for does not: rows that
 		// are hidden from the credential are left out.
@@ -151,25 +176,30 @@ func (w *walk) follow(next string) error {
 		return errors.New("its query is malformed")
 	}
 	query.Del("limit")
-	place := query.Get("cursor")
-	if place == "" {
-		place = path + "?" + query.Encode()
-	}
-	if w.seen == nil {
-		w.seen = map[uint64]struct{}{}
-	}
-	h := maphash.String(placeSeed, place)
-	if _, again := w.seen[h]; again {
-		return errors.New("it leads back to a place that was read before")
-	}
-	w.seen[h] = struct{}{}
 	for name, values := range w.listing.query {
 		if name != "cursor" {
 			query[name] = values
 		}
 	}
+	if w.seen == nil {
+		w.seen = map[uint64]struct{}{place(w.listing.path, w.listing.query): {}}
+	}
+	h := place(path, query)
+	if _, again := w.seen[h]; again {
+		return errors.New("it leads back to a place that was read before")
+	}
+	w.seen[h] = struct{}{}
 	w.listing.path, w.listing.query = path, query
 	return nil
+}
+
+// place is where in a listing a call reads: the cursor alone, where there is one.
+func place(path string, query url.Values) uint64 {
+	at := query.Get("cursor")
+	if at == "" {
+		at = path + "?" + query.Encode()
+	}
+	return maphash.String(placeSeed, at)
 }
 
 func (w *walk) broken(a *answer, reason string) error {

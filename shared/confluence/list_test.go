@@ -110,6 +110,7 @@ func TestListingThatCannotBeFollowedFails(t *testing.T) {
 	circle := first(listPath + "?cursor=b")
 	circle["b"] = listOf(listPath+"?cursor=c", pageRow(1002, 1, ""))
 	circle["c"] = listOf(listPath+"?cursor=b&x=y", pageRow(1003, 1, ""))
+	itself := map[string]string{"": listOf(listPath+"?sort=id&limit=250&status=current%2Carchived", pageRow(1001, 1, ""))}
 	emptyRepeat := map[string]string{"": listOf(listPath + "?cursor=b"), "b": listOf(listPath + "?cursor=b")}
 	endless := map[string]string{"": listOf(listPath + "?cursor=0")}
 	for i := range 50 {
@@ -119,18 +120,20 @@ func TestListingThatCannotBeFollowedFails(t *testing.T) {
 		answers map[string]string
 		got     int
 	}{
-		"repeated cursor":            {repeat, 2},
-		"cursors in a circle":        {circle, 3},
-		"empty page leads to itself": {emptyRepeat, 0},
-		"endless empty pages":        {endless, 0},
-		"another host":               {first("https://evil.example.com" + listPath + "?cursor=b"), 1},
-		"another host, no scheme":    {first("//evil.example.com" + listPath + "?cursor=b"), 1},
-		"another scheme":             {first("https://127.0.0.1" + listPath + "?cursor=b"), 1},
-		"out of the API":             {first("/wiki/logout.action?cursor=b"), 1},
-		"upwards":                    {first("/wiki/api/v2/../../admin?cursor=b"), 1},
-		"upwards, escaped":           {first("/wiki/api/v2/%2e%2e/%2e%2e/admin?cursor=b"), 1},
-		"no URL":                     {first("/wiki/api/v2/%zz"), 1},
-		"a start instead of a place": {first(listPath + "?start=0"), 2},
+		"repeated cursor":                        {repeat, 2},
+		"cursors in a circle":                    {circle, 3},
+		"leads to itself":                        {itself, 0},
+		"leads to itself without its parameters": {first(listPath), 0},
+		"empty page leads to itself":             {emptyRepeat, 0},
+		"endless empty pages":                    {endless, 0},
+		"another host":                           {first("https://evil.example.com" + listPath + "?cursor=b"), 1},
+		"another host, no scheme":                {first("//evil.example.com" + listPath + "?cursor=b"), 1},
+		"another scheme":                         {first("https://127.0.0.1" + listPath + "?cursor=b"), 1},
+		"out of the API":                         {first("/wiki/logout.action?cursor=b"), 1},
+		"upwards":                                {first("/wiki/api/v2/../../admin?cursor=b"), 1},
+		"upwards, escaped":                       {first("/wiki/api/v2/%2e%2e/%2e%2e/admin?cursor=b"), 1},
+		"no URL":                                 {first("/wiki/api/v2/%zz"), 1},
+		"a start instead of a place":             {first(listPath + "?start=0"), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, c := serve(t, byCursor(tc.answers))

@@ -49,7 +49,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 	}
 	// A POST that only reads, so it may be repeated like a GET.
 	r := request{method: http.MethodPost, route: "/wiki/api/v2/users-bulk", path: "/api/v2/users-bulk", body: body}
-	a, err := c.do(ctx, r)
+	found, err := whole[wireUser](ctx, c, r)
 	var refused *StatusError
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
 		return &AuthError{refused.Exchange}
@@ -57,14 +57,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 	if err != nil {
 		return err
 	}
-	var env envelope[wireUser]
-	if err := c.decode(r, a, &env); err != nil {
-		return err
-	}
-	if env.Results == nil {
-		return c.malformed(r, &objectError{"", "an answer without results"})
-	}
-	for _, u := range *env.Results {
+	for _, u := range found {
 		if u.AccountID == "" {
 			return c.malformed(r, &objectError{"", "a user without an account id"})
 		}

@@ -1,0 +1,144 @@
+// Package clienttest holds the client of shared/confluence and the stand-in against each
+// other: whatever the stand-in does, the client reads all that is there or says why not.
+package clienttest
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	email  = "reader@example.org"
+	canary = "ATATT3xSluiceCanarySluiceCanary=0A1B2C3D" // the token of all tests here; it must show up nowhere
+)
+
+// deep is how far the tree goes down: further than one answer of ancestors reaches.
+const deep = 254
+
+// many is more than an answer holds.
+const many = 260
+
+// world is a served site whose lists are all longer than one answer.
+type world struct {
+	site    *sandbox.Site
+	url     string
+	space   string   // id of TREE
+	chain   []string // pages, each below the one before it
+	folder  string   // in the middle of the chain
+	closed  string   // a page that is restricted to many
+	people  []string // account ids
+	truths  map[string]truth
+	close   func()
+	changed bool // it is no longer as it was made
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{site: sandbox.New(sandbox.Options{Email: email, Token: canary}), truths: map[string]truth{}}
+	for i := range many {
+		id := fmt.Sprintf("712020:%08d-0000-4000-8000-000000000000", i)
+		w.site.AddUser(sandbox.User{AccountID: id, DisplayName: fmt.Sprintf("Person %d", i), TimeZone: "Europe/Oslo"})
+		w.people = append(w.people, id)
+	}
+	require.NoError(tb, w.site.AddSpace("OTHER", "Another space"))
+	w.page(tb, sandbox.Draft{Space: "OTHER", Title: "Not asked for"})
+	require.NoError(tb, w.site.AddSpace("TREE", "A deep tree"))
+	above := ""
+	for i := range deep {
+		d := sandbox.Draft{Space: "TREE", ParentID: above, Title: fmt.Sprintf("Page %d", i), Body: fmt.Sprintf("<p>text %d &amp; more</p>", i)}
+		above = w.page(tb, d)
+		w.chain = append(w.chain, above)
+		if i == deep/2 {
+			above = w.page(tb, sandbox.Draft{Kind: sandbox.KindFolder, ParentID: above, Title: "Folder"})
+			w.folder = above
+		}
+	}
+	w.decorate(tb)
+	srv := httptest.NewServer(w.site.Handler())
+	w.url, w.close = srv.URL, srv.Close
+	space, err := w.client(tb).SpaceByKey(tb.Context(), "TREE")
+	require.NoError(tb, err)
+	w.space = space.ID
+	return w
+}
+
+func (w *world) page(tb testing.TB, d sandbox.Draft) string {
+	tb.Helper()
+	p, err := w.site.CreatePage(d)
+	require.NoError(tb, err)
+	return p.ID
+}
+
+func (w *world) leaf() string { return w.chain[deep-1] }
+
+// decorate gives the lowest page labels, files and threads, and makes a restricted page.
+func (w *world) decorate(tb testing.TB) {
+	tb.Helper()
+	var labels []string
+	for i := range many {
+		labels = append(labels, fmt.Sprintf("label-%03d", i))
+		require.NoError(tb, w.site.AddAttachment(w.leaf(), sandbox.Attachment{
+			Name: fmt.Sprintf("file %d.png", i), MediaType: "image/png", Size: int64(1000 + i),
+		}))
+	}
+	require.NoError(tb, w.site.SetLabels(w.leaf(), labels...))
+	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	for i := range 8 {
+		inline, parent := i >= 5, ""
+		for depth := range 1 + i%3 {
+			at = at.Add(time.Minute)
+			id, err := w.site.AddComment(w.leaf(), sandbox.Comment{
+				ParentID: parent, Inline: inline, At: at, Body: fmt.Sprintf("<p>%d.%d</p>", i, depth), MarkerRef: "m-" + strconv.Itoa(i),
+			})
+			require.NoError(tb, err)
+			parent = id
+		}
+	}
+	w.closed = w.page(tb, sandbox.Draft{Space: "TREE", Title: "Restricted"})
+	// The account of the API user is nobody's in the list of people; a group lets it in.
+	require.NoError(tb, w.site.Restrict(w.closed, w.people[:230], []string{"confluence-users", "staff"}))
+}
+
+// client is a client that waits for nothing; seconds of the site are its milliseconds.
+func (w *world) client(tb testing.TB, more ...confluence.Option) *confluence.Client {
+	tb.Helper()
+	c, err := confluence.New(w.url, email, secret.New(canary), append([]confluence.Option{
+		confluence.WithInsecureHTTP(), confluence.WithRate(math.Inf(1), 1), confluence.WithTransport(hasty{}),
+		confluence.WithRetryDelays(50*time.Microsecond, 50*time.Microsecond, 50*time.Microsecond),
+		confluence.WithMaxWait(20 * time.Millisecond), confluence.WithTimeout(20 * time.Second),
+	}, more...)...)
+	require.NoError(tb, err)
+	return c
+}
+
+// hasty is a transport that makes a second of Retry-After a millisecond. It keeps no
+// connection: net/http asks again by itself when a kept one breaks, and a schedule would then
+// depend on which was kept.
+type hasty struct{}
+
+var oneCall = &http.Transport{DisableKeepAlives: true}
+
+func (hasty) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := oneCall.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if s, err := strconv.ParseFloat(res.Header.Get("Retry-After"), 64); err == nil {
+		res.Header.Set("Retry-After", strconv.FormatFloat(s/1000, 'f', -1, 64))
+	}
+	return res, nil
+}
