@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // CQL is a query in the Confluence Query Language, built by Where. Text of the caller only
@@ -144,7 +145,8 @@ func TitleIs(title string) Condition { return equals("title", title) }
 func LabelIs(name string) Condition { return equals("label", name) }
 
 func equals(field, value string) Condition {
-	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	// A server would mend bytes that are no UTF-8, and so look for another value.
+	if value == "" || !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return Condition{err: fmt.Errorf("cql: %s: %w", field, ErrInvalidArgument)}
 	}
 	return Condition{text: field + " = " + quote(value)}

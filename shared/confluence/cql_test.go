@@ -56,6 +56,7 @@ func TestCQLRefuses(t *testing.T) {
 		"any of zero":       {confluence.Where(confluence.AnyOf(confluence.Condition{})), confluence.ErrInvalidArgument},
 		"empty title":       {confluence.Where(confluence.TitleIs("")), confluence.ErrInvalidArgument},
 		"title with a nul":  {confluence.Where(confluence.TitleIs("a\x00b")), confluence.ErrInvalidArgument},
+		"title in Latin-1":  {confluence.Where(confluence.TitleIs("caf\xe9")), confluence.ErrInvalidArgument},
 		"order field":       {confluence.Where(confluence.TypeIs("page")).OrderBy("lastmodified asc; x", confluence.Asc), confluence.ErrInvalidArgument},
 		"order direction":   {confluence.Where(confluence.TypeIs("page")).OrderBy("id", "asc, title"), confluence.ErrInvalidArgument},
 	} {

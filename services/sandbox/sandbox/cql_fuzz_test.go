@@ -1,0 +1,76 @@
+package sandbox
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+)
+
+// Every value that the client's builder accepts comes back from the parser as exactly that
+// value, in exactly the query that was built, after the way through a request's address.
+func FuzzCQLRoundTrip(f *testing.F) {
+	for _, s := range []string{
+		"ENG", "~712020:x", "~jane.doe@example.org", "NOT", "and", "12345", `a"b`, `a\`, `\"`, `\\"`, `" or type = "page`, `x" order by id desc, "`,
+		`now("-1m")`, "'", "' or '1", "ÄÖ 漢字 🚀", "e\u0301", "\u2028", "\u0085", "\u200b", "\ufeff", "\xff\xfe", "a\x80", "\ufffd",
+		"\x00", "a\nb", "\t", "1) or (id = 2", "a,b", "@@@hl@@@", "&cql=type=page", "%22", "+", "#", "a = b ~ c", "\U0010ffff",
+	} {
+		f.Add(s, s, s, s, 90)
+	}
+	f.Fuzz(func(t *testing.T, key, title, label, id string, minutes int) {
+		text, err := confluence.Where(
+			confluence.InSpace(key), confluence.TypeIs("page"),
+			confluence.AnyOf(confluence.TitleIs(title), confluence.LabelIs(label), confluence.AncestorIn(id)),
+			confluence.IDIn("7", id), confluence.ModifiedWithin(minutes), confluence.CreatedWithin(minutes),
+		).OrderBy("lastmodified", confluence.Desc).OrderBy("id", confluence.Asc).Text()
+		if err != nil {
+			if errors.Is(err, confluence.ErrInvalidSpaceKey) || errors.Is(err, confluence.ErrInvalidID) || errors.Is(err, confluence.ErrInvalidArgument) {
+				return
+			}
+			t.Fatalf("unknown error %v", err)
+		}
+		asked, err := url.ParseQuery(url.Values{"cql": {text}}.Encode())
+		require.NoError(t, err)
+		got, err := parseCQL(asked.Get("cql"))
+		require.NoError(t, err, text)
+
+		one := func(field, op, value string) expr { return clause{field, op, []operand{{text: value}}} }
+		since := func(field string) expr {
+			return clause{field, ">=", []operand{{call: "now", args: []string{"-" + strconv.Itoa(minutes) + "m"}}}}
+		}
+		var where expr = andExpr{one("space", "=", key), one("type", "=", "page")}
+		where = andExpr{where, orExpr{orExpr{one("title", "=", title), one("label", "=", label)}, one("ancestor", "in", id)}}
+		where = andExpr{where, clause{"id", "in", []operand{{text: "7"}, {text: id}}}}
+		where = andExpr{andExpr{where, since("lastmodified")}, since("created")}
+		require.Equal(t, statement{where, []orderBy{{"lastmodified", true}, {"id", false}}}, got, text)
+	})
+}
+
+// The fuzzer above rarely gets four valid values at once; here each is tried in its place.
+func FuzzCQLRoundTripOfOne(f *testing.F) {
+	for _, s := range []string{"ENG", `a"b`, `a\`, "12", "~x.y", "\xff", "ÄÖ", "'", "a or b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		for field, condition := range map[string]confluence.Condition{
+			"space": confluence.InSpace(value), "title": confluence.TitleIs(value), "label": confluence.LabelIs(value),
+			"id": confluence.IDIn(value), "ancestor": confluence.AncestorIn(value), "type": confluence.TypeIs(value),
+		} {
+			text, err := confluence.Where(condition).Text()
+			if err != nil {
+				continue
+			}
+			got, err := parseCQL(text)
+			require.NoError(t, err, text)
+			op := "="
+			if field == "id" || field == "ancestor" {
+				op = "in"
+			}
+			require.Equal(t, statement{where: clause{field, op, []operand{{text: value}}}}, got, text)
+		}
+	})
+}
