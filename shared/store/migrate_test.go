@@ -140,3 +140,41 @@ func TestABadAddressIsNamedWithoutItsPassword(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, strings.Contains(err.Error(), "hunter2"), err.Error())
 }
+
+// Where Archon runs on Supabase, a table without row level security is open to anyone who has
+// the site's public key.
+func TestOnSupabaseEveryTableIsGuarded(t *testing.T) {
+	url := pgtest.URL(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	_, err = conn.Exec(t.Context(), `
+		CREATE SCHEMA auth;
+		CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'anon' $$`)
+	require.NoError(t, err)
+	var there bool
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated')`).Scan(&there))
+	if !there {
+		_, err = conn.Exec(t.Context(), `CREATE ROLE authenticated`)
+		require.NoError(t, err)
+	}
+	s, err := store.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	rows, err := conn.Query(t.Context(), `SELECT relname::text FROM pg_class
+		WHERE relkind = 'r' AND relname LIKE 'confluence\_%' AND NOT relrowsecurity`)
+	require.NoError(t, err)
+	open, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Empty(t, open)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.True(t, finish(t, s, run).State.Final(), "the tables' owner is not held back")
+	if !there {
+		_, err = conn.Exec(t.Context(), `DROP OWNED BY authenticated; DROP ROLE authenticated`)
+		require.NoError(t, err)
+	}
+}

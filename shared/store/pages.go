@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -166,8 +168,12 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 }
 
 func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
-	numbers, contents, metas := make([]int, len(w.Chunks)), make([]string, len(w.Chunks)), make([]string, len(w.Chunks))
-	for i, c := range w.Chunks {
+	gone, fresh, err := changedChunks(ctx, tx, w)
+	if err != nil {
+		return err
+	}
+	numbers, contents, metas := make([]int, len(fresh)), make([]string, len(fresh)), make([]string, len(fresh))
+	for i, c := range fresh {
 		meta, err := json.Marshal(c.Metadata)
 		if err != nil {
 			return fmt.Errorf("encode chunk metadata: %w", err)
@@ -188,31 +194,56 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, pipeline_version = excluded.pipeline_version, updated_at = now()`,
 		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), Pipeline)
-	// A chunk that is there as it should be stays: its embedding stays with it. The page may
-	// have come from another source of the same site, whose chunks of it go. Chunks of other
-	// kinds carry a page_id too; ours are told apart by crawl_type.
-	b.Queue(`
-		DELETE FROM archon_crawled_pages c
-		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = $1 AND c.metadata->>'crawl_type' = 'confluence'
-		AND NOT EXISTS (
-			SELECT FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
-			WHERE c.source_id = $2 AND c.url = $3::text AND n.number = c.chunk_number AND n.content = c.content
-			AND n.metadata::jsonb = c.metadata)`,
-		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
+	b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1)`, gone)
 	b.Queue(`
 		INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
-		SELECT $3::text, n.number, n.content, n.metadata::jsonb, $2::text
-		FROM unnest($4::int[], $5::text[], $6::text[]) AS n(number, content, metadata)
-		WHERE NOT EXISTS (
-			SELECT FROM archon_crawled_pages c
-			WHERE c.source_id = $2 AND c.url = $3::text AND c.chunk_number = n.number AND c.metadata->>'page_id' = $1)`,
-		w.Page.ID, w.SourceID, w.Page.URL, numbers, contents, metas)
-	err := tx.SendBatch(ctx, b).Close()
+		SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text
+		FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
+		w.Page.URL, w.SourceID, numbers, contents, metas)
+	err = tx.SendBatch(ctx, b).Close()
 	if sqlState(err) == uniqueViolation {
 		// The error stays in the chain; its own words name only an index.
 		return fmt.Errorf("chunks of something else stand under the page's address %s: %w", w.Page.URL, err)
 	}
 	return err
+}
+
+// changedChunks compares the page's chunks with those to be stored: the ids of those that go,
+// and those that are to be written. A chunk that is there as it should be stays, and its
+// embedding with it. The page may have come from another source of the same site, whose
+// chunks of it go. Chunks of other kinds carry a page_id too; ours are told apart by
+// crawl_type.
+//
+// The comparison is made here, since the database would compare each chunk with each: it
+// cannot know how long a list of new ones is.
+func changedChunks(ctx context.Context, tx pgx.Tx, w PageWrite) (gone []int64, fresh []Chunk, err error) {
+	same := make(map[int]bool, len(w.Chunks))
+	wanted := make(map[int]Chunk, len(w.Chunks))
+	for _, c := range w.Chunks {
+		wanted[c.Number] = c
+	}
+	rows, _ := tx.Query(ctx, `SELECT id, source_id, url, chunk_number, content, metadata FROM archon_crawled_pages
+		WHERE metadata ? 'page_id' AND metadata->>'page_id' = $1 AND metadata->>'crawl_type' = 'confluence'`, w.Page.ID)
+	var id int64
+	var source, url, content string
+	var number int
+	var meta []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &source, &url, &number, &content, &meta}, func() error {
+		c, ok := wanted[number]
+		var old ChunkMetadata
+		if ok && source == w.SourceID && url == w.Page.URL && content == c.Content &&
+			json.Unmarshal(meta, &old) == nil && reflect.DeepEqual(old, c.Metadata) {
+			same[number] = true
+		} else {
+			gone = append(gone, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	fresh = slices.DeleteFunc(slices.Clone(w.Chunks), func(c Chunk) bool { return same[c.Number] })
+	return gone, fresh, nil
 }
 
 // modified is when the page's version was made, as far as Confluence says.

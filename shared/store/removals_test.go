@@ -3,7 +3,6 @@ package store_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,73 +119,4 @@ func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
 		require.Equal(t, event.Created, store1(t, s, write("docs", back, "1", 5+i, "Home", "alpha")))
 		require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	}
-}
-
-// A source of the same name may be of another space by the time that a page arrives.
-func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
-	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
-	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "OTHER"}))
-	_, err := s.WritePage(t.Context(), write("docs", "r1", "1", 1, "Home", "alpha"))
-	require.Equal(t, failure.SourceGone, failure.CodeOf(err))
-	_, err = s.Page(t.Context(), "1")
-	require.ErrorIs(t, err, store.ErrNotFound)
-}
-
-// Two sources of one space would take each other's pages with every run.
-func TestASpaceHasOneSource(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	addSource(t, s, "docs")
-	err := s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: "docs"})
-	require.ErrorIs(t, err, store.ErrSpaceTaken)
-	require.ErrorContains(t, err, "space docs is the source docs already")
-	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
-}
-
-func TestAPageWithoutTimes(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
-	w := write("docs", "", "1", 1, "Home", "alpha")
-	w.Page.ModifiedAt = time.Time{}
-	store1(t, s, w)
-	p, err := s.Page(t.Context(), "1")
-	require.NoError(t, err)
-	require.WithinDuration(t, time.Now(), p.LastModified, time.Minute, "not the year 1")
-	w.Page.ID, w.Page.URL, w.Page.CreatedAt = "2", site+"/2", time.Date(2025, 1, 2, 0, 0, 0, 0, time.UTC)
-	w.Chunks = nil
-	store1(t, s, w)
-	p, err = s.Page(t.Context(), "2")
-	require.NoError(t, err)
-	require.Equal(t, w.Page.CreatedAt, p.LastModified.UTC())
-}
-
-// Another tool may have written the source's metadata since.
-func TestASourceWithOddMetadata(t *testing.T) {
-	s, conn := open(t)
-	addSource(t, s, "docs")
-	for _, odd := range []string{`{"tags": null}`, `{"tags": "wiki"}`, `{"tags": {}}`} {
-		_, err := conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = metadata || $1::jsonb`, odd)
-		require.NoError(t, err)
-		src, err := s.Source(t.Context(), "docs")
-		require.NoError(t, err, odd)
-		require.Empty(t, src.Tags)
-	}
-}
-
-// The address of a chunk is unique over all sources; someone may have crawled the page.
-func TestAnAddressThatIsTaken(t *testing.T) {
-	s, conn := open(t)
-	addSource(t, s, "docs")
-	w := write("docs", "", "1", 1, "Home", "alpha")
-	_, err := conn.Exec(t.Context(), `INSERT INTO archon_sources (source_id) VALUES ('web')`)
-	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id) VALUES ($1, 0, 'crawled', 'web')`, w.Page.URL)
-	require.NoError(t, err)
-	_, err = s.WritePage(t.Context(), w)
-	require.ErrorContains(t, err, "under the page's address "+w.Page.URL)
-	_, err = s.Page(t.Context(), "1")
-	require.ErrorIs(t, err, store.ErrNotFound, "nothing is half stored")
 }
