@@ -42,6 +42,24 @@ END
 $$;
 -- +goose StatementEnd
 
+-- Supabase, as Archon uses it, serves every table to anyone who has its public key, unless row
+-- level security is on.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    ours text;
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticated')
+       AND to_regprocedure('auth.role()') IS NOT NULL THEN
+        FOREACH ours IN ARRAY ARRAY['confluence_sync_runs', 'confluence_sync_pages', 'confluence_page_content', 'confluence_tree'] LOOP
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', ours);
+            EXECUTE format('CREATE POLICY "Allow service role full access" ON %I FOR ALL USING (auth.role() = ''service_role'')', ours);
+        END LOOP;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
 DROP TABLE confluence_tree;
 DROP TABLE confluence_page_content;
