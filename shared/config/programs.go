@@ -49,6 +49,7 @@ type Sandbox struct {
 	Pages  int           `env:"SANDBOX_PAGES" default:"0" need:"a whole number from 0 to 1000000" example:"2000" desc:"How many pages are made up; 0 serves the built-in space."`
 	Seed   int64         `env:"SANDBOX_SEED" default:"1" need:"a whole number" example:"1" desc:"Makes the made-up pages the same each time."`
 	Corpus string        `env:"SANDBOX_CORPUS" need:"a folder of storage-format bodies, without SANDBOX_PAGES" example:"./bodies" desc:"Serves a folder of storage-format bodies instead."`
+	Faults string        `env:"SANDBOX_FAULTS" need:"a seed and faults as JSON, as its control route takes them" example:"{\"seed\":7,\"faults\":[{\"kind\":\"reset\",\"rate\":0.05}]}" desc:"Makes the stand-in misbehave from the start."`
 }
 
 func (s Sandbox) check(c *checker) {

@@ -188,6 +188,18 @@ type faultSettings struct {
 	Faults []Fault `json:"faults"`
 }
 
+// setFaults sets what a text describes as the control route takes it; "" sets nothing.
+func (s *Site) setFaults(text string) error {
+	if text == "" {
+		return nil
+	}
+	var in faultSettings
+	if err := json.Unmarshal([]byte(text), &in); err != nil {
+		return fmt.Errorf("read faults: %w", err)
+	}
+	return s.SetFaults(in.Seed, in.Faults...)
+}
+
 func (s *Site) controlSetFaults(w http.ResponseWriter, r *http.Request) {
 	var in faultSettings
 	if !readBody(w, r, &in) {

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -46,6 +48,7 @@ func TestFaultTooManyRequests(t *testing.T) {
 	require.Equal(t, "1847", a.header.Get("Retry-After"))
 	require.Equal(t, "2026-06-01T12:30:47Z", a.header.Get("X-RateLimit-Reset"))
 	require.Equal(t, "confluence-quota-global-based", a.header.Get("RateLimit-Reason"))
+	require.Equal(t, `"global-app-quota";q=65000;w=3600`, a.header.Get("Beta-RateLimit-Policy"))
 	c.get(200, listed)
 
 	edge := faulty(t, Options{Now: clk.Now}, Fault{Kind: FaultTooMany})
@@ -138,6 +141,11 @@ func TestFaultEmptyPageWithNext(t *testing.T) {
 	require.Empty(t, a.rows())
 	require.NotEmpty(t, a.next())
 	require.Len(t, c.get(200, a.next()).rows(), 25)
+
+	search := faulty(t, Options{}, Fault{Kind: FaultEmptyPage, Route: "/wiki/rest/api/content/search", Times: 1})
+	a = find(search, 200, "type = page")
+	require.Empty(t, a.rows())
+	require.Len(t, search.get(200, "/wiki"+a.next()).rows(), 25)
 }
 
 func TestFaultEndlessNext(t *testing.T) {
@@ -242,6 +250,27 @@ func TestFaultsOverHTTP(t *testing.T) {
 	require.Len(t, c.get(200, "/_sandbox/faults").body["faults"], 2)
 	req := c.request(http.MethodDelete, "/_sandbox/faults", "")
 	require.Empty(t, c.do(req).body["faults"])
+}
+
+func TestFaultsFromTheStart(t *testing.T) {
+	start := func(faults string) (int, string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		env := map[string]string{"SANDBOX_ADDR": "127.0.0.1:0", "HEALTH_ADDR": "127.0.0.1:0", "SANDBOX_FAULTS": faults}
+		var stderr bytes.Buffer
+		code := run(ctx, nil, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, &stderr)
+		return code, stderr.String()
+	}
+	code, said := start(`{"seed":7,"faults":[{"kind":"reset","rate":0.05}]}`)
+	require.Zero(t, code, said)
+	for _, bad := range []string{`{"faults":[{"kind":"meteor"}]}`, `reset`} {
+		code, said = start(bad)
+		require.Equal(t, 1, code)
+		require.Contains(t, said, "SANDBOX_FAULTS")
+	}
+	site := New(Options{})
+	require.NoError(t, site.setFaults(`{"seed":7,"faults":[{"kind":"reset","rate":0.05}]}`))
+	require.Equal(t, []Fault{{Kind: FaultReset, Rate: 0.05}}, site.Faults())
 }
 
 func TestFaultsThatCannotBe(t *testing.T) {

@@ -49,6 +49,9 @@ func serveConfigured(ctx context.Context, c config.Sandbox, stderr io.Writer) er
 	if err := site.Fill(c.Corpus, c.Pages, c.Seed); err != nil {
 		return err
 	}
+	if err := site.setFaults(c.Faults); err != nil {
+		return fmt.Errorf("SANDBOX_FAULTS: %w", err)
+	}
 	served, err := Serve(c.Addr, site)
 	if err != nil {
 		return err
