@@ -65,8 +65,8 @@ func nestedItems(n int) string {
 	return b.String()
 }
 
-// TestExtremesAreLinear cuts documents of 1 MB. A quadratic step would take minutes; the
-// limit is far above what a busy machine needs for a linear one.
+// TestExtremesAreLinear cuts documents of 1 MB. A quadratic step would take many minutes, a
+// linear one takes less than a second.
 func TestExtremesAreLinear(t *testing.T) {
 	for name, make := range extremes {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestExtremesAreLinear(t *testing.T) {
 			chunks := chunk.Split(chunk.Document{Markdown: md}, chunk.Options{})
 			took := time.Since(started)
 			t.Logf("%d chunks in %v", len(chunks), took)
-			require.Less(t, took, 10*time.Second)
+			require.Less(t, took, time.Minute)
 			require.Equal(t, asRead(md), chunk.Join(chunks))
 			total := 0
 			for _, c := range chunks {

@@ -146,7 +146,7 @@ func TestAnchorsWhereHeadingsDiffer(t *testing.T) {
 
 func TestManyHeadingsThatDiffer(t *testing.T) {
 	d := chunk.Document{URL: "u"}
-	for i := range 3000 {
+	for i := range 1500 {
 		d.Markdown += fmt.Sprintf("# H %d\n\n%s\n\n", i, prose)
 		if i%3 != 0 {
 			d.Headings = append(d.Headings, page.Heading{Text: fmt.Sprintf("H %d", i), Anchor: fmt.Sprint(i)})

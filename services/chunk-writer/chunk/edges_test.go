@@ -42,7 +42,7 @@ func TestSweepContainers(t *testing.T) {
 // TestSweepFenceThatItsItemCloses: without the item around it the fence is closed by hand, and
 // nothing of the next item falls into it.
 func TestSweepFenceThatItsItemCloses(t *testing.T) {
-	document := func(s string) string { return "0) 00\n\n   ```\n   " + s + "\n1) a\n" }
+	document := func(s string) string { return "0) " + prose + "\n\n   ```\n   " + s + "\n1) a\n" }
 	sweep(t, document, func(_ string, chunks []chunk.Chunk) {
 		for _, c := range chunks {
 			require.Zero(t, inCode(c.Content, "1) a"), c.Content)
@@ -64,8 +64,8 @@ func inCode(md, text string) int {
 
 func TestSweepNoEmptyFence(t *testing.T) {
 	code := numbered(90, "call(#)\n")
-	document := func(s string) string { return s + "\n\n```go\n" + code + "```\n" }
-	sweep(t, document, func(_ string, chunks []chunk.Chunk) {
+	word := strings.Repeat("0123456789abcdef", 30)
+	check := func(_ string, chunks []chunk.Chunk) {
 		for _, c := range chunks {
 			for n := parseReference(c.Content).FirstChild(); n != nil; n = n.NextSibling() {
 				if f, ok := n.(*ast.FencedCodeBlock); ok {
@@ -73,7 +73,9 @@ func TestSweepNoEmptyFence(t *testing.T) {
 				}
 			}
 		}
-	})
+	}
+	sweep(t, func(s string) string { return s + "\n\n```go\n" + code + "```\n" }, check)
+	sweep(t, func(s string) string { return "```\n" + word + "\n```\n\n" + s + "\n\n" + prose }, check)
 }
 
 func TestSweepAlertMarkIsNeverAlone(t *testing.T) {
@@ -97,8 +99,23 @@ func TestSweepTableHeadIsNeverAlone(t *testing.T) {
 }
 
 func TestSweepHeadings(t *testing.T) {
-	document := func(s string) string { return "# Top\n\n## " + s + "\n\n" + prose + "\n\n" + prose + "\n" }
-	sweep(t, document, nil)
+	sweep(t, func(s string) string { return "# Top\n\n## " + s + "\n\n" + prose + "\n\n" + prose + "\n" }, nil)
+	for _, block := range []string{"\n", "```\n", "| a |\n|---|\n", "- ", "    "} {
+		document := func(s string) string {
+			return "# Top\n\n## Of some words\n\n" + block + s + "\n" + strings.Trim(block, "-|a \n")
+		}
+		sweep(t, document, func(_ string, chunks []chunk.Chunk) {
+			for _, c := range chunks {
+				require.NotRegexp(t, `# [\w ]*$`, c.Content)
+			}
+		})
+	}
+}
+
+func TestSweepSpacesInsideAGrapheme(t *testing.T) {
+	for n := range 200 {
+		checkAll(t, strings.Repeat("a"+strings.Repeat(" ", n)+"\u0301", 40), chunk.Options{MaxTokens: 64})
+	}
 }
 
 func TestWideIndentInsideAnItem(t *testing.T) {

@@ -61,7 +61,9 @@ func (p *plan) addStems(all []*section) {
 			if heads > 0 && heads+size > p.max/2 {
 				flush(all[i-1])
 			}
+			first := len(p.units)
 			p.block(sec.head, &frame{}, p.max, rankBlock)
+			p.units[first].glue = heads > 0
 			heads += size
 		}
 		level = min(level, sec.level)
@@ -75,13 +77,14 @@ func (p *plan) addStems(all []*section) {
 }
 
 // addBlocks adds the units of a section's text. The first has room beside the headings over
-// it, so that they go into one chunk.
+// it and is not cut off from them.
 func (p *plan) addBlocks(sec *section, heads int) {
 	room := p.max - heads
 	if room < p.max/2 {
 		room = p.max // the headings are too long to stand with any text
 	}
 	for i, b := range sec.blocks {
+		first := len(p.units)
 		r := rankBlock
 		if i > 0 {
 			room = p.max
@@ -90,6 +93,9 @@ func (p *plan) addBlocks(sec *section, heads int) {
 			}
 		}
 		p.block(b, &frame{}, room, r)
+		if i == 0 && heads > 0 && len(p.units) > first {
+			p.units[first].glue = true
+		}
 	}
 }
 
@@ -118,8 +124,7 @@ func (p *plan) measure() {
 }
 
 // cut makes pieces of a stem: each of at most MaxTokens, and where there is a choice at least
-// half of that, so that the choice can be made by the text. Headings take less than half: they
-// never end a piece before their text.
+// half of that, so that the choice can be made by the text.
 func (p *plan) cut(i int) {
 	st := &p.stems[i]
 	left := 0 // tokens from the unit at work to the end

@@ -104,7 +104,7 @@ func balanced(md string) bool {
 }
 
 func TestAnyMarkdown(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		md := newWriter(seed).document()
 		for _, o := range sizes {
 			checkAll(t, md, o)
@@ -116,7 +116,7 @@ func TestAnyMarkdown(t *testing.T) {
 // headings directly over it.
 func TestWholeBlocks(t *testing.T) {
 	kinds := map[string]int{}
-	for seed := range uint64(300) {
+	for seed := range uint64(120) {
 		md := newWriter(seed).document()
 		for _, o := range sizes {
 			if o.MaxTokens == 0 {

@@ -65,43 +65,45 @@ type lineStyle struct {
 // 0 when it is a part of a line. Short lines are taken together, in a way that depends on
 // the lines themselves and not on where they stand.
 func (s *splitter) lines(start, end int, style lineStyle) int {
-	cost := Estimate(style.mid) + Estimate(style.tail)
-	room := max(min(style.room, s.max-cost), s.max/8)
+	tail := Estimate(style.tail)
+	later := max(s.max-Estimate(style.mid)-tail, s.max/8)
+	first := min(style.room-tail, later)
 	open, gap, n := 0, 0, 0 // tokens of the unit at work, blank lines before this one, lines so far
-	for at := start; at < end; n++ {
+	for at := start; at < end; {
 		stop := s.lineEnd(at, end)
 		line := strings.TrimRightFunc(s.src[at:stop], unicode.IsSpace)
-		size := Estimate(line)
-		switch {
-		case line == "":
+		if line == "" {
 			gap++
-			n--
+			at = stop + 1
+			continue
+		}
+		size, room := Estimate(line), later
+		held := open > 0 && n <= style.held
+		switch {
+		case held:
+			room = first - open - 1 - gap
+		case n == 0:
+			room = first
+		}
+		switch {
 		case size > room:
-			s.longLine(at, stop, style, room)
-			open, gap = 0, 0
-		case open > 0 && s.joins(open, size, gap, n, room, line, style.held):
+			s.longLine(at, stop, style, max(room, s.max/8))
+			open = 0
+		case held, open > 0 && gap == 0 && open+size+1 <= room/8 && hash(line)%4 != 0:
 			s.units[len(s.units)-1].end = at + len(line)
 			open += size + 1 + gap
-			gap = 0
 		default:
 			s.push(unit{
-				start: at, end: stop, lead: style.lead, tail: style.tail, soft: !style.hard,
-				rank: lineRank(line, gap > 0), glue: n > 0 && n <= style.held,
+				start: at, end: stop, lead: style.lead, tail: style.tail,
+				soft: !style.hard, rank: lineRank(line, gap > 0),
 			})
-			open, gap = size, 0
-			room = max(s.max-cost, s.max/8)
+			open = size
 		}
+		gap = 0
+		n++
 		at = stop + 1
 	}
 	return open
-}
-
-// joins reports whether a line goes into the unit before it.
-func (s *splitter) joins(open, size, gap, n, room int, line string, held int) bool {
-	if n <= held {
-		return open+size+1+gap <= room
-	}
-	return gap == 0 && open+size+1 <= room/8 && hash(line)%4 != 0
 }
 
 // lineRank prefers the seam before a line that follows a blank one, and before one that is

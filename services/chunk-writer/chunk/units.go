@@ -52,10 +52,7 @@ type splitter struct {
 
 // block adds the units of b. The first is to have at most room tokens, the others max.
 func (s *splitter) block(b *block, f *frame, room int, r rank) {
-	whole := unit{
-		start: b.start, end: b.end, rank: r, lead: f.open, soft: true,
-		tail: s.missingEnd(b, f), block: b, frame: f,
-	}
+	whole := unit{start: b.start, end: b.end, tail: s.missingEnd(b, f), block: b, frame: f}
 	first := len(s.units)
 	if Estimate(s.src[b.start:b.end])+Estimate(whole.tail) <= room {
 		s.push(whole)
