@@ -23,6 +23,9 @@ type emitter struct {
 	esc    []byte
 	out    []byte
 
+	// continued says that a line of the same paragraph stands before: that of an alert's kind.
+	continued bool
+
 	star, under, tilde bool // whether an unescaped one could be a delimiter in this block
 }
 

@@ -23,7 +23,7 @@ func (e *emitter) text(c *collector, i int) {
 	lineStart := len(e.tokens) == 0 || e.tokens[len(e.tokens)-1].kind == tokenBreak
 	if lineStart && e.mode != inCell {
 		lineEnd := i+1 == len(e.parts) || e.parts[i+1].kind == breakPiece
-		if n := lineMarker(s, i == 0, lineEnd); n >= 0 && (e.mode == inParagraph || s[0] == '[') {
+		if n := lineMarker(s, i == 0 && !e.continued, lineEnd); n >= 0 && (e.mode == inParagraph || s[0] == '[') {
 			e.esc = append(e.esc, s[:n]...)
 			e.esc = append(e.esc, '\\', s[n])
 			at = n + 1
@@ -44,7 +44,7 @@ func (e *emitter) text(c *collector, i int) {
 			at = e.run(s, j)
 		case ch == '.':
 			// Renderers link www.example.org by themselves, backslashes included.
-			if j >= 3 && bytes.EqualFold(s[j-3:j], []byte("www")) && (j == 3 || !isNameByte(s[j-4])) && glued(s[j:], followed) {
+			if j >= 3 && bytes.EqualFold(s[j-3:j], []byte("www")) && (j == 3 || s[j-4] == '_' || !isNameByte(s[j-4])) && glued(s[j:], followed) {
 				e.esc = append(e.esc, '\\')
 			}
 			e.esc = append(e.esc, '.')
@@ -147,7 +147,7 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 		return 0
 	}
 	start := j
-	for start > 0 && isNameStart(s[start-1]) {
+	for start > 0 && s[start-1] != '_' && isNameStart(s[start-1]) {
 		start--
 	}
 	scheme := string(s[start:j])

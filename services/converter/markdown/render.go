@@ -151,8 +151,10 @@ func (r *renderer) flush() {
 		for len(all) > 0 && all[0].kind == breakPiece {
 			all = all[1:]
 		}
+		r.e.continued = r.w.lastBlock() == alertLine
 		r.w.block(paragraphBlock)
 		r.w.lines(r.e.emit(&r.c, inParagraph))
+		r.e.continued = false
 	}
 	r.c.pieces = whole
 	r.c.reset()

@@ -123,7 +123,7 @@ func (a *author) inline(depth int) {
 }
 
 func (a *author) block(depth int) {
-	k := a.IntN(8)
+	k := a.IntN(11)
 	if depth == 0 {
 		k = a.IntN(3)
 	}
@@ -181,6 +181,27 @@ func (a *author) block(depth int) {
 			a.body.WriteString("end")
 			a.text.WriteString("end")
 		})
+	case 8:
+		wrap("<ac:task-list>", "</ac:task-list>", func() {
+			for range 1 + a.IntN(2) {
+				wrap("<ac:task><ac:task-id>7</ac:task-id><ac:task-status>incomplete</ac:task-status><ac:task-body>", "</ac:task-body></ac:task>", func() {
+					if a.IntN(4) > 0 {
+						a.inline(2)
+					}
+					if a.IntN(3) == 0 {
+						a.block(depth - 1)
+					}
+				})
+			}
+		})
+	case 9:
+		name := []string{"expand", "section", "excerpt", "quote", "unknown-macro"}[a.IntN(5)]
+		wrap(`<ac:structured-macro ac:name="`+name+`"><ac:rich-text-body>`, "</ac:rich-text-body></ac:structured-macro>", func() {
+			a.block(depth - 1)
+			a.block(depth - 1)
+		})
+	case 10:
+		wrap("<ac:layout><ac:layout-section><ac:layout-cell>", "</ac:layout-cell></ac:layout-section></ac:layout>", func() { a.block(depth - 1) })
 	}
 }
 

@@ -84,11 +84,12 @@ func (w *writer) list(kind blockKind, number int) {
 
 func (w *writer) begin(kind blockKind, apart bool) {
 	f := w.top()
+	if !f.started && kind != paragraphBlock && strings.HasSuffix(f.first, "] ") {
+		w.blank() // only text can stand behind a task's box, which is then a paragraph
+		f.blocks, apart = 1, true
+	}
 	if f.blocks > 0 && apart {
 		w.blank()
-	}
-	if !f.started && kind != paragraphBlock && strings.HasSuffix(f.first, "] ") {
-		w.blank() // only text can stand behind a task's box
 	}
 	f.blocks++
 	f.last = kind
