@@ -57,7 +57,7 @@ func (o Options) withDefaults() Options {
 		o.MaxAttempts = 5
 	}
 	o.Replicas = max(o.Replicas, 1)
-	o.Heartbeat = min(max(o.Heartbeat, 500*time.Millisecond), pullExpiry/2) // what the client takes
+	o.Heartbeat = min(max(o.Heartbeat, 500*time.Millisecond), 15*time.Second) // what broker and client take
 	return o
 }
 

@@ -49,11 +49,8 @@ func OnPermanent(f func(ctx context.Context, d Delivery, cause error) error) Con
 	return func(k *consuming) { k.record = f }
 }
 
-// pullExpiry is how long one request for a message stays with the broker.
-const pullExpiry = 30 * time.Second
-
-// errQuiet ends a pull whose subscription ended by itself.
-var errQuiet = errors.New("the subscription ended")
+// lastCall is how long a worker that is to stop waits for a message that it has asked for.
+const lastCall = 500 * time.Millisecond
 
 // consuming is one call of Consume.
 type consuming struct {
@@ -100,14 +97,10 @@ func (k *consuming) work(ctx context.Context) error {
 		case ctx.Err() != nil:
 		case k.b.nc.IsClosed():
 			return ErrClosed
-		case err == nil: // a new connection, which needs a new subscription
-			try = 0
 		case silent(err):
 			k.b.heal(ctx, err)
 		default:
-			if passing(err) || errors.Is(err, errQuiet) {
-				k.log.Debug().Err(err).Msg("subscribing again")
-			} else {
+			if !passing(err) {
 				k.log.Warn().Err(err).Msg("the consumer cannot be read, trying again")
 			}
 			pause(ctx, backoff(try))
@@ -116,50 +109,53 @@ func (k *consuming) work(ctx context.Context) error {
 	return nil
 }
 
-// pull handles messages one by one until ctx ends, the connection is a new one (nil), or
-// something is wrong with the consumer.
+// pull handles messages one by one until ctx ends or something is wrong with the consumer.
 func (k *consuming) pull(ctx context.Context) error {
-	reconnected := k.b.connected.next()
 	lookup, cancel := context.WithTimeout(ctx, k.b.o.AckTimeout)
 	consumer, err := k.b.js.Consumer(lookup, k.c.Stream, k.c.Durable)
 	cancel()
-	if err != nil {
-		return err
+	for err == nil && ctx.Err() == nil {
+		var msg jetstream.Msg
+		if msg, err = k.next(ctx, consumer); msg != nil {
+			k.deliver(ctx, msg)
+		}
 	}
-	broken := make(chan error, 1)
-	sub, err := consumer.Consume(
-		func(m jetstream.Msg) { k.deliver(ctx, m) },
-		jetstream.PullMaxMessages(1),
-		jetstream.PullExpiry(pullExpiry),
-		jetstream.PullHeartbeat(k.b.o.Heartbeat),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			if !silent(err) {
-				return // the client deals with it
-			}
-			select {
-			case broken <- err:
-			default:
-			}
-		}),
-	)
-	if err != nil {
-		return err
-	}
-	closed := sub.Closed()
-	select {
-	case <-ctx.Done():
-	case <-reconnected:
-	case err = <-broken:
-	case <-closed:
-		err = errQuiet
-	}
-	if k.b.nc.IsConnected() {
-		sub.Drain() // what is on its way here still arrives, and is handed back
-	} else {
-		sub.Stop()
-	}
-	<-closed
 	return err
+}
+
+// next asks for one message. It returns none when there was none for a while, after a
+// reconnect, which the broker does not remember a request over, and when ctx ends.
+func (k *consuming) next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
+	reconnected, ending := k.b.connected.next(), ctx.Done()
+	ask, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	batch, err := consumer.Fetch(1, jetstream.FetchContext(ask), jetstream.FetchHeartbeat(k.b.o.Heartbeat))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		select {
+		case msg, ok := <-batch.Messages():
+			switch {
+			case ok:
+				return msg, nil
+			case ask.Err() != nil:
+				return nil, nil
+			default:
+				return nil, batch.Error()
+			}
+		case <-ending:
+			// Where messages wait, one is on its way. Were nobody there to hand it back,
+			// the broker would count a delivery that never was.
+			ending = nil
+			defer time.AfterFunc(lastCall, cancel).Stop()
+		case <-reconnected:
+			reconnected = nil
+			cancel()
+		case <-k.b.closed:
+			return nil, ErrClosed
+		}
+	}
 }
 
 // silent reports whether err means that the consumer may not exist any more. A wiped store

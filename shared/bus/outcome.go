@@ -290,9 +290,17 @@ func (u *unit) readCounter(ctx context.Context) (int, error) {
 }
 
 func (u *unit) writeCounter(ctx context.Context, n int) error {
-	kv, err := u.b.counterBucket(ctx)
-	if err == nil {
-		_, err = kv.PutString(ctx, u.key, strconv.Itoa(n))
+	write := func() error {
+		kv, err := u.b.counterBucket(ctx)
+		if err == nil {
+			_, err = kv.PutString(ctx, u.key, strconv.Itoa(n))
+		}
+		return err
+	}
+	err := write()
+	if missing(err) {
+		u.b.heal(ctx, err)
+		err = write()
 	}
 	if err != nil {
 		return fmt.Errorf("write the counter of uncounted deliveries: %w", err)

@@ -113,7 +113,9 @@ func TestFollowProgressEndsWithItsContext(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	k.Publish(snapshot(1, event.StateListing))
-	for range k.Bus.FollowProgress(t.Context(), "docs", "run-1") {
+	for p, err := range k.Bus.FollowProgress(t.Context(), "docs", "run-1") {
+		require.NoError(t, err)
+		require.Equal(t, 1, p.Percent)
 		break // a reader may leave
 	}
 }

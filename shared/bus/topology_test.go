@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -81,6 +82,20 @@ func TestManyReplicasApplyAtOnce(t *testing.T) {
 	account, err := js.AccountInfo(t.Context())
 	require.NoError(t, err)
 	require.Less(t, account.ReservedStore, uint64(3<<30), "a server with 4 GiB takes it all")
+}
+
+func TestApplyLeavesAloneWhatIsRight(t *testing.T) {
+	k := bustest.New(t)
+	js := k.JetStream()
+	updates := make(chan *nats.Msg, 100)
+	for _, what := range []string{"STREAM.UPDATED.*", "CONSUMER.UPDATED.*.*"} {
+		_, err := js.Conn().ChanSubscribe("$JS.EVENT.ADVISORY."+what, updates)
+		require.NoError(t, err)
+	}
+	require.NoError(t, js.Conn().Flush())
+	require.NoError(t, k.Connect().Apply(t.Context()))
+	narrow(t, k, bus.Fetch.Stream, 5)
+	require.Contains(t, (<-updates).Subject, bus.Fetch.Stream, "the first update is the test's own")
 }
 
 func TestApplyMendsWhatDiffers(t *testing.T) {

@@ -108,7 +108,7 @@ func Options(t testing.TB, url string) bus.Options {
 	return bus.Options{
 		URL: url, Name: t.Name(), Log: log(t),
 		AckWait: 3 * time.Second, RetryBase: 10 * time.Millisecond, RetryCap: 100 * time.Millisecond,
-		Heartbeat: 500 * time.Millisecond, AckTimeout: 2 * time.Second, ProgressPoll: 500 * time.Millisecond,
+		Heartbeat: 2 * time.Second, AckTimeout: 2 * time.Second, ProgressPoll: 500 * time.Millisecond,
 	}
 }
 
