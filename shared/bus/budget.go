@@ -21,6 +21,9 @@ func (e *PausedError) Error() string {
 	return "the site has asked for a pause until " + e.Until.UTC().Format(time.RFC3339)
 }
 
+// PausedUntil returns Until.
+func (e *PausedError) PausedUntil() time.Time { return e.Until }
+
 // BudgetLimits are what all processes on one broker may do together. They should be told the
 // same: a process goes by its own.
 type BudgetLimits struct {
