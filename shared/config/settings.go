@@ -57,8 +57,8 @@ type Confluence struct {
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
 	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
 	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, for the stand-in only: the token travels in the open."`
-	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The pace of one process. Replicas of the fetcher share the site's quota, so divide it."`
-	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests one process has under way at a time."`
+	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The most requests a second that all processes on one NATS together send to the site. Tell all of them the same."`
+	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests all processes on one NATS together have under way at a time."`
 }
 
 func (f Confluence) check(c *checker) {

@@ -120,13 +120,6 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 	if settings.Chunks != nil {
 		deps.Chunks = *settings.Chunks
 	}
-	if settings.Confluence != nil {
-		site, err := NewSite(*settings.Confluence, log)
-		if err != nil {
-			return deps, nil, err
-		}
-		deps.Confluence = site
-	}
 	if settings.Postgres != nil {
 		st, err := store.Open(ctx, settings.Postgres.DatabaseURL.Reveal())
 		if err != nil {
@@ -154,6 +147,13 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 		return deps, nil, err
 	}
 	deps.Bus = b
+	if settings.Confluence != nil {
+		if deps.Confluence, err = NewSite(*settings.Confluence, log, Sharing(b)); err != nil {
+			b.Close()
+			closeStore()
+			return deps, nil, err
+		}
+	}
 	return deps, func() { b.Close(); closeStore() }, nil
 }
 

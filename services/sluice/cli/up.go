@@ -60,7 +60,7 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	}
 	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Workers: cfg.Workers, Log: log}
 	if cfg.BaseURL != "" {
-		if e.deps.Confluence, err = service.NewSite(cfg.Confluence, log); err != nil {
+		if e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus)); err != nil {
 			return nil, err
 		}
 	}
