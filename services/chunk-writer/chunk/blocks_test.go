@@ -65,6 +65,14 @@ func rowText(md string, row ast.Node) string {
 	return text
 }
 
+func TestTableRowIsCutBetweenLinesOfACell(t *testing.T) {
+	chunks := split("| A | B |\n|---|---|\n| one | "+strings.TrimSuffix(numbered(40, "- step number # of them<br>"), "<br>")+" |\n", small)
+	require.Greater(t, len(chunks), 3)
+	for _, c := range chunks[:len(chunks)-1] {
+		require.True(t, strings.HasSuffix(c.Content, "of them<br>"), c.Content)
+	}
+}
+
 func TestTableHeadTooLargeToRepeat(t *testing.T) {
 	head := "| " + strings.Repeat("a long name of a column | ", 30) + "\n" + strings.Repeat("|---", 30) + "|\n"
 	for _, c := range split(head+numbered(30, "| row # | x |\n"), small) {
@@ -253,7 +261,7 @@ func TestEstimate(t *testing.T) {
 	for text, want := range map[string]int{
 		"": 0, " ": 0, "a": 1, "word": 1, "two words": 2, "internationalization": 4, "camelCase": 2,
 		"漢字": 2, "かな": 2, "한글": 2, "12345": 2, "...": 2, "a\nb": 3, "👍": 3, "é": 1,
-		"👩‍👩‍👧‍👦": 15, "Привет": 3,
+		"👩‍👩‍👧‍👦": 15, "Привет": 3, "नमस्ते": 8,
 	} {
 		require.Equal(t, want, chunk.Estimate(text), text)
 	}

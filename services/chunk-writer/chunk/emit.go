@@ -45,7 +45,7 @@ func (p *plan) overlap(c piece, again, plain string) (start int, lead string) {
 		if Estimate(p.src[u.start:first.start]) > p.opts.OverlapTokens {
 			return false
 		}
-		if !u.glue && u.rank < rankCut && Estimate(u.lead)+Estimate(p.src[u.start:last.end]) <= room {
+		if !u.glue && u.rank < rankWord && Estimate(u.lead)+Estimate(p.src[u.start:last.end]) <= room {
 			start, lead = u.start, u.lead
 		}
 		return true

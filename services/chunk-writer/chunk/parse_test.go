@@ -46,7 +46,7 @@ func TestScannerAgreesWithGoldmark(t *testing.T) {
 // soup is lines that mean something else in every company.
 var soup = []string{
 	"", "", "", "text", "more text", "  text", "    indented", "\ttab", "# H", "#no", "## H ##", "####### 7", "   # three", "    # four",
-	"===", "---", "- - -", "***", "* * *", "```", "```go", "~~~", "~~~~", "   ```", "    ```", "``` `x`",
+	"===", "---", "- - -", "***", "* * *", "``", "~~ x", "```", "```go", "~~~", "~~~~", "   ```", "    ```", "``` `x`",
 	"- item", "-", "* item", "+ item", "1. one", "2. two", "3) three", "10. ten", "1234567890. no", "- # H in item", "- ```",
 	"  - nested", "    - nested", "   continued", "> quote", ">quote", ">", "> # H", "> ```", "> - item", ">   item", "> > deep",
 	"\n| a | b |\n|---|---|\n| x |\n", "\na | b\n-|:-:\n", "<div>", "</div>", "<!-- c", "-->", "<pre>", "</pre>", "<b>x</b>", "<b>", "<?x", "?>",

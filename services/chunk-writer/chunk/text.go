@@ -178,8 +178,8 @@ func (s *splitter) pushText(start, end int, r rank, style textStyle) {
 }
 
 // sentence returns where the sentence at from ends and where the next begins. A sentence
-// ends at a hard line break, and at a full stop, exclamation mark or question mark that is
-// not followed by a small letter.
+// ends at a line break that is meant, and at a full stop, exclamation mark or question mark
+// that is not followed by a small letter.
 func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 	for i := from; i < end; {
 		r, n := utf8.DecodeRuneInString(s.src[i:end])
@@ -202,6 +202,12 @@ func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 			j := s.closers(i, end)
 			if k := s.skip(j, end, quotes); s.cuttable(k, end) {
 				return j, k
+			}
+		case '>':
+			if strings.HasSuffix(s.src[from:i], "<br>") { // a line of a table's cell
+				if k := s.skip(i, end, quotes); s.cuttable(k, end) {
+					return i, k
+				}
 			}
 		case '\n':
 			if line := s.src[from : i-1]; strings.HasSuffix(line, "  ") || strings.HasSuffix(line, `\`) {
