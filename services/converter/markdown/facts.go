@@ -227,6 +227,9 @@ func filled[T any](s []T) []T {
 }
 
 func (r *renderer) lossList() []page.Loss {
+	if r.w.flattened > 0 {
+		r.losses[lossKey{"nesting", page.Rendered, "lists and quotes below the deepest level that is indented"}] = r.w.flattened
+	}
 	out := make([]page.Loss, 0, len(r.losses))
 	for k, n := range r.losses {
 		out = append(out, page.Loss{Element: k.element, Fate: k.fate, Count: n, Reason: k.reason})

@@ -55,10 +55,6 @@ func (r *renderer) hyperlink(href, title, name string, st style, body func(style
 	switch safe {
 	case hostileURL:
 		r.lose("a", page.Dropped, "the address could run code; its text is kept")
-		if cleanURL(href) == cleanURL(name) {
-			name = ""
-			return
-		}
 		body(st)
 		return
 	case plainScheme:

@@ -60,7 +60,8 @@ func (r *renderer) listChild(c *node, l *listWriter, st style) {
 		return
 	case tagDD: // below its term
 		if !l.opened {
-			break
+			r.item(l, "", func() { r.walk(c, st) })
+			return
 		}
 		r.w.reopen(l.indent())
 		r.item(&listWriter{kind: bulletBlock}, "", func() { r.walk(c, st) })

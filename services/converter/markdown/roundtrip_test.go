@@ -209,7 +209,7 @@ func (a *author) block(depth int) {
 // and checks that the rendered page shows exactly the words that were written.
 func TestReadsAsWritten(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3000) {
+	for seed := range uint64(1500) {
 		a := &author{Rand: rand.New(rand.NewPCG(seed, 7))}
 		for range 1 + a.IntN(3) {
 			a.block(2)
@@ -262,7 +262,7 @@ func formats(t testing.TB, doc string) []string {
 // raised, monospaced and linked in the rendered page as in the body.
 func TestFormatsAsWritten(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(4000) {
+	for seed := range uint64(2000) {
 		a := &author{Rand: rand.New(rand.NewPCG(seed, 11)), plain: true}
 		a.body.WriteString("<p>")
 		a.inline(4)

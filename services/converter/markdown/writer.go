@@ -36,10 +36,11 @@ const maxFrames = 32
 
 // writer assembles blocks. Between blocks it is always at the start of a line.
 type writer struct {
-	out      []byte
-	frames   []frame // the page itself first
-	limit    int
-	overflow bool // out passed limit; nothing more is written
+	out       []byte
+	frames    []frame // the page itself first
+	flattened int     // containers below maxFrames
+	limit     int
+	overflow  bool // out passed limit; nothing more is written
 }
 
 func newWriter(bodySize int) writer {
@@ -56,6 +57,7 @@ func (w *writer) top() *frame { return &w.frames[len(w.frames)-1] }
 func (w *writer) open(first, rest string) {
 	if len(w.frames) > maxFrames {
 		rest = ""
+		w.flattened++
 	}
 	w.frames = append(w.frames, frame{first: first, rest: rest})
 }
