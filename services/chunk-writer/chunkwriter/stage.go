@@ -58,6 +58,9 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 		if err != nil {
 			return service.Steer(err)
 		}
+		if outcome != event.Created && outcome != event.Updated && outcome != event.Unchanged {
+			return nil // a late copy of a page that has ended otherwise; it is not stored
+		}
 		return b.Publish(ctx, event.PageStored{
 			SourceID: in.SourceID, RunID: in.RunID, PageID: in.Page.ID, Version: in.Page.Version,
 			Title: in.Page.Title, Outcome: outcome, Chunks: len(w.Chunks), Attempt: in.Attempt, At: time.Now().UTC(),

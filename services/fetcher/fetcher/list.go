@@ -182,11 +182,11 @@ func (f *Fetcher) growTree(ctx context.Context, client *confluence.Client, run s
 			switch {
 			case err == nil:
 				unknown[i].Title, unknown[i].ParentID, unknown[i].ParentKind = c.Title, c.ParentID, c.ParentType
-			case !errors.As(err, &hidden):
+			case !errors.As(err, &hidden) && !errors.Is(err, confluence.ErrInvalidArgument):
 				return fmt.Errorf("look up %s %s: %w", n.Kind, n.ID, err)
 			}
-			// A container that is hidden from us stays in the tree without a title, so that
-			// the path still runs through it.
+			// A container that is hidden from us, or of a kind that Confluence has made up
+			// since, stays in the tree without a title, so that the path still runs through it.
 		}
 		if err := f.ledger.PutNodes(ctx, run, unknown); err != nil {
 			return err
