@@ -239,3 +239,27 @@ func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
 	w.run("run-1", is(event.StateFetching))
 	require.Less(t, time.Since(asked), store.ListingLease/2, "not only when the lease has ended")
 }
+
+// What pages hang under grows with Confluence; a kind that we do not know must not end every
+// listing of a space that uses it.
+func TestAParentOfAnUnknownKind(t *testing.T) {
+	w := newWorld(t)
+	p := w.page("Page", "<p>words</p>", "")
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if !strings.HasSuffix(r.URL.Path, listRoute) || r.URL.Path == bulkRoute {
+			site.ServeHTTP(rw, r)
+			return
+		}
+		rewrite(rw, r, site, func(answer map[string]any) {
+			for _, row := range answer["results"].([]any) {
+				if row := row.(map[string]any); row["id"] == p.ID {
+					row["parentId"], row["parentType"] = "424242", "hologram"
+				}
+			}
+		})
+	})
+	require.NotEmpty(t, w.listed("run-1", event.Full))
+	place, err := w.store.Place(t.Context(), "docs", p.ID, space, w.baseURL)
+	require.NoError(t, err)
+	require.Equal(t, "/424242/"+p.ID, place.Path)
+}
