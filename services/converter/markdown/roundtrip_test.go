@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"github.com/yuin/goldmark"
@@ -279,4 +280,41 @@ func TestFormatsAsWritten(t *testing.T) {
 			t.Fatalf("seed %d\nbody:\n%s\nmarkdown:\n%s\nfrom character %d\nwant %q\ngot  %q", seed, a.body.String(), result.Markdown, i, want[i:min(i+8, len(want))], got[i:min(i+8, len(got))])
 		}
 	}
+}
+
+// FuzzText writes any text into a paragraph, a list item, a heading and a cell, and wants to
+// read exactly its words again.
+func FuzzText(f *testing.F) {
+	for _, w := range tricky {
+		f.Add(w)
+		f.Add("a " + w + " b " + w)
+	}
+	f.Add("1. a\t- b\n# c")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		escaped := xhtml.EscapeString(text)
+		for _, around := range [][2]string{{"<p>", "</p>"}, {"<ul><li>", "</li></ul>"}, {"<h2>", "</h2>"}, {"<table><tbody><tr><td>", "</td><td></td></tr></tbody></table>"}, {"<p>x<br/>", "</p>"}} {
+			result, err := markdown.Convert(around[0]+escaped+around[1], siteFacts())
+			require.NoError(t, err)
+			want := visibleWords(t, around[0]+escaped+around[1])
+			got := visibleWords(t, renderHTML(t, result.Markdown))
+			require.Equal(t, shown(want), shown(got), "%q\n%s", text, result.Markdown)
+		}
+	})
+}
+
+// shown joins words as a reader sees them: without characters that show nothing.
+func shown(words []string) string {
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case r == 0xad || r == 0x200b || r == 0x2060 || r == 0xfeff || r < ' ' || 0x7f <= r && r < 0xa0 && r != 0x85:
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return r
+	}, strings.Join(words, " "))
+	return strings.Join(strings.Fields(text), " ")
 }
