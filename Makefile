@@ -17,10 +17,10 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check fmt lint vet build isolate tidy docs fuzz bench cover clean
+.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench cover clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
 
 setup: $(LINT) ## fetch everything ahead of time: modules, linter, a first build
 	go mod download
@@ -36,6 +36,13 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES)
 
+test-foreign: ## let a client that is not ours, from npm, read the Confluence stand-in (needs Node and npm)
+	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./services/sandbox/clienttest
+
+test-openapi: ## hold the stand-in's answers against Atlassian's documents (OPENAPI=folder)
+	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
+	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
+
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
 fmt: $(LINT) ## format the code
@@ -49,6 +56,7 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
+	go vet -tags foreign,openapi ./services/sandbox/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="
