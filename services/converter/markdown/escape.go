@@ -74,7 +74,7 @@ func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
 	case '\\':
 		return last || isASCIIPunct(rune(s[j+1]))
 	case '<':
-		return last || isNameStart(s[j+1]) || s[j+1] == '/' || s[j+1] == '!' || s[j+1] == '?'
+		return last || isNameStart(s[j+1]) || s[j+1] == '/' || s[j+1] == '!' || s[j+1] == '?' || mailInBrackets(s[j+1:])
 	case '&':
 		k := j + 1
 		for k < len(s) && k < j+34 && (isNameStart(s[k]) || s[k] == '#' || '0' <= s[k] && s[k] <= '9') {
@@ -85,6 +85,19 @@ func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
 		return !inLink && len(e.esc) > 0 && e.esc[len(e.esc)-1] == ']'
 	case '[', ']':
 		return inLink
+	}
+	return false
+}
+
+// mailInBrackets reports whether s could be the rest of <a@b.org>.
+func mailInBrackets(s []byte) bool {
+	for _, c := range s[:min(len(s), 320)] {
+		if c == '@' {
+			return true
+		}
+		if c <= ' ' || c == '<' || c == '>' || c >= 0x7f {
+			return false
+		}
 	}
 	return false
 }

@@ -290,6 +290,7 @@ func FuzzText(f *testing.F) {
 		f.Add("a " + w + " b " + w)
 	}
 	f.Add("1. a\t- b\n# c")
+	f.Add("<0@0>")
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) {
 			return
