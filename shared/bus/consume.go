@@ -86,12 +86,6 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...Consum
 // at the end but what is really under way.
 func (k *consuming) work(ctx context.Context) error {
 	for try := 0; ctx.Err() == nil; try++ {
-		if k.b.awaitConnection(ctx) != nil {
-			if k.b.nc.IsClosed() {
-				return ErrClosed
-			}
-			return nil
-		}
 		err := k.pull(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -111,6 +105,9 @@ func (k *consuming) work(ctx context.Context) error {
 
 // pull handles messages one by one until ctx ends or something is wrong with the consumer.
 func (k *consuming) pull(ctx context.Context) error {
+	if err := k.b.awaitConnection(ctx); err != nil {
+		return err
+	}
 	lookup, cancel := context.WithTimeout(ctx, k.b.o.AckTimeout)
 	consumer, err := k.b.js.Consumer(lookup, k.c.Stream, k.c.Durable)
 	cancel()
@@ -127,6 +124,9 @@ func (k *consuming) pull(ctx context.Context) error {
 // reconnect, which the broker does not remember a request over, and when ctx ends.
 func (k *consuming) next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
 	reconnected, ending := k.b.connected.next(), ctx.Done()
+	if err := k.b.awaitConnection(ctx); err != nil {
+		return nil, err
+	}
 	ask, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	batch, err := consumer.Fetch(1, jetstream.FetchContext(ask), jetstream.FetchHeartbeat(k.b.o.Heartbeat))

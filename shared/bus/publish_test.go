@@ -230,6 +230,7 @@ func TestLargeBodyIsClaimed(t *testing.T) {
 	require.Equal(t, 1, stored(t, k, bus.Convert.Stream))
 
 	got, attempts := newRecorder(), 0
+	failed := bustest.Collect[event.PageFailed](k)
 	k.Consume(bus.Convert, got.handle(func(bus.Delivery) error {
 		if attempts++; attempts == 1 {
 			return context.DeadlineExceeded
@@ -245,6 +246,8 @@ func TestLargeBodyIsClaimed(t *testing.T) {
 	}
 	k.Empty(bus.Convert)
 	require.Eventually(t, func() bool { return len(objects(t, k)) == 0 }, bustest.Patience, 10*time.Millisecond)
+	require.Empty(t, got.ch)
+	require.Empty(t, failed.All())
 }
 
 func TestMissingClaimFailsItsPage(t *testing.T) {
