@@ -17,7 +17,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench cover clean
+.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -72,6 +72,9 @@ tidy: ## fail when a go.mod is not tidy
 
 docs: ## write .env.example and docs/configuration.md from shared/config
 	go test -count=1 ./shared/house -run TestSettingsAreDocumented -update
+
+fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
+	$(if $(DIR),go run ./services/converter/fidelity/cmd $(DIR),go test -count=1 -v -run GoldenPages ./services/converter/fidelity)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \

@@ -8,6 +8,7 @@ CREATE TABLE confluence_page_content (
     markdown         text NOT NULL,
     losses           jsonb NOT NULL DEFAULT '[]',
     headings         jsonb NOT NULL DEFAULT '[]',
+    includes         jsonb NOT NULL DEFAULT '[]',
     pipeline_version integer NOT NULL,
     updated_at       timestamptz NOT NULL DEFAULT now()
 );
@@ -27,6 +28,7 @@ CREATE INDEX idx_confluence_tree_parent ON confluence_tree (source_id, parent_id
 CREATE INDEX idx_confluence_tree_title ON confluence_tree (source_id, title);
 
 COMMENT ON TABLE confluence_page_content IS 'A page''s Markdown and conversion losses';
+COMMENT ON COLUMN confluence_page_content.includes IS 'pages that this one transcludes, by id where it is known and by title';
 COMMENT ON COLUMN confluence_page_content.pipeline_version IS 'the converter''s and chunker''s generation; a new one rewrites the page';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.path IS '/<ancestor id>/…/<node id>; begins with the first ancestor that is not known';

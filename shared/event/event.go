@@ -172,6 +172,7 @@ type PageConverted struct {
 	Metadata page.Metadata  `json:"metadata"`
 	Headings []page.Heading `json:"headings"`
 	Losses   []page.Loss    `json:"losses"`
+	Includes []page.Link    `json:"includes,omitempty"` // pages that this one shows: their changes change it
 }
 
 // EventType returns TypePageConverted.

@@ -59,6 +59,7 @@ type PageWrite struct {
 	Markdown string
 	Headings []page.Heading
 	Losses   []page.Loss
+	Includes []page.Link // pages that this one transcludes
 	Chunks   []Chunk
 }
 
@@ -189,11 +190,11 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 			path = excluded.path, metadata = excluded.metadata, is_deleted = false, updated_at = now()`,
 		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata)
 	b.Queue(`
-		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, pipeline_version)
-		VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
-			headings = excluded.headings, pipeline_version = excluded.pipeline_version, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), Pipeline)
+			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version, updated_at = now()`,
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline)
 	b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1)`, gone)
 	b.Queue(`
 		INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)

@@ -101,7 +101,7 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 	}
 	return store.PageWrite{
 		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path,
-		Metadata: in.Metadata, Markdown: in.Markdown, Headings: in.Headings, Losses: in.Losses, Chunks: chunks,
+		Metadata: in.Metadata, Markdown: in.Markdown, Headings: in.Headings, Losses: in.Losses, Includes: in.Includes, Chunks: chunks,
 	}
 }
 

@@ -33,7 +33,7 @@ func Handler(b publisher) bus.Handler {
 		}
 		return b.Publish(ctx, event.PageConverted{
 			SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page,
-			Markdown: out.Markdown, Metadata: out.Metadata, Headings: out.Headings, Losses: out.Losses,
+			Markdown: out.Markdown, Metadata: out.Metadata, Headings: out.Headings, Losses: out.Losses, Includes: out.Includes,
 		})
 	}
 }

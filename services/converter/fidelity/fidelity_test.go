@@ -38,6 +38,9 @@ func TestGoldenPagesKeepEverything(t *testing.T) {
 	for f, s := range Sum(pages) {
 		require.Positive(t, s.Total, "no golden page has %s", f)
 	}
+	var table strings.Builder
+	require.NoError(t, Write(&table, pages, 3))
+	t.Logf("\n%s", &table) // what make fidelity shows
 }
 
 const sample = `<h2>Steps</h2><p>Read <a href="https://example.org/x">the log</a>, ask <ac:link><ri:user ri:account-id="u1" /></ac:link>.</p>

@@ -46,6 +46,7 @@ store. With --output json also its metadata, headings and what conversion lost.`
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&facts.ID, "page-id", facts.ID, "the page's `id`, for links to its attachments")
 	cmd.Flags().StringVar(&facts.Title, "title", "", "the page's `title`")
 	cmd.Flags().StringVar(&facts.SpaceKey, "space", "SPACE", "`key` of the page's space, for links")
 	cmd.Flags().StringVar(&facts.BaseURL, "base-url", facts.BaseURL, "`address` of the site, for links")

@@ -11,8 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -64,7 +66,7 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 		requireSame(t, before, w.rows(), "a run without a change")
 	}
 
-	edited := page(t, w, 3)
+	edited := leaf(t, w, 3)
 	body := "<p>The harbour lights are green.</p>"
 	_, err := w.site.EditPage(edited.ID, sandbox.Edit{Body: &body})
 	require.NoError(t, err)
@@ -77,8 +79,8 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 	require.Equal(t, edited.ID, hits[0].PageID)
 }
 
-// page is the n-th current page of the space that has no children and is visible.
-func page(t *testing.T, w *world, n int) sandbox.Page {
+// leaf is the n-th current page of the space that has no children and is visible.
+func leaf(t *testing.T, w *world, n int) sandbox.Page {
 	t.Helper()
 	parents := map[string]bool{}
 	all := w.site.Pages(w.space)
@@ -101,7 +103,7 @@ func TestAFullRunFindsWhatCameWentAndMoved(t *testing.T) {
 	w.startAll()
 	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
 
-	moved, archived, trashed, target := page(t, w, 0), page(t, w, 1), page(t, w, 2), page(t, w, 4)
+	moved, archived, trashed, target := leaf(t, w, 0), leaf(t, w, 1), leaf(t, w, 2), leaf(t, w, 4)
 	require.NoError(t, w.site.MovePage(moved.ID, target.ID))
 	require.NoError(t, w.site.ArchivePage(archived.ID))
 	require.NoError(t, w.site.TrashPage(trashed.ID))
@@ -140,7 +142,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
 	before := w.rows()
 	for range 20 {
-		require.NoError(t, w.site.TrashPage(page(t, w, 0).ID))
+		require.NoError(t, w.site.TrashPage(leaf(t, w, 0).ID))
 	}
 	last := w.sync(event.Full)
 	require.Equal(t, event.StateHeld, last.State)
@@ -170,6 +172,58 @@ func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
 	require.GreaterOrEqual(t, last.Counts.Listed, pages)
 	require.Equal(t, last.Counts.Listed, many.count(`SELECT count(*) FROM confluence_pages`))
 	requireSame(t, one.rows(), many.rows(), "many processes against one")
+}
+
+func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	require.NoError(t, site.AddSpace("BIG", "Big"))
+	var body strings.Builder
+	for i := 0; body.Len() < 5<<20; i++ {
+		fmt.Fprintf(&body, "<h2>Part %d</h2><p>Words of part %d, unlike those of its neighbours: %x.</p>", i, i, i*2654435761)
+	}
+	body.WriteString("<p>The very last words.</p>")
+	big, err := site.CreatePage(sandbox.Draft{Space: "BIG", Title: "Five megabytes", Body: body.String()})
+	require.NoError(t, err)
+	w := newWorld(t, "BIG", site)
+	w.startAll()
+	last := w.sync(event.Full)
+	require.Equal(t, event.StateCompleted, last.State, last.Message)
+	stored, err := w.store.Page(t.Context(), big.ID)
+	require.NoError(t, err)
+	want, err := markdown.Convert(body.String(), page0(w, big))
+	require.NoError(t, err)
+	require.Equal(t, len(want.Markdown), len(stored.Markdown))
+	require.True(t, want.Markdown == stored.Markdown, "the pipeline and the converter give the same bytes")
+	hits, err := w.store.Search(t.Context(), "\"very last words\"", store.Filter{})
+	require.NoError(t, err)
+	require.NotEmpty(t, hits)
+}
+
+// page0 is what a converter without a site knows of a page.
+func page0(w *world, p sandbox.Page) page.Facts {
+	return page.Facts{ID: p.ID, Title: p.Title, SpaceKey: p.Space, BaseURL: w.served.URL + "/wiki"}
+}
+
+func TestAPageWithABrokenMacroIsStoredWithItsLoss(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	require.NoError(t, site.AddSpace("ODD", "Odd"))
+	body := `<p>Before.</p><ac:structured-macro ac:name="from-the-future"><ac:parameter ac:name="x">1</ac:parameter></ac:structured-macro><p>After <b>all.</p>`
+	odd, err := site.CreatePage(sandbox.Draft{Space: "ODD", Title: "Odd page", Body: body})
+	require.NoError(t, err)
+	includes, err := site.CreatePage(sandbox.Draft{Space: "ODD", Title: "Including page",
+		Body: `<ac:structured-macro ac:name="include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="Odd page"/></ac:link></ac:parameter></ac:structured-macro>`})
+	require.NoError(t, err)
+	w := newWorld(t, "ODD", site)
+	w.startAll()
+	last := w.sync(event.Full)
+	require.Equal(t, event.StateCompleted, last.State, last.Message)
+	stored, err := w.store.Page(t.Context(), odd.ID)
+	require.NoError(t, err)
+	require.Contains(t, stored.Markdown, "Before.")
+	require.Contains(t, stored.Markdown, "all.")
+	require.NotZero(t, w.count(`SELECT count(*) FROM confluence_page_content, jsonb_to_recordset(losses) AS l(element text, fate text)
+		WHERE page_id = $1 AND l.element LIKE '%from-the-future%' AND l.fate = 'dropped'`, odd.ID))
+	require.Equal(t, 1, w.count(`SELECT count(*) FROM confluence_page_content WHERE page_id = $1 AND includes->0->>'page_id' = $2`, includes.ID, odd.ID))
 }
 
 func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {

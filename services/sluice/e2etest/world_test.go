@@ -148,7 +148,7 @@ func (w *world) rows() []string {
 	w.t.Helper()
 	rows, err := w.db.Query(w.t.Context(), `
 		SELECT concat_ws('|', 'page', page_id, source_id, space_key, title, version, last_modified, is_deleted, path, metadata) FROM confluence_pages UNION ALL
-		SELECT concat_ws('|', 'content', page_id, url, markdown, losses, headings, pipeline_version) FROM confluence_page_content UNION ALL
+		SELECT concat_ws('|', 'content', page_id, url, markdown, losses, headings, includes, pipeline_version) FROM confluence_page_content UNION ALL
 		SELECT concat_ws('|', 'chunk', url, chunk_number, content, metadata, source_id) FROM archon_crawled_pages UNION ALL
 		SELECT concat_ws('|', 'node', node_id, kind, title, parent_id, path) FROM confluence_tree
 		ORDER BY 1`)
