@@ -58,7 +58,7 @@ func (p *plan) overlap(c piece, again, plain string) (start int, lead string) {
 		if try(u) {
 			continue
 		}
-		if u.block == nil || u.frame == nil {
+		if u.block == nil {
 			break
 		}
 		fine := splitter{src: p.src, max: max(p.opts.OverlapTokens, LeastMaxTokens)}
