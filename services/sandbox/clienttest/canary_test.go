@@ -42,7 +42,7 @@ func (o *notes) say(v any) {
 func (o *notes) chain(err error) {
 	for err != nil {
 		o.say(err)
-		u, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // each link of the chain is looked at
+		u, ok := err.(interface{ Unwrap() error })
 		if !ok {
 			return
 		}
