@@ -168,7 +168,7 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 
 func TestOpenCircuitIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, err, took := schedule(t, func(int) (*http.Response, error) { return response(502, ``), nil }, confluence.WithBreaker(2, time.Hour))
+		at, took, err := schedule(t, func(int) (*http.Response, error) { return response(502, ``), nil }, confluence.WithBreaker(2, time.Hour))
 		require.Error(t, err)
 		require.Len(t, at, 2)
 		require.Less(t, took, 4*time.Second, "1 s and 2 s, then the circuit is open")

@@ -107,13 +107,13 @@ type token struct {
 func scan(q string) ([]token, error) {
 	var tokens []token
 	for i := 0; i < len(q); {
-		switch ch := q[i]; {
-		case ch == ' ':
+		switch ch := q[i]; ch {
+		case ' ':
 			i++
-		case ch == '(' || ch == ')' || ch == ',':
+		case '(', ')', ',':
 			tokens = append(tokens, token{text: string(ch)})
 			i++
-		case ch == '"':
+		case '"':
 			var value strings.Builder
 			for i++; ; i++ {
 				if i >= len(q) {

@@ -68,7 +68,7 @@ func TestAttachments(t *testing.T) {
 
 	for _, bad := range []string{`{"id":"x77","title":"a"}`, `{"id":"att77"}`, `{"id":77,"title":"a"}`} {
 		_, c = serve(t, always(200, listOf("", bad)))
-		failsWith[*confluence.ProtocolError](t, c.Attachments(context.Background(), "1001"))
+		_ = failsWith[*confluence.ProtocolError](t, c.Attachments(context.Background(), "1001"))
 	}
 	_, c = serve(t, always(200, listOf("", `{"id":"att1","title":"a","downloadLink":"https://evil.example.com/a"}`)))
 	require.Empty(t, all(t, c.Attachments(context.Background(), "1001"))[0].DownloadURL)
@@ -104,12 +104,14 @@ func TestComments(t *testing.T) {
 	require.Equal(t, "5c0", got[0].AuthorID)
 	require.Equal(t, confluence.Inline, got[0].Kind)
 
-	for cm := range c.Comments(context.Background(), "1001", confluence.Footer) {
+	for cm, err := range c.Comments(context.Background(), "1001", confluence.Footer) {
+		require.NoError(t, err)
 		require.Equal(t, "1", cm.ID)
 		break
 	}
 	n := 0
-	for cm := range c.Comments(context.Background(), "1001", confluence.Footer) {
+	for cm, err := range c.Comments(context.Background(), "1001", confluence.Footer) {
+		require.NoError(t, err)
 		if n++; cm.ID == "11" {
 			break // within a thread
 		}
@@ -120,15 +122,15 @@ func TestComments(t *testing.T) {
 func TestCommentsThatCannotBeRead(t *testing.T) {
 	ctx := context.Background()
 	_, c := serve(t, byPath(map[string]string{"/api/v2/pages/1001/footer-comments": listOf("", commentRow(1, ""))}))
-	failsWith[*confluence.AuthError](t, c.Comments(ctx, "1001", confluence.Footer)) // the replies are refused
+	_ = failsWith[*confluence.AuthError](t, c.Comments(ctx, "1001", confluence.Footer)) // the replies are refused
 
 	_, c = serve(t, always(200, listOf("", commentRow(1, ""))))
-	failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer)) // a reply to itself
+	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer)) // a reply to itself
 
 	_, c = serve(t, always(200, listOf("", `{"id":"1","status":"current","body":{}}`)))
-	failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
+	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
 	_, c = serve(t, always(200, listOf("", `{"id":"c1"}`)))
-	failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
+	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
 }
 
 func people(limit int, accounts ...string) string {
@@ -182,7 +184,7 @@ func TestRestrictionsThatAreNotThere(t *testing.T) {
 		`{"read":` + restriction("read", people(200), noGroups) + `}`,
 	} {
 		_, c := serve(t, always(200, bad))
-		failsWith[*confluence.ProtocolError](t, c.Restrictions(context.Background(), "1001"))
+		_ = failsWith[*confluence.ProtocolError](t, c.Restrictions(context.Background(), "1001"))
 	}
 	_, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		full := restriction("read", people(1, "a"), noGroups)
@@ -202,7 +204,7 @@ func TestRestrictionsThatAreNotThere(t *testing.T) {
 	require.Error(t, last, "a list that never ends does")
 
 	_, c = serve(t, always(404, `{"statusCode":404,"message":"No content found with id : 1001"}`))
-	failsWith[*confluence.NotFoundError](t, c.Restrictions(context.Background(), "1001"))
+	_ = failsWith[*confluence.NotFoundError](t, c.Restrictions(context.Background(), "1001"))
 }
 
 func TestIDsOfDetailsAreChecked(t *testing.T) {
@@ -229,7 +231,7 @@ func first[T any](seq iter.Seq2[T, error]) error {
 func TestGatewayIsFoundOnce(t *testing.T) {
 	const cloud = "11111111-2222-3333-4444-555555555555"
 	var auths []string
-	f, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	f, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		auths = append(auths, r.Header.Get("Authorization"))
 		switch {
 		case r.URL.Path == "/_edge/tenant_info":
@@ -262,7 +264,7 @@ func TestGatewayIsFoundOnce(t *testing.T) {
 
 func TestGatewayIsNotFound(t *testing.T) {
 	for _, answer := range []http.HandlerFunc{always(200, `{}`), always(200, `{"cloudId":"../../x"}`), always(200, `{"cloudId":""}`), html(200), always(404, `{}`), html(503)} {
-		f, c := serve(t, answer)
+		f, _ := serve(t, answer)
 		c, err := confluence.New(f.URL, email, secret.New(canary), quick(confluence.WithGateway(f.URL))...)
 		require.NoError(t, err)
 		require.Error(t, listSpace(c))

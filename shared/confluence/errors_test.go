@@ -144,7 +144,7 @@ func TestEveryFailureHasItsError(t *testing.T) {
 		{"no results", always(200, `{"_links":{}}`), listSpace, "protocol", failure.BadListing, 200, 1},
 		{"null results", always(200, `{"results":null,"_links":{}}`), listSpace, "protocol", failure.BadListing, 200, 1},
 		{"an error in a 200", always(200, errorV2(500, "INTERNAL_SERVER_ERROR", "Oops")), listSpace, "protocol", failure.BadListing, 200, 1},
-		{"204", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, listSpace, "protocol", failure.Protocol, 204, 1},
+		{"204", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, listSpace, "protocol", failure.Protocol, 204, 1},
 		{"202", always(202, listOf("")), listSpace, "protocol", failure.Protocol, 202, 1},
 		{"id as a number", always(200, `{"results":[{"id":1001}]}`), listSpace, "protocol", failure.Protocol, 200, 1},
 		{"id that is none", always(200, `{"results":[{"id":"10x1","status":"current","version":{"number":1}}]}`), listSpace, "protocol", failure.Protocol, 200, 1},

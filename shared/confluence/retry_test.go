@@ -19,7 +19,7 @@ import (
 )
 
 // schedule answers every call by answer and returns when each was made, on the bubble's clock.
-func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts ...confluence.Option) (at []time.Duration, err error, took time.Duration) {
+func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts ...confluence.Option) (at []time.Duration, took time.Duration, err error) {
 	t.Helper()
 	start := time.Now()
 	c := wired(t, func(*http.Request) (*http.Response, error) {
@@ -27,7 +27,7 @@ func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts 
 		return answer(len(at))
 	}, opts...)
 	err = readPage(c)
-	return at, err, time.Since(start)
+	return at, time.Since(start), err
 }
 
 // within checks that a wait is at least d, and no more than the jitter above it.
@@ -49,7 +49,7 @@ func TestRetryScheduleOnRateLimitServerErrorAndBrokenConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				at, err, _ := schedule(t, answer)
+				at, _, err := schedule(t, answer)
 				require.True(t, strings.HasPrefix(err.Error(), "GET /wiki/api/v2/pages/{id}: "), "the last attempt's own error: %v", err)
 				require.Len(t, at, 4)
 				require.Zero(t, at[0])
@@ -79,7 +79,7 @@ func (b *brokenReader) Read(p []byte) (int, error) {
 
 func TestRetrySucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+		at, _, err := schedule(t, func(call int) (*http.Response, error) {
 			if call < 4 {
 				return response(429, `{}`), nil
 			}
@@ -93,7 +93,7 @@ func TestRetrySucceeds(t *testing.T) {
 func TestWhatIsNotRepeated(t *testing.T) {
 	for _, status := range []int{200, 301, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 501} {
 		synctest.Test(t, func(t *testing.T) {
-			at, err, took := schedule(t, func(int) (*http.Response, error) { return response(status, `{"message":"no"}`), nil })
+			at, took, err := schedule(t, func(int) (*http.Response, error) { return response(status, `{"message":"no"}`), nil })
 			require.Error(t, err, status)
 			require.Len(t, at, 1, status)
 			require.Zero(t, took, status)
@@ -134,7 +134,7 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+				at, _, err := schedule(t, func(call int) (*http.Response, error) {
 					if call == 1 {
 						return response(tc.status, `{}`, tc.headers()...), nil
 					}
@@ -150,7 +150,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestResetWithoutSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		at, err, _ := schedule(t, func(call int) (*http.Response, error) {
+		at, _, err := schedule(t, func(call int) (*http.Response, error) {
 			if call == 1 {
 				return response(429, `{}`, "X-RateLimit-Reset", time.Now().Add(time.Minute).UTC().Format("2006-01-02T15:04Z")), nil
 			}
@@ -212,7 +212,7 @@ func sleepUntil(at time.Time) error {
 
 func TestRateLimitWithoutATimeHasARetryAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err, _ := schedule(t, func(int) (*http.Response, error) { return response(429, `{}`), nil })
+		_, _, err := schedule(t, func(int) (*http.Response, error) { return response(429, `{}`), nil })
 		var limited *confluence.RateLimitError
 		require.ErrorAs(t, err, &limited)
 		require.True(t, limited.RetryAt.After(time.Now()))

@@ -32,7 +32,7 @@ var extremes = map[string]func(n int) string{
 	"items":        func(n int) string { return repeat(n, "- an item\n") },
 	"empty items":  func(n int) string { return repeat(n, "-\n") },
 	"loose items":  func(n int) string { return repeat(n, "1. one\n\n   more\n\n") },
-	"nested items": func(n int) string { return nestedItems(n) },
+	"nested items": nestedItems,
 	"markers":      func(n int) string { return repeat(n, "- ") },
 	"quotes":       func(n int) string { return repeat(n, ">") },
 	"quote lines":  func(n int) string { return repeat(n, ">\n") },

@@ -16,7 +16,7 @@ import (
 func scanReference(md string) []chunk.Seen {
 	var out []chunk.Seen
 	for n := parseReference(md).FirstChild(); n != nil; n = n.NextSibling() {
-		name := ""
+		var name string
 		switch n.(type) {
 		case *ast.Heading:
 			name = "heading"

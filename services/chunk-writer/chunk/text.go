@@ -312,7 +312,7 @@ func (s *splitter) graphemes(start, at, end int, style textStyle) {
 		}
 		m = more
 		at += len(cluster)
-		if m.tokens() > few/2 && strings.Contains(",;)}]>|/、，；：", cluster) {
+		if m.tokens() > few/2 && strings.Contains(cutAfter, cluster) {
 			s.pushText(start, at, r, style)
 			start, r = at, rankCut
 			m = meter{}
@@ -329,3 +329,6 @@ func hash(s string) uint32 {
 	}
 	return h
 }
+
+// cutAfter are the marks behind which text without white space is cut first.
+const cutAfter = ",;)}]>|/、，；："

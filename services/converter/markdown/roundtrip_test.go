@@ -40,7 +40,7 @@ func visibleWords(t testing.TB, doc string) []string {
 		if n.Type == xhtml.TextNode {
 			b.WriteString(n.Data)
 		}
-		block := n.Type == xhtml.ElementNode && !strings.Contains(" a b i em strong del code sub sup span input ", " "+n.Data+" ")
+		block := n.Type == xhtml.ElementNode && !strings.Contains(inlineTags, " "+n.Data+" ")
 		if block {
 			b.WriteByte(' ')
 		}
@@ -319,3 +319,6 @@ func shown(words []string) string {
 	}, strings.Join(words, " "))
 	return strings.Join(strings.Fields(text), " ")
 }
+
+// inlineTags are the elements that do not part words.
+const inlineTags = " a b i em strong del code sub sup span input "

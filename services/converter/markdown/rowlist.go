@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/page"
@@ -58,7 +59,7 @@ func (r *renderer) columnHeads(head row, st style) []string {
 // which cells reach down, by column.
 func (r *renderer) rowItems(row row, labels []string, above []merged, st style) []merged {
 	inner := &listWriter{kind: bulletBlock}
-	below := make([]merged, len(above))
+	below := slices.Repeat([]merged{{}}, len(above)) // a row may reach further than those above it
 	for x := range above {
 		if above[x].rows > 0 {
 			below[x] = merged{above[x].rows - 1, above[x].text}

@@ -58,11 +58,10 @@ type Fault struct {
 }
 
 func (f Fault) check(templates []string) error {
-	matches := func(t string) bool { return f.on(t) }
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
 		return fmt.Errorf("fault %q: %w: there is no such kind; there are %v", f.Kind, ErrInvalid, faultKinds)
-	case !slices.ContainsFunc(templates, matches):
+	case !slices.ContainsFunc(templates, f.on):
 		return fmt.Errorf("fault %s: %w: no route is %q", f.Kind, ErrInvalid, f.Route)
 	case f.Rate < 0 || f.Rate > 1:
 		return fmt.Errorf("fault %s: %w: rate %v is not between 0 and 1", f.Kind, ErrInvalid, f.Rate)

@@ -251,7 +251,7 @@ func (r *renderer) link(e *element) {
 		r.write(`<span class="mention">@%s</span>`, r.site.displayName(user.attr["ri:account-id"]))
 		return
 	}
-	href, text := "", ""
+	var href, text string
 	switch page, file := e.kid("ri", "page"), e.kid("ri", "attachment"); {
 	case page != nil:
 		text = page.attr["ri:content-title"]
