@@ -53,9 +53,10 @@ func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["D
 
 // Confluence says which site is read, as whom and how fast.
 type Confluence struct {
-	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
+	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment; for a scoped token set CONFLUENCE_GATEWAY as well" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
 	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
+	Gateway           string        `env:"CONFLUENCE_GATEWAY" need:"https://api.atlassian.com (http:// with CONFLUENCE_ALLOW_HTTP=true)" example:"https://api.atlassian.com" desc:"Where a scoped API token is taken. Leave it empty for a classic token, which the site takes itself."`
 	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, for the stand-in only: the token travels in the open."`
 	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The most requests a second that all processes on one NATS together send to the site. Tell all of them the same."`
 	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests all processes on one NATS together have under way at a time."`
@@ -64,6 +65,9 @@ type Confluence struct {
 func (f Confluence) check(c *checker) {
 	if c.fine("CONFLUENCE_ALLOW_HTTP") {
 		c.ensure("CONFLUENCE_BASE_URL", isSite(f.BaseURL, f.AllowHTTP))
+	}
+	if c.fine("CONFLUENCE_ALLOW_HTTP") && f.Gateway != "" {
+		c.ensure("CONFLUENCE_GATEWAY", isSite(f.Gateway, f.AllowHTTP))
 	}
 	c.ensure("CONFLUENCE_EMAIL", isEmail(f.Email))
 	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
@@ -124,6 +128,9 @@ func isSite(v string, allowHTTP bool) bool {
 	u, err := url.Parse(v)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return false
+	}
+	if strings.HasPrefix(u.Path, "/ex/confluence/") {
+		return false // the gateway's address: sources are kept by their site's
 	}
 	return u.Scheme == "https" || allowHTTP && u.Scheme == "http"
 }

@@ -36,6 +36,10 @@ var (
 // one is parked.
 const longestPause = 30 * time.Second
 
+// etagBytes bounds the answers that are kept because they carried an ETag; Confluence is not
+// known to send one.
+const etagBytes = 8 << 20
+
 // NewSite makes the client of the configured site.
 func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site, error) {
 	var o siteOptions
@@ -47,6 +51,10 @@ func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site
 		confluence.WithConcurrency(c.Concurrency),
 		confluence.WithMaxWait(longestPause),
 		confluence.WithLogger(log),
+		confluence.WithETags(etagBytes),
+	}
+	if c.Gateway != "" {
+		opts = append(opts, confluence.WithGateway(c.Gateway))
 	}
 	if c.AllowHTTP {
 		opts = append(opts, confluence.WithInsecureHTTP())

@@ -226,6 +226,17 @@ func TestAPageWithABrokenMacroIsStoredWithItsLoss(t *testing.T) {
 	require.Equal(t, 1, w.count(`SELECT count(*) FROM confluence_page_content WHERE page_id = $1 AND includes->0->>'page_id' = $2`, includes.ID, odd.ID))
 }
 
+func TestAScopedTokenIsUsedAtTheGateway(t *testing.T) {
+	site := sandbox.New(sandbox.Options{Scoped: true})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	w.gateway = w.served.URL
+	w.startAll()
+	last := w.sync(event.Full)
+	require.Equal(t, event.StateCompleted, last.State, last.Message)
+	require.Zero(t, w.count(`SELECT count(*) FROM confluence_page_content WHERE url NOT LIKE $1`, w.served.URL+"/wiki/spaces/%"), "pages keep the site's address")
+}
+
 func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {
 	w := newWorld(t, sandbox.GeneratedSpace, generated(400))
 	names := []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"}

@@ -48,6 +48,8 @@ type world struct {
 	bus    *bus.Bus
 	space  string
 	runs   int
+
+	gateway string // where a scoped token is taken
 }
 
 // source is the one source of a world.
@@ -93,7 +95,7 @@ func (w *world) startAll() (stop func()) {
 	log := zerolog.New(zerolog.NewTestWriter(w.t)).Level(zerolog.WarnLevel)
 	site, err := service.NewSite(config.Confluence{
 		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
-		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+		Gateway: w.gateway, AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
 	}, log)
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
