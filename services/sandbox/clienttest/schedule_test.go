@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 1500, "how many schedules of faults TestFaultSchedules runs")
+	schedules = flag.Int("schedules", defaultSchedules, "how many schedules of faults TestFaultSchedules runs")
 	firstSeed = flag.Int64("seed", 1, "the seed of its first one")
 )
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,19 +37,39 @@ const many = 260
 type world struct {
 	site    *sandbox.Site
 	url     string
-	space   string   // id of TREE
-	chain   []string // pages, each below the one before it
-	folder  string   // in the middle of the chain
-	closed  string   // a page that is restricted to many
-	people  []string // account ids
-	truths  map[string]truth
+	space   string           // id of TREE
+	chain   []string         // pages, each below the one before it
+	folder  string           // in the middle of the chain
+	closed  string           // a page that is restricted to many
+	people  []string         // account ids
+	truths  map[string]truth // by read, of the site as it is made
+	changed bool             // it is no longer as it was made
+	handler atomic.Pointer[http.Handler]
 	close   func()
-	changed bool // it is no longer as it was made
 }
+
+// made is when all is made. The site's clock stands still, so that one world is like another.
+var made = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{site: sandbox.New(sandbox.Options{Email: email, Token: canary}), truths: map[string]truth{}}
+	w := &world{truths: map[string]truth{}}
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		(*w.handler.Load()).ServeHTTP(rw, r)
+	}))
+	w.url, w.close = srv.URL, srv.Close
+	w.renew(tb)
+	space, err := w.client(tb).SpaceByKey(tb.Context(), "TREE")
+	require.NoError(tb, err)
+	w.space = space.ID
+	return w
+}
+
+// renew makes the site anew at the same address.
+func (w *world) renew(tb testing.TB) {
+	tb.Helper()
+	w.site = sandbox.New(sandbox.Options{Email: email, Token: canary, Now: func() time.Time { return made }})
+	w.people, w.chain, w.changed = nil, nil, false
 	for i := range many {
 		id := fmt.Sprintf("712020:%08d-0000-4000-8000-000000000000", i)
 		w.site.AddUser(sandbox.User{AccountID: id, DisplayName: fmt.Sprintf("Person %d", i), TimeZone: "Europe/Oslo"})
@@ -68,12 +89,8 @@ func newWorld(tb testing.TB) *world {
 		}
 	}
 	w.decorate(tb)
-	srv := httptest.NewServer(w.site.Handler())
-	w.url, w.close = srv.URL, srv.Close
-	space, err := w.client(tb).SpaceByKey(tb.Context(), "TREE")
-	require.NoError(tb, err)
-	w.space = space.ID
-	return w
+	handler := w.site.Handler()
+	w.handler.Store(&handler)
 }
 
 func (w *world) page(tb testing.TB, d sandbox.Draft) string {
