@@ -5,7 +5,6 @@ package e2etest
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -180,7 +179,9 @@ func (w *world) count(sql string, args ...any) int {
 
 // programs builds the services once for all tests of this process.
 var programs = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sluice-e2e-")
+	// Beside the other things that the checkout makes for itself, so that nothing is left
+	// behind elsewhere.
+	dir, err := filepath.Abs("../../../.cache/e2e")
 	if err != nil {
 		return "", err
 	}
