@@ -223,6 +223,7 @@ func passing(err error) bool {
 	for _, e := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
 		nats.ErrReconnectBufExceeded, nats.ErrNoServers, nats.ErrStaleConnection, jetstream.ErrAsyncPublishTimeout,
+		jetstream.ErrServerShutdown, jetstream.ErrConsumerLeadershipChanged,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -148,6 +148,9 @@ func (k *consuming) next(ctx context.Context, consumer jetstream.Consumer) (jets
 			// Where messages wait, one is on its way. Were nobody there to hand it back,
 			// the broker would count a delivery that never was.
 			ending = nil
+			if k.idle(ask, consumer) {
+				cancel()
+			}
 			defer time.AfterFunc(lastCall, cancel).Stop()
 		case <-reconnected:
 			reconnected = nil
@@ -156,6 +159,17 @@ func (k *consuming) next(ctx context.Context, consumer jetstream.Consumer) (jets
 			return nil, ErrClosed
 		}
 	}
+}
+
+// idle reports whether the consumer has nothing to give.
+func (k *consuming) idle(ctx context.Context, consumer jetstream.Consumer) bool {
+	if !k.b.nc.IsConnected() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastCall)
+	defer cancel()
+	info, err := consumer.Info(ctx)
+	return err == nil && info.NumPending == 0 && info.NumAckPending == 0
 }
 
 // silent reports whether err means that the consumer may not exist any more. A wiped store

@@ -153,8 +153,8 @@ func TestConsumeOutlastsTheBroker(t *testing.T) {
 				in, err := bus.Decode[event.PageFetched](got.next(t))
 				require.NoError(t, err)
 				require.Equal(t, n, in.Page.Version)
+				k.Empty(bus.Convert) // an ack that the broker did not live to see is no ack
 			}
-			k.Empty(bus.Convert)
 		})
 	}
 }
