@@ -5,6 +5,7 @@ package e2etest
 import (
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,9 @@ type world struct {
 	space  string
 	runs   int
 
-	gateway string // where a scoped token is taken
+	gateway string    // where a scoped token is taken
+	token   string    // the stand-in's own where it is empty
+	log     io.Writer // takes every line of the stages, where it is set
 }
 
 // source is the one source of a world.
@@ -92,8 +95,14 @@ func newWorldOn(t *testing.T, space string, site *sandbox.Site, served *sandbox.
 func (w *world) startAll() (stop func()) {
 	w.t.Helper()
 	log := zerolog.New(zerolog.NewTestWriter(w.t)).Level(zerolog.WarnLevel)
+	if w.log != nil {
+		log = zerolog.New(w.log).Level(zerolog.TraceLevel)
+	}
+	if w.token == "" {
+		w.token = sandbox.DefaultToken
+	}
 	site, err := service.NewSite(config.Confluence{
-		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
+		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(w.token),
 		Gateway: w.gateway, AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
 	}, log)
 	require.NoError(w.t, err)
