@@ -35,6 +35,7 @@ const (
 	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id is stored
 	ClaimMissing    Code = "claim_missing"     // a body left in the object store is no longer there
 	TooManyRemovals Code = "too_many_removals" // the brake held a run that would remove too much
+	AddressTaken    Code = "address_taken"     // chunks of something else stand under the page's address
 )
 
 // Error is an error with a code. Use New or Wrap to make one and CodeOf to read it.
@@ -77,7 +78,7 @@ func CodeOf(err error) Code {
 // Final reports whether a repetition cannot mend what failed with this code.
 func (c Code) Final() bool {
 	switch c {
-	case Unauthorized, SpaceNotFound, Gone, SourceGone, PageIDTaken, BadEvent, BadRequest,
+	case Unauthorized, SpaceNotFound, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
 		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing:
 		return true
 	default:

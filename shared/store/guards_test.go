@@ -74,7 +74,8 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id) VALUES ($1, 0, 'crawled', 'web')`, w.Page.URL)
 	require.NoError(t, err)
 	_, err = s.WritePage(t.Context(), w)
-	require.ErrorContains(t, err, "under the page's address "+w.Page.URL)
+	require.ErrorContains(t, err, "under the address "+w.Page.URL)
+	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
 	_, err = s.Page(t.Context(), "1")
 	require.ErrorIs(t, err, store.ErrNotFound, "nothing is half stored")
 }

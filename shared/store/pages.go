@@ -3,11 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"reflect"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,37 +12,6 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 )
-
-// Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
-// address stands in the metadata.
-type Chunk struct {
-	Number   int
-	Content  string
-	Metadata ChunkMetadata
-}
-
-// ChunkMetadata is what a chunk's metadata column holds: first the keys that Archon's own
-// chunks have, then ours.
-type ChunkMetadata struct {
-	URL           string   `json:"url"`
-	Title         string   `json:"title"`
-	Description   string   `json:"description"`
-	SourceID      string   `json:"source_id"`
-	KnowledgeType string   `json:"knowledge_type"`
-	PageID        string   `json:"page_id"`
-	CrawlType     string   `json:"crawl_type"` // always confluence
-	WordCount     int      `json:"word_count"`
-	CharCount     int      `json:"char_count"`
-	ChunkIndex    int      `json:"chunk_index"`
-	Tags          []string `json:"tags"`
-
-	SectionTitle string   `json:"section_title"`
-	HeadingPath  []string `json:"heading_path"`
-	Breadcrumb   []string `json:"breadcrumb"`
-	ContentHash  string   `json:"content_hash"`
-	CitationURL  string   `json:"citation_url"`
-	SpaceKey     string   `json:"space_key"`
-}
 
 // PageWrite is a converted page with its chunks, to be stored as one.
 type PageWrite struct {
@@ -169,17 +134,12 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 }
 
 func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
-	gone, fresh, err := changedChunks(ctx, tx, w)
+	// The page may have come from another source of the same site, whose chunks of it go.
+	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
+	old, err := storedChunks(ctx, tx, `metadata ? 'page_id' AND metadata->>'page_id' = $1
+		AND metadata->>'crawl_type' = 'confluence'`, w.Page.ID)
 	if err != nil {
 		return err
-	}
-	numbers, contents, metas := make([]int, len(fresh)), make([]string, len(fresh)), make([]string, len(fresh))
-	for i, c := range fresh {
-		meta, err := json.Marshal(c.Metadata)
-		if err != nil {
-			return fmt.Errorf("encode chunk metadata: %w", err)
-		}
-		numbers[i], contents[i], metas[i] = c.Number, c.Content, string(meta)
 	}
 	b := &pgx.Batch{}
 	b.Queue(`
@@ -195,56 +155,10 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version, updated_at = now()`,
 		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline)
-	b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1)`, gone)
-	b.Queue(`
-		INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
-		SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text
-		FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
-		w.Page.URL, w.SourceID, numbers, contents, metas)
-	err = tx.SendBatch(ctx, b).Close()
-	if sqlState(err) == uniqueViolation {
-		// The error stays in the chain; its own words name only an index.
-		return fmt.Errorf("chunks of something else stand under the page's address %s: %w", w.Page.URL, err)
+	if err := queueChunks(b, w.SourceID, w.Page.URL, old, w.Chunks); err != nil {
+		return err
 	}
-	return err
-}
-
-// changedChunks compares the page's chunks with those to be stored: the ids of those that go,
-// and those that are to be written. A chunk that is there as it should be stays, and its
-// embedding with it. The page may have come from another source of the same site, whose
-// chunks of it go. Chunks of other kinds carry a page_id too; ours are told apart by
-// crawl_type.
-//
-// The comparison is made here, since the database would compare each chunk with each: it
-// cannot know how long a list of new ones is.
-func changedChunks(ctx context.Context, tx pgx.Tx, w PageWrite) (gone []int64, fresh []Chunk, err error) {
-	same := make(map[int]bool, len(w.Chunks))
-	wanted := make(map[int]Chunk, len(w.Chunks))
-	for _, c := range w.Chunks {
-		wanted[c.Number] = c
-	}
-	rows, _ := tx.Query(ctx, `SELECT id, source_id, url, chunk_number, content, metadata FROM archon_crawled_pages
-		WHERE metadata ? 'page_id' AND metadata->>'page_id' = $1 AND metadata->>'crawl_type' = 'confluence'`, w.Page.ID)
-	var id int64
-	var source, url, content string
-	var number int
-	var meta []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &source, &url, &number, &content, &meta}, func() error {
-		c, ok := wanted[number]
-		var old ChunkMetadata
-		if ok && source == w.SourceID && url == w.Page.URL && content == c.Content &&
-			json.Unmarshal(meta, &old) == nil && reflect.DeepEqual(old, c.Metadata) {
-			same[number] = true
-		} else {
-			gone = append(gone, id)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	fresh = slices.DeleteFunc(slices.Clone(w.Chunks), func(c Chunk) bool { return same[c.Number] })
-	return gone, fresh, nil
+	return addressTaken(tx.SendBatch(ctx, b).Close(), w.Page.URL)
 }
 
 // modified is when the page's version was made, as far as Confluence says.

@@ -94,7 +94,7 @@ func write(source, runID, id string, version int, title string, texts ...string)
 		w.Markdown += "\n\n" + text
 		w.Chunks = append(w.Chunks, store.Chunk{Number: i, Content: text, Metadata: store.ChunkMetadata{
 			URL: w.Page.URL, Title: title, SourceID: source, PageID: id, CrawlType: "confluence", ChunkIndex: i,
-			Tags: []string{}, HeadingPath: []string{title}, Breadcrumb: []string{}, CitationURL: w.Page.URL,
+			Tags: []string{}, HeadingPath: []string{title}, Breadcrumb: []string{}, CitationURL: w.Page.URL, ContentHash: title + text,
 		}})
 	}
 	return w

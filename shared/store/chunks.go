@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
+// address stands in the metadata.
+type Chunk struct {
+	Number   int
+	Content  string
+	Metadata ChunkMetadata
+}
+
+// ChunkMetadata is what a chunk's metadata column holds: first the keys that Archon's own
+// chunks have, then ours.
+type ChunkMetadata struct {
+	URL           string   `json:"url"`
+	Title         string   `json:"title"`
+	Description   string   `json:"description"`
+	SourceID      string   `json:"source_id"`
+	KnowledgeType string   `json:"knowledge_type"`
+	PageID        string   `json:"page_id,omitempty"` // "" for a document that is no page
+	CrawlType     string   `json:"crawl_type"`        // confluence or document
+	WordCount     int      `json:"word_count"`
+	CharCount     int      `json:"char_count"`
+	ChunkIndex    int      `json:"chunk_index"`
+	Tags          []string `json:"tags"`
+
+	SectionTitle string   `json:"section_title"`
+	HeadingPath  []string `json:"heading_path"`
+	Breadcrumb   []string `json:"breadcrumb"`
+	ContentHash  string   `json:"content_hash"` // of heading path and content: identifies a chunk within its document
+	CitationURL  string   `json:"citation_url"`
+	SpaceKey     string   `json:"space_key,omitempty"`
+}
+
+// pendingDeletion is the metadata key of a chunk that is being replaced. It is set and gone
+// within one transaction, so no reader ever sees it.
+const pendingDeletion = "_pending_deletion"
+
+// address is what no two chunks share.
+type address struct {
+	url    string
+	number int
+}
+
+// oldChunk is a chunk as it stands, without its content: that is known by its hash.
+type oldChunk struct {
+	id int64
+	address
+	sourceID string
+	meta     ChunkMetadata
+}
+
+// storedChunks reads the chunks that meet a condition, in order, so that of two with the same
+// text the first comes first.
+func storedChunks(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]oldChunk, error) {
+	rows, _ := tx.Query(ctx, `SELECT id, url, chunk_number, source_id, metadata FROM archon_crawled_pages
+		WHERE `+where+` ORDER BY chunk_number, id`, args...)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c oldChunk, err error) {
+		err = row.Scan(&c.id, &c.url, &c.number, &c.sourceID, &c.meta)
+		return c, err
+	})
+}
+
+// move is a kept chunk's new address and facts.
+type move struct {
+	id int64
+	address
+	meta *ChunkMetadata // nil: only out of the way for now
+}
+
+// chunkPlan is what makes the stored chunks those that are wanted.
+type chunkPlan struct {
+	gone  []int64
+	moves []move // in an order in which no two chunks ever share an address
+	fresh []Chunk
+}
+
+// planChunks compares by identity: heading path and content, as their hash, and which of its
+// occurrences it is. A chunk that is there keeps its row, and with it its id and its
+// embedding, wherever in the document it now stands.
+//
+// The comparison is made here, since the database would compare each chunk with each: it
+// cannot know how long a list of new ones is.
+func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan {
+	var p chunkPlan
+	kept := make(map[string][]oldChunk, len(old))
+	for _, c := range old {
+		kept[c.meta.ContentHash] = append(kept[c.meta.ContentHash], c)
+	}
+	taken := make(map[address]int64, len(old)) // by chunks that stay
+	from := make(map[int64]address)
+	for _, c := range wanted {
+		same := kept[c.Metadata.ContentHash]
+		if len(same) == 0 {
+			p.fresh = append(p.fresh, c)
+			continue
+		}
+		o := same[0]
+		kept[c.Metadata.ContentHash] = same[1:]
+		taken[o.address] = o.id
+		to := address{url, c.Number}
+		if o.address != to || o.sourceID != sourceID || !reflect.DeepEqual(o.meta, c.Metadata) {
+			from[o.id] = o.address
+			p.moves = append(p.moves, move{o.id, to, &c.Metadata})
+		}
+	}
+	for _, c := range old {
+		if taken[c.address] != c.id {
+			p.gone = append(p.gone, c.id)
+		}
+	}
+	p.moves = inOrder(p.moves, from, taken)
+	return p
+}
+
+// inOrder puts moves in an order in which each finds its place free: who stands there goes
+// first. Where chunks have changed places in a circle, one of them steps aside, to a negative
+// number, until its place is free.
+func inOrder(moves []move, from map[int64]address, taken map[address]int64) []move {
+	byID := make(map[int64]move, len(moves))
+	for _, m := range moves {
+		byID[m.id] = m
+	}
+	ordered := make([]move, 0, len(moves))
+	var settle func(m move, first int64)
+	settle = func(m move, first int64) {
+		delete(byID, m.id)
+		if there, ok := taken[m.address]; ok && there != m.id {
+			if next, waits := byID[there]; waits {
+				settle(next, first)
+			} else if there == first {
+				aside := address{from[there].url, -1 - from[there].number}
+				ordered = append(ordered, move{id: there, address: aside})
+				taken[aside] = there
+			}
+		}
+		if taken[from[m.id]] == m.id {
+			delete(taken, from[m.id])
+		}
+		taken[m.address] = m.id
+		ordered = append(ordered, m)
+	}
+	for _, m := range moves {
+		if _, waits := byID[m.id]; waits {
+			settle(m, m.id)
+		}
+	}
+	return ordered
+}
+
+// queueChunks makes the wanted chunks of one document of the old ones. First those that go
+// are marked, and with a negative number are out of the way of those that come.
+//
+// A moved chunk has a statement of its own, sent with the others in one round trip: uniqueness
+// is checked row by row, and a statement for all of them would go through the rows in an order
+// that nobody promises.
+func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Chunk) error {
+	for _, c := range wanted {
+		if c.Metadata.ContentHash == "" {
+			return fmt.Errorf("chunk %d of %s has no content hash, by which it is known", c.Number, url)
+		}
+	}
+	p := planChunks(sourceID, url, old, wanted)
+	if len(p.gone) > 0 {
+		b.Queue(`UPDATE archon_crawled_pages SET chunk_number = -1 - chunk_number,
+			metadata = jsonb_set(metadata, ARRAY[$2], 'true') WHERE id = ANY ($1)`, p.gone, pendingDeletion)
+	}
+	for _, m := range p.moves {
+		meta := []byte("{}")
+		if m.meta != nil {
+			var err error
+			if meta, err = json.Marshal(m.meta); err != nil {
+				return fmt.Errorf("encode chunk metadata: %w", err)
+			}
+		}
+		b.Queue(`UPDATE archon_crawled_pages SET url = $2, chunk_number = $3, source_id = $4, metadata = metadata || $5::jsonb
+			WHERE id = $1`, m.id, m.url, m.number, sourceID, meta)
+	}
+	if len(p.fresh) > 0 {
+		numbers, contents, metas := make([]int, len(p.fresh)), make([]string, len(p.fresh)), make([]string, len(p.fresh))
+		for i, c := range p.fresh {
+			meta, err := json.Marshal(c.Metadata)
+			if err != nil {
+				return fmt.Errorf("encode chunk metadata: %w", err)
+			}
+			numbers[i], contents[i], metas[i] = c.Number, c.Content, string(meta)
+		}
+		b.Queue(`
+			INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
+			SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text
+			FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
+			url, sourceID, numbers, contents, metas)
+	}
+	if len(p.gone) > 0 {
+		b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1) AND metadata ? $2`, p.gone, pendingDeletion)
+	}
+	return nil
+}
+
+// addressTaken says which chunks stood in the way of ours; the database's own words name only
+// an index. The error stays in the chain.
+func addressTaken(err error, url string) error {
+	if sqlState(err) != uniqueViolation {
+		return err
+	}
+	return failure.New(failure.AddressTaken, "chunks of something else stand under the address %s: %w", url, err)
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DocumentWrite is a Markdown document that is no Confluence page, with its chunks.
+type DocumentWrite struct {
+	SourceID string // made as a source of files where it is missing
+	URL      string // identifies the document in its source, and is the address of its chunks
+	Chunks   []Chunk
+}
+
+// WriteDocument replaces a document's chunks in one transaction, as WritePage does: what is
+// there as it should be stays, and a reader sees all old or all new. Without chunks it removes
+// the document. It returns the ids of the chunks, in order.
+//
+// The error carries failure.AddressTaken when chunks of something else stand under the URL.
+func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, error) {
+	var ids []int64
+	err := s.inTx(ctx, "write document "+w.URL, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue(`INSERT INTO archon_sources (source_id, source_url, source_display_name, title, metadata)
+			SELECT $1, $2, $1, $1, '{"source_type": "file", "knowledge_type": "technical", "tags": []}'
+			WHERE $3 ON CONFLICT (source_id) DO NOTHING`, w.SourceID, w.URL, len(w.Chunks) > 0)
+		b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, w.SourceID)
+		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('document:' || $1, 0))`, w.URL)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		const mine = `source_id = $1 AND url = $2 AND metadata->>'crawl_type' = 'document'`
+		old, err := storedChunks(ctx, tx, mine, w.SourceID, w.URL)
+		if err != nil {
+			return err
+		}
+		b = &pgx.Batch{}
+		if err := queueChunks(b, w.SourceID, w.URL, old, w.Chunks); err != nil {
+			return err
+		}
+		if err := addressTaken(tx.SendBatch(ctx, b).Close(), w.URL); err != nil {
+			return err
+		}
+		rows, _ := tx.Query(ctx, `SELECT id FROM archon_crawled_pages WHERE `+mine+` ORDER BY chunk_number`, w.SourceID, w.URL)
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	return ids, err
+}

@@ -1,0 +1,69 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func document(source, url string, texts ...string) store.DocumentWrite {
+	w := store.DocumentWrite{SourceID: source, URL: url}
+	for i, text := range texts {
+		w.Chunks = append(w.Chunks, store.Chunk{Number: i, Content: text, Metadata: store.ChunkMetadata{
+			URL: url, Title: "Notes", SourceID: source, CrawlType: "document", ChunkIndex: i,
+			Tags: []string{}, HeadingPath: []string{}, Breadcrumb: []string{}, CitationURL: url, ContentHash: text,
+		}})
+	}
+	return w
+}
+
+func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
+	s, conn := open(t)
+	first, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md", "alpha", "beta"))
+	require.NoError(t, err)
+	require.Len(t, first, 2)
+	again, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md", "alpha", "beta"))
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	then, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md", "before", "alpha", "gamma"))
+	require.NoError(t, err)
+	require.Len(t, then, 3)
+	require.Equal(t, first[0], then[1], "what stays keeps its row")
+	require.NotContains(t, then, first[1])
+
+	hits, err := s.Search(t.Context(), "alpha", store.Filter{SourceID: "files"})
+	require.NoError(t, err)
+	require.Len(t, hits, 1)
+	require.Empty(t, hits[0].PageID)
+	_, err = s.Source(t.Context(), "files")
+	require.ErrorIs(t, err, store.ErrNotFound, "a source of files is nothing to sync")
+
+	none, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md"))
+	require.NoError(t, err)
+	require.Empty(t, none)
+	rows, _ := conn.Query(t.Context(), `SELECT content FROM archon_crawled_pages`)
+	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestADocumentLeavesWhatIsNotIts(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	store1(t, s, write("docs", "", "1", 1, "Home", "alpha"))
+	_, err := conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id) VALUES ('https://web/1', 0, 'crawled', 'docs')`)
+	require.NoError(t, err)
+	before := dump(t, conn)
+
+	_, err = s.WriteDocument(t.Context(), document("docs", "https://web/1", "alpha"))
+	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
+	_, err = s.WriteDocument(t.Context(), document("docs", write("docs", "", "1", 1, "Home").Page.URL, "alpha"))
+	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
+	_, err = s.WriteDocument(t.Context(), document("docs", "https://web/1"))
+	require.NoError(t, err)
+	require.Equal(t, before, dump(t, conn))
+}
