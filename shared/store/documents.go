@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -13,9 +14,12 @@ type DocumentWrite struct {
 	Chunks   []Chunk
 }
 
+// isDocument is the condition for a document's chunks, by source and URL.
+const isDocument = `source_id = $1 AND url = $2 AND metadata->>'crawl_type' = 'document'`
+
 // WriteDocument replaces a document's chunks in one transaction, as WritePage does: what is
-// there as it should be stays, and a reader sees all old or all new. Without chunks it removes
-// the document. It returns the ids of the chunks, in order.
+// there as it should be stays, and a reader sees all old or all new. It returns the ids of the
+// chunks, in order.
 //
 // The error carries failure.AddressTaken when chunks of something else stand under the URL.
 func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, error) {
@@ -23,15 +27,14 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 	err := s.inTx(ctx, "write document "+w.URL, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		b.Queue(`INSERT INTO archon_sources (source_id, source_url, source_display_name, title, metadata)
-			SELECT $1, $2, $1, $1, '{"source_type": "file", "knowledge_type": "technical", "tags": []}'
-			WHERE $3 ON CONFLICT (source_id) DO NOTHING`, w.SourceID, w.URL, len(w.Chunks) > 0)
+			VALUES ($1, $2, $1, $1, '{"source_type": "file", "knowledge_type": "technical", "tags": []}')
+			ON CONFLICT (source_id) DO NOTHING`, w.SourceID, w.URL)
 		b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, w.SourceID)
 		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('document:' || $1, 0))`, w.URL)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		const mine = `source_id = $1 AND url = $2 AND metadata->>'crawl_type' = 'document'`
-		old, err := storedChunks(ctx, tx, mine, w.SourceID, w.URL)
+		old, err := storedChunks(ctx, tx, isDocument, w.SourceID, w.URL)
 		if err != nil {
 			return err
 		}
@@ -42,9 +45,18 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 		if err := addressTaken(tx.SendBatch(ctx, b).Close(), w.URL); err != nil {
 			return err
 		}
-		rows, _ := tx.Query(ctx, `SELECT id FROM archon_crawled_pages WHERE `+mine+` ORDER BY chunk_number`, w.SourceID, w.URL)
+		rows, _ := tx.Query(ctx, `SELECT id FROM archon_crawled_pages WHERE `+isDocument+` ORDER BY chunk_number`, w.SourceID, w.URL)
 		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})
 	return ids, err
+}
+
+// RemoveDocument deletes a document's chunks and returns how many there were.
+func (s *Store) RemoveDocument(ctx context.Context, sourceID, url string) (int, error) {
+	tag, err := s.pool.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE `+isDocument, sourceID, url)
+	if err != nil {
+		return 0, fmt.Errorf("remove document %s: %w", url, err)
+	}
+	return int(tag.RowsAffected()), nil
 }

@@ -42,9 +42,9 @@ func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
 	_, err = s.Source(t.Context(), "files")
 	require.ErrorIs(t, err, store.ErrNotFound, "a source of files is nothing to sync")
 
-	none, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md"))
+	removed, err := s.RemoveDocument(t.Context(), "files", "file://files/notes.md")
 	require.NoError(t, err)
-	require.Empty(t, none)
+	require.Equal(t, 3, removed)
 	rows, _ := conn.Query(t.Context(), `SELECT content FROM archon_crawled_pages`)
 	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -63,7 +63,8 @@ func TestADocumentLeavesWhatIsNotIts(t *testing.T) {
 	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
 	_, err = s.WriteDocument(t.Context(), document("docs", write("docs", "", "1", 1, "Home").Page.URL, "alpha"))
 	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
-	_, err = s.WriteDocument(t.Context(), document("docs", "https://web/1"))
+	removed, err := s.RemoveDocument(t.Context(), "docs", "https://web/1")
 	require.NoError(t, err)
+	require.Zero(t, removed)
 	require.Equal(t, before, dump(t, conn))
 }

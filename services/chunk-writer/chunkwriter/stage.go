@@ -68,8 +68,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 	}
 }
 
-// compose makes the rows of a page. It is pure: the same page gives the same rows, so that
-// what did not change is not written.
+// compose makes the rows of a page.
 func compose(in event.PageConverted, src store.Source, place store.Place, o chunk.Options) store.PageWrite {
 	in.Metadata.Ancestors = place.Ancestors
 	breadcrumb := make([]string, 0, len(place.Ancestors)+1)
@@ -81,24 +80,10 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 	parts := chunk.Split(chunk.Document{
 		Title: in.Page.Title, URL: in.Page.URL, Markdown: in.Markdown, Headings: in.Headings, Breadcrumb: breadcrumb,
 	}, o)
-	tags := src.Tags
-	if tags == nil {
-		tags = []string{}
-	}
-	chunks := make([]store.Chunk, len(parts))
-	for i, c := range parts {
-		headings := c.HeadingPath
-		if headings == nil {
-			headings = []string{}
-		}
-		chunks[i] = store.Chunk{Number: c.Number, Content: c.Content, Metadata: store.ChunkMetadata{
-			URL: in.Page.URL, Title: in.Page.Title, Description: c.SectionTitle, SourceID: in.SourceID,
-			KnowledgeType: src.KnowledgeType, PageID: in.Page.ID, CrawlType: "confluence",
-			WordCount: c.Words, CharCount: c.Chars, ChunkIndex: c.Number, Tags: tags,
-			SectionTitle: c.SectionTitle, HeadingPath: headings, Breadcrumb: breadcrumb,
-			ContentHash: c.Hash, CitationURL: c.CitationURL, SpaceKey: in.Page.SpaceKey,
-		}}
-	}
+	chunks := rows(parts, store.ChunkMetadata{
+		URL: in.Page.URL, Title: in.Page.Title, SourceID: in.SourceID, KnowledgeType: src.KnowledgeType,
+		PageID: in.Page.ID, CrawlType: "confluence", Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
+	})
 	return store.PageWrite{
 		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path,
 		Metadata: in.Metadata, Markdown: in.Markdown, Headings: in.Headings, Losses: in.Losses, Includes: in.Includes, Chunks: chunks,

@@ -1,0 +1,79 @@
+package chunkwriter
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Document is a Markdown document that is not Confluence's.
+type Document struct {
+	SourceID string   // a source that is there, or a new source of files
+	URL      string   // identifies the document in its source, and is cited
+	Title    string   // "" takes the first heading, or the URL
+	Markdown string   // a document without text is refused
+	Tags     []string // on its chunks
+}
+
+// documents is what AddDocument needs of the store.
+type documents interface {
+	WriteDocument(ctx context.Context, w store.DocumentWrite) ([]int64, error)
+}
+
+// ErrEmptyDocument is returned for a document without text: it would replace what is there by
+// nothing.
+var ErrEmptyDocument = errors.New("the document has no text")
+
+// AddDocument splits a document and stores its chunks as it does a page's: in one
+// transaction, and only what changed since it was last added. It returns the ids of the
+// document's chunks, in order.
+//
+// The error carries failure.AddressTaken when chunks of something else stand under the URL.
+func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) ([]int64, error) {
+	if !event.ValidID(d.SourceID) {
+		return nil, errors.New("the source id is not 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit")
+	}
+	parts := chunk.Split(chunk.Document{Title: d.Title, URL: d.URL, Markdown: d.Markdown}, o)
+	if len(parts) == 0 {
+		return nil, ErrEmptyDocument
+	}
+	if d.Title == "" {
+		d.Title = d.URL
+		for _, p := range parts {
+			if len(p.HeadingPath) > 0 {
+				d.Title = p.HeadingPath[0]
+				break
+			}
+		}
+	}
+	facts := store.ChunkMetadata{
+		URL: d.URL, Title: d.Title, SourceID: d.SourceID, KnowledgeType: "technical",
+		CrawlType: "document", Tags: d.Tags, Breadcrumb: []string{},
+	}
+	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: strings.TrimSpace(d.URL), Chunks: rows(parts, facts)})
+}
+
+// rows makes what is stored of chunks that have facts in common. The same chunks give the
+// same rows, so that what did not change is not written.
+func rows(parts []chunk.Chunk, facts store.ChunkMetadata) []store.Chunk {
+	if facts.Tags == nil {
+		facts.Tags = []string{}
+	}
+	list := make([]store.Chunk, len(parts))
+	for i, c := range parts {
+		m := facts
+		m.Description, m.SectionTitle = c.SectionTitle, c.SectionTitle
+		m.HeadingPath = c.HeadingPath
+		if m.HeadingPath == nil {
+			m.HeadingPath = []string{}
+		}
+		m.WordCount, m.CharCount, m.ChunkIndex = c.Words, c.Chars, c.Number
+		m.ContentHash, m.CitationURL = c.Hash, c.CitationURL
+		list[i] = store.Chunk{Number: c.Number, Content: c.Content, Metadata: m}
+	}
+	return list
+}
