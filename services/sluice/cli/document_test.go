@@ -12,6 +12,8 @@ import (
 
 func TestADocumentBesideThePages(t *testing.T) {
 	p := newPerson(t)
+	_, stop := p.up()
+	t.Cleanup(stop)
 	file := filepath.Join(t.TempDir(), "runbook.md")
 	require.NoError(t, os.WriteFile(file, []byte("# Runbook\n\nTurn the valve.\n\n## Later\n\n"+strings.Repeat("Wait for the pressure to fall. ", 60)+"\n"), 0o600))
 
