@@ -1,6 +1,10 @@
 package config
 
-import "github.com/sluicehq/sluice/shared/secret"
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/shared/secret"
+)
 
 // Fetcher configures services/fetcher.
 type Fetcher struct {
@@ -37,6 +41,12 @@ type Progress struct {
 	Service
 	Nats
 	Postgres
+	StallAfter time.Duration `env:"STALL_AFTER" default:"2m" need:"a time from 5s to 1h, longer than NATS_ACK_WAIT" example:"2m" desc:"A run in which nothing has moved for so long is sent again from its ledger."`
+}
+
+func (p Progress) check(c *checker) {
+	// A worker that died gets so long before its work comes again by itself.
+	c.ensure("STALL_AFTER", p.StallAfter >= 5*time.Second && p.StallAfter <= time.Hour && p.StallAfter > p.NatsAckWait)
 }
 
 // Sandbox configures services/sandbox, the Confluence stand-in. It serves the built-in

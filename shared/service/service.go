@@ -29,6 +29,7 @@ type Settings struct {
 	Postgres   *config.Postgres
 	Confluence *config.Confluence
 	Chunks     *config.Chunks
+	StallAfter time.Duration // of the progress stage alone
 }
 
 // Stage is one step of the way of a page, as a process runs it.
@@ -116,7 +117,7 @@ func serve(ctx context.Context, stage Stage, settings Settings, log zerolog.Logg
 // connect waits for the servers that the settings name. Streams and consumers are applied
 // by every service: whichever comes first makes them.
 func connect(ctx context.Context, name string, settings Settings, log zerolog.Logger) (Deps, func(), error) {
-	deps := Deps{Workers: settings.Workers, Log: log}
+	deps := Deps{Workers: settings.Workers, StallAfter: settings.StallAfter, Log: log}
 	if settings.Chunks != nil {
 		deps.Chunks = *settings.Chunks
 	}
@@ -136,7 +137,9 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 			deps.Store.Close()
 		}
 	}
-	b, err := bus.Connect(ctx, bus.Options{URL: settings.Nats.NatsURL.Reveal(), Name: name, Log: log})
+	b, err := bus.Connect(ctx, bus.Options{
+		URL: settings.Nats.NatsURL.Reveal(), Name: name, AckWait: settings.Nats.NatsAckWait, Log: log,
+	})
 	if err != nil {
 		closeStore()
 		return deps, nil, err

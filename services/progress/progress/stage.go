@@ -271,7 +271,7 @@ func Stage() service.Stage {
 		Name: "progress",
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.Progress](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres}, err
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, StallAfter: c.StallAfter}, err
 		},
 		Run: func(ctx context.Context, d service.Deps) error {
 			f := New(d.Store, d.Bus, d.StallAfter, d.Log)
