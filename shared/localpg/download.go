@@ -59,13 +59,59 @@ func download(ctx context.Context, o Options) (string, error) {
 	return a.fetch(ctx, o)
 }
 
-// fetch downloads, checks and unpacks the archive into a folder of o.CacheDir. It is
+// fetch gets the archive and returns its bin folder.
+func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
+	place, err := parcel{
+		folder: "postgres-" + a.version + "-" + a.platform,
+		title:  "PostgreSQL " + strings.TrimSuffix(a.version, ".0"),
+		url:    a.url(o.DownloadBase),
+		sha256: a.sha256,
+		unpack: unpackJar,
+	}.fetch(ctx, o)
+	return filepath.Join(place, "bin"), err
+}
+
+// Archive is a server that is not among those that EnsureBinaries downloads: a zip file at an
+// address. It is for what a test needs, such as a server with an extension.
+type Archive struct {
+	Name    string   // its folder in the cache; must not begin with "postgres-", which is searched
+	Title   string   // what a person is told is downloaded
+	URL     string   // an https address
+	SHA256  string   // of the zip file, in hex
+	Folders []string // the folders of the zip file that are unpacked, with a slash at the end
+	Bin     string   // the folder that holds postgres and initdb
+}
+
+// FetchArchive downloads, checks and unpacks an archive into o.CacheDir, unless it is there,
+// and returns the bin folder, for Options.BinDir.
+func FetchArchive(ctx context.Context, o Options, a Archive) (string, error) {
+	o, err := o.defaults()
+	if err != nil {
+		return "", err
+	}
+	place, err := parcel{
+		folder: a.Name, title: a.Title, url: a.URL, sha256: a.SHA256,
+		unpack: func(ctx context.Context, file, dir string) error { return unpackZip(ctx, file, dir, a.Folders) },
+	}.fetch(ctx, o)
+	return filepath.Join(place, filepath.FromSlash(a.Bin)), err
+}
+
+// parcel is anything that is downloaded and unpacked into a folder of its own.
+type parcel struct {
+	folder string
+	title  string
+	url    string
+	sha256 string
+	unpack func(ctx context.Context, file, dir string) error
+}
+
+// fetch downloads, checks and unpacks the parcel into a folder of o.CacheDir. It is
 // done beside its place and moved there whole: of two processes that do it at once
 // the first one wins, and the other uses what is there.
-func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
-	place := filepath.Join(o.CacheDir, "postgres-"+a.version+"-"+a.platform)
+func (p parcel) fetch(ctx context.Context, o Options) (string, error) {
+	place := filepath.Join(o.CacheDir, p.folder)
 	if _, err := os.Stat(place); err == nil {
-		return filepath.Join(place, "bin"), nil
+		return place, nil
 	}
 	if err := mkdirOpen(o.CacheDir); err != nil {
 		return "", fmt.Errorf("making the folder for downloads: %w", err)
@@ -76,29 +122,29 @@ func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
 		return "", fmt.Errorf("making a folder for the download: %w", err)
 	}
 	defer os.RemoveAll(work)
-	jar := filepath.Join(work, "postgres.jar")
-	if err := a.get(ctx, o, jar); err != nil {
+	file := filepath.Join(work, "archive")
+	if err := p.get(ctx, o, file); err != nil {
 		return "", err
 	}
 	tree := filepath.Join(work, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
 	}
-	if err := unpackJar(ctx, jar, tree); err != nil {
+	if err := p.unpack(ctx, file, tree); err != nil {
 		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
 	}
 	if err := os.Rename(tree, place); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("keeping the unpacked PostgreSQL: %w", err)
 	}
-	return filepath.Join(place, "bin"), nil
+	return place, nil
 }
 
 // get downloads the archive into file and checks it. An archive with another sum is
 // never opened.
-func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
+func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Minute, errors.New("the download takes too long"))
 	defer cancel()
-	url := a.url(o.DownloadBase)
+	url := p.url
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
@@ -125,7 +171,7 @@ func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
 	if resp.ContentLength > 0 {
 		size = fmt.Sprintf(" (%d MB)", (resp.ContentLength+500_000)/1_000_000)
 	}
-	o.Notice("Downloading PostgreSQL " + strings.TrimSuffix(a.version, ".0") + size + " …")
+	o.Notice("Downloading " + p.title + size + " …")
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
@@ -136,8 +182,8 @@ func (a artifact) get(ctx context.Context, o Options, file string) (err error) {
 	if err != nil {
 		return fmt.Errorf("downloading %s: %w", url, err)
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != a.sha256 {
-		return fmt.Errorf("downloading %s: the %d bytes that came have SHA-256 %s, expected %s", url, n, got, a.sha256)
+	if got := hex.EncodeToString(sum.Sum(nil)); got != p.sha256 {
+		return fmt.Errorf("downloading %s: the %d bytes that came have SHA-256 %s, expected %s", url, n, got, p.sha256)
 	}
 	return nil
 }

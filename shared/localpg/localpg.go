@@ -83,12 +83,9 @@ func (o Options) resolve() (Options, error) {
 			return o, fmt.Errorf("localpg: the setting %q is fixed by the launcher", name)
 		}
 	}
-	if o.CacheDir == "" {
-		dir, err := DefaultCacheDir()
-		if err != nil {
-			return o, err
-		}
-		o.CacheDir = dir
+	o, err := o.defaults()
+	if err != nil {
+		return o, err
 	}
 	for _, p := range []*string{&o.DataDir, &o.CacheDir, &o.BinDir} {
 		if *p == "" {
@@ -102,6 +99,18 @@ func (o Options) resolve() (Options, error) {
 	}
 	if real, err := filepath.EvalSymlinks(o.DataDir); err == nil {
 		o.DataDir = real
+	}
+	return o, nil
+}
+
+// defaults fills in what was left empty, but for the folders of one server.
+func (o Options) defaults() (Options, error) {
+	if o.CacheDir == "" {
+		dir, err := DefaultCacheDir()
+		if err != nil {
+			return o, err
+		}
+		o.CacheDir = dir
 	}
 	if o.DownloadBase == "" {
 		o.DownloadBase = mavenCentral

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ulikunitz/xz"
@@ -72,6 +73,62 @@ func unpackTxz(ctx context.Context, r io.Reader, dir string) error {
 			return fmt.Errorf("unpacking %q: %w", h.Name, err)
 		}
 	}
+}
+
+// unpackZip unpacks the named folders of a zip file into dir, as unpackTxz does.
+func unpackZip(ctx context.Context, file, dir string, folders []string) error {
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		return fmt.Errorf("opening the archive: %w", err)
+	}
+	defer z.Close()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	left := uint64(maxUnpacked)
+	for _, f := range z.File {
+		if !slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(f.Name, folder) }) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if f.UncompressedSize64 > left {
+			return fmt.Errorf("the archive is larger than %d bytes", maxUnpacked)
+		}
+		left -= f.UncompressedSize64
+		if err := unpackZipEntry(root, f); err != nil {
+			return fmt.Errorf("unpacking %q: %w", f.Name, err)
+		}
+	}
+	if left == maxUnpacked {
+		return fmt.Errorf("the archive holds none of %s", strings.Join(folders, ", "))
+	}
+	return nil
+}
+
+func unpackZipEntry(root *os.Root, f *zip.File) error {
+	name := path.Clean(f.Name)
+	if !filepath.IsLocal(name) {
+		return errors.New("the name leads out of the archive")
+	}
+	if f.FileInfo().IsDir() {
+		return makeDir(root, name)
+	}
+	if !f.Mode().IsRegular() {
+		return fmt.Errorf("entries of mode %s are not expected", f.Mode())
+	}
+	if err := makeDir(root, path.Dir(name)); err != nil {
+		return err
+	}
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return writeFile(root, name, r, f.Mode().Perm())
 }
 
 func unpackEntry(root *os.Root, content io.Reader, h *tar.Header) error {

@@ -7,6 +7,9 @@
 //
 // and its tests call URL. Where no server can be had the tests fail; they never
 // skip. DATABASE_URL is never looked at: it may name somebody's data.
+//
+// VectorURL is the same on a server that has pgvector, which few machines have installed, and
+// Schema tells what a database holds.
 package pgtest
 
 import (
@@ -39,11 +42,28 @@ const adminTimeout = time.Minute
 
 // tests is the state of the one test process that this package serves.
 var tests struct {
-	inUse bool
+	inUse  bool
+	plain  shared
+	vector shared
+}
 
+// shared is a server that the process's tests share, opened when the first one asks.
+type shared struct {
 	start  sync.Once
 	server *server
 	err    error
+}
+
+func (s *shared) get(open func() (*server, error)) (*server, error) {
+	s.start.Do(func() { s.server, s.err = open() })
+	return s.server, s.err
+}
+
+func (s *shared) close() error {
+	if s.server == nil {
+		return nil
+	}
+	return s.server.close()
 }
 
 // server is where databases are created.
@@ -60,10 +80,7 @@ type server struct {
 func Main(m *testing.M, options ...goleak.Option) {
 	tests.inUse = true
 	code := m.Run()
-	var err error
-	if tests.server != nil {
-		err = tests.server.close()
-	}
+	err := errors.Join(tests.plain.close(), tests.vector.close())
 	if err == nil && code == 0 {
 		err = goleak.Find(options...)
 	}
@@ -78,48 +95,57 @@ func Main(m *testing.M, options ...goleak.Option) {
 // is dropped when the test ends, with whatever is still connected to it.
 func URL(tb testing.TB) string {
 	tb.Helper()
+	return newDatabase(tb, &tests.plain, "PostgreSQL", func() (*server, error) {
+		return open(ServerVariable, func() (string, error) { return os.Getenv("SLUICE_PG_BINDIR"), nil })
+	})
+}
+
+// newDatabase creates a database on the server that open opens.
+func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, error)) string {
+	tb.Helper()
 	if !tests.inUse {
 		tb.Fatal("pgtest: the package needs func TestMain(m *testing.M) { pgtest.Main(m) }, which stops the server")
 	}
-	tests.start.Do(func() { tests.server, tests.err = open(os.Getenv(ServerVariable)) })
-	if tests.err != nil {
-		tb.Fatalf("pgtest: these tests need PostgreSQL: %v", tests.err)
+	s, err := on.get(open)
+	if err != nil {
+		tb.Fatalf("pgtest: these tests need %s: %v", what, err)
 	}
 	name := "sluice_test_" + strings.ToLower(rand.Text())
-	if err := tests.server.exec("CREATE DATABASE " + name + " TEMPLATE template0" + tests.server.suffix); err != nil {
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0" + s.suffix); err != nil {
 		tb.Fatalf("pgtest: creating a database: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := tests.server.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			tb.Errorf("pgtest: dropping the test's database: %v", err)
 		}
 	})
-	u := *tests.server.url
+	u := *s.url
 	u.Path = "/" + name
 	return u.String()
 }
 
-// open connects to the server at address, or starts one when there is no address.
-func open(address string) (*server, error) {
-	if address != "" {
+// open connects to the server that the environment variable names. When it names none, open
+// starts one with the binaries that binDir gives, "" being whichever there are.
+func open(variable string, binDir func() (string, error)) (*server, error) {
+	if address := os.Getenv(variable); address != "" {
 		u, err := url.Parse(address)
 		if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-			return nil, fmt.Errorf("%s is not a postgres:// address", ServerVariable) // no cause: it would quote the password
+			return nil, fmt.Errorf("%s is not a postgres:// address", variable) // no cause: it would quote the password
 		}
 		s := &server{url: u}
 		return s, s.exec("SELECT 1")
 	}
-	return launch()
-}
-
-func launch() (*server, error) {
 	sweep()
+	bin, err := binDir()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", dirPrefix+strconv.Itoa(os.Getpid())+"-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the server: %w", err)
 	}
 	s := &server{dir: dir}
-	if err := s.run(); err != nil {
+	if err := s.run(bin); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -128,7 +154,7 @@ func launch() (*server, error) {
 // run starts the server. Initialising a cluster takes half a second, once for each
 // test process; copying a prepared one would save two thirds of that and could hide
 // that initialising is broken.
-func (s *server) run() error {
+func (s *server) run(binDir string) error {
 	// For tests that run as root: the server runs as somebody else.
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return fmt.Errorf("opening the server's folder: %w", err)
@@ -137,10 +163,10 @@ func (s *server) run() error {
 	defer cancel()
 	pg, err := localpg.Start(ctx, localpg.Options{
 		DataDir:  filepath.Join(s.dir, "postgres"),
-		BinDir:   os.Getenv("SLUICE_PG_BINDIR"),
+		BinDir:   binDir,
 		NoSync:   true,
 		Settings: map[string]string{"max_connections": "200"},
-		Notice:   func(text string) { fmt.Fprintln(os.Stderr, "pgtest:", text) },
+		Notice:   notice,
 	})
 	if err != nil {
 		return err
@@ -155,6 +181,8 @@ func (s *server) run() error {
 	}
 	return nil
 }
+
+func notice(text string) { fmt.Fprintln(os.Stderr, "pgtest:", text) }
 
 func (s *server) close() error {
 	var errs []error

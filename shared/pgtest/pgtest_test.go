@@ -105,10 +105,10 @@ func TestPart(t *testing.T) {
 		go func() { <-block }()
 	case "server-dies":
 		URL(t)
-		p, err := os.FindProcess(tests.server.pg.PID())
+		p, err := os.FindProcess(tests.plain.server.pg.PID())
 		require.NoError(t, err)
 		require.NoError(t, p.Kill())
-		<-tests.server.pg.Done()
+		<-tests.plain.server.pg.Done()
 	}
 }
 
