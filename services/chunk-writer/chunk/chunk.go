@@ -117,9 +117,11 @@ func Split(d Document, o Options) []Chunk {
 	if strings.TrimSpace(src) == "" {
 		return nil
 	}
+	// Some lines are blank to a reader and text to Markdown, such as one of a no-break space.
+	src = src[textStart(src):]
 	p := newPlan(src, d, o)
 	chunks := make([]Chunk, 0, len(p.pieces))
-	end := textStart(src)
+	end := 0
 	for _, piece := range p.pieces {
 		c := p.chunk(piece)
 		c.gap = src[end:p.units[piece.from].start]
