@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,35 @@ func TestPagesByIDInBatches(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, pages)
 	require.Len(t, sizes, 3, "no ids would mean every page of the site")
+}
+
+func TestTooMuchForOneAnswerComesInParts(t *testing.T) {
+	body := func(id, size int) string {
+		return pageRow(id, 1, `,"body":{"storage":{"value":"`+strings.Repeat("x", size)+`"}}`)
+	}
+	size := 2000
+	_, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var found []string
+		for id := range strings.SplitSeq(r.URL.Query().Get("id"), ",") {
+			n, err := strconv.Atoi(id)
+			require.NoError(t, err)
+			found = append(found, body(n, size))
+		}
+		reply(w, 200, listOf("", rows(found...)))
+	}, confluence.WithMaxBody(8000))
+	ids := []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007"}
+	pages, err := c.PagesByID(context.Background(), ids, confluence.PagesOptions{Body: true})
+	require.NoError(t, err)
+	for i, p := range pages {
+		require.Equal(t, ids[i], p.ID)
+	}
+	require.Len(t, pages, len(ids))
+
+	size = 9000
+	_, err = c.PagesByID(context.Background(), ids, confluence.PagesOptions{Body: true})
+	var bad *confluence.ProtocolError
+	require.ErrorAs(t, err, &bad)
+	require.Equal(t, "1001", bad.ObjectID, "a page that is too large by itself can be given up by itself")
 }
 
 func TestMissingBodyIsNoEmptyBody(t *testing.T) {

@@ -108,6 +108,7 @@ type ProtocolError struct {
 	Exchange
 	ObjectID string // the page or other object whose data is wrong, where it is one
 	Listing  bool   // the listing cannot be proved complete
+	tooLarge bool   // more than one answer may hold
 }
 
 func (e *ProtocolError) Error() string { return e.text("unusable answer") }

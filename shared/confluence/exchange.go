@@ -193,6 +193,7 @@ func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error)
 	}
 	call.Duration, call.Err = time.Since(call.Start), err
 	c.stats.add(call)
+	addUsage(ctx, call)
 	if c.opt.trace != nil {
 		c.opt.trace(call)
 	}
@@ -251,7 +252,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	var large *tooLargeError
 	switch {
 	case errors.As(err, &large):
-		return nil, &ProtocolError{Exchange: c.exchange(r, a, large.Error())}
+		return nil, &ProtocolError{Exchange: c.exchange(r, a, large.Error()), tooLarge: true}
 	case err != nil:
 		return nil, c.broken(c.exchange(r, a, ""), err)
 	}

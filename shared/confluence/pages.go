@@ -2,6 +2,7 @@ package confluence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -161,8 +162,9 @@ func (c *Client) SpacePages(ctx context.Context, spaceID string) iter.Seq2[PageS
 }
 
 // PagesByID reads pages in bulk, 250 a call. What the answer leaves out is missing, hidden
-// or has another status than those asked for. It returns *ProtocolError, naming the page in
-// ObjectID, when a body was asked for and is not there.
+// or has another status than those asked for. What is too much for one answer is asked for in
+// parts. It returns *ProtocolError, naming the page in ObjectID, when a body was asked for and
+// is not there, or is too large by itself.
 func (c *Client) PagesByID(ctx context.Context, ids []string, o PagesOptions) ([]Page, error) {
 	for _, id := range ids {
 		if !isID(id) {
@@ -171,13 +173,32 @@ func (c *Client) PagesByID(ctx context.Context, ids []string, o PagesOptions) ([
 	}
 	pages := make([]Page, 0, len(ids))
 	for batch := range slices.Chunk(ids, maxLimit) {
-		found, err := c.pagesByID(ctx, batch, o)
+		found, err := c.pagesOrHalves(ctx, batch, o)
 		if err != nil {
 			return nil, err
 		}
 		pages = append(pages, found...)
 	}
 	return pages, nil
+}
+
+// pagesOrHalves asks for half as many pages where their bodies are too much for one answer.
+func (c *Client) pagesOrHalves(ctx context.Context, ids []string, o PagesOptions) ([]Page, error) {
+	pages, err := c.pagesByID(ctx, ids, o)
+	var bad *ProtocolError
+	if !errors.As(err, &bad) || !bad.tooLarge {
+		return pages, err
+	}
+	if len(ids) == 1 {
+		bad.ObjectID = ids[0]
+		return nil, err
+	}
+	first, err := c.pagesOrHalves(ctx, ids[:len(ids)/2], o)
+	if err != nil {
+		return nil, err
+	}
+	second, err := c.pagesOrHalves(ctx, ids[len(ids)/2:], o)
+	return append(first, second...), err
 }
 
 func (c *Client) pagesByID(ctx context.Context, ids []string, o PagesOptions) ([]Page, error) {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +17,9 @@ type SearchResult struct {
 	Type     string // page, blogpost, comment, attachment, …; an attachment's ID is att and digits
 	Status   string
 	Title    string
-	Version  int    // 0 unless expand has version
-	SpaceKey string // "" where Confluence does not say
+	Version  int      // 0 unless expand has version
+	SpaceKey string   // "" where Confluence does not say
+	Labels   []string // by name, sorted, personal ones left out; nil unless expand has metadata.labels
 }
 
 type wireContent struct {
@@ -31,6 +33,14 @@ type wireContent struct {
 	Space struct {
 		Key string `json:"key"`
 	} `json:"space"`
+	Metadata struct {
+		Labels *struct {
+			Results []struct {
+				Name   string `json:"name"`
+				Prefix string `json:"prefix"`
+			} `json:"results"`
+		} `json:"labels"`
+	} `json:"metadata"`
 	Expandable struct {
 		Space string `json:"space"`
 	} `json:"_expandable"`
@@ -83,6 +93,16 @@ func (w wireContent) result(version bool) (SearchResult, error) {
 	s := SearchResult{ID: w.ID, Type: w.Type, Status: w.Status, Title: w.Title, SpaceKey: w.Space.Key}
 	if s.SpaceKey == "" {
 		s.SpaceKey, _ = strings.CutPrefix(w.Expandable.Space, "/rest/api/space/")
+	}
+	if l := w.Metadata.Labels; l != nil {
+		s.Labels = []string{}
+		for _, label := range l.Results {
+			if label.Name != "" && label.Prefix != "my" {
+				s.Labels = append(s.Labels, label.Name)
+			}
+		}
+		slices.Sort(s.Labels)
+		s.Labels = slices.Compact(s.Labels)
 	}
 	if w.Version != nil {
 		s.Version = w.Version.Number

@@ -1,8 +1,10 @@
 package confluence
 
 import (
+	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +48,30 @@ func (s *stats) add(c Call) {
 	s.sum.Bytes += c.Bytes
 	if c.Attempt > 1 {
 		s.sum.Retries++
+	}
+}
+
+// Usage adds up the exchanges of one piece of work, whichever client makes them.
+type Usage struct{ calls, bytes atomic.Int64 }
+
+// Calls is how many exchanges there were; every attempt counts.
+func (u *Usage) Calls() int { return int(u.calls.Load()) }
+
+// Bytes is the size of their answers, after decompression.
+func (u *Usage) Bytes() int64 { return u.bytes.Load() }
+
+type usageKey struct{}
+
+// WithUsage returns a context whose calls are added up.
+func WithUsage(ctx context.Context) (context.Context, *Usage) {
+	u := &Usage{}
+	return context.WithValue(ctx, usageKey{}, u), u
+}
+
+func addUsage(ctx context.Context, c Call) {
+	if u, ok := ctx.Value(usageKey{}).(*Usage); ok {
+		u.calls.Add(1)
+		u.bytes.Add(c.Bytes)
 	}
 }
 
