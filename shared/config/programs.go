@@ -34,6 +34,7 @@ type DeletionDetector struct {
 	Nats
 	Postgres
 	Confluence
+	Brake
 }
 
 // Progress configures services/progress.
@@ -41,6 +42,7 @@ type Progress struct {
 	Service
 	Nats
 	Postgres
+	History
 	StallAfter time.Duration `env:"STALL_AFTER" default:"2m" need:"a time from 5s to 1h, longer than NATS_ACK_WAIT" example:"2m" desc:"A run in which nothing has moved for so long is sent again from its ledger."`
 }
 
@@ -77,6 +79,8 @@ type Sluice struct {
 	Postgres   `optional:"true"`
 	Confluence `optional:"true"`
 	Chunks
+	Brake
+	History
 	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`
 	PGBinDir string `env:"SLUICE_PG_BINDIR" need:"a folder with initdb and postgres" example:"/usr/lib/postgresql/17/bin" desc:"Postgres programs to use instead of those that sluice finds or gets."`
 }

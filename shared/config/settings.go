@@ -93,6 +93,24 @@ func (k Chunks) check(c *checker) {
 	}
 }
 
+// Brake says how many removals at a time are taken for a mistake until a person approves them.
+type Brake struct {
+	Pages   int `env:"REMOVAL_BRAKE_PAGES" default:"10" need:"a whole number from 0 to 1000000" example:"10" desc:"A run that would remove more pages than this, and more than REMOVAL_BRAKE_PERCENT, is held and removes nothing."`
+	Percent int `env:"REMOVAL_BRAKE_PERCENT" default:"20" need:"a whole number from 0 to 100" example:"20" desc:"The share of a source's pages in percent; see REMOVAL_BRAKE_PAGES."`
+}
+
+func (b Brake) check(c *checker) {
+	c.ensure("REMOVAL_BRAKE_PAGES", b.Pages >= 0 && b.Pages <= 1_000_000)
+	c.ensure("REMOVAL_BRAKE_PERCENT", b.Percent >= 0 && b.Percent <= 100)
+}
+
+// History says how long what is only of the past is kept.
+type History struct {
+	Keep time.Duration `env:"HISTORY_KEEP" default:"2160h" need:"a time of at least 24h" example:"2160h" desc:"How long ended runs with their pages, and the Markdown of removed pages, are kept. The newest complete run of a source is kept anyway."`
+}
+
+func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.Hour) }
+
 func oneOf(v string, allowed ...string) bool { return slices.Contains(allowed, v) }
 
 func isAddr(v string) bool {

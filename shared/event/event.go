@@ -84,6 +84,7 @@ type SyncRequested struct {
 	RequestID       string `json:"request_id"`
 	Mode            Mode   `json:"mode"`                       // default incremental
 	ApproveRemovals bool   `json:"approve_removals,omitempty"` // let this run remove more than the brake permits
+	ApprovesRun     string `json:"approves_run,omitempty"`     // let this run remove what that held run found, whatever the brake says
 	SourceID        string `json:"-"`                          // from the subject
 	Nudge           int    `json:"-"`                          // the run's attempt when its ledger asks again; 0 for a person's request
 }
@@ -120,7 +121,7 @@ func (e SyncRejected) MsgID() string {
 }
 
 // MaxListed is the largest number of pages in one PagesListed task.
-const MaxListed = 50
+const MaxListed = 100
 
 // PagesListed is a fetcher's task: get these pages' bodies.
 type PagesListed struct {
@@ -146,11 +147,12 @@ func (e PagesListed) MsgID() string {
 
 // PageFetched carries a page's facts and its body in storage format.
 type PageFetched struct {
-	SourceID string     `json:"source_id"`
-	RunID    string     `json:"run_id"`
-	Attempt  int        `json:"attempt"`
-	Page     page.Facts `json:"page"`
-	Body     string     `json:"body"`
+	SourceID  string     `json:"source_id"`
+	RunID     string     `json:"run_id"`
+	Attempt   int        `json:"attempt"`
+	FetchedAt time.Time  `json:"fetched_at,omitzero"`
+	Page      page.Facts `json:"page"`
+	Body      string     `json:"body"`
 }
 
 // EventType returns TypePageFetched.
@@ -164,15 +166,18 @@ func (e PageFetched) MsgID() string { return pageMsgID(e.EventType(), e.RunID, e
 
 // PageConverted carries a page as Markdown.
 type PageConverted struct {
-	SourceID string         `json:"source_id"`
-	RunID    string         `json:"run_id"`
-	Attempt  int            `json:"attempt"`
-	Page     page.Facts     `json:"page"`
-	Markdown string         `json:"markdown"`
-	Metadata page.Metadata  `json:"metadata"`
-	Headings []page.Heading `json:"headings"`
-	Losses   []page.Loss    `json:"losses"`
-	Includes []page.Link    `json:"includes,omitempty"` // pages that this one shows: their changes change it
+	SourceID    string         `json:"source_id"`
+	RunID       string         `json:"run_id"`
+	Attempt     int            `json:"attempt"`
+	FetchedAt   time.Time      `json:"fetched_at,omitzero"`
+	ConvertedAt time.Time      `json:"converted_at,omitzero"`
+	BodyBytes   int            `json:"body_bytes,omitempty"` // of the body in storage format
+	Page        page.Facts     `json:"page"`
+	Markdown    string         `json:"markdown"`
+	Metadata    page.Metadata  `json:"metadata"`
+	Headings    []page.Heading `json:"headings"`
+	Losses      []page.Loss    `json:"losses"`
+	Includes    []page.Link    `json:"includes,omitempty"` // pages that this one shows: their changes change it
 }
 
 // EventType returns TypePageConverted.

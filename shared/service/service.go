@@ -29,6 +29,8 @@ type Settings struct {
 	Postgres   *config.Postgres
 	Confluence *config.Confluence
 	Chunks     *config.Chunks
+	Brake      *config.Brake
+	History    *config.History
 	StallAfter time.Duration // of the progress stage alone
 }
 
@@ -49,6 +51,8 @@ type Deps struct {
 	Store      *store.Store
 	Confluence *Site
 	Chunks     config.Chunks
+	Brake      config.Brake
+	History    config.History
 	Workers    int           // messages at a time, 0 for the stage's own choice
 	StallAfter time.Duration // 0 for the default; see the progress stage
 	Log        zerolog.Logger
@@ -120,6 +124,12 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 	deps := Deps{Workers: settings.Workers, StallAfter: settings.StallAfter, Log: log}
 	if settings.Chunks != nil {
 		deps.Chunks = *settings.Chunks
+	}
+	if settings.Brake != nil {
+		deps.Brake = *settings.Brake
+	}
+	if settings.History != nil {
+		deps.History = *settings.History
 	}
 	if settings.Postgres != nil {
 		st, err := store.Open(ctx, settings.Postgres.DatabaseURL.Reveal())

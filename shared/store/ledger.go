@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,6 +27,7 @@ type Listed struct {
 	Status     string
 	ParentID   string
 	ParentKind string
+	Labels     []string // nil: not known
 }
 
 // ListingLease is how long a lister that gives no sign is waited for before another one may
@@ -97,27 +99,76 @@ func holdListing(ctx context.Context, q execer, runID string, attempt int) error
 func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch []Listed) error {
 	n := len(batch)
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
-	status, parents, kinds := make([]string, n), make([]string, n), make([]string, n)
+	status, parents, kinds, labels := make([]string, n), make([]string, n), make([]string, n), make([]*string, n)
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], kinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
+		labels[i] = joinLabels(l.Labels)
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind)
-			SELECT DISTINCT ON (id) $1, id, version, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(kind, '')
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
-				AS l(id, version, title, status, parent, kind)
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels)
+			SELECT DISTINCT ON (id) $1, id, version, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(kind, ''),
+				string_to_array(labels, ' ')
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+				AS l(id, version, title, status, parent, kind, labels)
 			ORDER BY id, version DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
-				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind
+				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels
 			WHERE excluded.version > confluence_sync_pages.version`,
-			runID, ids, versions, titles, status, parents, kinds)
+			runID, ids, versions, titles, status, parents, kinds, labels)
 		return err
 	})
+}
+
+// joinLabels makes one text of labels, which hold no space; nil of labels that are not known.
+func joinLabels(labels []string) *string {
+	if labels == nil {
+		return nil
+	}
+	text := strings.Join(labels, " ")
+	return &text
+}
+
+// AddLabels says which labels listed pages have, where the listing itself does not: the
+// search index knows. A page that it does not name keeps the labels that it is stored with.
+func (s *Store) AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error {
+	ids, texts := make([]string, 0, len(labels)), make([]string, 0, len(labels))
+	for id, list := range labels {
+		ids, texts = append(ids, id), append(texts, strings.Join(list, " "))
+	}
+	return s.inTx(ctx, "add labels to run "+runID, func(tx pgx.Tx) error {
+		if err := holdListing(ctx, tx, runID, attempt); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE confluence_sync_pages l SET labels = string_to_array(n.labels, ' ')
+			FROM unnest($2::text[], $3::text[]) AS n(id, labels) WHERE l.run_id = $1 AND l.page_id = n.id`, runID, ids, texts)
+		return err
+	})
+}
+
+// Labels returns the labels of pages of a run: those that it listed, else those that are
+// stored.
+func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT l.page_id, coalesce(l.labels, (SELECT array_agg(x) FROM jsonb_array_elements_text(p.metadata->'labels') x), '{}')
+		FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
+		WHERE l.run_id = $1 AND l.page_id = ANY ($2)`, runID, ids)
+	labels := make(map[string][]string, len(ids))
+	var id string
+	var list []string
+	_, err := pgx.ForEachRow(rows, []any{&id, &list}, func() error {
+		labels[id] = list
+		list = nil
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read labels of run %s: %w", runID, err)
+	}
+	return labels, nil
 }
 
 // AddFailed lists the source's pages whose last outcome was failed, or that Confluence did
@@ -134,43 +185,43 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title
 			FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id)
 			WHERE r.source_id = $2 AND (f.outcome = 'failed' OR f.outcome = 'skipped' AND f.reason = 'missing')
-			AND NOT EXISTS (
-				SELECT FROM confluence_sync_pages l JOIN confluence_sync_runs lr USING (run_id)
-				WHERE lr.source_id = $2 AND l.page_id = f.page_id AND l.ended_at > f.ended_at)
-			AND NOT EXISTS (
-				SELECT FROM confluence_sync_runs settled
-				WHERE settled.source_id = $2 AND settled.mode = 'full' AND settled.started_at > f.ended_at
-				AND settled.state IN ('completed', 'completed_with_failures', 'held'))
+			AND NOT `+settledSQL+`
 			ORDER BY f.page_id, f.ended_at DESC
 			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID)
 		return err
 	})
 }
 
-// CompleteListing ends the listing: pages that are stored as listed end as unchanged, and
-// archived pages that are not stored as skipped. It returns the number of pages listed.
-// The listing must be known to be complete, and for a full run its tree built.
+// settledSQL is whether something later is known of the page whose ledger row is f, of run r:
+// another outcome, or that a complete listing of its space lacks it.
+const settledSQL = `(
+	EXISTS (
+		SELECT FROM confluence_sync_pages l JOIN confluence_sync_runs lr USING (run_id)
+		WHERE lr.source_id = r.source_id AND l.page_id = f.page_id AND l.ended_at > f.ended_at AND l.reason IS DISTINCT FROM 'cancelled')
+	OR EXISTS (
+		SELECT FROM confluence_sync_runs settled
+		WHERE settled.source_id = r.source_id AND settled.mode = 'full' AND settled.started_at > f.ended_at
+		AND settled.state IN ('completed', 'completed_with_failures', 'held')))`
+
+// CompleteListing ends the listing: pages that are stored as listed end as unchanged, those of
+// which only the labels differ get them and end as updated, and archived pages that are not
+// stored end as skipped. Pages that show a page which is about to change are fetched too. It
+// returns the number of pages listed. The listing must be known to be complete, and for a full
+// run its tree built.
 func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int, error) {
 	var listed int
 	err := s.inTx(ctx, "complete listing of run "+run.ID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
 			return err
 		}
-		// The search index knows no parents, so only a full listing compares paths: a move
-		// changes no version and shows there alone.
-		_, err := tx.Exec(ctx, `
-			UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
-			FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
-			WHERE l.run_id = $1 AND p.page_id = l.page_id AND p.source_id = $2
-			AND l.status = 'current' AND p.is_deleted = false AND c.pipeline_version = $3
-			AND (p.version > l.version OR p.version = l.version AND (p.title = l.title OR l.title = ''))
-			AND ($4 = 'incremental' OR p.path = (
-				SELECT t.path FROM confluence_tree t WHERE t.source_id = $2 AND t.node_id = l.page_id))`,
-			run.ID, run.SourceID, Pipeline, run.Mode)
-		if err != nil {
-			return err
+		for _, step := range []string{relabelSQL, unchangedSQL, showingSQL} {
+			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
+				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline,
+			}); err != nil {
+				return err
+			}
 		}
-		_, err = tx.Exec(ctx, `
+		_, err := tx.Exec(ctx, `
 			UPDATE confluence_sync_pages l SET outcome = 'skipped', reason = l.status, ended_at = now()
 			WHERE l.run_id = $1 AND l.status <> 'current' AND l.outcome IS NULL AND NOT EXISTS (
 				SELECT FROM confluence_pages p
@@ -185,6 +236,56 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 	})
 	return listed, err
 }
+
+// asListed is the condition under which the stored page p with its content c is the one that
+// is listed as l. The search index knows no parents, so only a full listing compares paths: a
+// move changes no version and shows there alone.
+const asListed = `
+	l.run_id = @run AND p.page_id = l.page_id AND p.source_id = @source
+	AND l.status = 'current' AND p.is_deleted = false AND c.pipeline_version = @pipeline
+	AND (p.version > l.version OR p.version = l.version AND (p.title = l.title OR l.title = ''))
+	AND (@mode = 'incremental' OR p.path = (
+		SELECT t.path FROM confluence_tree t WHERE t.source_id = @source AND t.node_id = l.page_id))`
+
+// The steps of CompleteListing, in their order.
+const (
+	relabelSQL = `
+		WITH relabelled AS (
+			UPDATE confluence_pages p SET metadata = jsonb_set(p.metadata, '{labels}', to_jsonb(l.labels)), updated_at = now()
+			FROM confluence_sync_pages l, confluence_page_content c
+			WHERE c.page_id = l.page_id AND l.labels IS NOT NULL AND p.metadata->'labels' IS DISTINCT FROM to_jsonb(l.labels)
+			AND ` + asListed + `
+			RETURNING p.page_id
+		)
+		UPDATE confluence_sync_pages l SET outcome = 'updated', ended_at = now()
+		FROM relabelled r WHERE l.run_id = @run AND l.page_id = r.page_id AND l.outcome IS NULL`
+
+	unchangedSQL = `
+		UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
+		FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+		WHERE l.outcome IS NULL AND ` + asListed
+
+	// A page that shows another one has no new version when that one changes. Includes go by
+	// id, or by title where the page was not known; a page that shows one that shows the
+	// changed one counts too.
+	showingSQL = `
+		WITH RECURSIVE shows AS (
+			SELECT p.page_id, p.version, p.title, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
+			FROM confluence_page_content c JOIN confluence_pages p USING (page_id)
+			CROSS JOIN jsonb_array_elements(c.includes) i
+			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false
+		), affected AS (
+			SELECT s.page_id, s.version, s.title FROM shows s JOIN confluence_sync_pages l
+				ON l.run_id = @run AND l.outcome IS NULL AND l.status = 'current'
+				AND (l.page_id = s.shown_id OR s.shown_id = '' AND l.title = s.shown_title)
+			UNION
+			SELECT s.page_id, s.version, s.title FROM shows s JOIN affected a
+				ON a.page_id = s.shown_id OR s.shown_id = '' AND a.title = s.shown_title
+		)
+		INSERT INTO confluence_sync_pages AS l (run_id, page_id, version, title)
+		SELECT @run, page_id, version, title FROM affected ORDER BY page_id
+		ON CONFLICT (run_id, page_id) DO UPDATE SET outcome = NULL, ended_at = NULL WHERE l.outcome = 'unchanged'`
+)
 
 // Pending returns up to limit pages of the run that wait for their body, in order of their
 // ids, those after the given id.

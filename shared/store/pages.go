@@ -20,13 +20,22 @@ type PageWrite struct {
 	Attempt  int
 	Page     page.Facts
 	Path     string
+	Trail    string // of the page's Place; "" is not compared
 	Metadata page.Metadata
 	Markdown string
 	Headings []page.Heading
 	Losses   []page.Loss
 	Includes []page.Link // pages that this one transcludes
 	Chunks   []Chunk
+
+	FetchedAt   time.Time // when the body was read; zero where that is not known
+	ConvertedAt time.Time
+	BodyBytes   int
 }
+
+// ErrMoved is returned by WritePage when the page's place in the tree is no longer the one
+// that it was to be written with.
+var ErrMoved = errors.New("the page has moved meanwhile")
 
 // WritePage replaces a page and its chunks and ends it in its run's ledger, in one
 // transaction: a reader sees all old or all new. It returns how the page ended; a page that
@@ -47,7 +56,7 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 		}
 		var changes bool
 		if outcome, changes = old.decide(w); changes {
-			if err := replace(ctx, tx, w); err != nil {
+			if err := replace(ctx, tx, w, old.deleted); err != nil {
 				return err
 			}
 		}
@@ -64,6 +73,7 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 type stored struct {
 	there, deleted, same bool
 	open                 bool // the run is under way
+	newer                bool // another source has taken the page over since this body was read
 	version              int
 	ended                event.Outcome // in this run's ledger
 }
@@ -76,7 +86,7 @@ func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
 		return cmp.Or(o.ended, event.Unchanged), false
 	case !o.there, o.deleted:
 		return event.Created, true
-	case o.version > w.Page.Version, o.same:
+	case o.version > w.Page.Version, o.same, o.newer:
 		return event.Unchanged, false
 	default:
 		return event.Updated, true
@@ -101,23 +111,27 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 	if err := lockPages(ctx, tx, w.SourceID, w.Page.ID); err != nil {
 		return o, err
 	}
-	var mine, sameSite, otherSource bool
+	var mine, sameSite, otherSource, moved bool
 	var state event.State
 	err := tx.QueryRow(ctx, `
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
 			coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
 			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
-				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false)
+				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
+			coalesce(p.source_id <> $2 AND p.version = $4 AND c.fetched_at > $11, false),
+			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
 		LEFT JOIN confluence_pages p ON p.page_id = $1
 		LEFT JOIN archon_sources theirs ON theirs.source_id = p.source_id
 		LEFT JOIN confluence_page_content c ON c.page_id = $1
+		LEFT JOIN confluence_tree t ON t.source_id = $2 AND t.node_id = $1
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
-		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline).
-		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same)
+		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline,
+		orNull(w.FetchedAt), w.Trail).
+		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
 	switch {
 	case err != nil:
 		return o, err
@@ -130,10 +144,13 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 		return o, failure.New(failure.SourceGone, "run %s is no longer there: its source was removed", w.RunID)
 	}
 	o.open = !state.Final()
+	if moved {
+		return o, ErrMoved
+	}
 	return o, nil
 }
 
-func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
+func replace(ctx context.Context, tx pgx.Tx, w PageWrite, restored bool) error {
 	// The page may have come from another source of the same site, whose chunks of it go.
 	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
 	old, err := storedChunks(ctx, tx, `metadata ? 'page_id' AND metadata->>'page_id' = $1
@@ -150,11 +167,15 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite) error {
 			path = excluded.path, metadata = excluded.metadata, is_deleted = false, updated_at = now()`,
 		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata)
 	b.Queue(`
-		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
-			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline)
+			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
+			fetched_at = excluded.fetched_at, updated_at = now()`,
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline, orNull(w.FetchedAt))
+	if restored {
+		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
+	}
 	if err := queueChunks(b, w.SourceID, w.Page.URL, old, w.Chunks); err != nil {
 		return err
 	}
@@ -178,18 +199,28 @@ func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome)
 	err := tx.QueryRow(ctx, `
 		WITH done AS (
 			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = greatest(version, $5),
-				reason = NULL, message = NULL, attempts = $6, ended_at = now()
+				reason = NULL, message = NULL, attempts = $6, ended_at = now(),
+				fetched_at = $7, converted_at = $8, bytes = $9
 			WHERE run_id = $1 AND page_id = $2 AND (outcome IS NULL OR outcome = 'failed')
 			RETURNING outcome
 		)
 		SELECT outcome FROM done UNION ALL
 		SELECT outcome FROM confluence_sync_pages
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NOT NULL AND NOT EXISTS (SELECT FROM done)`,
-		w.RunID, w.Page.ID, outcome, w.Page.Title, w.Page.Version, w.Attempt).Scan(&ended)
+		w.RunID, w.Page.ID, outcome, w.Page.Title, w.Page.Version, w.Attempt,
+		orNull(w.FetchedAt), orNull(w.ConvertedAt), w.BodyBytes).Scan(&ended)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}
 	return ended, err
+}
+
+// orNull makes NULL of the zero time.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // orEmpty makes a nil slice an empty one, so that it is stored as [] and not as null.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,8 +16,17 @@ import (
 type Removal struct {
 	PageID string
 	Title  string
-	Reason string // trashed, archived, moved, unreadable
+	Reason string
 }
+
+// The reasons for a removal. The first three are certain; of the last only that the page
+// cannot be read any longer, or not by this account.
+const (
+	ReasonTrashed    = "trashed"
+	ReasonArchived   = "archived"
+	ReasonMoved      = "moved"
+	ReasonUnreadable = "unreadable"
+)
 
 // Candidates finds the stored pages of the run's source that its complete listing lacks or
 // gives as archived, adds them to the ledger to be judged, and counts them once as such.
@@ -98,6 +108,10 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 			return err
 		}
 		b := &pgx.Batch{}
+		b.Queue(`INSERT INTO confluence_removals (page_id, run_id, source_id, title, reason)
+			SELECT l.page_id, l.run_id, $2, coalesce(p.title, l.title), l.reason
+			FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
+			WHERE l.run_id = $1 AND l.page_id = ANY ($3) ORDER BY l.page_id ON CONFLICT DO NOTHING`, run.ID, run.SourceID, ids)
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE source_id = $1 AND metadata ? 'page_id'
@@ -130,19 +144,133 @@ func (s *Store) Judged(ctx context.Context, runID string) error {
 	return nil
 }
 
-// Hold says that the run would remove too much: the candidates stay and end as skipped, and
-// the run ends as held, with the message, once its pages are stored. All of it happens at
-// once: a run with half of it would end as if nothing had been wrong.
-func (s *Store) Hold(ctx context.Context, runID string, candidates []string, message string) error {
+// Hold says that the run would remove too much: the candidates stay and end as skipped, with
+// what was found out about those that would go, and the run ends as held, with the message,
+// once its pages are stored. All of it happens at once: a run with half of it would end as if
+// nothing had been wrong.
+func (s *Store) Hold(ctx context.Context, runID string, gone []Removal, kept []string, message string) error {
 	return s.inTx(ctx, "hold run "+runID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
 			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, clean(message))
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
-		_, err = tx.Exec(ctx, keepSQL, runID, candidates, "held")
+		ids, reasons := make([]string, len(gone)), make([]string, len(gone))
+		for i, r := range gone {
+			ids[i], reasons[i] = r.PageID, r.Reason
+		}
+		_, err = tx.Exec(ctx, `UPDATE confluence_sync_pages l SET outcome = 'skipped', reason = 'held', message = r.reason, ended_at = now()
+			FROM unnest($2::text[], $3::text[]) AS r(id, reason)
+			WHERE l.run_id = $1 AND l.page_id = r.id AND l.outcome IS NULL`, runID, ids, reasons)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, keepSQL, runID, kept, "still_there")
 		return err
 	})
+}
+
+// Held lists what a held run would have removed, by id.
+func (s *Store) Held(ctx context.Context, runID string) ([]Removal, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT page_id, title, coalesce(message, '') FROM confluence_sync_pages
+		WHERE run_id = $1 AND outcome = 'skipped' AND reason = 'held' ORDER BY page_id`, runID)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Removal])
+	if err != nil {
+		return nil, fmt.Errorf("read what run %s held back: %w", runID, err)
+	}
+	return list, nil
+}
+
+// HeldRuns lists the held runs that nobody has decided on yet and that no later full run of
+// their source has settled, the newest first; of one source when sourceID is not empty.
+func (s *Store) HeldRuns(ctx context.Context, sourceID string) ([]Run, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs r
+		WHERE r.state = 'held' AND r.decision IS NULL AND ($1 = '' OR r.source_id = $1) AND NOT EXISTS (
+			SELECT FROM confluence_sync_runs later WHERE later.source_id = r.source_id AND later.mode = 'full'
+			AND later.state IN ('completed', 'completed_with_failures', 'held') AND later.finished_at > r.finished_at)
+		ORDER BY r.finished_at DESC, r.run_id`, sourceID)
+	list, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list held runs: %w", err)
+	}
+	return list, nil
+}
+
+// ErrNotHeld is returned for a run whose removals are not, or no longer, to be decided on.
+var ErrNotHeld = errors.New("the run holds no removals back")
+
+// Decide writes down what a person says to the removals of a held run. Approving removes
+// nothing by itself: the run to do so is asked for with SyncRequested.ApprovesRun, and checks
+// each page again. Rejecting counts as a check, so that the weekly one does not ask again
+// tomorrow. ErrNotFound for an unknown run, ErrNotHeld for one that is not held or decided.
+func (s *Store) Decide(ctx context.Context, runID string, d Decision) (Run, error) {
+	var run Run
+	err := s.inTx(ctx, "decide on run "+runID, func(tx pgx.Tx) error {
+		var err error
+		if run, err = readRun(ctx, tx, runID); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET decision = $2, decided_at = now()
+			WHERE run_id = $1 AND state = 'held' AND (decision IS NULL OR decision = $2)`, runID, d)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return ErrNotHeld
+		}
+		run.Decision = d
+		if d != Rejected {
+			return nil
+		}
+		_, err = tx.Exec(ctx, `UPDATE archon_sources SET metadata = metadata || jsonb_build_object('last_deletion_check', now())
+			WHERE source_id = $1`, run.SourceID)
+		return err
+	})
+	return run, err
+}
+
+// Hidden lists the source's pages that an earlier run took out because they could not be
+// read, and whose Markdown is still kept, unless the run lists them.
+func (s *Store) Hidden(ctx context.Context, run Run) ([]string, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT r.page_id FROM confluence_removals r
+		JOIN confluence_pages p ON p.page_id = r.page_id AND p.source_id = r.source_id AND p.is_deleted
+		WHERE r.source_id = $2 AND r.run_id <> $1 AND r.reason = $3 AND r.restored_at IS NULL AND r.purged_at IS NULL
+		AND NOT EXISTS (SELECT FROM confluence_sync_pages l WHERE l.run_id = $1 AND l.page_id = r.page_id)
+		ORDER BY r.page_id`, run.ID, run.SourceID, ReasonUnreadable)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list hidden pages of %s: %w", run.SourceID, err)
+	}
+	return list, nil
+}
+
+// Purge deletes what is still kept of hidden pages: Markdown, losses and metadata.
+func (s *Store) Purge(ctx context.Context, run Run, ids []string) error {
+	for batch := range slices.Chunk(ids, removeAtOnce) {
+		err := s.inTx(ctx, "purge pages of "+run.SourceID, func(tx pgx.Tx) error {
+			if err := lockPages(ctx, tx, run.SourceID, batch...); err != nil {
+				return err
+			}
+			return purge(ctx, tx, `p.source_id = $1 AND p.page_id = ANY ($2)`, run.SourceID, batch)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// purge deletes what is kept of the removed pages that meet the condition.
+func purge(ctx context.Context, tx pgx.Tx, where string, args ...any) error {
+	_, err := tx.Exec(ctx, `
+		WITH empty AS (
+			UPDATE confluence_pages p SET metadata = '{}', updated_at = now() WHERE p.is_deleted AND `+where+` RETURNING p.page_id
+		), gone AS (
+			DELETE FROM confluence_page_content c USING empty WHERE c.page_id = empty.page_id
+		)
+		UPDATE confluence_removals r SET purged_at = now() FROM empty
+		WHERE r.page_id = empty.page_id AND r.restored_at IS NULL AND r.purged_at IS NULL`, args...)
+	return err
 }
 
 // Removals lists the pages that a run removed, with their reasons, by id.

@@ -53,8 +53,8 @@ func TestALateRemovalIsWithoutEffect(t *testing.T) {
 func TestHolding(t *testing.T) {
 	s, _ := open(t)
 	run := removal(t, s)
-	require.NoError(t, s.Hold(t.Context(), run.ID, []string{"1"}, "too many"))
-	require.NoError(t, s.Hold(t.Context(), run.ID, []string{"1"}, "said twice"))
+	require.NoError(t, s.Hold(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "too many"))
+	require.NoError(t, s.Hold(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "said twice"))
 	snap := advance(t, s, run.ID)
 	require.Equal(t, event.StateHeld, snap.State)
 	require.Equal(t, failure.TooManyRemovals, snap.Code)

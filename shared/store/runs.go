@@ -20,7 +20,8 @@ type Run struct {
 	Mode            event.Mode   `json:"mode"` // how it really lists
 	State           event.State  `json:"state"`
 	ApproveRemovals bool         `json:"approve_removals"`
-	Attempt         int          `json:"attempt"` // grows with every listing and every sending
+	ApprovesRun     string       `json:"approves_run,omitempty"` // the held run whose removals this one may carry out
+	Attempt         int          `json:"attempt"`                // grows with every listing and every sending
 	RequestedAt     time.Time    `json:"requested_at"`
 	StartedAt       time.Time    `json:"started_at,omitzero"`
 	ListingStarted  time.Time    `json:"listing_started_at,omitzero"` // by Confluence's clock
@@ -30,17 +31,30 @@ type Run struct {
 	Listed          int          `json:"listed"`
 	Code            failure.Code `json:"code,omitempty"`
 	Message         string       `json:"message,omitempty"`
+	Decision        Decision     `json:"decision,omitempty"`
+	APICalls        int          `json:"api_calls"` // to Confluence, repetitions included
+	APIBytes        int64        `json:"api_bytes"` // of their answers, after decompression
 }
+
+// Decision is what a person said to the removals of a held run.
+type Decision string
+
+// The decisions.
+const (
+	Approved Decision = "approved"
+	Rejected Decision = "rejected"
+)
 
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
-	coalesce(listed, 0), coalesce(code, ''), coalesce(message, '')`
+	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
+	api_calls, api_bytes`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message)
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes)
 	for _, t := range []struct {
 		from *time.Time
 		to   *time.Time
@@ -55,9 +69,15 @@ func scanRun(row pgx.CollectableRow) (Run, error) {
 // ErrRequestIDTaken is returned by OpenRun when another source used the request id.
 var ErrRequestIDTaken = errors.New("the request id is taken by another source")
 
+// ReconcileEvery is how often a source of the weekly strategy is compared in full, at most.
+const ReconcileEvery = 7 * 24 * time.Hour
+
 // OpenRun makes the run of a request, or finds it, and opens it unless another run of the
-// source is open: then its state stays requested and the caller comes back later. The first
-// run of a source is full whatever was asked, since there is nothing to be incremental to.
+// source is open: then its state stays requested and the caller comes back later.
+//
+// The first run of a source is full whatever was asked, since there is nothing to be
+// incremental to. A later one is full when its source's deletion strategy wants removals
+// looked for now, which only a full listing can prove.
 //
 // It returns ErrNotFound when the source does not exist and ErrRequestIDTaken when the
 // request id names another source's run.
@@ -66,21 +86,26 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 	err := s.inTx(ctx, "open run "+req.RequestID, func(tx pgx.Tx) error {
 		// The lock makes requests of one source take turns, and lets chunks be written
 		// meanwhile: their foreign key asks for less.
-		var watermark bool
+		var reconcile bool
 		err := tx.QueryRow(ctx, `
-			SELECT metadata ? 'last_sync_timestamp' FROM archon_sources
-			WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`, req.SourceID).Scan(&watermark)
+			SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
+				WHEN 'every_sync' THEN true
+				WHEN 'on_demand' THEN false
+				ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
+			FROM archon_sources
+			WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
+			req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile)
 		if err != nil {
 			return notFound(err, "source "+req.SourceID)
 		}
 		mode := req.Mode
-		if !watermark {
+		if reconcile {
 			mode = event.Full
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals)
-			VALUES ($1, $2, $3, $4, 'requested', $5) ON CONFLICT (run_id) DO NOTHING`,
-			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals)
+			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run)
+			VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, '')) ON CONFLICT (run_id) DO NOTHING`,
+			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun)
 		if err != nil {
 			return err
 		}
@@ -153,6 +178,48 @@ func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, messa
 		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, clean(message))
 	if err != nil {
 		return fmt.Errorf("fail run %s: %w", id, err)
+	}
+	return nil
+}
+
+// ErrEnded is returned for a run that has ended already.
+var ErrEnded = errors.New("the run has ended")
+
+// CancelRun ends an open run. What it has stored stays; the pages that it still waited for
+// end as skipped, and the next run lists them again, since the watermark has not moved. It
+// returns ErrNotFound, or ErrEnded for a run that is no longer open.
+func (s *Store) CancelRun(ctx context.Context, id string) (Run, error) {
+	var run Run
+	err := s.inTx(ctx, "cancel run "+id, func(tx pgx.Tx) error {
+		rows, _ := tx.Query(ctx, `UPDATE confluence_sync_runs SET state = 'cancelled', finished_at = now(),
+			listing_until = NULL, message = 'cancelled by request'
+			WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing') RETURNING `+runColumns, id)
+		var err error
+		run, err = pgx.CollectExactlyOneRow(rows, scanRun)
+		if errors.Is(err, pgx.ErrNoRows) {
+			if run, err = readRun(ctx, tx, id); err == nil {
+				err = ErrEnded
+			}
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE confluence_sync_pages SET outcome = 'skipped', reason = 'cancelled', ended_at = now()
+			WHERE run_id = $1 AND outcome IS NULL`, id)
+		return err
+	})
+	return run, err
+}
+
+// AddUsage adds to what a run has cost so far.
+func (s *Store) AddUsage(ctx context.Context, runID string, calls int, bytes int64) error {
+	if calls == 0 {
+		return nil
+	}
+	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET api_calls = api_calls + $2, api_bytes = api_bytes + $3
+		WHERE run_id = $1`, runID, calls, bytes)
+	if err != nil {
+		return fmt.Errorf("add to the usage of run %s: %w", runID, err)
 	}
 	return nil
 }

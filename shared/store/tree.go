@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/sluicehq/sluice/shared/page"
 )
 
 // Node is a page or a container (folder, whiteboard, database, embed) in a space's tree.
@@ -117,61 +114,29 @@ func (s *Store) StrayNodes(ctx context.Context, sourceID string, nodes []Node) (
 	return stray, nil
 }
 
-// BuildPaths writes the path of every node of a source from its parents. A parent that is
-// not known (hidden from us, say) still stands in the path; what lies on a cycle, which
-// Confluence does not have but a listing under way may show, hangs at the top.
+// BuildPaths writes the path and the titles on it of every node of a source, from its
+// parents. A parent that is not known (hidden from us, say) still stands in the path; what
+// lies on a cycle, which Confluence does not have but a listing under way may show, hangs at
+// the top. Nodes whose place has changed are stale until Repath has brought it to their pages.
 func (s *Store) BuildPaths(ctx context.Context, sourceID string) error {
 	err := s.inTree(ctx, sourceID, `
-		WITH RECURSIVE built (node_id, path) AS (
-			SELECT n.node_id, coalesce('/' || n.parent_id, '') || '/' || n.node_id
+		WITH RECURSIVE built (node_id, path, trail) AS (
+			SELECT n.node_id, coalesce('/' || n.parent_id, '') || '/' || n.node_id, n.title
 			FROM confluence_tree n
 			WHERE n.source_id = $1 AND NOT EXISTS (
 				SELECT FROM confluence_tree p WHERE p.source_id = $1 AND p.node_id = n.parent_id)
 			UNION ALL
-			SELECT c.node_id, b.path || '/' || c.node_id
+			SELECT c.node_id, b.path || '/' || c.node_id, b.trail || E'\n' || c.title
 			FROM built b JOIN confluence_tree c ON c.source_id = $1 AND c.parent_id = b.node_id
 		)
-		UPDATE confluence_tree t SET path = coalesce(b.path, '/' || t.node_id)
+		UPDATE confluence_tree t SET path = coalesce(b.path, '/' || t.node_id), trail = coalesce(b.trail, t.title), stale = true
 		FROM confluence_tree n LEFT JOIN built b USING (node_id)
 		WHERE n.source_id = $1 AND t.source_id = $1 AND t.node_id = n.node_id
-		AND t.path IS DISTINCT FROM coalesce(b.path, '/' || t.node_id)`, sourceID)
+		AND (t.path, t.trail) IS DISTINCT FROM (coalesce(b.path, '/' || t.node_id), coalesce(b.trail, t.title))`, sourceID)
 	if err != nil {
 		return fmt.Errorf("build paths of %s: %w", sourceID, err)
 	}
 	return nil
-}
-
-// Place is where a page stands in its space.
-type Place struct {
-	Path      string          // /<ancestor id>/…/<page id>
-	Ancestors []page.Ancestor // from the top; those that are not known are left out
-}
-
-// Place returns a page's path and ancestors. A page that the tree does not know stands at
-// the top. baseURL is the site's, for the ancestors' addresses.
-func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
-	place := Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}
-	rows, _ := s.pool.Query(ctx, `
-		WITH me AS (SELECT path FROM confluence_tree WHERE source_id = $1 AND node_id = $2)
-		SELECT t.node_id, t.kind, t.title, me.path
-		FROM me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
-		JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = step.id
-		ORDER BY step.place`, sourceID, pageID)
-	var id, kind, title string
-	_, err := pgx.ForEachRow(rows, []any{&id, &kind, &title, &place.Path}, func() error {
-		if id != pageID {
-			address := baseURL + "/spaces/" + spaceKey + "/" + kind + "/" + id
-			if kind == "page" {
-				address = strings.Replace(address, "/page/", "/pages/", 1)
-			}
-			place.Ancestors = append(place.Ancestors, page.Ancestor{ID: id, Title: title, URL: address})
-		}
-		return nil
-	})
-	if err != nil {
-		return place, fmt.Errorf("read place of page %s: %w", pageID, err)
-	}
-	return place, nil
 }
 
 // PagesByTitle finds the source's pages that bear one of the titles: storage format links by

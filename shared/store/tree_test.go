@@ -35,7 +35,7 @@ func TestPathsAndPlaces(t *testing.T) {
 	}, place.Ancestors)
 	place, err = s.Place(t.Context(), "docs", "4", "DOCS", site)
 	require.NoError(t, err)
-	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}}, place)
+	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}, Trail: "Under a hidden page"}, place)
 
 	// A cycle, as a listing under way may show one, must end.
 	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{

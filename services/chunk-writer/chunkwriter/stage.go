@@ -49,14 +49,21 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 			}
 			return service.Steer(err)
 		}
-		place, err := s.Place(ctx, in.SourceID, in.Page.ID, in.Page.SpaceKey, in.Page.BaseURL)
-		if err != nil {
-			return err
-		}
-		w := compose(in, src, place, o)
-		outcome, err := s.WritePage(ctx, w)
-		if err != nil {
-			return service.Steer(err)
+		var w store.PageWrite
+		var outcome event.Outcome
+		for {
+			place, err := s.Place(ctx, in.SourceID, in.Page.ID, in.Page.SpaceKey, in.Page.BaseURL)
+			if err != nil {
+				return err
+			}
+			w = compose(in, src, place, o)
+			outcome, err = s.WritePage(ctx, w)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, store.ErrMoved) {
+				return service.Steer(err)
+			}
 		}
 		if outcome != event.Created && outcome != event.Updated && outcome != event.Unchanged {
 			return nil // a late copy of a page that has ended otherwise; it is not stored
@@ -71,12 +78,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 // compose makes the rows of a page.
 func compose(in event.PageConverted, src store.Source, place store.Place, o chunk.Options) store.PageWrite {
 	in.Metadata.Ancestors = place.Ancestors
-	breadcrumb := make([]string, 0, len(place.Ancestors)+1)
-	for _, a := range place.Ancestors {
-		if a.Title != "" {
-			breadcrumb = append(breadcrumb, a.Title)
-		}
-	}
+	breadcrumb := place.Breadcrumb()
 	parts := chunk.Split(chunk.Document{
 		Title: in.Page.Title, URL: in.Page.URL, Markdown: in.Markdown, Headings: in.Headings, Breadcrumb: breadcrumb,
 	}, o)
@@ -85,7 +87,8 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 		PageID: in.Page.ID, CrawlType: "confluence", Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
 	})
 	return store.PageWrite{
-		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path,
+		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path, Trail: place.Trail,
+		FetchedAt: in.FetchedAt, ConvertedAt: in.ConvertedAt, BodyBytes: in.BodyBytes,
 		Metadata: in.Metadata, Markdown: in.Markdown, Headings: in.Headings, Losses: in.Losses, Includes: in.Includes, Chunks: chunks,
 	}
 }

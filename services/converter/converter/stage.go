@@ -4,6 +4,7 @@ package converter
 
 import (
 	"context"
+	"time"
 
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -33,6 +34,7 @@ func Handler(b publisher) bus.Handler {
 		}
 		return b.Publish(ctx, event.PageConverted{
 			SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page,
+			FetchedAt: in.FetchedAt, ConvertedAt: time.Now().UTC(), BodyBytes: len(in.Body),
 			Markdown: out.Markdown, Metadata: out.Metadata, Headings: out.Headings, Losses: out.Losses, Includes: out.Includes,
 		})
 	}

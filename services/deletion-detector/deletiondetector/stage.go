@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,13 +24,6 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// The brake: a run that would remove more than brakePages pages and more than one page in
-// brakeShare of its source is held.
-const (
-	brakePages = 10
-	brakeShare = 5
-)
-
 // verifyBatch is how many candidates one call looks up.
 const verifyBatch = 250
 
@@ -41,7 +35,11 @@ type ledger interface {
 	RemovePages(ctx context.Context, run store.Run, removals []store.Removal) error
 	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
 	Judged(ctx context.Context, runID string) error
-	Hold(ctx context.Context, runID string, candidates []string, message string) error
+	Hold(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
+	Held(ctx context.Context, runID string) ([]store.Removal, error)
+	Hidden(ctx context.Context, run store.Run) ([]string, error)
+	Purge(ctx context.Context, run store.Run, ids []string) error
+	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 	Removals(ctx context.Context, runID string) ([]store.Removal, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
 }
@@ -67,12 +65,13 @@ type Detector struct {
 	ledger ledger
 	bus    publisher
 	site   site
+	brake  config.Brake
 	log    zerolog.Logger
 }
 
-// New returns a detector.
-func New(l ledger, b publisher, s site, log zerolog.Logger) *Detector {
-	return &Detector{ledger: l, bus: b, site: s, log: log}
+// New returns a detector that holds a run which would remove more than the brake permits.
+func New(l ledger, b publisher, s site, brake config.Brake, log zerolog.Logger) *Detector {
+	return &Detector{ledger: l, bus: b, site: s, brake: brake, log: log}
 }
 
 // Handle judges the stored pages that a full run's listing lacks. Coming again, it judges
@@ -117,7 +116,11 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
-	if len(candidates) == 0 {
+	hidden, err := d.ledger.Hidden(ctx, run)
+	if err != nil {
+		return err
+	}
+	if len(candidates)+len(hidden) == 0 {
 		return d.ledger.Judged(ctx, run.ID)
 	}
 	src, err := d.ledger.Source(ctx, run.SourceID)
@@ -128,6 +131,8 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
+	ctx, usage := confluence.WithUsage(ctx)
+	defer func() { _ = d.ledger.AddUsage(ctx, run.ID, usage.Calls(), usage.Bytes()) }()
 	// With a dead token every page looks gone.
 	probe, err := client.Probe(ctx, src.SpaceKey)
 	if err != nil {
@@ -137,10 +142,9 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := v.lookUp(ctx, client, candidates); err != nil {
 		return err
 	}
-	if n := len(v.gone) + len(v.absent); n > brakePages && n*brakeShare > live && !run.ApproveRemovals {
-		message := fmt.Sprintf("%d of %d pages have left space %s; nothing was removed. If that is right: sluice sync %s --mode full --approve-removals",
-			n, live, src.SpaceKey, src.ID)
-		return d.ledger.Hold(ctx, run.ID, candidates, message)
+	held, err := d.hold(ctx, run, src, v, live)
+	if err != nil || held {
+		return err
 	}
 	// The brake comes first: it also bounds these calls, which are one a page.
 	if err := v.confirm(ctx, client); err != nil {
@@ -152,7 +156,46 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := d.ledger.RemovePages(ctx, run, v.gone); err != nil {
 		return err
 	}
+	// What was hidden before and still cannot be read is not kept any longer: not to be
+	// listed and not to be found by id, in two runs, is all the proof that there can be.
+	before := verdict{spaceID: probe.Space.ID}
+	if err := before.lookUp(ctx, client, hidden); err != nil {
+		return err
+	}
+	if err := d.ledger.Purge(ctx, run, before.absent); err != nil {
+		return err
+	}
 	return d.ledger.Judged(ctx, run.ID)
+}
+
+// hold ends the judgement when too much would go that nobody has approved.
+func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live int) (bool, error) {
+	approved := map[string]bool{}
+	if run.ApprovesRun != "" {
+		seen, err := d.ledger.Held(ctx, run.ApprovesRun)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range seen {
+			approved[r.PageID] = true
+		}
+	}
+	gone := slices.Clone(v.gone)
+	for _, id := range v.absent {
+		gone = append(gone, store.Removal{PageID: id, Reason: store.ReasonUnreadable})
+	}
+	n := 0
+	for _, r := range gone {
+		if !approved[r.PageID] {
+			n++
+		}
+	}
+	if run.ApproveRemovals || n <= d.brake.Pages || 100*n <= d.brake.Percent*live {
+		return false, nil
+	}
+	message := fmt.Sprintf("%d of %d pages have left space %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
+		n, live, src.SpaceKey, run.ID, run.ID)
+	return true, d.ledger.Hold(ctx, run.ID, gone, v.kept, message)
 }
 
 func (d *Detector) announce(ctx context.Context, run store.Run) error {
@@ -176,10 +219,10 @@ func Stage() service.Stage {
 		Name: "deletion-detector",
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.DeletionDetector](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence}, err
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Brake: &c.Brake}, err
 		},
 		Run: func(ctx context.Context, deps service.Deps) error {
-			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Log)
+			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Brake, deps.Log)
 			return deps.Bus.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
 		},
 	}

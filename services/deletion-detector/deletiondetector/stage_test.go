@@ -88,7 +88,7 @@ func write(run store.Run, p sandbox.Page) store.PageWrite {
 	return store.PageWrite{
 		SourceID: run.SourceID, RunID: run.ID, Attempt: 1, Path: "/" + p.ID, Markdown: "words\n",
 		Page:   page.Facts{ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: space, URL: "https://x/" + run.SourceID + p.ID, ModifiedAt: p.ModifiedAt},
-		Chunks: []store.Chunk{{Content: "words", Metadata: store.ChunkMetadata{PageID: p.ID, CrawlType: "confluence"}}},
+		Chunks: []store.Chunk{{Content: "words", Metadata: store.ChunkMetadata{PageID: p.ID, CrawlType: "confluence", ContentHash: "words"}}},
 	}
 }
 
@@ -182,7 +182,7 @@ func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 4,
 	}, zerolog.Nop())
 	require.NoError(w.t, err)
-	return deletiondetector.New(w.store, b, site, zerolog.Nop())
+	return deletiondetector.New(w.store, b, site, config.Brake{Pages: 10, Percent: 20}, zerolog.Nop())
 }
 
 // start consumes completed listings as the stage does.

@@ -50,7 +50,7 @@ func (v *verdict) confirm(ctx context.Context, client *confluence.Client) error 
 		case err == nil:
 			v.take(p)
 		case errors.As(err, &missing):
-			v.gone = append(v.gone, store.Removal{PageID: id, Reason: "unreadable"})
+			v.gone = append(v.gone, store.Removal{PageID: id, Reason: store.ReasonUnreadable})
 		default:
 			return fmt.Errorf("verify removal candidate %s: %w", id, err)
 		}
@@ -63,11 +63,11 @@ func (v *verdict) confirm(ctx context.Context, client *confluence.Client) error 
 func (v *verdict) take(p confluence.Page) {
 	switch {
 	case p.Status == "trashed" || p.Status == "deleted":
-		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: "trashed"})
+		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: store.ReasonTrashed})
 	case p.Status == "archived":
-		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: "archived"})
+		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: store.ReasonArchived})
 	case p.SpaceID != v.spaceID:
-		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: "moved"})
+		v.gone = append(v.gone, store.Removal{PageID: p.ID, Reason: store.ReasonMoved})
 	default:
 		v.kept = append(v.kept, p.ID)
 	}

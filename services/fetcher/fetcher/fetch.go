@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/confluence"
@@ -40,10 +41,16 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	if err != nil || run.State.Final() { // nobody waits for the pages of a run that was given up
 		return err
 	}
+	ids, err = f.restore(ctx, run, src, task.Attempt, ids)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
 	client, err := f.site.Client(src.BaseURL)
 	if err != nil {
 		return service.Steer(err)
 	}
+	ctx, usage := confluence.WithUsage(ctx)
+	defer f.account(ctx, run.ID, usage)
 	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, wanted: ids}
 	if err := b.fetch(ctx); err != nil {
 		return service.Steer(err)
@@ -60,6 +67,29 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		return service.Steer(err)
 	}
 	return f.bus.PublishAll(ctx, events)
+}
+
+// restore publishes the pages that are back in the version whose Markdown is still kept, and
+// returns the ids of the others. Only the listing of a full run is proof enough that a page is
+// back: the search index lags behind.
+func (f *Fetcher) restore(ctx context.Context, run store.Run, src store.Source, attempt int, ids []string) ([]string, error) {
+	if run.Mode != event.Full {
+		return ids, nil
+	}
+	kept, err := f.ledger.Kept(ctx, run, ids)
+	if err != nil || len(kept) == 0 {
+		return ids, err
+	}
+	events := make([]event.Event, len(kept))
+	for i, k := range kept {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id == k.Page.ID })
+		k.Page.BaseURL, k.Page.Status = src.BaseURL, "current"
+		events[i] = event.PageConverted{
+			SourceID: run.SourceID, RunID: run.ID, Attempt: attempt, Page: k.Page, Markdown: k.Markdown,
+			Metadata: k.Metadata, Headings: k.Headings, Losses: k.Losses, Includes: k.Includes,
+		}
+	}
+	return ids, f.bus.PublishAll(ctx, events)
 }
 
 func (f *Fetcher) runAndSource(ctx context.Context, runID string) (store.Run, store.Source, error) {
@@ -156,12 +186,20 @@ func (f *Fetcher) describe(ctx context.Context, client *confluence.Client, run s
 	if err != nil {
 		return nil, err
 	}
-	events := make([]event.Event, len(pages))
+	ids := make([]string, len(pages))
+	for i, p := range pages {
+		ids[i] = p.ID
+	}
+	labels, err := f.ledger.Labels(ctx, run.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	now, events := time.Now().UTC(), make([]event.Event, len(pages))
 	for i, p := range pages {
 		facts := page.Facts{
 			ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: src.SpaceKey, BaseURL: src.BaseURL, URL: p.URL,
 			Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
-			CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt,
+			CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt, Labels: labels[p.ID],
 			Users: map[string]string{}, Links: map[string]page.Link{},
 		}
 		for _, id := range refs[i].people {
@@ -174,7 +212,7 @@ func (f *Fetcher) describe(ctx context.Context, client *confluence.Client, run s
 				facts.Links[title] = page.Link{PageID: id, PageTitle: title, PageURL: src.BaseURL + "/spaces/" + src.SpaceKey + "/pages/" + id}
 			}
 		}
-		events[i] = event.PageFetched{SourceID: run.SourceID, RunID: run.ID, Attempt: attempt, Page: facts, Body: p.Body}
+		events[i] = event.PageFetched{SourceID: run.SourceID, RunID: run.ID, Attempt: attempt, FetchedAt: now, Page: facts, Body: p.Body}
 	}
 	return events, nil
 }

@@ -38,6 +38,8 @@ func (f *Fetcher) list(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return err
 	}
+	ctx, usage := confluence.WithUsage(ctx)
+	defer f.account(ctx, run.ID, usage)
 	// A dead token looks like an empty space; the probe tells them apart, and its clock is
 	// the one that the watermark is kept by.
 	probe, err := client.Probe(ctx, src.SpaceKey)
@@ -136,7 +138,47 @@ func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run 
 	if err := f.ledger.TreeFromListing(ctx, run); err != nil {
 		return err
 	}
-	return f.growTree(ctx, client, run)
+	if err := f.growTree(ctx, client, run); err != nil {
+		return err
+	}
+	return f.listLabels(ctx, client, run, attempt, space)
+}
+
+// listLabels asks the search index for the labels of the space's pages, which a listing does
+// not have. A token that may not search leaves the labels as they are stored.
+func (f *Fetcher) listLabels(ctx context.Context, client *confluence.Client, run store.Run, attempt int, space confluence.Space) error {
+	cql := confluence.Where(confluence.InSpace(space.Key), confluence.TypeIs("page"))
+	batch := make(map[string][]string, listBatch)
+	flush := func() error {
+		defer clear(batch)
+		return f.ledger.AddLabels(ctx, run.ID, attempt, batch)
+	}
+	for hit, err := range client.CQLSearch(ctx, cql, "metadata.labels", listBatch) {
+		var denied *confluence.AuthError
+		if errors.As(err, &denied) {
+			f.log.Warn().Err(err).Str("source", run.SourceID).Msg("labels are not readable")
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read labels in space %s: %w", space.Key, err)
+		}
+		if batch[hit.ID] = hit.Labels; len(batch) == listBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// account writes down what a piece of work has cost, also when it failed. The figure is for
+// people: that it cannot be written fails nothing.
+func (f *Fetcher) account(ctx context.Context, runID string, u *confluence.Usage) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := f.ledger.AddUsage(ctx, runID, u.Calls(), u.Bytes()); err != nil {
+		f.log.Warn().Str("run", runID).Err(err).Msg("usage is not written down")
+	}
 }
 
 // listChanges lists what the search index says has changed since the last complete run,
@@ -147,11 +189,11 @@ func (f *Fetcher) listChanges(ctx context.Context, client *confluence.Client, ru
 		confluence.InSpace(src.SpaceKey), confluence.TypeIs("page"), confluence.ModifiedWithin(minutes),
 	).OrderBy("lastmodified", confluence.Asc)
 	batch := make([]store.Listed, 0, listBatch)
-	for hit, err := range client.CQLSearch(ctx, cql, "version", listBatch) {
+	for hit, err := range client.CQLSearch(ctx, cql, "version,metadata.labels", listBatch) {
 		if err != nil {
 			return fmt.Errorf("search for changes in space %s: %w", src.SpaceKey, err)
 		}
-		batch = append(batch, store.Listed{ID: hit.ID, Version: hit.Version, Title: hit.Title})
+		batch = append(batch, store.Listed{ID: hit.ID, Version: hit.Version, Title: hit.Title, Labels: hit.Labels})
 		if len(batch) == listBatch {
 			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
 				return err
@@ -174,7 +216,10 @@ func (f *Fetcher) growTree(ctx context.Context, client *confluence.Client, run s
 			return err
 		}
 		if len(unknown) == 0 {
-			return f.ledger.BuildPaths(ctx, run.SourceID)
+			if err := f.ledger.BuildPaths(ctx, run.SourceID); err != nil {
+				return err
+			}
+			return f.ledger.Repath(ctx, run)
 		}
 		for i, n := range unknown {
 			c, err := client.Container(ctx, n.Kind, n.ID)

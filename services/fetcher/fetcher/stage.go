@@ -34,6 +34,7 @@ type ledger interface {
 	KeepListing(ctx context.Context, runID string, attempt int) error
 	LeaveListing(ctx context.Context, runID string, attempt int) error
 	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
+	AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error
 	AddFailed(ctx context.Context, run store.Run, attempt int) error
 	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
@@ -41,12 +42,16 @@ type ledger interface {
 	Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
 	Unfinished(ctx context.Context, runID string, ids []string) ([]string, error)
 	SkipPage(ctx context.Context, runID, pageID, reason string) error
+	Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error)
+	Kept(ctx context.Context, run store.Run, ids []string) ([]store.KeptPage, error)
+	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 
 	TreeFromListing(ctx context.Context, run store.Run) error
 	UncheckedContainers(ctx context.Context, run store.Run, limit int) ([]store.Node, error)
 	PutNodes(ctx context.Context, run store.Run, nodes []store.Node) error
 	StrayNodes(ctx context.Context, sourceID string, nodes []store.Node) ([]store.Node, error)
 	BuildPaths(ctx context.Context, sourceID string) error
+	Repath(ctx context.Context, run store.Run) error
 	PagesByTitle(ctx context.Context, sourceID string, titles []string) (map[string]string, error)
 }
 

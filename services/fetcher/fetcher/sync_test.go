@@ -140,7 +140,7 @@ func TestRejectionsReachTheirAsker(t *testing.T) {
 	require.Equal(t, event.StateFetching, p.State)
 }
 
-func TestTasksHoldFiftyPagesAtMost(t *testing.T) {
+func TestTasksHoldAHundredPagesAtMost(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, 1120, 3)
 	w := newWorldOn(t, site, sandbox.GeneratedSpace)
@@ -151,14 +151,14 @@ func TestTasksHoldFiftyPagesAtMost(t *testing.T) {
 	w.Empty(bus.Sync)
 
 	sizes, seen := map[int]int{}, map[page.Ref]bool{}
-	for _, task := range tasks.Wait(23) {
+	for _, task := range tasks.Wait(12) {
 		sizes[len(task.Pages)]++
 		for _, ref := range task.Pages {
 			require.False(t, seen[ref], "page %s is in two tasks", ref.ID)
 			seen[ref] = true
 		}
 	}
-	require.Equal(t, map[int]int{50: 22, 20: 1}, sizes)
+	require.Equal(t, map[int]int{100: 11, 20: 1}, sizes)
 	for _, p := range site.Pages(sandbox.GeneratedSpace) {
 		require.True(t, seen[page.Ref{ID: p.ID, Version: p.Version}], "page %s is in no task", p.ID)
 	}

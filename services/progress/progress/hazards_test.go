@@ -91,7 +91,7 @@ func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
 	require.NoError(t, err)
 	snapshots := bustest.Collect[event.Progress](k)
 	b := fullOfRequests{k, make(chan struct{}, 1)}
-	f := progress.New(s, b, 50*time.Millisecond, zerolog.Nop())
+	f := progress.New(s, b, 50*time.Millisecond, 0, zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Follow(ctx) }()
@@ -136,7 +136,7 @@ func TestWhatIsCountedAndHowOften(t *testing.T) {
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "waiting", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)
 	c := counting{s, make(chan string, 1000), 100 * time.Millisecond}
-	f := progress.New(c, k.Bus, never, zerolog.Nop())
+	f := progress.New(c, k.Bus, never, 0, zerolog.Nop())
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	stored := bustest.Collect[event.Progress](k)

@@ -31,7 +31,8 @@ const (
 	repeatEvery   = 10 * time.Second       // a snapshot that has not changed is published again after this
 	stallAfter    = 2 * time.Minute        // longer than a message may be in one handler's hands without a sign
 	restFor       = 9                      // a run rests so many times longer than its snapshot took to count
-	publishWithin = 5 * time.Second        // one run must not keep all others waiting for the broker
+	pruneEvery    = time.Hour
+	publishWithin = 5 * time.Second // one run must not keep all others waiting for the broker
 )
 
 // ledger is what the progress stage needs of the store.
@@ -40,6 +41,7 @@ type ledger interface {
 	OpenRuns(ctx context.Context) ([]store.Run, error)
 	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
 	ClaimStalled(ctx context.Context, idle time.Duration) ([]store.Run, error)
+	Prune(ctx context.Context, keep time.Duration) (int, error)
 }
 
 // publisher is what the progress stage needs of the bus.
@@ -57,6 +59,7 @@ type Follower struct {
 	ledger ledger
 	bus    publisher
 	stall  time.Duration
+	keep   time.Duration
 	log    zerolog.Logger
 
 	mu   sync.Mutex
@@ -71,12 +74,12 @@ type followed struct {
 }
 
 // New returns a follower. A run in which nothing has moved for stall is asked for again;
-// 0 stands for two minutes.
-func New(l ledger, b publisher, stall time.Duration, log zerolog.Logger) *Follower {
+// 0 stands for two minutes. What is older than keep is deleted; 0 keeps everything.
+func New(l ledger, b publisher, stall, keep time.Duration, log zerolog.Logger) *Follower {
 	if stall <= 0 {
 		stall = stallAfter
 	}
-	return &Follower{ledger: l, bus: b, stall: stall, log: log, runs: map[string]*followed{}}
+	return &Follower{ledger: l, bus: b, stall: stall, keep: keep, log: log, runs: map[string]*followed{}}
 }
 
 // Handle takes note of a fact about a page or a listing. A failure is written into the
@@ -122,6 +125,7 @@ func (f *Follower) Follow(ctx context.Context) error {
 	loops.Go(func() { f.every(ctx, lookEvery, f.look) })
 	// Requests wait for room on the broker, which they get when runs end: by the other loops.
 	loops.Go(func() { f.every(ctx, min(stallEvery, f.stall), f.nudge) })
+	loops.Go(func() { f.every(ctx, pruneEvery, f.prune) })
 	loops.Wait()
 	return nil
 }
@@ -265,16 +269,28 @@ func (f *Follower) nudge(ctx context.Context) error {
 	return nil
 }
 
+// prune deletes what is only of the past.
+func (f *Follower) prune(ctx context.Context) error {
+	if f.keep <= 0 {
+		return nil
+	}
+	n, err := f.ledger.Prune(ctx, f.keep)
+	if n > 0 {
+		f.log.Info().Int("runs", n).Msg("old runs deleted")
+	}
+	return err
+}
+
 // Stage is the progress service as a process runs it.
 func Stage() service.Stage {
 	return service.Stage{
 		Name: "progress",
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.Progress](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, StallAfter: c.StallAfter}, err
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, StallAfter: c.StallAfter, History: &c.History}, err
 		},
 		Run: func(ctx context.Context, d service.Deps) error {
-			f := New(d.Store, d.Bus, d.StallAfter, d.Log)
+			f := New(d.Store, d.Bus, d.StallAfter, d.History.Keep, d.Log)
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return d.Bus.Consume(ctx, bus.Ledger, f.Handle) })
 			group.Go(func() error { return f.Follow(ctx) })

@@ -88,7 +88,7 @@ func judge(t *testing.T, s *store.Store, run store.Run) {
 func replica(t *testing.T, k *bustest.Kit, s *store.Store, stall time.Duration) {
 	t.Helper()
 	b := k.Connect()
-	f := progress.New(s, b, stall, zerolog.Nop())
+	f := progress.New(s, b, stall, 0, zerolog.Nop())
 	bustest.Consume(t, b, bus.Ledger, f.Handle)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -111,7 +111,7 @@ func TestSuite(t *testing.T) {
 	var n atomic.Int64
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Ledger,
-		Handler:  func(b *bus.Bus) bus.Handler { return progress.New(s, b, never, zerolog.Nop()).Handle },
+		Handler:  func(b *bus.Bus) bus.Handler { return progress.New(s, b, never, 0, zerolog.Nop()).Handle },
 		Event: func(int) event.Event {
 			at := time.Unix(n.Add(1), 0).UTC()
 			return event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, At: at}
@@ -139,7 +139,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 	run := listed(t, s, "run-1", 2)
 	storePage(t, s, k, run, 1)
 	ledger := &broken{Store: s}
-	handle := progress.New(ledger, k.Bus, never, zerolog.Nop()).Handle
+	handle := progress.New(ledger, k.Bus, never, 0, zerolog.Nop()).Handle
 	var mu sync.Mutex
 	var atAck []int
 	k.Consume(bus.Ledger, func(ctx context.Context, d bus.Delivery) error {

@@ -69,6 +69,20 @@ func (a *app) migrateUp(cmd *cobra.Command, s *store.Store) error {
 	if len(applied) == 0 {
 		a.printf("Nothing to apply.\n")
 	}
+	return a.missingExtensions(cmd, s)
+}
+
+// missingExtensions says what to do about the extensions that are not used.
+func (a *app) missingExtensions(cmd *cobra.Command, s *store.Store) error {
+	list, err := s.Extensions(cmd.Context())
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if !e.Used {
+			a.printf("Without %s: %s\n", e.Name, e.Advice)
+		}
+	}
 	return nil
 }
 
@@ -77,8 +91,12 @@ func (a *app) migrateStatus(cmd *cobra.Command, s *store.Store) error {
 	if err != nil {
 		return err
 	}
+	extensions, err := s.Extensions(cmd.Context())
+	if err != nil {
+		return err
+	}
 	if a.json() {
-		return a.printJSON(list)
+		return a.printJSON(map[string]any{"migrations": list, "extensions": extensions})
 	}
 	rows := [][]string{{"MIGRATION", "STATE", "CHECKSUM"}}
 	for _, m := range list {
@@ -90,6 +108,19 @@ func (a *app) migrateStatus(cmd *cobra.Command, s *store.Store) error {
 			state = "applied"
 		}
 		rows = append(rows, []string{m.Name, state, m.Checksum})
+	}
+	a.table(rows)
+	a.printf("\n")
+	rows = [][]string{{"EXTENSION", "STATE", ""}}
+	for _, e := range extensions {
+		state := "not there"
+		switch {
+		case e.Used:
+			state = "used"
+		case e.Version != "":
+			state = "not used"
+		}
+		rows = append(rows, []string{e.Name, state, e.Advice})
 	}
 	a.table(rows)
 	return nil

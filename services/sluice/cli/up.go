@@ -58,7 +58,7 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if err = e.bus.Apply(ctx); err != nil {
 		return nil, err
 	}
-	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Workers: cfg.Workers, Log: log}
+	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, Workers: cfg.Workers, Log: log}
 	if cfg.BaseURL != "" {
 		if e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus)); err != nil {
 			return nil, err

@@ -146,13 +146,24 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 	}
 	last := w.sync(event.Full)
 	require.Equal(t, event.StateHeld, last.State)
-	require.Contains(t, last.Message, "--approve-removals")
+	require.Contains(t, last.Message, "sluice removals approve "+last.RunID)
+	requireSame(t, before, w.rows(), "nothing is removed")
+	held, err := w.store.Held(t.Context(), last.RunID)
+	require.NoError(t, err)
+	require.Len(t, held, 20)
+
+	// What was approved is what was seen: more than that is held again.
+	for range 15 {
+		require.NoError(t, w.site.TrashPage(leaf(t, w, 0).ID))
+	}
+	require.NoError(t, w.bus.Publish(t.Context(), event.SyncRequested{RequestID: "seen-only", Mode: event.Full, ApprovesRun: last.RunID, SourceID: source}))
+	require.Equal(t, event.StateHeld, w.follow("seen-only").State)
 	requireSame(t, before, w.rows(), "nothing is removed")
 
-	require.NoError(t, w.bus.Publish(t.Context(), event.SyncRequested{RequestID: "approved", Mode: event.Full, ApproveRemovals: true, SourceID: source}))
+	require.NoError(t, w.bus.Publish(t.Context(), event.SyncRequested{RequestID: "approved", Mode: event.Full, ApprovesRun: "seen-only", SourceID: source}))
 	last = w.follow("approved")
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
-	require.Equal(t, 20, last.Counts.Removed)
+	require.Equal(t, 35, last.Counts.Removed)
 }
 
 func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {

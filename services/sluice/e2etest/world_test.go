@@ -108,7 +108,7 @@ func (w *world) startAll() (stop func()) {
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
 	require.NoError(w.t, err)
-	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Log: log}
+	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Brake: defaults.Brake, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// pruneAtOnce bounds the runs of one transaction: each has a ledger as large as its space.
+const pruneAtOnce = 20
+
+// Prune deletes ended runs with their pages, and what is kept of removed pages, once they are
+// older than keep. A run goes only when a later one of its source is complete: that one says
+// what is stored, and lists again what had failed. It returns how many runs went.
+func (s *Store) Prune(ctx context.Context, keep time.Duration) (int, error) {
+	total := 0
+	for {
+		tag, err := s.pool.Exec(ctx, `DELETE FROM confluence_sync_runs WHERE run_id IN (
+			SELECT r.run_id FROM confluence_sync_runs r WHERE r.finished_at < now() - $1::interval AND EXISTS (
+				SELECT FROM confluence_sync_runs later WHERE later.source_id = r.source_id
+				AND later.state IN ('completed', 'completed_with_failures') AND later.started_at > r.finished_at)
+			ORDER BY r.finished_at LIMIT $2)`, keep, pruneAtOnce)
+		if err != nil {
+			return total, fmt.Errorf("prune runs: %w", err)
+		}
+		total += int(tag.RowsAffected())
+		if tag.RowsAffected() < pruneAtOnce {
+			break
+		}
+	}
+	rows, _ := s.pool.Query(ctx, `SELECT DISTINCT r.source_id, r.page_id FROM confluence_removals r
+		JOIN confluence_pages p ON p.page_id = r.page_id AND p.source_id = r.source_id AND p.is_deleted
+		WHERE r.removed_at < now() - $1::interval AND r.restored_at IS NULL AND r.purged_at IS NULL`, keep)
+	bySource := map[string][]string{}
+	var source, id string
+	_, err := pgx.ForEachRow(rows, []any{&source, &id}, func() error {
+		bySource[source] = append(bySource[source], id)
+		return nil
+	})
+	if err != nil {
+		return total, fmt.Errorf("look for removed pages to purge: %w", err)
+	}
+	for source, ids := range bySource {
+		if err := s.Purge(ctx, Run{SourceID: source}, ids); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// Story is what a run did and where its time went.
+type Story struct {
+	Run
+	Counts   event.Counts `json:"counts"`
+	Bytes    int64        `json:"bytes"` // of the fetched bodies
+	Listing  float64      `json:"listing_seconds"`
+	Fetching float64      `json:"fetching_seconds"` // from the listing to the last page
+	Stages   []StageTime  `json:"stages"`
+	Slowest  []SlowPage   `json:"slowest_pages"`
+}
+
+// StageTime says how long pages of a run took from one point to the next, waiting included.
+type StageTime struct {
+	Stage string  `json:"stage"` // fetch: listed to fetched; convert: to Markdown; write: to stored
+	Pages int     `json:"pages"`
+	P50   float64 `json:"p50_seconds"`
+	P95   float64 `json:"p95_seconds"`
+}
+
+// SlowPage is a page that took long from its fetching to its end.
+type SlowPage struct {
+	PageID  string  `json:"page_id"`
+	Title   string  `json:"title"`
+	Bytes   int     `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+const slowPages = 5
+
+// Story returns what a run did, or ErrNotFound.
+func (s *Store) Story(ctx context.Context, runID string) (Story, error) {
+	var st Story
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		if st.Run, err = readRun(ctx, tx, runID); err != nil {
+			return err
+		}
+		if st.Counts, _, err = count(ctx, tx, runID); err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			SELECT coalesce(extract(epoch FROM r.listing_completed_at - r.started_at), 0)::float8,
+				coalesce(extract(epoch FROM l.last - r.listing_completed_at), 0)::float8, l.bytes
+			FROM confluence_sync_runs r, (SELECT max(ended_at) AS last, coalesce(sum(bytes), 0)::bigint AS bytes
+				FROM confluence_sync_pages WHERE run_id = $1) l
+			WHERE r.run_id = $1`, runID).Scan(&st.Listing, &st.Fetching, &st.Bytes)
+		if err != nil {
+			return err
+		}
+		if st.Stages, err = stageTimes(ctx, tx, runID); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT page_id, title, coalesce(bytes, 0), extract(epoch FROM ended_at - fetched_at)::float8
+			FROM confluence_sync_pages WHERE run_id = $1 AND fetched_at IS NOT NULL
+			ORDER BY ended_at - fetched_at DESC, page_id LIMIT $2`, runID, slowPages)
+		if err != nil {
+			return err
+		}
+		st.Slowest, err = pgx.CollectRows(rows, pgx.RowToStructByPos[SlowPage])
+		return err
+	})
+	if err != nil {
+		return st, fmt.Errorf("tell the story of run %s: %w", runID, err)
+	}
+	return st, nil
+}
+
+func stageTimes(ctx context.Context, tx pgx.Tx, runID string) ([]StageTime, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT s.stage, count(s.took)::int,
+			coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY s.took), 0)::float8,
+			coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY s.took), 0)::float8
+		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
+		CROSS JOIN LATERAL (VALUES
+			(1, 'fetch', extract(epoch FROM l.fetched_at - r.listing_completed_at)),
+			(2, 'convert', extract(epoch FROM l.converted_at - l.fetched_at)),
+			(3, 'write', extract(epoch FROM l.ended_at - l.converted_at))) AS s(place, stage, took)
+		WHERE l.run_id = $1 AND l.fetched_at IS NOT NULL
+		GROUP BY s.place, s.stage ORDER BY s.place`, runID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[StageTime])
+}
+
+// Failure is a page that a stage gave up and that no later run has cured.
+type Failure struct {
+	PageID   string    `json:"page_id"`
+	SourceID string    `json:"source_id"`
+	RunID    string    `json:"run_id"`
+	Title    string    `json:"title"`
+	Version  int       `json:"version"`
+	Stage    string    `json:"stage"`
+	Code     string    `json:"code"`
+	Message  string    `json:"message"`
+	Attempts int       `json:"attempts"`
+	FailedAt time.Time `json:"failed_at"`
+}
+
+// Failures lists the pages that are failed now, the newest first: those of one source, of one
+// run and of one page when these are not empty.
+func (s *Store) Failures(ctx context.Context, sourceID, runID, pageID string, limit int) ([]Failure, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT DISTINCT ON (f.ended_at, f.page_id) f.page_id, r.source_id, f.run_id, coalesce(nullif(f.title, ''), p.title, ''), f.version,
+			coalesce(f.stage, ''), coalesce(f.reason, ''), coalesce(f.message, ''), f.attempts, f.ended_at
+		FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p USING (page_id)
+		WHERE f.outcome = 'failed' AND ($1 = '' OR r.source_id = $1) AND ($2 = '' OR f.run_id = $2) AND ($3 = '' OR f.page_id = $3)
+		AND NOT `+settledSQL+`
+		ORDER BY f.ended_at DESC, f.page_id LIMIT $4`, sourceID, runID, pageID, limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
+	if err != nil {
+		return nil, fmt.Errorf("list failed pages: %w", err)
+	}
+	return list, nil
+}

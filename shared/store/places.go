@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// Place is where a page stands in its space.
+type Place struct {
+	Path      string          // /<ancestor id>/…/<page id>
+	Ancestors []page.Ancestor // from the top; those that are not known are left out
+	Trail     string          // the titles on the path, the page's own included, one a line
+}
+
+// Breadcrumb is the ancestors' titles from the top, as far as they are known.
+func (p Place) Breadcrumb() []string {
+	titles := make([]string, 0, len(p.Ancestors))
+	for _, a := range p.Ancestors {
+		if a.Title != "" {
+			titles = append(titles, a.Title)
+		}
+	}
+	return titles
+}
+
+// Place returns a page's path and ancestors. A page that the tree does not know stands at
+// the top. baseURL is the site's, for the ancestors' addresses.
+func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
+	list, err := places(ctx, s.pool, sourceID, baseURL+"/spaces/"+spaceKey, []string{pageID})
+	if err != nil {
+		return Place{}, fmt.Errorf("read place of page %s: %w", pageID, err)
+	}
+	if place, ok := list[pageID]; ok {
+		return place, nil
+	}
+	return Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}, nil
+}
+
+// places reads the places of nodes that are in the tree. space is the space's address.
+func places(ctx context.Context, q querier, sourceID, space string, ids []string) (map[string]Place, error) {
+	rows, err := q.Query(ctx, `
+		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
+		FROM confluence_tree me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
+		JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = step.id
+		WHERE me.source_id = $1 AND me.node_id = ANY ($2) AND me.path IS NOT NULL
+		ORDER BY me.node_id, step.place`, sourceID, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]Place, len(ids))
+	var me, path, trail, id, kind, title string
+	_, err = pgx.ForEachRow(rows, []any{&me, &path, &trail, &id, &kind, &title}, func() error {
+		p, ok := found[me]
+		if !ok {
+			p = Place{Path: path, Trail: trail, Ancestors: []page.Ancestor{}}
+		}
+		if id != me {
+			if kind == "page" {
+				kind = "pages"
+			}
+			p.Ancestors = append(p.Ancestors, page.Ancestor{ID: id, Title: title, URL: space + "/" + kind + "/" + id})
+		}
+		found[me] = p
+		return nil
+	})
+	return found, err
+}
+
+// repathAtOnce bounds the pages of one transaction, since it holds a lock for each.
+const repathAtOnce = 250
+
+// Repath gives stored pages the place that the tree has for them by now: path, ancestors and
+// their chunks' breadcrumbs. Their bodies are not needed for it. A page that the run lists as
+// it is stored otherwise ends as updated.
+func (s *Store) Repath(ctx context.Context, run Run) error {
+	src, err := s.Source(ctx, run.SourceID)
+	if err != nil {
+		return err
+	}
+	space, after := src.BaseURL+"/spaces/"+src.SpaceKey, ""
+	for {
+		rows, _ := s.pool.Query(ctx, `SELECT node_id FROM confluence_tree
+			WHERE source_id = $1 AND stale AND node_id > $2 ORDER BY node_id LIMIT $3`, src.ID, after, repathAtOnce)
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return fmt.Errorf("look for pages that have moved: %w", err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		after = ids[len(ids)-1]
+		err = s.inTx(ctx, "move pages of "+src.ID, func(tx pgx.Tx) error { return repath(ctx, tx, run, space, ids) })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func repath(ctx context.Context, tx pgx.Tx, run Run, space string, ids []string) error {
+	if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
+		return err
+	}
+	// Before the places are read: a change that comes after it makes the node stale again.
+	_, err := tx.Exec(ctx, `UPDATE confluence_tree SET stale = false WHERE source_id = $1 AND node_id = ANY ($2)`, run.SourceID, ids)
+	if err != nil {
+		return err
+	}
+	list, err := places(ctx, tx, run.SourceID, space, ids)
+	if err != nil {
+		return err
+	}
+	var known, paths, ancestors, crumbs []string
+	for id, place := range list {
+		above, aboveErr := json.Marshal(place.Ancestors)
+		crumb, crumbErr := json.Marshal(place.Breadcrumb())
+		if err := errors.Join(aboveErr, crumbErr); err != nil {
+			return fmt.Errorf("encode ancestors: %w", err)
+		}
+		known, paths = append(known, id), append(paths, place.Path)
+		ancestors, crumbs = append(ancestors, string(above)), append(crumbs, string(crumb))
+	}
+	b := &pgx.Batch{}
+	b.Queue(`
+		WITH moved AS (
+			UPDATE confluence_pages p SET path = n.path, metadata = jsonb_set(p.metadata, '{ancestors}', n.ancestors::jsonb), updated_at = now()
+			FROM unnest($3::text[], $4::text[], $5::text[]) AS n(id, path, ancestors)
+			WHERE p.page_id = n.id AND p.source_id = $2 AND p.is_deleted = false
+			AND (p.path <> n.path OR p.metadata->'ancestors' IS DISTINCT FROM n.ancestors::jsonb)
+			RETURNING p.page_id, p.version, p.title
+		)
+		UPDATE confluence_sync_pages l SET outcome = 'updated', ended_at = now()
+		FROM moved p JOIN confluence_page_content c USING (page_id)
+		WHERE l.run_id = $1 AND l.page_id = p.page_id AND l.outcome IS NULL AND l.status = 'current'
+		AND p.version = l.version AND p.title = l.title AND c.pipeline_version = $6`,
+		run.ID, run.SourceID, known, paths, ancestors, Pipeline)
+	b.Queue(`
+		UPDATE archon_crawled_pages c SET metadata = jsonb_set(c.metadata, '{breadcrumb}', n.crumb::jsonb)
+		FROM unnest($2::text[], $3::text[]) AS n(id, crumb)
+		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = n.id AND c.source_id = $1
+		AND c.metadata->>'crawl_type' = 'confluence' AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
+		run.SourceID, known, crumbs)
+	return tx.SendBatch(ctx, b).Close()
+}
