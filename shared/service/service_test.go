@@ -102,4 +102,6 @@ func TestSteer(t *testing.T) {
 	require.Equal(t, plain, service.Steer(plain))
 	require.NotEqual(t, plain, service.Steer(&confluence.RateLimitError{RetryAt: time.Now().Add(time.Hour)}))
 	require.NoError(t, service.Steer(nil))
+	away := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	require.Equal(t, bus.RetryAfter(away, 2*time.Second), service.Steer(away), "which counts as no attempt")
 }

@@ -1,16 +1,23 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
 )
+
+// databaseRest is how long a message rests while the database is away.
+const databaseRest = 2 * time.Second
 
 // Steer turns a handler's error into what the bus is to do about it, in the one place that
 // decides what is retried: Confluence's own time when it names one, never again for what no
-// repetition mends, and a growing delay for the rest.
+// repetition mends, and a growing delay for the rest. That the database is away counts against
+// no message: it waits, however long that takes.
 func Steer(err error) error {
 	if at, ok := confluence.RetryAt(err); ok {
 		return bus.RetryAfter(err, max(time.Second, time.Until(at)))
@@ -18,5 +25,14 @@ func Steer(err error) error {
 	if failure.CodeOf(err).Final() {
 		return bus.Permanent(err)
 	}
+	var site *confluence.TransportError
+	if !errors.As(err, &site) && store.Unavailable(err) {
+		return bus.RetryAfter(err, databaseRest)
+	}
 	return err
+}
+
+// Consume hands the consumer's messages to h and steers by the errors that it returns.
+func (d Deps) Consume(ctx context.Context, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) error {
+	return d.Bus.Consume(ctx, c, func(ctx context.Context, m bus.Delivery) error { return Steer(h(ctx, m)) }, opts...)
 }

@@ -103,7 +103,7 @@ func Stage() service.Stage {
 		},
 		Run: func(ctx context.Context, d service.Deps) error {
 			o := chunk.Options{MaxTokens: d.Chunks.MaxTokens, OverlapTokens: d.Chunks.OverlapTokens}
-			return d.Bus.Consume(ctx, bus.Write, Handler(d.Store, d.Bus, o), bus.Workers(d.Workers))
+			return d.Consume(ctx, bus.Write, Handler(d.Store, d.Bus, o), bus.Workers(d.Workers))
 		},
 	}
 }

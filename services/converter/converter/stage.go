@@ -49,7 +49,7 @@ func Stage() service.Stage {
 			return service.Settings{Service: c.Service, Nats: c.Nats}, err
 		},
 		Run: func(ctx context.Context, d service.Deps) error {
-			return d.Bus.Consume(ctx, bus.Convert, Handler(d.Bus), bus.Workers(d.Workers))
+			return d.Consume(ctx, bus.Convert, Handler(d.Bus), bus.Workers(d.Workers))
 		},
 	}
 }

@@ -223,7 +223,7 @@ func Stage() service.Stage {
 		},
 		Run: func(ctx context.Context, deps service.Deps) error {
 			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Brake, deps.Log)
-			return deps.Bus.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
+			return deps.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
 		},
 	}
 }

@@ -101,10 +101,10 @@ func Stage() service.Stage {
 			f := New(d.Store, d.Bus, d.Confluence, d.Log)
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error {
-				return d.Bus.Consume(ctx, bus.Sync, f.HandleSync, bus.OnPermanent(f.SyncFailed))
+				return d.Consume(ctx, bus.Sync, f.HandleSync, bus.OnPermanent(f.SyncFailed))
 			})
 			group.Go(func() error {
-				return d.Bus.Consume(ctx, bus.Fetch, f.HandlePages, bus.Workers(d.Workers))
+				return d.Consume(ctx, bus.Fetch, f.HandlePages, bus.Workers(d.Workers))
 			})
 			return group.Wait()
 		},

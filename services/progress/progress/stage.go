@@ -292,7 +292,7 @@ func Stage() service.Stage {
 		Run: func(ctx context.Context, d service.Deps) error {
 			f := New(d.Store, d.Bus, d.StallAfter, d.History.Keep, d.Log)
 			group, ctx := errgroup.WithContext(ctx)
-			group.Go(func() error { return d.Bus.Consume(ctx, bus.Ledger, f.Handle) })
+			group.Go(func() error { return d.Consume(ctx, bus.Ledger, f.Handle) })
 			group.Go(func() error { return f.Follow(ctx) })
 			return group.Wait()
 		},

@@ -1,0 +1,31 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Unavailable reports whether err says that the database could not be reached, or was just
+// starting, stopping or without a free connection: nothing is wrong with what was asked of it.
+func Unavailable(err error) bool {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		return true
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "57P01", "57P02", "57P03", // shutting down, crashed, starting
+			"53300",                   // too many connections
+			"25006", "08000", "08003", // read-only while it fails over; connection exceptions
+			"08006", "08001", "08004":
+			return true
+		}
+		return false
+	}
+	var network *net.OpError
+	return pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &network)
+}

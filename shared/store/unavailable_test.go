@@ -1,0 +1,44 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
+	s, conn := open(t)
+	_, err := s.Run(t.Context(), "none")
+	require.Error(t, err)
+	require.False(t, store.Unavailable(err), "%v", err)
+
+	// A query whose backend dies under it.
+	ended := make(chan error, 1)
+	require.NoError(t, s.Ping(t.Context()))
+	_, err = conn.Exec(t.Context(), `BEGIN; LOCK TABLE archon_sources IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	go func() {
+		_, err := s.Sources(context.WithoutCancel(t.Context()))
+		ended <- err
+	}()
+	require.Eventually(t, func() bool {
+		var killed int
+		err := conn.QueryRow(t.Context(), `SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock') k`).Scan(&killed)
+		return err == nil && killed > 0
+	}, 10*time.Second, 10*time.Millisecond)
+	err = <-ended
+	require.Error(t, err)
+	require.True(t, store.Unavailable(err), "%v", err)
+
+	// A server that is not there.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = store.Open(ctx, "postgres://nobody@127.0.0.1:1/none?connect_timeout=1")
+	require.Error(t, err)
+	require.True(t, store.Unavailable(err), "%v", err)
+}
