@@ -10,6 +10,7 @@ LINT_VERSION := v2.15.0
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 FUZZTIME  ?= 20s
+BENCHTIME ?= 10s
 TESTFLAGS ?=
 
 # Empty on a machine without a C compiler, which the race detector needs.
@@ -17,7 +18,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench cover clean fidelity
+.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -87,6 +88,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
+	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store
 
 cover: ## how much of the code the tests run, into cover.out
 	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)

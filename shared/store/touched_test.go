@@ -34,7 +34,7 @@ const touchedSQL = `
 // rowsTouched is how many rows of chunks a write has written.
 type rowsTouched struct{ Inserted, Marked, Updated, Deleted int }
 
-func touchedBy(t *testing.T, conn *pgx.Conn, write func()) (n rowsTouched) {
+func touchedBy(t testing.TB, conn *pgx.Conn, write func()) (n rowsTouched) {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), `TRUNCATE touched`)
 	require.NoError(t, err)
