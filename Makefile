@@ -10,6 +10,8 @@ LINT_VERSION := v2.15.0
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 FUZZTIME  ?= 20s
+SEEDS     ?= 20
+PAGES     ?= 2000
 BENCHTIME ?= 10s
 TESTFLAGS ?=
 
@@ -18,7 +20,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi check fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
+.PHONY: help setup demo test test-foreign test-openapi check torture fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -44,6 +46,9 @@ test-foreign: ## let a client that is not ours, from npm, read the Confluence st
 test-openapi: ## hold the stand-in's answers against Atlassian's documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
 	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
+
+torture: ## kill everything in the middle, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
+	go test -count=1 -v -timeout 0 ./services/sluice/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
 

@@ -1,0 +1,70 @@
+package torture
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
+	"github.com/sluicehq/sluice/services/converter/converter"
+	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
+	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/progress/progress"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// calmRun fills another database from the same site by one full run, every stage in this
+// process and nothing going wrong.
+func (w *world) calmRun(ctx context.Context, databaseURL string) {
+	nats, err := broker.Start(broker.Options{StoreDir: filepath.Join(w.dir, "nats-calm"), Port: -1, Log: zerolog.Nop()})
+	require.NoError(w.t, err)
+	defer nats.Stop()
+	st, err := store.Open(ctx, databaseURL)
+	require.NoError(w.t, err)
+	defer st.Close()
+	_, err = st.Migrate(ctx)
+	require.NoError(w.t, err)
+	require.NoError(w.t, st.AddSource(ctx, w.source()))
+	b, err := bus.Connect(ctx, bus.Options{URL: nats.URL(), Name: "calm", Log: zerolog.Nop()})
+	require.NoError(w.t, err)
+	defer b.Close()
+	require.NoError(w.t, b.Apply(ctx))
+
+	site, err := service.NewSite(config.Confluence{
+		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
+		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+	}, zerolog.Nop())
+	require.NoError(w.t, err)
+	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
+	require.NoError(w.t, err)
+	deps := service.Deps{Bus: b, Store: st, Confluence: site, Chunks: defaults.Chunks, Log: zerolog.Nop()}
+	stageCtx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- service.Run(stageCtx, deps, 20*time.Second,
+			fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage())
+	}()
+	defer func() {
+		cancel()
+		require.NoError(w.t, <-ended)
+	}()
+	require.NoError(w.t, b.Publish(ctx, event.SyncRequested{SourceID: source, RequestID: "calm", Mode: event.Full}))
+	follow, stop := context.WithTimeout(ctx, runPatience)
+	defer stop()
+	var last event.Progress
+	for p, err := range b.FollowProgress(follow, source, "calm") {
+		require.NoError(w.t, err)
+		last = p
+	}
+	require.Equal(w.t, event.StateCompleted, last.State, "the undisturbed run: %+v", last)
+}

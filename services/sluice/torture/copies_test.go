@@ -1,0 +1,76 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+const (
+	copyHeader  = "Torture-Copy"
+	claimHeader = "Sluice-Claim"
+	copiesKept  = 300
+)
+
+// copyMessages publishes messages that the stages have published once more, under ids that
+// the broker does not know: some at once, most of them late and in no order.
+func (w *world) copyMessages(ctx context.Context) {
+	rng := w.plan.random(2)
+	var mu sync.Mutex // the subscription has a goroutine of its own
+	var over bool
+	var kept []*nats.Msg
+	again := func(m *nats.Msg) {
+		w.result.copies++
+		c := nats.NewMsg(m.Subject)
+		for name, values := range m.Header {
+			c.Header[name] = values
+		}
+		c.Header.Set(nats.MsgIdHdr, fmt.Sprint("copy-", w.result.copies))
+		c.Header.Set(copyHeader, "yes")
+		c.Data = m.Data
+		_ = w.nc.PublishMsg(c)
+	}
+	sub, err := w.nc.Subscribe(event.Prefix+">", func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case over,
+			m.Header.Get(copyHeader) != "",
+			// A body that the message only refers to is dropped with the message.
+			m.Header.Get(claimHeader) != "",
+			// Snapshots are published in order by one who holds the run's lock; nobody acts on them.
+			strings.HasPrefix(m.Subject, event.Subject(event.TypeProgress, source)):
+			return
+		case rng.IntN(20) == 0:
+			again(m)
+		}
+		if len(kept) < copiesKept {
+			kept = append(kept, m)
+		} else if rng.IntN(4) == 0 {
+			kept[rng.IntN(copiesKept)] = m
+		}
+	})
+	if err != nil {
+		w.wrong("messages cannot be heard: %v", err)
+		return
+	}
+	wait := time.Duration(0)
+	for pause(ctx, wait) {
+		mu.Lock()
+		if len(kept) > 0 {
+			again(kept[rng.IntN(len(kept))])
+		}
+		wait = between(rng, 20*time.Millisecond, 300*time.Millisecond)
+		mu.Unlock()
+	}
+	_ = sub.Unsubscribe()
+	mu.Lock()
+	defer mu.Unlock()
+	over = true
+}

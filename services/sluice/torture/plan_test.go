@@ -1,0 +1,165 @@
+package torture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// The stages, as many of each as run.
+var replicas = []string{
+	"fetcher", "fetcher", "converter", "converter", "chunk-writer", "chunk-writer", "deletion-detector", "progress",
+}
+
+// blow is a way to disturb.
+type blow string
+
+const (
+	killStage    blow = "kill"     // kill -9, and started again after the pause
+	freezeStage  blow = "freeze"   // stopped for the pause, during which others take its work
+	killNats     blow = "nats"     // kill -9
+	wipeNats     blow = "wipe"     // kill -9, and the store is empty when it comes back
+	killPostgres blow = "postgres" // kill -9 of the server and of all of its backends
+)
+
+// strike is one disturbance.
+type strike struct {
+	after  time.Duration // the strike before
+	blow   blow
+	victim int // which of the replicas
+	pause  time.Duration
+}
+
+func (s strike) String() string {
+	name := ""
+	if s.blow == killStage || s.blow == freezeStage {
+		name = " " + replicas[s.victim]
+	}
+	return fmt.Sprintf("+%.1fs %s%s for %.1fs", s.after.Seconds(), s.blow, name, s.pause.Seconds())
+}
+
+// phase is a run and what happens during it.
+type phase struct {
+	mode    event.Mode
+	faults  []sandbox.Fault
+	strikes []strike
+	changes int // of the site, by people
+}
+
+// plan is what a seed means.
+type plan struct {
+	seed   int64
+	pages  int
+	phases []phase
+}
+
+func (p plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d, %d pages\n", p.seed, p.pages)
+	for i, ph := range p.phases {
+		fmt.Fprintf(&b, "phase %d: %s, %d changes of the site\n", i+1, ph.mode, ph.changes)
+		for _, s := range ph.strikes {
+			fmt.Fprintf(&b, "  %v\n", s)
+		}
+		for _, f := range ph.faults {
+			fmt.Fprintf(&b, "  fault %+v\n", f)
+		}
+	}
+	return b.String()
+}
+
+// random returns the source of everything that one use of the seed draws.
+func (p plan) random(use uint64) *rand.Rand { return rand.New(rand.NewPCG(uint64(p.seed), use)) }
+
+func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
+
+// between draws a time from a to b.
+func between(rng *rand.Rand, a, b time.Duration) time.Duration {
+	return a + time.Duration(rng.Int64N(int64(b-a)))
+}
+
+// newPlan draws a full run and two incremental ones. Every stage is killed at least once,
+// and so are both servers; more pages take longer, and so more strikes hit them.
+func newPlan(seed int64, pages int) plan {
+	p := plan{seed: seed, pages: pages}
+	rng := p.random(0)
+	more := pages / 400
+	full := []blow{killNats, wipeNats, killPostgres, freezeStage}
+	for range more {
+		full = append(full, pick(rng, killPostgres, killNats, freezeStage, killStage))
+	}
+	p.phases = []phase{
+		{mode: event.Full, strikes: strikes(rng, append(full, someStages(5)...))},
+		{mode: event.Incremental, strikes: strikes(rng, append([]blow{killPostgres}, someStages(2+more/2)...))},
+		{mode: event.Incremental, strikes: strikes(rng, append([]blow{pick(rng, killNats, wipeNats)}, someStages(2+more/2)...))},
+	}
+	for i := range p.phases {
+		p.phases[i].changes = 10 + pages/20
+		p.phases[i].faults = faults(rng, pages >= 1000)
+	}
+	return p
+}
+
+func someStages(n int) []blow {
+	list := make([]blow, n)
+	for i := range list {
+		list[i] = killStage
+	}
+	return list
+}
+
+// strikes puts blows into an order. The stages among them take turns, so that five hit five.
+func strikes(rng *rand.Rand, blows []blow) []strike {
+	kinds := [][]int{{0, 1}, {2, 3}, {4, 5}, {6}, {7}}
+	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	rng.Shuffle(len(blows), func(i, j int) { blows[i], blows[j] = blows[j], blows[i] })
+	list := make([]strike, len(blows))
+	for i, b := range blows {
+		s := strike{after: between(rng, 700*time.Millisecond, 4*time.Second), blow: b, pause: between(rng, 100*time.Millisecond, 4*time.Second)}
+		switch b {
+		case killStage:
+			s.victim = pick(rng, kinds[0]...)
+			kinds = append(kinds[1:], kinds[0])
+		case freezeStage:
+			s.victim, s.pause = rng.IntN(len(replicas)), between(rng, 2*time.Second, 2*ackWait)
+		}
+		list[i] = s
+	}
+	return list
+}
+
+// faults makes three calls in ten go wrong, in every way that the stand-in knows.
+func faults(rng *rand.Rand, long bool) []sandbox.Fault {
+	list := []sandbox.Fault{
+		{Kind: sandbox.FaultTooMany, Rate: 0.04, RetryAfter: 1},
+		{Kind: sandbox.FaultServer, Rate: 0.03, Status: pick(rng, 500, 502, 504)},
+		{Kind: sandbox.FaultServer, Rate: 0.03, Status: 503, RetryAfter: 1},
+		{Kind: sandbox.FaultReset, Rate: 0.03},
+		{Kind: sandbox.FaultResetBody, Rate: 0.03},
+		{Kind: sandbox.FaultTruncated, Rate: 0.03},
+		{Kind: sandbox.FaultHTML, Rate: 0.02},
+		{Kind: sandbox.FaultSlow, Rate: 0.05, DelayMS: 100 + rng.IntN(1500)},
+		{Kind: sandbox.FaultShortPage, Rate: 0.05},
+		{Kind: sandbox.FaultRepeatCursor, Rate: 0.02},
+		{Kind: sandbox.FaultEmptyPage, Rate: 0.02},
+		{Kind: sandbox.FaultEndlessNext, Rate: 0.02},
+		{Kind: sandbox.FaultGatewayLimits, Rate: 0.05, MaxLimit: pick(rng, 40, 100, 200)},
+		{Kind: sandbox.FaultBurst, MaxCalls: 15 + rng.IntN(20), RetryAfter: 1},
+		{Kind: sandbox.FaultEdit, Rate: 0.03},
+		{Kind: sandbox.FaultMove, Rate: 0.02},
+		{Kind: sandbox.FaultTrash, Rate: 0.02, Times: 4},
+		// What no repetition mends. One such answer ends a run or fails a task of fifty pages,
+		// and rightly so; a later run has to cure it.
+		{Kind: sandbox.FaultDeadToken, Rate: 0.02, Times: 1, After: 10 + rng.IntN(60)},
+		{Kind: sandbox.FaultScope, Rate: 0.02, Times: 1, After: 10 + rng.IntN(60)},
+	}
+	if long { // half a minute's pause for all
+		list = append(list, sandbox.Fault{Kind: sandbox.FaultTooMany, Rate: 0.05, Times: 1, After: rng.IntN(40)})
+	}
+	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}

@@ -1,0 +1,73 @@
+package torture
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// What a look at the tables finds: pages that search does not give, and sums that must not
+// fall.
+const lookSQL = `
+	SELECT coalesce(array_agg(page_id) FILTER (WHERE is_deleted), '{}'),
+		coalesce(array_agg(page_id) FILTER (WHERE NOT is_deleted AND NOT chunks), '{}'),
+		count(*)::int, coalesce(sum(version), 0)::int,
+		(SELECT count(*) FROM archon_crawled_pages WHERE metadata ? '_pending_deletion' OR chunk_number < 0)::int
+	FROM (SELECT page_id, is_deleted, version, EXISTS (
+			SELECT FROM archon_crawled_pages c WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = p.page_id) AS chunks
+		FROM confluence_pages p) looked`
+
+type look struct {
+	deleted, silent           []string
+	pages, versions, halfDone int
+}
+
+// watch looks ten times a second whether a page has vanished that is still on the site, or
+// anything has gone back.
+func (w *world) watch(ctx context.Context) {
+	var conn *pgx.Conn
+	defer func() {
+		if conn != nil {
+			_ = conn.Close(context.WithoutCancel(ctx))
+		}
+	}()
+	var last look
+	for pause(ctx, 100*time.Millisecond) {
+		var err error
+		if conn == nil {
+			if conn, err = pgx.Connect(ctx, w.pg.url); err != nil {
+				conn = nil
+				continue // the server is being killed
+			}
+		}
+		var l look
+		err = conn.QueryRow(ctx, lookSQL).Scan(&l.deleted, &l.silent, &l.pages, &l.versions, &l.halfDone)
+		if err != nil {
+			_ = conn.Close(context.WithoutCancel(ctx))
+			conn = nil
+			continue
+		}
+		w.result.samples++
+		w.judge(l, last)
+		last = l
+	}
+}
+
+func (w *world) judge(l, last look) {
+	for _, id := range l.deleted {
+		if !w.gone(id) {
+			w.wrong("%s: page %s is removed and has been on the site all the time", time.Now().UTC().Format(time.TimeOnly), id)
+			w.excuse(id) // said once
+		}
+	}
+	for _, id := range l.silent {
+		w.wrong("%s: page %s is stored and has no chunks", time.Now().UTC().Format(time.TimeOnly), id)
+	}
+	if l.pages < last.pages || l.versions < last.versions {
+		w.wrong("stored pages went from %d to %d, their versions from %d to %d", last.pages, l.pages, last.versions, l.versions)
+	}
+	if l.halfDone > 0 {
+		w.wrong("%d chunks show that they are being replaced", l.halfDone)
+	}
+}
