@@ -136,7 +136,18 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type Probe struct {
 	Space      Space
 	ServerTime time.Time // Confluence's own clock, whole seconds; zero when it did not say
-	AccountID  string    // whom the credential belongs to
+	AccountID  string    // whom the credential belongs to; "" from ProbeSpace
+}
+
+// ProbeSpace proves that the space is visible and says what the site's clock is, with one call.
+// It does not prove that the credential counts where a site is open to everybody: that is
+// enough before a search, which finds less then, and not before a removal.
+func (c *Client) ProbeSpace(ctx context.Context, spaceKey string) (Probe, error) {
+	space, now, err := c.spaceByKey(ctx, spaceKey, true)
+	if err != nil {
+		return Probe{}, fmt.Errorf("probe: %w", err)
+	}
+	return Probe{Space: space, ServerTime: now}, nil
 }
 
 // Probe proves that the credential is alive and that the space is visible to it. A dead

@@ -25,10 +25,11 @@ type request struct {
 	query  url.Values
 	body   []byte
 
-	kind, id string // the one object that it asks for, if it does
-	halve    bool   // a 504 is answered by asking for less, not by asking again
-	edge     bool   // at the site's edge, outside the API and without the credential
-	live     bool   // must be answered anew, whatever is kept
+	kind, id string     // the one object that it asks for, if it does
+	halve    bool       // a 504 is answered by asking for less, not by asking again
+	edge     bool       // at the site's edge, outside the API and without the credential
+	live     bool       // must be answered anew, whatever is kept
+	date     *time.Time // where it is not nil, takes the site's clock from the answer
 }
 
 // answer is a whole 200 answer.
@@ -258,6 +259,11 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	}
 	if err := c.checkJSON(r, a); err != nil {
 		return nil, err
+	}
+	if r.date != nil {
+		if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
+			*r.date = t.UTC()
+		}
 	}
 	c.remember(r, req, a)
 	return a, nil

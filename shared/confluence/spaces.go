@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Space is a Confluence space.
@@ -39,28 +40,36 @@ func (w wireSpace) space() (Space, error) {
 // hidden, which also is what a site open to everybody says to a refused credential: Probe
 // tells the two apart.
 func (c *Client) SpaceByKey(ctx context.Context, key string) (Space, error) {
+	space, _, err := c.spaceByKey(ctx, key, false)
+	return space, err
+}
+
+// spaceByKey finds a space, and says what the site's clock was.
+func (c *Client) spaceByKey(ctx context.Context, key string, live bool) (Space, time.Time, error) {
 	if err := CheckSpaceKey(key); err != nil {
-		return Space{}, fmt.Errorf("look up space: %w", err)
+		return Space{}, time.Time{}, fmt.Errorf("look up space: %w", err)
 	}
+	var date time.Time
 	l := listing{limit: 25, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/spaces", path: "/api/v2/spaces",
-		query: url.Values{"keys": {key}},
+		query: url.Values{"keys": {key}}, live: live, date: &date,
 	}}
 	var other bool
 	for w, err := range list(ctx, c, l, func(w wireSpace) (wireSpace, error) { _, err := w.space(); return w, err }) {
 		if err != nil {
-			return Space{}, err
+			return Space{}, date, err
 		}
 		if strings.EqualFold(w.Key, key) || strings.EqualFold(w.Alias, key) {
-			return w.space()
+			space, err := w.space()
+			return space, date, err
 		}
 		other = true
 	}
 	e := Exchange{Method: l.method, Route: l.route, Status: http.StatusOK}
 	if other {
 		e.Reason = "spaces that were not asked for, and not the one that was"
-		return Space{}, &ProtocolError{Exchange: e}
+		return Space{}, date, &ProtocolError{Exchange: e}
 	}
 	e.Reason = "no space with this key is visible"
-	return Space{}, &NotFoundError{Exchange: e, Kind: kindSpace, ID: key}
+	return Space{}, date, &NotFoundError{Exchange: e, Kind: kindSpace, ID: key}
 }

@@ -41,8 +41,12 @@ func (f *Fetcher) list(ctx context.Context, run store.Run) error {
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
 	// A dead token looks like an empty space; the probe tells them apart, and its clock is
-	// the one that the watermark is kept by.
-	probe, err := client.Probe(ctx, src.SpaceKey)
+	// the one that the watermark is kept by. A search refuses a dead token by itself.
+	look := client.Probe
+	if run.Mode == event.Incremental {
+		look = client.ProbeSpace
+	}
+	probe, err := look(ctx, src.SpaceKey)
 	if err != nil {
 		var missing *confluence.NotFoundError
 		if errors.As(err, &missing) {
