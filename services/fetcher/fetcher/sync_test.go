@@ -170,10 +170,13 @@ func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
 		name  string
 		token string
 		hide  bool
+		mode  event.Mode
 		code  failure.Code
 	}{
-		{"dead token", "revoked", false, failure.Unauthorized},
-		{"hidden space", sandbox.DefaultToken, true, failure.SpaceNotFound},
+		{"dead token", "revoked", false, event.Full, failure.Unauthorized},
+		{"hidden space", sandbox.DefaultToken, true, event.Full, failure.SpaceNotFound},
+		{"dead token, changes only", "revoked", false, event.Incremental, failure.Unauthorized},
+		{"hidden space, changes only", sandbox.DefaultToken, true, event.Incremental, failure.SpaceNotFound},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -189,7 +192,7 @@ func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
 			require.NoError(t, w.site.HideSpace(space, tc.hide))
 			listings, snapshots := bustest.Collect[event.ListingCompleted](w.Kit), bustest.Collect[event.Progress](w.Kit)
 			w.startSync()
-			w.ask("bad", event.Full, 0)
+			w.ask("bad", tc.mode, 0)
 			run := w.run("bad", event.State.Final)
 			require.Equal(t, event.StateFailed, run.State)
 			require.Equal(t, tc.code, run.Code)
