@@ -77,8 +77,9 @@ tidy: ## fail when a go.mod is not tidy
 	@echo "=== tidy ==="
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 
-docs: ## write .env.example and docs/configuration.md from shared/config
+docs: ## write .env.example and docs/configuration.md from shared/config, migrations/schema.sql from a database
 	go test -count=1 ./shared/house -run TestSettingsAreDocumented -update
+	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
 
 fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./services/converter/fidelity/cmd $(DIR),go test -count=1 -v -run GoldenPages ./services/converter/fidelity)

@@ -28,7 +28,9 @@ const Version = "0.1.0"
 // versionTable is goose's own bookkeeping, under a name that no other goose user has.
 const versionTable = "sluice_migrations"
 
-//go:embed *.sql
+// Migrations begin with a digit; schema.sql, which is for readers, does not.
+//
+//go:embed [0-9]*.sql
 var files embed.FS
 
 // Status is one migration and where it stands.
@@ -48,13 +50,18 @@ func (s Status) Changed() bool { return s.Applied && s.Recorded != "" && s.Recor
 var ErrChanged = errors.New("applied migrations differ from the files")
 
 // Up applies what is missing, one file a transaction, and returns the names of what it
-// applied. Any number of processes may call it at once: a lock lets one go first.
+// applied, and after them, in words, what it added because an extension has come. Any number
+// of processes may call it at once: a lock lets one go first.
 func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 	p, err := provider(db)
 	if err != nil {
 		return nil, err
 	}
 	results, err := p.Up(ctx)
+	if notAllowed(err) {
+		return nil, fmt.Errorf("apply migrations: %w; this user needs the right to create tables, and the extensions that the server has "+
+			"(as a superuser: CREATE EXTENSION pg_trgm; CREATE EXTENSION vector)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("apply migrations: %w", err)
 	}
@@ -64,10 +71,15 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 	}
 	// Recording comes last and covers every applied file, so that a crash between the two
 	// is healed by the next call.
-	return applied, record(ctx, db, p)
+	if err := record(ctx, db, p); err != nil {
+		return applied, err
+	}
+	added, err := extend(ctx, db)
+	return append(applied, added...), err
 }
 
-// Down takes every migration of ours back. Archon's tables stay.
+// Down takes every migration of ours back, and what is written about them. Archon's tables
+// stay, also those that were made here: they may hold Archon's data by now.
 func Down(ctx context.Context, db *sql.DB) error {
 	p, err := provider(db)
 	if err != nil {
@@ -83,10 +95,13 @@ func Down(ctx context.Context, db *sql.DB) error {
 			return fmt.Errorf("unrecord %s: %w", name(s.Path), err)
 		}
 	}
+	if _, err := db.ExecContext(ctx, `DROP TABLE IF EXISTS `+versionTable); err != nil {
+		return fmt.Errorf("drop %s: %w", versionTable, err)
+	}
 	return nil
 }
 
-// List returns every migration in order with where it stands in db.
+// List returns every migration in order with where it stands in db. It writes nothing.
 func List(ctx context.Context, db *sql.DB) ([]Status, error) {
 	p, err := provider(db)
 	if err != nil {
@@ -96,9 +111,9 @@ func List(ctx context.Context, db *sql.DB) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Status(ctx)
+	states, err := standing(ctx, db, p)
 	if err != nil {
-		return nil, fmt.Errorf("read migration status: %w", err)
+		return nil, err
 	}
 	var list []Status
 	for _, st := range states {
@@ -113,6 +128,26 @@ func List(ctx context.Context, db *sql.DB) ([]Status, error) {
 		})
 	}
 	return list, nil
+}
+
+// standing is goose's own Status, which however makes its table where that is missing.
+func standing(ctx context.Context, db *sql.DB, p *goose.Provider) ([]*goose.MigrationStatus, error) {
+	var there bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&there); err != nil {
+		return nil, fmt.Errorf("look for %s: %w", versionTable, err)
+	}
+	if !there {
+		var states []*goose.MigrationStatus
+		for _, s := range p.ListSources() {
+			states = append(states, &goose.MigrationStatus{Source: s, State: goose.StatePending})
+		}
+		return states, nil
+	}
+	states, err := p.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read migration status: %w", err)
+	}
+	return states, nil
 }
 
 // Verify returns nil when every file is applied, recorded and unchanged. Otherwise the
@@ -130,7 +165,8 @@ func Verify(ctx context.Context, db *sql.DB) error {
 		case s.Recorded == "":
 			wrong = append(wrong, s.Name+" is not recorded in archon_migrations (run: sluice migrate up)")
 		case s.Changed():
-			wrong = append(wrong, fmt.Sprintf("%s was applied with checksum %s and is now %s", s.Name, s.Recorded, s.Checksum))
+			wrong = append(wrong, fmt.Sprintf("%s was applied with checksum %s and is now %s "+
+				"(go back to the release that made this database; a change belongs in a migration of its own)", s.Name, s.Recorded, s.Checksum))
 		}
 	}
 	if len(wrong) > 0 {

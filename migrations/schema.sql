@@ -1,0 +1,306 @@
+-- What a database of Sluice's own holds once every migration is applied. Written from such a
+-- database by "make docs", for readers; it is never applied.
+--
+-- Beside an existing Archon the archon_* tables are Archon's own and stay as they are.
+--
+-- Left out is what depends on the server. Where it has pgvector, archon_crawled_pages has
+-- embedding_384, embedding_768, embedding_1024, embedding_1536 and embedding_3072, all but the
+-- last with an ivfflat index; where it has pg_trgm, a trigram index on content; where it has
+-- lz4, confluence_page_content.markdown is compressed with it; where Archon's roles exist
+-- (Supabase), every confluence_* table has row level security.
+
+CREATE TABLE archon_crawled_pages (
+    id bigint DEFAULT nextval('archon_crawled_pages_id_seq'::regclass) NOT NULL,
+    url character varying NOT NULL,
+    chunk_number integer NOT NULL,
+    content text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    source_id text NOT NULL,
+    llm_chat_model text,
+    embedding_model text,
+    embedding_dimension integer,
+    content_search_vector tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, content)) STORED,
+    created_at timestamp with time zone DEFAULT timezone('utc'::text, now()) NOT NULL
+);
+
+CREATE TABLE archon_migrations (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    version character varying(20) NOT NULL,
+    migration_name character varying(255) NOT NULL,
+    applied_at timestamp with time zone DEFAULT now(),
+    checksum character varying(32)
+);
+
+CREATE TABLE archon_settings (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    key character varying(255) NOT NULL,
+    value text,
+    encrypted_value text,
+    is_encrypted boolean DEFAULT false,
+    category character varying(100),
+    description text,
+    created_at timestamp with time zone DEFAULT now(),
+    updated_at timestamp with time zone DEFAULT now()
+);
+
+CREATE TABLE archon_sources (
+    source_id text NOT NULL,
+    source_url text,
+    source_display_name text,
+    summary text,
+    total_word_count integer DEFAULT 0,
+    title text,
+    metadata jsonb DEFAULT '{}'::jsonb,
+    created_at timestamp with time zone DEFAULT timezone('utc'::text, now()) NOT NULL,
+    updated_at timestamp with time zone DEFAULT timezone('utc'::text, now()) NOT NULL
+);
+
+CREATE TABLE confluence_page_content (
+    page_id text NOT NULL,
+    url text NOT NULL,
+    markdown text NOT NULL,
+    losses jsonb DEFAULT '[]'::jsonb NOT NULL,
+    headings jsonb DEFAULT '[]'::jsonb NOT NULL,
+    includes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    pipeline_version integer NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    fetched_at timestamp with time zone
+);
+
+CREATE TABLE confluence_pages (
+    page_id text NOT NULL,
+    source_id text NOT NULL,
+    space_key text NOT NULL,
+    title text NOT NULL,
+    version integer NOT NULL,
+    last_modified timestamp with time zone NOT NULL,
+    is_deleted boolean DEFAULT false NOT NULL,
+    path text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE confluence_removals (
+    page_id text NOT NULL,
+    run_id text NOT NULL,
+    source_id text NOT NULL,
+    title text NOT NULL,
+    reason text NOT NULL,
+    removed_at timestamp with time zone DEFAULT now() NOT NULL,
+    restored_at timestamp with time zone,
+    purged_at timestamp with time zone
+);
+
+CREATE TABLE confluence_sync_pages (
+    run_id text NOT NULL,
+    page_id text NOT NULL,
+    version integer NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'current'::text NOT NULL,
+    parent_id text,
+    parent_kind text,
+    outcome text,
+    reason text,
+    message text,
+    stage text,
+    attempts integer DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone,
+    labels text[],
+    bytes integer,
+    fetched_at timestamp with time zone,
+    converted_at timestamp with time zone
+);
+
+CREATE TABLE confluence_sync_runs (
+    run_id text NOT NULL,
+    source_id text NOT NULL,
+    requested_mode text NOT NULL,
+    mode text NOT NULL,
+    state text NOT NULL,
+    approve_removals boolean DEFAULT false NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    listing_started_at timestamp with time zone,
+    listing_completed_at timestamp with time zone,
+    listed integer,
+    removal_candidates integer,
+    removals_checked_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    listing_until timestamp with time zone,
+    attempt integer DEFAULT 1 NOT NULL,
+    finished_at timestamp with time zone,
+    code text,
+    message text,
+    approves_run text,
+    decision text,
+    decided_at timestamp with time zone,
+    api_calls integer DEFAULT 0 NOT NULL,
+    api_bytes bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE confluence_tree (
+    source_id text NOT NULL,
+    node_id text NOT NULL,
+    kind text NOT NULL,
+    title text NOT NULL,
+    parent_id text,
+    parent_kind text,
+    path text,
+    checked_run text,
+    trail text,
+    stale boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE sluice_migrations (
+    id integer GENERATED BY DEFAULT AS IDENTITY NOT NULL,
+    version_id bigint NOT NULL,
+    is_applied boolean NOT NULL,
+    tstamp timestamp without time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE archon_crawled_pages ADD CONSTRAINT archon_crawled_pages_pkey PRIMARY KEY (id);
+ALTER TABLE archon_crawled_pages ADD CONSTRAINT archon_crawled_pages_url_chunk_number_key UNIQUE (url, chunk_number);
+ALTER TABLE archon_crawled_pages ADD CONSTRAINT archon_crawled_pages_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE archon_migrations ADD CONSTRAINT archon_migrations_pkey PRIMARY KEY (id);
+ALTER TABLE archon_migrations ADD CONSTRAINT archon_migrations_version_migration_name_key UNIQUE (version, migration_name);
+ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_pkey PRIMARY KEY (id);
+ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_key_key UNIQUE (key);
+ALTER TABLE archon_sources ADD CONSTRAINT archon_sources_pkey PRIMARY KEY (source_id);
+ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_pkey PRIMARY KEY (page_id);
+ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_page_id_fkey FOREIGN KEY (page_id) REFERENCES confluence_pages(page_id) ON DELETE CASCADE;
+ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_pkey PRIMARY KEY (page_id);
+ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_pkey PRIMARY KEY (page_id, run_id);
+ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_sync_pages ADD CONSTRAINT confluence_sync_pages_pkey PRIMARY KEY (run_id, page_id);
+ALTER TABLE confluence_sync_pages ADD CONSTRAINT confluence_sync_pages_outcome_check CHECK ((outcome = ANY (ARRAY['created'::text, 'updated'::text, 'unchanged'::text, 'removed'::text, 'skipped'::text, 'failed'::text])));
+ALTER TABLE confluence_sync_pages ADD CONSTRAINT confluence_sync_pages_run_id_fkey FOREIGN KEY (run_id) REFERENCES confluence_sync_runs(run_id) ON DELETE CASCADE;
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_pkey PRIMARY KEY (run_id);
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_decision_check CHECK ((decision = ANY (ARRAY['approved'::text, 'rejected'::text])));
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_mode_check CHECK ((mode = ANY (ARRAY['incremental'::text, 'full'::text])));
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_requested_mode_check CHECK ((requested_mode = ANY (ARRAY['incremental'::text, 'full'::text])));
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'listing'::text, 'fetching'::text, 'finishing'::text, 'completed'::text, 'completed_with_failures'::text, 'held'::text, 'failed'::text, 'cancelled'::text])));
+ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_pkey PRIMARY KEY (source_id, node_id);
+ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE sluice_migrations ADD CONSTRAINT sluice_migrations_pkey PRIMARY KEY (id);
+
+CREATE INDEX idx_archon_crawled_pages_content_search ON public.archon_crawled_pages USING gin (content_search_vector);
+CREATE INDEX idx_archon_crawled_pages_embedding_dimension ON public.archon_crawled_pages USING btree (embedding_dimension);
+CREATE INDEX idx_archon_crawled_pages_embedding_model ON public.archon_crawled_pages USING btree (embedding_model);
+CREATE INDEX idx_archon_crawled_pages_llm_chat_model ON public.archon_crawled_pages USING btree (llm_chat_model);
+CREATE INDEX idx_archon_crawled_pages_metadata ON public.archon_crawled_pages USING gin (metadata);
+CREATE INDEX idx_archon_crawled_pages_source_id ON public.archon_crawled_pages USING btree (source_id);
+CREATE INDEX idx_confluence_chunks_page_id ON public.archon_crawled_pages USING btree (((metadata ->> 'page_id'::text))) WHERE (metadata ? 'page_id'::text);
+CREATE INDEX idx_archon_sources_display_name ON public.archon_sources USING btree (source_display_name);
+CREATE INDEX idx_archon_sources_knowledge_type ON public.archon_sources USING btree (((metadata ->> 'knowledge_type'::text)));
+CREATE INDEX idx_archon_sources_metadata ON public.archon_sources USING gin (metadata);
+CREATE INDEX idx_archon_sources_title ON public.archon_sources USING btree (title);
+CREATE INDEX idx_archon_sources_url ON public.archon_sources USING btree (source_url);
+CREATE INDEX idx_confluence_page_content_includes ON public.confluence_page_content USING btree (page_id) WHERE (includes <> '[]'::jsonb);
+CREATE INDEX idx_confluence_pages_jira_issue_links ON public.confluence_pages USING gin (((metadata -> 'jira_issue_links'::text)));
+CREATE INDEX idx_confluence_pages_path ON public.confluence_pages USING btree (path text_pattern_ops);
+CREATE INDEX idx_confluence_pages_source ON public.confluence_pages USING btree (source_id) WHERE (is_deleted = false);
+CREATE INDEX idx_confluence_pages_space ON public.confluence_pages USING btree (space_key);
+CREATE INDEX idx_confluence_pages_user_mentions ON public.confluence_pages USING gin (((metadata -> 'user_mentions'::text)));
+CREATE INDEX idx_confluence_removals_open ON public.confluence_removals USING btree (source_id, page_id) WHERE ((restored_at IS NULL) AND (purged_at IS NULL));
+CREATE INDEX idx_confluence_removals_source ON public.confluence_removals USING btree (source_id, removed_at DESC);
+CREATE INDEX idx_confluence_sync_pages_again ON public.confluence_sync_pages USING btree (page_id) WHERE ((outcome = 'failed'::text) OR ((outcome = 'skipped'::text) AND (reason = 'missing'::text)));
+CREATE INDEX idx_confluence_sync_pages_pending ON public.confluence_sync_pages USING btree (run_id, page_id) WHERE (outcome IS NULL);
+CREATE UNIQUE INDEX idx_confluence_sync_runs_open ON public.confluence_sync_runs USING btree (source_id) WHERE (state = ANY (ARRAY['listing'::text, 'fetching'::text, 'finishing'::text]));
+CREATE INDEX idx_confluence_sync_runs_source ON public.confluence_sync_runs USING btree (source_id, requested_at DESC);
+CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (source_id, parent_id);
+CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
+CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
+
+COMMENT ON TABLE confluence_page_content IS 'A page''s Markdown and conversion losses';
+COMMENT ON COLUMN confluence_page_content.page_id IS 'the page';
+COMMENT ON COLUMN confluence_page_content.url IS 'the page''s address without an anchor';
+COMMENT ON COLUMN confluence_page_content.markdown IS 'the whole page';
+COMMENT ON COLUMN confluence_page_content.losses IS 'what the conversion could not keep, by kind and place';
+COMMENT ON COLUMN confluence_page_content.headings IS 'headings with their level and anchor';
+COMMENT ON COLUMN confluence_page_content.includes IS 'pages that this one transcludes, by id where it is known and by title';
+COMMENT ON COLUMN confluence_page_content.pipeline_version IS 'the converter''s and chunker''s generation; a new one rewrites the page';
+COMMENT ON COLUMN confluence_page_content.updated_at IS 'when the Markdown was last written';
+COMMENT ON COLUMN confluence_page_content.fetched_at IS 'when the body behind the Markdown was read';
+COMMENT ON TABLE confluence_pages IS 'Confluence pages as last synced; chunks are in archon_crawled_pages';
+COMMENT ON COLUMN confluence_pages.page_id IS 'Confluence''s page id';
+COMMENT ON COLUMN confluence_pages.source_id IS 'the source that it is of; a page has one';
+COMMENT ON COLUMN confluence_pages.space_key IS 'key of the space that it was in';
+COMMENT ON COLUMN confluence_pages.title IS 'title of the stored version';
+COMMENT ON COLUMN confluence_pages.version IS 'version.number of the stored body; an older one never overwrites it';
+COMMENT ON COLUMN confluence_pages.last_modified IS 'when Confluence made this version';
+COMMENT ON COLUMN confluence_pages.is_deleted IS 'left the space; such a page has no chunks';
+COMMENT ON COLUMN confluence_pages.path IS 'materialized path /<ancestor id>/…/<page id>; folders count as ancestors';
+COMMENT ON COLUMN confluence_pages.metadata IS 'ancestors, children, created_by, labels, jira_issue_links, user_mentions, internal_links, external_links, asset_links, word_count, content_length';
+COMMENT ON COLUMN confluence_pages.created_at IS 'when it was first stored';
+COMMENT ON COLUMN confluence_pages.updated_at IS 'when this row last changed';
+COMMENT ON TABLE confluence_removals IS 'Every page that a run took out of the knowledge base; kept longer than the run';
+COMMENT ON COLUMN confluence_removals.page_id IS 'the page''s id';
+COMMENT ON COLUMN confluence_removals.run_id IS 'the run that removed it';
+COMMENT ON COLUMN confluence_removals.source_id IS 'the source that it was of';
+COMMENT ON COLUMN confluence_removals.title IS 'its title at the time';
+COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved or unreadable';
+COMMENT ON COLUMN confluence_removals.removed_at IS 'when it left; its chunks went with it';
+COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
+COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';
+COMMENT ON TABLE confluence_sync_pages IS 'Every page that a run listed and how it ended';
+COMMENT ON COLUMN confluence_sync_pages.run_id IS 'the run that listed it';
+COMMENT ON COLUMN confluence_sync_pages.page_id IS 'Confluence''s page id';
+COMMENT ON COLUMN confluence_sync_pages.version IS 'version.number as listed';
+COMMENT ON COLUMN confluence_sync_pages.title IS 'title as listed';
+COMMENT ON COLUMN confluence_sync_pages.status IS 'Confluence''s status as listed: current, archived and so on';
+COMMENT ON COLUMN confluence_sync_pages.parent_id IS 'id of the parent, null at the top of the space';
+COMMENT ON COLUMN confluence_sync_pages.parent_kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_sync_pages.outcome IS 'null while under way; set once';
+COMMENT ON COLUMN confluence_sync_pages.reason IS 'why removed or skipped, or the failure code';
+COMMENT ON COLUMN confluence_sync_pages.message IS 'what went wrong, in words';
+COMMENT ON COLUMN confluence_sync_pages.stage IS 'the stage that gave the outcome';
+COMMENT ON COLUMN confluence_sync_pages.attempts IS 'failed tries so far';
+COMMENT ON COLUMN confluence_sync_pages.ended_at IS 'when the outcome was set';
+COMMENT ON COLUMN confluence_sync_pages.labels IS 'the page''s labels; null where the listing does not know them';
+COMMENT ON COLUMN confluence_sync_pages.bytes IS 'size of the body in storage format';
+COMMENT ON COLUMN confluence_sync_pages.fetched_at IS 'when its body was read';
+COMMENT ON COLUMN confluence_sync_pages.converted_at IS 'when it was Markdown';
+COMMENT ON TABLE confluence_sync_runs IS 'Every sync run; run_id is the id of the request';
+COMMENT ON COLUMN confluence_sync_runs.run_id IS 'id of the request that asked for the run; the same request twice is one run';
+COMMENT ON COLUMN confluence_sync_runs.source_id IS 'the source that is synced';
+COMMENT ON COLUMN confluence_sync_runs.requested_mode IS 'what was asked for: incremental or full';
+COMMENT ON COLUMN confluence_sync_runs.mode IS 'how the run really lists: the first run of a source is full';
+COMMENT ON COLUMN confluence_sync_runs.state IS 'where the run stands; completed, completed_with_failures, held, failed and cancelled are final';
+COMMENT ON COLUMN confluence_sync_runs.approve_removals IS 'a person has approved more removals than the brake lets pass';
+COMMENT ON COLUMN confluence_sync_runs.requested_at IS 'when it was asked for';
+COMMENT ON COLUMN confluence_sync_runs.started_at IS 'when it became the source''s open run';
+COMMENT ON COLUMN confluence_sync_runs.listing_started_at IS 'Confluence''s clock when the listing began; becomes the watermark';
+COMMENT ON COLUMN confluence_sync_runs.listing_completed_at IS 'when the listing was proven complete';
+COMMENT ON COLUMN confluence_sync_runs.listed IS 'pages that the complete listing gave; null until it is complete';
+COMMENT ON COLUMN confluence_sync_runs.removal_candidates IS 'stored pages that the listing lacked, added to the ledger to be judged';
+COMMENT ON COLUMN confluence_sync_runs.removals_checked_at IS 'when each candidate for removal had been judged';
+COMMENT ON COLUMN confluence_sync_runs.sent_at IS 'when pages were last sent to the fetchers; the lease against sending twice';
+COMMENT ON COLUMN confluence_sync_runs.listing_until IS 'until when one replica alone lists; null while none does';
+COMMENT ON COLUMN confluence_sync_runs.attempt IS 'grows with every listing and every sending; results of an older one are late';
+COMMENT ON COLUMN confluence_sync_runs.finished_at IS 'when it came to its final state';
+COMMENT ON COLUMN confluence_sync_runs.code IS 'failure code of a run that failed';
+COMMENT ON COLUMN confluence_sync_runs.message IS 'the same in words';
+COMMENT ON COLUMN confluence_sync_runs.approves_run IS 'the held run whose removals this one may carry out';
+COMMENT ON COLUMN confluence_sync_runs.decision IS 'what a person said to the removals of a held run';
+COMMENT ON COLUMN confluence_sync_runs.decided_at IS 'when that was said';
+COMMENT ON COLUMN confluence_sync_runs.api_calls IS 'calls to Confluence for this run, repetitions included';
+COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, after decompression';
+COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
+COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
+COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';
+COMMENT ON COLUMN confluence_tree.kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_tree.title IS 'its title, which breadcrumbs show';
+COMMENT ON COLUMN confluence_tree.parent_id IS 'id of the parent, null at the top of the space';
+COMMENT ON COLUMN confluence_tree.parent_kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_tree.path IS '/<ancestor id>/…/<node id>; begins with the first ancestor that is not known';
+COMMENT ON COLUMN confluence_tree.checked_run IS 'the last run that asked Confluence about this node';
+COMMENT ON COLUMN confluence_tree.trail IS 'the titles on the path, one a line';
+COMMENT ON COLUMN confluence_tree.stale IS 'path or trail changed, and the stored page does not have it yet';
+COMMENT ON TABLE sluice_migrations IS 'Which of Sluice''s migrations were applied, as the migration tool keeps it';
+COMMENT ON COLUMN sluice_migrations.id IS 'order of application';
+COMMENT ON COLUMN sluice_migrations.version_id IS 'the number that the file begins with';
+COMMENT ON COLUMN sluice_migrations.is_applied IS 'always true; a migration that is taken back has no row';
+COMMENT ON COLUMN sluice_migrations.tstamp IS 'when it was applied';

@@ -1,0 +1,88 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/localpg"
+)
+
+// withDatabase gives the person an empty database, and returns how to change it behind
+// Sluice's back.
+func (p *person) withDatabase() (does func(sql string)) {
+	p.t.Helper()
+	server, err := localpg.Start(p.t.Context(), localpg.Options{DataDir: filepath.Join(p.data, "own"), NoSync: true})
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { require.NoError(p.t, server.Stop(context.Background())) })
+	p.env["DATABASE_URL"] = server.URL()
+	return func(sql string) {
+		p.t.Helper()
+		conn, err := pgx.Connect(p.t.Context(), server.URL())
+		require.NoError(p.t, err)
+		_, err = conn.Exec(p.t.Context(), sql)
+		require.NoError(p.t, err)
+		require.NoError(p.t, conn.Close(p.t.Context()))
+	}
+}
+
+func TestMigrating(t *testing.T) {
+	p := newPerson(t)
+	does := p.withDatabase()
+
+	require.Regexp(t, `010_add_confluence_pages +missing`, p.sees("migrate", "status"))
+	code, _, said := p.types("migrate", "verify")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "010_add_confluence_pages is not applied (run: sluice migrate up)")
+
+	require.Contains(t, p.sees("migrate", "up"), "applied 010_add_confluence_pages\n")
+	require.Contains(t, p.sees("migrate", "up"), "Nothing to apply.\n")
+	require.Regexp(t, `010_add_confluence_pages +applied +[0-9a-f]{32}`, p.sees("migrate", "status"))
+	require.Contains(t, p.sees("migrate", "verify"), "unchanged")
+
+	does(`UPDATE archon_migrations SET checksum = md5('another') WHERE migration_name = '010_add_confluence_pages'`)
+	code, _, said = p.types("migrate", "verify")
+	require.Equal(t, 1, code)
+	require.Regexp(t, `010_add_confluence_pages was applied with checksum [0-9a-f]{32} and is now [0-9a-f]{32}`, said)
+	require.Contains(t, said, "go back to the release that made this database")
+	require.Regexp(t, `010_add_confluence_pages +changed since it was applied`, p.sees("migrate", "status"))
+	p.sees("migrate", "up")
+	code, _, _ = p.types("migrate", "verify")
+	require.Equal(t, 1, code, "applying does not hide the change")
+}
+
+func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
+	p := newPerson(t)
+	does := p.withDatabase()
+	p.sees("migrate", "up")
+	require.Regexp(t, `pg_trgm +used`, p.sees("migrate", "status"))
+
+	does(`DROP EXTENSION pg_trgm CASCADE`)
+	require.Regexp(t, `pg_trgm +not there +run: sluice migrate up`, p.sees("migrate", "status"))
+	out := p.sees("migrate", "up")
+	require.Contains(t, out, "applied pg_trgm: the trigram index of archon_crawled_pages\n")
+	require.NotContains(t, out, "Without pg_trgm")
+
+	does(`CREATE TABLE archon_code_examples (); DROP INDEX idx_archon_crawled_pages_content_trgm`)
+	out = p.sees("migrate", "up")
+	require.Contains(t, out, "Nothing to apply.\n")
+	require.Contains(t, out, "Without pg_trgm: the chunks' table is Archon's")
+	require.Regexp(t, `pg_trgm +not used +the chunks' table is Archon's`, p.sees("migrate", "status"))
+
+	var status struct {
+		Migrations []struct{ Name string }
+		Extensions []struct {
+			Name string
+			Used bool
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(p.sees("migrate", "status", "-o", "json")), &status))
+	require.NotEmpty(t, status.Migrations)
+	require.Len(t, status.Extensions, 2)
+	require.Equal(t, "pg_trgm", status.Extensions[1].Name)
+	require.False(t, status.Extensions[1].Used)
+}
