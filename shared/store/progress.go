@@ -113,6 +113,7 @@ func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.C
 	err = tx.QueryRow(ctx, `
 		UPDATE confluence_sync_runs SET state = $2, code = nullif($3, ''), message = nullif($4, ''), finished_at = clock_timestamp()
 		WHERE run_id = $1 RETURNING finished_at`, run.ID, run.State, run.Code, run.Message).Scan(&run.FinishedAt)
+	run.FinishedAt = run.FinishedAt.UTC()
 	if err != nil || run.State == event.StateHeld || run.State == event.StateFailed {
 		return err
 	}

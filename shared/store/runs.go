@@ -55,6 +55,7 @@ func scanRun(row pgx.CollectableRow) (Run, error) {
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
 		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes)
+	r.RequestedAt = r.RequestedAt.UTC()
 	for _, t := range []struct {
 		from *time.Time
 		to   *time.Time
@@ -73,7 +74,8 @@ var ErrRequestIDTaken = errors.New("the request id is taken by another source")
 const ReconcileEvery = 7 * 24 * time.Hour
 
 // OpenRun makes the run of a request, or finds it, and opens it unless another run of the
-// source is open: then its state stays requested and the caller comes back later.
+// source is open or was asked for before it: then its state stays requested and the caller
+// comes back later. The same request id again is the same run, however often it comes.
 //
 // The first run of a source is full whatever was asked, since there is nothing to be
 // incremental to. A later one is full when its source's deletion strategy wants removals
@@ -113,7 +115,8 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 			UPDATE confluence_sync_runs r SET state = 'listing', started_at = now(), sent_at = now()
 			WHERE r.run_id = $1 AND r.source_id = $2 AND r.state = 'requested' AND NOT EXISTS (
 				SELECT FROM confluence_sync_runs o
-				WHERE o.source_id = r.source_id AND o.state IN ('listing', 'fetching', 'finishing'))`,
+				WHERE o.source_id = r.source_id AND (o.state IN ('listing', 'fetching', 'finishing')
+					OR o.state = 'requested' AND (o.requested_at, o.run_id) < (r.requested_at, r.run_id)))`,
 			req.RequestID, req.SourceID)
 		if err != nil {
 			return err
@@ -156,6 +159,17 @@ func (s *Store) Runs(ctx context.Context, sourceID string, limit int) ([]Run, er
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	return list, nil
+}
+
+// EndedRuns returns the ids of the runs that ended within the time before now.
+func (s *Store) EndedRuns(ctx context.Context, within time.Duration) ([]string, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT run_id FROM confluence_sync_runs WHERE finished_at > now() - $1::interval
+		ORDER BY finished_at`, within)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list runs that ended: %w", err)
 	}
 	return list, nil
 }
