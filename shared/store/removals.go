@@ -31,13 +31,14 @@ const (
 // Candidates finds the stored pages of the run's source that its complete listing lacks or
 // gives as archived, adds them to the ledger to be judged, and counts them once as such.
 // live is the number of pages that the source has now. Calling it again gives what is left
-// to judge.
+// to judge; a run that has ended has nothing to judge any more.
 func (s *Store) Candidates(ctx context.Context, run Run) (pages []string, live int, err error) {
 	err = s.inTx(ctx, "find removal candidates of run "+run.ID, func(tx pgx.Tx) error {
 		var counted bool
-		err := tx.QueryRow(ctx, `SELECT removal_candidates IS NOT NULL FROM confluence_sync_runs
-			WHERE run_id = $1 FOR NO KEY UPDATE`, run.ID).Scan(&counted)
-		if err != nil {
+		var state event.State
+		err := tx.QueryRow(ctx, `SELECT removal_candidates IS NOT NULL, state FROM confluence_sync_runs
+			WHERE run_id = $1 FOR NO KEY UPDATE`, run.ID).Scan(&counted, &state)
+		if err != nil || state.Final() {
 			return err
 		}
 		if !counted {
