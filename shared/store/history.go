@@ -103,7 +103,7 @@ func (s *Store) Story(ctx context.Context, runID string) (Story, error) {
 		if st.Stages, err = stageTimes(ctx, tx, runID); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT page_id, title, coalesce(bytes, 0), extract(epoch FROM ended_at - fetched_at)::float8
+		rows, err := tx.Query(ctx, `SELECT page_id, title, coalesce(bytes, 0), greatest(0, extract(epoch FROM ended_at - fetched_at))::float8
 			FROM confluence_sync_pages WHERE run_id = $1 AND fetched_at IS NOT NULL
 			ORDER BY ended_at - fetched_at DESC, page_id LIMIT $2`, runID, slowPages)
 		if err != nil {
@@ -121,8 +121,8 @@ func (s *Store) Story(ctx context.Context, runID string) (Story, error) {
 func stageTimes(ctx context.Context, tx pgx.Tx, runID string) ([]StageTime, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT s.stage, count(s.took)::int,
-			coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY s.took), 0)::float8,
-			coalesce(percentile_cont(0.95) WITHIN GROUP (ORDER BY s.took), 0)::float8
+			coalesce(greatest(0, percentile_cont(0.5) WITHIN GROUP (ORDER BY s.took)), 0)::float8,
+			coalesce(greatest(0, percentile_cont(0.95) WITHIN GROUP (ORDER BY s.took)), 0)::float8
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
 		CROSS JOIN LATERAL (VALUES
 			(1, 'fetch', extract(epoch FROM l.fetched_at - r.listing_completed_at)),
@@ -163,6 +163,9 @@ func (s *Store) Failures(ctx context.Context, sourceID, runID, pageID string, li
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
 	if err != nil {
 		return nil, fmt.Errorf("list failed pages: %w", err)
+	}
+	for i := range list {
+		list[i].FailedAt = list[i].FailedAt.UTC()
 	}
 	return list, nil
 }
