@@ -19,6 +19,9 @@ const (
 	OnDemand             DeletionStrategy = "on_demand"
 )
 
+// DeletionStrategies are all of them, the default first.
+var DeletionStrategies = []DeletionStrategy{WeeklyReconciliation, EverySync, OnDemand}
+
 // Source is a Confluence space that is kept in the knowledge base: a row of archon_sources.
 type Source struct {
 	ID               string           `json:"source_id"`
@@ -28,9 +31,10 @@ type Source struct {
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
 	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as Archon has it
 	Tags             []string         `json:"tags"`
-	LastSync         time.Time        `json:"last_sync,omitzero"` // the watermark, by Confluence's clock; zero before the first complete run
-	Pages            int              `json:"pages"`              // live pages now
-	Chunks           int              `json:"chunks"`             // chunks now
+	LastSync         time.Time        `json:"last_sync,omitzero"`           // the watermark, by Confluence's clock; zero before the first complete run
+	LastCheck        time.Time        `json:"last_deletion_check,omitzero"` // when removals were last looked for, or decided on
+	Pages            int              `json:"pages"`                        // live pages now
+	Chunks           int              `json:"chunks"`                       // chunks now
 }
 
 // What AddSource finds in the way.
@@ -100,17 +104,53 @@ const sourceColumns = `
 	coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
 		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
-	(s.metadata->>'last_sync_timestamp')::timestamptz`
+	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz`
 
 func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
-	var last *time.Time
+	var last, checked *time.Time
 	err := row.Scan(&src.ID, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
-		&src.KnowledgeType, &src.Tags, &last, &src.Pages, &src.Chunks)
+		&src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
 	}
+	if checked != nil {
+		src.LastCheck = checked.UTC()
+	}
 	return src, err
+}
+
+// SourceChange is what UpdateSource is to change; what is empty stays as it is.
+type SourceChange struct {
+	DisplayName      string
+	DeletionStrategy DeletionStrategy
+	Tags             []string // replaces all tags; none but not nil takes them away
+}
+
+// UpdateSource changes settings of a Confluence source and leaves the rest of its row alone,
+// what other tools keep in its metadata included. Its title follows the name unless somebody
+// gave it another one. Chunks carry the new tags from their page's next write on.
+// ErrNotFound when there is no such source.
+func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) error {
+	set := map[string]any{}
+	if c.DeletionStrategy != "" {
+		set["deletion_strategy"] = c.DeletionStrategy
+	}
+	if c.Tags != nil {
+		set["tags"] = c.Tags
+	}
+	tag, err := s.pool.Exec(ctx, `
+		UPDATE archon_sources SET metadata = metadata || $2::jsonb, updated_at = now(),
+			source_display_name = coalesce(nullif($3, ''), source_display_name),
+			title = CASE WHEN $3 <> '' AND title IS NOT DISTINCT FROM source_display_name THEN $3 ELSE title END
+		WHERE source_id = $1 AND metadata->>'source_type' = 'confluence'`, id, set, c.DisplayName)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("change source %s: %w", id, err)
+	}
+	return nil
 }
 
 // Source returns a Confluence source without its counts. ErrNotFound when there is none,

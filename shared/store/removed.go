@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// RemovedPage is one removal in the history of a source.
+type RemovedPage struct {
+	PageID     string    `json:"page_id"`
+	SourceID   string    `json:"source_id"`
+	RunID      string    `json:"run_id"`
+	Title      string    `json:"title"`
+	Reason     string    `json:"reason"`
+	RemovedAt  time.Time `json:"removed_at"`
+	RestoredAt time.Time `json:"restored_at,omitzero"` // when the page came back
+	PurgedAt   time.Time `json:"purged_at,omitzero"`   // when its kept Markdown was deleted too
+}
+
+// RemovedPages lists removals, the newest first: those of one source and of one run when
+// these are not empty.
+func (s *Store) RemovedPages(ctx context.Context, sourceID, runID string, limit int) ([]RemovedPage, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals
+		WHERE ($1 = '' OR source_id = $1) AND ($2 = '' OR run_id = $2)
+		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
+		var restored, purged *time.Time
+		err = row.Scan(&r.PageID, &r.SourceID, &r.RunID, &r.Title, &r.Reason, &r.RemovedAt, &restored, &purged)
+		r.RemovedAt = r.RemovedAt.UTC()
+		if restored != nil {
+			r.RestoredAt = restored.UTC()
+		}
+		if purged != nil {
+			r.PurgedAt = purged.UTC()
+		}
+		return r, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list removals: %w", err)
+	}
+	return list, nil
+}
