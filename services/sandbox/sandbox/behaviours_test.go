@@ -22,7 +22,9 @@ var behaviours = []struct {
 		TestNextIsInTheBodyAndInTheLinkHeader, TestSearchNextIsWithoutWiki,
 	}},
 	{"03 hidden rows left out of lists, 404 by id", []func(*testing.T){TestHiddenSpaceIsNotThere, TestBuiltinRestrictions, TestFaultLostPermission}},
-	{"04 lists of current and archived pages, 400 for drafts and for a bad limit", []func(*testing.T){TestListStatuses, TestLimits}},
+	{"04 lists of current and archived pages, 400 for drafts and for a bad limit", []func(*testing.T){
+		TestListStatuses, TestLimits, TestADraftIsNowhereUntilItIsPublished,
+	}},
 	{"05 every refusal of a credential", []func(*testing.T){
 		TestBadCredentialOnV2IsABareNotFound, TestBadCredentialOnV1IsForbidden, TestFaultScope, TestGatewayServesTheSameSite,
 		TestScopedTokenOpensTheGatewayOnly, TestTenantInfoNeedsNoCredential, TestFaultDeadToken,
@@ -43,6 +45,10 @@ var behaviours = []struct {
 	{"10 restrictions by operation, inherited from above", []func(*testing.T){TestRestrictionsAreInherited, TestRestrictionsGoOnAfterAHundred}},
 	{"11 attachments on another host, which wants no credential", []func(*testing.T){TestAttachmentsAreOnAnotherHost}},
 	{"12 no ETag", []func(*testing.T){TestNoETagIsSent}},
+	{"13 blog posts beside pages, live docs among them", []func(*testing.T){
+		TestBlogPosts, TestBlogPostsAreListedAsPagesAre, TestABlogPostAndAPageMayHaveOneTitle, TestTheLifeOfABlogPost,
+		TestSearchTellsBlogPostsFromPages, TestLivePagesAreAPartOfThePages,
+	}},
 }
 
 func TestBehaviour(t *testing.T) {

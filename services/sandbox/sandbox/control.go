@@ -30,6 +30,7 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 		"POST /_sandbox/pages/{id}/archive":  s.controlled(func(id string, _ order) error { return s.ArchivePage(id) }),
 		"POST /_sandbox/pages/{id}/trash":    s.controlled(s.controlTrash),
 		"POST /_sandbox/pages/{id}/restore":  s.controlled(func(id string, _ order) error { return s.RestorePage(id) }),
+		"POST /_sandbox/pages/{id}/publish":  s.controlled(func(id string, _ order) error { return s.PublishPage(id) }),
 		"POST /_sandbox/pages/{id}/purge":    s.controlled(func(id string, _ order) error { return s.PurgePage(id) }),
 		"POST /_sandbox/pages/{id}/label":    s.controlled(func(id string, o order) error { return s.SetLabels(id, o.Labels...) }),
 		"POST /_sandbox/pages/{id}/restrict": s.controlled(func(id string, o order) error { return s.Restrict(id, o.Users, o.Groups) }),
@@ -126,10 +127,11 @@ func (s *Site) controlCreate(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) controlSpace(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Key   string `json:"key"`
-		Name  string `json:"name"`
-		Pages int    `json:"pages"` // more than 0: a generated space
-		Seed  int64  `json:"seed"`
+		Key       string `json:"key"`
+		Name      string `json:"name"`
+		Pages     int    `json:"pages"`      // more than 0: a generated space
+		BlogPosts int    `json:"blog_posts"` // generated ones
+		Seed      int64  `json:"seed"`
 	}
 	if !readBody(w, r, &in) {
 		return
@@ -137,6 +139,10 @@ func (s *Site) controlSpace(w http.ResponseWriter, r *http.Request) {
 	if in.Pages > 0 {
 		s.AddGenerated(in.Key, in.Pages, in.Seed)
 	} else if err := s.AddSpace(in.Key, cmpOr(in.Name, in.Key)); err != nil {
+		controlError(w, err)
+		return
+	}
+	if err := s.AddGeneratedBlogPosts(in.Key, in.BlogPosts, in.Seed); err != nil {
 		controlError(w, err)
 		return
 	}
@@ -170,7 +176,8 @@ func (s *Site) controlEditSome(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) controlPages(w http.ResponseWriter, r *http.Request) {
-	write(w, http.StatusOK, map[string]any{"pages": emptyNotNull(s.Pages(r.PathValue("key")))})
+	key := r.PathValue("key")
+	write(w, http.StatusOK, map[string]any{"pages": emptyNotNull(s.Pages(key)), "blog_posts": emptyNotNull(s.BlogPosts(key))})
 }
 
 func (s *Site) resetStats(w http.ResponseWriter, _ *http.Request) {
@@ -184,16 +191,20 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 		Key      string         `json:"key"`
 		ID       string         `json:"id"`
 		Name     string         `json:"name"`
-		Pages    map[string]int `json:"pages"` // by status
+		Pages    map[string]int `json:"pages"`      // by status
+		Posts    map[string]int `json:"blog_posts"` // by status
 		Homepage string         `json:"homepage"`
 		Hidden   bool           `json:"hidden"`
 	}
 	out := []spaceLine{}
 	s.mu.RLock()
 	for _, sp := range s.spaces {
-		line := spaceLine{Key: sp.key, ID: formatID(sp.id), Name: sp.name, Pages: map[string]int{}, Hidden: sp.hidden}
+		line := spaceLine{Key: sp.key, ID: formatID(sp.id), Name: sp.name, Pages: map[string]int{}, Posts: map[string]int{}, Hidden: sp.hidden}
 		for _, n := range sp.shelf.byID {
 			line.Pages[n.status]++
+		}
+		for _, n := range sp.posts.byID {
+			line.Posts[n.status]++
 		}
 		if sp.home != nil {
 			line.Homepage = s.base(r) + webPath(sp.home)
@@ -205,14 +216,14 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 		"site": s.opt.SiteTitle, "base_url": s.base(r), "gateway_url": s.origin(r) + "/ex/confluence/" + s.opt.CloudID + "/wiki",
 		"email": s.opt.Email, "now": stamp(s.opt.Now()), "spaces": out,
 		"control": map[string]string{
-			"POST /_sandbox/pages":               "create: {space, parent_id, title, body, kind, labels}",
+			"POST /_sandbox/pages":               "create: {space, parent_id, title, body, kind, labels, status, subtype}",
 			"POST /_sandbox/pages/{id}/edit":     "{title?, body?}; without either a line is added",
 			"POST /_sandbox/pages/{id}/move":     "{parent_id} or {space}",
-			"POST /_sandbox/pages/{id}/trash":    "{tree?}; also archive, restore, purge",
+			"POST /_sandbox/pages/{id}/trash":    "{tree?}; also archive, restore, purge, publish",
 			"POST /_sandbox/pages/{id}/label":    "{labels}",
 			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
 			"POST /_sandbox/pages/{id}/comment":  "{comment: {body, inline?}}",
-			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}; also /{key}/hide and /{key}/show",
+			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}, with blog_posts too; also /{key}/hide and /{key}/show",
 			"POST /_sandbox/spaces/{key}/edit":   "{count, seed}: so many pages get a new version",
 			"POST /_sandbox/faults":              "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",
 			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",

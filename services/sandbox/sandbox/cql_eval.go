@@ -69,7 +69,7 @@ func (s cqlScope) field(name string) (cqlField, bool) {
 	case "space.type":
 		return set(func(c *candidate) []string { return []string{c.space.kind} }), true
 	case "subtype":
-		return set(func(c *candidate) []string { return []string{string(c.node.kind)} }), true
+		return set(func(c *candidate) []string { return []string{cmpOr(c.node.subtype, string(c.node.kind))} }), true
 	case "type":
 		f := set(func(c *candidate) []string { return []string{string(c.node.kind)} })
 		return f.checked("type", func(v string) bool { return containsFold(cqlTypes, v) }, strings.Join(cqlTypes, ", ")), true

@@ -24,7 +24,7 @@ func (s *Site) AddGenerated(key string, pages int, seed int64) {
 		return
 	}
 	sp.created = generatedFrom
-	root := hash(fmt.Sprintf("%s/%d", strings.ToLower(key), seed))
+	root := generatedRoot(key, seed)
 	base := 10_000_000_000 + int64(root%80_000)*1_000_000_000
 	made := make([]*node, 0, pages)
 	for i := range pages {
@@ -42,6 +42,37 @@ func (s *Site) AddGenerated(key string, pages int, seed int64) {
 	s.all.addAll(made)
 	sp.shelf.addAll(made)
 	s.moment++
+}
+
+func generatedRoot(key string, seed int64) uint64 {
+	return hash(fmt.Sprintf("%s/%d", strings.ToLower(key), seed))
+}
+
+// AddGeneratedBlogPosts adds so many blog posts to a space, which follow from the key and the
+// seed alone. They bear the titles of the pages that AddGenerated makes for the same seed: in
+// Confluence a page and a blog post may. Ids that are taken give ErrConflict.
+func (s *Site) AddGeneratedBlogPosts(key string, posts int, seed int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp := s.space(key)
+	if sp == nil {
+		return fmt.Errorf("add blog posts to space %s: %w", key, ErrNotFound)
+	}
+	root := generatedRoot(key, seed)
+	base := 100_000_000_000_000 + int64(root%80_000)*1_000_000_000 // above the pages' ids
+	for i := range posts {
+		n := generatedPage(sp, root, i)
+		n.id, n.kind = base+int64(i)*16+int64(mix(root, i, 1)%16), KindBlogPost
+		n.rev.body = generated{mix(root, i, 11), i}
+		if s.nodes[n.id] != nil {
+			return fmt.Errorf("add blog posts to space %s: %w: id %d is taken", key, ErrConflict, n.id)
+		}
+		if err := s.claimTitle(n, sp, n.rev.title); err != nil {
+			return fmt.Errorf("add blog posts to space %s: %w", key, err)
+		}
+		s.file(n)
+	}
+	return nil
 }
 
 // generatedWidth is how many children a page needs for the space to be seven levels deep:

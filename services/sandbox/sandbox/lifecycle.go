@@ -20,6 +20,23 @@ func (s *Site) change(what, id string, f func(n *node) error) error {
 	return nil
 }
 
+// PublishPage makes a draft current, in its first version.
+func (s *Site) PublishPage(id string) error {
+	return s.change("publish", id, func(n *node) error {
+		if n.status != draft {
+			return fmt.Errorf("%w: it is %s", ErrConflict, n.status)
+		}
+		at := s.touch(n)
+		n.status = current
+		if err := s.claimTitle(n, n.space, n.rev.title); err != nil {
+			n.status = draft
+			return err
+		}
+		n.created, n.rev.at = at, at
+		return nil
+	})
+}
+
 // MovePage puts the page, with all that is under it, below another parent, which may be in
 // another space; an empty newParentID is the top of its own space. A move makes no version.
 func (s *Site) MovePage(id, newParentID string) error {
@@ -36,11 +53,15 @@ func (s *Site) MovePage(id, newParentID string) error {
 }
 
 // MoveToSpace moves the page, with all that is under it, below the homepage of another space.
+// A blog post just changes its space.
 func (s *Site) MoveToSpace(id, key string) error {
 	return s.change("move", id, func(n *node) error {
 		sp := s.space(key)
 		if sp == nil {
 			return fmt.Errorf("space %s: %w", key, ErrNotFound)
+		}
+		if n.kind == KindBlogPost {
+			return s.move(n, sp, nil)
 		}
 		return s.move(n, sp, sp.home)
 	})
@@ -52,6 +73,9 @@ func (s *Site) move(n *node, sp *space, parent *node) error {
 	}
 	if n == n.space.home {
 		return fmt.Errorf("%w: a homepage stays where it is", ErrInvalid)
+	}
+	if parent != nil && (n.kind == KindBlogPost || parent.kind == KindBlogPost) {
+		return fmt.Errorf("%w: a blog post is in no tree", ErrInvalid)
 	}
 	for p := parent; p != nil; p = p.parent {
 		if p == n {
@@ -81,25 +105,27 @@ func (s *Site) changeSpace(moved []*node, sp *space) error {
 	for _, m := range moved {
 		s.touch(m)
 		s.freeTitle(m)
-		s.unfile(m)
+		from := m.space.shelfOf(m.kind)
 		m.space = sp
 		if m.holdsTitle() {
 			sp.titles[titleKey(m.kind, m.rev.title)] = m
 		}
-		if m.kind == KindPage {
-			sp.shelf.add(m)
-		} else {
-			sp.others = append(sp.others, m)
-			slices.SortFunc(sp.others, func(a, b *node) int { return int(a.id - b.id) })
+		if from != nil {
+			from.remove(m)
+			sp.shelfOf(m.kind).add(m)
 		}
 	}
 	return nil
 }
 
 // ArchivePage archives the page. It keeps its parent and its title; what was under it moves
-// up to its parent, as when one page is archived without those below it.
+// up to its parent, as when one page is archived without those below it. Blog posts cannot be
+// archived.
 func (s *Site) ArchivePage(id string) error {
 	return s.change("archive", id, func(n *node) error {
+		if n.kind == KindBlogPost {
+			return fmt.Errorf("%w: it is a blog post", ErrInvalid)
+		}
 		if n.status != current {
 			return fmt.Errorf("%w: it is %s", ErrConflict, n.status)
 		}
@@ -193,9 +219,9 @@ func (s *Site) PurgePage(id string) error {
 		s.lift(n)
 		s.freeTitle(n)
 		n.detach()
-		s.unfile(n)
-		if n.kind == KindPage {
-			s.all.remove(n)
+		if all := s.shelfOf(n.kind); all != nil {
+			all.remove(n)
+			n.space.shelfOf(n.kind).remove(n)
 		}
 		delete(s.nodes, n.id)
 		return nil

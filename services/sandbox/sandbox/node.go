@@ -24,6 +24,7 @@ const (
 // The statuses of content that the site keeps.
 const (
 	current  = "current"
+	draft    = "draft" // never published: no list and no search shows it
 	archived = "archived"
 	trashed  = "trashed"
 )
@@ -36,6 +37,7 @@ type node struct {
 	parent   *node
 	children []*node // by position
 	position int
+	subtype  string // "" or live
 	status   string
 	created  time.Time
 	author   string
@@ -153,7 +155,7 @@ func (n *node) detach() {
 
 // holdsTitle reports whether the node's title is taken in its space.
 func (n *node) holdsTitle() bool {
-	return n.status != trashed && (n.kind == KindPage || n.kind == KindBlogPost)
+	return n.status != trashed && n.status != draft && (n.kind == KindPage || n.kind == KindBlogPost)
 }
 
 // titleKey is what must be unique in a space. Blog posts have titles of their own.
@@ -184,7 +186,7 @@ func (n *node) placeBy(field string) place {
 	}
 }
 
-// shelf keeps pages in ascending order of id and, once asked for, in other orders, so that a
+// shelf keeps content of one kind in ascending order of id and, once asked for, in other orders, so that a
 // list call costs what it returns and not what the space holds. The site's lock guards byID;
 // orders are made under the read lock, hence their own.
 type shelf struct {

@@ -147,6 +147,7 @@ func TestAnswersFitTheOfficialDocumentOfV2(t *testing.T) {
 	d := readDocument(t, "confluence-v2.json")
 	c := builtin(t)
 	space := c.spaceID(BuiltinSpace)
+	live := create(t, c.site, Draft{Space: BuiltinSpace, Title: "Live", Subtype: "live"})
 	users, err := json.Marshal(map[string]any{"accountIds": []string{builtinUsers[0].AccountID, builtinUsers[2].AccountID}})
 	require.NoError(t, err)
 	for _, call := range []struct{ method, template, query, body string }{
@@ -154,14 +155,15 @@ func TestAnswersFitTheOfficialDocumentOfV2(t *testing.T) {
 		{"GET", "/spaces/" + space + "/pages", "?limit=250&body-format=storage&status=current,archived,trashed", ""},
 		{"GET", "/pages", "?limit=250", ""}, {"GET", "/pages", "?limit=3&sort=-modified-date&body-format=atlas_doc_format", ""},
 		{"GET", "/pages/65666", "?body-format=storage&include-labels=true&include-versions=true&include-direct-children=true", ""},
-		{"GET", "/pages/65771", "", ""}, {"GET", "/pages/65601", "?body-format=view", ""},
+		{"GET", "/pages/65771", "", ""}, {"GET", "/pages/" + live.ID, "", ""}, {"GET", "/pages/65601", "?body-format=view", ""},
 		{"GET", "/pages/65666/labels", "", ""}, {"GET", "/pages/65614/ancestors", "", ""}, {"GET", "/pages/65611/direct-children", "", ""},
 		{"GET", "/pages/65660/children", "", ""}, {"GET", "/pages/65601/descendants", "?depth=10&limit=250", ""},
 		{"GET", "/pages/65611/attachments", "", ""}, {"GET", "/pages/65662/footer-comments", "?body-format=storage", ""},
 		{"GET", "/pages/65613/inline-comments", "?body-format=storage", ""}, {"GET", "/pages/65666/versions", "", ""},
 		{"GET", "/folders/65665", "", ""}, {"GET", "/folders/65665/direct-children", "", ""}, {"GET", "/whiteboards/65760", "", ""},
 		{"GET", "/databases/65762", "", ""}, {"GET", "/embeds/65764", "", ""}, {"GET", "/blogposts", "?body-format=storage", ""},
-		{"GET", "/spaces/" + space + "/blogposts", "", ""}, {"GET", "/blogposts/65780", "", ""},
+		{"GET", "/spaces/" + space + "/blogposts", "", ""}, {"GET", "/blogposts/65780", "?body-format=storage&include-labels=true&include-versions=true", ""},
+		{"GET", "/blogposts", "?id=65780,65781&status=current,trashed", ""}, {"GET", "/blogposts/65780/labels", "", ""},
 		{"POST", "/users-bulk", "", string(users)}, {"POST", "/content/convert-ids-to-types", "", `{"contentIds":["65601"]}`},
 	} {
 		template := call.template

@@ -19,12 +19,33 @@ type Draft struct {
 	Body     string   `json:"body"`
 	AuthorID string   `json:"author_id,omitempty"` // default: the API user
 	Labels   []string `json:"labels,omitempty"`
+	Status   string   `json:"status,omitempty"`  // default current; draft for what is not published yet
+	Subtype  string   `json:"subtype,omitempty"` // of a page: live for a live doc
 }
+
+// check refuses what Confluence does not have.
+func (d Draft) check(parent *node) error {
+	switch {
+	case strings.TrimSpace(d.Title) == "":
+		return fmt.Errorf("%w: the title is empty", ErrInvalid)
+	case d.Status != "" && d.Status != current && d.Status != draft:
+		return fmt.Errorf("%w: new content is current or a draft, not %q", ErrInvalid, d.Status)
+	case d.Subtype != "" && d.Subtype != live || d.Subtype == live && d.Kind != "" && d.Kind != KindPage:
+		return fmt.Errorf("%w: a page can be live, and nothing else is a subtype", ErrInvalid)
+	case parent != nil && (d.Kind == KindBlogPost || parent.kind == KindBlogPost):
+		return fmt.Errorf("%w: a blog post is in no tree", ErrInvalid)
+	}
+	return nil
+}
+
+// live is the subtype of pages that are always being edited.
+const live = "live"
 
 // Page is a snapshot of a page or another piece of content. Its body is Site.Body's.
 type Page struct {
 	ID         string    `json:"id"`
 	Kind       Kind      `json:"kind"`
+	Subtype    string    `json:"subtype,omitempty"` // live, or none
 	Space      string    `json:"space"`
 	ParentID   string    `json:"parent_id,omitempty"`
 	ParentType Kind      `json:"parent_type,omitempty"`
@@ -49,16 +70,23 @@ func (s *Site) Page(id string) (Page, error) {
 	return s.snapshot(n), nil
 }
 
-// Pages returns every page of the space in ascending order of id, trashed and hidden ones too.
-func (s *Site) Pages(space string) []Page {
+// Pages returns every page of the space in ascending order of id: trashed ones, hidden ones
+// and drafts too.
+func (s *Site) Pages(space string) []Page { return s.shelved(space, KindPage) }
+
+// BlogPosts is Pages for the blog posts of the space.
+func (s *Site) BlogPosts(space string) []Page { return s.shelved(space, KindBlogPost) }
+
+func (s *Site) shelved(space string, kind Kind) []Page {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sp := s.space(space)
 	if sp == nil {
 		return nil
 	}
-	out := make([]Page, 0, len(sp.shelf.byID))
-	for _, n := range sp.shelf.byID {
+	nodes := sp.shelfOf(kind).byID
+	out := make([]Page, 0, len(nodes))
+	for _, n := range nodes {
 		out = append(out, s.snapshot(n))
 	}
 	return out
@@ -79,7 +107,7 @@ func (s *Site) Body(id string) (string, error) {
 
 func (s *Site) snapshot(n *node) Page {
 	p := Page{
-		ID: formatID(n.id), Kind: n.kind, Space: n.space.key, Title: n.rev.title, Status: n.status,
+		ID: formatID(n.id), Kind: n.kind, Subtype: n.subtype, Space: n.space.key, Title: n.rev.title, Status: n.status,
 		Version: n.rev.number, AuthorID: n.author, CreatedAt: n.created, ModifiedAt: n.rev.at,
 		Labels: slices.Clone(n.labels), Hidden: !s.sees(n),
 	}
@@ -132,8 +160,8 @@ func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, er
 	if kind == "" {
 		kind = KindPage
 	}
-	if strings.TrimSpace(d.Title) == "" {
-		return nil, fmt.Errorf("create content: %w: the title is empty", ErrInvalid)
+	if err := d.check(parent); err != nil {
+		return nil, fmt.Errorf("create %q: %w", d.Title, err)
 	}
 	id := parseID(d.ID)
 	if id == 0 {
@@ -145,7 +173,7 @@ func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, er
 	}
 	author := cmpOr(d.AuthorID, s.me)
 	n := &node{
-		id: id, kind: kind, space: sp, status: current, created: at, author: author, labels: normalLabels(d.Labels),
+		id: id, kind: kind, subtype: d.Subtype, space: sp, status: cmpOr(d.Status, current), created: at, author: author, labels: normalLabels(d.Labels),
 		rev: revision{number: 1, at: at, author: author, title: d.Title, body: literal(d.Body)},
 	}
 	if err := s.claimTitle(n, sp, d.Title); err != nil {
@@ -160,22 +188,34 @@ func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, er
 func (s *Site) file(n *node) {
 	s.nodes[n.id] = n
 	s.moment++
-	if n.kind == KindPage {
-		s.all.add(n)
-		n.space.shelf.add(n)
-		return
+	if all := s.shelfOf(n.kind); all != nil {
+		all.add(n)
+		n.space.shelfOf(n.kind).add(n)
 	}
-	i, _ := slices.BinarySearchFunc(n.space.others, n.id, func(m *node, id int64) int { return int(m.id - id) })
-	n.space.others = slices.Insert(n.space.others, i, n)
 }
 
-// unfile undoes the space's half of file.
-func (s *Site) unfile(n *node) {
-	if n.kind == KindPage {
-		n.space.shelf.remove(n)
-		return
+// shelfOf returns the site's list of a kind that has lists, else nil.
+func (s *Site) shelfOf(k Kind) *shelf {
+	switch k {
+	case KindPage:
+		return &s.all
+	case KindBlogPost:
+		return &s.posts
+	default:
+		return nil
 	}
-	n.space.others = slices.DeleteFunc(n.space.others, func(m *node) bool { return m == n })
+}
+
+// shelfOf is the site's for one space.
+func (sp *space) shelfOf(k Kind) *shelf {
+	switch k {
+	case KindPage:
+		return &sp.shelf
+	case KindBlogPost:
+		return &sp.posts
+	default:
+		return nil
+	}
 }
 
 // claimTitle reserves the title in sp for n, which must not hold another there.
@@ -207,8 +247,10 @@ func (s *Site) touch(n *node) time.Time {
 		n.seen = append(n.seen, n.shade(now))
 	}
 	s.moment++
-	s.all.stale()
-	n.space.shelf.stale()
+	if all := s.shelfOf(n.kind); all != nil {
+		all.stale()
+		n.space.shelfOf(n.kind).stale()
+	}
 	return now
 }
 

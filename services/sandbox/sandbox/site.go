@@ -59,6 +59,7 @@ type Site struct {
 	spaces []*space // ascending by id
 	nodes  map[int64]*node
 	all    shelf // every page of the site
+	posts  shelf // every blog post of the site
 	users  map[string]User
 	me     string   // account id of the API user
 	groups []string // of the API user
@@ -81,8 +82,8 @@ type space struct {
 	home    *node
 	hidden  bool
 	titles  map[string]*node // pages and blog posts that hold their title, by folded title
-	shelf   shelf
-	others  []*node // folders, whiteboards, … and blog posts, ascending by id
+	shelf   shelf            // its pages
+	posts   shelf            // its blog posts
 }
 
 // User is a person of the site.

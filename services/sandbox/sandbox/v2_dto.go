@@ -18,6 +18,7 @@ type treeDTO struct {
 	Position    *int    `json:"position"`
 	OwnerID     string  `json:"ownerId"`
 	LastOwnerID *string `json:"lastOwnerId"`
+	Subtype     string  `json:"subtype,omitempty"`
 }
 
 // contentDTO is what pages and blog posts have in common.
@@ -81,7 +82,7 @@ func (s *Site) pagesOut(rows []*node) []pageDTO {
 // pageOut copies the node, but for its body, which fill makes outside the lock.
 func (s *Site) pageOut(n *node) pageDTO {
 	id := formatID(n.id)
-	d := pageDTO{treeDTO{OwnerID: n.author}, contentDTO{
+	d := pageDTO{treeDTO{OwnerID: n.author, Subtype: n.subtype}, contentDTO{
 		ID: id, CreatedAt: stamp(n.created), AuthorID: n.author, Version: versionOut(n.rev),
 		Status: n.status, SpaceID: formatID(n.space.id), Title: n.rev.title, id: n.id, source: n.rev.body,
 		Links: map[string]string{
@@ -139,7 +140,7 @@ func (s *Site) include(d *pageDTO, n *node, q url.Values) {
 	if q.Get("include-version") == "false" {
 		d.Version = nil
 	}
-	self := "/wiki/api/v2/pages/" + d.ID
+	self := "/wiki/api/v2/" + string(n.kind) + "s/" + d.ID
 	if q.Get("include-labels") == "true" {
 		d.Labels = capped(labelsOut(n.labels), self+"/labels")
 	}

@@ -11,15 +11,16 @@ import (
 
 func (s *Site) v2Pages() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /wiki/api/v2/pages":          s.listPages,
-		"GET /wiki/api/v2/pages/{id}":     s.getPage,
-		"GET /wiki/api/v2/blogposts":      s.listBlogPosts,
-		"GET /wiki/api/v2/blogposts/{id}": s.getPage,
+		"GET /wiki/api/v2/pages":          s.listContent(KindPage),
+		"GET /wiki/api/v2/pages/{id}":     s.getContentOf(KindPage),
+		"GET /wiki/api/v2/blogposts":      s.listContent(KindBlogPost),
+		"GET /wiki/api/v2/blogposts/{id}": s.getContentOf(KindBlogPost),
 	}
 }
 
-// query is a read of a page list.
+// query is a read of a list of pages or blog posts.
 type query struct {
+	kind     Kind
 	limit    int
 	field    string // of the order
 	down     bool
@@ -38,21 +39,26 @@ type cursor struct {
 	Place place  `json:"p"`
 }
 
-var listStatuses = []string{current, archived, "deleted", trashed}
+// listStatuses are those that a list can be asked for, and those that it has unasked: nobody
+// archives a blog post.
+var listStatuses = map[Kind]struct{ may, unasked []string }{
+	KindPage:     {[]string{current, archived, "deleted", trashed}, []string{current, archived}},
+	KindBlogPost: {[]string{current, "deleted", trashed}, []string{current}},
+}
 
-// readQuery reads what the page lists have in common, or says why it is refused.
-func readQuery(q url.Values) (query, error) {
+// readQuery reads what the lists have in common, or says why it is refused.
+func readQuery(q url.Values, kind Kind) (query, error) {
 	limit, err := limitOf(q, 25, 250)
 	if err != nil {
 		return query{}, err
 	}
-	out := query{limit: limit, statuses: csv(q, "status"), title: q.Get("title"), subtype: q.Get("subtype"), format: q.Get("body-format")}
+	out := query{kind: kind, limit: limit, statuses: csv(q, "status"), title: q.Get("title"), subtype: q.Get("subtype"), format: q.Get("body-format")}
 	if len(out.statuses) == 0 {
-		out.statuses = []string{current, archived}
+		out.statuses = listStatuses[kind].unasked
 	}
 	for _, st := range out.statuses {
-		if !slices.Contains(listStatuses, st) {
-			return query{}, refuse("Invalid status %q: expected one of %s", st, strings.Join(listStatuses, ", "))
+		if may := listStatuses[kind].may; !slices.Contains(may, st) {
+			return query{}, refuse("Invalid status %q: expected one of %s", st, strings.Join(may, ", "))
 		}
 	}
 	if !slices.Contains([]string{"", "storage", "atlas_doc_format"}, out.format) {
@@ -122,83 +128,101 @@ func (s *Site) page(sorted []*node, q query, admit func(*node) bool) (rows []*no
 
 func (q query) admits(n *node) bool {
 	return slices.Contains(q.statuses, n.status) && (q.title == "" || q.title == n.rev.title) &&
-		(!q.root || n.parent == nil) && (q.subtype == "" || q.subtype == "page")
+		(!q.root || n.parent == nil) && (q.subtype == "" || q.subtype == cmpOr(n.subtype, "page"))
 }
 
-func (s *Site) listPages(w http.ResponseWriter, r *http.Request) {
-	params := r.URL.Query()
-	q, err := readQuery(params)
-	var ids, spaces []int64
-	if err == nil {
-		ids, err = idsOf(params, "id", 250)
+// listContent lists the pages, or the blog posts, of the site.
+func (s *Site) listContent(kind Kind) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		params := r.URL.Query()
+		q, err := readQuery(params, kind)
+		var ids, spaces []int64
+		if err == nil {
+			ids, err = idsOf(params, "id", 250)
+		}
+		if err == nil {
+			spaces, err = idsOf(params, "space-id", 100)
+		}
+		if err != nil {
+			badRequest(w, err.Error())
+			return
+		}
+		s.mu.RLock()
+		sorted := s.shelfFor(spaces, q)
+		admit := func(n *node) bool { return len(spaces) == 0 || slices.Contains(spaces, n.space.id) }
+		if len(ids) > 0 {
+			sorted = s.byIDs(ids, q)
+		}
+		rows, next := s.page(sorted, q, admit)
+		out := s.pagesOut(rows)
+		s.mu.RUnlock()
+		s.respondContent(w, r, out, q, next)
 	}
-	if err == nil {
-		spaces, err = idsOf(params, "space-id", 100)
-	}
-	if err != nil {
-		badRequest(w, err.Error())
+}
+
+// respondContent writes a page of a list: of a blog post less is said than of a page.
+func (s *Site) respondContent(w http.ResponseWriter, r *http.Request, out []pageDTO, q query, next string) {
+	s.fill(out, q.format)
+	if q.kind == KindPage {
+		s.respond(w, r, out, next)
 		return
 	}
-	s.mu.RLock()
-	sorted := s.shelfFor(spaces, q)
-	admit := func(n *node) bool { return len(spaces) == 0 || slices.Contains(spaces, n.space.id) }
-	if len(ids) > 0 {
-		sorted = s.byIDs(ids, q.field)
+	posts := make([]contentDTO, 0, len(out))
+	for _, d := range out {
+		posts = append(posts, d.contentDTO)
 	}
-	rows, next := s.page(sorted, q, admit)
-	out := s.pagesOut(rows)
-	s.mu.RUnlock()
-	s.fill(out, q.format)
-	s.respond(w, r, out, next)
+	s.respond(w, r, posts, next)
 }
 
-// shelfFor returns the smallest ordered list that holds every page the query can return.
+// shelfFor returns the smallest ordered list that holds all that the query can return.
 func (s *Site) shelfFor(spaces []int64, q query) []*node {
 	if len(spaces) != 1 {
-		return s.all.by(q.field)
+		return s.shelfOf(q.kind).by(q.field)
 	}
 	sp := s.spaceByID(spaces[0])
 	if sp == nil {
 		return nil
 	}
-	return sp.shelf.by(q.field)
+	return sp.shelfOf(q.kind).by(q.field)
 }
 
-// byIDs returns the pages with these ids, each once, in ascending order of the field.
-func (s *Site) byIDs(ids []int64, field string) []*node {
+// byIDs returns what has these ids, each once, in ascending order of the query's field.
+func (s *Site) byIDs(ids []int64, q query) []*node {
 	slices.Sort(ids)
 	var out []*node
 	for _, id := range slices.Compact(ids) {
-		if n := s.nodes[id]; n != nil && n.kind == KindPage {
+		if n := s.nodes[id]; n != nil && n.kind == q.kind {
 			out = append(out, n)
 		}
 	}
-	slices.SortFunc(out, func(a, b *node) int { return a.placeBy(field).compare(b.placeBy(field)) })
+	slices.SortFunc(out, func(a, b *node) int { return a.placeBy(q.field).compare(b.placeBy(q.field)) })
 	return out
 }
 
-func (s *Site) listSpacePages(w http.ResponseWriter, r *http.Request) {
-	q, err := readQuery(r.URL.Query())
-	if err != nil {
-		badRequest(w, err.Error())
-		return
-	}
-	s.mu.RLock()
-	sp := s.visibleSpace(r.PathValue("id"))
-	if sp == nil {
+// listSpaceContent lists the pages, or the blog posts, of one space.
+func (s *Site) listSpaceContent(kind Kind) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q, err := readQuery(r.URL.Query(), kind)
+		if err != nil {
+			badRequest(w, err.Error())
+			return
+		}
+		s.mu.RLock()
+		sp := s.visibleSpace(r.PathValue("id"))
+		if sp == nil {
+			s.mu.RUnlock()
+			notFound(w, fmt.Sprintf("Cannot find a space with id [%s]", r.PathValue("id")))
+			return
+		}
+		sorted := sp.shelfOf(kind).by(q.field)
+		if q.title != "" {
+			sorted = titled(sp, sorted, q)
+		}
+		rows, next := s.page(sorted, q, nil)
+		out := s.pagesOut(rows)
 		s.mu.RUnlock()
-		notFound(w, fmt.Sprintf("Cannot find a space with id [%s]", r.PathValue("id")))
-		return
+		s.respondContent(w, r, out, q, next)
 	}
-	sorted := sp.shelf.by(q.field)
-	if q.title != "" {
-		sorted = titled(sp, sorted, q)
-	}
-	rows, next := s.page(sorted, q, nil)
-	out := s.pagesOut(rows)
-	s.mu.RUnlock()
-	s.fill(out, q.format)
-	s.respond(w, r, out, next)
 }
 
 // titled spares a lookup by title the walk over the space: a title has one holder. Only
@@ -207,89 +231,65 @@ func titled(sp *space, sorted []*node, q query) []*node {
 	if slices.Contains(q.statuses, trashed) {
 		return sorted
 	}
-	if n := sp.titles[titleKey(KindPage, q.title)]; n != nil {
+	if n := sp.titles[titleKey(q.kind, q.title)]; n != nil {
 		return []*node{n}
 	}
 	return nil
-}
-
-func (s *Site) listBlogPosts(w http.ResponseWriter, r *http.Request) {
-	s.blogPosts(w, r, func(*space) bool { return true })
-}
-
-func (s *Site) listSpaceBlogPosts(w http.ResponseWriter, r *http.Request) {
-	id := parseID(r.PathValue("id"))
-	s.blogPosts(w, r, func(sp *space) bool { return sp.id == id })
-}
-
-func (s *Site) blogPosts(w http.ResponseWriter, r *http.Request, in func(*space) bool) {
-	q, err := readQuery(r.URL.Query())
-	if err != nil {
-		badRequest(w, err.Error())
-		return
-	}
-	s.mu.RLock()
-	var posts []*node
-	for _, sp := range s.spaces {
-		for _, n := range sp.others {
-			if n.kind == KindBlogPost && in(sp) {
-				posts = append(posts, n)
-			}
-		}
-	}
-	slices.SortFunc(posts, func(a, b *node) int { return a.placeBy(q.field).compare(b.placeBy(q.field)) })
-	rows, next := s.page(posts, q, nil)
-	filled := s.pagesOut(rows)
-	s.mu.RUnlock()
-	s.fill(filled, q.format)
-	out := make([]contentDTO, 0, len(filled))
-	for _, d := range filled {
-		out = append(out, d.contentDTO)
-	}
-	s.respond(w, r, out, next)
 }
 
 // oneFormats are the body formats of a single page; those without a rendering of their own
 // are rendered as view.
 var oneFormats = []string{"", "storage", "atlas_doc_format", "view", "export_view", "anonymous_export_view", "styled_view"}
 
-func (s *Site) getPage(w http.ResponseWriter, r *http.Request) {
-	id, q := r.PathValue("id"), r.URL.Query()
-	format := q.Get("body-format")
-	version, err := strconv.Atoi(cmpOr(q.Get("version"), "0"))
-	if err != nil || !slices.Contains(oneFormats, format) {
-		badRequest(w, fmt.Sprintf("Invalid version %q or body-format %q", q.Get("version"), format))
-		return
-	}
-	want := KindPage
-	if strings.Contains(r.URL.Path, "/blogposts/") {
-		want = KindBlogPost
-	}
-	s.mu.RLock()
-	n := s.visible(id)
-	if n == nil || n.kind != want || q.Has("status") && !slices.Contains(csv(q, "status"), n.status) {
-		s.mu.RUnlock()
-		notFound(w, fmt.Sprintf("Cannot find a %s with id [%s]", cmpOr(strings.TrimSuffix(string(want), "post"), "page"), id))
-		return
-	}
-	out := s.pageOut(n)
-	if version > 0 && version != n.rev.number {
-		rev, ok := n.revisionAt(version)
-		if !ok {
-			s.mu.RUnlock()
-			notFound(w, fmt.Sprintf("Cannot find version %d of the page with id [%s]", version, id))
+// getContentOf answers with one page or one blog post. A draft is there only for who asks
+// for drafts.
+func (s *Site) getContentOf(kind Kind) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, q := r.PathValue("id"), r.URL.Query()
+		format := q.Get("body-format")
+		version, err := strconv.Atoi(cmpOr(q.Get("version"), "0"))
+		if err != nil || !slices.Contains(oneFormats, format) {
+			badRequest(w, fmt.Sprintf("Invalid version %q or body-format %q", q.Get("version"), format))
 			return
 		}
-		out.Status, out.Title, out.Version, out.source = "historical", rev.title, versionOut(rev), rev.body
+		s.mu.RLock()
+		n := s.visible(id)
+		if n == nil || n.kind != kind || !shows(q, n.status) {
+			s.mu.RUnlock()
+			notFound(w, fmt.Sprintf("Cannot find a %s with id [%s]", kindName[kind], id))
+			return
+		}
+		out := s.pageOut(n)
+		out.Subtype = "" // lists have it, and no document says that a single page does
+		if version > 0 && version != n.rev.number {
+			rev, ok := n.revisionAt(version)
+			if !ok {
+				s.mu.RUnlock()
+				notFound(w, fmt.Sprintf("Cannot find version %d of the %s with id [%s]", version, kindName[kind], id))
+				return
+			}
+			out.Status, out.Title, out.Version, out.source = "historical", rev.title, versionOut(rev), rev.body
+		}
+		s.include(&out, n, q)
+		s.mu.RUnlock()
+		out.Links["base"] = s.base(r)
+		one := []pageDTO{out}
+		s.fill(one, format)
+		if kind == KindBlogPost {
+			write(w, http.StatusOK, one[0].contentDTO)
+			return
+		}
+		write(w, http.StatusOK, one[0])
 	}
-	s.include(&out, n, q)
-	s.mu.RUnlock()
-	out.Links["base"] = s.base(r)
-	one := []pageDTO{out}
-	s.fill(one, format)
-	if want == KindBlogPost {
-		write(w, http.StatusOK, one[0].contentDTO)
-		return
+}
+
+// kindName is what a 404 calls the kind.
+var kindName = map[Kind]string{KindPage: "page", KindBlogPost: "blog post"}
+
+// shows reports whether a call for one piece of content is about content with the status.
+func shows(q url.Values, status string) bool {
+	if asked := csv(q, "status"); len(asked) > 0 {
+		return slices.Contains(asked, status)
 	}
-	write(w, http.StatusOK, one[0])
+	return status != draft || q.Get("get-draft") == "true"
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type Attachment struct {
 func (s *Site) v2Parts() map[string]http.HandlerFunc {
 	const pages = "GET /wiki/api/v2/pages/{id}"
 	return map[string]http.HandlerFunc{
-		pages + "/labels":                                part(s, func(n *node, _ *http.Request) []labelDTO { return labelsOut(n.labels) }),
+		pages + "/labels":                                part(s, labelsPart),
+		"GET /wiki/api/v2/blogposts/{id}/labels":         part(s, labelsPart),
 		pages + "/versions":                              part(s, func(n *node, _ *http.Request) []versionDTO { return n.history() }),
 		pages + "/versions/{version}":                    s.getVersion,
 		pages + "/attachments":                           part(s, attachmentsOut),
@@ -35,7 +37,9 @@ func (s *Site) v2Parts() map[string]http.HandlerFunc {
 	}
 }
 
-// part lists something that belongs to one page.
+func labelsPart(n *node, _ *http.Request) []labelDTO { return labelsOut(n.labels) }
+
+// part lists something that belongs to one page or blog post.
 func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fallback := 25
@@ -47,8 +51,12 @@ func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc 
 			badRequest(w, err.Error())
 			return
 		}
+		kind := KindPage
+		if strings.HasPrefix(r.Pattern, "GET /wiki/api/v2/blogposts/") {
+			kind = KindBlogPost
+		}
 		var all []T
-		if s.look(w, r, KindPage, func(n *node) { all = rows(n, r) }) {
+		if s.look(w, r, kind, func(n *node) { all = rows(n, r) }) {
 			respondFrom(s, w, r, all, from, limit)
 		}
 	}

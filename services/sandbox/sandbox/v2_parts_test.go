@@ -119,14 +119,3 @@ func TestAttachmentsAreOnAnotherHost(t *testing.T) {
 	req.Header.Del("Authorization")
 	require.Equal(t, 403, c.do(req).status)
 }
-
-func TestBlogPosts(t *testing.T) {
-	c := builtin(t)
-	posts := c.get(200, "/wiki/api/v2/blogposts?sort=-created-date&body-format=storage")
-	require.Equal(t, []string{"Pelagia 5.2 is out", "A night in the Halifax control tower"}, posts.column("title"))
-	require.Len(t, c.get(200, "/wiki/api/v2/spaces/"+c.spaceID(BuiltinSpace)+"/blogposts?limit=1").rows(), 1)
-	id := posts.column("id")[0]
-	require.Contains(t, c.get(200, "/wiki/api/v2/blogposts/"+id).body["_links"].(map[string]any)["webui"], "/blog/2026/04/30/"+id)
-	c.get(404, "/wiki/api/v2/pages/"+id)
-	require.NotContains(t, c.walk("/wiki/api/v2/pages?limit=250", "id"), id)
-}

@@ -13,8 +13,8 @@ func (s *Site) v2Spaces() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /wiki/api/v2/spaces":                s.listSpaces,
 		"GET /wiki/api/v2/spaces/{id}":           s.getSpace,
-		"GET /wiki/api/v2/spaces/{id}/pages":     s.listSpacePages,
-		"GET /wiki/api/v2/spaces/{id}/blogposts": s.listSpaceBlogPosts,
+		"GET /wiki/api/v2/spaces/{id}/pages":     s.listSpaceContent(KindPage),
+		"GET /wiki/api/v2/spaces/{id}/blogposts": s.listSpaceContent(KindBlogPost),
 	}
 }
 

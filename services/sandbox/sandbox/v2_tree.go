@@ -42,8 +42,8 @@ func (s *Site) look(w http.ResponseWriter, r *http.Request, kind Kind, f func(n 
 	s.mu.RUnlock()
 	switch {
 	case found:
-	case kind == KindPage:
-		notFound(w, fmt.Sprintf("Cannot find a page with id [%s]", id))
+	case kindName[kind] != "":
+		notFound(w, fmt.Sprintf("Cannot find a %s with id [%s]", kindName[kind], id))
 	default:
 		notFound(w, fmt.Sprintf("Content with id: [%s] not found", id))
 	}
@@ -111,7 +111,7 @@ type childDTO struct {
 func (s *Site) childrenOut(n *node, admit func(*node) bool) []childDTO {
 	var out []childDTO
 	for _, c := range n.children {
-		if s.sees(c) && (admit == nil || admit(c)) {
+		if s.sees(c) && c.status != draft && (admit == nil || admit(c)) {
 			out = append(out, childDTO{
 				ID: formatID(c.id), Status: c.status, Title: c.rev.title, Type: c.kind,
 				SpaceID: formatID(c.space.id), Position: c.position, node: c,
