@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 )
 
 // Apply makes every stream, durable consumer and bucket of the topology, or brings what is
@@ -24,7 +25,11 @@ func (b *Bus) Apply(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
-		b.log.Debug().Err(err).Msg("topology is not applied yet")
+		level := zerolog.DebugLevel
+		if is(err, codeNoPeers) { // it may be that a person has to do something
+			level = zerolog.WarnLevel
+		}
+		b.log.WithLevel(level).Err(err).Msg("topology is not applied yet")
 		if !pause(ctx, backoff(try)) {
 			return err
 		}
@@ -143,6 +148,10 @@ func refused(part string, err error) error {
 		return fmt.Errorf("apply %s: JetStream's storage limit is too small; let the server use 4 GiB (max_file_store): %w", part, err)
 	case is(err, jetstream.JSErrCodeJetStreamNotEnabled, jetstream.JSErrCodeJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("apply %s: the NATS server runs without JetStream (start it with -js): %w", part, err)
+	case is(err, codeReplicasNotSupported):
+		return fmt.Errorf("apply %s: the NATS server is not part of a cluster and keeps one copy only (NATS_REPLICAS=1): %w", part, err)
+	case is(err, codeNoPeers):
+		return fmt.Errorf("apply %s: too few servers of the NATS cluster are there, or have room, for so many copies (NATS_REPLICAS): %w", part, err)
 	default:
 		return fmt.Errorf("apply %s: %w", part, err)
 	}
@@ -182,10 +191,12 @@ func (b *Bus) heal(ctx context.Context, cause error) {
 // JetStream error codes that nats.go has no names for.
 const (
 	codeAccountExceeded       jetstream.ErrorCode = 10002
+	codeNoPeers               jetstream.ErrorCode = 10005
 	codeClusterNotAvailable   jetstream.ErrorCode = 10008
 	codeClusterNotLeader      jetstream.ErrorCode = 10009
 	codeInsufficientResources jetstream.ErrorCode = 10023
 	codeStorageExceeded       jetstream.ErrorCode = 10047
+	codeReplicasNotSupported  jetstream.ErrorCode = 10074
 	codeStoreFailed           jetstream.ErrorCode = 10077 // a full stream, among others
 )
 
@@ -217,7 +228,7 @@ func missing(err error) bool {
 
 // passing reports whether err is of a broker that is away or busy, so that waiting helps.
 func passing(err error) bool {
-	if is(err, codeClusterNotAvailable, codeClusterNotLeader) {
+	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) { // a server may be starting
 		return true
 	}
 	for _, e := range []error{

@@ -118,6 +118,18 @@ func TestApplyMendsWhatDiffers(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Whether its streams are there already or not, a server alone keeps no three copies.
+func TestMoreCopiesThanServersAreRefusedInWords(t *testing.T) {
+	k := bustest.New(t)
+	b := k.Connect(func(o *bus.Options) { o.Replicas = 3 })
+	require.ErrorContains(t, b.Apply(t.Context()), "NATS_REPLICAS=1")
+	js := k.JetStream()
+	for _, s := range bus.Topology {
+		require.NoError(t, js.DeleteStream(t.Context(), s.Name))
+	}
+	require.ErrorContains(t, b.Apply(t.Context()), "NATS_REPLICAS=1")
+}
+
 func TestEveryReaderOfFactsGetsThemAll(t *testing.T) {
 	k := bustest.New(t)
 	done := event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: 3, At: time.Now().UTC()}

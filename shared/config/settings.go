@@ -39,13 +39,15 @@ func (s Service) check(c *checker) {
 
 // Nats says where the bus is. The URL may hold a user and password, so it is a secret.
 type Nats struct {
-	NatsURL     secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
-	NatsAckWait time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may give no sign of life before its work is given to another one. Tell all processes on one NATS the same."`
+	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
+	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may give no sign of life before its work is given to another one. Tell all processes on one NATS the same."`
+	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least as many. Tell all processes on one NATS the same."`
 }
 
 func (n Nats) check(c *checker) {
 	c.ensure("NATS_URL", areNatsURLs(c.raw["NATS_URL"]))
 	c.ensure("NATS_ACK_WAIT", n.NatsAckWait >= time.Second && n.NatsAckWait <= 10*time.Minute)
+	c.ensure("NATS_REPLICAS", slices.Contains([]int{1, 3, 5}, n.NatsReplicas))
 }
 
 // Postgres says where the system of record is.

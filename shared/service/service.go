@@ -148,7 +148,7 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 		}
 	}
 	b, err := bus.Connect(ctx, bus.Options{
-		URL: settings.Nats.NatsURL.Reveal(), Name: name, AckWait: settings.Nats.NatsAckWait, Log: log,
+		URL: settings.Nats.NatsURL.Reveal(), Name: name, AckWait: settings.Nats.NatsAckWait, Replicas: settings.Nats.NatsReplicas, Log: log,
 	})
 	if err != nil {
 		closeStore()

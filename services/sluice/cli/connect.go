@@ -93,7 +93,7 @@ func (a *app) withBus(ctx context.Context, fn func(*bus.Bus) error) error {
 		}
 		url = there.NatsURL
 	}
-	b, err := bus.Connect(ctx, bus.Options{URL: url, Name: "sluice", AckWait: cfg.NatsAckWait, Log: a.logger(cfg.Process)})
+	b, err := bus.Connect(ctx, bus.Options{URL: url, Name: "sluice", AckWait: cfg.NatsAckWait, Replicas: cfg.NatsReplicas, Log: a.logger(cfg.Process)})
 	if err != nil {
 		return err
 	}
