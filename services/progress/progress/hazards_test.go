@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -64,9 +66,66 @@ func TestARunThatAnotherReplicaEnded(t *testing.T) {
 	require.Equal(t, event.StateFailed, ends(t, snapshots, "run-1").State)
 }
 
+// A run may end while no replica of the stage is there: its end is announced all the same,
+// and that of a run which was announced is not announced again.
+func TestWhatEndedWhileNobodyLooked(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	for _, id := range []string{"run-1", "run-2"} {
+		listed(t, s, id, 3)
+		_, err := s.CancelRun(t.Context(), id)
+		require.NoError(t, err)
+		replica(t, k, s, never)
+		last := ends(t, snapshots, id)
+		require.Equal(t, event.StateCancelled, last.State)
+		require.Equal(t, event.Counts{Listed: 3, Skipped: 3}, last.Counts)
+	}
+	run := listed(t, s, "run-3", 0)
+	judge(t, s, run)
+	ends(t, snapshots, "run-3") // by now both have looked at the others
+	said := map[string]int{}
+	for _, p := range snapshots.All() {
+		if p.State.Final() {
+			said[p.RunID]++
+		}
+	}
+	require.Equal(t, map[string]int{"run-1": 1, "run-2": 1, "run-3": 1}, said)
+}
+
+// A fact that this stage cannot handle is lost to it alone: the page is stored.
+func TestAFactThatIsGivenUpFailsNoPage(t *testing.T) {
+	s := open(t)
+	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait, o.MaxAttempts = 500*time.Millisecond, 1 }))
+	failures := bustest.Collect[event.PageFailed](k)
+	run := listed(t, s, "run-1", 2)
+	storePage(t, s, k, run, 0)
+	// A process that dies over it.
+	consumer, err := k.JetStream().Consumer(t.Context(), bus.Ledger.Stream, bus.Ledger.Durable)
+	require.NoError(t, err)
+	_, err = consumer.Next(jetstream.FetchMaxWait(bustest.Patience))
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- progress.Stage().Run(ctx, service.Deps{Store: s, Bus: k.Bus, StallAfter: never, Log: zerolog.Nop()})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	k.Empty(bus.Ledger)
+	k.Publish(failed(run, 1))
+	require.Equal(t, pageID(1), failures.Wait(1)[0].PageID, "the stored page did not fail")
+	judge(t, s, run)
+	snapshots := bustest.Collect[event.Progress](k)
+	last := ends(t, snapshots, "run-1")
+	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, last.Counts)
+}
+
 // fullOfRequests is a broker that has no room for another request.
 type fullOfRequests struct {
-	*bustest.Kit
+	*bus.Bus
 	refused chan struct{}
 }
 
@@ -90,7 +149,7 @@ func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "stuck-run", Mode: event.Full, SourceID: "stuck"})
 	require.NoError(t, err)
 	snapshots := bustest.Collect[event.Progress](k)
-	b := fullOfRequests{k, make(chan struct{}, 1)}
+	b := fullOfRequests{k.Bus, make(chan struct{}, 1)}
 	f := progress.New(s, b, 50*time.Millisecond, 0, zerolog.Nop())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

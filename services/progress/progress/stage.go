@@ -32,6 +32,7 @@ const (
 	stallAfter    = 2 * time.Minute        // longer than a message may be in one handler's hands without a sign
 	restFor       = 9                      // a run rests so many times longer than its snapshot took to count
 	pruneEvery    = time.Hour
+	lookBack      = time.Hour       // a run that ended while nobody looked is announced for so long
 	publishWithin = 5 * time.Second // one run must not keep all others waiting for the broker
 )
 
@@ -39,6 +40,7 @@ const (
 type ledger interface {
 	FailPage(ctx context.Context, f event.PageFailed) error
 	OpenRuns(ctx context.Context) ([]store.Run, error)
+	EndedRuns(ctx context.Context, within time.Duration) ([]string, error)
 	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
 	ClaimStalled(ctx context.Context, idle time.Duration) ([]store.Run, error)
 	Prune(ctx context.Context, keep time.Duration) (int, error)
@@ -47,6 +49,7 @@ type ledger interface {
 // publisher is what the progress stage needs of the bus.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
+	LatestProgress(ctx context.Context, sourceID, runID string) (event.Progress, bool, error)
 }
 
 var (
@@ -61,6 +64,8 @@ type Follower struct {
 	stall  time.Duration
 	keep   time.Duration
 	log    zerolog.Logger
+
+	caughtUp bool // what ended while nobody looked is noted; of look alone
 
 	mu   sync.Mutex
 	runs map[string]*followed
@@ -103,6 +108,11 @@ func (f *Follower) Handle(ctx context.Context, d bus.Delivery) error {
 	f.mark(about.RunID)
 	return nil
 }
+
+// GiveUp stands in for the bus's page.failed: that a fact cannot be handled says nothing
+// about the page, which is stored or removed whatever becomes of the fact. Its run is moved
+// on without it, since open runs are looked at all the same.
+func (f *Follower) GiveUp(context.Context, bus.Delivery, error) error { return nil }
 
 func (f *Follower) mark(runID string) {
 	f.mu.Lock()
@@ -177,6 +187,13 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 		if same(last, p) && p.At.Sub(last.At) < repeatEvery {
 			return nil
 		}
+		if p.State.Final() {
+			if said, err := f.said(ctx, p); err != nil || said {
+				return err
+			}
+			f.log.Info().Str("source", p.SourceID).Str("run", runID).Str("state", string(p.State)).
+				Int("listed", p.Counts.Listed).Int("failed", p.Counts.Failed).Msg("run ended")
+		}
 		last = p
 		return f.publish(ctx, p)
 	})
@@ -192,12 +209,19 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 	f.runs[runID].rest = time.Now().Add(restFor * time.Since(begun))
 	if snap.State.Final() {
 		delete(f.runs, runID)
-		f.log.Info().Str("source", snap.SourceID).Str("run", runID).Str("state", string(snap.State)).
-			Int("listed", snap.Counts.Listed).Int("failed", snap.Counts.Failed).Msg("run ended")
 		return nil
 	}
 	f.runs[runID].last = last
 	return nil
+}
+
+// said reports whether the end of the run is known to those who follow it. While its row is
+// held, nobody else announces it in between.
+func (f *Follower) said(ctx context.Context, p event.Progress) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
+	newest, there, err := f.bus.LatestProgress(ctx, p.SourceID, p.RunID)
+	return there && newest.State == p.State, err
 }
 
 // cancelled tells whoever follows a run that it went with its source: the ledger is no longer
@@ -211,6 +235,9 @@ func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Pr
 	last.Message = "the source was removed while its run was under way"
 	last.At = time.Now().UTC()
 	last.FinishedAt = last.At
+	if said, err := f.said(ctx, last); err != nil || said {
+		return last, err
+	}
 	return last, f.publish(ctx, last)
 }
 
@@ -231,6 +258,13 @@ func (f *Follower) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var ended []string
+	if !f.caughtUp {
+		if ended, err = f.ledger.EndedRuns(ctx, lookBack); err != nil {
+			return err
+		}
+	}
+	f.caughtUp = true
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known := maps.Clone(f.runs)
@@ -243,6 +277,9 @@ func (f *Follower) look(ctx context.Context) error {
 	}
 	// What is left was ended by another replica, or went with its source.
 	for id := range known {
+		f.note(id)
+	}
+	for _, id := range ended {
 		f.note(id)
 	}
 	return nil
@@ -292,7 +329,7 @@ func Stage() service.Stage {
 		Run: func(ctx context.Context, d service.Deps) error {
 			f := New(d.Store, d.Bus, d.StallAfter, d.History.Keep, d.Log)
 			group, ctx := errgroup.WithContext(ctx)
-			group.Go(func() error { return d.Consume(ctx, bus.Ledger, f.Handle) })
+			group.Go(func() error { return d.Consume(ctx, bus.Ledger, f.Handle, bus.OnPermanent(f.GiveUp)) })
 			group.Go(func() error { return f.Follow(ctx) })
 			return group.Wait()
 		},

@@ -168,8 +168,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 	}}, pages)
 }
 
-// Whichever replica makes them, snapshots go forward only, and nothing follows the end of a
-// run but the same again.
+// Whichever replica makes them, snapshots go forward only, and the end of a run is said once.
 func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -214,10 +213,7 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 		require.GreaterOrEqual(t, p.Percent, last.Percent, "progress goes back")
 		require.LessOrEqual(t, p.Counts.Pending, last.Counts.Pending, "out of order")
 		require.Equal(t, p.Counts.Listed, p.Counts.Pending+p.Counts.Created+p.Counts.Failed)
-		if last.State.Final() {
-			require.Equal(t, last.State, p.State, "something follows the end")
-			require.Equal(t, last.Counts, p.Counts)
-		}
+		require.False(t, last.State.Final(), "something follows the end: %+v", p)
 		last = p
 	}
 	require.Equal(t, event.StateCompletedWithFailures, last.State)
