@@ -66,8 +66,14 @@ func storedChunks(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]
 	rows, _ := tx.Query(ctx, `SELECT id, url, chunk_number, source_id, metadata FROM archon_crawled_pages
 		WHERE `+where+` ORDER BY chunk_number, id`, args...)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c oldChunk, err error) {
-		err = row.Scan(&c.id, &c.url, &c.number, &c.sourceID, &c.meta)
-		return c, err
+		var meta []byte
+		if err = row.Scan(&c.id, &c.url, &c.number, &c.sourceID, &meta); err != nil {
+			return c, err
+		}
+		if json.Unmarshal(meta, &c.meta) != nil {
+			c.meta = ChunkMetadata{} // another tool has made something else of it: it is replaced
+		}
+		return c, nil
 	})
 }
 

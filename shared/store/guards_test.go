@@ -95,4 +95,10 @@ func TestAChunkThatAnotherToolMarkedStays(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)
+
+	// One that is no longer what a chunk of ours is gets replaced.
+	_, err = conn.Exec(t.Context(), `UPDATE archon_crawled_pages SET metadata = metadata || '{"tags": "one"}' WHERE chunk_number = 0`)
+	require.NoError(t, err)
+	store1(t, s, write("docs", "", "1", 3, "Home", "alpha", "delta"))
+	require.Equal(t, []string{"alpha", "delta"}, contents(t, s, "docs", "1"))
 }

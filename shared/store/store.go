@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,13 +122,13 @@ func (s *Store) VerifyMigrations(ctx context.Context) error {
 	return migrations.Verify(ctx, db)
 }
 
-// Ready waits, until ctx ends, for the newest migration to be applied: a service may start
-// before the migration has run.
+// Ready waits, until ctx ends, for every migration that this program knows to be applied: a
+// service may start before the migration has run.
 func (s *Store) Ready(ctx context.Context) error {
 	for {
-		var there bool
-		err := s.pool.QueryRow(ctx, `SELECT to_regclass('confluence_tree') IS NOT NULL`).Scan(&there)
-		if err == nil && there {
+		list, err := s.Migrations(ctx)
+		missing := func(m migrations.Status) bool { return !m.Applied }
+		if err == nil && !slices.ContainsFunc(list, missing) {
 			return s.wait(ctx)
 		}
 		select {
