@@ -107,6 +107,24 @@ func TypeIs(t string) Condition {
 	return Condition{text: "type = " + quote(t)}
 }
 
+// TypeIn holds for content of one of the types, which are those of TypeIs.
+func TypeIn(types ...string) Condition {
+	if len(types) == 1 {
+		return TypeIs(types[0])
+	}
+	if len(types) == 0 {
+		return Condition{err: fmt.Errorf("cql: type in nothing: %w", ErrInvalidArgument)}
+	}
+	quoted := make([]string, len(types))
+	for i, t := range types {
+		if c := TypeIs(t); c.err != nil {
+			return c
+		}
+		quoted[i] = quote(t)
+	}
+	return Condition{text: "type in (" + strings.Join(quoted, ", ") + ")"}
+}
+
 // ModifiedWithin holds for content that was modified in the last minutes, by the server's own
 // clock: a written time would be read in a time zone that nobody is sure of, in whole minutes.
 func ModifiedWithin(minutes int) Condition {

@@ -23,6 +23,9 @@ func TestCQLText(t *testing.T) {
 		`label = "to do"`:                confluence.Where(confluence.LabelIs("to do")),
 		`id in (1, 22)`:                  confluence.Where(confluence.IDIn("1", "22")),
 		`ancestor in (5)`:                confluence.Where(confluence.AncestorIn("5")),
+		`type in ("page", "blogpost") and space = "KEY"`: confluence.
+			Where(confluence.TypeIn("page", "blogpost"), confluence.InSpace("KEY")),
+		`type = "blogpost"`: confluence.Where(confluence.TypeIn("blogpost")),
 		`(type = "page" or type = "blogpost") and created >= now("-5m") order by title desc, id asc`: confluence.
 			Where(confluence.AnyOf(confluence.TypeIs("page"), confluence.TypeIs("blogpost")), confluence.CreatedWithin(5)).
 			OrderBy("title", confluence.Desc).OrderBy("id", confluence.Asc),
@@ -47,6 +50,8 @@ func TestCQLRefuses(t *testing.T) {
 		"long space":        {confluence.Where(confluence.InSpace(strings.Repeat("A", 256))), confluence.ErrInvalidSpaceKey},
 		"letters afar":      {confluence.Where(confluence.InSpace("ÄB")), confluence.ErrInvalidSpaceKey},
 		"type":              {confluence.Where(confluence.TypeIs("pages")), confluence.ErrInvalidArgument},
+		"one of the types":  {confluence.Where(confluence.TypeIn("page", "pages")), confluence.ErrInvalidArgument},
+		"none of the types": {confluence.Where(confluence.TypeIn()), confluence.ErrInvalidArgument},
 		"no minutes":        {confluence.Where(confluence.ModifiedWithin(0)), confluence.ErrInvalidArgument},
 		"minutes to come":   {confluence.Where(confluence.CreatedWithin(-1)), confluence.ErrInvalidArgument},
 		"id":                {confluence.Where(confluence.IDIn("1", "2) or (id > 0")), confluence.ErrInvalidID},

@@ -11,7 +11,7 @@ import (
 	"strconv"
 )
 
-// Label is a label of a page.
+// Label is a label of a page or blog post.
 type Label struct {
 	ID     string
 	Name   string
@@ -26,20 +26,7 @@ type Ancestor struct {
 
 // Labels lists a page's labels. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Labels(ctx context.Context, pageID string) iter.Seq2[Label, error] {
-	if !isID(pageID) {
-		return fail[Label](fmt.Errorf("list labels: page %w", ErrInvalidID))
-	}
-	type wire struct {
-		ID     string `json:"id"`
-		Name   string `json:"name"`
-		Prefix string `json:"prefix"`
-	}
-	return list(ctx, c, listing{limit: maxLimit, request: ofPage(pageID, "labels")}, func(w wire) (Label, error) {
-		if w.Name == "" {
-			return Label{}, &objectError{pageID, "a label without a name"}
-		}
-		return Label(w), nil
-	})
+	return pages.labels(ctx, c, pageID)
 }
 
 // maxDepth bounds the ancestors of a page; a chain that is longer goes in a circle.
@@ -49,13 +36,13 @@ const maxDepth = 1000
 // there are answers with rows. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, error) {
 	var above []Ancestor // from the top downwards
-	from, kind := pageID, kindPage
+	from, kind := pageID, KindPage
 	for {
 		if !isID(from) {
 			return nil, fmt.Errorf("read ancestors: page %w", ErrInvalidID)
 		}
 		plural := containers[kind]
-		if kind == kindPage {
+		if kind == KindPage {
 			plural = "pages"
 		}
 		r := request{
@@ -99,7 +86,7 @@ func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
 	}
 	part := make([]Ancestor, 0, len(found))
 	for _, w := range found {
-		if !isID(w.ID) || w.Type != kindPage && containers[w.Type] == "" {
+		if !isID(w.ID) || w.Type != KindPage && containers[w.Type] == "" {
 			return nil, c.malformed(r, &objectError{r.id, "an ancestor whose id or type is none"})
 		}
 		part = append(part, Ancestor(w))
@@ -108,8 +95,4 @@ func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
 }
 
 // ofPage is the request for a list that belongs to one page.
-func ofPage(id, what string) request {
-	r := request{method: http.MethodGet, route: "/wiki/api/v2/pages/{id}/" + what, kind: kindPage, id: id}
-	r.path = "/api/v2/pages/" + id + "/" + what
-	return r
-}
+func ofPage(id, what string) request { return pages.partOf(id, what) }

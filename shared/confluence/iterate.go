@@ -252,3 +252,23 @@ func (c *Client) malformed(r request, err error) error {
 type objectError struct{ id, what string }
 
 func (e *objectError) Error() string { return e.what }
+
+// fail is a listing that could not begin.
+func fail[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		yield(none, err)
+	}
+}
+
+// collect reads a listing whole, for those that are small.
+func collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
+	all := []T{}
+	for v, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}

@@ -243,8 +243,8 @@ func TestStubs(t *testing.T) {
 		got = append(got, stub)
 	}
 	require.Equal(t, []confluence.PageStub{
-		{ID: "1001", Version: 3, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
-		{ID: "1002", Version: 12, Status: "archived", Title: "Über & <Co>", WebUI: "/spaces/ENG/overview", Subtype: "live"},
+		{ID: "1001", Kind: "page", Version: 3, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
+		{ID: "1002", Kind: "page", Version: 12, Status: "archived", Title: "Über & <Co>", WebUI: "/spaces/ENG/overview", Subtype: "live"},
 	}, got)
 }
 

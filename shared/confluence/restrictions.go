@@ -63,7 +63,7 @@ func (c *Client) Restrictions(ctx context.Context, pageID string) iter.Seq2[Rest
 		r := request{
 			method: http.MethodGet, route: "/wiki/rest/api/content/{id}/restriction/byOperation",
 			path:  "/rest/api/content/" + pageID + "/restriction/byOperation",
-			query: url.Values{"expand": {"restrictions.user,restrictions.group"}}, kind: kindPage, id: pageID,
+			query: url.Values{"expand": {"restrictions.user,restrictions.group"}}, kind: KindPage, id: pageID,
 		}
 		var first struct {
 			Read   *wireRestriction `json:"read"`

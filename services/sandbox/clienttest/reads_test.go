@@ -104,6 +104,23 @@ var reads = []read{
 		p.Labels, p.Ancestors = nil, nil
 		return slices.Concat([]row{{p.ID, p}}, labels, above), err
 	}},
+	{"SpaceBlogPosts", v2 + "/spaces/{id}/blogposts", many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		return drain(c.SpaceBlogPosts(ctx, w.space), func(p confluence.PageStub) string { return p.ID })
+	}},
+	{"BlogPostsByID", v2 + "/blogposts", many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		posts, err := c.BlogPostsByID(ctx, w.posts, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
+		return rowsOf(posts, func(p confluence.Page) string { return p.ID }), err
+	}},
+	{"GetBlogPostByID", v2 + "/blogposts/{id}", 2, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		p, err := c.GetBlogPostByID(ctx, w.posts[0], "body,labels,ancestors")
+		labels := rowsOf(p.Labels, func(l confluence.Label) string { return "label " + l.Name })
+		p.Labels = nil
+		return append([]row{{p.ID, p}}, labels...), err
+	}},
+	{"CQLSearchForBoth", v1 + "/content/search", deep + 2 + many, func(ctx context.Context, _ *world, c *confluence.Client) ([]row, error) {
+		cql := confluence.Where(confluence.InSpace("TREE"), confluence.TypeIn(confluence.KindPage, confluence.KindBlogPost), confluence.ModifiedWithin(90))
+		return drain(c.CQLSearch(ctx, cql, "version", 60), func(p confluence.SearchResult) string { return p.ID })
+	}},
 }
 
 func sorted(rows []row) []row {

@@ -40,6 +40,7 @@ type world struct {
 	space   string           // id of TREE
 	chain   []string         // pages, each below the one before it
 	folder  string           // in the middle of the chain
+	posts   []string         // blog posts
 	closed  string           // a page that is restricted to many
 	people  []string         // account ids
 	truths  map[string]truth // by read, of the site as it is made
@@ -69,7 +70,7 @@ func newWorld(tb testing.TB) *world {
 func (w *world) renew(tb testing.TB) {
 	tb.Helper()
 	w.site = sandbox.New(sandbox.Options{Email: email, Token: canary, Now: func() time.Time { return made }})
-	w.people, w.chain, w.changed = nil, nil, false
+	w.people, w.chain, w.posts, w.changed = nil, nil, nil, false
 	for i := range many {
 		id := fmt.Sprintf("712020:%08d-0000-4000-8000-000000000000", i)
 		w.site.AddUser(sandbox.User{AccountID: id, DisplayName: fmt.Sprintf("Person %d", i), TimeZone: "Europe/Oslo"})
@@ -87,6 +88,10 @@ func (w *world) renew(tb testing.TB) {
 			above = w.page(tb, sandbox.Draft{Kind: sandbox.KindFolder, ParentID: above, Title: "Folder"})
 			w.folder = above
 		}
+	}
+	for i := range many {
+		d := sandbox.Draft{Kind: sandbox.KindBlogPost, Space: "TREE", Title: fmt.Sprintf("Page %d", i), Body: fmt.Sprintf("<p>news %d</p>", i), Labels: []string{"news"}}
+		w.posts = append(w.posts, w.page(tb, d))
 	}
 	w.decorate(tb)
 	handler := w.site.Handler()
