@@ -14,9 +14,9 @@ import (
 
 // Removal is a page that leaves the knowledge base, and why.
 type Removal struct {
-	PageID string
-	Title  string
-	Reason string
+	PageID string `json:"page_id"`
+	Title  string `json:"title"`
+	Reason string `json:"reason"`
 }
 
 // The reasons for a removal. The first three are certain; of the last only that the page

@@ -22,7 +22,7 @@ import (
 
 // The exit codes. Scripts may rely on them.
 const (
-	exitFailed   = 1 // the command could not do its work
+	exitFailed   = 1 // the command could not do its work, or the sync failed or was cancelled
 	exitUsage    = 2 // wrong arguments or settings
 	exitFailures = 3 // the sync completed, but some pages failed
 	exitHeld     = 4 // the sync was held: it would have removed too much
@@ -96,7 +96,7 @@ shows how they go, and searches.
 Settings come from the environment; docs/configuration.md lists them. Without NATS_URL
 and DATABASE_URL sluice starts a NATS and a Postgres of its own under --data.
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 some pages failed,
+Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some pages failed,
 4 the sync was held because it would have removed too much.`,
 		Version: version(),
 		Args: func(_ *cobra.Command, list []string) error {
@@ -118,7 +118,7 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 some pages failed
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
-	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.search(), a.source(), a.page(), a.document(),
+	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.source(), a.page(), a.document(),
 		a.convert(), a.sandbox(), a.migrate())
 	return root
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,16 +19,16 @@ func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
 func (a *app) source() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "source",
-		Short: "Add, list and remove the spaces that are synced",
+		Short: "Add, change, list and remove the spaces that are synced",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.sourceAdd(), a.sourceList(), a.sourceLosses(), a.sourceRemove())
+	cmd.AddCommand(a.sourceAdd(), a.sourceSet(), a.sourceList(), a.sourceLosses(), a.sourceRemove())
 	return cmd
 }
 
 func (a *app) sourceAdd() *cobra.Command {
-	var space, baseURL, name string
+	var space, baseURL, name, strategy string
 	var tags []string
 	cmd := &cobra.Command{
 		Use:     "add SOURCE --space KEY",
@@ -51,15 +52,23 @@ func (a *app) sourceAdd() *cobra.Command {
 				}
 			}
 			site, err := siteURL(baseURL)
+			if err == nil {
+				err = checkStrategy(strategy)
+			}
 			if err != nil {
 				return usageError{err}
 			}
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				err := s.AddSource(cmd.Context(), store.Source{ID: argv[0], BaseURL: site, SpaceKey: space, DisplayName: name, Tags: tags})
+				err := s.AddSource(cmd.Context(), store.Source{
+					ID: argv[0], BaseURL: site, SpaceKey: space, DisplayName: name, Tags: tags, DeletionStrategy: store.DeletionStrategy(strategy),
+				})
 				if errors.Is(err, store.ErrSourceExists) {
 					return fmt.Errorf("source %s is there already and is something else; choose another id, or: sluice source remove %s", argv[0], argv[0])
 				}
 				if err != nil {
+					return err
+				}
+				if err := sameStrategy(cmd.Context(), s, argv[0], strategy); err != nil {
 					return err
 				}
 				a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", argv[0], space, site, argv[0])
@@ -71,6 +80,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	cmd.Flags().StringVar(&baseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL)")
 	cmd.Flags().StringVar(&name, "name", "", "`name` shown to people (default the space's key)")
 	cmd.Flags().StringSliceVar(&tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
+	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
 	return cmd
 }
 
@@ -109,16 +119,22 @@ func (a *app) listSources(ctx context.Context, s *store.Store) error {
 		a.printf("No source yet. Add one: sluice source add docs --space DOCS\n")
 		return nil
 	}
-	rows := [][]string{{"SOURCE", "SPACE", "PAGES", "CHUNKS", "LAST SYNC", "SITE"}}
+	rows := [][]string{{"SOURCE", "SPACE", "PAGES", "CHUNKS", "LAST SYNC", "REMOVALS", "CHECKED", "SITE"}}
 	for _, src := range list {
-		last := "never"
-		if !src.LastSync.IsZero() {
-			last = ago(src.LastSync)
-		}
-		rows = append(rows, []string{src.ID, src.SpaceKey, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), last, src.BaseURL})
+		rows = append(rows, []string{
+			src.ID, src.SpaceKey, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), orNever(src.LastSync),
+			string(src.DeletionStrategy), orNever(src.LastCheck), src.BaseURL,
+		})
 	}
 	a.table(rows)
 	return nil
+}
+
+func orNever(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return ago(t)
 }
 
 func (a *app) sourceLosses() *cobra.Command {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,20 +11,26 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
+const (
+	ledgerShown = 20      // failures and removals of a run that the text shows
+	ledgerAll   = 1 << 30 // as many as there are, for --output json
+)
+
 // runStatus is what status shows of one run.
 type runStatus struct {
-	store.Run
-	Counts   event.Counts       `json:"counts"`
+	store.Story
+	WaitsFor string             `json:"waits_for,omitempty"` // the run whose end this one waits for
 	Failures []store.LedgerPage `json:"failures"`
 	Removals []store.LedgerPage `json:"removals"`
+	Held     []store.Removal    `json:"held"` // what a held run would have removed
 }
 
 func (a *app) status() *cobra.Command {
 	var sourceID string
 	cmd := &cobra.Command{
 		Use:     "status [RUN]",
-		Short:   "Show the sources and their newest runs, or one run",
-		Example: "  sluice status\n  sluice status nightly-7",
+		Short:   "Show the sources and their newest runs, or the whole story of one run",
+		Example: "  sluice status\n  sluice status nightly-7\n  sluice status nightly-7 -o json | jq .stages",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
@@ -41,6 +46,9 @@ func (a *app) status() *cobra.Command {
 }
 
 func (a *app) showRuns(ctx context.Context, s *store.Store, sourceID string) error {
+	if err := a.known(ctx, s, sourceID, ""); err != nil {
+		return err
+	}
 	runs, err := s.Runs(ctx, sourceID, 10)
 	if err != nil {
 		return err
@@ -68,41 +76,126 @@ func took(r store.Run) string {
 }
 
 func (a *app) showRun(ctx context.Context, s *store.Store, id string) error {
-	run, err := s.Run(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("there is no run %q; the newest are shown by: sluice status", id)
-	}
+	st, err := readStatus(ctx, s, id)
 	if err != nil {
-		return err
-	}
-	st := runStatus{Run: run}
-	if st.Counts, err = s.Counts(ctx, id); err != nil {
-		return err
-	}
-	if st.Failures, err = s.LedgerPages(ctx, id, event.Failed, 100); err != nil {
-		return err
-	}
-	if st.Removals, err = s.LedgerPages(ctx, id, event.Removed, 100); err != nil {
-		return err
+		return noRun(id, err)
 	}
 	if a.json() {
-		st.Failures, st.Removals = orEmpty(st.Failures), orEmpty(st.Removals)
 		return a.printJSON(st)
 	}
-	a.printf("Run %s of %s, %s: %s\n", run.ID, run.SourceID, run.Mode, run.State)
-	if run.Message != "" {
-		a.printf("  %s\n", run.Message)
+	a.printf("Run %s of %s, %s: %s\n", st.ID, st.SourceID, st.Mode, words(st.State))
+	if st.Mode != st.RequestedMode {
+		a.printf("  %s was asked for; it was time for a full one\n", st.RequestedMode)
 	}
-	a.printf("  requested %s, took %s\n  %s", ago(run.RequestedAt), took(run), tally(st.Counts))
+	if st.ApprovesRun != "" {
+		a.printf("  carries out what run %s held back\n", st.ApprovesRun)
+	}
+	if st.Message != "" && st.State != event.StateHeld {
+		a.printf("%s\n", indent(st.Message, "  "))
+	}
+	a.showTimes(st)
+	a.printf("  %s", tally(st.Counts))
 	if st.Counts.Pending > 0 {
 		a.printf(", %d under way", st.Counts.Pending)
 	}
 	a.printf("\n")
-	for _, f := range st.Failures {
-		a.printf("  failed   %s %q in %s after %s: %s: %s\n", f.PageID, f.Title, f.Stage, plural(f.Attempts, "attempt", "attempts"), f.Reason, f.Message)
+	if st.APICalls > 0 {
+		a.printf("  %s to Confluence, %s in their answers, %s of page bodies\n",
+			plural(st.APICalls, "call", "calls"), size(st.APIBytes), size(st.Bytes))
 	}
-	for _, r := range st.Removals {
-		a.printf("  removed  %s %q: %s\n", r.PageID, r.Title, r.Reason)
-	}
+	a.showStages(st.Story)
+	a.showLedger(st)
 	return nil
+}
+
+func readStatus(ctx context.Context, s *store.Store, id string) (runStatus, error) {
+	story, err := s.Story(ctx, id)
+	if err != nil {
+		return runStatus{}, err
+	}
+	st := runStatus{Story: story, Held: []store.Removal{}}
+	if st.Failures, err = s.LedgerPages(ctx, id, event.Failed, ledgerAll); err != nil {
+		return st, err
+	}
+	if st.Removals, err = s.LedgerPages(ctx, id, event.Removed, ledgerAll); err != nil {
+		return st, err
+	}
+	switch st.State {
+	case event.StateHeld:
+		st.Held, err = s.Held(ctx, id)
+	case event.StateRequested:
+		var open []store.Run
+		open, err = s.OpenRuns(ctx)
+		for _, r := range open { // the oldest first: the last before this one is its turn's end
+			if r.SourceID == st.SourceID && r.ID != id && (r.State != event.StateRequested || r.RequestedAt.Before(st.RequestedAt)) {
+				st.WaitsFor = r.ID
+			}
+		}
+	}
+	return st, err
+}
+
+func (a *app) showTimes(st runStatus) {
+	a.printf("  asked for %s", ago(st.RequestedAt))
+	switch {
+	case st.WaitsFor != "":
+		a.printf(", waits for the end of run %s", st.WaitsFor)
+	case !st.StartedAt.IsZero() && !st.FinishedAt.IsZero():
+		a.printf(", took %s", took(st.Run))
+	case !st.StartedAt.IsZero():
+		a.printf(", under way for %s", time.Since(st.StartedAt).Round(time.Second))
+	}
+	if !st.ListingDone.IsZero() {
+		a.printf(": listing %s, pages %s", lasted(st.Listing), lasted(st.Fetching))
+	}
+	a.printf("\n")
+}
+
+// showStages shows where the time of the pages went; waiting counts.
+func (a *app) showStages(st store.Story) {
+	if len(st.Stages) == 0 {
+		return
+	}
+	rows := [][]string{{"  STAGE", "PAGES", "HALF WITHIN", "95 % WITHIN"}}
+	for _, t := range st.Stages {
+		rows = append(rows, []string{"  " + t.Stage, fmt.Sprint(t.Pages), lasted(t.P50), lasted(t.P95)})
+	}
+	a.printf("\n")
+	a.table(rows)
+	rows = [][]string{{"  SLOWEST", "PAGE", "TITLE", "BODY"}}
+	for _, p := range st.Slowest {
+		rows = append(rows, []string{"  " + lasted(p.Seconds), p.PageID, cut(p.Title, 50), size(int64(p.Bytes))})
+	}
+	a.printf("\n")
+	a.table(rows)
+}
+
+// showLedger shows the pages of a run that did not end well, and how to go on.
+func (a *app) showLedger(st runStatus) {
+	a.ledgerTable(st.ID, "FAILED", []string{"STAGE", "CODE", "ATTEMPTS", "MESSAGE"}, st.Failures, func(p store.LedgerPage) []string {
+		return []string{p.Stage, p.Reason, fmt.Sprint(p.Attempts), cut(p.Message, 60)}
+	})
+	if len(st.Failures) > 0 {
+		a.printf("  to try them again: sluice failed retry %s\n", st.ID)
+	}
+	a.ledgerTable(st.ID, "REMOVED", []string{"REASON"}, st.Removals, func(p store.LedgerPage) []string { return []string{p.Reason} })
+	if st.State == event.StateHeld {
+		a.printf("\n")
+		a.showHeld(heldRun{st.Run, st.Held}, ledgerShown)
+	}
+}
+
+func (a *app) ledgerTable(runID, what string, columns []string, pages []store.LedgerPage, cells func(store.LedgerPage) []string) {
+	if len(pages) == 0 {
+		return
+	}
+	rows := [][]string{append([]string{"  " + what, "TITLE"}, columns...)}
+	for _, p := range pages[:min(ledgerShown, len(pages))] {
+		rows = append(rows, append([]string{"  " + p.PageID, cut(p.Title, 40)}, cells(p)...))
+	}
+	a.printf("\n")
+	a.table(rows)
+	if more := len(pages) - ledgerShown; more > 0 {
+		a.printf("  … and %d more: sluice status %s -o json\n", more, runID)
+	}
 }

@@ -71,7 +71,7 @@ func (a *app) request(ctx context.Context, b *bus.Bus, req event.SyncRequested, 
 		if a.json() {
 			return a.printJSON(map[string]string{"run_id": req.RequestID, "progress_subject": event.ProgressSubject(req.SourceID, req.RequestID)})
 		}
-		a.printf("Run %s is asked for. Follow it: sluice status %s\n", req.RequestID, req.RequestID)
+		a.printf("Run %s of %s is asked for. Follow it: sluice status %s\n", req.RequestID, req.SourceID, req.RequestID)
 		return nil
 	}
 	last, err := a.follow(ctx, b, req.SourceID, req.RequestID)
@@ -112,7 +112,7 @@ func summary(p event.Progress) string {
 	if !p.StartedAt.IsZero() && !p.FinishedAt.IsZero() {
 		took = " in " + p.FinishedAt.Sub(p.StartedAt).Round(10*time.Millisecond).String()
 	}
-	text := fmt.Sprintf("%s: %s%s: %s", p.SourceID, strings.ReplaceAll(string(p.State), "_", " "), took, tally(p.Counts))
+	text := fmt.Sprintf("%s: %s%s: %s", p.SourceID, words(p.State), took, tally(p.Counts))
 	if p.Message != "" {
 		text += "\n" + p.Message
 	}

@@ -51,3 +51,37 @@ func orEmpty[T any](list []T) []T {
 func indent(text, margin string) string {
 	return margin + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+margin)
 }
+
+// cut shortens text to one line of at most n characters.
+func cut(text string, n int) string {
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) <= n {
+		return string(runes)
+	}
+	return strings.TrimRight(string(runes[:n-1]), " ") + "…"
+}
+
+// size says how much n bytes are.
+func size(n int64) string {
+	value, units := float64(n), []string{"bytes", "kB", "MB", "GB", "TB"}
+	for value >= 1000 && len(units) > 1 {
+		value /= 1000
+		units = units[1:]
+	}
+	if units[0] == "bytes" {
+		return plural(int(n), "byte", "bytes")
+	}
+	return fmt.Sprintf("%.1f %s", value, units[0])
+}
+
+// lasted says how long something took.
+func lasted(seconds float64) string {
+	switch d := time.Duration(seconds * float64(time.Second)); {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}

@@ -1,0 +1,256 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/cli"
+)
+
+// reader is a person with a running sluice and a site that is theirs to change.
+func reader(t *testing.T) (*person, *sandbox.Site) {
+	t.Helper()
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	site.AddGenerated(sandbox.GeneratedSpace, 60, 7)
+	served, err := sandbox.Serve("127.0.0.1:0", site)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, served.Close()) })
+	p := newPerson(t)
+	p.env = map[string]string{
+		"CONFLUENCE_BASE_URL": served.URL, "CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_REQUESTS_PER_SECOND": "1000",
+		"CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken, "HEALTH_ADDR": "",
+	}
+	p.up()
+	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace)
+	p.sees("source", "add", "gen", "--space", sandbox.GeneratedSpace, "--deletion-strategy", "on_demand")
+	return p, site
+}
+
+// errs runs a command line that must end with the code and returns all that it says.
+func (p *person) errs(code int, args ...string) string {
+	p.t.Helper()
+	got, out, err := p.types(args...)
+	require.Equal(p.t, code, got, "sluice %s\n%s%s", strings.Join(args, " "), out, err)
+	return out + err
+}
+
+// reads runs a command line with JSON output and reads it into v, whatever the exit code.
+func (p *person) reads(v any, args ...string) {
+	p.t.Helper()
+	_, out, err := p.types(append(args, "-o", "json")...)
+	require.NoError(p.t, json.Unmarshal([]byte(out), v), "sluice %s\n%s%s", strings.Join(args, " "), out, err)
+}
+
+func TestWhatPeopleDoAboutRuns(t *testing.T) {
+	p, site := reader(t)
+	t.Run("failed pages", func(t *testing.T) { p.t = t; failedPages(p, site) })
+	t.Run("removals", func(t *testing.T) { p.t = t; heldRemovals(p, site) })
+	t.Run("sources", func(t *testing.T) { p.t = t; sourceSettings(p) })
+	t.Run("cancel", func(t *testing.T) { p.t = t; cancelled(p, site) })
+	p.t = t
+}
+
+// tooDeep nests deeper than the converter follows.
+var tooDeep = strings.Repeat("<blockquote>", 3000) + "deep" + strings.Repeat("</blockquote>", 3000)
+
+func failedPages(p *person, site *sandbox.Site) {
+	require.Contains(p.t, p.sees("failed", "list"), "No page is failed.")
+	require.Contains(p.t, p.errs(1, "failed", "retry"), "no page is failed")
+	odd, err := site.CreatePage(sandbox.Draft{Space: sandbox.BuiltinSpace, Title: "Odd one", Body: tooDeep})
+	require.NoError(p.t, err)
+	said := p.errs(3, "sync", "docs", "--wait", "--request-id", "first")
+	require.Contains(p.t, said, "completed with failures")
+
+	list := p.sees("failed", "list", "--source", "docs")
+	require.Regexp(p.t, odd.ID+` +Odd one +docs +first +converter +convert_too_deep +1 +\S`, list)
+	require.Equal(p.t, list, p.sees("failed", "list", "--run", "first"))
+	require.Contains(p.t, p.sees("failed", "list", "--source", "gen"), "No page is failed.")
+	var failures []map[string]any
+	p.reads(&failures, "failed", "list")
+	require.Len(p.t, failures, 1)
+	require.Equal(p.t, odd.ID, failures[0]["page_id"])
+	require.NotContains(p.t, failures[0]["message"], "…")
+
+	story := p.sees("status", "first")
+	for _, part := range []string{
+		"Run first of docs, full: completed with failures", "incremental was asked for", "1 failed", "calls to Confluence",
+		"STAGE", "convert", "SLOWEST", "convert_too_deep", "sluice failed retry first",
+	} {
+		require.Contains(p.t, story, part)
+	}
+	var st struct {
+		APICalls int     `json:"api_calls"`
+		Listing  float64 `json:"listing_seconds"`
+		Stages   []any   `json:"stages"`
+		Slowest  []any   `json:"slowest_pages"`
+		Failures []any   `json:"failures"`
+		Removals []any   `json:"removals"`
+		Held     []any   `json:"held"`
+	}
+	p.reads(&st, "status", "first")
+	require.Positive(p.t, st.APICalls)
+	require.Positive(p.t, st.Listing)
+	require.Len(p.t, st.Stages, 3)
+	require.Len(p.t, st.Slowest, 5)
+	require.Len(p.t, st.Failures, 1)
+	require.NotNil(p.t, st.Removals)
+	require.NotNil(p.t, st.Held)
+
+	said = p.errs(3, "failed", "retry", "--wait")
+	require.Regexp(p.t, `Run \S+ lists 1 failed page of docs again`, said)
+	require.Contains(p.t, p.errs(1, "failed", "retry", "first"), "failed in run first is still failed", "it failed in a later one since")
+	require.Contains(p.t, p.errs(1, "failed", "retry", "nothing"), `"nothing"`)
+	require.Contains(p.t, p.errs(1, "failed", "retry", odd.ID, "--source", "gen"), "of gen")
+	var asked []struct {
+		SourceID string `json:"source_id"`
+		RunID    string `json:"run_id"`
+		Failed   int    `json:"failed_pages"`
+	}
+	p.reads(&asked, "failed", "retry", odd.ID)
+	require.Len(p.t, asked, 1)
+	require.Equal(p.t, 1, asked[0].Failed)
+	p.errs(3, "sync", "docs", "--wait", "--request-id", asked[0].RunID)
+
+	body := "<p>mended</p>"
+	_, err = site.EditPage(odd.ID, sandbox.Edit{Body: &body})
+	require.NoError(p.t, err)
+	var ends []map[string]any
+	p.reads(&ends, "failed", "retry", asked[0].RunID, "--wait")
+	require.Len(p.t, ends, 1)
+	require.Equal(p.t, "completed", ends[0]["state"])
+	require.Contains(p.t, p.sees("failed", "list"), "No page is failed.")
+	require.Contains(p.t, p.sees("page", odd.ID), "mended")
+}
+
+func heldRemovals(p *person, site *sandbox.Site) {
+	require.Contains(p.t, p.sees("removals", "list"), "Nothing was removed or held back.")
+	p.sees("sync", "gen", "--wait", "--request-id", "base")
+	var gone []string
+	for _, page := range site.Pages(sandbox.GeneratedSpace) {
+		if len(gone) < 25 && page.ParentID != "" {
+			gone = append(gone, page.ID)
+		}
+	}
+	for _, id := range gone {
+		require.NoError(p.t, site.TrashPage(id))
+	}
+	require.Contains(p.t, p.sees("sync", "gen", "--wait"), "completed", "on_demand looks for no removals")
+	said := p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-1")
+	require.Contains(p.t, said, "sluice removals approve held-1")
+
+	list := p.sees("removals", "list")
+	for _, part := range []string{"Run held-1 of gen was held", "25 pages would have gone", "trashed", "… and 5 more: sluice removals list --run held-1", "sluice removals reject held-1"} {
+		require.Contains(p.t, list, part)
+	}
+	require.Equal(p.t, list, p.sees("removals", "list", "gen"))
+	require.Contains(p.t, p.sees("removals", "list", "docs"), "Nothing was removed or held back.")
+	list = p.sees("removals", "list", "--run", "held-1")
+	for _, id := range gone {
+		require.Contains(p.t, list, id)
+	}
+	require.Contains(p.t, p.sees("status", "held-1"), "sluice removals approve held-1")
+	require.Contains(p.t, p.errs(1, "removals", "approve", "base"), "is completed")
+	require.Contains(p.t, p.errs(1, "removals", "reject", "none"), `no run "none"`)
+
+	require.Contains(p.t, p.sees("removals", "reject", "held-1"), "stay")
+	require.Contains(p.t, p.sees("removals", "list"), "Nothing was removed or held back.")
+	require.Contains(p.t, p.sees("status", "held-1"), "That was rejected")
+	require.Contains(p.t, p.errs(1, "removals", "approve", "held-1"), "rejected already")
+
+	p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-2")
+	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed")
+	require.Contains(p.t, p.sees("status", "approve-held-2"), "carries out what run held-2 held back")
+	require.Contains(p.t, p.sees("removals", "approve", "held-2"), "by run approve-held-2")
+	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed", "the end of the same run")
+	require.Contains(p.t, p.errs(1, "removals", "reject", "held-2"), "approved already")
+
+	require.NoError(p.t, site.RestorePage(gone[0]))
+	p.sees("sync", "gen", "--mode", "full", "--wait")
+	list = p.sees("removals", "list", "--limit", "100")
+	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
+	require.Regexp(p.t, gone[0]+` .* trashed +approve-held-2 +back just now`, list)
+	var all struct {
+		Held    []any            `json:"held"`
+		Removed []map[string]any `json:"removed"`
+	}
+	p.reads(&all, "removals", "list", "--run", "approve-held-2", "--limit", "3")
+	require.NotNil(p.t, all.Held)
+	require.Len(p.t, all.Removed, 3)
+	p.reads(&all, "removals", "list", "--run", "held-2")
+	require.Len(p.t, all.Held, 1)
+}
+
+func sourceSettings(p *person) {
+	require.Regexp(p.t, `gen +\S+ +36 +\d+ +\S.* on_demand +just now`, p.sees("source", "list"))
+	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
+	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name or --tag")
+	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
+	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--name", "N"), "there are: docs, gen")
+	said := p.sees("source", "set", "docs", "--deletion-strategy", "every_sync", "--name", "The docs", "--tag", "a,b")
+	require.Contains(p.t, said, `"The docs", tags [a b], deletion strategy every_sync`)
+	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", tags [], deletion strategy every_sync`)
+	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace), "source set docs --deletion-strategy weekly_reconciliation")
+	p.sees("sync", "docs", "--wait", "--request-id", "now-full")
+	require.Contains(p.t, p.sees("status", "now-full"), "docs, full: completed")
+}
+
+func cancelled(p *person, site *sandbox.Site) {
+	_, err := site.EditSome(sandbox.GeneratedSpace, 5, 1)
+	require.NoError(p.t, err)
+	require.NoError(p.t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultSlow, Route: "/wiki/api/v2/pages", DelayMS: 600_000}))
+	p.sees("sync", "gen", "--mode", "full", "--request-id", "slow")
+	p.comes("slow", "fetching")
+	p.sees("sync", "gen", "--request-id", "second")
+	p.comes("second", "requested")
+	p.sees("sync", "gen", "--request-id", "third")
+	p.comes("third", "requested")
+	require.Contains(p.t, p.sees("status", "second"), "waits for the end of run slow")
+	require.Contains(p.t, p.sees("status", "third"), "waits for the end of run second")
+	require.Contains(p.t, p.sees("status", "slow"), "5 under way")
+
+	type end struct {
+		code int
+		said string
+	}
+	follow := func(id string) <-chan end {
+		ended, follower := make(chan end, 1), *p
+		go func() {
+			var out, stderr lockedBuffer
+			code := cli.Run(follower.t.Context(), []string{"sync", "gen", "--request-id", id, "--wait", "--data", p.data}, p.lookup, strings.NewReader(""), &out, &stderr)
+			ended <- end{code, out.String()}
+		}()
+		return ended
+	}
+	waiting, running := follow("second"), follow("slow")
+	require.Contains(p.t, p.sees("cancel", "second"), "Run second of gen is cancelled: 0 pages listed")
+	require.NoError(p.t, site.SetFaults(1))
+	require.Contains(p.t, p.sees("cancel", "slow"), "listed again by the next sync")
+	for id, ended := range map[string]<-chan end{"second": waiting, "slow": running} {
+		select {
+		case e := <-ended:
+			require.Equal(p.t, 1, e.code, id)
+			require.Contains(p.t, e.said, "gen: cancelled", id)
+			require.Contains(p.t, e.said, "cancelled by request", id)
+		case <-time.After(time.Minute):
+			require.Fail(p.t, "nobody told the follower of "+id)
+		}
+	}
+	require.Contains(p.t, p.errs(1, "cancel", "slow"), "ended just now as cancelled")
+	require.Contains(p.t, p.errs(1, "cancel", "nothing"), `no run "nothing"`)
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "it is the third one's turn")
+}
+
+// comes waits until a run is in a state.
+func (p *person) comes(run, state string) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		code, out, _ := p.types("status", run, "-o", "json")
+		return code == 0 && strings.Contains(out, `"state": "`+state+`"`)
+	}, time.Minute, 50*time.Millisecond, "%s is never %s", run, state)
+}
