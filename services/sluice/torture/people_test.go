@@ -44,7 +44,7 @@ func (w *world) change(rng *rand.Rand) error {
 		body := prose(rng)
 		_, err := w.site.EditPage(p.ID, sandbox.Edit{Body: &body})
 		return err
-	case n < 45 && !parents[p.ID]:
+	case n < 45:
 		title := fmt.Sprintf("%s, renamed %d", strings.SplitN(p.Title, ",", 2)[0], rng.IntN(1_000_000))
 		_, err := w.site.EditPage(p.ID, sandbox.Edit{Title: &title})
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
 )
 
 // result is what a seed did and how it ended.
@@ -45,9 +46,9 @@ func (r result) String() string {
 }
 
 func (r result) row() string {
-	return fmt.Sprintf("| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.1f\t| %s\t|",
+	return fmt.Sprintf("| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.1f\t| %s\t|",
 		r.seed, r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[killPostgres], r.blows[wipeNats],
-		r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.took.Minutes(), r.verdict())
+		r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes[string(failure.Unauthorized)], r.took.Minutes(), r.verdict())
 }
 
 // torment runs one seed.
@@ -195,6 +196,10 @@ func (w *world) stop() {
 // conclude says what is wrong and where to look, and cleans up when nothing is.
 func (w *world) conclude() result {
 	w.result.took, w.result.problems = time.Since(w.result.began), len(w.problems)
+	if len(w.problems) == 0 && *keep {
+		w.t.Logf("logs are in %s", w.dir)
+		return w.result
+	}
 	if len(w.problems) == 0 {
 		require.NoError(w.t, os.RemoveAll(w.dir))
 		return w.result

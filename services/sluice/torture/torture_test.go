@@ -16,6 +16,7 @@ var (
 	seeds = flag.Int("seeds", 1, "how many seeds are run, one after the other")
 	first = flag.Int64("seed", 1, "the first of them")
 	pages = flag.Int("pages", 200, "how many pages the site begins with")
+	keep  = flag.Bool("keep", false, "keep the folder with the logs of a seed that passes too")
 )
 
 // TestMain serves NATS instead where the environment says so: the broker has to be a process
@@ -48,8 +49,8 @@ func TestTorture(t *testing.T) {
 	}
 	fmt.Print("\n")
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(out, "| seed\t| killed: stages\t| frozen\t| NATS\t| Postgres\t| wipes\t| faults\t| changes\t| copies\t| runs\t| created\t| updated\t| removed\t| failed on the way\t| minutes\t| result\t|")
-	fmt.Fprintln(out, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+	fmt.Fprintln(out, "| seed\t| killed: stages\t| frozen\t| NATS\t| Postgres\t| wipes\t| faults\t| changes\t| copies\t| runs\t| created\t| updated\t| removed\t| failed on the way\t| of them refused\t| minutes\t| result\t|")
+	fmt.Fprintln(out, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
 	for _, r := range all {
 		fmt.Fprintln(out, r.row())
 	}
