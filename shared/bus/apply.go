@@ -37,7 +37,8 @@ func (b *Bus) Apply(ctx context.Context) error {
 }
 
 // applyOnce looks before it changes anything: what is as it should be is left alone, however
-// many replicas start at once.
+// many replicas start at once. Each part has its own time limit: a cluster without a leader
+// drops what it is asked.
 func (b *Bus) applyOnce(ctx context.Context) error {
 	for _, s := range Topology {
 		if err := b.applyStream(ctx, s.config(b.o.Replicas)); err != nil {
@@ -56,6 +57,8 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 }
 
 func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
+	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = b.js.CreateStream(ctx, want)
@@ -78,6 +81,8 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 }
 
 func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
+	defer cancel()
 	c, err := b.js.Consumer(ctx, stream, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		_, err = b.js.CreateOrUpdateConsumer(ctx, stream, want)
@@ -99,7 +104,7 @@ func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.C
 }
 
 func (b *Bus) applyBuckets(ctx context.Context) error {
-	err := b.applyBucket(ctx, "OBJ_"+claimBucket, claimBytes, func() error {
+	err := b.applyBucket(ctx, "OBJ_"+claimBucket, claimBytes, func(ctx context.Context) error {
 		_, err := b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
 			Bucket: claimBucket, TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
 		})
@@ -109,7 +114,7 @@ func (b *Bus) applyBuckets(ctx context.Context) error {
 		return refused("object store "+claimBucket, err)
 	}
 	for bucket, bytes := range map[string]int64{counterBucket: counterBytes, budgetBucket: budgetBytes} {
-		err := b.applyBucket(ctx, "KV_"+bucket, bytes, func() error {
+		err := b.applyBucket(ctx, "KV_"+bucket, bytes, func(ctx context.Context) error {
 			_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 				Bucket: bucket, TTL: bucketAge, MaxBytes: bytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
 			})
@@ -123,10 +128,12 @@ func (b *Bus) applyBuckets(ctx context.Context) error {
 }
 
 // applyBucket sees to the stream behind a bucket; create makes it as the client would.
-func (b *Bus) applyBucket(ctx context.Context, stream string, bytes int64, create func() error) error {
+func (b *Bus) applyBucket(ctx context.Context, stream string, bytes int64, create func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
+	defer cancel()
 	s, err := b.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return create()
+		return create(ctx)
 	}
 	if err != nil {
 		return err
