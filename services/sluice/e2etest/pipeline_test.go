@@ -283,7 +283,7 @@ type stranger struct {
 
 func (w *world) stranger() *stranger {
 	w.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(w.nats.URL(), "nats://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.ground.natsURL, "nats://"))
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(w.t, conn.SetDeadline(time.Now().Add(2*time.Minute)))

@@ -41,8 +41,7 @@ type world struct {
 	t      *testing.T
 	site   *sandbox.Site
 	served *sandbox.Served
-	nats   *broker.Server
-	dbURL  string
+	ground ground
 	db     *pgx.Conn
 	store  *store.Store
 	bus    *bus.Bus
@@ -52,6 +51,15 @@ type world struct {
 	gateway string    // where a scoped token is taken
 	token   string    // the stand-in's own where it is empty
 	log     io.Writer // takes every line of the stages, where it is set
+}
+
+// ground is what a world stands on. A server that is not named is started for it.
+type ground struct {
+	natsURL    string
+	dbURL      string
+	replicas   int           // of each stream; 0 is 1
+	ackWait    time.Duration // 0 is the default
+	stallAfter time.Duration // 0 is the default
 }
 
 // source is the one source of a world.
@@ -70,23 +78,37 @@ func newWorld(t *testing.T, space string, site *sandbox.Site) *world {
 // compared row by row.
 func newWorldOn(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served) *world {
 	t.Helper()
-	w := &world{t: t, site: site, served: served, space: space, dbURL: pgtest.URL(t)}
+	return newWorldOver(t, space, site, served, ground{})
+}
+
+// newWorldOver is a world on servers of the test's own.
+func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served, g ground) *world {
+	t.Helper()
+	if g.dbURL == "" {
+		g.dbURL = pgtest.URL(t)
+	}
+	if g.natsURL == "" {
+		nats, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, Log: zerolog.Nop()})
+		require.NoError(t, err)
+		t.Cleanup(nats.Stop)
+		g.natsURL = nats.URL()
+	}
+	w := &world{t: t, site: site, served: served, space: space, ground: g}
 	var err error
-	w.nats, err = broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, Log: zerolog.Nop()})
-	require.NoError(t, err)
-	t.Cleanup(w.nats.Stop)
-	w.store, err = store.Open(t.Context(), w.dbURL)
+	w.store, err = store.Open(t.Context(), g.dbURL)
 	require.NoError(t, err)
 	t.Cleanup(w.store.Close)
 	_, err = w.store.Migrate(t.Context())
 	require.NoError(t, err)
-	w.db, err = pgx.Connect(t.Context(), w.dbURL)
+	w.db, err = pgx.Connect(t.Context(), g.dbURL)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.db.Close(context.Background()) })
-	w.bus, err = bus.Connect(t.Context(), bus.Options{URL: w.nats.URL(), Name: "test", Log: zerolog.Nop()})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.bus, err = bus.Connect(ctx, bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Replicas: g.replicas, Log: zerolog.Nop()})
 	require.NoError(t, err)
 	t.Cleanup(w.bus.Close)
-	require.NoError(t, w.bus.Apply(t.Context()))
+	require.NoError(t, w.bus.Apply(ctx))
 	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: source, BaseURL: served.URL + "/wiki", SpaceKey: space}))
 	return w
 }
@@ -108,7 +130,7 @@ func (w *world) startAll() (stop func()) {
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
 	require.NoError(w.t, err)
-	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Brake: defaults.Brake, Log: log}
+	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Brake: defaults.Brake, StallAfter: w.ground.stallAfter, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -215,27 +237,49 @@ func (w *world) start(name string) *program {
 	w.t.Helper()
 	dir, err := programs()
 	require.NoError(w.t, err)
-	p := &program{name: name, cmd: exec.Command(filepath.Join(dir, name)), done: make(chan struct{})}
-	p.cmd.Env = []string{
-		"NATS_URL=" + w.nats.URL(), "DATABASE_URL=" + w.dbURL, "HEALTH_ADDR=", "LOG_LEVEL=warn",
+	cmd := exec.Command(filepath.Join(dir, name))
+	cmd.Env = []string{
+		"NATS_URL=" + w.ground.natsURL, "DATABASE_URL=" + w.ground.dbURL, "HEALTH_ADDR=", "LOG_LEVEL=warn",
 		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
 		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000", "SHUTDOWN_GRACE=10s",
 	}
+	if w.ground.replicas > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprint("NATS_REPLICAS=", w.ground.replicas))
+	}
+	if w.ground.ackWait > 0 {
+		cmd.Env = append(cmd.Env, "NATS_ACK_WAIT="+w.ground.ackWait.String())
+	}
+	if w.ground.stallAfter > 0 {
+		cmd.Env = append(cmd.Env, "STALL_AFTER="+w.ground.stallAfter.String())
+	}
+	return launch(w.t, name, cmd)
+}
+
+// launch starts a program, which ends with the test at the latest. What it said is shown when
+// the test fails.
+func launch(t *testing.T, name string, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{name: name, cmd: cmd, done: make(chan struct{})}
 	var log strings.Builder
-	p.cmd.Stderr = &log
-	require.NoError(w.t, p.cmd.Start())
+	cmd.Stderr = &log
+	require.NoError(t, cmd.Start())
 	go func() {
-		_ = p.cmd.Wait()
+		_ = cmd.Wait()
 		close(p.done)
 	}()
-	w.t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
-		<-p.done
-		if w.t.Failed() && log.Len() > 0 {
-			w.t.Logf("%s said:\n%s", name, log.String())
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() && log.Len() > 0 {
+			t.Logf("%s said:\n%s", name, log.String())
 		}
 	})
 	return p
+}
+
+// kill ends the process at once, wherever it is.
+func (p *program) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
 }
 
 // terminate asks the process to stop and waits until it has.
