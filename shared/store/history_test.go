@@ -45,7 +45,7 @@ func TestTheStoryOfARun(t *testing.T) {
 		FROM confluence_sync_runs r WHERE r.run_id = l.run_id AND l.page_id = '1'`)
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_pages l SET fetched_at = r.listing_completed_at + interval '4 s',
-		converted_at = r.listing_completed_at + interval '3 s', ended_at = r.listing_completed_at + interval '9 s'
+		converted_at = r.listing_completed_at + interval '2 s', ended_at = r.listing_completed_at + interval '9 s'
 		FROM confluence_sync_runs r WHERE r.run_id = l.run_id AND l.page_id = '2'`)
 	require.NoError(t, err)
 
@@ -59,8 +59,8 @@ func TestTheStoryOfARun(t *testing.T) {
 	require.InDelta(t, 9, st.Fetching, 0.01)
 	want := []store.StageTime{
 		{Stage: "fetch", Pages: 2, P50: 3, P95: 3.9},
-		{Stage: "convert", Pages: 2, P50: 0, P95: 0.9},
-		{Stage: "write", Pages: 2, P50: 5, P95: 5.9},
+		{Stage: "convert", Pages: 2, P50: 0, P95: 0.85},
+		{Stage: "write", Pages: 2, P50: 5.5, P95: 6.85},
 	}
 	require.Len(t, st.Stages, len(want))
 	for i, w := range want {
@@ -203,6 +203,28 @@ func TestPruning(t *testing.T) {
 	n, err = s.Prune(t.Context(), 24*time.Hour)
 	require.NoError(t, err)
 	require.Zero(t, n, "an open run has no age")
+}
+
+// A page that left long ago, came back and left again is as old as its last removal.
+func TestPruningKeepsWhatLeftAgain(t *testing.T) {
+	s, conn := open(t)
+	stored3(t, s)
+	home := listed("1", 1, "Home")
+	remove(t, s, "r1", all3[1:], home)
+	_, err := conn.Exec(t.Context(), `UPDATE confluence_removals SET removed_at = removed_at - interval '90 days'`)
+	require.NoError(t, err)
+	run := fullRun(t, s, "docs", "r2", home, listed("2", 1, "Setup"))
+	store1(t, s, write("docs", "r2", "2", 1, "Setup", "alpha"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	remove(t, s, "r3", all3[1:2], home)
+	_, err = s.Prune(t.Context(), 24*time.Hour)
+	require.NoError(t, err)
+	for id, kept := range map[string]bool{"2": true, "3": false} {
+		p, err := s.Page(t.Context(), id)
+		require.NoError(t, err)
+		require.True(t, p.Deleted)
+		require.Equal(t, kept, p.Markdown != "", id)
+	}
 }
 
 // More runs than go in one transaction.
