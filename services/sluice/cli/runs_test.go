@@ -67,9 +67,9 @@ func failedPages(p *person, site *sandbox.Site) {
 	said := p.errs(3, "sync", "docs", "--wait", "--request-id", "first")
 	require.Contains(p.t, said, "completed with failures")
 
-	list := p.sees("failed", "list", "--source", "docs")
-	require.Regexp(p.t, odd.ID+` +Odd one +docs +first +converter +convert_too_deep +1 +\S`, list)
-	require.Equal(p.t, list, p.sees("failed", "list", "--run", "first"))
+	for _, only := range [][]string{{}, {"--source", "docs"}, {"--run", "first"}} {
+		require.Regexp(p.t, odd.ID+` +Odd one +docs +first +converter +convert_too_deep +1 +\S`, p.sees(append([]string{"failed", "list"}, only...)...))
+	}
 	require.Contains(p.t, p.sees("failed", "list", "--source", "gen"), "No page is failed.")
 	var failures []map[string]any
 	p.reads(&failures, "failed", "list")
@@ -148,7 +148,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	for _, part := range []string{"Run held-1 of gen was held", "25 pages would have gone", "trashed", "… and 5 more: sluice removals list --run held-1", "sluice removals reject held-1"} {
 		require.Contains(p.t, list, part)
 	}
-	require.Equal(p.t, list, p.sees("removals", "list", "gen"))
+	require.Contains(p.t, p.sees("removals", "list", "gen"), "Run held-1 of gen was held")
 	require.Contains(p.t, p.sees("removals", "list", "docs"), "Nothing was removed or held back.")
 	list = p.sees("removals", "list", "--run", "held-1")
 	for _, id := range gone {
@@ -174,7 +174,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	p.sees("sync", "gen", "--mode", "full", "--wait")
 	list = p.sees("removals", "list", "--limit", "100")
 	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
-	require.Regexp(p.t, gone[0]+` .* trashed +approve-held-2 +back just now`, list)
+	require.Regexp(p.t, gone[0]+` .* trashed +approve-held-2 +back (just now|\d+ seconds ago)`, list)
 	var all struct {
 		Held    []any            `json:"held"`
 		Removed []map[string]any `json:"removed"`
@@ -187,7 +187,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 }
 
 func sourceSettings(p *person) {
-	require.Regexp(p.t, `gen +\S+ +36 +\d+ +\S.* on_demand +just now`, p.sees("source", "list"))
+	require.Regexp(p.t, `gen +\S+ +36 +\d+ +\S.* on_demand +(just now|\d+ seconds ago)`, p.sees("source", "list"))
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
 	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name or --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
@@ -241,7 +241,7 @@ func cancelled(p *person, site *sandbox.Site) {
 			require.Fail(p.t, "nobody told the follower of "+id)
 		}
 	}
-	require.Contains(p.t, p.errs(1, "cancel", "slow"), "ended just now as cancelled")
+	require.Regexp(p.t, `ended .* as cancelled`, p.errs(1, "cancel", "slow"))
 	require.Contains(p.t, p.errs(1, "cancel", "nothing"), `no run "nothing"`)
 	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "it is the third one's turn")
 }
