@@ -78,7 +78,8 @@ CREATE TABLE confluence_pages (
     path text NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    kind text DEFAULT 'page'::text NOT NULL
 );
 
 CREATE TABLE confluence_removals (
@@ -109,7 +110,8 @@ CREATE TABLE confluence_sync_pages (
     labels text[],
     bytes integer,
     fetched_at timestamp with time zone,
-    converted_at timestamp with time zone
+    converted_at timestamp with time zone,
+    kind text DEFAULT 'page'::text NOT NULL
 );
 
 CREATE TABLE confluence_sync_runs (
@@ -136,7 +138,8 @@ CREATE TABLE confluence_sync_runs (
     decision text,
     decided_at timestamp with time zone,
     api_calls integer DEFAULT 0 NOT NULL,
-    api_bytes bigint DEFAULT 0 NOT NULL
+    api_bytes bigint DEFAULT 0 NOT NULL,
+    blog_posts boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE confluence_tree (
@@ -236,12 +239,13 @@ COMMENT ON COLUMN confluence_pages.path IS 'materialized path /<ancestor id>/…
 COMMENT ON COLUMN confluence_pages.metadata IS 'ancestors, children, created_by, labels, jira_issue_links, user_mentions, internal_links, external_links, asset_links, word_count, content_length';
 COMMENT ON COLUMN confluence_pages.created_at IS 'when it was first stored';
 COMMENT ON COLUMN confluence_pages.updated_at IS 'when this row last changed';
+COMMENT ON COLUMN confluence_pages.kind IS 'page or blogpost';
 COMMENT ON TABLE confluence_removals IS 'Every page that a run took out of the knowledge base; kept longer than the run';
 COMMENT ON COLUMN confluence_removals.page_id IS 'the page''s id';
 COMMENT ON COLUMN confluence_removals.run_id IS 'the run that removed it';
 COMMENT ON COLUMN confluence_removals.source_id IS 'the source that it was of';
 COMMENT ON COLUMN confluence_removals.title IS 'its title at the time';
-COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved or unreadable';
+COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved, unreadable or excluded';
 COMMENT ON COLUMN confluence_removals.removed_at IS 'when it left; its chunks went with it';
 COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
 COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';
@@ -263,6 +267,7 @@ COMMENT ON COLUMN confluence_sync_pages.labels IS 'the page''s labels; null wher
 COMMENT ON COLUMN confluence_sync_pages.bytes IS 'size of the body in storage format';
 COMMENT ON COLUMN confluence_sync_pages.fetched_at IS 'when its body was read';
 COMMENT ON COLUMN confluence_sync_pages.converted_at IS 'when it was Markdown';
+COMMENT ON COLUMN confluence_sync_pages.kind IS 'page or blogpost, as listed';
 COMMENT ON TABLE confluence_sync_runs IS 'Every sync run; run_id is the id of the request';
 COMMENT ON COLUMN confluence_sync_runs.run_id IS 'id of the request that asked for the run; the same request twice is one run';
 COMMENT ON COLUMN confluence_sync_runs.source_id IS 'the source that is synced';
@@ -288,10 +293,11 @@ COMMENT ON COLUMN confluence_sync_runs.decision IS 'what a person said to the re
 COMMENT ON COLUMN confluence_sync_runs.decided_at IS 'when that was said';
 COMMENT ON COLUMN confluence_sync_runs.api_calls IS 'calls to Confluence for this run, repetitions included';
 COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, after decompression';
+COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
 COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';
-COMMENT ON COLUMN confluence_tree.kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_tree.kind IS 'page, blogpost, folder, whiteboard, database or embed';
 COMMENT ON COLUMN confluence_tree.title IS 'its title, which breadcrumbs show';
 COMMENT ON COLUMN confluence_tree.parent_id IS 'id of the parent, null at the top of the space';
 COMMENT ON COLUMN confluence_tree.parent_kind IS 'page, folder, whiteboard, database or embed';

@@ -4,15 +4,21 @@ package page
 
 import "time"
 
+// BlogPost is the kind of a blog post, which in all else is a page that stands at the top of
+// its space. A page has no kind.
+const BlogPost = "blogpost"
+
 // Ref names one version of a page. ID is Confluence's id, a string of digits.
 type Ref struct {
 	ID      string `json:"id"`
 	Version int    `json:"version"`
+	Kind    string `json:"kind,omitempty"` // BlogPost, or "" for a page
 }
 
 // Facts is what Confluence says of a page apart from its body.
 type Facts struct {
 	ID         string    `json:"id"`
+	Kind       string    `json:"kind,omitempty"` // BlogPost, or "" for a page
 	Version    int       `json:"version"`
 	Title      string    `json:"title"`
 	SpaceKey   string    `json:"space_key"`

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Listed struct {
 	ID         string
 	Version    int
 	Title      string
+	Kind       string // page.BlogPost, or "" for a page
 	Status     string
 	ParentID   string
 	ParentKind string
@@ -99,27 +101,28 @@ func holdListing(ctx context.Context, q execer, runID string, attempt int) error
 func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch []Listed) error {
 	n := len(batch)
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
-	status, parents, kinds, labels := make([]string, n), make([]string, n), make([]string, n), make([]*string, n)
+	status, parents, parentKinds := make([]string, n), make([]string, n), make([]string, n)
+	labels, kinds := make([]*string, n), make([]string, n)
 	for i, l := range batch {
-		ids[i], versions[i], titles[i], status[i], parents[i], kinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
-		labels[i] = joinLabels(l.Labels)
+		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
+		labels[i], kinds[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page")
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels)
-			SELECT DISTINCT ON (id) $1, id, version, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(kind, ''),
-				string_to_array(labels, ' ')
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-				AS l(id, version, title, status, parent, kind, labels)
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind)
+			SELECT DISTINCT ON (id) $1, id, version, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
+				string_to_array(labels, ' '), kind
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+				AS l(id, version, title, status, parent, parent_kind, labels, kind)
 			ORDER BY id, version DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
-				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels
+				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind
 			WHERE excluded.version > confluence_sync_pages.version`,
-			runID, ids, versions, titles, status, parents, kinds, labels)
+			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds)
 		return err
 	})
 }
@@ -181,13 +184,13 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title)
-			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind)
+			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title, f.kind
 			FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id)
 			WHERE r.source_id = $2 AND (f.outcome = 'failed' OR f.outcome = 'skipped' AND f.reason = 'missing')
-			AND NOT `+settledSQL+`
+			AND (f.kind = 'page' OR $3) AND NOT `+settledSQL+`
 			ORDER BY f.page_id, f.ended_at DESC
-			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID)
+			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts)
 		return err
 	})
 }
@@ -216,7 +219,7 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 		}
 		for _, step := range []string{relabelSQL, unchangedSQL, showingSQL} {
 			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
-				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline,
+				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "posts": run.BlogPosts,
 			}); err != nil {
 				return err
 			}
@@ -270,20 +273,20 @@ const (
 	// changed one counts too.
 	showingSQL = `
 		WITH RECURSIVE shows AS (
-			SELECT p.page_id, p.version, p.title, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
+			SELECT p.page_id, p.version, p.title, p.kind, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
 			FROM confluence_page_content c JOIN confluence_pages p USING (page_id)
 			CROSS JOIN jsonb_array_elements(c.includes) i
-			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false
+			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false AND (p.kind = 'page' OR @posts)
 		), affected AS (
-			SELECT s.page_id, s.version, s.title FROM shows s JOIN confluence_sync_pages l
+			SELECT s.page_id, s.version, s.title, s.kind FROM shows s JOIN confluence_sync_pages l
 				ON l.run_id = @run AND l.outcome IS NULL AND l.status = 'current'
 				AND (l.page_id = s.shown_id OR s.shown_id = '' AND l.title = s.shown_title)
 			UNION
-			SELECT s.page_id, s.version, s.title FROM shows s JOIN affected a
+			SELECT s.page_id, s.version, s.title, s.kind FROM shows s JOIN affected a
 				ON a.page_id = s.shown_id OR s.shown_id = '' AND a.title = s.shown_title
 		)
-		INSERT INTO confluence_sync_pages AS l (run_id, page_id, version, title)
-		SELECT @run, page_id, version, title FROM affected ORDER BY page_id
+		INSERT INTO confluence_sync_pages AS l (run_id, page_id, version, title, kind)
+		SELECT @run, page_id, version, title, kind FROM affected ORDER BY page_id
 		ON CONFLICT (run_id, page_id) DO UPDATE SET outcome = NULL, ended_at = NULL WHERE l.outcome = 'unchanged'`
 )
 
@@ -291,12 +294,12 @@ const (
 // ids, those after the given id.
 func (s *Store) Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error) {
 	rows, _ := s.pool.Query(ctx, `
-		SELECT page_id, version FROM confluence_sync_pages
+		SELECT page_id, version, CASE WHEN kind <> 'page' THEN kind ELSE '' END FROM confluence_sync_pages
 		WHERE run_id = $1 AND outcome IS NULL AND status = 'current' AND page_id > $2
 		ORDER BY page_id LIMIT $3`, runID, after, limit)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (page.Ref, error) {
 		var r page.Ref
-		return r, row.Scan(&r.ID, &r.Version)
+		return r, row.Scan(&r.ID, &r.Version, &r.Kind)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read pending pages of run %s: %w", runID, err)

@@ -160,12 +160,12 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite, restored bool) error {
 	}
 	b := &pgx.Batch{}
 	b.Queue(`
-		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata, kind)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (page_id) DO UPDATE SET source_id = excluded.source_id, space_key = excluded.space_key,
 			title = excluded.title, version = excluded.version, last_modified = excluded.last_modified,
-			path = excluded.path, metadata = excluded.metadata, is_deleted = false, updated_at = now()`,
-		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata)
+			path = excluded.path, metadata = excluded.metadata, kind = excluded.kind, is_deleted = false, updated_at = now()`,
+		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata, cmp.Or(w.Page.Kind, "page"))
 	b.Queue(`
 		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

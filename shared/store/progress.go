@@ -121,12 +121,13 @@ func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.C
 		UPDATE archon_sources SET updated_at = now(), metadata = metadata || jsonb_strip_nulls(jsonb_build_object(
 			'last_sync_timestamp', $2::timestamptz,
 			'last_deletion_check', CASE WHEN $3 = 'full' THEN $4::timestamptz END,
+			'blog_posts_listed', CASE WHEN $9 AND $3 = 'full' THEN true WHEN NOT $9 AND metadata ? 'blog_posts_listed' THEN false END,
 			'total_pages', (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false),
 			'sync_metrics', coalesce(metadata->'sync_metrics', '{}') || jsonb_build_object(
 				'pages_created', $5::int, 'pages_updated', $6::int, 'pages_deleted', $7::int,
 				'last_sync_duration_seconds', extract(epoch FROM $4::timestamptz - $8::timestamptz))))
 		WHERE source_id = $1`,
-		run.SourceID, run.ListingStarted, run.Mode, run.FinishedAt, c.Created, c.Updated, c.Removed, run.StartedAt)
+		run.SourceID, run.ListingStarted, run.Mode, run.FinishedAt, c.Created, c.Updated, c.Removed, run.StartedAt, run.BlogPosts)
 	return err
 }
 

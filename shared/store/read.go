@@ -14,6 +14,7 @@ import (
 // Page is a stored page with its Markdown and what conversion lost.
 type Page struct {
 	ID           string        `json:"page_id"`
+	Kind         string        `json:"kind"` // page or blogpost
 	SourceID     string        `json:"source_id"`
 	SpaceKey     string        `json:"space_key"`
 	Title        string        `json:"title"`
@@ -30,7 +31,7 @@ type Page struct {
 // Page returns a stored page, also one that has been removed, or ErrNotFound.
 func (s *Store) Page(ctx context.Context, id string) (Page, error) {
 	rows, _ := s.pool.Query(ctx, `
-		SELECT p.page_id, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
+		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
 			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = $1`, id)
 	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Page])

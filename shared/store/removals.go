@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 )
 
 // Removal is a page that leaves the knowledge base, and why.
@@ -19,13 +20,15 @@ type Removal struct {
 	Reason string `json:"reason"`
 }
 
-// The reasons for a removal. The first three are certain; of the last only that the page
-// cannot be read any longer, or not by this account.
+// The reasons for a removal. Of an unreadable page only that is certain: it cannot be read any
+// longer, or not by this account. An excluded one is still there, but its source no longer
+// wants its kind.
 const (
 	ReasonTrashed    = "trashed"
 	ReasonArchived   = "archived"
 	ReasonMoved      = "moved"
 	ReasonUnreadable = "unreadable"
+	ReasonExcluded   = "excluded"
 )
 
 // Candidates finds the stored pages of the run's source that its complete listing lacks or
@@ -44,8 +47,8 @@ func (s *Store) Candidates(ctx context.Context, run Run) (pages []string, live i
 		if !counted {
 			_, err = tx.Exec(ctx, `
 				WITH missing AS (
-					INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status)
-					SELECT $1, p.page_id, p.version, p.title, 'candidate' FROM confluence_pages p
+					INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind, status)
+					SELECT $1, p.page_id, p.version, p.title, p.kind, 'candidate' FROM confluence_pages p
 					WHERE p.source_id = $2 AND p.is_deleted = false
 					ON CONFLICT (run_id, page_id) DO NOTHING RETURNING 1
 				)
@@ -69,6 +72,20 @@ func (s *Store) Candidates(ctx context.Context, run Run) (pages []string, live i
 		return err
 	})
 	return pages, live, err
+}
+
+// BlogPosts returns which of the stored pages with the ids are blog posts.
+func (s *Store) BlogPosts(ctx context.Context, ids []string) (map[string]bool, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT page_id FROM confluence_pages WHERE page_id = ANY ($1) AND kind = $2`, ids, page.BlogPost)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("tell blog posts from pages: %w", err)
+	}
+	posts := make(map[string]bool, len(list))
+	for _, id := range list {
+		posts[id] = true
+	}
+	return posts, nil
 }
 
 // removeAtOnce bounds the pages that one transaction removes, since it holds a lock for each.

@@ -19,6 +19,7 @@ type Run struct {
 	RequestedMode   event.Mode   `json:"requested_mode"`
 	Mode            event.Mode   `json:"mode"` // how it really lists
 	State           event.State  `json:"state"`
+	BlogPosts       bool         `json:"blog_posts"` // listed too, as the source was set when the run was asked for
 	ApproveRemovals bool         `json:"approve_removals"`
 	ApprovesRun     string       `json:"approves_run,omitempty"` // the held run whose removals this one may carry out
 	Attempt         int          `json:"attempt"`                // grows with every listing and every sending
@@ -48,13 +49,13 @@ const (
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
-	api_calls, api_bytes`
+	api_calls, api_bytes, blog_posts`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes)
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts)
 	r.RequestedAt = r.RequestedAt.UTC()
 	for _, t := range []struct {
 		from *time.Time
@@ -79,7 +80,8 @@ const ReconcileEvery = 7 * 24 * time.Hour
 //
 // The first run of a source is full whatever was asked, since there is nothing to be
 // incremental to. A later one is full when its source's deletion strategy wants removals
-// looked for now, which only a full listing can prove.
+// looked for now, which only a full listing can prove, and when blog posts are wanted that no
+// full listing had: what changed lately is not all of them.
 //
 // It returns ErrNotFound when the source does not exist and ErrRequestIDTaken when the
 // request id names another source's run.
@@ -88,15 +90,16 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 	err := s.inTx(ctx, "open run "+req.RequestID, func(tx pgx.Tx) error {
 		// The lock makes requests of one source take turns, and lets chunks be written
 		// meanwhile: their foreign key asks for less.
-		var reconcile bool
+		var reconcile, blogPosts bool
 		err := tx.QueryRow(ctx, `
 			SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
 				WHEN 'every_sync' THEN true
 				WHEN 'on_demand' THEN false
 				ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
+				OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
 			FROM archon_sources
 			WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
-			req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile)
+			req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
 		if err != nil {
 			return notFound(err, "source "+req.SourceID)
 		}
@@ -105,9 +108,9 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 			mode = event.Full
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run)
-			VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, '')) ON CONFLICT (run_id) DO NOTHING`,
-			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun)
+			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts)
+			VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7) ON CONFLICT (run_id) DO NOTHING`,
+			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts)
 		if err != nil {
 			return err
 		}
@@ -132,6 +135,9 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 	}
 	return run, nil
 }
+
+// wantsPosts is whether a source's metadata asks for blog posts.
+const wantsPosts = `coalesce(metadata->'include_blog_posts' = 'true', false)`
 
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)

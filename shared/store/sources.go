@@ -29,6 +29,7 @@ type Source struct {
 	SpaceKey         string           `json:"space_key"`
 	DisplayName      string           `json:"display_name"`
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
+	BlogPosts        bool             `json:"blog_posts"`     // the space's blog posts are kept too
 	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as Archon has it
 	Tags             []string         `json:"tags"`
 	LastSync         time.Time        `json:"last_sync,omitzero"`           // the watermark, by Confluence's clock; zero before the first complete run
@@ -66,6 +67,9 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		"confluence_space_key": src.SpaceKey, "confluence_base_url": src.BaseURL,
 		"deletion_strategy": src.DeletionStrategy,
 	}
+	if src.BlogPosts {
+		meta["include_blog_posts"] = true
+	}
 	// Space keys are compared without regard to case, as Confluence does.
 	var other string
 	err := s.pool.QueryRow(ctx, `SELECT source_id FROM archon_sources
@@ -101,7 +105,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 const sourceColumns = `
 	s.source_id, coalesce(s.metadata->>'confluence_base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
-	coalesce(s.metadata->>'knowledge_type', 'technical'),
+	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
 		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
 	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz`
@@ -110,7 +114,7 @@ func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
 	var last, checked *time.Time
 	err := row.Scan(&src.ID, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
-		&src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
+		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
 	}
@@ -125,6 +129,7 @@ type SourceChange struct {
 	DisplayName      string
 	DeletionStrategy DeletionStrategy
 	Tags             []string // replaces all tags; none but not nil takes them away
+	BlogPosts        *bool    // on, the next run is full; off, the next full run takes them out
 }
 
 // UpdateSource changes settings of a Confluence source and leaves the rest of its row alone,
@@ -138,6 +143,9 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 	}
 	if c.Tags != nil {
 		set["tags"] = c.Tags
+	}
+	if c.BlogPosts != nil {
+		set["include_blog_posts"] = *c.BlogPosts
 	}
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE archon_sources SET metadata = metadata || $2::jsonb, updated_at = now(),

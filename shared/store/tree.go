@@ -10,7 +10,7 @@ import (
 // Node is a page or a container (folder, whiteboard, database, embed) in a space's tree.
 type Node struct {
 	ID         string
-	Kind       string // page, folder, whiteboard, database, embed
+	Kind       string // page, blogpost, folder, whiteboard, database, embed
 	Title      string
 	ParentID   string // "" at the top
 	ParentKind string
@@ -32,7 +32,7 @@ func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) e
 func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
-		SELECT $2, page_id, 'page', title, parent_id, parent_kind
+		SELECT $2, page_id, kind, title, parent_id, parent_kind
 		FROM confluence_sync_pages WHERE run_id = $1 ORDER BY page_id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
 			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind
