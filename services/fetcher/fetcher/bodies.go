@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -20,18 +21,34 @@ type bodies struct {
 	run      store.Run
 	task     event.PagesListed
 	attempts int
-	wanted   []string // ids; those that fail by themselves leave it
+	kinds    map[string]string // page.BlogPost, or "" for a page, by id
+	wanted   []string          // ids; those that fail by themselves leave it
 	found    []confluence.Page
 }
 
-// fetch reads the wanted pages with their bodies, whatever became of them. Of what is not
-// found then, Confluence has said page by page that it does not have it for us.
+// fetch reads the wanted pages and blog posts with their bodies, whatever became of them. Of
+// what is not found then, Confluence has said one by one that it does not have it for us.
 func (b *bodies) fetch(ctx context.Context) error {
-	for len(b.wanted) > 0 {
-		found, err := b.client.PagesByID(ctx, b.wanted, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
+	if err := b.fetchKind(ctx, "", b.client.PagesByID); err != nil {
+		return err
+	}
+	if err := b.fetchKind(ctx, page.BlogPost, b.client.BlogPostsByID); err != nil {
+		return err
+	}
+	return b.confirm(ctx)
+}
+
+// fetchKind reads those of one kind.
+func (b *bodies) fetchKind(ctx context.Context, kind string, read func(context.Context, []string, confluence.PagesOptions) ([]confluence.Page, error)) error {
+	for {
+		ids := slices.DeleteFunc(slices.Clone(b.wanted), func(id string) bool { return b.kinds[id] != kind })
+		if len(ids) == 0 {
+			return nil
+		}
+		found, err := read(ctx, ids, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
 		if err == nil {
-			b.found = found
-			return b.confirm(ctx)
+			b.found = append(b.found, found...)
+			return nil
 		}
 		// A page that comes in a form that is no use fails alone: asked for again and again
 		// together with it, all of its neighbours would fail too.
@@ -39,7 +56,6 @@ func (b *bodies) fetch(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // confirm asks for each page that the answer for many left out: such an answer proves
@@ -53,7 +69,11 @@ func (b *bodies) confirm(ctx context.Context) error {
 		if have[id] {
 			continue
 		}
-		p, err := b.client.GetPageByID(ctx, id, "body")
+		read := b.client.GetPageByID
+		if b.kinds[id] == page.BlogPost {
+			read = b.client.GetBlogPostByID
+		}
+		p, err := read(ctx, id, "body")
 		var missing *confluence.NotFoundError
 		switch {
 		case err == nil:

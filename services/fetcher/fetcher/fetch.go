@@ -30,9 +30,9 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	if err != nil {
 		return err
 	}
-	ids := make([]string, len(task.Pages))
+	ids, kinds := make([]string, len(task.Pages)), make(map[string]string, len(task.Pages))
 	for i, ref := range task.Pages {
-		ids[i] = ref.ID
+		ids[i], kinds[ref.ID] = ref.ID, ref.Kind
 	}
 	if ids, err = f.ledger.Unfinished(ctx, task.RunID, ids); err != nil || len(ids) == 0 {
 		return err
@@ -51,7 +51,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	}
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
-	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, wanted: ids}
+	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, kinds: kinds, wanted: ids}
 	if err := b.fetch(ctx); err != nil {
 		return service.Steer(err)
 	}
@@ -145,7 +145,7 @@ func (f *Fetcher) sift(ctx context.Context, client *confluence.Client, run store
 func (f *Fetcher) place(ctx context.Context, client *confluence.Client, run store.Run, pages []confluence.Page) error {
 	nodes := make([]store.Node, len(pages))
 	for i, p := range pages {
-		nodes[i] = store.Node{ID: p.ID, Kind: "page", Title: p.Title, ParentID: p.ParentID, ParentKind: p.ParentType}
+		nodes[i] = store.Node{ID: p.ID, Kind: p.Kind, Title: p.Title, ParentID: p.ParentID, ParentKind: p.ParentType}
 	}
 	stray, err := f.ledger.StrayNodes(ctx, run.SourceID, nodes)
 	if err != nil || len(stray) == 0 {
@@ -197,7 +197,7 @@ func (f *Fetcher) describe(ctx context.Context, client *confluence.Client, run s
 	now, events := time.Now().UTC(), make([]event.Event, len(pages))
 	for i, p := range pages {
 		facts := page.Facts{
-			ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: src.SpaceKey, BaseURL: src.BaseURL, URL: p.URL,
+			ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: src.SpaceKey, BaseURL: src.BaseURL, URL: p.URL,
 			Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
 			CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt, Labels: labels[p.ID],
 			Users: map[string]string{}, Links: map[string]page.Link{},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -118,26 +120,16 @@ func (f *Fetcher) hold(ctx context.Context, runID string, attempt int, list func
 	return err
 }
 
-// listSpace lists every page of the space, whatever its version, and builds the tree.
+// listSpace lists every page of the space, whatever its version, then its blog posts where
+// they are wanted, and builds the tree.
 func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run store.Run, attempt int, space confluence.Space) error {
-	batch := make([]store.Listed, 0, listBatch)
-	for stub, err := range client.SpacePages(ctx, space.ID) {
-		if err != nil {
-			return fmt.Errorf("list space %s: %w", space.Key, err)
-		}
-		batch = append(batch, store.Listed{
-			ID: stub.ID, Version: stub.Version, Title: stub.Title, Status: stub.Status,
-			ParentID: stub.ParentID, ParentKind: stub.ParentType,
-		})
-		if len(batch) == listBatch {
-			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
+	if err := f.listAll(ctx, client.SpacePages(ctx, space.ID), run, attempt); err != nil {
+		return fmt.Errorf("list space %s: %w", space.Key, err)
 	}
-	if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
-		return err
+	if run.BlogPosts {
+		if err := f.listAll(ctx, client.SpaceBlogPosts(ctx, space.ID), run, attempt); err != nil {
+			return fmt.Errorf("list blog posts of space %s: %w", space.Key, err)
+		}
 	}
 	if err := f.ledger.TreeFromListing(ctx, run); err != nil {
 		return err
@@ -148,10 +140,31 @@ func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run 
 	return f.listLabels(ctx, client, run, attempt, space)
 }
 
+// listAll brings a listing of Confluence's into the ledger, to its proven end.
+func (f *Fetcher) listAll(ctx context.Context, stubs iter.Seq2[confluence.PageStub, error], run store.Run, attempt int) error {
+	batch := make([]store.Listed, 0, listBatch)
+	for stub, err := range stubs {
+		if err != nil {
+			return err
+		}
+		batch = append(batch, store.Listed{
+			ID: stub.ID, Kind: kindOf(stub.Kind), Version: stub.Version, Title: stub.Title, Status: stub.Status,
+			ParentID: stub.ParentID, ParentKind: stub.ParentType,
+		})
+		if len(batch) == listBatch {
+			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return f.ledger.AddListed(ctx, run.ID, attempt, batch)
+}
+
 // listLabels asks the search index for the labels of the space's pages, which a listing does
 // not have. A token that may not search leaves the labels as they are stored.
 func (f *Fetcher) listLabels(ctx context.Context, client *confluence.Client, run store.Run, attempt int, space confluence.Space) error {
-	cql := confluence.Where(confluence.InSpace(space.Key), confluence.TypeIs("page"))
+	cql := confluence.Where(confluence.InSpace(space.Key), wanted(run))
 	batch := make(map[string][]string, listBatch)
 	flush := func() error {
 		defer clear(batch)
@@ -175,6 +188,22 @@ func (f *Fetcher) listLabels(ctx context.Context, client *confluence.Client, run
 	return flush()
 }
 
+// wanted holds for what the run is about.
+func wanted(run store.Run) confluence.Condition {
+	if run.BlogPosts {
+		return confluence.TypeIn(confluence.KindPage, confluence.KindBlogPost)
+	}
+	return confluence.TypeIs(confluence.KindPage)
+}
+
+// kindOf is Confluence's kind in our words.
+func kindOf(kind string) string {
+	if kind == confluence.KindBlogPost {
+		return page.BlogPost
+	}
+	return ""
+}
+
 // account writes down what a piece of work has cost, also when it failed. The figure is for
 // people: that it cannot be written fails nothing.
 func (f *Fetcher) account(ctx context.Context, runID string, u *confluence.Usage) {
@@ -190,14 +219,14 @@ func (f *Fetcher) account(ctx context.Context, runID string, u *confluence.Usage
 func (f *Fetcher) listChanges(ctx context.Context, client *confluence.Client, run store.Run, attempt int, src store.Source, now time.Time) error {
 	minutes := confluence.MinutesSince(src.LastSync.Add(-overlap), now)
 	cql := confluence.Where(
-		confluence.InSpace(src.SpaceKey), confluence.TypeIs("page"), confluence.ModifiedWithin(minutes),
+		confluence.InSpace(src.SpaceKey), wanted(run), confluence.ModifiedWithin(minutes),
 	).OrderBy("lastmodified", confluence.Asc)
 	batch := make([]store.Listed, 0, listBatch)
 	for hit, err := range client.CQLSearch(ctx, cql, "version,metadata.labels", listBatch) {
 		if err != nil {
 			return fmt.Errorf("search for changes in space %s: %w", src.SpaceKey, err)
 		}
-		batch = append(batch, store.Listed{ID: hit.ID, Version: hit.Version, Title: hit.Title, Labels: hit.Labels})
+		batch = append(batch, store.Listed{ID: hit.ID, Kind: kindOf(hit.Type), Version: hit.Version, Title: hit.Title, Labels: hit.Labels})
 		if len(batch) == listBatch {
 			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
 				return err

@@ -1,14 +1,17 @@
 package fetcher
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -103,15 +106,20 @@ func (f *Fetcher) send(ctx context.Context, run store.Run) error {
 		if err != nil {
 			return err
 		}
+		if len(refs) == 0 {
+			break
+		}
+		after = refs[len(refs)-1].ID
+		// A task of pages and blog posts would cost a call for each kind.
+		slices.SortStableFunc(refs, func(a, b page.Ref) int { return cmp.Compare(a.Kind, b.Kind) })
 		var tasks []event.Event
 		for len(refs) > 0 {
-			n := min(len(refs), event.MaxListed)
+			n := 1
+			for n < min(len(refs), event.MaxListed) && refs[n].Kind == refs[0].Kind {
+				n++
+			}
 			tasks = append(tasks, event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: run.Attempt, Pages: refs[:n]})
-			after = refs[n-1].ID
 			refs = refs[n:]
-		}
-		if len(tasks) == 0 {
-			break
 		}
 		if err := f.bus.PublishAll(ctx, tasks); err != nil {
 			return err

@@ -162,7 +162,7 @@ func (w *world) write(run store.Run, ref page.Ref) {
 	_, err = w.store.WritePage(w.t.Context(), store.PageWrite{
 		SourceID: "docs", RunID: run.ID, Attempt: 1, Path: place.Path, Markdown: "words\n",
 		Page: page.Facts{
-			ID: ref.ID, Version: ref.Version, Title: p.Title, SpaceKey: space, URL: w.baseURL + "/" + ref.ID, ModifiedAt: p.ModifiedAt,
+			ID: ref.ID, Kind: ref.Kind, Version: ref.Version, Title: p.Title, SpaceKey: space, URL: w.baseURL + "/" + ref.ID, ModifiedAt: p.ModifiedAt,
 		},
 	})
 	require.NoError(w.t, err)
