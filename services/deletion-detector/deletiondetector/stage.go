@@ -37,6 +37,7 @@ type ledger interface {
 	Judged(ctx context.Context, runID string) error
 	Hold(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
 	Held(ctx context.Context, runID string) ([]store.Removal, error)
+	BlogPosts(ctx context.Context, ids []string) (map[string]bool, error)
 	Hidden(ctx context.Context, run store.Run) ([]string, error)
 	Purge(ctx context.Context, run store.Run, ids []string) error
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
@@ -138,7 +139,14 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
 	}
-	v := verdict{spaceID: probe.Space.ID}
+	posts, err := d.ledger.BlogPosts(ctx, slices.Concat(candidates, hidden))
+	if err != nil {
+		return err
+	}
+	v := verdict{spaceID: probe.Space.ID, posts: posts}
+	if !run.BlogPosts {
+		candidates, hidden = v.exclude(candidates), without(hidden, posts)
+	}
 	if err := v.lookUp(ctx, client, candidates); err != nil {
 		return err
 	}
@@ -158,7 +166,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	}
 	// What was hidden before and still cannot be read is not kept any longer: not to be
 	// listed and not to be found by id, in two runs, is all the proof that there can be.
-	before := verdict{spaceID: probe.Space.ID}
+	before := verdict{spaceID: probe.Space.ID, posts: posts}
 	if err := before.lookUp(ctx, client, hidden); err != nil {
 		return err
 	}
@@ -168,7 +176,8 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	return d.ledger.Judged(ctx, run.ID)
 }
 
-// hold ends the judgement when too much would go that nobody has approved.
+// hold ends the judgement when too much would go that nobody has approved. What the source's
+// settings exclude was meant to go; it only waits until a person has decided on the rest.
 func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live int) (bool, error) {
 	approved := map[string]bool{}
 	if run.ApprovesRun != "" {
@@ -186,7 +195,10 @@ func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v 
 	}
 	n := 0
 	for _, r := range gone {
-		if !approved[r.PageID] {
+		switch {
+		case r.Reason == store.ReasonExcluded:
+			live--
+		case !approved[r.PageID]:
 			n++
 		}
 	}

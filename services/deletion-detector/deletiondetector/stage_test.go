@@ -87,9 +87,16 @@ func (w *world) addSource(id string) {
 func write(run store.Run, p sandbox.Page) store.PageWrite {
 	return store.PageWrite{
 		SourceID: run.SourceID, RunID: run.ID, Attempt: 1, Path: "/" + p.ID, Markdown: "words\n",
-		Page:   page.Facts{ID: p.ID, Version: p.Version, Title: p.Title, SpaceKey: space, URL: "https://x/" + run.SourceID + p.ID, ModifiedAt: p.ModifiedAt},
+		Page:   page.Facts{ID: p.ID, Kind: kindOf(p), Version: p.Version, Title: p.Title, SpaceKey: space, URL: "https://x/" + run.SourceID + p.ID, ModifiedAt: p.ModifiedAt},
 		Chunks: []store.Chunk{{Content: "words", Metadata: store.ChunkMetadata{PageID: p.ID, CrawlType: "confluence", ContentHash: "words"}}},
 	}
+}
+
+func kindOf(p sandbox.Page) string {
+	if p.Kind == sandbox.KindBlogPost {
+		return page.BlogPost
+	}
+	return ""
 }
 
 // list is a run with a complete listing of these pages.
@@ -103,7 +110,7 @@ func (w *world) list(source, runID string, mode event.Mode, pages []sandbox.Page
 	require.NoError(w.t, err)
 	listed := make([]store.Listed, len(pages))
 	for i, p := range pages {
-		listed[i] = store.Listed{ID: p.ID, Version: p.Version, Title: p.Title, Status: p.Status}
+		listed[i] = store.Listed{ID: p.ID, Kind: kindOf(p), Version: p.Version, Title: p.Title, Status: p.Status}
 	}
 	require.NoError(w.t, w.store.AddListed(ctx, run.ID, attempt, listed))
 	if mode == event.Full {

@@ -13,15 +13,41 @@ import (
 // verdict is what becomes of candidates, each looked up by its id.
 type verdict struct {
 	spaceID string
+	posts   map[string]bool // by id: it is a blog post
 	gone    []store.Removal
 	absent  []string // not in the answer for many, and not asked for one by one yet
 	kept    []string // there after all
 }
 
-// lookUp asks for the candidates in bulk.
+// without returns the ids that are not in out.
+func without(ids []string, out map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return out[id] })
+}
+
+// exclude judges the blog posts of a run that is not about any, and returns the other
+// candidates: nobody asked whether those blog posts are there, and it does not matter.
+func (v *verdict) exclude(ids []string) []string {
+	for _, id := range ids {
+		if v.posts[id] {
+			v.gone = append(v.gone, store.Removal{PageID: id, Reason: store.ReasonExcluded})
+		}
+	}
+	return without(ids, v.posts)
+}
+
+// lookUp asks for the candidates in bulk, those of each kind where Confluence has it.
 func (v *verdict) lookUp(ctx context.Context, client *confluence.Client, ids []string) error {
+	pages := without(ids, v.posts)
+	posts := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !v.posts[id] })
+	if err := v.lookUpIn(ctx, client.PagesByID, pages); err != nil {
+		return err
+	}
+	return v.lookUpIn(ctx, client.BlogPostsByID, posts)
+}
+
+func (v *verdict) lookUpIn(ctx context.Context, read func(context.Context, []string, confluence.PagesOptions) ([]confluence.Page, error), ids []string) error {
 	for batch := range slices.Chunk(ids, verifyBatch) {
-		found, err := client.PagesByID(ctx, batch, confluence.PagesOptions{Statuses: []string{"current", "archived", "trashed", "deleted"}})
+		found, err := read(ctx, batch, confluence.PagesOptions{Statuses: []string{"current", "archived", "trashed", "deleted"}})
 		if err != nil {
 			return fmt.Errorf("verify removal candidates: %w", err)
 		}
@@ -44,7 +70,11 @@ func (v *verdict) lookUp(ctx context.Context, client *confluence.Client, ids []s
 // proves nothing; that Confluence says it has no such page for us does.
 func (v *verdict) confirm(ctx context.Context, client *confluence.Client) error {
 	for _, id := range v.absent {
-		p, err := client.GetPageByID(ctx, id, "")
+		read := client.GetPageByID
+		if v.posts[id] {
+			read = client.GetBlogPostByID
+		}
+		p, err := read(ctx, id, "")
 		var missing *confluence.NotFoundError
 		switch {
 		case err == nil:
