@@ -36,7 +36,8 @@ func (p *places) page(space, title string) page.Link {
 			}
 			return l
 		}
-		if title == p.facts.Title && p.facts.URL != "" {
+		// A blog post may bear the title of a page, and is not meant then.
+		if title == p.facts.Title && p.facts.URL != "" && p.facts.Kind != page.BlogPost {
 			return page.Link{PageID: p.facts.ID, PageTitle: title, PageURL: p.facts.URL}
 		}
 		space = p.facts.SpaceKey

@@ -249,6 +249,29 @@ func TestFilesOnTheSiteAreAssets(t *testing.T) {
 	require.Empty(t, meta.ExternalLinks)
 }
 
+// The day stands before a blog post's id in its address.
+func TestBlogPostsAreInternalLinks(t *testing.T) {
+	t.Parallel()
+	blog := site + "/spaces/OPS/blog/2026/04/30/65780/"
+	meta := convert(t, `<p><a href="`+blog+`Pelagia+5.2+is+out">new</a> <a href="`+site+`/spaces/OPS/pages/77/A+page">old</a></p>`).Metadata
+	require.Equal(t, []page.Link{
+		{PageID: "65780", PageTitle: "Pelagia 5.2 is out", PageURL: blog + "Pelagia+5.2+is+out"},
+		{PageID: "77", PageTitle: "A page", PageURL: site + "/spaces/OPS/pages/77/A+page"},
+	}, meta.InternalLinks)
+	require.Empty(t, meta.ExternalLinks)
+
+	// A page may bear the blog post's own title; the link is to the page.
+	twin := `<p><ac:link><ri:page ri:content-title="Release Handbook" /></ac:link></p>`
+	facts := siteFacts()
+	own, err := markdown.Convert(twin, facts)
+	require.NoError(t, err)
+	require.Contains(t, own.Markdown, facts.URL)
+	facts.Kind = page.BlogPost
+	other, err := markdown.Convert(twin, facts)
+	require.NoError(t, err)
+	require.Contains(t, other.Markdown, site+"/display/OPS/Release+Handbook")
+}
+
 // TestMalformedBodiesStayReadable: what is not well-formed is repaired and told, never an
 // empty page in silence.
 func TestMalformedBodiesStayReadable(t *testing.T) {

@@ -146,10 +146,15 @@ func (f *facts) pageInURL(u *url.URL, title string) (page.Link, bool) {
 	l := page.Link{PageTitle: title}
 	slug := ""
 	switch {
-	case len(parts) >= 4 && parts[0] == "spaces" && (parts[2] == "pages" || parts[2] == "blog") && digits(parts[3]):
+	case len(parts) >= 4 && parts[0] == "spaces" && parts[2] == "pages" && digits(parts[3]):
 		l.PageID = parts[3]
 		if len(parts) > 4 {
 			slug = parts[4]
+		}
+	case len(parts) >= 7 && parts[0] == "spaces" && parts[2] == "blog" && digits(parts[6]): // after the day, as 2026/04/30
+		l.PageID = parts[6]
+		if len(parts) > 7 {
+			slug = parts[7]
 		}
 	case len(parts) >= 2 && parts[0] == "pages" && digits(u.Query().Get("pageId")):
 		l.PageID = u.Query().Get("pageId")
