@@ -196,6 +196,13 @@ func sourceSettings(p *person) {
 	require.Contains(p.t, said, `"The docs", tags [a b], deletion strategy every_sync`)
 	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", tags [], deletion strategy every_sync`)
 	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace), "source set docs --deletion-strategy weekly_reconciliation")
+	require.NotContains(p.t, said, "blog posts")
+	require.Contains(p.t, p.sees("source", "set", "docs", "--blog-posts"), "with blog posts")
+	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace, "--deletion-strategy", "every_sync", "--blog-posts=false"), "source set docs --blog-posts=false")
+	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--deletion-strategy", "every_sync", "--blog-posts")
+	var sources []map[string]any
+	p.reads(&sources, "source", "list")
+	require.Equal(p.t, true, sources[0]["blog_posts"])
 	p.sees("sync", "docs", "--wait", "--request-id", "now-full")
 	require.Contains(p.t, p.sees("status", "now-full"), "docs, full: completed")
 }

@@ -30,6 +30,7 @@ func (a *app) source() *cobra.Command {
 func (a *app) sourceAdd() *cobra.Command {
 	var space, baseURL, name, strategy string
 	var tags []string
+	var blogPosts bool
 	cmd := &cobra.Command{
 		Use:     "add SOURCE --space KEY",
 		Short:   "Register a Confluence space as a source",
@@ -61,6 +62,7 @@ func (a *app) sourceAdd() *cobra.Command {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				err := s.AddSource(cmd.Context(), store.Source{
 					ID: argv[0], BaseURL: site, SpaceKey: space, DisplayName: name, Tags: tags, DeletionStrategy: store.DeletionStrategy(strategy),
+					BlogPosts: blogPosts,
 				})
 				if errors.Is(err, store.ErrSourceExists) {
 					return fmt.Errorf("source %s is there already and is something else; choose another id, or: sluice source remove %s", argv[0], argv[0])
@@ -70,6 +72,11 @@ func (a *app) sourceAdd() *cobra.Command {
 				}
 				if err := sameStrategy(cmd.Context(), s, argv[0], strategy); err != nil {
 					return err
+				}
+				if cmd.Flags().Changed("blog-posts") {
+					if err := sameBlogPosts(cmd.Context(), s, argv[0], blogPosts); err != nil {
+						return err
+					}
 				}
 				a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", argv[0], space, site, argv[0])
 				return nil
@@ -81,6 +88,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "`name` shown to people (default the space's key)")
 	cmd.Flags().StringSliceVar(&tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
+	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
 	return cmd
 }
 

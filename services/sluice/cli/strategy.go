@@ -32,20 +32,33 @@ func sameStrategy(ctx context.Context, s *store.Store, id, strategy string) erro
 	return err
 }
 
+// sameBlogPosts is sameStrategy for whether the source has blog posts.
+func sameBlogPosts(ctx context.Context, s *store.Store, id string, want bool) error {
+	src, err := s.Source(ctx, id)
+	if err == nil && src.BlogPosts != want {
+		err = fmt.Errorf("source %s is there already, with another setting; to change it: sluice source set %s --blog-posts=%t", id, id, want)
+	}
+	return err
+}
+
 func (a *app) sourceSet() *cobra.Command {
 	var change store.SourceChange
 	var strategy string
+	var blogPosts bool
 	cmd := &cobra.Command{
 		Use:   "set SOURCE",
 		Short: "Change settings of a source",
 		Long: `Change settings of a source. What is not named stays as it is. Tags replace all that were
-there, --tag "" takes them away; chunks get them when their page is next written.`,
+there, --tag "" takes them away; chunks get them when their page is next written.
+
+With --blog-posts the next sync is a full one, to find them all; with --blog-posts=false the
+next full one takes out those that are there.`,
 		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			changed := cmd.Flags().Changed
-			if !changed("deletion-strategy") && !changed("name") && !changed("tag") {
-				return usageError{errors.New("what is to change? give --deletion-strategy, --name or --tag")}
+			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") {
+				return usageError{errors.New("what is to change? give --deletion-strategy, --name or --tag, or --blog-posts")}
 			}
 			if changed("name") && change.DisplayName == "" {
 				return usageError{errors.New("--name is empty")}
@@ -59,6 +72,9 @@ there, --tag "" takes them away; chunks get them when their page is next written
 			if changed("tag") {
 				change.Tags = orEmpty(slices.DeleteFunc(change.Tags, func(t string) bool { return t == "" }))
 			}
+			if changed("blog-posts") {
+				change.BlogPosts = &blogPosts
+			}
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				err := s.UpdateSource(cmd.Context(), argv[0], change)
 				if err != nil {
@@ -71,7 +87,11 @@ there, --tag "" takes them away; chunks get them when their page is next written
 				if a.json() {
 					return a.printJSON(src)
 				}
-				a.printf("Source %s is %q, tags %v, deletion strategy %s.\n", src.ID, src.DisplayName, src.Tags, src.DeletionStrategy)
+				posts := ""
+				if src.BlogPosts {
+					posts = ", with blog posts"
+				}
+				a.printf("Source %s is %q, tags %v, deletion strategy %s%s.\n", src.ID, src.DisplayName, src.Tags, src.DeletionStrategy, posts)
 				return nil
 			})
 		},
@@ -79,5 +99,6 @@ there, --tag "" takes them away; chunks get them when their page is next written
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", "", strategyHelp)
 	cmd.Flags().StringVar(&change.DisplayName, "name", "", "`name` shown to people")
 	cmd.Flags().StringSliceVar(&change.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
+	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
 	return cmd
 }
