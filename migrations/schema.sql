@@ -196,6 +196,7 @@ CREATE INDEX idx_archon_crawled_pages_llm_chat_model ON public.archon_crawled_pa
 CREATE INDEX idx_archon_crawled_pages_metadata ON public.archon_crawled_pages USING gin (metadata);
 CREATE INDEX idx_archon_crawled_pages_source_id ON public.archon_crawled_pages USING btree (source_id);
 CREATE INDEX idx_confluence_chunks_page_id ON public.archon_crawled_pages USING btree (((metadata ->> 'page_id'::text))) WHERE (metadata ? 'page_id'::text);
+CREATE INDEX idx_confluence_chunks_titles ON public.archon_crawled_pages USING gin (to_tsvector('english'::regconfig, ((COALESCE((metadata ->> 'title'::text), ''::text) || ' '::text) || COALESCE((metadata ->> 'section_title'::text), ''::text))));
 CREATE INDEX idx_archon_sources_display_name ON public.archon_sources USING btree (source_display_name);
 CREATE INDEX idx_archon_sources_knowledge_type ON public.archon_sources USING btree (((metadata ->> 'knowledge_type'::text)));
 CREATE INDEX idx_archon_sources_metadata ON public.archon_sources USING gin (metadata);
@@ -203,6 +204,8 @@ CREATE INDEX idx_archon_sources_title ON public.archon_sources USING btree (titl
 CREATE INDEX idx_archon_sources_url ON public.archon_sources USING btree (source_url);
 CREATE INDEX idx_confluence_page_content_includes ON public.confluence_page_content USING btree (page_id) WHERE (includes <> '[]'::jsonb);
 CREATE INDEX idx_confluence_pages_jira_issue_links ON public.confluence_pages USING gin (((metadata -> 'jira_issue_links'::text)));
+CREATE INDEX idx_confluence_pages_labels ON public.confluence_pages USING gin (((metadata -> 'labels'::text)));
+CREATE INDEX idx_confluence_pages_last_modified ON public.confluence_pages USING btree (last_modified);
 CREATE INDEX idx_confluence_pages_path ON public.confluence_pages USING btree (path text_pattern_ops);
 CREATE INDEX idx_confluence_pages_source ON public.confluence_pages USING btree (source_id) WHERE (is_deleted = false);
 CREATE INDEX idx_confluence_pages_space ON public.confluence_pages USING btree (space_key);

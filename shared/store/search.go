@@ -4,28 +4,54 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Filter narrows a search. Zero values do not narrow.
+// MaxHits is the most hits that one search returns.
+const MaxHits = 100
+
+// Filter narrows a search. Zero values do not narrow. Every filter but SourceID speaks of
+// Confluence pages, so that only their chunks pass it.
 type Filter struct {
-	SourceID string
-	Limit    int // default 10
+	SourceID      string
+	SpaceKey      string
+	Under         string // a page's id: that page and what lies below it
+	Label         string
+	JiraIssue     string // an issue's key, such as OPS-42, that the page shows or links to
+	Mentions      string // an account id
+	ModifiedSince time.Time
+	Limit         int // default 10, at most MaxHits
+}
+
+// possible reports whether there can be a chunk that passes: no stored text holds what is not
+// one.
+func (f Filter) possible() bool {
+	for _, text := range []string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions} {
+		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+			return false
+		}
+	}
+	return true
 }
 
 // Hit is a chunk that a search found. Page facts are empty for chunks that are not ours.
 type Hit struct {
-	ChunkID      int64    `json:"chunk_id"`
-	SourceID     string   `json:"source_id"`
-	PageID       string   `json:"page_id"`
-	Title        string   `json:"title"`
-	SpaceKey     string   `json:"space_key"`
-	SectionTitle string   `json:"section_title"`
-	HeadingPath  []string `json:"heading_path"`
-	URL          string   `json:"url"` // lands on the heading
-	Snippet      string   `json:"snippet"`
-	Score        float64  `json:"score"`
+	ChunkID      int64     `json:"chunk_id"`
+	SourceID     string    `json:"source_id"`
+	PageID       string    `json:"page_id"`
+	Title        string    `json:"title"`
+	SpaceKey     string    `json:"space_key"`
+	Version      int       `json:"version,omitzero"`
+	LastModified time.Time `json:"last_modified,omitzero"`
+	Breadcrumb   []string  `json:"breadcrumb"` // titles of the pages above, from the top of the space
+	SectionTitle string    `json:"section_title"`
+	HeadingPath  []string  `json:"heading_path"`
+	URL          string    `json:"url"` // lands on the heading
+	Snippet      string    `json:"snippet"`
+	Score        float64   `json:"score"` // comparable within one answer only
 }
 
 // MarkStart and MarkEnd enclose the words of a snippet that matched.
@@ -34,17 +60,20 @@ const (
 	MarkEnd   = "\u203a"
 )
 
-// Search finds chunks by full text, and by similarity for identifiers and typos, and ranks
-// them by reciprocal rank fusion. The query is in web search syntax: words, "phrases", -not.
+// Search finds chunks by the words of their text, of their page's title and of their heading,
+// and by similar words where there are too few of those. The query is in web search syntax:
+// words, "phrases", or, -not; a query that only excludes finds nothing. Hits are ranked by
+// reciprocal rank fusion, best first.
+//
+// A chunk never passes the filter of another source, whatever the query holds.
 func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, error) {
-	query = strings.TrimSpace(query)
-	if query == "" {
+	sql, args := s.searchSQL(query, f)
+	if sql == "" {
 		return nil, nil
 	}
-	if f.Limit <= 0 {
-		f.Limit = 10
-	}
-	rows, _ := s.pool.Query(ctx, searchSQL(s.trgm), query, f.SourceID, f.Limit, MarkStart, MarkEnd)
+	// Planned anew each time: what is right for a source of ten pages is wrong for one of
+	// ten thousand.
+	rows, _ := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
 	hits, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Hit])
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -52,39 +81,47 @@ func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, erro
 	return hits, nil
 }
 
-// searchSQL is one statement. Each leg ranks its own best hundred, words in titles first; 60 is the constant of
-// reciprocal rank fusion. Without the similarity extension the second leg is empty.
-func searchSQL(trgm bool) string {
-	similar := `SELECT NULL::bigint AS id, NULL::bigint AS place WHERE false`
-	if trgm {
-		similar = `
-			SELECT id, row_number() OVER (ORDER BY closeness DESC, id) AS place FROM (
-				SELECT id, word_similarity($1, content) AS closeness FROM archon_crawled_pages
-				WHERE $1 <% content AND ($2 = '' OR source_id = $2)
-				ORDER BY closeness DESC, id LIMIT 100) best`
+// asked is a query, taken apart.
+type asked struct {
+	text   string   // as it was given
+	not    string   // the parts that exclude
+	words  []string // the words that do not, in lower case
+	phrase bool     // some of them stand between quotes
+}
+
+// parse takes a query in web search syntax apart as the database does.
+func parse(query string) asked {
+	// A zero byte fits no text of the database.
+	a := asked{text: strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(query, "\x00", " "), " "))}
+	for rest := a.text; rest != ""; rest = strings.TrimSpace(rest) {
+		var part string
+		part, rest = cutPart(rest)
+		if strings.HasPrefix(part, "-") {
+			a.not += " " + part
+			continue
+		}
+		a.phrase = a.phrase || strings.HasPrefix(part, `"`)
+		for _, w := range wordsOf(part) {
+			if w != "or" {
+				a.words = append(a.words, w)
+			}
+		}
 	}
-	return `
-		WITH asked AS (SELECT websearch_to_tsquery('english', $1) AS q),
-		words AS (
-			SELECT id, row_number() OVER (ORDER BY rank DESC, id) AS place FROM (
-				SELECT c.id, ts_rank_cd(c.content_search_vector || setweight(to_tsvector('english',
-					concat_ws(' ', c.metadata->>'title', c.metadata->>'section_title')), 'A'), asked.q, 1) AS rank
-				FROM archon_crawled_pages c, asked
-				WHERE c.content_search_vector @@ asked.q AND ($2 = '' OR c.source_id = $2)
-				ORDER BY rank DESC, c.id LIMIT 100) best),
-		alike AS (` + similar + `),
-		fused AS (
-			SELECT id, sum(1.0 / (60 + place))::float8 AS score
-			FROM (SELECT * FROM words UNION ALL SELECT * FROM alike) legs
-			GROUP BY id ORDER BY score DESC, id LIMIT $3)
-		SELECT c.id, c.source_id, coalesce(p.page_id, ''), coalesce(p.title, c.metadata->>'title', ''),
-			coalesce(p.space_key, ''), coalesce(c.metadata->>'section_title', ''),
-			coalesce((SELECT array_agg(h) FROM jsonb_array_elements_text(c.metadata->'heading_path') h), '{}'),
-			coalesce(c.metadata->>'citation_url', c.url),
-			ts_headline('english', c.content, asked.q, 'MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … ", StartSel=' || $4 || ', StopSel=' || $5),
-			fused.score
-		FROM fused JOIN archon_crawled_pages c USING (id) CROSS JOIN asked
-		LEFT JOIN confluence_pages p ON p.page_id = c.metadata->>'page_id' AND p.source_id = c.source_id
-		WHERE coalesce(p.is_deleted, false) = false
-		ORDER BY fused.score DESC, c.id`
+	a.not = strings.TrimSpace(a.not)
+	return a
+}
+
+// cutPart cuts the first part off a query: a word or a phrase, with the sign before it.
+func cutPart(query string) (part, rest string) {
+	sign := len(query) - len(strings.TrimLeft(query, "-"))
+	if strings.HasPrefix(query[sign:], `"`) {
+		if end := strings.IndexByte(query[sign+1:], '"'); end >= 0 {
+			end += sign + 2
+			return query[:end], query[end:]
+		}
+	}
+	if end := strings.IndexAny(query, " \t\r\n\v\f"); end >= 0 {
+		return query[:end], query[end:]
+	}
+	return query, ""
 }

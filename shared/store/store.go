@@ -30,14 +30,15 @@ var (
 
 // Store is a pool of connections to the knowledge base. It is safe for concurrent use.
 type Store struct {
-	pool *pgxpool.Pool
-	trgm bool // the similarity extension is there
+	pool     *pgxpool.Pool
+	trgm     bool // the similarity extension is there
+	language language
 }
 
 // Open connects to the database at url (a postgres:// address) and waits, until ctx ends,
 // for it to accept connections, so that services may start in any order. It does not
 // migrate; see Migrate and Ready.
-func Open(ctx context.Context, url string) (*Store, error) {
+func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// pgx's own error would quote the address, password included.
@@ -50,7 +51,10 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
 	}
-	s := &Store{pool: pool}
+	s := &Store{pool: pool, language: archonLanguage}
+	for _, o := range options {
+		o(s)
+	}
 	if err := s.wait(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -85,7 +89,7 @@ func (s *Store) wait(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for pg_trgm: %w", err)
 	}
-	return nil
+	return s.language.check(ctx, s.pool)
 }
 
 // Migrate applies the migrations that are missing and returns their names.
@@ -96,12 +100,18 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return applied, err
 	}
+	if err := s.makeIndexes(ctx); err != nil {
+		return applied, err
+	}
 	return applied, s.wait(ctx)
 }
 
 // MigrateDown takes every migration of ours back and with it all that was synced. Archon's
 // tables stay.
 func (s *Store) MigrateDown(ctx context.Context) error {
+	if err := s.dropIndexes(ctx); err != nil {
+		return err
+	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	return migrations.Down(ctx, db)

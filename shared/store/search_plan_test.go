@@ -1,0 +1,128 @@
+package store_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// many fills two sources with 10,000 pages of ten short chunks each: 100 spaces, 200 labels, 500
+// issues, 300 people, a page an hour. One source has 100 pages. The word of the query stands
+// in every tenth chunk.
+const many = `
+	INSERT INTO archon_sources (source_id) VALUES ('big'), ('small');
+	INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
+	SELECT n, CASE WHEN n % 100 = 0 THEN 'small' ELSE 'big' END, 'SPACE' || n % 100, 'Page ' || n, 1,
+		timestamptz '2026-01-01' - n * interval '1 hour', '/home/' || n / 100 || '/' || n, jsonb_build_object(
+			'labels', jsonb_build_array('label-' || n % 200, 'all'),
+			'jira_issue_links', jsonb_build_array(jsonb_build_object('issue_key', 'OPS-' || n % 500)),
+			'user_mentions', jsonb_build_array(jsonb_build_object('account_id', '712020:' || n % 300)))
+	FROM generate_series(1, 10000) n;
+	UPDATE confluence_pages SET path = '/home/' || page_id WHERE page_id::int < 100;
+	INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id, metadata)
+	SELECT 'https://example.com/' || n, i, 'chunk ' || CASE WHEN i = 7 THEN 'pelican' ELSE 'sparrow' END || ' number ' || i,
+		CASE WHEN n % 100 = 0 THEN 'small' ELSE 'big' END, jsonb_build_object('page_id', n::text, 'title', 'Page ' || n)
+	FROM generate_series(1, 10000) n, generate_series(0, 9) i;
+	ANALYZE archon_crawled_pages, confluence_pages`
+
+// without are the indexes that neither searching nor the rows need while they are loaded.
+const without = `DROP INDEX idx_archon_crawled_pages_metadata, idx_archon_crawled_pages_content_trgm,
+	idx_archon_crawled_pages_embedding_model, idx_archon_crawled_pages_embedding_dimension, idx_archon_crawled_pages_llm_chat_model`
+
+func TestEachFilterUsesItsIndex(t *testing.T) {
+	s, conn := open(t)
+	_, err := conn.Exec(t.Context(), without)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), many)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		filter store.Filter
+		index  string
+		hits   int
+	}{
+		"none":     {store.Filter{}, "idx_archon_crawled_pages_content_search", store.MaxHits},
+		"source":   {store.Filter{SourceID: "small"}, "idx_archon_crawled_pages_source_id", store.MaxHits},
+		"space":    {store.Filter{SpaceKey: "SPACE7"}, "idx_confluence_pages_space", store.MaxHits},
+		"under":    {store.Filter{Under: "7"}, "idx_confluence_pages_path", store.MaxHits},
+		"label":    {store.Filter{Label: "label-7"}, "idx_confluence_pages_labels", 50},
+		"jira":     {store.Filter{JiraIssue: "OPS-7"}, "idx_confluence_pages_jira_issue_links", 20},
+		"mentions": {store.Filter{Mentions: "712020:7"}, "idx_confluence_pages_user_mentions", 34},
+		"modified": {store.Filter{ModifiedSince: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC)}, "idx_confluence_pages_last_modified", 24},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.filter.Limit = store.MaxHits
+			used, read := explain(t, conn, s, "pelican", c.filter)
+			require.Contains(t, used, c.index)
+			if name != "source" { // a small source's chunks are fewer than a word's
+				require.Contains(t, used, "idx_archon_crawled_pages_content_search", "the words")
+				require.Contains(t, used, "idx_confluence_chunks_titles", "the titles")
+			}
+			if name != "none" && name != "source" {
+				require.Contains(t, used, "idx_confluence_chunks_page_id", "from the pages to their chunks")
+			}
+			require.Empty(t, read, "no table is read from end to end")
+			require.Len(t, found(t, s, "pelican", c.filter), c.hits)
+		})
+	}
+}
+
+// explain returns the indexes that a search uses and the tables that it reads from end to end.
+func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store.Filter) (used, read []string) {
+	t.Helper()
+	sql, args := s.SearchSQL(query, f)
+	var raw []byte
+	err := conn.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
+	require.NoError(t, err)
+	var plan any
+	require.NoError(t, json.Unmarshal(raw, &plan))
+	var walk func(node any)
+	walk = func(node any) {
+		switch n := node.(type) {
+		case []any:
+			for _, child := range n {
+				walk(child)
+			}
+		case map[string]any:
+			if name, ok := n["Index Name"].(string); ok {
+				used = append(used, name)
+			}
+			if n["Node Type"] == "Seq Scan" {
+				read = append(read, n["Relation Name"].(string))
+			}
+			for _, child := range n {
+				walk(child)
+			}
+		}
+	}
+	walk(plan)
+	slices.Sort(used)
+	require.NotEmpty(t, used, string(raw))
+	return slices.Compact(used), read
+}
+
+// The links and people of a page are found through their indexes by whoever asks as search does.
+func TestNestedMetadataIsFoundThroughItsIndex(t *testing.T) {
+	s, conn := filtered(t)
+	_, err := conn.Exec(t.Context(), `
+		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
+		SELECT 'x' || n, 'docs', 'FILL', 'Filler', 1, now() - interval '10 years', '/x' || n, metadata
+			|| '{"labels": ["filler"], "jira_issue_links": [{"issue_key": "FILL-1"}], "user_mentions": [{"account_id": "filler"}]}'
+		FROM generate_series(1, 5000) n, confluence_pages WHERE page_id = '1';
+		ANALYZE confluence_pages`)
+	require.NoError(t, err)
+	for index, f := range map[string]store.Filter{
+		"idx_confluence_pages_jira_issue_links": {JiraIssue: "OPS-2"},
+		"idx_confluence_pages_user_mentions":    {Mentions: "712020:2"},
+		"idx_confluence_pages_labels":           {Label: "label-2"},
+	} {
+		used, _ := explain(t, conn, s, "words", f)
+		require.Contains(t, used, index)
+		require.Equal(t, []string{"2"}, found(t, s, "words", f), index)
+	}
+}
