@@ -79,6 +79,7 @@ type Sluice struct {
 	Postgres   `optional:"true"`
 	Confluence `optional:"true"`
 	Chunks
+	Search
 	Brake
 	History
 	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/shared/secret"
 )
@@ -112,6 +113,15 @@ type History struct {
 }
 
 func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.Hour) }
+
+// Search says how chunks are found. Whether the database knows the language, it says itself.
+type Search struct {
+	SearchLanguage string `env:"SEARCH_LANGUAGE" default:"english" need:"the name of a text search configuration of the database, such as english, german or simple" example:"german" desc:"The language whose rules bring words to their stem in search. For another than English, migrating makes indexes of its own, so tell all programs on a database the same."`
+}
+
+func (f Search) check(c *checker) {
+	c.ensure("SEARCH_LANGUAGE", !strings.ContainsAny(f.SearchLanguage, "\x00") && utf8.ValidString(f.SearchLanguage) && len(f.SearchLanguage) <= 40)
+}
 
 func oneOf(v string, allowed ...string) bool { return slices.Contains(allowed, v) }
 

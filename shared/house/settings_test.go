@@ -88,6 +88,7 @@ var groupTitles = map[string]string{
 	"Postgres":   "Postgres",
 	"Confluence": "The Confluence site",
 	"Chunks":     "Chunks",
+	"Search":     "Search",
 	"Progress":   "The progress stage",
 	"Sandbox":    "The stand-in",
 	"Sluice":     "The sluice command",

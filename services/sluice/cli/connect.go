@@ -54,7 +54,7 @@ func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error 
 		return err
 	}
 	defer servers.Stop()
-	s, err := openStore(ctx, servers.DatabaseURL)
+	s, err := openStore(ctx, servers.DatabaseURL, cfg.Search)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error 
 
 // openStore opens the database and migrates it: a person's command should not fail for a
 // step that it can take itself.
-func openStore(ctx context.Context, url string) (*store.Store, error) {
-	s, err := store.Open(ctx, url)
+func openStore(ctx context.Context, url string, search config.Search) (*store.Store, error) {
+	s, err := store.Open(ctx, url, store.SearchLanguage(search.SearchLanguage))
 	if err != nil {
 		return nil, err
 	}

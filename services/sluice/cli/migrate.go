@@ -45,7 +45,7 @@ func (a *app) migrateStep(use, short string, step func(*cobra.Command, *store.St
 				return err
 			}
 			defer servers.Stop()
-			s, err := store.Open(cmd.Context(), servers.DatabaseURL)
+			s, err := store.Open(cmd.Context(), servers.DatabaseURL, store.SearchLanguage(cfg.SearchLanguage))
 			if err != nil {
 				return err
 			}

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,32 +14,77 @@ import (
 
 func (a *app) search() *cobra.Command {
 	var f store.Filter
+	var since string
 	cmd := &cobra.Command{
-		Use:     "search QUERY",
-		Short:   "Search the chunks",
-		Long:    "Search the chunks by words, \"phrases\" and -exclusions. Each hit has the address of its heading.",
-		Example: "  sluice search rotate the signing keys\n  sluice search '\"on-call handover\" -pager' --source docs",
-		Args:    args(cobra.MinimumNArgs(1)),
+		Use:   "search QUERY",
+		Short: "Search the chunks",
+		Long: "Search the chunks by words, \"phrases\", or, and -exclusions; where too few are found, by similar\n" +
+			"words too. Each hit has the address of its heading. Filters narrow the search together; all but\n" +
+			"--source find Confluence pages only.",
+		Example: `  sluice search rotate the signing keys
+  sluice search '"on-call handover" -pager' --source docs
+  sluice search getUserById --space ENG --under 7000000012
+  sluice search timeout --jira PAY-1234 --since 30d
+  sluice search budget --label finance --mentions 712020:8d0f --since 2026-01-31 -o json`,
+		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, words []string) error {
+			var err error
+			if f.ModifiedSince, err = sinceTime(since, time.Now()); err != nil {
+				return usageError{err}
+			}
+			if f.Limit < 1 || f.Limit > store.MaxHits {
+				return usageError{fmt.Errorf("--limit is a number from 1 to %d, not %d", store.MaxHits, f.Limit)}
+			}
+			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
+				return usageError{fmt.Errorf("--under is a page's id, such as 7000000012, not %q", f.Under)}
+			}
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				return a.showHits(cmd.Context(), s, strings.Join(words, " "), f)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&f.SourceID, "source", "", "only chunks of this `source`")
-	cmd.Flags().IntVar(&f.Limit, "limit", 5, "the `number` of hits at most")
+	flags := cmd.Flags()
+	flags.StringVar(&f.SourceID, "source", "", "only chunks of this `source`")
+	flags.StringVar(&f.SpaceKey, "space", "", "only pages of the space with this `key`")
+	flags.StringVar(&f.Under, "under", "", "only the `page` with this id and those below it")
+	flags.StringVar(&f.Label, "label", "", "only pages with this `label`")
+	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
+	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")
+	flags.StringVar(&since, "since", "", "only pages changed since this `time`: 2026-01-31, or 7d or 24h ago")
+	flags.IntVar(&f.Limit, "limit", 5, "the `number` of hits at most")
 	return cmd
 }
 
-func (a *app) showHits(ctx context.Context, s *store.Store, query string, f store.Filter) error {
-	if f.SourceID != "" {
-		if _, err := s.Source(ctx, f.SourceID); err != nil {
-			return a.noSource(ctx, s, f.SourceID, err)
+// sinceTime reads a day, a time or how long ago it was. "" is no time.
+func sinceTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return at, nil
 		}
 	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Time{}, fmt.Errorf("--since is a day such as 2026-01-31 or a time ago such as 7d or 24h, not %q", text)
+}
+
+func (a *app) showHits(ctx context.Context, s *store.Store, query string, f store.Filter) error {
 	hits, err := s.Search(ctx, query, f)
 	if err != nil {
 		return err
+	}
+	if len(hits) == 0 {
+		if err := a.nothingThere(ctx, s, f); err != nil {
+			return err
+		}
 	}
 	if a.json() {
 		return a.printJSON(orEmpty(hits))
@@ -47,13 +94,41 @@ func (a *app) showHits(ctx context.Context, s *store.Store, query string, f stor
 		return nil
 	}
 	for i, h := range hits {
-		where := h.Title
-		if h.SectionTitle != "" && h.SectionTitle != h.Title {
-			where += " › " + h.SectionTitle
-		}
-		a.printf("%d. %s  [%s, page %s]\n   %s\n%s\n\n", i+1, a.strong(where), h.SourceID, h.PageID, h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
+		a.showHit(i+1, h)
 	}
 	return nil
+}
+
+// nothingThere complains when a filter names what is not stored: that nothing is found is then
+// no wonder. A source of Archon's own is searched too, so its name is no mistake.
+func (a *app) nothingThere(ctx context.Context, s *store.Store, f store.Filter) error {
+	if f.SourceID != "" {
+		if _, err := s.Source(ctx, f.SourceID); err != nil {
+			return a.noSource(ctx, s, f.SourceID, err)
+		}
+	}
+	if f.Under != "" {
+		if _, err := s.Page(ctx, f.Under); err != nil {
+			return noPage(f.Under, err)
+		}
+	}
+	return nil
+}
+
+func (a *app) showHit(place int, h store.Hit) {
+	where := h.Title
+	if h.SectionTitle != "" && h.SectionTitle != h.Title {
+		where += " › " + h.SectionTitle
+	}
+	of := h.SourceID
+	if h.PageID != "" {
+		of += ", page " + h.PageID
+	}
+	a.printf("%d. %s  [%s]\n", place, a.strong(where), of)
+	if len(h.Breadcrumb) > 0 {
+		a.printf("   in %s\n", strings.Join(h.Breadcrumb, " › "))
+	}
+	a.printf("   %s\n%s\n\n", h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
 }
 
 // snippet is a hit's text on few lines: line breaks matter in a page, not in a list of hits.
@@ -94,13 +169,17 @@ func (a *app) page() *cobra.Command {
 	return cmd
 }
 
+func noPage(id string, err error) error {
+	if isNotFound(err) {
+		return fmt.Errorf("page %q is not stored; find pages with: sluice search WORDS", id)
+	}
+	return err
+}
+
 func (a *app) showPage(ctx context.Context, s *store.Store, id string, chunks, losses bool) error {
 	p, err := s.Page(ctx, id)
 	if err != nil {
-		if isNotFound(err) {
-			return fmt.Errorf("page %q is not stored; find pages with: sluice search WORDS", id)
-		}
-		return err
+		return noPage(id, err)
 	}
 	switch {
 	case chunks:

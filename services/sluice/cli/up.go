@@ -49,7 +49,7 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if e.servers, err = local.Start(ctx, a.localOptions(cfg)); err != nil {
 		return nil, err
 	}
-	if e.store, err = openStore(ctx, e.servers.DatabaseURL); err != nil {
+	if e.store, err = openStore(ctx, e.servers.DatabaseURL, cfg.Search); err != nil {
 		return nil, err
 	}
 	if e.bus, err = bus.Connect(ctx, bus.Options{URL: e.servers.NatsURL, Name: "sluice", AckWait: cfg.NatsAckWait, Replicas: cfg.NatsReplicas, Log: log}); err != nil {
