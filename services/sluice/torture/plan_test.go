@@ -132,22 +132,24 @@ func strikes(rng *rand.Rand, blows []blow) []strike {
 	return list
 }
 
-// faults makes three calls in ten go wrong, in every way that the stand-in knows.
+// faults makes three calls in ten go wrong, in every way that the stand-in knows. An answer
+// that is no use, unlike one that does not come, is not asked for again by itself: it costs
+// the whole listing, so those are few.
 func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 	list := []sandbox.Fault{
-		{Kind: sandbox.FaultTooMany, Rate: 0.04, RetryAfter: 1},
-		{Kind: sandbox.FaultServer, Rate: 0.03, Status: pick(rng, 500, 502, 504)},
-		{Kind: sandbox.FaultServer, Rate: 0.03, Status: 503, RetryAfter: 1},
-		{Kind: sandbox.FaultReset, Rate: 0.03},
-		{Kind: sandbox.FaultResetBody, Rate: 0.03},
-		{Kind: sandbox.FaultTruncated, Rate: 0.03},
-		{Kind: sandbox.FaultHTML, Rate: 0.02},
+		{Kind: sandbox.FaultTooMany, Rate: 0.05, RetryAfter: 1},
+		{Kind: sandbox.FaultServer, Rate: 0.04, Status: pick(rng, 500, 502, 504)},
+		{Kind: sandbox.FaultServer, Rate: 0.04, Status: 503, RetryAfter: 1},
+		{Kind: sandbox.FaultReset, Rate: 0.04},
+		{Kind: sandbox.FaultResetBody, Rate: 0.04},
+		{Kind: sandbox.FaultTruncated, Rate: 0.01},
+		{Kind: sandbox.FaultHTML, Rate: 0.01},
 		{Kind: sandbox.FaultSlow, Rate: 0.05, DelayMS: 100 + rng.IntN(1500)},
 		{Kind: sandbox.FaultShortPage, Rate: 0.05},
-		{Kind: sandbox.FaultRepeatCursor, Rate: 0.02},
-		{Kind: sandbox.FaultEmptyPage, Rate: 0.02},
-		{Kind: sandbox.FaultEndlessNext, Rate: 0.02},
-		{Kind: sandbox.FaultGatewayLimits, Rate: 0.05, MaxLimit: pick(rng, 40, 100, 200)},
+		{Kind: sandbox.FaultRepeatCursor, Rate: 0.005},
+		{Kind: sandbox.FaultEmptyPage, Rate: 0.005},
+		{Kind: sandbox.FaultEndlessNext, Rate: 0.005},
+		{Kind: sandbox.FaultGatewayLimits, Rate: 0.05, MaxLimit: pick(rng, 100, 200)},
 		{Kind: sandbox.FaultBurst, MaxCalls: 15 + rng.IntN(20), RetryAfter: 1},
 		{Kind: sandbox.FaultEdit, Rate: 0.03},
 		{Kind: sandbox.FaultMove, Rate: 0.02},
