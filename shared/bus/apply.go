@@ -45,7 +45,7 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 			return refused("stream "+s.Name, err)
 		}
 		for _, c := range s.Consumers {
-			if err := b.applyConsumer(ctx, s.Name, c.config(b.o.AckWait, b.o.Replicas)); err != nil {
+			if err := b.applyConsumer(ctx, s.Name, c.config(b.o.AckWait)); err != nil {
 				return refused("consumer "+c.Durable, err)
 			}
 		}

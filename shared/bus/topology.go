@@ -171,8 +171,10 @@ func (s Stream) config(replicas int) jetstream.StreamConfig {
 }
 
 // config has no BackOff list, which would take the place of AckWait, and no MaxDeliver: an
-// exhausted message would stay in the stream for ever. The bus counts and gives up itself.
-func (c Consumer) config(ackWait time.Duration, replicas int) jetstream.ConsumerConfig {
+// exhausted message would stay in the stream for ever. The bus counts and gives up itself. It
+// has no Replicas either: without, a consumer has as many copies as its stream, also when these
+// become more.
+func (c Consumer) config(ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:        c.Durable,
 		FilterSubjects: subjects(c.Types),
@@ -181,7 +183,6 @@ func (c Consumer) config(ackWait time.Duration, replicas int) jetstream.Consumer
 		AckWait:        ackWait,
 		MaxDeliver:     -1,
 		MaxAckPending:  c.MaxPending,
-		Replicas:       replicas,
 	}
 }
 
