@@ -91,7 +91,7 @@ func size(t *testing.T, dir string) (sum int64) {
 
 // The chunk-writer is down for the whole of a run. What is before it fills up, stands still,
 // and loses nothing.
-func TestAStageThatIsDownHoldsTheOthersBack(t *testing.T) {
+func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
 	const (
 		space, pages = "NOISE", 1500
 		bound        = 2 * mib // of each stream of bodies, in place of 512 MiB
@@ -157,7 +157,7 @@ func TestAStageThatIsDownHoldsTheOthersBack(t *testing.T) {
 	for name, bytes := range peak {
 		t.Logf("  %-18s %5.1f", name, float64(bytes)/mib)
 		if name == "store" {
-			require.Less(t, bytes, int64(3*bound), "what is on the disk")
+			require.Less(t, bytes, int64(4*bound), "what is on the disk, done work not yet cleared away among it")
 		} else {
 			require.Less(t, bytes, int64(128*mib), "what %s has in memory", name)
 		}
@@ -167,10 +167,8 @@ func TestAStageThatIsDownHoldsTheOthersBack(t *testing.T) {
 	require.Zero(t, w.count(`SELECT count(*) FROM confluence_pages`))
 	require.Zero(t, w.count(`SELECT count(*) FROM confluence_sync_pages WHERE outcome IS NOT NULL`), "nothing is failed for want of room")
 
-	back := time.Now()
 	w.start("chunk-writer")
 	w.whole(id, pages)
-	t.Logf("%s after the chunk-writer came back all was stored; %d bodies were fetched", time.Since(back).Round(time.Second), site.Stats().Bodies)
 	for _, name := range append(bodies, bus.Fetch.Stream) {
 		require.Eventually(t, func() bool { return stream(name).State.Msgs == 0 }, time.Minute, 50*time.Millisecond, "%s is empty again", name)
 	}

@@ -85,7 +85,7 @@ func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts e
 
 // Pages that break one stage or another, whatever one does, fail alone, stay failed in sight
 // of all, are tried again by every run, and are well again when what is wrong has been mended.
-func TestPagesThatAlwaysBreakAStageFailAlone(t *testing.T) {
+func TestPoison(t *testing.T) {
 	const space, healthy = "MIXED", 130 // more than one task
 	site := sandbox.New(sandbox.Options{})
 	require.NoError(t, site.AddSpace(space, "Mixed"))
@@ -100,7 +100,9 @@ func TestPagesThatAlwaysBreakAStageFailAlone(t *testing.T) {
 		add(fmt.Sprintf("Healthy %d", i), fmt.Sprintf("<p>Words of page %d.</p>", i))
 	}
 	deep := add("Too deep", tooDeep)
-	large := add("Too large", "<p>"+strings.Repeat("word ", markdown.MaxBody/5)+"</p>")
+	// Each line of a code block is indented by all the lists that it stands in.
+	large := add("Too large", strings.Repeat("<ul><li>x", 30)+`<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[`+
+		strings.Repeat("y\n", 20_000)+`]]></ac:plain-text-body></ac:structured-macro>`+strings.Repeat("</li></ul>", 30))
 	bodiless := add("Without a body", words)
 	taken := add("Taken", words)
 	turned := add("Turns bad", "<p>Good words of old.</p>")
