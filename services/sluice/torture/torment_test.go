@@ -22,7 +22,8 @@ import (
 type result struct {
 	seed                              int64
 	blows                             map[blow]int
-	faults, changes, copies, runs     int
+	calls, faults                     int // of the site, while it misbehaved
+	changes, copies, runs             int
 	created, updated, removed, failed int
 	codes                             map[string]int // of the failed
 	samples                           int
@@ -40,15 +41,15 @@ func (r result) verdict() string {
 
 func (r result) String() string {
 	return fmt.Sprintf("seed %d: %d stages killed, %d frozen, NATS killed %d times and wiped %d times, Postgres killed %d times; "+
-		"%d faults, %d changes of the site, %d copies of messages; %d runs: %d created, %d updated, %d removed, %d failed on the way %v; "+
+		"%d faults in %d calls, %d changes of the site, %d copies of messages; %d runs: %d created, %d updated, %d removed, %d failed on the way %v; "+
 		"%d looks, %s: %s", r.seed, r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[wipeNats], r.blows[killPostgres],
-		r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes, r.samples, r.took.Round(time.Second), r.verdict())
+		r.faults, r.calls, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes, r.samples, r.took.Round(time.Second), r.verdict())
 }
 
 func (r result) row() string {
-	return fmt.Sprintf("| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.1f\t| %s\t|",
+	return fmt.Sprintf("| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.1f\t| %s\t|",
 		r.seed, r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[killPostgres], r.blows[wipeNats],
-		r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes[string(failure.Unauthorized)], r.took.Minutes(), r.verdict())
+		r.calls, r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes[string(failure.Unauthorized)], r.took.Minutes(), r.verdict())
 }
 
 // torment runs one seed.

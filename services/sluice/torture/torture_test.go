@@ -49,8 +49,8 @@ func TestTorture(t *testing.T) {
 	}
 	fmt.Print("\n")
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(out, "| seed\t| killed: stages\t| frozen\t| NATS\t| Postgres\t| wipes\t| faults\t| changes\t| copies\t| runs\t| created\t| updated\t| removed\t| failed on the way\t| of them refused\t| minutes\t| result\t|")
-	fmt.Fprintln(out, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+	fmt.Fprintln(out, "| seed\t| killed: stages\t| frozen\t| NATS\t| Postgres\t| wipes\t| calls\t| faults\t| changes\t| copies\t| runs\t| created\t| updated\t| removed\t| failed on the way\t| of them refused\t| minutes\t| result\t|")
+	fmt.Fprintln(out, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
 	for _, r := range all {
 		fmt.Fprintln(out, r.row())
 	}

@@ -249,7 +249,9 @@ func (w *world) setFaults(seed int64, faults ...sandbox.Fault) {
 			w.excuse(p.ID)
 		}
 	}
-	for _, n := range w.site.Stats().Faults {
+	stats := w.site.Stats()
+	w.result.calls += int(stats.Total)
+	for _, n := range stats.Faults {
 		w.result.faults += int(n)
 	}
 	w.site.ResetStats()

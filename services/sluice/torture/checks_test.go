@@ -1,0 +1,61 @@
+package torture
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+)
+
+// The watcher is silent in every seed that passes, so here it is shown what it has to see.
+func TestTheWatcherSeesWhatMustNotBe(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddGenerated(sandbox.GeneratedSpace, 10, 1)
+	all := site.Pages(sandbox.GeneratedSpace)
+	require.NoError(t, site.TrashPage(all[9].ID))
+	good := look{deleted: []string{all[9].ID}, pages: 10, versions: 30}
+	for what, bad := range map[string]look{
+		"is removed and has been on the site": {deleted: []string{all[3].ID}, pages: 10, versions: 30},
+		"is stored and has no chunks":         {silent: []string{all[3].ID}, pages: 10, versions: 30},
+		"went from 10 to 9":                   {pages: 9, versions: 30},
+		"versions from 30 to 29":              {pages: 10, versions: 29},
+		"being replaced":                      {pages: 10, versions: 30, halfDone: 1},
+	} {
+		w := &world{t: t, site: site, away: map[string]bool{}}
+		w.judge(good, look{})
+		require.Empty(t, w.problems)
+		w.judge(bad, good)
+		require.Len(t, w.problems, 1)
+		require.Contains(t, w.problems[0], what)
+	}
+}
+
+func TestTheDifferenceCountsRowsThatAreThereTwice(t *testing.T) {
+	missing, extra := difference([]string{"a", "b", "b", "c"}, []string{"b", "c", "c", "d"})
+	require.Equal(t, []string{"a", "b"}, missing)
+	require.Equal(t, []string{"c", "d"}, extra)
+	missing, extra = difference([]string{"a", "b"}, []string{"b", "a"})
+	require.Empty(t, missing)
+	require.Empty(t, extra)
+}
+
+// A seed is worth its name only if it always means the same.
+func TestASeedMeansTheSameEachTime(t *testing.T) {
+	require.Equal(t, newPlan(7, 2000).String(), newPlan(7, 2000).String())
+	require.NotEqual(t, newPlan(7, 2000).String(), newPlan(8, 2000).String())
+	for seed := range int64(50) {
+		dealt := map[blow]int{}
+		killed := map[string]bool{}
+		for _, ph := range newPlan(seed, 200).phases {
+			for _, s := range ph.strikes {
+				dealt[s.blow]++
+				if s.blow == killStage {
+					killed[replicas[s.victim]] = true
+				}
+			}
+		}
+		require.Len(t, dealt, 5, "a seed deals every kind of blow")
+		require.Len(t, killed, 5, "a seed kills every stage")
+	}
+}
