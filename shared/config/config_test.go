@@ -117,6 +117,7 @@ func TestEachRuleRejects(t *testing.T) {
 		{"HEALTH_ADDR", "8080"},
 		{"HEALTH_ADDR", ":http-or-so"},
 		{"LOG_FORMAT", "xml"},
+		{"NATS_REPLICAS", "2"},
 		{"NATS_URL", "nats://a:4222,b"},
 		{"SHUTDOWN_GRACE", "20"},
 		{"SHUTDOWN_GRACE", "10ms"},

@@ -1,6 +1,7 @@
 package e2etest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -102,26 +103,29 @@ func startCluster(t *testing.T) (nodes []*natsServer, urls string) {
 }
 
 // leaders counts what each server of a cluster leads, of streams and consumers. It returns
-// none before everything has two copies more.
-func leaders(t *testing.T, js jetstream.JetStream) map[string]int {
-	t.Helper()
+// none before everything has two copies more, and while the servers do not agree.
+func leaders(ctx context.Context, js jetstream.JetStream) map[string]int {
 	led := map[string]int{}
-	add := func(c *jetstream.ClusterInfo) bool {
+	copied := func(c *jetstream.ClusterInfo) bool {
 		led[c.Leader]++
 		return c.Leader != "" && len(c.Replicas) == 2 && c.Replicas[0].Current && c.Replicas[1].Current
 	}
-	copied := true
-	for _, s := range bus.Topology {
-		stream, err := js.Stream(t.Context(), s.Name)
-		require.NoError(t, err)
-		copied = add(stream.CachedInfo().Cluster) && copied
-		for _, c := range s.Consumers {
-			consumer, err := stream.Consumer(t.Context(), c.Durable)
-			require.NoError(t, err)
-			copied = add(consumer.CachedInfo().Cluster) && copied
+	names := js.StreamNames(ctx) // with those behind the buckets
+	for name := range names.Name() {
+		stream, err := js.Stream(ctx, name)
+		if err != nil || !copied(stream.CachedInfo().Cluster) {
+			return nil
 		}
 	}
-	if !copied {
+	for _, s := range bus.Topology {
+		for _, c := range s.Consumers {
+			consumer, err := js.Consumer(ctx, s.Name, c.Durable)
+			if err != nil || !copied(consumer.CachedInfo().Cluster) {
+				return nil
+			}
+		}
+	}
+	if names.Err() != nil || len(led) == 0 {
 		return nil
 	}
 	return led
@@ -145,7 +149,7 @@ func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	var led map[string]int
-	require.Eventually(t, func() bool { led = leaders(t, js); return led != nil }, time.Minute, 100*time.Millisecond, "streams of one copy get two more")
+	require.Eventually(t, func() bool { led = leaders(t.Context(), js); return led != nil }, time.Minute, 100*time.Millisecond, "streams of one copy get two more")
 	victim := nodes[0]
 	for _, n := range nodes {
 		if led[n.name] > led[victim.name] {
