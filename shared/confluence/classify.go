@@ -1,6 +1,7 @@
 package confluence
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -176,7 +177,11 @@ func (c *Client) broken(e Exchange, err error) error {
 func (c *Client) checkJSON(r request, a *answer) error {
 	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return &ProtocolError{Exchange: c.exchange(r, a, "not JSON but "+strconv.Quote(kind))}
+		return &ProtocolError{Exchange: c.exchange(r, a, "not JSON but "+strconv.Quote(kind)), garbled: true}
+	}
+	// Whether all of it is JSON shows when it is decoded; here only what was cut off.
+	if body := bytes.TrimRight(a.body, " \t\r\n"); !bytes.HasSuffix(body, []byte("}")) && !bytes.HasSuffix(body, []byte("]")) {
+		return &ProtocolError{Exchange: c.exchange(r, a, "JSON that ends too early"), garbled: true}
 	}
 	return nil
 }

@@ -365,7 +365,7 @@ func TestETagsAreBoundedAndOptional(t *testing.T) {
 		require.Empty(t, r.Header.Get("If-None-Match"))
 		w.Header().Set("ETag", `"x"`)
 		if n++; n == 1 {
-			reply(w, 200, `{"id":`)
+			reply(w, 200, `{"id":}`)
 			return
 		}
 		reply(w, 200, pageRow(1001, 1, ""))

@@ -109,6 +109,7 @@ type ProtocolError struct {
 	ObjectID string // the page or other object whose data is wrong, where it is one
 	Listing  bool   // the listing cannot be proved complete
 	tooLarge bool   // more than one answer may hold
+	garbled  bool   // not what Confluence said, but what came of it on its way
 }
 
 func (e *ProtocolError) Error() string { return e.text("unusable answer") }

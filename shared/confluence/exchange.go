@@ -94,6 +94,10 @@ func (c *Client) retryable(err error) bool {
 	if errors.As(err, &server) {
 		return !server.halve && server.Status != http.StatusNotImplemented
 	}
+	var bad *ProtocolError
+	if errors.As(err, &bad) {
+		return bad.garbled
+	}
 	var broken *TransportError
 	return errors.As(err, &broken) && !broken.final
 }

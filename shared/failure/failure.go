@@ -75,6 +75,25 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
+// Doubt says that err may be a mistake although its code is final: it is worth another try.
+// The code stays. Doubt(nil) is nil.
+func Doubt(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &doubt{err}
+}
+
+type doubt struct{ error }
+
+func (d *doubt) Unwrap() error { return d.error }
+
+// Doubtful reports whether Doubt was said about err.
+func Doubtful(err error) bool {
+	var d *doubt
+	return errors.As(err, &d)
+}
+
 // Final reports whether a repetition cannot mend what failed with this code.
 func (c Code) Final() bool {
 	switch c {

@@ -22,7 +22,7 @@ func Steer(err error) error {
 	if at, ok := confluence.RetryAt(err); ok {
 		return bus.RetryAfter(err, max(time.Second, time.Until(at)))
 	}
-	if failure.CodeOf(err).Final() {
+	if failure.CodeOf(err).Final() && !failure.Doubtful(err) {
 		return bus.Permanent(err)
 	}
 	var site *confluence.TransportError

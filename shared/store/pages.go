@@ -193,7 +193,8 @@ func modified(f page.Facts) time.Time {
 }
 
 // endPage ends the page in the ledger and returns the outcome that stands there, or "" when
-// the run does not list it. A page that failed and is stored after all counts as stored.
+// the run does not list it. A page that failed and is stored after all counts as stored while its
+// run is open; what an ended run has said stays.
 func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome) (event.Outcome, error) {
 	var ended event.Outcome
 	err := tx.QueryRow(ctx, `
@@ -201,7 +202,8 @@ func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome)
 			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = greatest(version, $5),
 				reason = NULL, message = NULL, attempts = $6, ended_at = now(),
 				fetched_at = $7, converted_at = $8, bytes = $9
-			WHERE run_id = $1 AND page_id = $2 AND (outcome IS NULL OR outcome = 'failed')
+			WHERE run_id = $1 AND page_id = $2 AND (outcome IS NULL OR outcome = 'failed' AND EXISTS (
+				SELECT FROM confluence_sync_runs r WHERE r.run_id = $1 AND r.state IN ('listing', 'fetching', 'finishing')))
 			RETURNING outcome
 		)
 		SELECT outcome FROM done UNION ALL

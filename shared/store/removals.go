@@ -134,7 +134,10 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE source_id = $1 AND metadata ? 'page_id'
 			AND metadata->>'page_id' = ANY ($2) AND metadata->>'crawl_type' = 'confluence'`, run.SourceID, ids)
-		b.Queue(`DELETE FROM confluence_tree WHERE source_id = $1 AND node_id = ANY ($2)`, run.SourceID, ids)
+		// An archived page keeps its place: what lies below it is still below it.
+		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
+			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,
+			run.SourceID, ids, run.ID, ReasonArchived)
 		return tx.SendBatch(ctx, b).Close()
 	})
 }

@@ -28,7 +28,8 @@ func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) e
 	})
 }
 
-// TreeFromListing takes the parents of a full listing's pages over into the tree.
+// TreeFromListing takes the parents of a full listing's pages over into the tree, and drops
+// what is neither listed nor stored, with the containers that hold nothing then.
 func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
@@ -39,6 +40,23 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 		WHERE (t.kind, t.title, t.parent_id, t.parent_kind)
 			IS DISTINCT FROM (excluded.kind, excluded.title, excluded.parent_id, excluded.parent_kind)`,
 		run.ID, run.SourceID)
+	if err == nil {
+		err = s.inTree(ctx, run.SourceID, `
+			DELETE FROM confluence_tree t WHERE t.source_id = $2 AND t.kind IN ('page', 'blogpost')
+			AND NOT EXISTS (SELECT FROM confluence_sync_pages l WHERE l.run_id = $1 AND l.page_id = t.node_id)
+			AND NOT EXISTS (SELECT FROM confluence_pages p WHERE p.page_id = t.node_id AND p.source_id = $2 AND p.is_deleted = false)`,
+			run.ID, run.SourceID)
+	}
+	if err == nil {
+		err = s.inTree(ctx, run.SourceID, `
+			WITH RECURSIVE used AS (
+				SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ('page', 'blogpost') AND parent_id IS NOT NULL
+				UNION
+				SELECT t.parent_id FROM used JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = used.id WHERE t.parent_id IS NOT NULL
+			)
+			DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ('page', 'blogpost')
+			AND NOT EXISTS (SELECT FROM used WHERE used.id = t.node_id)`, run.SourceID)
+	}
 	if err != nil {
 		return fmt.Errorf("take the listing's tree over: %w", err)
 	}

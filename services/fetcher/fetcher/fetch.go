@@ -19,6 +19,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
+// refusals is how many times in a row users may be refused before their names are done
+// without.
+const refusals = 4
+
 // maxPeople bounds the display names that a process remembers.
 const maxPeople = 20_000
 
@@ -52,21 +56,39 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
 	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, kinds: kinds, wanted: ids}
+	return service.Steer(f.doubt(ctx, client, src, f.fetch(ctx, client, run, src, &b)))
+}
+
+// fetch fetches the pages of a task and publishes them.
+func (f *Fetcher) fetch(ctx context.Context, client *confluence.Client, run store.Run, src store.Source, b *bodies) error {
 	if err := b.fetch(ctx); err != nil {
-		return service.Steer(err)
+		return err
 	}
 	pages, err := f.sift(ctx, client, run, src, b.wanted, b.found)
 	if err != nil {
 		return err
 	}
 	if err := f.place(ctx, client, run, pages); err != nil {
-		return service.Steer(err)
+		return err
 	}
-	events, err := f.describe(ctx, client, run, src, task.Attempt, pages)
+	events, err := f.describe(ctx, client, run, src, b.task.Attempt, pages)
 	if err != nil {
-		return service.Steer(err)
+		return err
 	}
 	return f.bus.PublishAll(ctx, events)
+}
+
+// doubt gives a refusal another try when the credential proves alive right after it: something
+// on the way may have refused that one call, and a whole task must not fail for it.
+func (f *Fetcher) doubt(ctx context.Context, client *confluence.Client, src store.Source, err error) error {
+	var denied *confluence.AuthError
+	if !errors.As(err, &denied) {
+		return err
+	}
+	if _, probed := client.Probe(ctx, src.SpaceKey); probed != nil {
+		return err
+	}
+	return failure.Doubt(err)
 }
 
 // restore publishes the pages that are back in the version whose Markdown is still kept, and
@@ -253,14 +275,22 @@ func (f *Fetcher) names(ctx context.Context, client *confluence.Client, ids []st
 	}
 	users, err := client.Users(ctx, missing)
 	var denied *confluence.AuthError
-	if errors.As(err, &denied) {
-		// A token without the scope for users can still read pages; mentions show account ids.
-		f.log.Warn().Err(err).Msg("display names are not readable")
-	} else if err != nil {
-		return nil, fmt.Errorf("look up users: %w", err)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if errors.As(err, &denied) {
+		// A token without the scope for users can still read pages; mentions show account ids.
+		// Only a refusal that repeats itself is taken for that: a page without its names is
+		// not written anew when they can be read again.
+		if f.refused++; f.refused < refusals {
+			return nil, fmt.Errorf("look up users: %w", err)
+		}
+		f.log.Warn().Err(err).Msg("display names are not readable")
+		return known, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up users: %w", err)
+	}
+	f.refused = 0
 	if len(f.people)+len(missing) > maxPeople {
 		clear(f.people)
 	}

@@ -42,6 +42,10 @@ func (f *Fetcher) list(ctx context.Context, run store.Run) error {
 	}
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
+	return f.doubt(ctx, client, src, f.listFrom(ctx, client, run, src))
+}
+
+func (f *Fetcher) listFrom(ctx context.Context, client *confluence.Client, run store.Run, src store.Source) error {
 	// A dead token looks like an empty space; the probe tells them apart, and its clock is
 	// the one that the watermark is kept by. A search refuses a dead token by itself.
 	look := client.Probe

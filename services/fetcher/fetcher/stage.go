@@ -82,6 +82,8 @@ type Fetcher struct {
 	mu     sync.Mutex
 	people map[string]string // display names by account id, emptied when it grows too large
 	spaces map[string]string // space ids by site and key
+
+	refused int // times in a row that users were refused
 }
 
 // New returns a fetcher; any number of its handlers may run at once.

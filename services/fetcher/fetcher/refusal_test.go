@@ -1,0 +1,43 @@
+package fetcher_test
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// Something on the way may refuse one call. The credential is asked about before a task is
+// given up for it, and names that were refused once are not done without.
+func TestOneRefusalFailsNothing(t *testing.T) {
+	for _, path := range []string{"/wiki/api/v2/pages", "/wiki/api/v2/users-bulk"} {
+		t.Run(path, func(t *testing.T) {
+			w := newWorld(t)
+			ann := sandbox.User{AccountID: "712020:0a0b0c0d-0000-4000-8000-000000000001", DisplayName: "Ann Author"}
+			w.site.AddUser(ann)
+			p := w.page("Page", `<p><ri:user ri:account-id="`+ann.AccountID+`"/></p>`, "")
+			w.listed("run-1", event.Full)
+			var asked atomic.Int64
+			w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+				if r.URL.Path == path && asked.Add(1) == 1 {
+					http.Error(rw, `{"message":"no"}`, http.StatusUnauthorized)
+					return
+				}
+				site.ServeHTTP(rw, r)
+			})
+			fetched, failed := bustest.Collect[event.PageFetched](w.Kit), bustest.Collect[event.PageFailed](w.Kit)
+			w.startFetch(1)
+			got := byID(fetched.Wait(2))
+			w.Empty(bus.Fetch)
+			require.Empty(t, failed.All())
+			require.Equal(t, "Ann Author", got[p.ID].Page.Users[ann.AccountID])
+			require.Greater(t, asked.Load(), int64(1))
+		})
+	}
+}
