@@ -132,9 +132,7 @@ func strikes(rng *rand.Rand, blows []blow) []strike {
 	return list
 }
 
-// faults makes three calls in ten go wrong, in every way that the stand-in knows. An answer
-// that is no use, unlike one that does not come, is not asked for again by itself: it costs
-// the whole listing, so those are few.
+// faults makes three calls in ten go wrong, in every way that the stand-in knows.
 func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 	list := []sandbox.Fault{
 		{Kind: sandbox.FaultTooMany, Rate: 0.05, RetryAfter: 1},
@@ -142,8 +140,8 @@ func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 		{Kind: sandbox.FaultServer, Rate: 0.04, Status: 503, RetryAfter: 1},
 		{Kind: sandbox.FaultReset, Rate: 0.04},
 		{Kind: sandbox.FaultResetBody, Rate: 0.04},
-		{Kind: sandbox.FaultTruncated, Rate: 0.01},
-		{Kind: sandbox.FaultHTML, Rate: 0.01},
+		{Kind: sandbox.FaultTruncated, Rate: 0.02},
+		{Kind: sandbox.FaultHTML, Rate: 0.02},
 		{Kind: sandbox.FaultSlow, Rate: 0.05, DelayMS: 100 + rng.IntN(1500)},
 		{Kind: sandbox.FaultShortPage, Rate: 0.05},
 		{Kind: sandbox.FaultRepeatCursor, Rate: 0.005},
@@ -155,19 +153,16 @@ func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 		{Kind: sandbox.FaultMove, Rate: 0.02},
 		{Kind: sandbox.FaultTrash, Rate: 0.02, Times: 4},
 	}
-	// What no repetition mends. One such answer ends a run or fails a task of fifty pages, and
-	// rightly so; a later run has to cure it. In the first run it leaves the listing alone, or
-	// there would be too little of a run to disturb. Where only names of people are asked for
-	// it does not come: their lack is no failure, and no later run looks for them.
+	// What no repetition mends, if it is true: whoever meets it has to find out.
 	refused := []sandbox.Fault{{Kind: sandbox.FaultDeadToken}, {Kind: sandbox.FaultScope}}
 	for i := range refused {
-		refused[i].Route, refused[i].Rate, refused[i].After = "/wiki/api/v2/pages", 0.1, rng.IntN(15)
+		refused[i].Route, refused[i].Rate, refused[i].After = "/wiki/api/v2/*", 0.1, rng.IntN(15)
 		if !first {
-			refused[i].Route = pick(rng, "/wiki/api/v2/pages", "/wiki/api/v2/spaces", "/wiki/rest/api/*")
+			refused[i].Route = pick(rng, "/wiki/api/v2/pages", "/wiki/api/v2/users-bulk", "/wiki/api/v2/spaces", "/wiki/rest/api/*")
 		}
 	}
 	for _, f := range refused {
-		f.Times = 1
+		f.Times = 2
 		list = append(list, f)
 	}
 	if long { // half a minute's pause for all
