@@ -42,7 +42,9 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	run, src, err := f.runAndSource(ctx, task.RunID)
-	if err != nil || run.State.Final() { // nobody waits for the pages of a run that was given up
+	// Nobody waits for the pages of a run that was given up, and those of one that was sent
+	// again come in its newest tasks.
+	if err != nil || run.State.Final() || task.Attempt < run.Attempt {
 		return err
 	}
 	ids, err = f.restore(ctx, run, src, task.Attempt, ids)
@@ -56,7 +58,42 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
 	b := bodies{Fetcher: f, client: client, run: run, task: task, attempts: d.Attempt, kinds: kinds, wanted: ids}
-	return service.Steer(f.doubt(ctx, client, src, f.fetch(ctx, client, run, src, &b)))
+	err = f.fetch(ctx, client, run, src, &b)
+	if d.Attempt >= splitAfter && len(b.wanted) > 1 && f.onlyHere(ctx, client, src, err) {
+		return f.split(ctx, run, task, b.wanted)
+	}
+	return service.Steer(f.doubt(ctx, client, src, err))
+}
+
+// splitAfter is the attempt from which on a task that Confluence cannot answer is taken apart.
+const splitAfter = 3
+
+// onlyHere reports whether Confluence fails at these pages while it answers otherwise: taking
+// every task apart while all of it is down would only make more calls of them.
+func (f *Fetcher) onlyHere(ctx context.Context, client *confluence.Client, src store.Source, err error) bool {
+	var server *confluence.ServerError
+	if !errors.As(err, &server) {
+		return false
+	}
+	_, probed := client.Probe(ctx, src.SpaceKey)
+	return probed == nil
+}
+
+// split makes two tasks of the pages of one, so that the one page that breaks the answer for
+// all ends up alone and fails alone.
+func (f *Fetcher) split(ctx context.Context, run store.Run, task event.PagesListed, ids []string) error {
+	var refs []page.Ref
+	for _, ref := range task.Pages {
+		if slices.Contains(ids, ref.ID) {
+			refs = append(refs, ref)
+		}
+	}
+	f.log.Warn().Str("run", run.ID).Int("pages", len(refs)).Msg("no answer for these pages together, task is taken apart")
+	half := len(refs) / 2
+	return f.bus.PublishAll(ctx, []event.Event{
+		event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: task.Attempt, Pages: refs[:half]},
+		event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: task.Attempt, Pages: refs[half:]},
+	})
 }
 
 // fetch fetches the pages of a task and publishes them.

@@ -47,7 +47,7 @@ func TestSuiteOfTasks(t *testing.T) {
 		Consumer: bus.Fetch,
 		Handler:  func(b *bus.Bus) bus.Handler { return w.fetcher(b).HandlePages },
 		Event: func(n int) event.Event {
-			return event.PagesListed{SourceID: "docs", RunID: "run-1", Attempt: 1, Pages: pages[n : n+1]}
+			return event.PagesListed{SourceID: "docs", RunID: "run-1", Attempt: 9, Pages: pages[n : n+1]}
 		},
 		Publishes: event.TypePageFetched,
 		Fails:     1,

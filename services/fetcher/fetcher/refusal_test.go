@@ -2,6 +2,7 @@ package fetcher_test
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
 )
 
 // Something on the way may refuse one call. The credential is asked about before a task is
@@ -40,4 +42,29 @@ func TestOneRefusalFailsNothing(t *testing.T) {
 			require.Greater(t, asked.Load(), int64(1))
 		})
 	}
+}
+
+// A page that breaks the answer for all that are asked for with it ends up alone.
+func TestAPageThatBreaksTheAnswerForManyFailsAlone(t *testing.T) {
+	w := newWorld(t)
+	for i := range 8 {
+		w.page(numbered("Page", i), "<p>words</p>", "")
+	}
+	poison := w.page("Poison", "<p>words</p>", "")
+	w.listed("run-1", event.Full)
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if strings.Contains(r.URL.Query().Get("id"), poison.ID) {
+			http.Error(rw, "null pointer", http.StatusInternalServerError)
+			return
+		}
+		site.ServeHTTP(rw, r)
+	})
+	fetched, failed := bustest.Collect[event.PageFetched](w.Kit), bustest.Collect[event.PageFailed](w.Kit)
+	w.startFetch(1)
+	require.NotContains(t, byID(fetched.Wait(9)), poison.ID)
+	given := failed.Wait(1)
+	w.Empty(bus.Fetch)
+	require.Len(t, failed.All(), 1)
+	require.Equal(t, poison.ID, given[0].PageID)
+	require.Equal(t, failure.Unavailable, given[0].Code)
 }
