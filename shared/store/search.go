@@ -26,6 +26,12 @@ type Filter struct {
 	Limit         int // default 10, at most MaxHits
 }
 
+// ofPages reports whether the filter asks for something that only Confluence pages have.
+func (f Filter) ofPages() bool {
+	f.SourceID, f.Limit = "", 0
+	return f != Filter{}
+}
+
 // possible reports whether there can be a chunk that passes: no stored text holds what is not
 // one.
 func (f Filter) possible() bool {
@@ -71,9 +77,13 @@ func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, erro
 	if sql == "" {
 		return nil, nil
 	}
-	// Planned anew each time: what is right for a source of ten pages is wrong for one of
-	// ten thousand.
-	rows, _ := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+	mode := pgx.QueryExecModeCacheStatement
+	if f.SourceID != "" || f.ofPages() {
+		// Planned anew each time: what is right for a source of ten pages is wrong for one of
+		// ten thousand.
+		mode = pgx.QueryExecModeExec
+	}
+	rows, _ := s.pool.Query(ctx, sql, append([]any{mode}, args...)...)
 	hits, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Hit])
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -86,6 +96,7 @@ type asked struct {
 	text   string   // as it was given
 	not    string   // the parts that exclude
 	words  []string // the words that do not, in lower case
+	parts  int      // how many parts they stand in: an identifier of several words is one
 	phrase bool     // some of them stand between quotes
 }
 
@@ -100,6 +111,7 @@ func parse(query string) asked {
 			a.not += " " + part
 			continue
 		}
+		a.parts++
 		a.phrase = a.phrase || strings.HasPrefix(part, `"`)
 		for _, w := range wordsOf(part) {
 			if w != "or" {

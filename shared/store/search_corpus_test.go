@@ -56,10 +56,21 @@ func newCorpus(seed uint64) *corpus {
 	return k
 }
 
-// word returns a word of the vocabulary, the first ones most often.
-func (k *corpus) word() string {
+// draw returns the place of a word in the vocabulary, the first ones most often.
+func (k *corpus) draw() int {
 	i, _ := slices.BinarySearch(k.odds, k.rng.Float64()*k.odds[len(k.odds)-1])
-	return k.vocab[min(i, len(k.vocab)-1)]
+	return min(i, len(k.vocab)-1)
+}
+
+func (k *corpus) word() string { return k.vocab[k.draw()] }
+
+// after returns the word that follows another more often than by chance.
+func (k *corpus) after(i int) int { return (i*i + 17*i + 5) % 3000 }
+
+// phrase returns two words that follow each other.
+func (k *corpus) phrase() string {
+	i := k.draw()
+	return `"` + k.vocab[i] + " " + k.vocab[k.after(i)] + `"`
 }
 
 // heading returns one to four words that are not the most frequent ones.
@@ -83,7 +94,11 @@ func (k *corpus) text(heading string, n int) string {
 		case dice < 46:
 			fmt.Fprintf(&b, "`%s_%s_v%d`", k.word(), k.word(), 1+k.rng.IntN(9))
 		default:
-			b.WriteString(k.word())
+			i := k.draw()
+			b.WriteString(k.vocab[i])
+			if k.rng.IntN(6) == 0 {
+				b.WriteString(" " + k.vocab[k.after(i)])
+			}
 		}
 		b.WriteString([]string{" ", " ", " ", " ", " ", " ", " ", ", ", ". ", ".\n\n"}[k.rng.IntN(10)])
 	}

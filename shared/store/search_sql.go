@@ -13,11 +13,14 @@ import (
 // so that a word that stands in every chunk costs no more than one that stands in a few: what
 // is best for such a word has it in its title, and titles are a leg of their own.
 const (
-	rankedStored = 1000 // chunks whose vector is stored
-	rankedMade   = 100  // chunks whose vector is made while searching, in a language not stored
-	rankedPhrase = 200  // chunks that hold a phrase: the index knows words only, so each is compared
+	rankedStored = 600 // chunks whose vector is stored
+	rankedMade   = 100 // chunks whose vector is made while searching, in a language not stored
+	rankedPhrase = 100 // chunks that hold a phrase: the index knows words only, so each is compared
+	rankedLess   = 300 // where something is excluded: the titles are compared as well
 	rankedTitles = 300
-	rankedAlike  = 100
+	rankedPartly = 100
+	rankedAlike  = 60
+	manyPages    = 3000
 	legDepth     = 100  // what a leg hands to the fusion
 	fusion       = 60   // the constant of reciprocal rank fusion
 	minAlike     = 0.35 // similarity, from 0 to 1
@@ -52,7 +55,7 @@ func (s *Store) searchSQL(query string, f Filter) (string, []any) {
 
 	legs := []leg{b.words(), b.titles()}
 	if !a.phrase { // who puts words between quotes means these words
-		if len(a.words) > 1 {
+		if a.parts > 1 {
 			legs = append(legs, b.partly())
 		}
 		if s.trgm {
@@ -73,7 +76,7 @@ type searchBuilder struct {
 	query string   // what is asked for
 	loose string   // the same, or what is spelled like it
 	where string   // which chunks c may be found
-	paged bool     // only chunks of Confluence pages
+	pages string   // the ids of the pages whose chunks may be found; "" for chunks of anything
 }
 
 // arg adds a parameter and returns its name in the statement.
@@ -103,11 +106,8 @@ func (b *searchBuilder) filter(f Filter) {
 	if f.SourceID != "" {
 		b.where += " AND c.source_id = " + b.arg(f.SourceID)
 	}
-	if pages := b.pages(f); len(pages) > 0 {
-		b.paged = true
-		ids := b.once("pages", "array_agg(p.page_id)", " FROM confluence_pages p WHERE NOT p.is_deleted AND "+strings.Join(pages, " AND "))
-		// The first condition is that of the index.
-		b.where += " AND c.metadata ? 'page_id' AND c.metadata->>'page_id' = ANY (" + ids + "::text[])"
+	if of := b.conditions(f); len(of) > 0 {
+		b.pages = b.once("pages", "array_agg(p.page_id)", " FROM confluence_pages p WHERE NOT p.is_deleted AND "+strings.Join(of, " AND ")) + "::text[]"
 	}
 	if b.asked.not != "" {
 		// Each leg looks at the text or at the titles; what is excluded must be in neither. "IS TRUE"
@@ -118,8 +118,8 @@ func (b *searchBuilder) filter(f Filter) {
 	}
 }
 
-// pages returns the conditions on a page p.
-func (b *searchBuilder) pages(f Filter) []string {
+// conditions returns those on a page p.
+func (b *searchBuilder) conditions(f Filter) []string {
 	var of []string
 	if f.SpaceKey != "" {
 		of = append(of, "p.space_key = "+b.arg(f.SpaceKey))
@@ -148,13 +148,31 @@ func (b *searchBuilder) pages(f Filter) []string {
 }
 
 // candidates are the first chunks whose vector matches the query, with all their columns.
+//
+// They are materialized for the sake of the planner, which takes a query that it does not know to
+// match one row in a thousand, and to find so few it would rather read the table from its beginning
+// than an index. A row is still not fetched before it is wanted.
 func (b *searchBuilder) candidates(vector, query string, most int) string {
-	return fmt.Sprintf("(SELECT c.* FROM archon_crawled_pages c WHERE %s @@ %s%s LIMIT %d) c", vector, query, b.where, most)
+	first := func(where string) string {
+		return fmt.Sprintf("(WITH matching AS MATERIALIZED (SELECT c.* FROM archon_crawled_pages c WHERE %s @@ %s%s%s) SELECT * FROM matching LIMIT %d)",
+			vector, query, b.where, where, most)
+	}
+	if b.pages == "" {
+		return first("") + " c"
+	}
+	// The index on page_id is asked for each page. Where there are many, more of the chunks that match
+	// pass than not, and each is looked up. Only one of the two runs.
+	few := fmt.Sprintf(" AND cardinality(%[1]s) <= %[2]d AND c.metadata ? 'page_id' AND c.metadata->>'page_id' = ANY (%[1]s)", b.pages, manyPages)
+	many := fmt.Sprintf(" AND cardinality(%[1]s) > %[2]d AND (c.metadata->>'page_id' IN (SELECT unnest(%[1]s))) IS TRUE", b.pages, manyPages)
+	return "(" + first(few) + " UNION ALL " + first(many) + ") c"
 }
 
 // words finds what is asked for in a chunk's text.
 func (b *searchBuilder) words() leg {
 	most := b.language.ranked()
+	if b.asked.not != "" {
+		most = min(most, rankedLess)
+	}
 	if b.asked.phrase {
 		most = min(most, rankedPhrase)
 	}
@@ -178,7 +196,7 @@ func (b *searchBuilder) partly() leg {
 	b.loose = either
 	return leg{name: "partly", weight: 0.5, sql: fmt.Sprintf(
 		"SELECT id, ts_rank(%s || %s, %s, 1) AS rank FROM %s", b.language.weighted("c."), b.language.text("c."), either,
-		b.candidates(b.language.titles("c."), either, min(rankedTitles, b.language.ranked())))}
+		b.candidates(b.language.titles("c."), either, rankedPartly))}
 }
 
 // alike finds what is spelled like what is asked for: the index on words is read at the first
@@ -221,7 +239,7 @@ func (b *searchBuilder) statement(legs []leg) string {
 		all = append(all, fmt.Sprintf("SELECT id, %.1f / (%d + place) AS score, %t AS exact FROM %s", l.weight, fusion, l.exact, l.name))
 	}
 	join := "LEFT JOIN" // what is no page is found too
-	if b.paged {
+	if b.pages != "" {
 		join = "JOIN"
 	}
 	return "WITH" + strings.Join(with, ",") + `
@@ -238,7 +256,7 @@ FROM (
 		SELECT id, sum(score)::float8 AS score, bool_or(exact) AS exact
 		FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY id
 	) fused
-	JOIN archon_crawled_pages c USING (id)
+	CROSS JOIN LATERAL (SELECT * FROM archon_crawled_pages WHERE archon_crawled_pages.id = fused.id OFFSET 0) c -- one by one
 	` + join + ` confluence_pages p ON p.page_id = c.metadata->>'page_id' AND p.source_id = c.source_id
 	WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
 	ORDER BY score DESC, id LIMIT ` + b.limit + `
