@@ -1,0 +1,84 @@
+// Package outgoing says where this program may send requests that carry a credential: to which
+// hosts, and behind their names to which addresses.
+package outgoing
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Hosts are the hosts that may be called: "api.atlassian.com", "*.atlassian.net" for every host
+// below it, "stand-in:8090" for a port that is not the scheme's own. None allow nothing.
+type Hosts []string
+
+// ErrHost says that a text names no host.
+var ErrHost = errors.New(`not a host, a "*." with a host, or one of them with a port`)
+
+// ParseHosts reads hosts parted by commas. The error wraps ErrHost.
+func ParseHosts(list string) (Hosts, error) {
+	var hosts Hosts
+	for part := range strings.SplitSeq(list, ",") {
+		part = strings.ToLower(strings.TrimSpace(part))
+		if part == "" {
+			continue
+		}
+		name, wild := strings.CutPrefix(part, "*.")
+		u, err := url.Parse("https://" + name)
+		// Below a single label lies half of the world.
+		if err != nil || u.Host != name || u.Hostname() == "" || strings.ContainsAny(name, "*@ ") || wild && !strings.Contains(strings.Trim(u.Hostname(), "."), ".") {
+			return nil, fmt.Errorf("%q: %w", part, ErrHost)
+		}
+		hosts = append(hosts, part)
+	}
+	return hosts, nil
+}
+
+// With returns the hosts and that of an address, which is left out where it is none.
+func (h Hosts) With(address string) Hosts {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return h
+	}
+	return append(h[:len(h):len(h)], authority(u.Scheme, u.Host))
+}
+
+// Allow reports whether a URL's host and port are among the hosts.
+func (h Hosts) Allow(u *url.URL) bool {
+	host := authority(u.Scheme, u.Host)
+	for _, allowed := range h {
+		name, wild := strings.CutPrefix(allowed, "*.")
+		name = authority(u.Scheme, name)
+		if host == name && !wild || wild && len(host) > len(name)+1 && strings.HasSuffix(host, "."+name) {
+			return true
+		}
+	}
+	return false
+}
+
+// authority is a host in small letters, without the root's dot and with its port only where it is
+// not the scheme's own.
+func authority(scheme, host string) string {
+	u := url.URL{Host: strings.ToLower(host)}
+	name, port := strings.TrimSuffix(u.Hostname(), "."), u.Port()
+	if port == "" || scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		if strings.Contains(name, ":") {
+			return "[" + name + "]"
+		}
+		return name
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// Literal reports whether a host name says by itself which machine it is: an IP address, or
+// localhost. Nobody can point it elsewhere.
+func Literal(hostname string) bool {
+	if strings.EqualFold(strings.TrimSuffix(hostname, "."), "localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(hostname)
+	return err == nil
+}
