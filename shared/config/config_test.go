@@ -9,9 +9,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/outgoing"
 )
 
 const token = "ATATT-very-secret"
+
+const masterKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 
 // from makes a lookup out of a map.
 func from(m map[string]string) func(string) (string, bool) {
@@ -110,6 +114,9 @@ func TestEachRuleRejects(t *testing.T) {
 		{"CONFLUENCE_EMAIL", "Reader <reader@acme.com>"},
 		{"CONFLUENCE_API_TOKEN", "two words"},
 		{"CONFLUENCE_ALLOW_HTTP", "perhaps"},
+		{"CONFLUENCE_ALLOWED_HOSTS", "*"},
+		{"CONFLUENCE_ALLOWED_HOSTS", "*.net"},
+		{"CONFLUENCE_ALLOWED_HOSTS", "acme.atlassian.net,https://acme.com"},
 		{"CONFLUENCE_CONCURRENCY", "65"},
 		{"CONFLUENCE_REQUESTS_PER_SECOND", "0"},
 		{"DATABASE_URL", "mysql://db/sluice"},
@@ -121,6 +128,9 @@ func TestEachRuleRejects(t *testing.T) {
 		{"NATS_URL", "nats://a:4222,b"},
 		{"SHUTDOWN_GRACE", "20"},
 		{"SHUTDOWN_GRACE", "10ms"},
+		{"SLUICE_MASTER_KEY", "too short"},
+		{"SLUICE_MASTER_KEYS_OLD", masterKey + ",too short"},
+		{"SLUICE_MASTER_PASSPHRASE", "eleven char"},
 		{"WORKERS", "1.5"},
 	} {
 		t.Run(tc.name+"="+tc.value, func(t *testing.T) {
@@ -174,6 +184,75 @@ func TestSecretFromFile(t *testing.T) {
 	m["CONFLUENCE_API_TOKEN"] = token
 	_, err = Load[Fetcher](from(m))
 	require.Contains(t, problems(t, err)["CONFLUENCE_API_TOKEN"].Is, "is set twice")
+}
+
+// Every secret of every program may come from a file, without the line break that editors leave at
+// its end, and a bad file is named without what stands in it.
+func TestEverySecretMayComeFromAFile(t *testing.T) {
+	dir := t.TempDir()
+	loads := map[string]func(map[string]string) error{
+		"fetcher":           func(m map[string]string) error { _, err := Load[Fetcher](from(m)); return err },
+		"converter":         func(m map[string]string) error { _, err := Load[Converter](from(m)); return err },
+		"chunk-writer":      func(m map[string]string) error { _, err := Load[ChunkWriter](from(m)); return err },
+		"deletion-detector": func(m map[string]string) error { _, err := Load[DeletionDetector](from(m)); return err },
+		"progress":          func(m map[string]string) error { _, err := Load[Progress](from(m)); return err },
+		"sandbox":           func(m map[string]string) error { _, err := Load[Sandbox](from(m)); return err },
+		"sluice":            func(m map[string]string) error { _, err := Load[Sluice](from(m)); return err },
+	}
+	secrets := 0
+	for _, p := range Programs() {
+		load, ok := loads[p.Name]
+		require.True(t, ok, "%s is not tested here", p.Name)
+		for _, f := range p.Fields {
+			if !f.Secret {
+				continue
+			}
+			secrets++
+			env := map[string]string{}
+			for _, other := range p.Fields {
+				if other.Required && other.Name != f.Name {
+					env[other.Name] = other.Example
+				}
+			}
+			file := filepath.Join(dir, p.Name+f.Name)
+			require.NoError(t, os.WriteFile(file, []byte(f.Example+"\r\n"), 0o600))
+			env[f.Name+"_FILE"] = file
+			require.NoError(t, load(env), "%s of %s", f.Name, p.Name)
+
+			env[f.Name] = f.Example
+			require.Contains(t, problems(t, load(env))[f.Name].Is, "set twice")
+			delete(env, f.Name)
+			env[f.Name+"_FILE"] = file + "-missing"
+			err := load(env)
+			require.Contains(t, problems(t, err)[f.Name].Is, f.Name+"_FILE")
+			require.ErrorContains(t, err, file+"-missing")
+			require.NoError(t, os.WriteFile(file, []byte(canaryOfFile+" \x00"), 0o600))
+			env[f.Name+"_FILE"] = file
+			if err := load(env); err != nil {
+				require.NotContains(t, err.Error(), canaryOfFile)
+			}
+		}
+	}
+	require.Greater(t, secrets, 10)
+}
+
+const canaryOfFile = "canary-of-a-file"
+
+func TestMasterKeys(t *testing.T) {
+	other := "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+	c, err := Load[Sluice](from(map[string]string{"SLUICE_MASTER_KEY": masterKey, "SLUICE_MASTER_KEYS_OLD": other + ",\n" + masterKey + " "}))
+	require.NoError(t, err)
+	keys, err := c.OldKeys()
+	require.NoError(t, err)
+	require.Len(t, keys, 2)
+	require.NotEqual(t, keys[0].ID(), keys[1].ID())
+}
+
+func TestHostsAreThoseAllowedAndThoseNamed(t *testing.T) {
+	c, err := Load[Fetcher](from(fetcherEnv(map[string]string{"CONFLUENCE_BASE_URL": "https://wiki.acme.example"})))
+	require.NoError(t, err)
+	require.Equal(t, outgoing.Hosts{"*.atlassian.net", "api.atlassian.com", "wiki.acme.example"}, c.Hosts())
+	require.Equal(t, outgoing.Hosts{"127.0.0.1:8090"}, Confluence{BaseURL: "http://127.0.0.1:8090/wiki"}.Hosts())
 }
 
 func TestOptionalGroupIsAllOrNothing(t *testing.T) {

@@ -12,6 +12,7 @@ type Fetcher struct {
 	Nats
 	Postgres
 	Confluence
+	Master
 }
 
 // Converter configures services/converter.
@@ -34,6 +35,7 @@ type DeletionDetector struct {
 	Nats
 	Postgres
 	Confluence
+	Master
 	Brake
 }
 
@@ -78,6 +80,7 @@ type Sluice struct {
 	Nats       `optional:"true" defaults:"NATS_URL="`
 	Postgres   `optional:"true"`
 	Confluence `optional:"true"`
+	Master
 	Chunks
 	Search
 	Brake

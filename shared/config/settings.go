@@ -8,8 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
@@ -64,7 +67,8 @@ type Confluence struct {
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
 	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
 	Gateway           string        `env:"CONFLUENCE_GATEWAY" need:"https://api.atlassian.com (http:// with CONFLUENCE_ALLOW_HTTP=true)" example:"https://api.atlassian.com" desc:"Where a scoped API token is taken. Leave it empty for a classic token, which the site takes itself."`
-	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, for the stand-in only: the token travels in the open."`
+	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
+	AllowedHosts      string        `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"Where tokens may be sent, beside CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY. A source on another host is refused."`
 	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The most requests a second that all processes on one NATS together send to the site. Tell all of them the same."`
 	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests all processes on one NATS together have under way at a time."`
 }
@@ -76,11 +80,52 @@ func (f Confluence) check(c *checker) {
 	if c.fine("CONFLUENCE_ALLOW_HTTP") && f.Gateway != "" {
 		c.ensure("CONFLUENCE_GATEWAY", isSite(f.Gateway, f.AllowHTTP))
 	}
+	_, err := outgoing.ParseHosts(f.AllowedHosts)
+	c.ensure("CONFLUENCE_ALLOWED_HOSTS", err == nil)
 	c.ensure("CONFLUENCE_EMAIL", isEmail(f.Email))
 	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
 	// Written so that NaN fails too.
 	c.ensure("CONFLUENCE_REQUESTS_PER_SECOND", f.RequestsPerSecond > 0 && f.RequestsPerSecond <= 1000)
 	c.ensure("CONFLUENCE_CONCURRENCY", f.Concurrency >= 1 && f.Concurrency <= 64)
+}
+
+// Hosts are the hosts that may be called: those that are allowed, and those of the site and of the
+// gateway, which were named here.
+func (f Confluence) Hosts() outgoing.Hosts {
+	hosts, err := outgoing.ParseHosts(f.AllowedHosts)
+	if err != nil {
+		hosts = nil // which Load has complained about
+	}
+	return hosts.With(f.BaseURL).With(f.Gateway)
+}
+
+// Master says with which key the secrets in archon_settings are sealed. With a key and a
+// passphrase, the key seals and what the passphrase sealed still opens.
+type Master struct {
+	MasterKey        secret.String `env:"SLUICE_MASTER_KEY" need:"32 random bytes as base64 or hex, as openssl rand -base64 32 makes them" example:"dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBrZXkhISE=" desc:"The key that stored tokens are encrypted with. Without one and without a passphrase none can be stored or used."`
+	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, parted by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it anew."`
+	MasterPassphrase secret.String `env:"SLUICE_MASTER_PASSPHRASE" need:"a text of 12 characters or more" example:"correct horse battery staple" desc:"Makes the key of a passphrase, by argon2id, where SLUICE_MASTER_KEY is not set."`
+}
+
+func (m Master) check(c *checker) {
+	_, err := seal.ParseKey(m.MasterKey)
+	c.ensure("SLUICE_MASTER_KEY", err == nil)
+	_, err = m.OldKeys()
+	c.ensure("SLUICE_MASTER_KEYS_OLD", err == nil)
+	c.ensure("SLUICE_MASTER_PASSPHRASE", utf8.RuneCountInString(m.MasterPassphrase.Reveal()) >= 12)
+}
+
+// OldKeys are the keys of SLUICE_MASTER_KEYS_OLD. The error is seal.ErrKey.
+func (m Master) OldKeys() ([]seal.Key, error) {
+	var keys []seal.Key
+	for _, text := range strings.FieldsFunc(m.MasterKeysOld.Reveal(), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		k, err := seal.ParseKey(secret.New(text))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 // Chunks says how Markdown is split.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/sluicehq/sluice/shared/outgoing"
 )
 
 // exchange describes the call and its answer for an error.
@@ -167,7 +169,8 @@ func (c *Client) broken(e Exchange, err error) error {
 		host    x509.HostnameError
 		unknown x509.UnknownAuthorityError
 	)
-	t.final = errors.As(err, &record) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &unknown)
+	t.final = errors.As(err, &record) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &unknown) ||
+		errors.Is(err, outgoing.ErrPrivate)
 	if c.hide(err.Error()) != err.Error() {
 		t.cause = errors.New(e.Reason) // a server that echoes the credential back in what is no HTTP
 	}

@@ -56,7 +56,8 @@ type Client struct {
 //
 // The base URL is that of the site (https://acme.atlassian.net, with or without /wiki) or of
 // the gateway (https://api.atlassian.com/ex/confluence/{cloudId}, with or without /wiki). It
-// must be https, unless WithInsecureHTTP is given, and hold no credential.
+// must be https, unless WithInsecureHTTP is given, and hold no credential. Unless WithInsecureHTTP
+// or a transport is given, names that lead to addresses which are not public are not dialed.
 func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client, error) {
 	opt := defaults()
 	for _, o := range opts {
@@ -65,9 +66,14 @@ func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client
 	if err := opt.check(); err != nil {
 		return nil, fmt.Errorf("confluence client: %w", err)
 	}
-	s, err := parseSite(baseURL, opt.insecureHTTP)
+	s, err := opt.site(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("confluence client: base URL: %w", err)
+	}
+	if opt.gateway != "" {
+		if _, err := opt.site(opt.gateway); err != nil {
+			return nil, fmt.Errorf("confluence client: gateway: %w", err)
+		}
 	}
 	auth, hidden, err := credential(email, apiToken, opt.bearer)
 	if err != nil {

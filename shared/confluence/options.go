@@ -2,10 +2,13 @@ package confluence
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/outgoing"
 )
 
 // Option changes one setting of a Client.
@@ -25,6 +28,7 @@ type options struct {
 	trace        func(Call)
 	bearer       bool
 	insecureHTTP bool
+	hosts        outgoing.Hosts // nil allows every host
 	gateway      string
 	etagBytes    int64
 	delays       []time.Duration
@@ -88,9 +92,15 @@ func WithTrace(f func(Call)) Option { return func(o *options) { o.trace = f } }
 // OAuth access tokens, which only the gateway takes.
 func WithBearer() Option { return func(o *options) { o.bearer = true } }
 
-// WithInsecureHTTP permits a base URL with http: for a stand-in of Confluence in the same
-// machine or network. The token is then sent in the clear.
+// WithInsecureHTTP permits a base URL with http, and names that lead to addresses which are not
+// public: for a stand-in of Confluence in the same machine or network. The token is then sent in
+// the clear.
 func WithInsecureHTTP() Option { return func(o *options) { o.insecureHTTP = true } }
+
+// WithAllowedHosts refuses a base URL and a gateway that are on none of the hosts.
+func WithAllowedHosts(hosts outgoing.Hosts) Option {
+	return func(o *options) { o.hosts = append(outgoing.Hosts{}, hosts...) }
+}
 
 // WithRetryDelays replaces the waits of 1 s, 2 s and 4 s before the retries; there are as
 // many retries as delays. It is for tests.
@@ -131,7 +141,7 @@ func (o *options) httpClient() *http.Client {
 	case o.transport != nil:
 		hc.Transport = o.transport
 	case hc.Transport == nil:
-		hc.Transport = newTransport(o.concurrency)
+		hc.Transport = newTransport(o.concurrency, !o.insecureHTTP)
 	}
 	hc.Timeout = 0 // every exchange has a context that ends
 	hc.CheckRedirect = redirect
@@ -139,11 +149,14 @@ func (o *options) httpClient() *http.Client {
 }
 
 // newTransport keeps as many connections alive as calls can be under way. It asks for gzip
-// and unpacks it by itself.
-func newTransport(concurrency int) *http.Transport {
+// and unpacks it by itself. Guarded, it refuses names that lead to addresses which are not public.
+func newTransport(concurrency int, guarded bool) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	if d, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = d.Clone()
+	}
+	if guarded {
+		outgoing.Guard(t, net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second})
 	}
 	t.MaxIdleConnsPerHost = concurrency
 	return t

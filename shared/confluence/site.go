@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/sluicehq/sluice/shared/outgoing"
 )
 
 // site is where a client's calls go.
@@ -45,6 +47,34 @@ func parseSite(raw string, insecure bool) (*site, error) {
 		s.gateway = true
 	default:
 		return nil, fmt.Errorf("has the path %q; give the site's address, with or without /wiki", u.Path)
+	}
+	return s, nil
+}
+
+// CheckSite returns the address of a site as sources keep it, with /wiki and without a slash, or
+// the reason for which no credential may go there: it is not https, holds a credential or a query,
+// or is on none of the hosts.
+func CheckSite(address string, hosts outgoing.Hosts, insecureHTTP bool) (string, error) {
+	o := options{insecureHTTP: insecureHTTP, hosts: append(outgoing.Hosts{}, hosts...)}
+	s, err := o.site(address)
+	switch {
+	case err != nil:
+		return "", err
+	case s.gateway:
+		return "", errors.New("is the gateway's address; give the site's")
+	}
+	return s.public, nil
+}
+
+// site reads an address and checks that calls may go there.
+func (o *options) site(raw string) (*site, error) {
+	s, err := parseSite(raw, o.insecureHTTP)
+	if err != nil || o.hosts == nil {
+		return s, err
+	}
+	u, err := url.Parse(s.origin)
+	if err != nil || !o.hosts.Allow(u) {
+		return nil, fmt.Errorf("%s is none of the allowed hosts; CONFLUENCE_ALLOWED_HOSTS names them", strings.TrimPrefix(s.origin, "https://"))
 	}
 	return s, nil
 }

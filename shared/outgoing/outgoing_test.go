@@ -2,7 +2,6 @@ package outgoing_test
 
 import (
 	"context"
-	"encoding/binary"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/outgoing/outgoingtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,58 +71,7 @@ func TestWhichAddressesArePublic(t *testing.T) {
 	require.False(t, outgoing.Public(netip.Addr{}))
 }
 
-// names is a DNS server that answers every question with the addresses, one after the other.
-func names(t *testing.T, addresses ...string) *net.Resolver {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	t.Cleanup(func() { _ = conn.Close(); <-done })
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1500)
-		for asked := 0; ; {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			answer, counted := reply(buf[:n], netip.MustParseAddr(addresses[min(asked, len(addresses)-1)]))
-			if counted {
-				asked++
-			}
-			_, _ = conn.WriteTo(answer, from)
-		}
-	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
-}
-
-// reply answers a DNS question where it asks for the address's family, else with nothing.
-func reply(query []byte, a netip.Addr) (answer []byte, counted bool) {
-	end := 12
-	for query[end] != 0 {
-		end += int(query[end]) + 1
-	}
-	end += 5
-	family := uint16(1) // A
-	if a.Is6() {
-		family = 28 // AAAA
-	}
-	counted = binary.BigEndian.Uint16(query[end-4:]) == family
-	answer = append(answer, query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0)
-	answer = append(answer, query[12:end]...)
-	if counted {
-		answer[7] = 1
-		answer = append(answer, 0xc0, 12)
-		answer = binary.BigEndian.AppendUint16(answer, family)
-		answer = append(answer, 0, 1, 0, 0, 0, 0, 0, byte(a.BitLen()/8))
-		answer = append(answer, a.AsSlice()...)
-	}
-	return answer, counted
-}
-
-// get asks for an address through a guarded transport and says how many calls came to the server.
+// get asks for an address through a guarded transport.
 func get(t *testing.T, address string, resolver *net.Resolver, proxy func(*http.Request) (*url.URL, error)) error {
 	t.Helper()
 	transport := &http.Transport{Proxy: proxy, DisableKeepAlives: true}
@@ -145,12 +94,12 @@ func TestANameThatLeadsInsideIsNotDialed(t *testing.T) {
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)
 	for _, inside := range []string{"127.0.0.1", "::1", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1"} {
-		require.ErrorIs(t, get(t, "http://acme.atlassian.net:"+port, names(t, inside), nil), outgoing.ErrPrivate, inside)
+		require.ErrorIs(t, get(t, "http://acme.atlassian.net:"+port, outgoingtest.Names(t, inside), nil), outgoing.ErrPrivate, inside)
 	}
 	require.Zero(t, calls.Load(), "no request came in")
 
 	// The fake name is looked up for real: without the guard it leads to the server.
-	plain := &http.Transport{DialContext: (&net.Dialer{Resolver: names(t, "127.0.0.1")}).DialContext, DisableKeepAlives: true}
+	plain := &http.Transport{DialContext: (&net.Dialer{Resolver: outgoingtest.Names(t, "127.0.0.1")}).DialContext, DisableKeepAlives: true}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://acme.atlassian.net:"+port, nil)
 	require.NoError(t, err)
 	resp, err := plain.RoundTrip(req)
@@ -166,7 +115,7 @@ func TestANameThatLeadsInsideIsNotDialed(t *testing.T) {
 
 // A name that is public when it is first looked up and private when it is dialed.
 func TestANameThatTurnsInsideIsNotDialed(t *testing.T) {
-	resolver := names(t, "8.8.8.8", "127.0.0.1")
+	resolver := outgoingtest.Names(t, "8.8.8.8", "127.0.0.1")
 	first, err := resolver.LookupNetIP(t.Context(), "ip4", "acme.atlassian.net")
 	require.NoError(t, err)
 	require.True(t, outgoing.Public(first[0]), "a look-up ahead finds nothing wrong")
@@ -180,6 +129,6 @@ func TestAProxyMayBeInside(t *testing.T) {
 	u, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
 	u.Host = net.JoinHostPort("proxy.internal", u.Port())
-	require.NoError(t, get(t, "http://acme.atlassian.net", names(t, "127.0.0.1"), http.ProxyURL(u)))
+	require.NoError(t, get(t, "http://acme.atlassian.net", outgoingtest.Names(t, "127.0.0.1"), http.ProxyURL(u)))
 	require.Equal(t, "acme.atlassian.net", asked.Load())
 }

@@ -186,7 +186,7 @@ func (s *Store) Sources(ctx context.Context) ([]Source, error) {
 	return list, nil
 }
 
-// RemoveSource deletes a Confluence source with its pages, chunks and runs in one
+// RemoveSource deletes a Confluence source with its pages, chunks, runs and secret in one
 // transaction. Chunks go first: on an older Archon their foreign key does not cascade. Before
 // them the source is locked, which waits for the pages that are just being written.
 func (s *Store) RemoveSource(ctx context.Context, id string) error {
@@ -198,6 +198,9 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE source_id = $1`, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+id); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id)

@@ -1,0 +1,267 @@
+package store_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const canary = "ATATT-canary-5d41402abc4b2a76"
+
+func masterKey(t *testing.T, fill byte) seal.Key {
+	t.Helper()
+	k, err := seal.ParseKey(secret.New(strings.Repeat(fmt.Sprintf("%02x", fill), seal.KeySize)))
+	require.NoError(t, err)
+	return k
+}
+
+func credential(token string) store.Credential {
+	return store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(token), Scoped: true}
+}
+
+func TestASecretIsKeptSealed(t *testing.T) {
+	s, conn := open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	_, err := s.Secret(t.Context(), ring, "docs")
+	require.ErrorIs(t, err, store.ErrNotFound)
+	same, err := s.SetSecret(t.Context(), ring, "docs", credential(canary))
+	require.NoError(t, err)
+	require.False(t, same)
+	got, err := s.Secret(t.Context(), ring, "docs")
+	require.NoError(t, err)
+	require.Equal(t, credential(canary), got)
+
+	// The row is one that Archon passes over: encrypted, in a category of its own, and what is
+	// not encrypted tells nothing.
+	var value, text, category, row string
+	var encrypted bool
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT value, encrypted_value, category, is_encrypted, s::text
+		FROM archon_settings s WHERE key = 'confluence_token:docs'`).Scan(&value, &text, &category, &encrypted, &row))
+	require.True(t, encrypted)
+	require.Equal(t, "confluence", category)
+	require.Regexp(t, `^bcrypt-sha256:\$2a\$`, value)
+	require.Regexp(t, `^v1\.[0-9a-f]{12}\.`, text)
+	for _, hidden := range []string{canary, "reader@acme.com", "atlassian"} {
+		require.NotContains(t, row, hidden)
+	}
+}
+
+func TestTheSameTokenIsKnownAgain(t *testing.T) {
+	s, _ := open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	_, err := s.SameToken(t.Context(), "docs", secret.New(canary))
+	require.ErrorIs(t, err, store.ErrNotFound)
+	for i, token := range []string{canary, canary, canary + "x", canary} {
+		is, _ := s.SameToken(t.Context(), "docs", secret.New(token))
+		same, err := s.SetSecret(t.Context(), ring, "docs", credential(token))
+		require.NoError(t, err)
+		require.Equal(t, i == 1, same, token)
+		require.Equal(t, same, is, "without the key too")
+	}
+	// Another address with the same token is written nevertheless.
+	c := credential(canary)
+	c.Email = "other@acme.com"
+	same, err := s.SetSecret(t.Context(), ring, "docs", c)
+	require.NoError(t, err)
+	require.True(t, same)
+	got, err := s.Secret(t.Context(), ring, "docs")
+	require.NoError(t, err)
+	require.Equal(t, c, got)
+}
+
+func TestTheFirstNameThatHasASecretCounts(t *testing.T) {
+	s, conn := open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	_, err := s.SetSecret(t.Context(), ring, "acme.atlassian.net", credential("of-the-site"))
+	require.NoError(t, err)
+	token := func(names ...string) string {
+		c, err := s.Secret(t.Context(), ring, names...)
+		require.NoError(t, err)
+		return c.Token.Reveal()
+	}
+	require.Equal(t, "of-the-site", token("docs", "acme.atlassian.net"))
+	_, err = s.SetSecret(t.Context(), ring, "docs", credential("of-the-source"))
+	require.NoError(t, err)
+	require.Equal(t, "of-the-source", token("docs", "acme.atlassian.net"))
+	require.Equal(t, "of-the-site", token("acme.atlassian.net", "docs"))
+	// A secret that cannot be opened is not passed over for the next one.
+	_, err = conn.Exec(t.Context(), `UPDATE archon_settings SET encrypted_value = 'v2.x' WHERE key = 'confluence_token:docs'`)
+	require.NoError(t, err)
+	_, err = s.Secret(t.Context(), ring, "docs", "acme.atlassian.net")
+	require.ErrorIs(t, err, seal.ErrMalformed)
+}
+
+// Whatever is wrong with key or row: a clear error, and every row as it was.
+func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
+	s, conn := open(t)
+	right, wrong := seal.NewRing(masterKey(t, 1)), seal.NewRing(masterKey(t, 2))
+	for _, name := range []string{"docs", "hr"} {
+		_, err := s.SetSecret(t.Context(), right, name, credential(canary+name))
+		require.NoError(t, err)
+	}
+	rows := func() (all string) {
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT string_agg(s::text, E'\n' ORDER BY key) FROM archon_settings s`).Scan(&all))
+		return all
+	}
+	before := rows()
+	refused := func(ring *seal.Ring, want any) {
+		t.Helper()
+		_, reading := s.Secret(t.Context(), ring, "docs")
+		_, setting := s.SetSecret(t.Context(), ring, "docs", credential("new"))
+		_, rotating := s.RotateSecrets(t.Context(), ring)
+		for _, err := range []error{reading, setting, rotating} {
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), canary)
+			var sealed *store.SealedError
+			require.ErrorAs(t, err, &sealed)
+			require.Equal(t, "docs", sealed.Name)
+			if target, ok := want.(error); ok {
+				require.ErrorIs(t, err, target)
+			} else {
+				require.ErrorAs(t, err, want)
+			}
+		}
+	}
+	var missing *seal.KeyError
+	refused(wrong, &missing)
+	require.Equal(t, right.Current(), missing.ID)
+	require.Equal(t, before, rows())
+	_, err := s.SetSecret(t.Context(), wrong, "new", credential("new"))
+	require.ErrorAs(t, err, &missing, "no secret of a mistaken key beside the others")
+	for _, none := range []*seal.Ring{nil, {}} {
+		_, err = s.SetSecret(t.Context(), none, "new", credential("new"))
+		require.ErrorIs(t, err, seal.ErrNoKey)
+		_, err = s.RotateSecrets(t.Context(), none)
+		require.ErrorIs(t, err, seal.ErrNoKey)
+		_, err = s.Secret(t.Context(), none, "docs")
+		require.ErrorAs(t, err, &missing)
+	}
+	require.Equal(t, before, rows())
+
+	// Swapped between two rows.
+	swap := `UPDATE archon_settings a SET encrypted_value = b.encrypted_value FROM archon_settings b
+		WHERE starts_with(a.key, 'confluence_token:') AND starts_with(b.key, 'confluence_token:') AND a.key <> b.key`
+	_, err = conn.Exec(t.Context(), swap)
+	require.NoError(t, err)
+	swapped := rows()
+	refused(right, seal.ErrForged)
+	require.Equal(t, swapped, rows())
+	_, err = conn.Exec(t.Context(), swap)
+	require.NoError(t, err)
+
+	// Changed.
+	_, err = conn.Exec(t.Context(), `UPDATE archon_settings SET encrypted_value = overlay(encrypted_value
+		placing CASE substr(encrypted_value, 30, 1) WHEN 'A' THEN 'B' ELSE 'A' END from 30) WHERE key = 'confluence_token:docs'`)
+	require.NoError(t, err)
+	refused(right, seal.ErrForged)
+	// What is lost is removed without a key, and set again.
+	require.NoError(t, s.DeleteSecret(t.Context(), "docs"))
+	require.ErrorIs(t, s.DeleteSecret(t.Context(), "docs"), store.ErrNotFound)
+	_, err = s.SetSecret(t.Context(), right, "docs", credential("new"))
+	require.NoError(t, err)
+}
+
+func TestRotationIsAllOrNothing(t *testing.T) {
+	s, conn := open(t)
+	one, two := masterKey(t, 1), masterKey(t, 2)
+	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
+		_, err := s.SetSecret(t.Context(), seal.NewRing(one), name, credential(canary+name))
+		require.NoError(t, err)
+	}
+	keyIDs := func() (ids []string) {
+		list, err := s.Secrets(t.Context())
+		require.NoError(t, err)
+		for _, info := range list {
+			ids = append(ids, info.Name+" "+info.KeyID)
+			require.WithinDuration(t, time.Now(), info.Created, time.Hour)
+			require.WithinDuration(t, time.Now(), info.Updated, time.Hour)
+		}
+		return ids
+	}
+	all := func(k seal.Key) []string {
+		return []string{"acme.atlassian.net " + k.ID(), "docs " + k.ID(), "hr " + k.ID()}
+	}
+	require.Equal(t, all(one), keyIDs())
+	both := seal.NewRing(two, one)
+	// One that is damaged holds up all.
+	damage := `UPDATE archon_settings SET encrypted_value = $1 || substr(encrypted_value, length($1) + 1) WHERE key = 'confluence_token:hr'`
+	_, err := conn.Exec(t.Context(), damage, "v1."+two.ID())
+	require.NoError(t, err)
+	_, err = s.RotateSecrets(t.Context(), both)
+	require.ErrorIs(t, err, seal.ErrForged)
+	require.Equal(t, []string{"acme.atlassian.net " + one.ID(), "docs " + one.ID(), "hr " + two.ID()}, keyIDs())
+	_, err = conn.Exec(t.Context(), damage, "v1."+one.ID())
+	require.NoError(t, err)
+
+	n, err := s.RotateSecrets(t.Context(), both)
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	require.Equal(t, all(two), keyIDs())
+	n, err = s.RotateSecrets(t.Context(), both)
+	require.NoError(t, err)
+	require.Zero(t, n, "once is enough")
+	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
+		c, err := s.Secret(t.Context(), seal.NewRing(two), name)
+		require.NoError(t, err)
+		require.Equal(t, credential(canary+name), c, "the old key is not needed any more")
+		same, err := s.SameToken(t.Context(), name, secret.New(canary+name))
+		require.NoError(t, err)
+		require.True(t, same)
+	}
+}
+
+func TestASourceTakesItsSecretAlong(t *testing.T) {
+	s, conn := open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	addSource(t, s, "docs")
+	// Archon's own rows, one of them under a name like ours.
+	_, err := conn.Exec(t.Context(), `INSERT INTO archon_settings (key, encrypted_value, is_encrypted, category) VALUES
+		('OPENAI_API_KEY', 'gAAAAA', true, 'api_keys'), ('confluence_token:of_archon', 'gAAAAA', true, 'api_keys')`)
+	require.NoError(t, err)
+	for _, name := range []string{"docs", "docs2", "acme.atlassian.net"} {
+		_, err := s.SetSecret(t.Context(), ring, name, credential(canary))
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
+	list, err := s.Secrets(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2, "only its own, and Archon's are none of ours")
+	_, err = s.RotateSecrets(t.Context(), seal.NewRing(masterKey(t, 2), masterKey(t, 1)))
+	require.NoError(t, err)
+	require.ErrorIs(t, s.DeleteSecret(t.Context(), "of_archon"), store.ErrNotFound)
+	_, err = s.SetSecret(t.Context(), seal.NewRing(masterKey(t, 2)), "of_archon", credential(canary))
+	require.ErrorContains(t, err, "somebody else's")
+	var theirs int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_settings WHERE encrypted_value = 'gAAAAA'`).Scan(&theirs))
+	require.Equal(t, 2, theirs)
+}
+
+func TestTheSaltStays(t *testing.T) {
+	s, _ := open(t)
+	salts := make(chan string, 8)
+	for range cap(salts) {
+		go func() {
+			salt, err := s.MasterSalt(t.Context())
+			if err != nil {
+				salt = err.Error()
+			}
+			salts <- salt
+		}()
+	}
+	first := <-salts
+	_, err := seal.Derive(secret.New("correct horse battery"), first)
+	require.NoError(t, err)
+	for range cap(salts) - 1 {
+		require.Equal(t, first, <-salts, "whoever asks, and at the same time")
+	}
+	list, err := s.Secrets(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
