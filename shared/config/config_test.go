@@ -209,6 +209,9 @@ func TestEverySecretMayComeFromAFile(t *testing.T) {
 			}
 			secrets++
 			env := map[string]string{}
+			if f.Name == "SLUICE_MASTER_KEYS_OLD" { // which are of no use alone
+				env["SLUICE_MASTER_KEY"] = masterKey
+			}
 			for _, other := range p.Fields {
 				if other.Required && other.Name != f.Name {
 					env[other.Name] = other.Example
@@ -242,10 +245,14 @@ func TestMasterKeys(t *testing.T) {
 	other := "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
 	c, err := Load[Sluice](from(map[string]string{"SLUICE_MASTER_KEY": masterKey, "SLUICE_MASTER_KEYS_OLD": other + ",\n" + masterKey + " "}))
 	require.NoError(t, err)
-	keys, err := c.OldKeys()
+	ring, err := c.Keys()
 	require.NoError(t, err)
-	require.Len(t, keys, 2)
-	require.NotEqual(t, keys[0].ID(), keys[1].ID())
+	require.Len(t, ring, 3)
+	require.Equal(t, ring[0].ID(), ring[2].ID(), "the current one first")
+	require.NotEqual(t, ring[0].ID(), ring[1].ID())
+
+	_, err = Load[Sluice](from(map[string]string{"SLUICE_MASTER_KEYS_OLD": other}))
+	require.Equal(t, []string{"SLUICE_MASTER_KEY"}, keys(problems(t, err)))
 }
 
 func TestHostsAreThoseAllowedAndThoseNamed(t *testing.T) {

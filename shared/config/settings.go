@@ -110,15 +110,21 @@ type Master struct {
 func (m Master) check(c *checker) {
 	_, err := seal.ParseKey(m.MasterKey)
 	c.ensure("SLUICE_MASTER_KEY", err == nil)
-	_, err = m.OldKeys()
+	_, err = Master{MasterKeysOld: m.MasterKeysOld}.Keys()
 	c.ensure("SLUICE_MASTER_KEYS_OLD", err == nil)
+	if !m.MasterKeysOld.IsZero() && m.MasterKey.IsZero() && m.MasterPassphrase.IsZero() &&
+		c.fine("SLUICE_MASTER_KEYS_OLD") && c.fine("SLUICE_MASTER_PASSPHRASE") {
+		c.wrong("SLUICE_MASTER_KEY", "is not set although SLUICE_MASTER_KEYS_OLD is")
+	}
 	c.ensure("SLUICE_MASTER_PASSPHRASE", utf8.RuneCountInString(m.MasterPassphrase.Reveal()) >= 12)
 }
 
-// OldKeys are the keys of SLUICE_MASTER_KEYS_OLD. The error is seal.ErrKey.
-func (m Master) OldKeys() ([]seal.Key, error) {
+// Keys are SLUICE_MASTER_KEY, where it is set, and those of SLUICE_MASTER_KEYS_OLD. The error is
+// seal.ErrKey.
+func (m Master) Keys() ([]seal.Key, error) {
 	var keys []seal.Key
-	for _, text := range strings.FieldsFunc(m.MasterKeysOld.Reveal(), func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+	parted := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for _, text := range append(strings.Fields(m.MasterKey.Reveal()), strings.FieldsFunc(m.MasterKeysOld.Reveal(), parted)...) {
 		k, err := seal.ParseKey(secret.New(text))
 		if err != nil {
 			return nil, err

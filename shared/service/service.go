@@ -28,6 +28,7 @@ type Settings struct {
 	Nats       config.Nats
 	Postgres   *config.Postgres
 	Confluence *config.Confluence
+	Master     config.Master
 	Chunks     *config.Chunks
 	Brake      *config.Brake
 	History    *config.History
@@ -161,13 +162,26 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 	}
 	deps.Bus = b
 	if settings.Confluence != nil {
-		if deps.Confluence, err = NewSite(*settings.Confluence, log, Sharing(b)); err != nil {
+		if deps.Confluence, err = openSite(ctx, settings, deps.Store, b, log); err != nil {
 			b.Close()
 			closeStore()
 			return deps, nil, err
 		}
 	}
 	return deps, func() { b.Close(); closeStore() }, nil
+}
+
+// openSite makes the site, with the stored credentials where the stage has a database.
+func openSite(ctx context.Context, settings Settings, st *store.Store, b *bus.Bus, log zerolog.Logger) (*Site, error) {
+	with := []SiteOption{Sharing(b)}
+	if st != nil {
+		ring, err := Keys(ctx, settings.Master, st)
+		if err != nil {
+			return nil, err
+		}
+		with = append(with, Stored(st, ring))
+	}
+	return NewSite(*settings.Confluence, log, with...)
 }
 
 // ErrGrace is returned by Run when a stage has not ended in the time given to it. What it

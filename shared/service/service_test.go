@@ -10,17 +10,15 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/bus"
-	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/failure"
-	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/service"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func stage(name string, run func(ctx context.Context) error) service.Stage {
 	return service.Stage{Name: name, Run: func(ctx context.Context, _ service.Deps) error { return run(ctx) }}
@@ -81,19 +79,6 @@ func TestHealthTellsWhatDoesNotAnswer(t *testing.T) {
 
 	_, err = service.NewHealth().Serve(addr, zerolog.Nop())
 	require.ErrorContains(t, err, "HEALTH_ADDR")
-}
-
-func TestTheTokenIsNotSentToAnotherSite(t *testing.T) {
-	site, err := service.NewSite(config.Confluence{
-		BaseURL: "https://acme.atlassian.net", Email: "a@acme.com", APIToken: secret.New("t"), RequestsPerSecond: 10, Concurrency: 1,
-	}, zerolog.Nop())
-	require.NoError(t, err)
-	_, err = site.Client("https://acme.atlassian.net/wiki")
-	require.NoError(t, err)
-	for _, s := range []*service.Site{site, nil} {
-		_, err = s.Client("https://evil.example/wiki")
-		require.Equal(t, failure.Unauthorized, failure.CodeOf(err))
-	}
 }
 
 func TestSteer(t *testing.T) {

@@ -1,7 +1,10 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -10,82 +13,266 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Site is the Confluence site that this process may read, with its credential.
+// Site gives the client for each source: with the source's own credential, else that of its site,
+// else the one of the environment where it is for that site. All clients of a site share one
+// budget. It is safe for concurrent use.
 type Site struct {
-	client *confluence.Client
+	cfg     config.Confluence
+	hosts   outgoing.Hosts
+	log     zerolog.Logger
+	bus     *bus.Bus
+	secrets Secrets
+	ring    *seal.Ring
+	env     store.Credential // of the environment; its site is "" when it names none
+
+	mu      sync.Mutex
+	budgets map[string]confluence.Limiter // by site
+	clients map[store.Credential]*confluence.Client
+	found   map[string]*finding // by source
+}
+
+// finding is the credential that a source was found to have.
+type finding struct {
+	credential store.Credential
+	site       string // of the source, when it was looked for
+	at, next   time.Time
+}
+
+// Secrets opens stored credentials; see store.Store.
+type Secrets interface {
+	Secret(ctx context.Context, ring *seal.Ring, names ...string) (store.Credential, error)
 }
 
 // SiteOption changes how a site is called.
-type SiteOption func(*siteOptions)
-
-type siteOptions struct{ bus *bus.Bus }
+type SiteOption func(*Site)
 
 // Sharing calls the site within the budget of all processes on b's broker. Without it the
 // configured limits are this process's own, which suits a process that is alone.
-func Sharing(b *bus.Bus) SiteOption { return func(o *siteOptions) { o.bus = b } }
+func Sharing(b *bus.Bus) SiteOption { return func(s *Site) { s.bus = b } }
+
+// Stored looks for the credentials of sources and sites in secrets. A nil ring opens none: a
+// source that has one is then refused rather than read with another one.
+func Stored(secrets Secrets, ring *seal.Ring) SiteOption {
+	return func(s *Site) { s.secrets, s.ring = secrets, ring }
+}
 
 // The client tells a budget when a call has ended, by which its place comes free again.
 var (
 	_ confluence.Limiter = (*bus.Budget)(nil)
 	_ confluence.Doner   = (*bus.Budget)(nil)
+	_ Secrets            = (*store.Store)(nil)
 )
 
-// longestPause is the longest pause that is waited for in place. Work that meets a longer
-// one is parked.
-const longestPause = 30 * time.Second
+const (
+	// longestPause is the longest pause that is waited for in place. Work that meets a longer
+	// one is parked.
+	longestPause = 30 * time.Second
+	// etagBytes bounds the answers that are kept because they carried an ETag; Confluence is not
+	// known to send one.
+	etagBytes = 8 << 20
+	// lookEvery is how long a stored credential is used before it is looked for again, and
+	// lookAgain how long after Confluence has refused it.
+	lookEvery = 30 * time.Second
+	lookAgain = time.Second
+)
 
-// etagBytes bounds the answers that are kept because they carried an ETag; Confluence is not
-// known to send one.
-const etagBytes = 8 << 20
-
-// NewSite makes the client of the configured site.
+// NewSite makes the client of the configured site, where one is configured, and nothing else.
 func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site, error) {
-	var o siteOptions
+	s := &Site{
+		cfg: c, hosts: c.Hosts(), log: log,
+		budgets: map[string]confluence.Limiter{}, clients: map[store.Credential]*confluence.Client{}, found: map[string]*finding{},
+	}
 	for _, f := range with {
-		f(&o)
+		f(s)
+	}
+	if c.BaseURL == "" {
+		return s, nil
+	}
+	site, err := confluence.CheckSite(c.BaseURL, s.hosts, c.AllowHTTP)
+	if err != nil {
+		return nil, failure.New(failure.Unauthorized, "CONFLUENCE_BASE_URL %w", err)
+	}
+	s.env = store.Credential{Site: site, Email: c.Email, Token: c.APIToken, Scoped: c.Gateway != ""}
+	_, err = s.client(s.env)
+	return s, err
+}
+
+// Client returns the client for a source. The error has the code failure.Unauthorized when there
+// is no credential for it, when its credential cannot be opened or is for another site, and when
+// its address is none that a credential may go to. A nil Site has none for any source.
+func (s *Site) Client(ctx context.Context, src store.Source) (*confluence.Client, error) {
+	if s == nil {
+		return nil, errNoSite(src)
+	}
+	// What stands in the database may have come there in other ways than through our checks.
+	site, err := confluence.CheckSite(src.BaseURL, s.hosts, s.cfg.AllowHTTP)
+	if err != nil {
+		return nil, failure.New(failure.Unauthorized, "the site of source %s is refused: %w", src.ID, err)
+	}
+	s.mu.Lock()
+	f, now := s.found[src.ID], time.Now()
+	if f != nil && f.site == site && now.Before(f.next) {
+		defer s.mu.Unlock()
+		return s.client(f.credential)
+	}
+	if f != nil {
+		f.next = now.Add(lookAgain) // while this one looks, others go on with what they have
+	}
+	s.mu.Unlock()
+
+	c, err := s.credential(ctx, src, site)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		delete(s.found, src.ID) // nobody goes on with a credential that is no longer stored
+		return nil, err
+	}
+	s.found[src.ID] = &finding{credential: c, site: site, at: now, next: now.Add(lookEvery)}
+	client, err := s.client(c)
+	s.retire()
+	return client, err
+}
+
+func errNoSite(src store.Source) error {
+	return failure.New(failure.Unauthorized, "there is no credential for source %s: set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and "+
+		"CONFLUENCE_API_TOKEN, or give it its own: sluice secret set %s", src.ID, src.ID)
+}
+
+// credential finds what a source is to be read with.
+func (s *Site) credential(ctx context.Context, src store.Source, site string) (store.Credential, error) {
+	if s.secrets != nil {
+		c, err := s.secrets.Secret(ctx, s.ring, store.SecretNames(site, src.ID)...)
+		var locked *store.SealedError
+		switch {
+		case errors.As(err, &locked):
+			return c, failure.Wrap(failure.Unauthorized, err)
+		case err == nil && !strings.EqualFold(c.Site, site):
+			return c, failure.New(failure.Unauthorized, "source %s is on %s, but its token was given for %s and is not sent elsewhere; set it anew: sluice secret set %s",
+				src.ID, site, c.Site, src.ID)
+		case err == nil || !errors.Is(err, store.ErrNotFound):
+			return c, err
+		}
+	}
+	switch {
+	case s.env.Site == "":
+		return s.env, errNoSite(src)
+	case !strings.EqualFold(s.env.Site, site):
+		return s.env, failure.New(failure.Unauthorized, "source %s is on %s, but CONFLUENCE_BASE_URL is %s: its token is not sent elsewhere; give the source its own: sluice secret set %s",
+			src.ID, site, s.env.Site, src.ID)
+	}
+	return s.env, nil
+}
+
+// client returns the client of a credential. All but NewSite hold mu.
+func (s *Site) client(c store.Credential) (*confluence.Client, error) {
+	if client := s.clients[c]; client != nil {
+		return client, nil
+	}
+	limiter, err := s.budget(c.Site)
+	if err != nil {
+		return nil, err
 	}
 	opts := []confluence.Option{
-		confluence.WithRate(c.RequestsPerSecond, max(1, int(c.RequestsPerSecond))),
-		confluence.WithConcurrency(c.Concurrency),
+		confluence.WithLimiter(limiter),
+		confluence.WithConcurrency(s.cfg.Concurrency),
 		confluence.WithMaxWait(longestPause),
-		confluence.WithLogger(log),
+		confluence.WithLogger(s.log),
 		confluence.WithETags(etagBytes),
+		confluence.WithAllowedHosts(s.hosts),
+		confluence.WithTrace(func(call confluence.Call) { s.heed(c, call) }),
 	}
-	if c.Gateway != "" {
-		opts = append(opts, confluence.WithGateway(c.Gateway))
+	if c.Scoped {
+		opts = append(opts, confluence.WithGateway(s.cfg.Gateway))
 	}
-	if c.AllowHTTP {
+	if s.cfg.AllowHTTP {
 		opts = append(opts, confluence.WithInsecureHTTP())
 	}
-	if o.bus != nil {
-		budget, err := o.bus.Budget(c.BaseURL, bus.BudgetLimits{
-			PerSecond: c.RequestsPerSecond, Concurrency: c.Concurrency, MaxWait: longestPause,
+	client, err := confluence.New(c.Site, c.Email, c.Token, opts...)
+	if err != nil {
+		return nil, failure.Wrap(failure.Unauthorized, err)
+	}
+	s.clients[c] = client
+	return client, nil
+}
+
+// budget returns the budget of a site, which lasts as long as the bus.
+func (s *Site) budget(site string) (confluence.Limiter, error) {
+	if b := s.budgets[site]; b != nil {
+		return b, nil
+	}
+	var b confluence.Limiter = confluence.NewBudget(s.cfg.RequestsPerSecond, max(1, int(s.cfg.RequestsPerSecond)), longestPause)
+	if s.bus != nil {
+		shared, err := s.bus.Budget(site, bus.BudgetLimits{
+			PerSecond: s.cfg.RequestsPerSecond, Concurrency: s.cfg.Concurrency, MaxWait: longestPause,
 		})
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, confluence.WithLimiter(budget))
+		b = shared
 	}
-	client, err := confluence.New(c.BaseURL, c.Email, c.APIToken, opts...)
+	s.budgets[site] = b
+	return b, nil
+}
+
+// heed has a credential that Confluence refuses looked for again soon: it may have been replaced.
+func (s *Site) heed(c store.Credential, call confluence.Call) {
+	var refused *confluence.AuthError
+	if !errors.As(call.Err, &refused) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.found {
+		if again := f.at.Add(lookAgain); f.credential == c && again.Before(f.next) {
+			f.next = again
+		}
+	}
+}
+
+// retire closes the connections of clients whose credential no source has any more. Calls under
+// way end as they would have.
+func (s *Site) retire() {
+	used := map[store.Credential]bool{s.env: true}
+	for _, f := range s.found {
+		used[f.credential] = true
+	}
+	for c, client := range s.clients {
+		if !used[c] {
+			client.Close()
+			delete(s.clients, c)
+		}
+	}
+}
+
+// Keys makes the ring of the configured master keys, nil where there is none. The salt of a
+// passphrase is kept in the database.
+func Keys(ctx context.Context, m config.Master, s *store.Store) (*seal.Ring, error) {
+	keys, err := m.Keys()
 	if err != nil {
 		return nil, err
 	}
-	return &Site{client: client}, nil
-}
-
-// Client returns the client for a source's site. A source on another site than the
-// configured one is refused with failure.Unauthorized: the token must not go there. So is
-// every source when no site is configured, which a nil Site stands for.
-func (s *Site) Client(baseURL string) (*confluence.Client, error) {
-	if s == nil {
-		return nil, failure.New(failure.Unauthorized,
-			"no Confluence site is configured: set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN")
+	if !m.MasterPassphrase.IsZero() {
+		salt, err := s.MasterSalt(ctx)
+		if err != nil {
+			return nil, err
+		}
+		k, err := seal.Derive(m.MasterPassphrase, salt)
+		if err != nil {
+			return nil, err
+		}
+		if m.MasterKey.IsZero() {
+			keys = append([]seal.Key{k}, keys...)
+		} else {
+			keys = append(keys, k)
+		}
 	}
-	if !strings.EqualFold(strings.TrimSuffix(baseURL, "/"), s.client.BaseURL()) {
-		return nil, failure.New(failure.Unauthorized,
-			"the source is on %s, but CONFLUENCE_BASE_URL is %s: its token is not sent elsewhere", baseURL, s.client.BaseURL())
+	if len(keys) == 0 {
+		return nil, nil
 	}
-	return s.client, nil
+	return seal.NewRing(keys[0], keys[1:]...), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 // replica is a process's site, on a connection of its own to the kit's broker.
@@ -28,7 +29,7 @@ func replica(t *testing.T, kit *bustest.Kit, address string) *confluence.Client 
 		RequestsPerSecond: 50, Concurrency: 2,
 	}, zerolog.Nop(), Sharing(kit.Connect()))
 	require.NoError(t, err)
-	client, err := site.Client(address)
+	client, err := site.Client(t.Context(), store.Source{ID: "docs", BaseURL: address})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -83,6 +84,16 @@ func openCredential(ring *seal.Ring, key, text string) (Credential, error) {
 		return Credential{}, &SealedError{Name: name, cause: seal.ErrMalformed}
 	}
 	return Credential{Site: s.Site, Email: s.Email, Token: secret.New(s.Token), Scoped: s.Scoped}, nil
+}
+
+// SecretNames are the names under which the credential of a source may be stored, its own before
+// that of its site: a source's id, in which there is no dot, and the host of a site's address.
+func SecretNames(site, sourceID string) []string {
+	u, err := url.Parse(site)
+	if err != nil || !strings.ContainsAny(u.Host, ".:") {
+		return []string{sourceID} // a bare word would be taken for a source
+	}
+	return []string{sourceID, strings.ToLower(u.Host)}
 }
 
 // secretRow is a row as it is stored.

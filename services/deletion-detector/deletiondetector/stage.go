@@ -50,9 +50,9 @@ type publisher interface {
 	PublishAll(ctx context.Context, events []event.Event) error
 }
 
-// site gives the client of a source's site, or an error when this process may not read it.
+// site gives the client for a source, or an error when this process may not read it.
 type site interface {
-	Client(baseURL string) (*confluence.Client, error)
+	Client(ctx context.Context, src store.Source) (*confluence.Client, error)
 }
 
 var (
@@ -128,7 +128,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return failure.Wrap(failure.SourceGone, err)
 	}
-	client, err := d.site.Client(src.BaseURL)
+	client, err := d.site.Client(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func Stage() service.Stage {
 		Name: "deletion-detector",
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.DeletionDetector](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Brake: &c.Brake}, err
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master, Brake: &c.Brake}, err
 		},
 		Run: func(ctx context.Context, deps service.Deps) error {
 			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Brake, deps.Log)

@@ -51,7 +51,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	client, err := f.site.Client(src.BaseURL)
+	client, err := f.site.Client(ctx, src)
 	if err != nil {
 		return service.Steer(err)
 	}

@@ -36,7 +36,7 @@ func (f *Fetcher) list(ctx context.Context, run store.Run) error {
 		}
 		return err
 	}
-	client, err := f.site.Client(src.BaseURL)
+	client, err := f.site.Client(ctx, src)
 	if err != nil {
 		return err
 	}

@@ -61,9 +61,9 @@ type publisher interface {
 	PublishAll(ctx context.Context, events []event.Event) error
 }
 
-// site gives the client of a source's site, or an error when this process may not read it.
+// site gives the client for a source, or an error when this process may not read it.
 type site interface {
-	Client(baseURL string) (*confluence.Client, error)
+	Client(ctx context.Context, src store.Source) (*confluence.Client, error)
 }
 
 var (
@@ -97,7 +97,7 @@ func Stage() service.Stage {
 		Name: "fetcher",
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.Fetcher](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence}, err
+			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master}, err
 		},
 		Run: func(ctx context.Context, d service.Deps) error {
 			f := New(d.Store, d.Bus, d.Confluence, d.Log)

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 var (
@@ -66,7 +67,7 @@ func newFleet(t *testing.T) *fleet {
 			RequestsPerSecond: float64(*fleetRate), Concurrency: 12,
 		}, zerolog.Nop(), service.Sharing(kit.Connect()))
 		require.NoError(t, err)
-		client, err := site.Client(srv.URL + "/wiki")
+		client, err := site.Client(t.Context(), store.Source{ID: "gen", BaseURL: srv.URL + "/wiki"})
 		require.NoError(t, err)
 		t.Cleanup(client.Close)
 		for range 8 {
