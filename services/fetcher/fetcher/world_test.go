@@ -97,7 +97,9 @@ func (w *world) add(d sandbox.Draft) sandbox.Page {
 // account is a site as the fetcher sees it: with one token, and with little patience.
 type account struct{ client *confluence.Client }
 
-func (a account) Client(context.Context, store.Source) (*confluence.Client, error) { return a.client, nil }
+func (a account) Client(context.Context, store.Source) (*confluence.Client, error) {
+	return a.client, nil
+}
 
 // fetcher returns a fetcher that reads the site with the world's token. A wait that the site
 // asks for is never waited in place, so that tests see it parked.
