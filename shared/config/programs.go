@@ -69,7 +69,7 @@ type Sandbox struct {
 func (s Sandbox) check(c *checker) {
 	c.ensure("SANDBOX_ADDR", isAddr(s.Addr))
 	c.ensure("SANDBOX_PAGES", s.Pages >= 0 && s.Pages <= 1_000_000)
-	c.ensure("SANDBOX_EMAIL", isEmail(s.Email))
+	c.ensure("SANDBOX_EMAIL", IsEmail(s.Email))
 	c.ensure("SANDBOX_CORPUS", s.Pages == 0)
 }
 

@@ -82,7 +82,7 @@ func (f Confluence) check(c *checker) {
 	}
 	_, err := outgoing.ParseHosts(f.AllowedHosts)
 	c.ensure("CONFLUENCE_ALLOWED_HOSTS", err == nil)
-	c.ensure("CONFLUENCE_EMAIL", isEmail(f.Email))
+	c.ensure("CONFLUENCE_EMAIL", IsEmail(f.Email))
 	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
 	// Written so that NaN fails too.
 	c.ensure("CONFLUENCE_REQUESTS_PER_SECOND", f.RequestsPerSecond > 0 && f.RequestsPerSecond <= 1000)
@@ -185,7 +185,8 @@ func isAddr(v string) bool {
 	return err == nil
 }
 
-func isEmail(v string) bool {
+// IsEmail reports whether v is a bare e-mail address.
+func IsEmail(v string) bool {
 	a, err := mail.ParseAddress(v)
 	return err == nil && a.Address == v
 }

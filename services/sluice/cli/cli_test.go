@@ -25,6 +25,7 @@ type person struct {
 	t    *testing.T
 	env  map[string]string
 	data string
+	in   string // what is on standard input
 }
 
 func newPerson(t *testing.T) *person {
@@ -45,7 +46,7 @@ func (p *person) types(args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
-	code = cli.Run(ctx, append(args, "--data", p.data), p.lookup, strings.NewReader(""), &out, &err)
+	code = cli.Run(ctx, append(args, "--data", p.data), p.lookup, strings.NewReader(p.in), &out, &err)
 	return code, out.String(), err.String()
 }
 

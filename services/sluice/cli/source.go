@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -28,80 +31,133 @@ func (a *app) source() *cobra.Command {
 }
 
 func (a *app) sourceAdd() *cobra.Command {
-	var space, baseURL, name, strategy string
-	var tags []string
-	var blogPosts bool
+	var src store.Source
+	var strategy string
+	var t tokenFlags
 	cmd := &cobra.Command{
-		Use:     "add SOURCE --space KEY",
-		Short:   "Register a Confluence space as a source",
-		Example: "  sluice source add docs --space DOCS\n  sluice source add hr --space HR --name 'People handbook' --tag policy",
-		Args:    args(cobra.ExactArgs(1)),
+		Use:   "add SOURCE --space KEY",
+		Short: "Register a Confluence space as a source",
+		Long: `Register a Confluence space as a source. It is read with the token of --token-file, which is
+stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN.`,
+		Example: "  sluice source add docs --space DOCS\n  sluice source add hr --space HR --name 'People handbook' --tag policy\n" +
+			"  sluice source add legal --space LAW --base-url https://acme-legal.atlassian.net --email reader@acme.com --token-file /run/secrets/legal",
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			if !event.ValidID(argv[0]) {
-				return usageError{fmt.Errorf("%q is not a source id: 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit", argv[0])}
+			if src.ID = argv[0]; !event.ValidID(src.ID) {
+				return usageError{fmt.Errorf("%q is not a source id: 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit", src.ID)}
 			}
-			if space == "" {
+			if src.SpaceKey == "" {
 				return usageError{errors.New("which space? give its key with --space, for example --space DOCS")}
 			}
-			if baseURL == "" {
-				cfg, err := a.settings()
-				if err != nil {
-					return err
-				}
-				if baseURL = cfg.BaseURL; baseURL == "" {
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			if src.BaseURL == "" {
+				if src.BaseURL = cfg.BaseURL; src.BaseURL == "" {
 					return sourceWithoutSite()
 				}
 			}
-			site, err := siteURL(baseURL)
-			if err == nil {
-				err = checkStrategy(strategy)
-			}
-			if err != nil {
+			if src.BaseURL, err = siteURL(src.BaseURL, cfg.Confluence); err != nil {
 				return usageError{err}
 			}
+			if err := checkStrategy(strategy); err != nil {
+				return usageError{err}
+			}
+			src.DeletionStrategy = store.DeletionStrategy(strategy)
+			if err := a.tokenOf(cmd, &t); err != nil {
+				return err
+			}
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				err := s.AddSource(cmd.Context(), store.Source{
-					ID: argv[0], BaseURL: site, SpaceKey: space, DisplayName: name, Tags: tags, DeletionStrategy: store.DeletionStrategy(strategy),
-					BlogPosts: blogPosts,
-				})
-				if errors.Is(err, store.ErrSourceExists) {
-					return fmt.Errorf("source %s is there already and is something else; choose another id, or: sluice source remove %s", argv[0], argv[0])
-				}
-				if err != nil {
-					return err
-				}
-				if err := sameStrategy(cmd.Context(), s, argv[0], strategy); err != nil {
-					return err
-				}
-				if cmd.Flags().Changed("blog-posts") {
-					if err := sameBlogPosts(cmd.Context(), s, argv[0], blogPosts); err != nil {
-						return err
-					}
-				}
-				a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", argv[0], space, site, argv[0])
-				return nil
+				return a.addSource(cmd.Context(), s, cfg, src, t)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&space, "space", "", "`key` of the space")
-	cmd.Flags().StringVar(&baseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL)")
-	cmd.Flags().StringVar(&name, "name", "", "`name` shown to people (default the space's key)")
-	cmd.Flags().StringSliceVar(&tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
+	cmd.Flags().StringVar(&src.SpaceKey, "space", "", "`key` of the space")
+	cmd.Flags().StringVar(&src.BaseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL)")
+	cmd.Flags().StringVar(&src.DisplayName, "name", "", "`name` shown to people (default the space's key)")
+	cmd.Flags().StringSliceVar(&src.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
-	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
+	cmd.Flags().BoolVar(&src.BlogPosts, "blog-posts", false, "sync the space's blog posts too")
+	t.sourceFlags(cmd)
 	return cmd
 }
 
+// sourceFlags are those of a command that is about a source before it is about its token.
+func (t *tokenFlags) sourceFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.file, "token-file", "", "`file` with an API token of the source's own, which is stored encrypted")
+	t.flags(cmd)
+}
+
+// tokenOf reads the token that a command about a source was given, if it was given one.
+func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags) (err error) {
+	t.changed = cmd.Flags().Changed
+	switch {
+	case t.changed("token-file"):
+		if t.file == "" {
+			return usageError{errors.New("--token-file is empty")}
+		}
+		if t.token, err = a.readToken(t.file); err != nil {
+			return usageError{err}
+		}
+	case t.changed("email") || t.changed("scoped"):
+		return usageError{errors.New("--email and --scoped are about the token of --token-file")}
+	}
+	return nil
+}
+
+func (a *app) addSource(ctx context.Context, s *store.Store, cfg config.Sluice, src store.Source, t tokenFlags) error {
+	err := s.AddSource(ctx, src)
+	if errors.Is(err, store.ErrSourceExists) {
+		return fmt.Errorf("source %s is there already and is something else; choose another id, or: sluice source remove %s", src.ID, src.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if err := sameStrategy(ctx, s, src.ID, string(src.DeletionStrategy)); err != nil {
+		return err
+	}
+	if t.changed("blog-posts") {
+		if err := sameBlogPosts(ctx, s, src.ID, src.BlogPosts); err != nil {
+			return err
+		}
+	}
+	if !t.token.IsZero() {
+		stored, err := a.setSecret(ctx, s, cfg, src.ID, src.BaseURL, t)
+		if err != nil {
+			return fmt.Errorf("source %s is registered, but its token is not stored: %w", src.ID, err)
+		}
+		a.printf("%s\n", stored)
+	}
+	a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", src.ID, src.SpaceKey, src.BaseURL, src.ID)
+	return a.hintToken(ctx, s, cfg, src)
+}
+
+// hintToken tells of a source that nothing is stored to read it with.
+func (a *app) hintToken(ctx context.Context, s *store.Store, cfg config.Sluice, src store.Source) error {
+	if site, err := siteURL(cfg.BaseURL, cfg.Confluence); err == nil && site == src.BaseURL {
+		return nil
+	}
+	list, err := s.Secrets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, info := range list {
+		if slices.Contains(store.SecretNames(src.BaseURL, src.ID), info.Name) {
+			return nil
+		}
+	}
+	a.notice(fmt.Sprintf("It has no API token yet, and CONFLUENCE_BASE_URL is not its site: sluice secret set %s < token.txt", src.ID))
+	return nil
+}
+
 // siteURL gives the address of the site as sources keep it: with /wiki, without a slash.
-func siteURL(s string) (string, error) {
-	u, err := parseURL(strings.TrimRight(s, "/"))
-	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
-		return "", fmt.Errorf("%q is not the address of a site; it looks like https://acme.atlassian.net/wiki", s)
+func siteURL(s string, c config.Confluence) (string, error) {
+	site, err := confluence.CheckSite(s, c.Hosts(), c.AllowHTTP)
+	if err != nil { // which does not repeat the address: a password may stand in it
+		return "", fmt.Errorf("the address of the site %w; it looks like https://acme.atlassian.net/wiki", err)
 	}
-	if !strings.HasSuffix(u.Path, "/wiki") {
-		u.Path += "/wiki"
-	}
-	return u.String(), nil
+	return site, nil
 }
 
 func (a *app) sourceList() *cobra.Command {

@@ -45,6 +45,7 @@ func (a *app) sourceSet() *cobra.Command {
 	var change store.SourceChange
 	var strategy string
 	var blogPosts bool
+	var t tokenFlags
 	cmd := &cobra.Command{
 		Use:   "set SOURCE",
 		Short: "Change settings of a source",
@@ -57,8 +58,15 @@ next full one takes out those that are there.`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			changed := cmd.Flags().Changed
-			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") {
-				return usageError{errors.New("what is to change? give --deletion-strategy, --name or --tag, or --blog-posts")}
+			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") {
+				return usageError{errors.New("what is to change? give --deletion-strategy, --name, --tag, --blog-posts or --token-file")}
+			}
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			if err := a.tokenOf(cmd, &t); err != nil {
+				return err
 			}
 			if changed("name") && change.DisplayName == "" {
 				return usageError{errors.New("--name is empty")}
@@ -84,6 +92,15 @@ next full one takes out those that are there.`,
 				if err != nil {
 					return err
 				}
+				if !t.token.IsZero() {
+					stored, err := a.setSecret(cmd.Context(), s, cfg, src.ID, src.BaseURL, t)
+					if err != nil {
+						return err
+					}
+					if !a.json() {
+						a.printf("%s\n", stored)
+					}
+				}
 				if a.json() {
 					return a.printJSON(src)
 				}
@@ -100,5 +117,6 @@ next full one takes out those that are there.`,
 	cmd.Flags().StringVar(&change.DisplayName, "name", "", "`name` shown to people")
 	cmd.Flags().StringSliceVar(&change.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
 	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
+	t.sourceFlags(cmd)
 	return cmd
 }

@@ -59,12 +59,12 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 		return nil, err
 	}
 	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, Workers: cfg.Workers, Log: log}
-	if cfg.BaseURL != "" {
-		if e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus)); err != nil {
-			return nil, err
-		}
+	ring, err := service.Keys(ctx, cfg.Master, e.store)
+	if err != nil {
+		return nil, err
 	}
-	return e, nil
+	e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus), service.Stored(e.store, ring))
+	return e, err
 }
 
 // run runs the stages until ctx ends.
@@ -140,9 +140,16 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		return err
 	}
 	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
-	if cfg.BaseURL == "" {
+	secrets, err := e.store.Secrets(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case cfg.BaseURL == "" && len(secrets) > 0:
+		a.printf("  Confluence with %s; see sluice secret list\n", plural(len(secrets), "stored token", "stored tokens"))
+	case cfg.BaseURL == "":
 		a.printf("  Confluence none; set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN and start again to sync.\n")
-	} else {
+	default:
 		a.printf("  Confluence %s\n", cfg.BaseURL)
 	}
 	if len(sources) == 0 {

@@ -1,0 +1,334 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func (a *app) secret() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "secret",
+		Short: "Keep the API tokens of sources and sites, encrypted",
+		Long: `Keep API tokens in the database, encrypted with the key that SLUICE_MASTER_KEY or
+SLUICE_MASTER_PASSPHRASE gives. A source is read with its own token, else with that of its
+site, else with CONFLUENCE_API_TOKEN where it is on CONFLUENCE_BASE_URL.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.secretSet(), a.secretList(), a.secretRemove(), a.secretRotate())
+	return cmd
+}
+
+func (a *app) secretSet() *cobra.Command {
+	var t tokenFlags
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Store the API token of a source or of a site's host",
+		Long: `Store the API token of a source, or of all sources on a site's host. The token is read from
+--file or from standard input, never from the command line, where others could see it.
+Running services take a new token within half a minute.`,
+		Example: "  sluice secret set docs < token.txt\n  sluice secret set acme.atlassian.net --email reader@acme.com --file /run/secrets/confluence",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			name, site, err := secretName(argv[0], cfg.Confluence)
+			if err != nil {
+				return usageError{err}
+			}
+			if t.token, err = a.readToken(t.file); err != nil {
+				return usageError{err}
+			}
+			t.changed = cmd.Flags().Changed
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				if site == "" {
+					src, err := s.Source(cmd.Context(), name)
+					if err != nil {
+						return a.noSource(cmd.Context(), s, name, err)
+					}
+					site = src.BaseURL
+				}
+				stored, err := a.setSecret(cmd.Context(), s, cfg, name, site, t)
+				if err != nil {
+					return err
+				}
+				if a.json() {
+					return a.printJSON(stored)
+				}
+				a.printf("%s\n", stored)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&t.file, "file", "", "`file` with the token (default standard input)")
+	t.flags(cmd)
+	return cmd
+}
+
+// tokenFlags are what is said of a token beside where it comes from.
+type tokenFlags struct {
+	file    string
+	email   string
+	scoped  bool
+	token   secret.String
+	changed func(flag string) bool
+}
+
+func (t *tokenFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.email, "email", "", "`address` of the account that the token belongs to (default that of the token it replaces, else $CONFLUENCE_EMAIL)")
+	cmd.Flags().BoolVar(&t.scoped, "scoped", false, "it is a scoped token, which is taken at the gateway only")
+}
+
+// secretName tells the name that a credential is stored under and, where it is a host's, its site.
+func secretName(arg string, c config.Confluence) (name, site string, err error) {
+	if !strings.ContainsAny(arg, ".:") {
+		if !event.ValidID(arg) {
+			return "", "", fmt.Errorf("%q is neither a source id nor the host of a site", arg)
+		}
+		return arg, "", nil
+	}
+	address := arg
+	if !strings.Contains(arg, "://") {
+		address = "https://" + arg
+		if u, err := url.Parse(c.BaseURL); err == nil && strings.EqualFold(u.Host, arg) {
+			address = c.BaseURL // it alone may be without TLS
+		}
+	}
+	if site, err = confluence.CheckSite(address, c.Hosts(), c.AllowHTTP); err != nil {
+		return "", "", fmt.Errorf("the address of the site %w", err)
+	}
+	u, err := url.Parse(site)
+	if err != nil {
+		return "", "", err
+	}
+	return u.Host, site, nil
+}
+
+const maxToken = 16 << 10 // bytes
+
+// readToken reads a token from a file or from standard input, where a person does not see it typed.
+func (a *app) readToken(file string) (secret.String, error) {
+	in, from := a.in, "standard input"
+	if f, ok := a.in.(*os.File); ok && file == "" && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(a.err, "Token: ")
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(a.err)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("read the token: %w", err)
+		}
+		in = strings.NewReader(string(b))
+	}
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("read the token: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		in, from = f, file
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxToken+1))
+	text := strings.TrimSpace(string(b))
+	switch {
+	case err != nil:
+		return secret.String{}, fmt.Errorf("read the token: %w", err)
+	case text == "":
+		return secret.String{}, fmt.Errorf("there is no token: %s is empty", from)
+	case len(b) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return secret.String{}, fmt.Errorf("what %s holds is no API token: it is longer than one, or has a space in it", from)
+	}
+	var token secret.String
+	err = token.UnmarshalText([]byte(text)) // refuses what was copied from a place that hid it
+	return token, err
+}
+
+// storedToken is what came of storing a token.
+type storedToken struct {
+	Name  string `json:"name"`
+	Site  string `json:"site"`
+	Email string `json:"email"`
+	KeyID string `json:"key_id"`
+	Same  bool   `json:"same"` // as the one that was there
+}
+
+func (t *storedToken) String() string {
+	if t.Same {
+		return fmt.Sprintf("It is the same token that %s has already, of %s for %s.", t.Name, t.Email, t.Site)
+	}
+	return fmt.Sprintf("The token of %s is stored, encrypted with the master key %s: of %s for %s.", t.Name, t.KeyID, t.Email, t.Site)
+}
+
+// setSecret stores a credential.
+func (a *app) setSecret(ctx context.Context, s *store.Store, cfg config.Sluice, name, site string, t tokenFlags) (*storedToken, error) {
+	site, err := confluence.CheckSite(site, cfg.Hosts(), cfg.AllowHTTP)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("the address of the site %w", err)}
+	}
+	ring, err := service.Keys(ctx, cfg.Master, s)
+	if err != nil {
+		return nil, err
+	}
+	if ring.Current() == "" {
+		return nil, usageError{seal.ErrNoKey}
+	}
+	c := store.Credential{Site: site, Email: t.email, Token: t.token, Scoped: t.scoped}
+	there, err := s.Secret(ctx, ring, name)
+	switch {
+	case err == nil:
+		if !t.changed("email") {
+			c.Email = there.Email
+		}
+		if !t.changed("scoped") {
+			c.Scoped = there.Scoped
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("%w; nothing was changed (sluice secret remove %s forgets it)", err, name)
+	case c.Email == "":
+		c.Email = cfg.Email
+	}
+	if !config.IsEmail(c.Email) {
+		return nil, usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
+	}
+	same, err := s.SetSecret(ctx, ring, name, c)
+	if err != nil {
+		return nil, err
+	}
+	return &storedToken{Name: name, Site: site, Email: c.Email, KeyID: ring.Current(), Same: same}, nil
+}
+
+// storedSecret is a line of secret list.
+type storedSecret struct {
+	store.Secret
+	Key string `json:"key"` // current, old, missing or unreadable
+}
+
+func (a *app) secretList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List whose tokens are stored, and with which master key",
+		Args:  args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				ring, err := service.Keys(cmd.Context(), cfg.Master, s)
+				if err != nil {
+					return err
+				}
+				list, err := s.Secrets(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.listSecrets(list, ring)
+			})
+		},
+	}
+}
+
+func (a *app) listSecrets(list []store.Secret, ring *seal.Ring) error {
+	var all []storedSecret
+	for _, info := range list {
+		line := storedSecret{Secret: info, Key: "missing"}
+		switch {
+		case info.KeyID == "":
+			line.Key = "unreadable"
+		case info.KeyID == ring.Current():
+			line.Key = "current"
+		case ring.Has(info.KeyID):
+			line.Key = "old"
+		}
+		all = append(all, line)
+	}
+	if a.json() {
+		return a.printJSON(orEmpty(all))
+	}
+	if len(all) == 0 {
+		a.printf("No token is stored. Store one: sluice secret set SOURCE < token.txt\n")
+		return nil
+	}
+	rows := [][]string{{"NAME", "MASTER KEY", "WHICH IS", "STORED", "CHANGED"}}
+	for _, line := range all {
+		rows = append(rows, []string{line.Name, line.KeyID, line.Key, ago(line.Created), ago(line.Updated)})
+	}
+	a.table(rows)
+	if slices.ContainsFunc(all, func(l storedSecret) bool { return l.Key == "old" }) {
+		a.printf("Encrypt all with the current key: sluice secret rotate\n")
+	}
+	return nil
+}
+
+func (a *app) secretRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Forget a token; no key is needed for it",
+		Args:  args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				name := strings.ToLower(argv[0])
+				if !strings.ContainsAny(name, ".:") {
+					name = argv[0] // a source's id keeps its letters
+				}
+				err := s.DeleteSecret(cmd.Context(), name)
+				if isNotFound(err) {
+					return fmt.Errorf("no token is stored for %q; sluice secret list shows whose are", argv[0])
+				}
+				if err == nil {
+					a.printf("The token of %s is removed. At Atlassian it still counts until it is revoked there.\n", name)
+				}
+				return err
+			})
+		},
+	}
+}
+
+func (a *app) secretRotate() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Encrypt every stored token anew with the current master key",
+		Long: `Encrypt every stored token anew with the current master key, all of them or none. To change
+the key: put the present one into SLUICE_MASTER_KEYS_OLD and a new one into
+SLUICE_MASTER_KEY for every service, restart them, and run this. Then the old one can go.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			return a.withStore(cmd.Context(), func(s *store.Store) error {
+				ring, err := service.Keys(cmd.Context(), cfg.Master, s)
+				if err != nil {
+					return err
+				}
+				if ring.Current() == "" {
+					return usageError{seal.ErrNoKey}
+				}
+				n, err := s.RotateSecrets(cmd.Context(), ring)
+				if err != nil {
+					return fmt.Errorf("nothing was changed: %w", err)
+				}
+				a.printf("%s encrypted anew; all are encrypted with the master key %s.\n", plural(n, "token is", "tokens are"), ring.Current())
+				return nil
+			})
+		},
+	}
+}
