@@ -32,7 +32,7 @@ func TestRevealGivesTheTextBack(t *testing.T) {
 func TestNothingShowsTheText(t *testing.T) {
 	s := secret.New(canary)
 	h := holder{Shown: s, hidden: s}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%X", "%d", "%10.3s", "%T %v"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%X", "%d", "%c", "%U", "%e", "%p", "%t", "% x", "%#x", "%+q", "%10.3s", "%T %v"} {
 		args := []any{s}
 		if verb == "%T %v" {
 			args = []any{s, s}
@@ -72,7 +72,8 @@ func TestLogsAsRedacted(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)
 	log.Info().Object("object", s).Interface("interface", s).Any("any", holder{Shown: s, hidden: s}).
-		Stringer("stringer", s).EmbedObject(s).Err(fmt.Errorf("with %s", s)).Msgf("%v %+v", s, &s)
+		Stringer("stringer", s).Stringers("stringers", []fmt.Stringer{s, &s}).Interface("pointer", &s).Fields(map[string]any{"field": s, "fields": []any{s, &s}}).
+		Type("type", s).Errs("errs", []error{fmt.Errorf("%w: %v", errors.New("x"), s)}).EmbedObject(s).Err(fmt.Errorf("with %s", s)).Msgf("%v %+v", s, &s)
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "s", s, "h", holder{Shown: s, hidden: s})
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "s", s, "h", holder{Shown: s, hidden: s})
 	require.Equal(t, 3, strings.Count(out.String(), "\n"))

@@ -3,16 +3,22 @@ package e2etest
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
+	"encoding/hex"
+	"io"
+	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/cli"
+	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/event"
 )
 
@@ -28,42 +34,120 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// A good run and one that Confluence refuses: the token shows in no log line, no message of
-// the bus that travels as plain JSON, and no row.
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+const (
+	canary    = "canary-5d41402abc4b2a76"
+	canaryKey = "c0ffee00c0ffee01c0ffee02c0ffee03c0ffee04c0ffee05c0ffee06c0ffee07"
+)
+
+// forms are the shapes in which a secret could be seen.
+func forms(token string) []string {
+	return []string{
+		token, base64.StdEncoding.EncodeToString([]byte(sandbox.DefaultEmail + ":" + token)),
+		base64.StdEncoding.EncodeToString([]byte(token))[:24], hex.EncodeToString([]byte(token)),
+	}
+}
+
+// A good run and some that Confluence refuses, with the token of the environment and with one that
+// is stored: it shows in no log line, nowhere on the bus, the object store included, in no row of
+// any table, and in nothing that the command prints.
 func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
-	const canary = "canary-5d41402abc4b2a76"
+	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, false) })
+	t.Run("stored", func(t *testing.T) { lookForTheToken(t, true) })
+}
+
+func lookForTheToken(t *testing.T, stored bool) {
 	site := sandbox.New(sandbox.Options{Token: canary})
 	site.AddBuiltin()
-	w := newWorld(t, sandbox.BuiltinSpace, site)
-	var log lines
-	w.token, w.log = canary, &log
-	s := w.stranger()
-	s.send("SUB sluice.> 1\r\n")
+	noise := make([]byte, 150<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	_, err := site.CreatePage(sandbox.Draft{Space: sandbox.BuiltinSpace, Title: "Too large for one message", Body: "<p>" + hex.EncodeToString(noise) + "</p>"})
+	require.NoError(t, err)
+	served, err := sandbox.Serve("127.0.0.1:0", site)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, served.Close()) })
+	nats, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, MaxPayload: 64 << 10, Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(nats.Stop)
+	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.URL()})
+	var said, typed lines
+	w.token, w.log = canary, &said
+	heard := w.stranger().hearAll()
+	hidden := forms(canary)
+	if stored {
+		hidden = append(append(hidden, forms(canary+"-wrong")...), canaryKey)
+		w.keys = canaryKey
+		w.types(&typed, canary+"-wrong", "secret", "set", source, "--email", sandbox.DefaultEmail)
+	}
 	w.startAll()
-	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
+	if stored {
+		require.Equal(t, event.StateFailed, w.sync(event.Full).State)
+		w.types(&typed, canary+"\n", "secret", "set", source)
+		for begun := time.Now(); w.sync(event.Full).State != event.StateCompleted; {
+			require.Less(t, time.Since(begun), time.Minute, "the new token is not taken")
+		}
+	} else {
+		require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
+	}
 	require.NoError(t, site.HideSpace(sandbox.BuiltinSpace, true))
 	require.Equal(t, event.StateFailed, w.sync(event.Full).State)
-
-	require.NoError(t, s.conn.SetReadDeadline(time.Now().Add(500*time.Millisecond)))
-	var heard bytes.Buffer
-	_, err := heard.ReadFrom(s.in)
-	require.True(t, errors.Is(err, os.ErrDeadlineExceeded), err)
-	require.Contains(t, heard.String(), "completed", "the bus was heard")
-	log.mu.Lock()
-	said := log.buf.String()
-	log.mu.Unlock()
-	require.Contains(t, said, "listing complete", "the stages' log was kept")
-	encoded := base64.StdEncoding.EncodeToString([]byte(sandbox.DefaultEmail + ":" + canary))
-	for _, secret := range []string{canary, encoded} {
-		require.NotContains(t, heard.String(), secret)
-		require.NotContains(t, said, secret)
+	if stored {
+		for _, args := range []string{"secret list", "secret list -o json", "secret rotate", "source list -o json", "status", "status run-1", "search harbour"} {
+			w.types(&typed, "", strings.Fields(args)...)
+		}
+		require.Contains(t, typed.String(), "encrypted")
 	}
+	bus := heard()
+	require.Contains(t, bus, "completed", "the bus was heard")
+	require.Contains(t, bus, "$O.", "the object store was used")
+	require.Contains(t, said.String(), "listing complete", "the stages' log was kept")
 	rows, err := w.db.Query(t.Context(), `SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	require.Contains(t, tables, "confluence_sync_runs")
-	for _, table := range tables {
-		require.Zero(t, w.count(`SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` r WHERE r::text LIKE '%' || $1 || '%'`, canary), table)
+	require.Equal(t, stored, w.count(`SELECT count(*) FROM archon_settings WHERE encrypted_value LIKE 'v1.%'`) == 1)
+	for _, secret := range hidden {
+		for where, text := range map[string]string{"bus": bus, "log": said.String(), "command": typed.String()} {
+			require.False(t, strings.Contains(text, secret), "%s stands in what was found in: %s", secret, where)
+		}
+		for _, table := range tables { // the encrypted column too: it is encrypted
+			require.Zero(t, w.count(`SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` r WHERE strpos(r::text, $1) > 0`, secret), table)
+		}
+	}
+}
+
+// types runs a command line on the world's servers, and keeps all that it prints.
+func (w *world) types(out *lines, stdin string, args ...string) {
+	w.t.Helper()
+	env := map[string]string{
+		"NATS_URL": w.ground.natsURL, "DATABASE_URL": w.ground.dbURL, "LOG_LEVEL": "debug", "SLUICE_MASTER_KEY": canaryKey,
+		"CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_ALLOWED_HOSTS": strings.TrimPrefix(w.served.URL, "http://"),
+	}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	code := cli.Run(w.t.Context(), append(args, "--data", w.t.TempDir()), lookup, strings.NewReader(stdin), out, out)
+	require.Zero(w.t, code, "sluice %v", args)
+}
+
+// hearAll listens to every subject until the returned function is called, which gives what was
+// heard, the pieces of the object store included.
+func (s *stranger) hearAll() func() string {
+	var heard lines
+	ended := make(chan error, 1)
+	s.send("SUB > 1\r\nPING\r\n")
+	go func() {
+		_, err := io.Copy(&heard, s.in)
+		ended <- err
+	}()
+	require.Eventually(s.t, func() bool { return strings.Contains(heard.String(), "PONG") }, 10*time.Second, 10*time.Millisecond)
+	return func() string {
+		require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(500*time.Millisecond)))
+		require.ErrorIs(s.t, <-ended, os.ErrDeadlineExceeded, "it heard to the end")
+		return heard.String()
 	}
 }

@@ -50,6 +50,7 @@ type world struct {
 
 	gateway string    // where a scoped token is taken
 	token   string    // the stand-in's own where it is empty
+	keys    string    // the master key; where it is set, the token is the source's own and stored
 	log     io.Writer // takes every line of the stages, where it is set
 }
 
@@ -123,10 +124,16 @@ func (w *world) startAll() (stop func()) {
 	if w.token == "" {
 		w.token = sandbox.DefaultToken
 	}
-	site, err := service.NewSite(config.Confluence{
+	confluence := config.Confluence{
 		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(w.token),
 		Gateway: w.gateway, AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
-	}, log)
+	}
+	if w.keys != "" {
+		confluence.BaseURL, confluence.AllowedHosts = "", strings.TrimPrefix(w.served.URL, "http://")
+	}
+	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
+	require.NoError(w.t, err)
+	site, err := service.NewSite(confluence, log, service.Stored(w.store, ring))
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
 	require.NoError(w.t, err)
