@@ -32,14 +32,14 @@ func TestRevealGivesTheTextBack(t *testing.T) {
 func TestNothingShowsTheText(t *testing.T) {
 	s := secret.New(canary)
 	h := holder{Shown: s, hidden: s}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%X", "%d", "%c", "%U", "%e", "%p", "%t", "% x", "%#x", "%+q", "%10.3s", "%T %v"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%X", "%d", "%c", "%U", "%e", "%t", "% x", "%#x", "%+q", "%10.3s", "%T %v"} {
 		args := []any{s}
 		if verb == "%T %v" {
 			args = []any{s, s}
 		}
 		require.Contains(t, fmt.Sprintf(verb, args...), secret.Redacted, verb)
 	}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%p"} {
 		for _, v := range []any{s, &s, h, &h, []secret.String{s}, map[secret.String]secret.String{s: s}, struct{ h *holder }{&h}} {
 			out := fmt.Sprintf(verb, v)
 			require.NotContains(t, out, "canary", verb)
