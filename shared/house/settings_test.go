@@ -148,7 +148,8 @@ is missing or wrong is named at once, with what is needed and an example:
   CONFLUENCE_CONCURRENCY is "many"; it needs a whole number from 1 to 64, for example 8
 ` + "```\n" + `
 An empty variable counts as not set. A *secret* is never printed or logged, and may come from a
-file: ` + "`NAME_FILE`" + ` names the file that holds the value of ` + "`NAME`" + `.
+file: ` + "`NAME_FILE`" + ` names the file that holds the value of ` + "`NAME`" + `, as Docker and Kubernetes give
+them ([tokens and keys](secrets.md)).
 
 This page is written from ` + "`shared/config`" + ` by ` + "`make docs`" + `.
 `)
