@@ -144,7 +144,7 @@ func TestKeysAreReadAsHexAndBase64(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, ids[0], id)
 	}
-	for _, bad := range []string{"", "short", hex.EncodeToString(raw[1:]), base64.StdEncoding.EncodeToString(append(raw, 1)), strings.Repeat("z", 64)} {
+	for _, bad := range []string{"", "short", hex.EncodeToString(raw[1:]), base64.StdEncoding.EncodeToString(make([]byte, seal.KeySize+1)), strings.Repeat("z", 64)} {
 		_, err := seal.ParseKey(secret.New(bad))
 		require.ErrorIs(t, err, seal.ErrKey, bad)
 	}

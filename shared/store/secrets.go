@@ -155,18 +155,14 @@ func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 	return same, err
 }
 
-// openable reports why a row cannot be opened: by its key alone, or by opening it.
+// openable reports why a row cannot be opened: for any reason, or for want of its key alone.
 func openable(ring *seal.Ring, r secretRow, wholly bool) error {
-	if wholly {
-		_, err := openCredential(ring, r.key, r.text)
+	_, err := openCredential(ring, r.key, r.text)
+	var missing *seal.KeyError
+	if wholly || errors.As(err, &missing) {
 		return err
 	}
-	id, err := seal.KeyID(r.text)
-	if err != nil || ring.Has(id) {
-		return nil // what is broken already cannot be made worse by a secret beside it
-	}
-	_, err = openCredential(ring, r.key, r.text) // for its error
-	return err
+	return nil // a row that is broken by itself says nothing about the key
 }
 
 // SameToken reports whether the token is the one that is stored under the name. It needs no key.

@@ -15,7 +15,7 @@ import (
 // the last one from then on. It ends with the test.
 func Names(t testing.TB, addresses ...string) *net.Resolver {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
 	t.Cleanup(func() { _ = conn.Close(); <-done })
