@@ -189,7 +189,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 func sourceSettings(p *person) {
 	require.Regexp(p.t, `gen +\S+ +36 +\d+ +\S.* on_demand +(just now|\d+ seconds ago)`, p.sees("source", "list"))
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
-	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name or --tag")
+	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name, --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
 	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--name", "N"), "there are: docs, gen")
 	said := p.sees("source", "set", "docs", "--deletion-strategy", "every_sync", "--name", "The docs", "--tag", "a,b")
