@@ -107,6 +107,9 @@ func startCluster(t *testing.T) (nodes []*natsServer, urls string) {
 func leaders(ctx context.Context, js jetstream.JetStream) map[string]int {
 	led := map[string]int{}
 	copied := func(c *jetstream.ClusterInfo) bool {
+		if c == nil { // who answers does not know
+			return false
+		}
 		led[c.Leader]++
 		return c.Leader != "" && len(c.Replicas) == 2 && c.Replicas[0].Current && c.Replicas[1].Current
 	}
