@@ -138,6 +138,8 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,
 			run.SourceID, ids, run.ID, ReasonArchived)
+		b.Queue(lockTreeSQL, run.SourceID)
+		b.Queue(pruneContainersSQL, run.SourceID)
 		return tx.SendBatch(ctx, b).Close()
 	})
 }

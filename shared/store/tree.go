@@ -20,13 +20,25 @@ type Node struct {
 // were built from the parents of a moment ago must not overwrite newer ones.
 func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) error {
 	return s.inTx(ctx, "write the tree of "+sourceID, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence tree:' || $1, 0))`, sourceID); err != nil {
+		if _, err := tx.Exec(ctx, lockTreeSQL, sourceID); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, sql, args...)
 		return err
 	})
 }
+
+const lockTreeSQL = `SELECT pg_advisory_xact_lock(hashtextextended('confluence tree:' || $1, 0))`
+
+// pruneContainersSQL drops the containers of a source under which there is no page.
+const pruneContainersSQL = `
+	WITH RECURSIVE used AS (
+		SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ('page', 'blogpost') AND parent_id IS NOT NULL
+		UNION
+		SELECT t.parent_id FROM used JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = used.id WHERE t.parent_id IS NOT NULL
+	)
+	DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ('page', 'blogpost')
+	AND NOT EXISTS (SELECT FROM used WHERE used.id = t.node_id)`
 
 // TreeFromListing takes the parents of a full listing's pages over into the tree, and drops
 // what is neither listed nor stored, with the containers that hold nothing then.
@@ -48,14 +60,7 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 			run.ID, run.SourceID)
 	}
 	if err == nil {
-		err = s.inTree(ctx, run.SourceID, `
-			WITH RECURSIVE used AS (
-				SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ('page', 'blogpost') AND parent_id IS NOT NULL
-				UNION
-				SELECT t.parent_id FROM used JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = used.id WHERE t.parent_id IS NOT NULL
-			)
-			DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ('page', 'blogpost')
-			AND NOT EXISTS (SELECT FROM used WHERE used.id = t.node_id)`, run.SourceID)
+		err = s.inTree(ctx, run.SourceID, pruneContainersSQL, run.SourceID)
 	}
 	if err != nil {
 		return fmt.Errorf("take the listing's tree over: %w", err)

@@ -257,6 +257,14 @@ func TestWhatCannotBeReadIsHiddenThenPurged(t *testing.T) {
 	g.ends(event.Full, event.Counts{})
 }
 
+func TestAFolderGoesWithItsLastPage(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	require.NoError(t, g.site.TrashPage(g.ids["E"]))
+	g.ends(event.Full, event.Counts{Removed: 1})
+	require.Zero(t, g.count(`SELECT count(*) FROM confluence_tree WHERE node_id = ANY ($1)`, []string{g.ids["E"], g.ids["Folder"]}))
+	require.Equal(t, 5, g.count(`SELECT count(*) FROM confluence_tree`))
+}
+
 func TestLabelsFollowWithoutAFetch(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.SetLabels(g.ids["C"], "rose", "climbing"))

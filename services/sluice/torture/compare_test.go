@@ -17,8 +17,7 @@ import (
 )
 
 // rowsSQL is what two databases of the same site have in common: all but ids, times and what
-// is kept of pages that are gone. Of the tree it is the stored pages and all that is above them: a
-// folder whose last page the last run has removed goes with the next one.
+// is kept of pages that are gone.
 const rowsSQL = `
 	SELECT concat_ws(' | ', 'page', page_id, source_id, space_key, title, version, last_modified, path, metadata)
 		FROM confluence_pages WHERE NOT is_deleted UNION ALL
@@ -27,7 +26,6 @@ const rowsSQL = `
 	SELECT concat_ws(' | ', 'chunk', metadata->>'page_id', chunk_number, url, content, metadata, source_id)
 		FROM archon_crawled_pages UNION ALL
 	SELECT concat_ws(' | ', 'node', node_id, kind, title, parent_id, parent_kind, path) FROM confluence_tree
-		WHERE node_id IN (SELECT unnest(string_to_array(path, '/')) FROM confluence_pages WHERE NOT is_deleted)
 	ORDER BY 1`
 
 // Each of these must be zero.
