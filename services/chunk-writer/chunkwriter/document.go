@@ -37,6 +37,7 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 	if !event.ValidID(d.SourceID) {
 		return nil, errors.New("the source id is not 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit")
 	}
+	d.URL = strings.TrimSpace(d.URL)
 	parts := chunk.Split(chunk.Document{Title: d.Title, URL: d.URL, Markdown: d.Markdown}, o)
 	if len(parts) == 0 {
 		return nil, ErrEmptyDocument
@@ -54,7 +55,7 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 		URL: d.URL, Title: d.Title, SourceID: d.SourceID, KnowledgeType: "technical",
 		CrawlType: "document", Tags: d.Tags, Breadcrumb: []string{},
 	}
-	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: strings.TrimSpace(d.URL), Chunks: rows(parts, facts)})
+	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: d.URL, Chunks: rows(parts, facts)})
 }
 
 // rows makes what is stored of chunks that have facts in common. The same chunks give the
