@@ -32,7 +32,13 @@ func Steer(err error) error {
 	return err
 }
 
-// Consume hands the consumer's messages to h and steers by the errors that it returns.
+// Steered returns h with its errors steered, as Consume runs it.
+func Steered(h bus.Handler) bus.Handler {
+	return func(ctx context.Context, d bus.Delivery) error { return Steer(h(ctx, d)) }
+}
+
+// Consume hands the consumer's messages to h and steers by the errors that it returns, so that
+// handlers return them as they are.
 func (d Deps) Consume(ctx context.Context, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) error {
-	return d.Bus.Consume(ctx, c, func(ctx context.Context, m bus.Delivery) error { return Steer(h(ctx, m)) }, opts...)
+	return d.Bus.Consume(ctx, c, Steered(h), opts...)
 }

@@ -47,7 +47,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 			if errors.Is(err, store.ErrNotFound) {
 				err = failure.Wrap(failure.SourceGone, err)
 			}
-			return service.Steer(err)
+			return err
 		}
 		var w store.PageWrite
 		var outcome event.Outcome
@@ -62,7 +62,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 				break
 			}
 			if !errors.Is(err, store.ErrMoved) {
-				return service.Steer(err)
+				return err
 			}
 		}
 		if outcome != event.Created && outcome != event.Updated && outcome != event.Unchanged {

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -83,7 +84,7 @@ func TestSuite(t *testing.T) {
 	listed(t, s, "run-1", nil)
 	bustest.Suite(t, bustest.Stage{
 		Consumer:  bus.Write,
-		Handler:   func(b *bus.Bus) bus.Handler { return chunkwriter.Handler(s, b, small) },
+		Handler:   func(b *bus.Bus) bus.Handler { return service.Steered(chunkwriter.Handler(s, b, small)) },
 		Event:     func(n int) event.Event { return converted(fmt.Sprint(100+n), 1, "words") },
 		Publishes: event.TypePageStored,
 		Fails:     1,
@@ -99,7 +100,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 		store.Listed{ID: "30", Version: 4, Title: "Page 30", Status: "current", ParentID: "20", ParentKind: "folder"},
 	)
 	stored := bustest.Collect[event.PageStored](k)
-	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small))
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	k.Publish(converted("30", 4, "words"))
 
 	said := stored.Wait(1)[0]
@@ -143,7 +144,7 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	listed(t, s, "run-1", nil)
 	stored := bustest.Collect[event.PageStored](k)
-	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small), bus.Workers(1))
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)), bus.Workers(1))
 	k.Publish(converted("30", 2, "new"))
 	stored.Wait(1)
 	page, err := s.Page(t.Context(), "30")
@@ -182,11 +183,11 @@ func TestAPageWhoseSourceIsGoneFailsAtOnce(t *testing.T) {
 	before, during := open(t), open(t)
 	require.NoError(t, before.RemoveSource(t.Context(), "docs"))
 
-	stop := k.Consume(bus.Write, chunkwriter.Handler(before, k.Bus, small))
+	stop := k.Consume(bus.Write, service.Steered(chunkwriter.Handler(before, k.Bus, small)))
 	k.Publish(converted("30", 1, "words"))
 	failed.Wait(1)
 	stop()
-	k.Consume(bus.Write, chunkwriter.Handler(removing{during}, k.Bus, small))
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(removing{during}, k.Bus, small)))
 	k.Publish(converted("31", 1, "words"))
 	for _, f := range failed.Wait(2) {
 		require.Equal(t, failure.SourceGone, f.Code)
@@ -204,7 +205,7 @@ func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
 	stored, failed := bustest.Collect[event.PageStored](k), bustest.Collect[event.PageFailed](k)
 	listed(t, s, "run-1", nil)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "others", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
-	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small))
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	k.Publish(converted("30", 1, "ours"))
 	stored.Wait(1)
 
@@ -250,7 +251,7 @@ func TestCommittedBeforePublished(t *testing.T) {
 	listed(t, s, "run-1", nil, store.Listed{ID: "30", Version: 1, Title: "Page 30", Status: "current"})
 	stored := bustest.Collect[event.PageStored](k)
 	d := dying{reached: make(chan event.Event, 10)}
-	stop := k.Consume(bus.Write, chunkwriter.Handler(s, d, small))
+	stop := k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, d, small)))
 	k.Publish(converted("30", 1, "words"))
 
 	require.Equal(t, event.Created, next(t, d.reached).(event.PageStored).Outcome)
@@ -263,7 +264,7 @@ func TestCommittedBeforePublished(t *testing.T) {
 	stop()
 	require.Empty(t, stored.All())
 
-	k.Consume(bus.Write, chunkwriter.Handler(s, k.Bus, small))
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	require.Equal(t, event.Created, stored.Wait(1)[0].Outcome)
 	k.Empty(bus.Write)
 	require.Len(t, stored.All(), 1)

@@ -96,7 +96,7 @@ func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
 	// A run may have ended between the removal and its announcement; then only that is left.
 	if run.RemovalsChecked.IsZero() && !run.State.Final() {
 		if err := d.judge(ctx, run); err != nil {
-			return service.Steer(err)
+			return err
 		}
 	}
 	return d.announce(ctx, run)

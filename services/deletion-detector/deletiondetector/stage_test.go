@@ -196,7 +196,7 @@ func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 func (w *world) start(k *bustest.Kit, token string) {
 	w.t.Helper()
 	d := w.detector(k.Bus, token)
-	k.Consume(bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
+	k.Consume(bus.Removals, service.Steered(d.Handle), bus.OnPermanent(d.Failed))
 }
 
 func completed(run store.Run) event.ListingCompleted {
@@ -208,7 +208,7 @@ func TestSuite(t *testing.T) {
 	var runs atomic.Int64
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Removals,
-		Handler:  func(b *bus.Bus) bus.Handler { return w.detector(b, sandbox.DefaultToken).Handle },
+		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.detector(b, sandbox.DefaultToken).Handle) },
 		Options:  []bus.ConsumeOption{bus.OnPermanent(w.detector(nil, sandbox.DefaultToken).Failed)},
 		// Every event is about a run of its own with a page to remove.
 		Event: func(int) event.Event {

@@ -15,7 +15,6 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -53,7 +52,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	}
 	client, err := f.site.Client(ctx, src)
 	if err != nil {
-		return service.Steer(err)
+		return err
 	}
 	ctx, usage := confluence.WithUsage(ctx)
 	defer f.account(ctx, run.ID, usage)
@@ -62,7 +61,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	if d.Attempt >= splitAfter && len(b.wanted) > 1 && f.onlyHere(ctx, client, src, err) {
 		return f.split(ctx, run, task, b.wanted)
 	}
-	return service.Steer(f.doubt(ctx, client, src, err))
+	return f.doubt(ctx, client, src, err)
 }
 
 // splitAfter is the attempt from which on a task that Confluence cannot answer is taken apart.
@@ -173,7 +172,7 @@ func (f *Fetcher) sift(ctx context.Context, client *confluence.Client, run store
 		spaceID, err = f.spaceID(ctx, client, src, true)
 	}
 	if err != nil {
-		return nil, service.Steer(err)
+		return nil, err
 	}
 	reasons := make(map[string]string, len(ids))
 	for _, id := range ids {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
 // listed runs one request and returns its tasks, which nobody has taken yet.
@@ -45,7 +46,7 @@ func TestSuiteOfTasks(t *testing.T) {
 	pages := w.listed("run-1", event.Full)[0].Pages
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Fetch,
-		Handler:  func(b *bus.Bus) bus.Handler { return w.fetcher(b).HandlePages },
+		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.fetcher(b).HandlePages) },
 		Event: func(n int) event.Event {
 			return event.PagesListed{SourceID: "docs", RunID: "run-1", Attempt: 9, Pages: pages[n : n+1]}
 		},
@@ -227,7 +228,7 @@ func TestALongWaitParksTheTask(t *testing.T) {
 	})
 	w.front.Store(&limited)
 	fetched, failed := bustest.Collect[event.PageFetched](w.Kit), bustest.Collect[event.PageFailed](w.Kit)
-	handle := w.fetcher(w.Bus).HandlePages
+	handle := service.Steered(w.fetcher(w.Bus).HandlePages)
 	var deliveries []bus.Delivery
 	w.Consume(bus.Fetch, func(ctx context.Context, d bus.Delivery) error {
 		mu.Lock()

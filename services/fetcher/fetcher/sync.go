@@ -12,7 +12,6 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -55,7 +54,7 @@ func (f *Fetcher) HandleSync(ctx context.Context, d bus.Delivery) error {
 			return bus.RetryAfter(err, waitForTurn)
 		}
 		if err != nil {
-			return service.Steer(err)
+			return err
 		}
 		if run, err = f.ledger.Run(ctx, run.ID); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
 func TestSuiteOfRequests(t *testing.T) {
@@ -20,7 +21,7 @@ func TestSuiteOfRequests(t *testing.T) {
 	var n atomic.Int64
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Sync,
-		Handler:  func(b *bus.Bus) bus.Handler { return w.fetcher(b).HandleSync },
+		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.fetcher(b).HandleSync) },
 		Options:  []bus.ConsumeOption{bus.OnPermanent(w.fetcher(w.Bus).SyncFailed)},
 		// Every request is for a source of its own, so that none waits for another.
 		Event: func(int) event.Event {

@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -116,13 +117,13 @@ func (w *world) fetcher(b *bus.Bus) *fetcher.Fetcher {
 func (w *world) startSync() (stop func()) {
 	w.t.Helper()
 	f := w.fetcher(w.Bus)
-	return w.Consume(bus.Sync, f.HandleSync, bus.OnPermanent(f.SyncFailed))
+	return w.Consume(bus.Sync, service.Steered(f.HandleSync), bus.OnPermanent(f.SyncFailed))
 }
 
 // startFetch consumes tasks, so many at a time.
 func (w *world) startFetch(workers int) (stop func()) {
 	w.t.Helper()
-	return w.Consume(bus.Fetch, w.fetcher(w.Bus).HandlePages, bus.Workers(workers))
+	return w.Consume(bus.Fetch, service.Steered(w.fetcher(w.Bus).HandlePages), bus.Workers(workers))
 }
 
 // ask publishes a request; asking again with another nudge is another message.
