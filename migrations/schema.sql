@@ -55,6 +55,16 @@ CREATE TABLE archon_sources (
     updated_at timestamp with time zone DEFAULT timezone('utc'::text, now()) NOT NULL
 );
 
+CREATE TABLE confluence_api_keys (
+    key_id text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    sources text[] DEFAULT '{}'::text[] NOT NULL,
+    hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
 CREATE TABLE confluence_page_content (
     page_id text NOT NULL,
     url text NOT NULL,
@@ -170,6 +180,8 @@ ALTER TABLE archon_migrations ADD CONSTRAINT archon_migrations_version_migration
 ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_pkey PRIMARY KEY (id);
 ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_key_key UNIQUE (key);
 ALTER TABLE archon_sources ADD CONSTRAINT archon_sources_pkey PRIMARY KEY (source_id);
+ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_pkey PRIMARY KEY (key_id);
+ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_role_check CHECK ((role = ANY (ARRAY['read'::text, 'operate'::text, 'admin'::text])));
 ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_pkey PRIMARY KEY (page_id);
 ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_page_id_fkey FOREIGN KEY (page_id) REFERENCES confluence_pages(page_id) ON DELETE CASCADE;
 ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_pkey PRIMARY KEY (page_id);
@@ -220,6 +232,14 @@ CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (s
 CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
 
+COMMENT ON TABLE confluence_api_keys IS 'Keys of the HTTP API';
+COMMENT ON COLUMN confluence_api_keys.key_id IS 'the public part of the key, by which it is found';
+COMMENT ON COLUMN confluence_api_keys.name IS 'what a person calls it: who or what has the key';
+COMMENT ON COLUMN confluence_api_keys.role IS 'read, operate or admin; each may do what those before it may';
+COMMENT ON COLUMN confluence_api_keys.sources IS 'the sources that the key may see and touch; empty for all';
+COMMENT ON COLUMN confluence_api_keys.hash IS 'bcrypt of the SHA-256 digest of key id and secret';
+COMMENT ON COLUMN confluence_api_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN confluence_api_keys.revoked_at IS 'when it was taken back; it opens nothing since';
 COMMENT ON TABLE confluence_page_content IS 'A page''s Markdown and conversion losses';
 COMMENT ON COLUMN confluence_page_content.page_id IS 'the page';
 COMMENT ON COLUMN confluence_page_content.url IS 'the page''s address without an anchor';

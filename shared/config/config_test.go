@@ -196,6 +196,7 @@ func TestEverySecretMayComeFromAFile(t *testing.T) {
 		"chunk-writer":      func(m map[string]string) error { _, err := Load[ChunkWriter](from(m)); return err },
 		"deletion-detector": func(m map[string]string) error { _, err := Load[DeletionDetector](from(m)); return err },
 		"progress":          func(m map[string]string) error { _, err := Load[Progress](from(m)); return err },
+		"gateway":           func(m map[string]string) error { _, err := Load[Gateway](from(m)); return err },
 		"sandbox":           func(m map[string]string) error { _, err := Load[Sandbox](from(m)); return err },
 		"sluice":            func(m map[string]string) error { _, err := Load[Sluice](from(m)); return err },
 	}

@@ -91,6 +91,7 @@ func Programs() []Program {
 		{"chunk-writer", Fields(ChunkWriter{})},
 		{"deletion-detector", Fields(DeletionDetector{})},
 		{"progress", Fields(Progress{})},
+		{"gateway", Fields(Gateway{})},
 		{"sandbox", Fields(Sandbox{})},
 		{"sluice", Fields(Sluice{})},
 	}

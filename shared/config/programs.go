@@ -53,6 +53,20 @@ func (p Progress) check(c *checker) {
 	c.ensure("STALL_AFTER", p.StallAfter >= 5*time.Second && p.StallAfter <= time.Hour && p.StallAfter > p.NatsAckWait)
 }
 
+// Gateway configures services/gateway.
+type Gateway struct {
+	Process
+	Nats
+	Postgres
+	API
+}
+
+func (Gateway) check(c *checker) {
+	if c.raw["GATEWAY_ADDR"] == "" {
+		c.wrong("GATEWAY_ADDR", "is empty")
+	}
+}
+
 // Sandbox configures services/sandbox, the Confluence stand-in. It serves the built-in
 // space unless Pages or Corpus says otherwise.
 type Sandbox struct {
@@ -85,6 +99,7 @@ type Sluice struct {
 	Search
 	Brake
 	History
+	API
 	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`
 	PGBinDir string `env:"SLUICE_PG_BINDIR" need:"a folder with initdb and postgres" example:"/usr/lib/postgresql/17/bin" desc:"Postgres programs to use instead of those that sluice finds or gets."`
 }

@@ -174,6 +174,23 @@ func (f Search) check(c *checker) {
 	c.ensure("SEARCH_LANGUAGE", !strings.ContainsAny(f.SearchLanguage, "\x00") && utf8.ValidString(f.SearchLanguage) && len(f.SearchLanguage) <= 40)
 }
 
+// API says where the HTTP API is served, and how much one request may take.
+type API struct {
+	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. On anything but a loopback address it needs an API key to start: sluice key create."`
+	Sites      string        `env:"GATEWAY_SITES" default:"https://*.atlassian.net" need:"addresses of sites with https:// (or http://, for the stand-in), parted by commas; a * stands for one name" example:"https://*.atlassian.net,https://wiki.acme.com" desc:"The Confluence sites that sources may be added of over the HTTP API."`
+	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
+	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
+	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`
+}
+
+func (a API) check(c *checker) {
+	c.ensure("GATEWAY_ADDR", isAddr(a.Addr))
+	c.ensure("GATEWAY_SITES", areSites(a.Sites))
+	c.ensure("GATEWAY_MAX_BODY", a.MaxBody >= 1<<10 && a.MaxBody <= 100<<20)
+	c.ensure("GATEWAY_TIMEOUT", a.Timeout >= time.Second && a.Timeout <= 10*time.Minute)
+	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
+}
+
 func oneOf(v string, allowed ...string) bool { return slices.Contains(allowed, v) }
 
 func isAddr(v string) bool {
@@ -219,4 +236,19 @@ func isSite(v string, allowHTTP bool) bool {
 		return false // the gateway's address: sources are kept by their site's
 	}
 	return u.Scheme == "https" || allowHTTP && u.Scheme == "http"
+}
+
+func areSites(list string) bool {
+	for v := range strings.SplitSeq(list, ",") {
+		u, err := url.Parse(strings.TrimSpace(v))
+		if err != nil || !oneOf(u.Scheme, "https", "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return false
+		}
+		// Everything but the first name has to be there: https://* would be every site.
+		name, wild := strings.CutPrefix(u.Host, "*.")
+		if name == "" || strings.Contains(name, "*") || wild && !strings.Contains(name, ".") {
+			return false
+		}
+	}
+	return true
 }

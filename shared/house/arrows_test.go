@@ -72,6 +72,16 @@ var rooms = []room{
 		why:     "only the command-line program has a command line",
 	},
 	{
+		imports: []string{"github.com/danielgtaylor/huma", "github.com/prometheus"},
+		home:    []string{"services/gateway"},
+		why:     "the HTTP API is one service",
+	},
+	{
+		imports: []string{"golang.org/x/crypto/bcrypt"},
+		home:    []string{"shared/apikey", "shared/seal"},
+		why:     "how a key or a token is proved is the business of these two",
+	},
+	{
 		imports: []string{
 			"testing", "net/http/httptest", "github.com/stretchr/testify", "go.uber.org/goleak",
 			module + "shared/pgtest", module + "shared/bus/bustest", module + "shared/bustest",

@@ -36,7 +36,7 @@ var notInCompose = map[string]string{
 }
 
 // Variables that only the compose file reads.
-var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT"}
+var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT"}
 
 // Variables to which compose gives a value of its own: the addresses inside its network.
 var ownInCompose = map[string]string{
@@ -44,6 +44,7 @@ var ownInCompose = map[string]string{
 	"DATABASE_URL": "postgres://sluice:sluice@postgres:5432/sluice?sslmode=disable",
 	"HEALTH_ADDR":  ":8080",
 	"SANDBOX_ADDR": ":8090",
+	"GATEWAY_ADDR": ":8181",
 }
 
 // Compose gives every program exactly the variables that it reads, with the same defaults.

@@ -93,6 +93,7 @@ var groupTitles = map[string]string{
 	"History":    "How long history is kept",
 	"Search":     "Search",
 	"Progress":   "The progress stage",
+	"API":        "The HTTP API",
 	"Sandbox":    "The stand-in",
 	"Sluice":     "The sluice command",
 }
@@ -132,7 +133,7 @@ func envExample() string {
 	}
 	b.WriteString("\n# --- Only docker-compose.yml reads these ---\n\n" +
 		"# The password of its Postgres, and the ports that it publishes on 127.0.0.1.\n" +
-		"# POSTGRES_PASSWORD=sluice\n# POSTGRES_PORT=5432\n# NATS_PORT=4222\n# SANDBOX_PORT=8090\n")
+		"# POSTGRES_PASSWORD=sluice\n# POSTGRES_PORT=5432\n# NATS_PORT=4222\n# SANDBOX_PORT=8090\n# GATEWAY_PORT=8181\n")
 	return b.String()
 }
 
@@ -161,7 +162,7 @@ This page is written from ` + "`shared/config`" + ` by ` + "`make docs`" + `.
 		}
 	}
 	b.WriteString("\n`docker-compose.yml` also reads `POSTGRES_PASSWORD` and the ports that it publishes on 127.0.0.1:\n" +
-		"`POSTGRES_PORT`, `NATS_PORT` and `SANDBOX_PORT`.\n")
+		"`POSTGRES_PORT`, `NATS_PORT`, `SANDBOX_PORT` and `GATEWAY_PORT`.\n")
 	return b.String()
 }
 

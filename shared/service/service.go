@@ -32,6 +32,7 @@ type Settings struct {
 	Chunks     *config.Chunks
 	Brake      *config.Brake
 	History    *config.History
+	API        *config.API   // of the gateway alone
 	StallAfter time.Duration // of the progress stage alone
 }
 
@@ -54,6 +55,7 @@ type Deps struct {
 	Chunks     config.Chunks
 	Brake      config.Brake
 	History    config.History
+	API        config.API
 	Workers    int           // messages at a time, 0 for the stage's own choice
 	StallAfter time.Duration // 0 for the default; see the progress stage
 	Log        zerolog.Logger
@@ -131,6 +133,9 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 	}
 	if settings.History != nil {
 		deps.History = *settings.History
+	}
+	if settings.API != nil {
+		deps.API = *settings.API
 	}
 	if settings.Postgres != nil {
 		st, err := store.Open(ctx, settings.Postgres.DatabaseURL.Reveal())

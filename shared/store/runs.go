@@ -88,29 +88,7 @@ const ReconcileEvery = 7 * 24 * time.Hour
 func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "open run "+req.RequestID, func(tx pgx.Tx) error {
-		// The lock makes requests of one source take turns, and lets chunks be written
-		// meanwhile: their foreign key asks for less.
-		var reconcile, blogPosts bool
-		err := tx.QueryRow(ctx, `
-			SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
-				WHEN 'every_sync' THEN true
-				WHEN 'on_demand' THEN false
-				ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
-				OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
-			FROM archon_sources
-			WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
-			req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
-		if err != nil {
-			return notFound(err, "source "+req.SourceID)
-		}
-		mode := req.Mode
-		if reconcile {
-			mode = event.Full
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts)
-			VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7) ON CONFLICT (run_id) DO NOTHING`,
-			req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts)
+		err := noteRequest(ctx, tx, req)
 		if err != nil {
 			return err
 		}
@@ -134,6 +112,52 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 		return run, fmt.Errorf("open run %s: %w", req.RequestID, ErrRequestIDTaken)
 	}
 	return run, nil
+}
+
+// noteRequest writes down that a run is asked for, unless it is written down already.
+func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error {
+	// The lock makes requests of one source take turns, and lets chunks be written
+	// meanwhile: their foreign key asks for less.
+	var reconcile, blogPosts bool
+	err := tx.QueryRow(ctx, `
+		SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
+			WHEN 'every_sync' THEN true
+			WHEN 'on_demand' THEN false
+			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
+			OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
+		FROM archon_sources
+		WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
+		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
+	if err != nil {
+		return notFound(err, "source "+req.SourceID)
+	}
+	mode := req.Mode
+	if reconcile {
+		mode = event.Full
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts)
+		VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7) ON CONFLICT (run_id) DO NOTHING`,
+		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts)
+	return err
+}
+
+// RequestRun makes the run of a request, or finds it, and leaves it to whoever hears the
+// request to open it. A request that is written down before it is published is not lost
+// with the broker: its ledger asks again. Errors are those of OpenRun.
+func (s *Store) RequestRun(ctx context.Context, req event.SyncRequested) (Run, error) {
+	var run Run
+	err := s.inTx(ctx, "request run "+req.RequestID, func(tx pgx.Tx) (err error) {
+		if err = noteRequest(ctx, tx, req); err != nil {
+			return err
+		}
+		run, err = readRun(ctx, tx, req.RequestID)
+		return err
+	})
+	if err == nil && run.SourceID != req.SourceID {
+		err = fmt.Errorf("request run %s: %w", req.RequestID, ErrRequestIDTaken)
+	}
+	return run, err
 }
 
 // wantsPosts is whether a source's metadata asks for blog posts.

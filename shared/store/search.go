@@ -13,10 +13,11 @@ import (
 // MaxHits is the most hits that one search returns.
 const MaxHits = 100
 
-// Filter narrows a search. Zero values do not narrow. Every filter but SourceID speaks of
-// Confluence pages, so that only their chunks pass it.
+// Filter narrows a search. Zero values do not narrow. Every filter but SourceID and
+// Sources speaks of Confluence pages, so that only their chunks pass it.
 type Filter struct {
 	SourceID      string
+	Sources       []string // no chunk of any other source; none: every source
 	SpaceKey      string
 	Under         string // a page's id: that page and what lies below it
 	Label         string
@@ -28,14 +29,13 @@ type Filter struct {
 
 // ofPages reports whether the filter asks for something that only Confluence pages have.
 func (f Filter) ofPages() bool {
-	f.SourceID, f.Limit = "", 0
-	return f != Filter{}
+	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions != "" || !f.ModifiedSince.IsZero()
 }
 
 // possible reports whether there can be a chunk that passes: no stored text holds what is not
 // one.
 func (f Filter) possible() bool {
-	for _, text := range []string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions} {
+	for _, text := range append([]string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions}, f.Sources...) {
 		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 			return false
 		}

@@ -106,6 +106,9 @@ func (b *searchBuilder) filter(f Filter) {
 	if f.SourceID != "" {
 		b.where += " AND c.source_id = " + b.arg(f.SourceID)
 	}
+	if len(f.Sources) > 0 {
+		b.where += " AND c.source_id = ANY (" + b.arg(f.Sources) + "::text[])"
+	}
 	if of := b.conditions(f); len(of) > 0 {
 		b.pages = b.once("pages", "array_agg(p.page_id)", " FROM confluence_pages p WHERE NOT p.is_deleted AND "+strings.Join(of, " AND ")) + "::text[]"
 	}

@@ -174,11 +174,29 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 }
 
 // Sources lists every Confluence source with its counts, by id.
-func (s *Store) Sources(ctx context.Context) ([]Source, error) {
+func (s *Store) Sources(ctx context.Context) ([]Source, error) { return s.counted(ctx, "") }
+
+// CountedSource is Source with its counts.
+func (s *Store) CountedSource(ctx context.Context, id string) (Source, error) {
+	if id == "" {
+		return Source{}, fmt.Errorf("read source: %w", ErrNotFound)
+	}
+	list, err := s.counted(ctx, id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("read source %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Source{}, err
+	}
+	return list[0], nil
+}
+
+// counted lists one source, or all for "".
+func (s *Store) counted(ctx context.Context, id string) ([]Source, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
-		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' ORDER BY s.source_id`)
+		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' AND ($1 = '' OR s.source_id = $1) ORDER BY s.source_id`, id)
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)

@@ -1,0 +1,67 @@
+package apikey_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/apikey"
+)
+
+func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
+	id, token, hash, err := apikey.New()
+	require.NoError(t, err)
+	gotID, text, ok := apikey.Parse(token.Reveal())
+	require.True(t, ok)
+	require.Equal(t, id, gotID)
+	require.True(t, apikey.Matches(hash, id, text))
+	require.NotContains(t, hash, text)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", token, token, token), text)
+
+	// Every letter counts, the last one too: bcrypt alone would not read so far.
+	for i := range len(text) {
+		other := []byte(text)
+		other[i] = 'a' + (other[i]-'a'+1)%26
+		if i%10 == 0 || i == len(text)-1 {
+			require.False(t, apikey.Matches(hash, id, string(other)), "letter %d", i)
+		}
+	}
+	otherID, _, _, err := apikey.New()
+	require.NoError(t, err)
+	require.False(t, apikey.Matches(hash, otherID, text), "a hash that was moved to another row proves nothing")
+	require.False(t, apikey.Matches("", id, text))
+}
+
+func TestWhatCannotBeAKey(t *testing.T) {
+	_, token, _, err := apikey.New()
+	require.NoError(t, err)
+	good := token.Reveal()
+	for _, bad := range []string{
+		"", "sluice", "sluice__", good + "_", good + "a", good[:len(good)-1], strings.ToUpper(good), " " + good,
+		strings.Replace(good, "sluice", "other", 1), good[:len(good)-1] + "'", good[:len(good)-1] + "\x00", strings.ReplaceAll(good, "_", "-"),
+	} {
+		_, _, ok := apikey.Parse(bad)
+		require.False(t, ok, "%q", bad)
+	}
+}
+
+func TestRoles(t *testing.T) {
+	for i, has := range apikey.Roles {
+		for j, need := range apikey.Roles {
+			require.Equal(t, i >= j, has.May(need), "%s for %s", has, need)
+		}
+		require.False(t, has.May("owner"))
+	}
+	require.False(t, apikey.Role("").May(apikey.Read))
+	require.False(t, apikey.Role("").May(""))
+}
+
+func TestAKeyWithSourcesSeesThese(t *testing.T) {
+	require.True(t, apikey.Key{}.Sees("docs"))
+	k := apikey.Key{Sources: []string{"docs", "hr"}}
+	require.True(t, k.Sees("hr"))
+	require.False(t, k.Sees("h"))
+	require.False(t, k.Sees(""))
+}

@@ -1,0 +1,38 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/config"
+)
+
+func TestGatewaySettings(t *testing.T) {
+	load := func(env map[string]string) error {
+		_, err := config.Load[config.Gateway](func(name string) (string, bool) {
+			v, ok := env[name]
+			if !ok && name == "DATABASE_URL" {
+				return "postgres://sluice@127.0.0.1/sluice", true
+			}
+			return v, ok
+		})
+		return err
+	}
+	require.NoError(t, load(nil))
+	require.NoError(t, load(map[string]string{"GATEWAY_SITES": "https://*.atlassian.net, http://127.0.0.1:8090", "GATEWAY_ADDR": ":8181"}))
+	for name, values := range map[string][]string{
+		"GATEWAY_ADDR":        {"", "8181", "127.0.0.1:http-api", "127.0.0.1:99999"},
+		"GATEWAY_SITES":       {"https://*", "https://*.net", "acme.atlassian.net", "https://a.*.net", "https://user@acme.atlassian.net", "https://a.example,"},
+		"GATEWAY_MAX_BODY":    {"0", "1e9", "104857601"},
+		"GATEWAY_TIMEOUT":     {"0s", "11m", "soon"},
+		"GATEWAY_MAX_STREAMS": {"0", "-1"},
+	} {
+		for _, v := range values {
+			require.ErrorContains(t, load(map[string]string{name: v}), name, "%q", v)
+		}
+	}
+	cfg, err := config.Load[config.Sluice](func(name string) (string, bool) { return "", name == "GATEWAY_ADDR" })
+	require.NoError(t, err)
+	require.Empty(t, cfg.API.Addr, "no HTTP API")
+}

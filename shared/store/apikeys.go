@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/apikey"
+)
+
+// APIKey is a key of the HTTP API with the hash of its secret.
+type APIKey struct {
+	apikey.Key
+	Hash string `json:"-"`
+}
+
+const apiKeyColumns = `key_id, name, role, sources, created_at, revoked_at, hash`
+
+func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
+	var k APIKey
+	var revoked *time.Time
+	err := row.Scan(&k.ID, &k.Name, &k.Role, &k.Sources, &k.CreatedAt, &revoked, &k.Hash)
+	k.CreatedAt = k.CreatedAt.UTC()
+	if revoked != nil {
+		k.RevokedAt = revoked.UTC()
+	}
+	return k, err
+}
+
+// AddAPIKey keeps a new key.
+func (s *Store) AddAPIKey(ctx context.Context, k APIKey) error {
+	sources := k.Sources
+	if sources == nil {
+		sources = []string{}
+	}
+	_, err := s.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
+		k.ID, clean(k.Name), k.Role, sources, k.Hash)
+	if err != nil {
+		return fmt.Errorf("add API key %s: %w", k.ID, err)
+	}
+	return nil
+}
+
+// APIKey returns a key, revoked or not, or ErrNotFound.
+func (s *Store) APIKey(ctx context.Context, id string) (APIKey, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys WHERE key_id = $1`, id)
+	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
+	if err != nil {
+		return k, notFound(err, "read API key "+id)
+	}
+	return k, nil
+}
+
+// APIKeys lists every key, the revoked ones too, the oldest first.
+func (s *Store) APIKeys(ctx context.Context) ([]APIKey, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys ORDER BY created_at, key_id`)
+	list, err := pgx.CollectRows(rows, scanAPIKey)
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	return list, nil
+}
+
+// HasAPIKeys reports whether there is a key that opens anything.
+func (s *Store) HasAPIKeys(ctx context.Context) (bool, error) {
+	var has bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_api_keys WHERE revoked_at IS NULL)`).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("look for API keys: %w", err)
+	}
+	return has, nil
+}
+
+// RevokeAPIKey takes a key back. Doing so again changes nothing. ErrNotFound when there is
+// no such key.
+func (s *Store) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
+	rows, _ := s.pool.Query(ctx, `UPDATE confluence_api_keys SET revoked_at = coalesce(revoked_at, now())
+		WHERE key_id = $1 RETURNING `+apiKeyColumns, id)
+	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
+	if err != nil {
+		return k, notFound(err, "revoke API key "+id)
+	}
+	return k, nil
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// PageFilter narrows a list of a source's live pages. Zero values do not narrow.
+type PageFilter struct {
+	Kind          string // page or blogpost
+	Label         string
+	Title         string // a part of the title, in any case
+	Under         string // a page's id: that page and what lies below it
+	ModifiedSince time.Time
+	After         string // the id of the last page of the part before
+	Limit         int    // default 50
+}
+
+// PageInfo is what a list says of a page.
+type PageInfo struct {
+	ID           string    `json:"page_id"`
+	Kind         string    `json:"kind"` // page or blogpost
+	SourceID     string    `json:"source_id"`
+	SpaceKey     string    `json:"space_key"`
+	Title        string    `json:"title"`
+	Version      int       `json:"version"`
+	LastModified time.Time `json:"last_modified"`
+	Path         string    `json:"path"`
+	URL          string    `json:"url"`
+	Labels       []string  `json:"labels"`
+	WordCount    int       `json:"word_count"`
+}
+
+// storable reports whether a text can be in the database at all.
+func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
+
+// Pages lists a source's live pages in the order of their ids, those after f.After: the next
+// part begins where this one ended, whatever has changed meanwhile.
+func (s *Store) Pages(ctx context.Context, sourceID string, f PageFilter) ([]PageInfo, error) {
+	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under, f.After} {
+		if !storable(text) {
+			return nil, nil
+		}
+	}
+	if f.Limit <= 0 {
+		f.Limit = 50
+	}
+	rows, _ := s.pool.Query(ctx, `
+		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
+			coalesce((SELECT array_agg(l) FROM jsonb_array_elements_text(
+				CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) l), '{}'),
+			coalesce((p.metadata->>'word_count')::int, 0)
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id)
+		WHERE p.source_id = $1 AND p.is_deleted = false AND p.page_id > $2
+		AND ($3 = '' OR p.kind = $3) AND ($4 = '' OR p.metadata->'labels' ? $4)
+		AND ($5 = '' OR strpos(lower(p.title), lower($5)) > 0)
+		AND ($6 = '' OR strpos(p.path || '/', '/' || $6 || '/') > 0)
+		AND ($7::timestamptz IS NULL OR p.last_modified >= $7)
+		ORDER BY p.page_id LIMIT $8`,
+		sourceID, f.After, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince), f.Limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PageInfo])
+	if err != nil {
+		return nil, fmt.Errorf("list pages of %s: %w", sourceID, err)
+	}
+	for i := range list {
+		list[i].LastModified = list[i].LastModified.UTC()
+	}
+	return list, nil
+}
+
+// RunsBefore lists a source's runs, the newest first: those that were asked for before the
+// run with the id, or all when it is empty.
+func (s *Store) RunsBefore(ctx context.Context, sourceID, before string, limit int) ([]Run, error) {
+	if !storable(sourceID) || !storable(before) {
+		return nil, nil
+	}
+	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+		WHERE source_id = $1 AND ($2 = '' OR (requested_at, run_id) < (
+			SELECT b.requested_at, b.run_id FROM confluence_sync_runs b WHERE b.run_id = $2 AND b.source_id = $1))
+		ORDER BY requested_at DESC, run_id DESC LIMIT $3`, sourceID, before, limit)
+	list, err := pgx.CollectRows(rows, scanRun)
+	if err != nil {
+		return nil, fmt.Errorf("list runs of %s: %w", sourceID, err)
+	}
+	return list, nil
+}
+
+// Snapshot tells how far a run is, as Advance would, and moves nothing. ErrNotFound when
+// there is no such run.
+func (s *Store) Snapshot(ctx context.Context, runID string) (event.Progress, error) {
+	if !storable(runID) {
+		return event.Progress{}, fmt.Errorf("read run: %w", ErrNotFound)
+	}
+	var snap event.Progress
+	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, opts, func(tx pgx.Tx) error {
+		run, err := readRun(ctx, tx, runID)
+		if err != nil {
+			return err
+		}
+		counts, waiting, err := count(ctx, tx, runID)
+		if err != nil {
+			return err
+		}
+		snap = event.Progress{
+			SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, State: run.State,
+			Percent: percent(run, waiting), Counts: counts, Code: run.Code, Message: run.Message,
+			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt,
+		}
+		return tx.QueryRow(ctx, `SELECT now()`).Scan(&snap.At)
+	})
+	snap.At = snap.At.UTC()
+	return snap, err
+}
+
+// LivePage is Page for readers: a page that left is ErrNotFound, since whoever may not read
+// it in Confluence any longer is not to read it here. The source is told all the same.
+func (s *Store) LivePage(ctx context.Context, id string) (Page, error) {
+	if !storable(id) {
+		return Page{}, fmt.Errorf("read page: %w", ErrNotFound)
+	}
+	p, err := s.Page(ctx, id)
+	if err == nil && p.Deleted {
+		return Page{ID: p.ID, SourceID: p.SourceID, Deleted: true, Losses: []page.Loss{}}, fmt.Errorf("read page %s: it left its space: %w", id, ErrNotFound)
+	}
+	return p, err
+}
