@@ -1,0 +1,341 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+type items struct {
+	Items []map[string]any `json:"items"`
+	Next  string           `json:"next"`
+}
+
+func ids(list items, key string) []string {
+	var all []string
+	for _, one := range list.Items {
+		all = append(all, one[key].(string))
+	}
+	return all
+}
+
+// Every operation of the document is asked for once with success, and every answer on the
+// way is held against the document.
+func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
+	w := newWorld(t)
+	good, errs := w.checks.ValidateDocument()
+	require.True(t, good, "%v", errs)
+	w.fill()
+
+	a := w.wants(http.StatusCreated, "admin", "POST", "/api/confluence/sources",
+		`{"source_id":"new","base_url":"https://ACME.atlassian.net","space_key":"NEW","tags":["a"],"blog_posts":true,"deletion_strategy":"every_sync"}`)
+	require.Equal(t, "/api/confluence/new", a.header.Get("Location"))
+	w.wants(http.StatusOK, "admin", "POST", "/api/confluence/sources", `{"source_id":"new","base_url":"https://acme.atlassian.net/wiki/","space_key":"NEW"}`)
+	require.Equal(t, "source_exists", w.wants(http.StatusConflict, "admin", "POST", "/api/confluence/sources",
+		`{"source_id":"new","base_url":"https://acme.atlassian.net","space_key":"ELSE"}`).code())
+	require.Equal(t, "space_taken", w.wants(http.StatusConflict, "admin", "POST", "/api/confluence/sources",
+		`{"source_id":"new2","base_url":"https://acme.atlassian.net","space_key":"new"}`).code())
+	var src store.Source
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
+	require.Equal(t, store.Source{ID: "new", BaseURL: site, SpaceKey: "NEW", DisplayName: "NEW", DeletionStrategy: store.EverySync,
+		BlogPosts: true, KnowledgeType: "technical", Tags: []string{"a"}}, src)
+
+	var list items
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "").into(&list)
+	require.Equal(t, []string{"docs", "hr", "new"}, ids(list, "source_id"))
+	require.EqualValues(t, 3, list.Items[0]["pages"])
+
+	var st sourceStatus
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/status", "").into(&st)
+	require.Equal(t, "first-docs", st.Latest.ID)
+	require.Equal(t, 3, st.Source.Chunks)
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new/status", "")
+
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/pages", "").into(&list)
+	require.Equal(t, []string{"11", "12", "13"}, ids(list, "page_id"))
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/runs", "").into(&list)
+	require.Equal(t, []string{"first-docs"}, ids(list, "run_id"))
+
+	var p store.Page
+	w.wants(http.StatusOK, "read", "GET", "/api/pages/11", "").into(&p)
+	require.Contains(t, p.Markdown, "signing keys")
+	require.Equal(t, "macro:toc", p.Losses[0].Element)
+	var hits found
+	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", `{"query":"signing keys"}`).into(&hits)
+	require.Len(t, hits.Items, 2)
+
+	var op operation
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&op)
+	require.Equal(t, []any{"first-docs", "confluence_sync", "completed", 100}, []any{op.ProgressID, op.Type, op.Status, op.Progress})
+	require.Len(t, op.Logs, 5)
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/active", "")
+
+	w.checkFailuresAndRemovals()
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/new/sync", "")
+
+	w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/new", "")
+	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "admin", "DELETE", "/api/confluence/new", "").code())
+
+	for pattern := range routes {
+		if strings.Contains(pattern, " /api/") && !strings.HasSuffix(pattern, "/events") && pattern != "GET /api/openapi.json" {
+			require.True(t, w.checked[pattern], "%s was never held against the document", pattern)
+		}
+	}
+}
+
+// checkFailuresAndRemovals has a run that fails a page, and runs that hold removals back.
+func (w *world) checkFailuresAndRemovals() {
+	t := w.t
+	t.Helper()
+	run := w.run("docs", "second", append(listed("11", "12", "13"), store.Listed{ID: "14", Version: 1, Title: "Bad", Status: "current"})...)
+	require.NoError(t, w.store.FailPage(t.Context(), event.PageFailed{
+		SourceID: "docs", RunID: "second", PageID: "14", Version: 1, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1,
+	}))
+	left, err := w.store.Pending(t.Context(), "second", "", 10)
+	require.NoError(t, err)
+	for _, p := range left {
+		require.NoError(t, w.store.SkipPage(t.Context(), "second", p.ID, "archived"))
+	}
+	require.Equal(t, event.StateCompletedWithFailures, w.end(run).State)
+	var list items
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/failures", "").into(&list)
+	require.Equal(t, "convert_too_deep", list.Items[0]["code"])
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/failures?run=first-docs", "").into(&list)
+	require.Empty(t, list.Items)
+	require.Equal(t, "nothing_failed", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/hr/failures/retry", "").code())
+	var ok, again accepted
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/failures/retry", "", "Idempotency-Key", "k").into(&ok)
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/failures/retry", "", "Idempotency-Key", "k").into(&again)
+	require.Equal(t, ok, again)
+	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
+	require.NoError(t, err)
+
+	hold := func(id string) {
+		run := w.run("hr", id)
+		gone, _, err := w.store.Candidates(t.Context(), run)
+		require.NoError(t, err)
+		require.NotEmpty(t, gone)
+		require.NoError(t, w.store.Hold(t.Context(), id, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: store.ReasonTrashed}}, []string{"21", "23"}, "too many"))
+		require.Equal(t, event.StateHeld, w.advance(run).State)
+	}
+	hold("held-1")
+	var rem removals
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/hr/removals", "").into(&rem)
+	require.Equal(t, "held-1", rem.Held[0].Run.ID)
+	require.Equal(t, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: "trashed"}}, rem.Held[0].Pages)
+	var op operation
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/held-1", "").into(&op)
+	require.Equal(t, []any{"completed", event.StateHeld, 100}, []any{op.Status, op.State, op.Progress})
+	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/hr/removals/held-1/reject", "")
+	require.Equal(t, "not_held", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/hr/removals/held-1/approve", "").code())
+	require.Equal(t, "unknown_run", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/docs/removals/held-1/approve", "").code(), "another source's run")
+
+	hold("held-2")
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&ok)
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&again)
+	require.Equal(t, ok, again, "approving twice is one run")
+	approving, err := w.store.Run(t.Context(), ok.OperationID)
+	require.NoError(t, err)
+	require.Equal(t, "held-2", approving.ApprovesRun)
+	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
+	require.NoError(t, err)
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&again)
+	require.NotEqual(t, ok.OperationID, again.OperationID, "the first has come to nothing")
+}
+
+func TestASyncIsWrittenDownAndPublished(t *testing.T) {
+	w := newWorld(t)
+	heard := make(chan bus.Delivery, 10)
+	stop, err := w.kit.Bus.Listen(event.TypeSyncRequested, "docs", func(d bus.Delivery) { heard <- d })
+	require.NoError(t, err)
+	defer stop()
+	a := w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/sync", `{"mode":"full","approve_removals":true}`)
+	var ok accepted
+	a.into(&ok)
+	require.Equal(t, "/api/progress/"+ok.OperationID, a.header.Get("Location"))
+	var req event.SyncRequested
+	require.NoError(t, json.Unmarshal((<-heard).Data, &req))
+	require.Equal(t, event.SyncRequested{RequestID: ok.OperationID, Mode: event.Full, ApproveRemovals: true}, req)
+	// Nobody has opened the run yet, and it can be looked at all the same.
+	var op operation
+	w.wants(http.StatusOK, "read", "GET", a.header.Get("Location"), "").into(&op)
+	require.Equal(t, []any{"initializing", 0}, []any{op.Status, op.Progress})
+	var active struct {
+		Operations []operation `json:"operations"`
+		Count      int         `json:"count"`
+	}
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/active", "").into(&active)
+	require.Equal(t, 1, active.Count)
+	require.Equal(t, ok.OperationID, active.Operations[0].ProgressID)
+
+	key := []string{"Idempotency-Key", "nightly'; DROP TABLE confluence_sync_runs; --"}
+	var one, two, other accepted
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/sync", "", key...).into(&one)
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/sync", `{"mode":"incremental"}`, key...).into(&two)
+	require.Equal(t, one, two, "the same key is the same run")
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/sync", "", key...).into(&other)
+	require.NotEqual(t, one.OperationID, other.OperationID)
+	require.Equal(t, "idempotency_key_reused", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/docs/sync", `{"mode":"full"}`, key...).code())
+	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/nowhere/sync", "").code())
+}
+
+func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
+	w := bareWorld(t, nil)
+	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS"}))
+	w.kit.Stop()
+	var ok accepted
+	w.wants(http.StatusAccepted, "", "POST", "/api/confluence/docs/sync", "").into(&ok)
+	run, err := w.store.Run(t.Context(), ok.OperationID)
+	require.NoError(t, err, "its ledger asks for it again")
+	require.Equal(t, event.StateRequested, run.State)
+	require.Equal(t, http.StatusServiceUnavailable, w.ask("", "GET", "/readyz", "").status)
+	w.kit.Start()
+}
+
+func TestListsGoOnWhereTheyEnded(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	var all []string
+	next := ""
+	for range 5 {
+		var list items
+		w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/pages?limit=1&cursor="+next, "").into(&list)
+		all = append(all, ids(list, "page_id")...)
+		if next = list.Next; next == "" {
+			break
+		}
+	}
+	require.Equal(t, []string{"11", "12", "13"}, all)
+	for query, want := range map[string][]string{
+		"title=HARBOUR": {"12"}, "title=100%25": {"13"}, "title=e_1": {"13"}, "title=_": {"13"}, "label=Security": {"11"}, "label=other": nil, "under=11": {"11", "12"}, "under=1": nil,
+		"kind=blogpost": nil, "kind=page": {"11", "12", "13"}, "modified_since=2026-01-03T00:00:00Z": nil, "modified_since=2026-01-01T00:00:00Z": {"11", "12", "13"},
+	} {
+		var list items
+		w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/pages?"+query, "").into(&list)
+		require.Equal(t, want, ids(list, "page_id"), query)
+	}
+	for _, id := range []string{"r2", "r3"} {
+		_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Full, SourceID: "docs"})
+		require.NoError(t, err)
+	}
+	var first, second items
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/runs?limit=2", "").into(&first)
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/runs?limit=2&cursor="+first.Next, "").into(&second)
+	require.Equal(t, []string{"r3", "r2", "first-docs"}, append(ids(first, "run_id"), ids(second, "run_id")...))
+	require.Empty(t, second.Next)
+}
+
+func TestWhoHasAnAnswerAlreadyIsNotSentItAgain(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	for _, path := range []string{"/api/confluence/sources", "/api/confluence/docs", "/api/confluence/docs/pages", "/api/pages/11", "/api/progress/first-docs", "/api/openapi.json", "/api/confluence/docs/status"} {
+		a := w.wants(http.StatusOK, "read", "GET", path, "")
+		etag := a.header.Get("ETag")
+		require.NotEmpty(t, etag, path)
+		require.Equal(t, "private, no-cache", a.header.Get("Cache-Control"))
+		for _, match := range []string{etag, "W/" + etag, `"x", ` + etag, "*"} {
+			again := w.wants(http.StatusNotModified, "read", "GET", path, "", "If-None-Match", match)
+			require.Empty(t, again.body)
+			require.Equal(t, etag, again.header.Get("ETag"))
+		}
+		w.wants(http.StatusOK, "read", "GET", path, "", "If-None-Match", `"other"`)
+		w.wants(http.StatusUnauthorized, "", "GET", path, "", "If-None-Match", "*")
+	}
+	before := w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs", "").header.Get("ETag")
+	run := w.run("docs", "more", listed("11", "12", "13", "14")...)
+	w.write(run, "14", "/14", "Fourth", "Four.")
+	w.end(run)
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs", "", "If-None-Match", before)
+	require.Empty(t, w.wants(http.StatusNotFound, "read", "GET", "/api/pages/99", "").header.Get("ETag"))
+}
+
+func TestAKeyForSomeSourcesSeesNothingOfTheOthers(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: "hr-open", Mode: event.Full, SourceID: "hr"})
+	require.NoError(t, err)
+	for _, path := range []string{
+		"/api/confluence/hr", "/api/confluence/hr/status", "/api/confluence/hr/pages", "/api/confluence/hr/runs", "/api/confluence/hr/failures",
+		"/api/progress/first-hr", "/api/progress/hr-open", "/api/progress/hr-open/events", "/api/pages/21",
+	} {
+		missing := w.wants(http.StatusNotFound, "docs", "GET", strings.NewReplacer("first-hr", "nothing", "hr-open", "nothing", "/hr", "/zz", "21", "99").Replace(path), "")
+		hidden := w.wants(http.StatusNotFound, "docs", "GET", path, "")
+		require.Equal(t, missing.code(), hidden.code(), "%s: what is hidden answers as what is missing", path)
+		w.wants(http.StatusOK, "docs", "GET", strings.NewReplacer("first-hr", "first-docs", "/hr-open/events", "/first-docs", "/hr-open", "/first-docs", "/hr", "/docs", "21", "11").Replace(path), "")
+	}
+	for _, path := range []string{"/api/confluence/sources", "/api/progress/active", "/api/confluence/docs/pages", "/api/confluence/docs/runs", "/api/confluence/docs/status"} {
+		require.NotContains(t, string(w.wants(http.StatusOK, "docs", "GET", path, "").body), "hr", path)
+	}
+	var hits found
+	for _, body := range []string{`{"query":"signing keys"}`, `{"query":"signing keys","sources":["docs"]}`, `{"query":"keys hr"}`, `{"query":"signing keys","space_key":"HR"}`, `{"query":"signing keys","under":"21"}`} {
+		w.wants(http.StatusOK, "docs", "POST", "/api/knowledge/search", body).into(&hits)
+		for _, h := range hits.Items {
+			require.Equal(t, "docs", h.SourceID, body)
+		}
+	}
+	for _, body := range []string{`{"query":"x","source_id":"hr"}`, `{"query":"x","sources":["docs","hr"]}`} {
+		w.wants(http.StatusNotFound, "docs", "POST", "/api/knowledge/search", body)
+	}
+	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", `{"query":"signing keys","sources":["hr"]}`).into(&hits)
+	require.Len(t, hits.Items, 1)
+	require.Equal(t, http.StatusForbidden, w.ask("docs", "GET", "/metrics", "").status)
+	require.Equal(t, http.StatusForbidden, w.ask("docs-admin", "POST", "/api/confluence/sources", `{"source_id":"hr2","base_url":"https://acme.atlassian.net","space_key":"X"}`).status)
+	w.wants(http.StatusNotFound, "docs-admin", "DELETE", "/api/confluence/hr", "")
+	w.wants(http.StatusNotFound, "docs-admin", "POST", "/api/confluence/hr/sync", "")
+	w.wants(http.StatusAccepted, "docs-admin", "POST", "/api/confluence/docs/sync", "")
+}
+
+func TestAPageThatLeftIsNotShown(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	run := w.run("docs", "second", listed("11", "12")...)
+	_, _, err := w.store.Candidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, w.store.RemovePages(t.Context(), run, []store.Removal{{PageID: "13", Title: "Valve", Reason: store.ReasonUnreadable}}))
+	w.end(run)
+	a := w.wants(http.StatusGone, "read", "GET", "/api/pages/13", "")
+	require.Equal(t, "page_removed", a.code())
+	require.NotContains(t, string(a.body), "kestrel")
+	w.wants(http.StatusNotFound, "docs", "GET", "/api/pages/23", "")
+	var list items
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/pages", "").into(&list)
+	require.Equal(t, []string{"11", "12"}, ids(list, "page_id"))
+}
+
+func TestMetricsAndHealth(t *testing.T) {
+	w := newWorld(t)
+	w.fill()
+	w.wants(http.StatusOK, "", "GET", "/healthz", "")
+	w.wants(http.StatusOK, "", "GET", "/readyz", "")
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs", "")
+	w.ask("read", "GET", "/api/nothing/here", "")
+	_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: "open", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	text := string(w.wants(http.StatusOK, "read", "GET", "/metrics", "").body)
+	for _, line := range []string{
+		`sluice_gateway_requests_total{method="GET",route="/api/confluence/{source_id}",status="200"} 1`,
+		`sluice_gateway_requests_total{method="",route="",status="404"} 1`,
+		`sluice_gateway_request_duration_seconds_count{method="GET",route="/api/confluence/{source_id}"} 1`,
+		`sluice_open_runs{source="docs",state="requested"} 1`, `sluice_pages{source="hr"} 3`, `sluice_chunks{source="docs"} 3`,
+	} {
+		require.Contains(t, text, line)
+	}
+}
+
+func TestTheRequestIDComesBackAndIsLogged(t *testing.T) {
+	w := newWorld(t)
+	a := w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs", "", "X-Request-Id", "my-id.7")
+	require.Equal(t, "my-id.7", a.header.Get("X-Request-Id"))
+	require.Contains(t, w.log.String(), `"request_id":"my-id.7"`)
+	require.Contains(t, w.log.String(), `"key":"`+w.ids["read"]+`"`)
+	for _, bad := range []string{"a b", strings.Repeat("x", 65), `"}`, "-"} {
+		require.NotEqual(t, bad, w.ask("read", "GET", "/api/confluence/docs", "", "X-Request-Id", bad).header.Get("X-Request-Id"))
+	}
+}

@@ -1,0 +1,181 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/apikey"
+)
+
+// anyone is the role of the few routes that need no key.
+const anyone apikey.Role = "anyone"
+
+// routes says who may what: the one place. A route that is not here is not served, and the
+// program does not start with one.
+var routes = map[string]apikey.Role{
+	"GET /healthz": anyone,
+	"GET /readyz":  anyone,
+	"GET /metrics": apikey.Read,
+
+	"GET /api/openapi.json": apikey.Read,
+
+	"POST /api/confluence/sources":                            apikey.Admin,
+	"GET /api/confluence/sources":                             apikey.Read,
+	"GET /api/confluence/{source_id}":                         apikey.Read,
+	"DELETE /api/confluence/{source_id}":                      apikey.Admin,
+	"POST /api/confluence/{source_id}/sync":                   apikey.Operate,
+	"GET /api/confluence/{source_id}/status":                  apikey.Read,
+	"GET /api/confluence/{source_id}/pages":                   apikey.Read,
+	"GET /api/confluence/{source_id}/runs":                    apikey.Read,
+	"GET /api/confluence/{source_id}/failures":                apikey.Read,
+	"POST /api/confluence/{source_id}/failures/retry":         apikey.Operate,
+	"GET /api/confluence/{source_id}/removals":                apikey.Operate, // names pages that may have been hidden since
+	"POST /api/confluence/{source_id}/removals/{run}/approve": apikey.Operate,
+	"POST /api/confluence/{source_id}/removals/{run}/reject":  apikey.Operate,
+
+	"GET /api/progress/active":                apikey.Read,
+	"GET /api/progress/{operation_id}":        apikey.Read,
+	"GET /api/progress/{operation_id}/events": apikey.Read,
+
+	"POST /api/knowledge/search": apikey.Read,
+	"GET /api/pages/{id}":        apikey.Read,
+}
+
+// caller is who asks.
+type caller struct {
+	key   apikey.Key
+	token string // "" where no key is asked for
+	peer  string
+}
+
+type contextKey int
+
+const (
+	callerKey contextKey = iota
+	recordKey
+)
+
+// asking returns who asks. Only a route without a guard has nobody, who sees nothing.
+func asking(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey).(caller)
+	return c
+}
+
+// sees complains about a source that the caller's key is not for.
+func sees(ctx context.Context, sourceID string) error {
+	if c := asking(ctx); c.key.Role == "" || !c.key.Sees(sourceID) {
+		return noSource(sourceID)
+	}
+	return nil
+}
+
+// guard lets a request through to next when its caller may.
+func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
+	if need == anyone {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A page of another site must not act with what a browser can reach.
+		if err := g.crossOrigin.Check(r); err != nil {
+			fail(http.StatusForbidden, "cross_origin", "requests from pages of other sites are refused").write(w)
+			return
+		}
+		c, err := g.identify(r)
+		if err != nil {
+			g.problem(r.Context(), err).write(w)
+			return
+		}
+		if rec := recordOf(r.Context()); rec != nil {
+			rec.key = c.key.ID
+		}
+		if !c.key.Role.May(need) {
+			fail(http.StatusForbidden, "forbidden", "this needs a key of the role "+string(need)+"; this one has "+string(c.key.Role)).write(w)
+			return
+		}
+		if id := r.PathValue("source_id"); id != "" && !c.key.Sees(id) {
+			noSource(id).write(w)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey, c)))
+	})
+}
+
+// identify finds out who asks. Without any key in the database, whoever is on this machine
+// may do everything; see open.
+func (g *Gateway) identify(r *http.Request) (caller, error) {
+	c := caller{peer: peerOf(r.RemoteAddr)}
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return g.open(r, c)
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if len(given) != 1 || !strings.EqualFold(scheme, "Bearer") {
+		return c, errBadKey()
+	}
+	c.token = strings.TrimSpace(token)
+	var err error
+	c.key, err = g.keys.prove(r.Context(), c.token, c.peer)
+	return c, err
+}
+
+// open lets a request without a key through while there is no key at all and the API listens
+// on loopback only: for trying things out. A request that came through a proxy, or that
+// speaks to another name than this machine's own, is of somebody else: a web page whose name
+// was made to point here, say.
+func (g *Gateway) open(r *http.Request, c caller) (caller, error) {
+	if !g.loopback {
+		return c, errBadKey()
+	}
+	has, err := g.keys.store.HasAPIKeys(r.Context())
+	if err != nil {
+		return c, err
+	}
+	if has {
+		return c, errBadKey()
+	}
+	proxied := false
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		proxied = proxied || r.Header.Get(name) != ""
+	}
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !addr.Addr().Unmap().IsLoopback() || !isLoopbackHost(hostOf(r.Host)) || proxied {
+		return c, fail(http.StatusUnauthorized, "unauthenticated", "without an API key only this machine itself is answered; make a key with: sluice key create")
+	}
+	c.key = apikey.Key{ID: "open", Role: apikey.Admin}
+	return c, nil
+}
+
+// still reports whether the caller of a long answer may still have it.
+func (g *Gateway) still(ctx context.Context, c caller, sourceID string) bool {
+	if c.token == "" {
+		has, err := g.keys.store.HasAPIKeys(ctx)
+		return err == nil && !has
+	}
+	key, err := g.keys.prove(ctx, c.token, c.peer)
+	var p *Problem
+	if err != nil {
+		// That the database is away is no reason to send anybody home.
+		return !errors.As(err, &p)
+	}
+	return key.Sees(sourceID) && key.Role.May(apikey.Read)
+}
+
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+// isLoopbackHost reports whether a name or address is this machine's own and no other's.
+func isLoopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

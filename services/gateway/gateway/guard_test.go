@@ -1,0 +1,293 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// fillIn makes a path of a pattern.
+func fillIn(pattern string) (method, path string) {
+	method, path, _ = strings.Cut(pattern, " ")
+	return method, strings.NewReplacer("{source_id}", "docs", "{run}", "r1", "{operation_id}", "r1", "{id}", "11").Replace(path)
+}
+
+func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
+	w := newWorld(t)
+	revoked := "revoked"
+	w.addKey(revoked, apikey.Admin)
+	_, err := w.store.RevokeAPIKey(t.Context(), w.ids[revoked])
+	require.NoError(t, err)
+	require.Len(t, w.g.router.served, len(routes))
+	for _, pattern := range w.g.router.served {
+		need, ok := routes[pattern]
+		require.True(t, ok, pattern)
+		method, path := fillIn(pattern)
+		if need == anyone {
+			require.NotContains(t, path, "/api/", "nothing under /api is open")
+			w.wants(http.StatusOK, "", method, path, "")
+			continue
+		}
+		w.g.keys.peers.Purge() // this is about the guard, not about the number of tries
+		require.Equal(t, "unauthenticated", w.wants(http.StatusUnauthorized, "", method, path, "").code(), pattern)
+		bad := w.keys["admin"][:len(w.keys["admin"])-1] + "a"
+		if bad == w.keys["admin"] {
+			bad = bad[:len(bad)-1] + "b"
+		}
+		w.g.keys.ids.Purge()
+		require.Equal(t, "unauthenticated", w.wants(http.StatusUnauthorized, bad, method, path, "").code(), pattern)
+		require.Equal(t, "unauthenticated", w.wants(http.StatusUnauthorized, revoked, method, path, "").code(), pattern)
+		require.Contains(t, w.ask("", method, path, "").header.Get("WWW-Authenticate"), "Bearer")
+		for _, role := range apikey.Roles {
+			a := w.ask(string(role), method, path, "")
+			if role.May(need) {
+				require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, a.status, "%s with %s: %s", pattern, role, a.body)
+			} else {
+				require.Equal(t, http.StatusForbidden, a.status, "%s with %s", pattern, role)
+				require.Equal(t, "forbidden", a.code())
+			}
+		}
+	}
+}
+
+func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
+	w := newWorld(t)
+	w.g.router.HandleFunc("GET /api/hidden", func(http.ResponseWriter, *http.Request) {})
+	require.ErrorContains(t, w.g.router.complete(), "GET /api/hidden")
+	w.wants(http.StatusNotFound, "admin", "GET", "/api/hidden", "")
+}
+
+// Whatever way a path is written, nobody without a key gets at what is behind it, and whoever
+// has one gets it by its own name only.
+func TestPathsWrittenInOtherWays(t *testing.T) {
+	w := newWorld(t)
+	paths := []string{
+		"//api/confluence/sources", "/api//confluence/sources", "/api/confluence/sources/", "/api/./confluence/sources", "/healthz/../api/confluence/sources",
+		"/api/../api/confluence/sources", "/API/confluence/sources", "/api/Confluence/Sources", "/api/confluence/%73ources%2f", "/api%2fconfluence%2fsources",
+		"/api/confluence/..%2f..%2fmetrics", "/api/confluence/%2e%2e/confluence/sources", "/api/confluence/sources;x=y", "/api/confluence\\sources",
+		"/healthz/api/confluence/sources", "/api/confluence/sources%00", "/api/confluence/sources%20", "/readyz/..;/api/confluence/sources", "*", "/",
+	}
+	for _, p := range paths {
+		for _, key := range []string{"", "read"} {
+			w.g.keys.peers.Purge()
+			status := w.raw("GET "+p+" HTTP/1.1", key)
+			require.Contains(t, []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusBadRequest, http.StatusUnprocessableEntity}, status, "%s with key %q", p, key)
+		}
+	}
+	for _, method := range []string{"PUT", "PATCH", "TRACE", "CONNECT", "OPTIONS", "get", "GETS", "PROPFIND"} {
+		require.Contains(t, []int{401, 404, 405, 400, 403}, w.raw(method+" /api/confluence/sources HTTP/1.1", ""), method)
+		require.Contains(t, []int{404, 405, 400}, w.raw(method+" /api/confluence/sources HTTP/1.1", "admin"), method)
+	}
+	require.Equal(t, "POST", w.ask("read", "PUT", "/api/confluence/docs/sync", "").header.Get("Allow"))
+	// A method is what it is, whatever a header says.
+	for _, h := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		w.wants(http.StatusOK, "admin", "GET", "/api/confluence/docs", "", h, "DELETE")
+		w.wants(http.StatusForbidden, "read", "POST", "/api/confluence/docs/sync", "", h, "GET")
+	}
+	for _, h := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix"} {
+		require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources", "", h, "/healthz").status)
+	}
+	_, err := w.store.Source(t.Context(), "docs")
+	require.NoError(t, err)
+}
+
+// raw sends a request line as it is and returns the status.
+func (w *world) raw(line, key string) int {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	require.NoError(w.t, err)
+	defer func() { _ = conn.Close() }()
+	require.NoError(w.t, conn.SetDeadline(time.Now().Add(bustest.Patience)))
+	auth := ""
+	if key != "" {
+		auth = "Authorization: Bearer " + w.keys[key] + "\r\n"
+	}
+	_, err = fmt.Fprintf(conn, "%s\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s\r\n", line, auth)
+	require.NoError(w.t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(w.t, err, line)
+	require.NoError(w.t, res.Body.Close())
+	return res.StatusCode
+}
+
+func TestWaysToShowAKeyThatAreNone(t *testing.T) {
+	w := newWorld(t)
+	good := w.keys["admin"]
+	for name, headers := range map[string][]string{
+		"basic": {"Authorization", "Basic " + good}, "bare": {"Authorization", good}, "empty": {"Authorization", "Bearer "},
+		"cookie": {"Cookie", "key=" + good}, "other header": {"X-Api-Key", good}, "two": {"Authorization", "Bearer " + good + ", Bearer " + good},
+	} {
+		w.g.keys.peers.Purge()
+		require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources", "", headers...).status, name)
+	}
+	require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources?key="+good, "").status)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/confluence/sources", nil)
+	require.NoError(t, err)
+	req.Header["Authorization"] = []string{"Bearer " + good, "Bearer " + good}
+	require.Equal(t, http.StatusUnauthorized, w.send(req).status)
+	w.wants(http.StatusOK, "", "GET", "/api/confluence/sources", "", "Authorization", "bearer "+good)
+	require.NotContains(t, w.log.String(), good)
+}
+
+func TestARevokedKeyEnds(t *testing.T) {
+	w := newWorld(t)
+	clock := time.Now()
+	w.g.keys.now = func() time.Time { return clock }
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
+	_, err := w.store.RevokeAPIKey(t.Context(), w.ids["read"])
+	require.NoError(t, err)
+	clock = clock.Add(time.Minute)
+	require.LessOrEqual(t, believeFor, time.Minute)
+	w.wants(http.StatusUnauthorized, "read", "GET", "/api/confluence/sources", "")
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "")
+}
+
+func TestFailedTriesAreLimited(t *testing.T) {
+	w := newWorld(t)
+	clock := time.Now()
+	w.g.keys.now = func() time.Time { return clock }
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // known before the guessing begins
+	guess := func(i int, headers ...string) answer {
+		id := w.ids["admin"]
+		return w.ask("sluice_"+id+"_"+strings.Repeat(string(rune('a'+i%26)), 52), "GET", "/api/confluence/sources", "", headers...)
+	}
+	for i := range triesOfKey {
+		require.Equal(t, http.StatusUnauthorized, guess(i).status, "try %d", i)
+	}
+	a := guess(0)
+	require.Equal(t, http.StatusTooManyRequests, a.status)
+	require.Equal(t, "too_many_tries", a.code())
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip"} {
+		require.Equal(t, http.StatusTooManyRequests, guess(1, h, "203.0.113.7").status, "%s changes nothing", h)
+	}
+	// Other ids count for the peer.
+	for i := range triesOfPeer {
+		w.ask(fmt.Sprintf("sluice_%012d_%s", 222222222222+i%4, strings.Repeat("a", 52)), "GET", "/api/confluence/sources", "")
+	}
+	require.Equal(t, http.StatusTooManyRequests, w.ask("nonsense", "GET", "/api/confluence/sources", "").status)
+	require.Equal(t, http.StatusTooManyRequests, w.ask("read", "GET", "/api/confluence/sources", "").status, "a right key that was not seen yet has to wait too")
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "")
+	clock = clock.Add(2 * believeFor / 3)
+	clock = clock.Add(believeFor)
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // not a guess, though it has to be proved anew
+	clock = clock.Add(time.Hour)
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
+}
+
+// countingStore counts how often keys are looked up.
+type countingStore struct {
+	keyStore
+	asked int
+}
+
+func (s *countingStore) APIKey(ctx context.Context, id string) (store.APIKey, error) {
+	s.asked++
+	return s.keyStore.APIKey(ctx, id)
+}
+
+// A wrong id must cost what a wrong secret costs: each works out one hash of the same cost.
+func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
+	w := newWorld(t)
+	counting := &countingStore{keyStore: w.store}
+	k, err := newKeyring(counting)
+	require.NoError(t, err)
+	took := func(token string) time.Duration {
+		best := time.Hour
+		for range 5 {
+			k.ids.Purge()
+			k.peers.Purge()
+			began := time.Now()
+			_, err := k.prove(t.Context(), token, "192.0.2.1")
+			require.Error(t, err)
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	wrong := strings.Repeat("a", 52)
+	secret, id := took("sluice_"+w.ids["admin"]+"_"+wrong), took("sluice_222222222222_"+wrong)
+	require.Greater(t, id, secret/3)
+	require.Greater(t, secret, id/3)
+	require.Equal(t, 10, counting.asked)
+
+	for range 20 {
+		_, err = k.prove(t.Context(), w.keys["admin"], "192.0.2.1")
+		require.NoError(t, err)
+	}
+	require.Equal(t, 11, counting.asked, "a proved key is believed for a while")
+}
+
+func TestPeers(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:99": "192.0.2.1", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:5": "fe80::/64", "pipe": "pipe",
+	} {
+		require.Equal(t, want, peerOf(addr), addr)
+	}
+}
+
+func TestWithoutKeysOnlyThisMachineIsAnswered(t *testing.T) {
+	w := bareWorld(t, nil)
+	w.wants(http.StatusOK, "", "GET", "/api/confluence/sources", "")
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources", "", h, "127.0.0.1").status, h)
+	}
+	// A name that was made to point here is not this machine's own.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/confluence/sources", nil)
+	require.NoError(t, err)
+	req.Host = "rebound.example"
+	require.Equal(t, http.StatusUnauthorized, w.send(req).status)
+	// Nor is a page of another site, whose form a browser sends here.
+	a := w.ask("", "DELETE", "/api/confluence/docs", "", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
+	require.Equal(t, http.StatusForbidden, a.status)
+	require.Equal(t, "cross_origin", a.code())
+	require.Equal(t, http.StatusUnauthorized, w.ask("wrong", "GET", "/api/confluence/sources", "").status)
+
+	w.addKey("read", apikey.Read)
+	w.wants(http.StatusUnauthorized, "", "GET", "/api/confluence/sources", "") // from the first key on
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
+}
+
+func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
+	s, kit := newStore(t), bustest.New(t)
+	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+		g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = addr }), Log: zerolog.Nop()})
+		require.NoError(t, err)
+		require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, addr)
+	}
+	serve := func(addr string) string {
+		log := &lockedBuffer{}
+		g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = addr }), Log: zerolog.New(log)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- g.Serve(ctx) }()
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "serving the HTTP API") }, bustest.Patience, 5*time.Millisecond)
+		cancel()
+		require.NoError(t, <-ended)
+		return log.String()
+	}
+	require.Contains(t, serve("127.0.0.1:0"), "there is no API key")
+	id, _, hash, err := apikey.New()
+	require.NoError(t, err)
+	require.NoError(t, s.AddAPIKey(t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: "x", Role: apikey.Read}, Hash: hash}))
+	require.NotContains(t, serve("0.0.0.0:0"), "there is no API key")
+	_, err = s.RevokeAPIKey(t.Context(), id)
+	require.NoError(t, err)
+	g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = ":0" }), Log: zerolog.Nop()})
+	require.NoError(t, err)
+	require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, "a revoked key is none")
+}

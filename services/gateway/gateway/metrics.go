@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// metrics are what Prometheus is told.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	streams  prometheus.Gauge
+}
+
+func newMetrics(s *store.Store, log zerolog.Logger) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_gateway_requests_total", Help: "Requests by route and status; an empty route is no route.",
+		}, []string{"method", "route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sluice_gateway_request_duration_seconds", Help: "How long requests took; event streams are left out.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"method", "route"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Event streams that are open."}),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.streams, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stored{store: s, log: log})
+	return m
+}
+
+// observe counts a request. A method that is no route's is made up by the client: it gets no
+// series of its own.
+func (m *metrics) observe(method, route string, status int, took time.Duration) {
+	if route == "" {
+		method = ""
+	}
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	if route != eventsPath {
+		m.seconds.WithLabelValues(method, route).Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// stored counts what is in the database, whenever somebody asks.
+type stored struct {
+	store *store.Store
+	log   zerolog.Logger
+}
+
+var (
+	openRuns = prometheus.NewDesc("sluice_open_runs", "Runs that have not ended.", []string{"source", "state"}, nil)
+	pages    = prometheus.NewDesc("sluice_pages", "Live pages.", []string{"source"}, nil)
+	chunks   = prometheus.NewDesc("sluice_chunks", "Chunks.", []string{"source"}, nil)
+)
+
+// Describe names the metrics.
+func (*stored) Describe(ch chan<- *prometheus.Desc) {
+	ch <- openRuns
+	ch <- pages
+	ch <- chunks
+}
+
+// Collect counts. While the database is away these metrics are missing, and the rest is not.
+func (c *stored) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	sources, err := c.store.Sources(ctx)
+	if err == nil {
+		var runs []store.Run
+		runs, err = c.store.OpenRuns(ctx)
+		open := map[[2]string]int{}
+		for _, r := range runs {
+			open[[2]string{r.SourceID, string(r.State)}]++
+		}
+		for of, n := range open {
+			ch <- prometheus.MustNewConstMetric(openRuns, prometheus.GaugeValue, float64(n), of[0], of[1])
+		}
+	}
+	if err != nil {
+		c.log.Warn().Err(err).Msg("what is stored cannot be counted for the metrics")
+		return
+	}
+	for _, s := range sources {
+		ch <- prometheus.MustNewConstMetric(pages, prometheus.GaugeValue, float64(s.Pages), s.ID)
+		ch <- prometheus.MustNewConstMetric(chunks, prometheus.GaugeValue, float64(s.Chunks), s.ID)
+	}
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// record is what the log line of a request says.
+type record struct {
+	id     string
+	route  string // the pattern, "" for what is no route
+	key    string // the key's id
+	status int
+	bytes  int64
+}
+
+func recordOf(ctx context.Context) *record {
+	rec, _ := ctx.Value(recordKey).(*record)
+	return rec
+}
+
+func requestID(ctx context.Context) string {
+	if rec := recordOf(ctx); rec != nil {
+		return rec.id
+	}
+	return ""
+}
+
+// goodID is what is taken over from a client's X-Request-Id; the rest could be anything.
+var goodID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+
+// recorded gives every request an id, a log line and its place in the metrics, and turns a
+// panic into an answer.
+func (g *Gateway) recorded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		rec := &record{id: r.Header.Get("X-Request-Id")}
+		if !goodID.MatchString(rec.id) {
+			rec.id = rand.Text()
+		}
+		h := w.Header()
+		h.Set("X-Request-Id", rec.id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		out := &counted{ResponseWriter: w, rec: rec}
+		defer func() {
+			aborted := recover()
+			if asked, _ := aborted.(error); aborted != nil && !errors.Is(asked, http.ErrAbortHandler) {
+				g.log.Error().Str("request_id", rec.id).Str("panic", fmt.Sprint(aborted)).Bytes("stack", debug.Stack()).Msg("a handler panicked")
+				if rec.status == 0 {
+					aborted = nil
+					h.Set("Connection", "close")
+					fail(http.StatusInternalServerError, string(failure.Panic), "something went wrong here; the log has it under the request id "+rec.id).write(out)
+				}
+			}
+			g.line(r, rec, time.Since(began))
+			if aborted != nil {
+				panic(http.ErrAbortHandler) // the connection is of no use any more
+			}
+		}()
+		next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), recordKey, rec)))
+	})
+}
+
+func (g *Gateway) line(r *http.Request, rec *record, took time.Duration) {
+	if rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+	g.metrics.observe(r.Method, rec.route, rec.status, took)
+	level := zerolog.InfoLevel
+	if rec.route == "/healthz" || rec.route == "/readyz" {
+		level = zerolog.DebugLevel
+	}
+	// The query may hold what people search for, so only the path is logged.
+	g.log.WithLevel(level).Str("request_id", rec.id).Str("method", r.Method).Str("path", r.URL.Path).Str("route", rec.route).
+		Int("status", rec.status).Int64("bytes", rec.bytes).Dur("took_ms", took).Str("key", rec.key).Str("peer", peerOf(r.RemoteAddr)).Msg("request")
+}
+
+// counted notes what was answered.
+type counted struct {
+	http.ResponseWriter
+	rec *record
+}
+
+// WriteHeader notes the status.
+func (c *counted) WriteHeader(status int) {
+	if c.rec.status == 0 {
+		c.rec.status = status
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes.
+func (c *counted) Write(b []byte) (int, error) {
+	if c.rec.status == 0 {
+		c.rec.status = http.StatusOK
+	}
+	n, err := c.ResponseWriter.Write(b)
+	c.rec.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }

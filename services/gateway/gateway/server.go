@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Options are what the API stands on.
+type Options struct {
+	Store *store.Store
+	Bus   *bus.Bus
+	API   config.API
+	Log   zerolog.Logger
+}
+
+// Gateway is the HTTP API. Its handler may be used from many goroutines.
+type Gateway struct {
+	store *store.Store
+	bus   *bus.Bus
+	cfg   config.API
+	log   zerolog.Logger
+
+	keys        *keyring
+	loopback    bool
+	crossOrigin *http.CrossOriginProtection
+	metrics     *metrics
+	streams     chan struct{} // a place for each event stream
+	stopping    chan struct{} // closed when the process is to end
+	router      *router
+	document    []byte // the OpenAPI document
+	handler     http.Handler
+}
+
+// ErrNoKeys is returned by Serve when everybody could reach the API and nobody needed a key.
+var ErrNoKeys = errors.New("there is no API key, and GATEWAY_ADDR is reached from other machines; make one with: sluice key create --name NAME --role admin, or listen on 127.0.0.1")
+
+// New makes the API. It fails when a route has no place in the table of who may what.
+func New(o Options) (*Gateway, error) {
+	useProblems()
+	g := &Gateway{
+		store: o.Store, bus: o.Bus, cfg: o.API, log: o.Log,
+		loopback: isLoopbackHost(hostOf(o.API.Addr)), crossOrigin: http.NewCrossOriginProtection(),
+		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
+	}
+	var err error
+	if g.keys, err = newKeyring(o.Store); err != nil {
+		return nil, err
+	}
+	g.metrics = newMetrics(o.Store, o.Log)
+	g.router = newRouter(g)
+	api := humago.New(g.router, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Sluice", Version: "1.0.0",
+				Description: "Confluence spaces as search-ready Markdown chunks: sources, syncs, progress, search.",
+			},
+			Components: &huma.Components{
+				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", BearerFormat: "sluice_<key id>_<secret>"}},
+			},
+			Security: []map[string][]string{{"key": {}}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+	g.register(api)
+	if err := g.router.complete(); err != nil {
+		return nil, err
+	}
+	if g.document, err = json.Marshal(api.OpenAPI()); err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	g.handler = g.recorded(plain(g.router))
+	return g, nil
+}
+
+// Handler serves the API.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// bounded bounds a request's body and time.
+func (g *Gateway) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, int64(g.cfg.MaxBody)+1) // the route says 413 at the bound itself
+		ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// Serve listens until ctx ends, then lets what is under way finish. It returns ErrNoKeys
+// where nobody would need a key.
+func (g *Gateway) Serve(ctx context.Context) error {
+	has, err := g.store.HasAPIKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if !has && !g.loopback {
+		return ErrNoKeys
+	}
+	listener, err := net.Listen("tcp", g.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("serve the HTTP API (GATEWAY_ADDR=%s; another program may have the port): %w", g.cfg.Addr, err)
+	}
+	log := g.log.Info()
+	if !has {
+		log = g.log.Warn()
+	}
+	log.Str("addr", listener.Addr().String()).Bool("open", !has).Msg(map[bool]string{
+		true: "serving the HTTP API", false: "serving the HTTP API to everybody on this machine, since there is no API key; make one with: sluice key create",
+	}[has])
+	return g.serveOn(ctx, listener)
+}
+
+// serveOn serves on a listener that is there.
+func (g *Gateway) serveOn(ctx context.Context, listener net.Listener) error {
+	srv := g.server()
+	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve the HTTP API: %w", err)
+	case <-ctx.Done():
+	}
+	close(g.stopping) // event streams end now; their clients come back to another replica
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Timeout)
+	defer cancel()
+	err := srv.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
+	}
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// server has every bound that keeps a slow client from holding on to us.
+func (g *Gateway) server() *http.Server {
+	return &http.Server{
+		Handler:           g.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       g.cfg.Timeout,
+		WriteTimeout:      g.cfg.Timeout + 5*time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          stdlog.New(g.log.Level(zerolog.DebugLevel), "", 0),
+	}
+}
