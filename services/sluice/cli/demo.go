@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,11 +80,31 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 		BaseURL: d.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
 		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
 	}
+	if cfg.API.Addr, err = freeAddr(cfg.API.Addr); err != nil {
+		_ = d.served.Close()
+		return nil, err
+	}
 	if d.engine, err = a.startEngine(ctx, cfg, a.logger(cfg.Process)); err != nil {
 		_ = d.served.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// freeAddr is the address, or where another program has it, one with a free port: a demo
+// should not fail for that.
+func freeAddr(addr string) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", fmt.Errorf("find a port for the HTTP API: %w", err)
+	}
+	return l.Addr().String(), l.Close()
 }
 
 // show runs the stages and, beside them, the script.
@@ -291,6 +312,7 @@ func (d *demo) whereNext() {
 		{self + ` search "on-call handover"`, "search it yourself"},
 		{self + " status", "sources and runs"},
 		{self + " source list", "what is stored"},
+		{"curl http://" + d.engine.deps.API.Addr + "/api/confluence/sources", "the HTTP API; docs/api.md"},
 		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
 		{"README.md", "your own site in five minutes"},
 	} {

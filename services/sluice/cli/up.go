@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/gateway/gateway"
 	"github.com/sluicehq/sluice/services/progress/progress"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -21,11 +22,16 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// stages are all of them, as one process runs them.
-func stages() []service.Stage {
-	return []service.Stage{
+// stages are all of them, as one process runs them; the HTTP API is one where it has an
+// address.
+func stages(api config.API) []service.Stage {
+	all := []service.Stage{
 		fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage(),
 	}
+	if api.Addr != "" {
+		all = append(all, gateway.Stage())
+	}
+	return all
 }
 
 // engine is everything that one process runs: servers, connections and stages.
@@ -58,7 +64,11 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if err = e.bus.Apply(ctx); err != nil {
 		return nil, err
 	}
-	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, Workers: cfg.Workers, Log: log}
+	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, API: cfg.API, Workers: cfg.Workers, Log: log}
+	// Sources of the site whose token is here may be added over the HTTP API too.
+	if u, err := parseURL(cfg.BaseURL); err == nil && u.Host != "" {
+		e.deps.API.Sites += "," + u.Scheme + "://" + u.Host
+	}
 	ring, err := service.Keys(ctx, cfg.Master, e.store)
 	if err != nil {
 		return nil, err
@@ -78,7 +88,7 @@ func (e *engine) run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := service.Run(ctx, e.deps, e.grace, stages()...)
+	err := service.Run(ctx, e.deps, e.grace, stages(e.deps.API)...)
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -102,7 +112,8 @@ func (a *app) up() *cobra.Command {
 		Use:   "up",
 		Short: "Run every stage in this process, with the servers that they need",
 		Long: `Run every stage in this process until Ctrl-C. NATS and Postgres are those that NATS_URL
-and DATABASE_URL name; where one is not set, sluice starts its own under --data.`,
+and DATABASE_URL name; where one is not set, sluice starts its own under --data. The HTTP API
+is served on GATEWAY_ADDR; set to nothing, there is none.`,
 		Example: `  export CONFLUENCE_BASE_URL=https://acme.atlassian.net/wiki
   export CONFLUENCE_EMAIL=reader@acme.com CONFLUENCE_API_TOKEN=...
   sluice up`,
@@ -140,6 +151,9 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		return err
 	}
 	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
+	if cfg.API.Addr != "" {
+		a.printf("  HTTP API   http://%s/api/openapi.json\n", cfg.API.Addr)
+	}
 	secrets, err := e.store.Secrets(ctx)
 	if err != nil {
 		return err
