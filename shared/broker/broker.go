@@ -42,6 +42,7 @@ type Options struct {
 	Host       string // default 127.0.0.1
 	Port       int    // 0 is 4222, -1 any free port
 	MaxPayload int32  // bytes of the largest message, headers included; 0 is NATS's default of 1 MiB
+	ConfigFile string // a NATS configuration with who may log in, and TLS; the fields above win over it
 	Log        zerolog.Logger
 }
 
@@ -69,20 +70,22 @@ func Start(o Options) (*Server, error) {
 	if err := free(o.Host, o.Port); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
-	srv, err := server.NewServer(&server.Options{
-		ServerName:         "sluice",
-		Host:               o.Host,
-		Port:               o.Port,
-		MaxPayload:         o.MaxPayload,
-		JetStream:          true,
-		StoreDir:           o.StoreDir,
-		JetStreamMaxStore:  maxStore,
-		JetStreamMaxMemory: maxMemory,
-		SyncInterval:       syncInterval,
-		NoSigs:             true,
-
-		DisableJetStreamBanner: true,
-	})
+	opts := &server.Options{}
+	if o.ConfigFile != "" {
+		var err error
+		if opts, err = server.ProcessConfigFile(o.ConfigFile); err != nil {
+			return nil, fmt.Errorf("start NATS: %w", err)
+		}
+	}
+	opts.ServerName, opts.Host, opts.Port = "sluice", o.Host, o.Port
+	if o.MaxPayload > 0 {
+		opts.MaxPayload = o.MaxPayload
+	}
+	opts.JetStream, opts.StoreDir = true, o.StoreDir
+	opts.JetStreamMaxStore, opts.JetStreamMaxMemory, opts.SyncInterval = maxStore, maxMemory, syncInterval
+	opts.HTTPPort = 0 // the health check of a server of its own
+	opts.NoSigs, opts.DisableJetStreamBanner = true, true
+	srv, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}

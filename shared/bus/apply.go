@@ -16,6 +16,9 @@ import (
 // Apply makes every stream, durable consumer and bucket of the topology, or brings what is
 // there to what the topology says. Any number of replicas may do so at once. While the
 // broker cannot answer it waits, until ctx ends; it fails when the broker refuses.
+//
+// With a credential whose role does not keep the topology it makes nothing: it waits until
+// its consumers and buckets are there.
 func (b *Bus) Apply(ctx context.Context) error {
 	for try := 0; ; try++ {
 		err := b.awaitConnection(ctx)
@@ -26,7 +29,7 @@ func (b *Bus) Apply(ctx context.Context) error {
 			return err
 		}
 		level := zerolog.DebugLevel
-		if is(err, codeNoPeers) { // it may be that a person has to do something
+		if is(err, codeNoPeers) || errors.Is(err, errNotMade) { // it may be that a person has to do something
 			level = zerolog.WarnLevel
 		}
 		b.log.WithLevel(level).Err(err).Msg("topology is not applied yet")
@@ -40,6 +43,9 @@ func (b *Bus) Apply(ctx context.Context) error {
 // many replicas start at once. Each part has its own time limit: a cluster without a leader
 // drops what it is asked.
 func (b *Bus) applyOnce(ctx context.Context) error {
+	if r, ok := roleOf(b.o.Login.Role); ok && b.o.Login.limited() && !r.Keeps {
+		return b.lookOnce(ctx, r)
+	}
 	for _, s := range Topology {
 		if err := b.applyStream(ctx, s.config(b.o.Replicas)); err != nil {
 			return refused("stream "+s.Name, err)
@@ -56,6 +62,44 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 	return b.applyBuckets(ctx)
 }
 
+// errNotMade says that a service which may not make the topology does not find its part of it.
+var errNotMade = errors.New("it is not there yet; a service that keeps the topology makes it (progress or sluice)")
+
+// lookOnce looks for the consumers and buckets of a role.
+func (b *Bus) lookOnce(ctx context.Context, r Role) error {
+	look := func(part string, ask func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
+		defer cancel()
+		err := ask(ctx)
+		if missing(err) {
+			return fmt.Errorf("look for %s: %w (%w)", part, errNotMade, err)
+		}
+		if err != nil {
+			return refused(part, err)
+		}
+		return nil
+	}
+	for _, c := range r.Consumes {
+		err := look("consumer "+c.Durable, func(ctx context.Context) error {
+			_, err := b.js.Consumer(ctx, c.Stream, c.Durable)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, bucket := range r.buckets() {
+		err := look("bucket "+bucket, func(ctx context.Context) error {
+			_, err := b.js.Stream(ctx, bucket)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
 	defer cancel()
@@ -67,17 +111,29 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 	if err != nil {
 		return err
 	}
-	// What the topology does not speak of, placement for example, stays as it is.
 	is := s.CachedInfo().Config
-	next := is
-	next.Subjects, next.Retention, next.Discard, next.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
-	next.MaxBytes, next.MaxMsgs, next.MaxMsgsPerSubject, next.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
-	next.Duplicates, next.Replicas, next.AllowDirect = want.Duplicates, want.Replicas, want.AllowDirect
+	next := asWanted(is, want)
 	if reflect.DeepEqual(next, is) {
 		return nil
 	}
 	_, err = b.js.UpdateStream(ctx, next)
 	return err
+}
+
+// asWanted is a stream's configuration as the topology wants it. What the topology does not
+// speak of, placement for example, stays as it is.
+func asWanted(is, want jetstream.StreamConfig) jetstream.StreamConfig {
+	is.Subjects, is.Retention, is.Discard, is.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
+	is.MaxBytes, is.MaxMsgs, is.MaxMsgsPerSubject, is.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
+	is.Duplicates, is.Replicas, is.AllowDirect = want.Duplicates, want.Replicas, want.AllowDirect
+	return is
+}
+
+func consumerAsWanted(is, want jetstream.ConsumerConfig) jetstream.ConsumerConfig {
+	is.FilterSubject, is.FilterSubjects, is.AckPolicy = "", want.FilterSubjects, want.AckPolicy
+	is.AckWait, is.BackOff, is.MaxDeliver = want.AckWait, nil, want.MaxDeliver
+	is.MaxAckPending, is.Replicas = want.MaxAckPending, want.Replicas
+	return is
 }
 
 func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.ConsumerConfig) error {
@@ -92,10 +148,7 @@ func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.C
 		return err
 	}
 	is := c.CachedInfo().Config
-	next := is
-	next.FilterSubject, next.FilterSubjects, next.AckPolicy = "", want.FilterSubjects, want.AckPolicy
-	next.AckWait, next.BackOff, next.MaxDeliver = want.AckWait, nil, want.MaxDeliver
-	next.MaxAckPending, next.Replicas = want.MaxAckPending, want.Replicas
+	next := consumerAsWanted(is, want)
 	if reflect.DeepEqual(next, is) {
 		return nil
 	}
@@ -235,7 +288,7 @@ func missing(err error) bool {
 
 // passing reports whether err is of a broker that is away or busy, so that waiting helps.
 func passing(err error) bool {
-	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) { // a server may be starting
+	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) || errors.Is(err, errNotMade) { // a server may be starting
 		return true
 	}
 	for _, e := range []error{

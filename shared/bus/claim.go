@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -39,27 +41,53 @@ func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 func (b *Bus) claim(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout*2)
 	defer cancel()
-	store, err := b.js.ObjectStore(ctx, claimBucket)
+	stream, err := b.js.Stream(ctx, "OBJ_"+claimBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	object, err := store.Get(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, Permanent(failure.New(failure.ClaimMissing, "the body is no longer in the object store"))
+	meta, err := stream.GetLastMsgForSubject(ctx, "$O."+claimBucket+".M."+base64.URLEncoding.EncodeToString([]byte(name)))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, claimGone()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fetch the body from the object store: %w", err)
 	}
-	defer func() { _ = object.Close() }()
-	data, err := io.ReadAll(io.LimitReader(object, maxDocument+1))
-	if err == nil {
-		err = object.Error()
-	}
-	if err != nil {
+	var info jetstream.ObjectInfo
+	if err := json.Unmarshal(meta.Data, &info); err != nil {
 		return nil, fmt.Errorf("read the body from the object store: %w", err)
 	}
-	if len(data) > maxDocument {
+	switch {
+	case info.Deleted:
+		return nil, claimGone()
+	case info.Size > maxDocument:
 		return nil, Permanent(failure.New(failure.BadEvent, "the body in the object store is larger than %d bytes", maxDocument))
+	}
+	return b.pieces(ctx, stream, info)
+}
+
+func claimGone() error {
+	return Permanent(failure.New(failure.ClaimMissing, "the body is no longer in the object store"))
+}
+
+// pieces asks for an object's pieces one by one. The client would make a consumer for them,
+// which a service must not be allowed to: see Role.Permissions.
+func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstream.ObjectInfo) ([]byte, error) {
+	data := make([]byte, 0, info.Size)
+	of := jetstream.WithGetMsgSubject("$O." + claimBucket + ".C." + info.NUID)
+	next := uint64(1)
+	for range info.Chunks {
+		piece, err := stream.GetMsg(ctx, next, of)
+		if err != nil {
+			return nil, fmt.Errorf("read the body from the object store: %w", err)
+		}
+		if len(data)+len(piece.Data) > maxDocument {
+			return nil, Permanent(failure.New(failure.BadEvent, "the body in the object store is larger than %d bytes", maxDocument))
+		}
+		data, next = append(data, piece.Data...), piece.Sequence+1
+	}
+	sum := sha256.Sum256(data)
+	if info.Digest != "SHA-256="+base64.URLEncoding.EncodeToString(sum[:]) {
+		return nil, errors.New("read the body from the object store: it is not what was stored")
 	}
 	return data, nil
 }

@@ -26,6 +26,8 @@ type Options struct {
 	Name string // shown in the broker's list of connections
 	Log  zerolog.Logger
 
+	Login Login // empty where the broker asks nobody who he is
+
 	MaxAttempts int // deliveries that may fail before a message is given up; default 5
 	Replicas    int // copies of each stream in a cluster; default 1
 
@@ -78,6 +80,7 @@ type Bus struct {
 	closed chan struct{}
 
 	connected announcement  // made at every connect and reconnect
+	refused   chan error    // the first complaint about a certificate
 	healing   chan struct{} // holds one token: whoever has it may apply the topology
 	healedAt  time.Time     // guarded by healing
 
@@ -86,9 +89,10 @@ type Bus struct {
 }
 
 // Connect waits for the broker until ctx ends, so that services may start in any order. It
-// fails at once when the URL makes no sense or the broker refuses the credentials.
+// fails at once when the URL makes no sense, a file of the login cannot be read, the broker
+// refuses the credentials, or one side does not believe the other's certificate.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
-	b := &Bus{o: o.withDefaults(), log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1)}
+	b := &Bus{o: o.withDefaults(), log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1), refused: make(chan error, 1)}
 	where, err := redacted(o.URL)
 	if err != nil {
 		return nil, err
@@ -99,8 +103,15 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if b.dec, err = newDecoder(maxDocument); err != nil {
 		return nil, err
 	}
+	if _, ok := roleOf(o.Login.Role); o.Login.limited() && !ok {
+		return nil, fmt.Errorf("connect to NATS as %q: there is no such role", o.Login.Role)
+	}
+	login, err := o.Login.options()
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
+	}
 	up := b.connected.next()
-	if b.nc, err = nats.Connect(o.URL, b.natsOptions()...); err != nil {
+	if b.nc, err = nats.Connect(o.URL, append(b.natsOptions(), login...)...); err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
 	}
 	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(b.o.AckTimeout)); err != nil {
@@ -116,6 +127,9 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		return b, nil
 	case <-b.closed:
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, b.nc.LastError())
+	case err := <-b.refused:
+		b.nc.Close()
+		return nil, fmt.Errorf("connect to NATS at %s: the certificates do not fit (NATS_CA_FILE, NATS_CERT_FILE): %w", where, err)
 	case <-ctx.Done():
 		b.nc.Close()
 		return nil, fmt.Errorf("connect to NATS at %s: nobody answers: %w", where, context.Cause(ctx))
@@ -134,6 +148,15 @@ func (b *Bus) natsOptions() []nats.Option {
 		nats.ReconnectHandler(func(*nats.Conn) {
 			b.log.Info().Msg("connected to NATS again")
 			b.connected.make()
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { // called for the first connection as well
+			b.log.Debug().Err(err).Msg("no connection to NATS yet")
+			if untrusted(err) {
+				select {
+				case b.refused <- err:
+				default:
+				}
+			}
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {

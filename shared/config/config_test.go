@@ -315,8 +315,30 @@ func TestFieldsAreComplete(t *testing.T) {
 	for _, f := range Fields(Fetcher{}) {
 		all[f.Name] = f.Example
 	}
+	delete(all, "NATS_CREDS_FILE") // one credential is enough, and two are a mistake
 	_, err := Load[Fetcher](from(all))
 	require.NoError(t, err)
+}
+
+// Half a certificate, two credentials, or a credential for a server that sluice starts itself.
+func TestTheNatsLoginFitsTogether(t *testing.T) {
+	for _, tc := range []struct {
+		given map[string]string
+		wrong string
+	}{
+		{map[string]string{"NATS_CREDS_FILE": "/a", "NATS_NKEY_FILE": "/b"}, "NATS_CREDS_FILE"},
+		{map[string]string{"NATS_CERT_FILE": "/a"}, "NATS_CERT_FILE"},
+		{map[string]string{"NATS_KEY_FILE": "/a"}, "NATS_KEY_FILE"},
+	} {
+		_, err := Load[Fetcher](from(fetcherEnv(tc.given)))
+		require.Equal(t, []string{tc.wrong}, keys(problems(t, err)))
+	}
+	for _, name := range []string{"NATS_CREDS_FILE", "NATS_NKEY_FILE", "NATS_CA_FILE"} {
+		_, err := Load[Sluice](from(map[string]string{name: "/a"}))
+		require.Equal(t, []string{name}, keys(problems(t, err)))
+		_, err = Load[Sluice](from(map[string]string{name: "/a", "NATS_URL": "tls://nats"}))
+		require.NoError(t, err)
+	}
 }
 
 func TestKebab(t *testing.T) {

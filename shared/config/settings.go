@@ -46,9 +46,21 @@ type Nats struct {
 	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
 	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may give no sign of life before its work is given to another one. Tell all processes on one NATS the same."`
 	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least as many. Tell all processes on one NATS the same."`
+
+	NatsCredsFile string `env:"NATS_CREDS_FILE" need:"a file, without NATS_NKEY_FILE, and NATS_URL" example:"/run/secrets/fetcher.creds" desc:"The credentials file by which the service logs in to NATS. The service then makes no streams, unless it is progress or sluice."`
+	NatsNkeyFile  string `env:"NATS_NKEY_FILE" need:"a file, and NATS_URL" example:"/run/secrets/fetcher.nk" desc:"The file with the seed of the service's nkey, as sluice nats init makes it; in place of NATS_CREDS_FILE."`
+	NatsCAFile    string `env:"NATS_CA_FILE" need:"a file, and NATS_URL" example:"/run/secrets/nats-ca.pem" desc:"The certificates that the NATS server's is held against, in place of the system's. TLS itself is asked for by tls:// or by the server."`
+	NatsCertFile  string `env:"NATS_CERT_FILE" need:"a file, and NATS_KEY_FILE" example:"/run/secrets/fetcher.pem" desc:"The service's own certificate, for a NATS server that asks for one."`
+	NatsKeyFile   string `env:"NATS_KEY_FILE" need:"a file, and NATS_CERT_FILE" example:"/run/secrets/fetcher-key.pem" desc:"The key of NATS_CERT_FILE."`
 }
 
 func (n Nats) check(c *checker) {
+	named := c.raw["NATS_URL"] != "" // a server that sluice starts itself asks nobody who he is
+	c.ensure("NATS_CREDS_FILE", named && n.NatsNkeyFile == "")
+	c.ensure("NATS_NKEY_FILE", named)
+	c.ensure("NATS_CA_FILE", named)
+	c.ensure("NATS_CERT_FILE", n.NatsKeyFile != "")
+	c.ensure("NATS_KEY_FILE", n.NatsCertFile != "")
 	c.ensure("NATS_URL", areNatsURLs(c.raw["NATS_URL"]))
 	c.ensure("NATS_ACK_WAIT", n.NatsAckWait >= time.Second && n.NatsAckWait <= 10*time.Minute)
 	c.ensure("NATS_REPLICAS", slices.Contains([]int{1, 3, 5}, n.NatsReplicas))

@@ -32,7 +32,12 @@ func compose(t *testing.T, env map[string]string) *types.Project {
 
 // Variables that a service's struct knows and compose does not set, each with its reason.
 var notInCompose = map[string]string{
-	"SANDBOX_CORPUS": "a container does not see the folders of its host",
+	"SANDBOX_CORPUS":  "a container does not see the folders of its host",
+	"NATS_CREDS_FILE": "its NATS is reached by its own containers only; deploy/compose.nats-access.yml gives each a key",
+	"NATS_NKEY_FILE":  "see NATS_CREDS_FILE",
+	"NATS_CA_FILE":    "see NATS_CREDS_FILE",
+	"NATS_CERT_FILE":  "see NATS_CREDS_FILE",
+	"NATS_KEY_FILE":   "see NATS_CREDS_FILE",
 }
 
 // Variables that only the compose file reads.
@@ -192,4 +197,31 @@ func dotenv(t *testing.T, name string) map[string]string {
 	}
 	require.NotEmpty(t, vars, name)
 	return vars
+}
+
+// With the second file every service that speaks to the bus has its own key, and sees no other.
+func TestComposeGivesEveryServiceItsOwnKey(t *testing.T) {
+	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		WorkingDir: root(),
+		ConfigFiles: []types.ConfigFile{
+			{Filename: filepath.Join(root(), "docker-compose.yml")}, {Filename: filepath.Join(root(), "deploy/compose.nats-access.yml")},
+		},
+	}, loader.WithProfiles([]string{"*"}))
+	require.NoError(t, err)
+	assert.Equal(t, types.ShellCommand{"-c", "/etc/nats/nats-secured.conf"}, p.Services["nats"].Command)
+	for name, s := range p.Services {
+		if s.Environment["NATS_URL"] == nil {
+			continue
+		}
+		key := "/keys/" + name + ".nk"
+		if assert.NotNil(t, s.Environment["NATS_NKEY_FILE"], name) {
+			assert.Equal(t, key, *s.Environment["NATS_NKEY_FILE"], name)
+		}
+		var seen []string
+		for _, v := range s.Volumes {
+			assert.True(t, v.ReadOnly, name)
+			seen = append(seen, v.Target)
+		}
+		assert.Equal(t, []string{key}, seen, name)
+	}
 }

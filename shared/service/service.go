@@ -153,9 +153,7 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 			deps.Store.Close()
 		}
 	}
-	b, err := bus.Connect(ctx, bus.Options{
-		URL: settings.Nats.NatsURL.Reveal(), Name: name, AckWait: settings.Nats.NatsAckWait, Replicas: settings.Nats.NatsReplicas, Log: log,
-	})
+	b, err := bus.Connect(ctx, BusOptions(name, settings.Nats, log))
 	if err != nil {
 		closeStore()
 		return deps, nil, err
@@ -174,6 +172,18 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 		}
 	}
 	return deps, func() { b.Close(); closeStore() }, nil
+}
+
+// BusOptions are the options of a service's connection to the bus. The service's name is the
+// role that its credential has.
+func BusOptions(name string, n config.Nats, log zerolog.Logger) bus.Options {
+	return bus.Options{
+		URL: n.NatsURL.Reveal(), Name: name, AckWait: n.NatsAckWait, Replicas: n.NatsReplicas, Log: log,
+		Login: bus.Login{
+			Role: name, CredsFile: n.NatsCredsFile, NkeyFile: n.NatsNkeyFile,
+			CAFile: n.NatsCAFile, CertFile: n.NatsCertFile, KeyFile: n.NatsKeyFile,
+		},
+	}
 }
 
 // openSite makes the site, with the stored credentials where the stage has a database.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -76,6 +79,13 @@ func openStore(ctx context.Context, url string, search config.Search) (*store.St
 	return s, nil
 }
 
+// busOptions are those of the settings, at an address that may be of a server of our own.
+func (a *app) busOptions(cfg config.Sluice, url string, log zerolog.Logger) bus.Options {
+	o := service.BusOptions("sluice", cfg.Nats, log)
+	o.URL = url
+	return o
+}
+
 // withBus runs fn on the bus that the environment names or that a running sluice serves.
 func (a *app) withBus(ctx context.Context, fn func(*bus.Bus) error) error {
 	cfg, err := a.settings()
@@ -93,7 +103,7 @@ func (a *app) withBus(ctx context.Context, fn func(*bus.Bus) error) error {
 		}
 		url = there.NatsURL
 	}
-	b, err := bus.Connect(ctx, bus.Options{URL: url, Name: "sluice", AckWait: cfg.NatsAckWait, Replicas: cfg.NatsReplicas, Log: a.logger(cfg.Process)})
+	b, err := bus.Connect(ctx, a.busOptions(cfg, url, a.logger(cfg.Process)))
 	if err != nil {
 		return err
 	}

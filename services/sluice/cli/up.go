@@ -58,7 +58,7 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if e.store, err = openStore(ctx, e.servers.DatabaseURL, cfg.Search); err != nil {
 		return nil, err
 	}
-	if e.bus, err = bus.Connect(ctx, bus.Options{URL: e.servers.NatsURL, Name: "sluice", AckWait: cfg.NatsAckWait, Replicas: cfg.NatsReplicas, Log: log}); err != nil {
+	if e.bus, err = bus.Connect(ctx, a.busOptions(cfg, e.servers.NatsURL, log)); err != nil {
 		return nil, err
 	}
 	if err = e.bus.Apply(ctx); err != nil {

@@ -57,6 +57,7 @@ type world struct {
 // ground is what a world stands on. A server that is not named is started for it.
 type ground struct {
 	natsURL    string
+	natsKeys   string // folder with a key for each service, where the broker asks for one
 	dbURL      string
 	replicas   int           // of each stream; 0 is 1
 	ackWait    time.Duration // 0 is the default
@@ -106,7 +107,11 @@ func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbo
 	t.Cleanup(func() { _ = w.db.Close(context.Background()) })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w.bus, err = bus.Connect(ctx, bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Replicas: g.replicas, Log: zerolog.Nop()})
+	o := bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Replicas: g.replicas, Log: zerolog.Nop()}
+	if g.natsKeys != "" {
+		o.Login = bus.Login{Role: "sluice", NkeyFile: filepath.Join(g.natsKeys, "sluice.nk")}
+	}
+	w.bus, err = bus.Connect(ctx, o)
 	require.NoError(t, err)
 	t.Cleanup(w.bus.Close)
 	require.NoError(t, w.bus.Apply(ctx))
@@ -249,6 +254,9 @@ func (w *world) start(name string) *program {
 		"NATS_URL=" + w.ground.natsURL, "DATABASE_URL=" + w.ground.dbURL, "HEALTH_ADDR=", "LOG_LEVEL=warn",
 		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
 		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000", "SHUTDOWN_GRACE=10s",
+	}
+	if w.ground.natsKeys != "" {
+		cmd.Env = append(cmd.Env, "NATS_NKEY_FILE="+filepath.Join(w.ground.natsKeys, name+".nk"))
 	}
 	if w.ground.replicas > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint("NATS_REPLICAS=", w.ground.replicas))

@@ -1,0 +1,102 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// State says how a part of the topology stands to what the topology says.
+type State string
+
+// The states of a part.
+const (
+	PartOK        State = "ok"
+	PartMissing   State = "missing"
+	PartDifferent State = "different" // Apply would change it
+)
+
+// Part is a stream, consumer or bucket as the broker has it.
+type Part struct {
+	Name     string // "stream SLUICE_SYNC", "consumer fetcher-sync", "bucket KV_SLUICE_BUDGETS"
+	State    State
+	Waiting  uint64 // of a consumer: messages that nobody has been given yet
+	InHand   int    // of a consumer: messages that are with workers or wait for another try
+	Bytes    uint64 // of a stream or bucket
+	MaxBytes int64
+}
+
+// Inspect looks at every part of the topology and changes nothing. It returns the broker's
+// version as well; the error says that JetStream does not answer.
+func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err error) {
+	version = b.nc.ConnectedServerVersion()
+	if _, err := b.js.AccountInfo(ctx); err != nil {
+		return version, nil, refused("JetStream", err)
+	}
+	stream := func(kind, name string, same func(jetstream.StreamConfig) bool) error {
+		s, err := b.js.Stream(ctx, name)
+		if missing(err) {
+			parts = append(parts, Part{Name: kind + " " + name, State: PartMissing})
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s %s: %w", kind, name, err)
+		}
+		info := s.CachedInfo()
+		p := Part{Name: kind + " " + name, State: PartOK, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes}
+		if !same(info.Config) {
+			p.State = PartDifferent
+		}
+		parts = append(parts, p)
+		return nil
+	}
+	for _, want := range append(Topology, Stream{Name: advisoryStream}) {
+		c := want.config(b.o.Replicas)
+		if want.Name == advisoryStream {
+			c = advisories(b.o.Replicas)
+		}
+		err := stream("stream", want.Name, func(is jetstream.StreamConfig) bool { return reflect.DeepEqual(asWanted(is, c), is) })
+		if err != nil {
+			return version, parts, err
+		}
+		for _, consumer := range want.Consumers {
+			p, err := b.inspectConsumer(ctx, consumer)
+			if err != nil {
+				return version, parts, err
+			}
+			parts = append(parts, p)
+		}
+	}
+	for _, bucket := range []struct {
+		name  string
+		bytes int64
+	}{{"OBJ_" + claimBucket, claimBytes}, {"KV_" + counterBucket, counterBytes}, {"KV_" + budgetBucket, budgetBytes}} {
+		err := stream("bucket", bucket.name, func(is jetstream.StreamConfig) bool {
+			return is.MaxBytes == bucket.bytes && is.MaxAge == bucketAge && is.Replicas == b.o.Replicas
+		})
+		if err != nil {
+			return version, parts, err
+		}
+	}
+	return version, parts, nil
+}
+
+func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) {
+	p := Part{Name: "consumer " + want.Durable, State: PartOK}
+	c, err := b.js.Consumer(ctx, want.Stream, want.Durable)
+	if missing(err) {
+		p.State = PartMissing
+		return p, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("look at consumer %s: %w", want.Durable, err)
+	}
+	info := c.CachedInfo()
+	p.Waiting, p.InHand = info.NumPending, info.NumAckPending
+	if !reflect.DeepEqual(consumerAsWanted(info.Config, want.config(b.o.AckWait)), info.Config) {
+		p.State = PartDifferent
+	}
+	return p, nil
+}

@@ -1,0 +1,72 @@
+package bus
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Login says how a service proves to the broker who it is, and the broker to the service.
+// Everything may be empty: then nobody is asked.
+type Login struct {
+	Role      string // whose rights the credential has; see Roles
+	CredsFile string // a credentials file (JWT and seed)
+	NkeyFile  string // a file with the seed of an nkey
+	CAFile    string // certificates that the broker's is held against, in place of the system's
+	CertFile  string // this client's own certificate, with KeyFile
+	KeyFile   string
+}
+
+// limited reports whether the broker lets the service do only what its role may.
+func (l Login) limited() bool { return l.CredsFile != "" || l.NkeyFile != "" }
+
+// options reads the files at once, so that a wrong path is told at the start and not at the
+// first reconnect.
+func (l Login) options() ([]nats.Option, error) {
+	var opts []nats.Option
+	for name, file := range map[string]string{"NATS_CREDS_FILE": l.CredsFile, "NATS_NKEY_FILE": l.NkeyFile} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	if l.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(l.CredsFile))
+	}
+	if l.NkeyFile != "" {
+		o, err := nats.NkeyOptionFromSeed(l.NkeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read NATS_NKEY_FILE %s: %w", l.NkeyFile, err)
+		}
+		opts = append(opts, o)
+	}
+	if l.limited() {
+		opts = append(opts, nats.CustomInboxPrefix(inbox(l.Role)))
+	}
+	if l.CAFile != "" {
+		opts = append(opts, nats.RootCAs(l.CAFile))
+	}
+	if l.CertFile != "" {
+		opts = append(opts, nats.ClientCert(l.CertFile, l.KeyFile))
+	}
+	return opts, nil
+}
+
+// untrusted reports whether err says that one side does not believe the other's certificate.
+// No waiting mends that.
+func untrusted(err error) bool {
+	var verify *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var remote *net.OpError // the other side's complaint about our certificate
+	return errors.As(err, &verify) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &invalid) || errors.As(err, &remote) && remote.Op == "remote error"
+}
