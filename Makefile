@@ -9,6 +9,11 @@ PROGRAMS := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.go))))
 LINT_VERSION := v2.15.0
 LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
+# So are the scanners of make audit.
+VULNCHECK := .cache/govulncheck-v1.9.0/govulncheck
+GOSEC     := .cache/gosec-v2.30.0/gosec
+CYCLONEDX := .cache/cyclonedx-gomod-v1.10.0/cyclonedx-gomod
+
 FUZZTIME  ?= 20s
 SEEDS     ?= 20
 PAGES     ?= 2000
@@ -20,7 +25,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi check torture fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
+.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -52,6 +57,19 @@ torture: ## kill everything in the middle, then compare with an undisturbed run 
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
+audit: build $(VULNCHECK) $(GOSEC) $(CYCLONEDX) ## scan code, dependencies and licenses; list each program's parts in bin/sbom (VULNDB=url of a copy, AUDIT_OFFLINE=1 without)
+	@echo "=== audit ==="
+	@rm -rf bin/audit bin/sbom && mkdir -p bin/audit bin/sbom
+	$(GOSEC) -quiet -no-fail -fmt json -out bin/audit/gosec.json $(PACKAGES)
+	@set -e; for p in $(PROGRAMS); do \
+		echo "parts of $$p"; \
+		$(CYCLONEDX) bin -json -std -licenses -noserial -notimestamp -version v0.0.0 -output bin/sbom/$$p.cdx.json bin/$$p 2>bin/audit/$$p.log || { cat bin/audit/$$p.log; exit 1; }; \
+	done
+	$(if $(AUDIT_OFFLINE),@echo "NOT RUN: govulncheck (AUDIT_OFFLINE)",@set -e; for m in $(MODULES); do \
+		echo "vulnerabilities in $$m"; (cd $$m && GOWORK=off ../$(VULNCHECK) $(if $(VULNDB),-db $(VULNDB)) -test -format json ./...) >bin/audit/govulncheck-$$m.json; \
+	done)
+	go run ./shared/audit/cmd gosec=bin/audit/gosec.json $(if $(AUDIT_OFFLINE),,$(foreach m,$(MODULES),govulncheck=bin/audit/govulncheck-$(m).json)) $(foreach p,$(PROGRAMS),license=bin/sbom/$(p).cdx.json)
+
 fmt: $(LINT) ## format the code
 	$(LINT) fmt $(PACKAGES)
 
@@ -78,7 +96,7 @@ tidy: ## fail when a go.mod is not tidy
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 
 docs: ## write .env.example and docs/configuration.md from shared/config, migrations/schema.sql from a database
-	go test -count=1 ./shared/house -run TestSettingsAreDocumented -update
+	go test -count=1 ./shared/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
 	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
 
 fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
@@ -108,3 +126,18 @@ clean: ## remove what the build made; .cache with the tools stays
 $(LINT):
 	@echo "=== golangci-lint $(LINT_VERSION), compiled from source (some minutes, once) ==="
 	GOWORK=off GOFLAGS= GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+# tool compiles a program of a module's at the version that its folder in .cache is named after.
+define tool
+	@echo "=== $(@F), compiled from source (some minutes, once) ==="
+	GOWORK=off GOFLAGS= GOBIN=$(abspath $(@D)) go install $(1)@$(patsubst $(@F)-%,%,$(notdir $(@D)))
+endef
+
+$(VULNCHECK):
+	$(call tool,golang.org/x/vuln/cmd/govulncheck)
+
+$(GOSEC):
+	$(call tool,github.com/securego/gosec/v2/cmd/gosec)
+
+$(CYCLONEDX):
+	$(call tool,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)

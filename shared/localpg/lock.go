@@ -48,9 +48,9 @@ func lockCluster(ctx context.Context, dataDir string, patience time.Duration) (*
 		err = awaitStranger(ctx, dataDir)
 	}
 	if err != nil {
-		owner.Close()
+		_ = owner.Close()
 		if log != nil {
-			log.Close()
+			_ = log.Close()
 		}
 		return nil, err
 	}
@@ -64,16 +64,16 @@ func lockOwner(path string) (*os.File, error) {
 	}
 	ok, err := tryLock(f)
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
 	if !ok {
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		return nil, fmt.Errorf("%w: %s runs PostgreSQL on %s; stop it, or choose another data folder",
 			ErrRunning, ownerName(path), strings.TrimSuffix(path, ".lock"))
 	}
 	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
 	return f, nil
@@ -101,14 +101,14 @@ func lockLog(ctx context.Context, dataDir string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("opening the server's log: %w", err)
 	}
 	if info.Size() <= maxLog {
 		return f, nil
 	}
 	err = os.Rename(path, path+".old")
-	f.Close()
+	_ = f.Close()
 	if err != nil {
 		return nil, fmt.Errorf("putting the server's old log aside: %w", err)
 	}
@@ -135,7 +135,7 @@ func openLog(ctx context.Context, path, dataDir string) (*os.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	f.Close()
+	_ = f.Close()
 	if pid, perr := readPidFile(dataDir); perr == nil && ctx.Err() != nil {
 		return nil, stillRunning(ctx, dataDir, pid.pid)
 	}

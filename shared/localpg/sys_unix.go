@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -75,19 +74,29 @@ func (a account) own(dir string) error {
 	}
 	// The folder itself comes last: as long as it is root's, an interrupted pass
 	// is begun again.
-	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		return os.Lchown(path, a.uid, a.gid)
-	})
-	if err == nil {
-		err = os.Lchown(dir, a.uid, a.gid)
-	}
-	if err != nil {
+	if err := a.ownTree(dir); err != nil {
 		return fmt.Errorf("handing the data folder to the user %s: %w", a, err)
 	}
 	return nil
+}
+
+// ownTree works below dir alone: a folder that somebody swaps for a link meanwhile leads nowhere.
+func (a account) ownTree(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == "." {
+			return err
+		}
+		return root.Lchown(path, a.uid, a.gid)
+	})
+	if err != nil {
+		return err
+	}
+	return os.Lchown(dir, a.uid, a.gid)
 }
 
 // mayEnter tells from the mode bits whether the account may enter a folder.

@@ -57,7 +57,7 @@ func (r *renderer) emoticon(n *node, st style) {
 func codePoints(id string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(id, "-") {
-		v, err := strconv.ParseUint(part, 16, 32)
+		v, err := strconv.ParseUint(part, 16, 31)
 		if err != nil || !emojiPart(rune(v)) {
 			return ""
 		}
