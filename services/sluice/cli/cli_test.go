@@ -184,6 +184,8 @@ func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
 		{[]string{"source", "add", "docs"}, 2, "--space"},
 		{[]string{"source", "add", "docs", "--space", "X"}, 2, "CONFLUENCE_BASE_URL"},
 		{[]string{"source", "add", "docs", "--space", "X", "--base-url", "acme"}, 2, "https://acme.atlassian.net/wiki"},
+		{[]string{"source", "add", "docs", "--space", "X' OR 1=1; DROP TABLE archon_sources;--", "--base-url", "https://acme.atlassian.net"}, 2, "space key"},
+		{[]string{"source", "add", "docs", "--space", `X" OR space != "`, "--base-url", "https://acme.atlassian.net"}, 2, "space key"},
 		{[]string{"search", "x"}, 1, "sluice up"},
 		{[]string{"demo", "--corpus", "/nowhere", "--once"}, 1, "/nowhere"},
 		{[]string{"convert", "/nowhere.xml"}, 1, "/nowhere.xml"},
@@ -206,4 +208,16 @@ func TestConvertNeedsNoServer(t *testing.T) {
 		strings.NewReader(`<h1>Keys</h1><ac:structured-macro ac:name="code"><ac:parameter ac:name="language">go</ac:parameter><ac:plain-text-body><![CDATA[if a > b {}]]></ac:plain-text-body></ac:structured-macro>`), &out, &err)
 	require.Zero(t, code, err.String())
 	require.Equal(t, "# Keys\n\n```go\nif a > b {}\n```\n", out.String())
+}
+
+func TestKeysForNatsAreMadeOnce(t *testing.T) {
+	p := newPerson(t)
+	keys := filepath.Join(p.data, "keys")
+	require.Contains(t, p.sees("nats", "init", keys), "secret")
+	require.FileExists(t, filepath.Join(keys, "converter.nk"))
+	require.FileExists(t, filepath.Join(keys, "keys.conf"))
+	code, _, said := p.types("nats", "init", keys)
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "already")
+	require.Contains(t, p.sees("nats", "access"), "nkey: $NKEY_CONVERTER")
 }

@@ -61,6 +61,9 @@ stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN
 			if src.BaseURL, err = siteURL(src.BaseURL, cfg.Confluence); err != nil {
 				return usageError{err}
 			}
+			if err := confluence.CheckSpaceKey(src.SpaceKey); err != nil {
+				return usageError{err}
+			}
 			if err := checkStrategy(strategy); err != nil {
 				return usageError{err}
 			}

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const (
+	// examineWithin is how long one server may take to answer.
+	examineWithin = 10 * time.Second
+	// lag is how many messages may wait for a stage before that is worth a word.
+	lag = 10_000
+	// littleRoom and noRoom are bytes free on the disk of the data folder; the streams alone
+	// may grow to 4 GiB.
+	littleRoom, noRoom = 5 << 30, 512 << 20
+)
+
+// The verdicts of the doctor.
+const (
+	verdictOK   = "ok"
+	verdictWarn = "warn"
+	verdictFail = "fail"
+)
+
+// diagnosis is one line of what the doctor says.
+type diagnosis struct {
+	Check   string `json:"check"`
+	Verdict string `json:"verdict"`
+	Says    string `json:"says"`
+	Mend    string `json:"mend,omitempty"`
+}
+
+// doctor examines and collects. It changes nothing.
+type doctor struct {
+	a    *app
+	cfg  config.Sluice
+	list []diagnosis
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.list = append(d.list, diagnosis{Check: check, Verdict: verdictOK, Says: fmt.Sprintf(format, args...)})
+}
+
+func (d *doctor) warn(check, mend, format string, args ...any) {
+	d.list = append(d.list, diagnosis{check, verdictWarn, fmt.Sprintf(format, args...), mend})
+}
+
+func (d *doctor) fail(check, mend, format string, args ...any) {
+	d.list = append(d.list, diagnosis{check, verdictFail, fmt.Sprintf(format, args...), mend})
+}
+
+func (a *app) doctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Examine settings, database, NATS, Confluence and disk, and say how to mend what is wrong",
+		Long: `Examine settings, database, NATS, Confluence and disk. It changes nothing and starts nothing.
+Each line is ok, warn or fail; with a fail the exit code is 1.`,
+		Example: "  sluice doctor\n  sluice doctor -o json | jq '.[] | select(.verdict != \"ok\")'",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := &doctor{a: a}
+			d.examine(cmd.Context())
+			return d.tell()
+		},
+	}
+}
+
+func (d *doctor) examine(ctx context.Context) {
+	if !d.settings() {
+		return // nothing else is known without them
+	}
+	d.disk()
+	databaseURL, natsURL := d.cfg.DatabaseURL.Reveal(), d.cfg.NatsURL.Reveal()
+	if there, err := local.Running(d.cfg.DataDir); err == nil {
+		if databaseURL == "" {
+			databaseURL = there.DatabaseURL
+		}
+		if natsURL == "" {
+			natsURL = there.NatsURL
+		}
+	}
+	st, sources := d.database(ctx, databaseURL)
+	if st != nil {
+		defer st.Close()
+	}
+	d.nats(ctx, natsURL)
+	d.confluence(ctx, st, sources)
+}
+
+func (d *doctor) settings() bool {
+	cfg, err := d.a.settings()
+	var wrong *config.ConfigurationError
+	switch {
+	case errors.As(err, &wrong):
+		for _, p := range wrong.Problems {
+			d.fail("settings", fmt.Sprintf("give %s %s, for example %s", p.Name, p.Need, p.Example), "%s %s", p.Name, p.Is)
+		}
+	case err != nil:
+		d.fail("settings", "name a data folder with --data", "%v", err)
+	default:
+		d.cfg = cfg
+		d.ok("settings", "every setting can be used")
+	}
+	return err == nil
+}
+
+func (d *doctor) disk() {
+	dir := d.cfg.DataDir
+	free, err := local.Free(dir)
+	room := fmt.Sprintf("%.1f GiB are free for %s", float64(free)/(1<<30), dir)
+	mend := "make room, or name a folder on another disk with --data"
+	switch {
+	case err != nil:
+		d.warn("disk", "look yourself: df -h", "%v", err)
+	case free < noRoom:
+		d.fail("disk", mend, "%s", room)
+	case free < littleRoom:
+		d.warn("disk", mend, "%s", room)
+	default:
+		d.ok("disk", "%s", room)
+	}
+	if f, err := os.CreateTemp(dir, ".doctor-*"); err == nil {
+		_ = f.Close()
+		_ = os.Remove(filepath.Clean(f.Name()))
+	} else if !errors.Is(err, os.ErrNotExist) {
+		d.warn("disk", "run sluice as the user who owns it, or name another folder with --data", "%s cannot be written by this user", dir)
+	}
+}
+
+// database returns a migrated database with its sources, for the checks of Confluence.
+func (d *doctor) database(ctx context.Context, url string) (*store.Store, []store.Source) {
+	if url == "" {
+		d.warn("database", "start one with: sluice up; or set DATABASE_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, examineWithin)
+	defer cancel()
+	s, err := store.Open(ctx, url)
+	if err != nil {
+		d.fail("database", "see that Postgres runs, and that DATABASE_URL has its address, user and password", "%s does not answer: %v", hidePassword(url), err)
+		return nil, nil
+	}
+	server, err := s.Server(ctx)
+	if err != nil {
+		s.Close()
+		d.fail("database", "see the database's log", "%v", err)
+		return nil, nil
+	}
+	d.ok("database", "PostgreSQL %s answers %s", server.Version, server.User)
+	if !d.migrations(ctx, s) {
+		s.Close()
+		return nil, nil
+	}
+	if len(server.Hidden) > 0 {
+		d.fail("row-level security", "connect as the owner of the tables, or as a role with BYPASSRLS such as service_role",
+			"it hides rows from %s in %s", server.User, strings.Join(server.Hidden, ", "))
+	}
+	sources, err := s.Sources(ctx)
+	if err != nil {
+		d.fail("sources", "see the database's log", "%v", err)
+	}
+	return s, sources
+}
+
+func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
+	list, err := s.Migrations(ctx)
+	if err != nil {
+		d.fail("migrations", "run: sluice migrate up", "%v", err)
+		return false
+	}
+	var missing []string
+	for _, m := range list {
+		if !m.Applied {
+			missing = append(missing, m.Name)
+		}
+	}
+	if len(missing) > 0 {
+		d.fail("migrations", "run: sluice migrate up", "missing: %s", strings.Join(missing, ", "))
+		return false
+	}
+	if err := s.VerifyMigrations(ctx); err != nil {
+		d.fail("migrations", "use the program that fits the database; sluice migrate status shows which differ", "%v", err)
+		return false
+	}
+	d.ok("migrations", "all %d are applied and unchanged", len(list))
+	extensions, err := s.Extensions(ctx)
+	if err != nil {
+		d.warn("extensions", "see the database's log", "%v", err)
+	}
+	for _, e := range extensions {
+		if e.Used {
+			d.ok("extension "+e.Name, "%s is used", e.Version)
+		} else {
+			d.warn("extension "+e.Name, e.Advice, "is not used; search does without it")
+		}
+	}
+	return true
+}
+
+func (d *doctor) nats(ctx context.Context, url string) {
+	if url == "" {
+		d.warn("nats", "start one with: sluice up; or set NATS_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, examineWithin)
+	defer cancel()
+	o := d.a.busOptions(d.cfg, url, zerolog.Nop())
+	b, err := bus.Connect(ctx, o)
+	if err != nil {
+		d.fail("nats", "see that the server runs, and that NATS_URL and the NATS_…_FILE settings are right", "%v", err)
+		return
+	}
+	defer b.Close()
+	version, parts, err := b.Inspect(ctx)
+	if err != nil {
+		d.fail("jetstream", "start the server with JetStream, or give the credential the rights of sluice (sluice nats access)", "%v", err)
+		return
+	}
+	d.ok("nats", "NATS %s answers with JetStream", version)
+	fine := 0
+	for _, p := range parts {
+		switch {
+		case p.State == bus.PartMissing:
+			d.fail(p.Name, "start a stage, or sluice up: it makes what is missing", "is not there")
+		case p.State == bus.PartDifferent:
+			d.warn(p.Name, "tell all processes the same NATS_ACK_WAIT and NATS_REPLICAS, and start a stage again", "is not as the topology says")
+		case p.Waiting > lag:
+			d.warn(p.Name, "start more replicas of the stage, or look into its log", "%d messages wait, %d are in hand", p.Waiting, p.InHand)
+		case p.MaxBytes > 0 && p.Bytes > uint64(p.MaxBytes)*9/10: //nolint:gosec // positive
+			d.warn(p.Name, "start more replicas of the stage that reads it, or look into its log", "is nearly full: %d of %d bytes", p.Bytes, p.MaxBytes)
+		default:
+			fine++
+		}
+	}
+	if fine > 0 {
+		d.ok("topology", "%d of %d streams, consumers and buckets are as they should be", fine, len(parts))
+	}
+}
+
+// tell prints the list and returns the exit code's error.
+func (d *doctor) tell() error {
+	failed := false
+	for _, l := range d.list {
+		failed = failed || l.Verdict == verdictFail
+	}
+	if d.a.json() {
+		if err := d.a.printJSON(d.list); err != nil {
+			return err
+		}
+	} else {
+		for _, l := range d.list {
+			d.a.printf("%-5s %s: %s\n", l.Verdict, l.Check, l.Says)
+			if l.Mend != "" {
+				d.a.printf("      → %s\n", l.Mend)
+			}
+		}
+	}
+	if failed {
+		return exit{exitFailed}
+	}
+	return nil
+}

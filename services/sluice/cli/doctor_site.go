@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Clocks that differ by less are the same: Confluence says whole seconds. Nothing breaks by
+// more, for syncs go by Confluence's clock, but logs and ages mislead.
+const clockSkew = 30 * time.Second
+
+const tokenAdvice = "make a new API token and set CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN; for a scoped token set CONFLUENCE_GATEWAY=https://api.atlassian.com"
+
+// confluence examines every source's space, with the credential that the stages read it with,
+// and what a sync asks for.
+func (d *doctor) confluence(ctx context.Context, st *store.Store, sources []store.Source) {
+	if d.cfg.BaseURL == "" && len(sources) == 0 {
+		d.warn("confluence", "set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN", "no site is configured, so nothing is synced from here")
+		return
+	}
+	if len(sources) == 0 {
+		d.warn("confluence", "add one: sluice source add docs --space DOCS", "there is no source, so no space to try %s with", d.cfg.BaseURL)
+		return
+	}
+	ring, err := service.Keys(ctx, d.cfg.Master, st)
+	if err != nil {
+		d.fail("master key", "see the SLUICE_MASTER_… settings", "%v", err)
+	}
+	site, err := service.NewSite(d.cfg.Confluence, zerolog.Nop(), service.Stored(st, ring))
+	if err != nil {
+		d.fail("confluence", "see CONFLUENCE_BASE_URL", "%v", err)
+		return
+	}
+	for _, s := range sources {
+		d.space(ctx, site, s)
+	}
+}
+
+func (d *doctor) space(ctx context.Context, site *service.Site, s store.Source) {
+	ctx, cancel := context.WithTimeout(ctx, 2*examineWithin)
+	defer cancel()
+	check := "source " + s.ID
+	client, err := site.Client(ctx, s)
+	if err != nil {
+		d.fail(check, "give the source a token of its own (sluice secret set), or see CONFLUENCE_ALLOWED_HOSTS", "%v", err)
+		return
+	}
+	defer client.Close()
+	probe, err := client.Probe(ctx, s.SpaceKey)
+	var auth *confluence.AuthError
+	var gone *confluence.NotFoundError
+	switch {
+	case errors.As(err, &auth):
+		d.fail(check, tokenAdvice, "%v", err)
+		return
+	case errors.As(err, &gone):
+		d.fail(check, "see the space's key, and that the account may read the space", "%v", err)
+		return
+	case err != nil:
+		d.fail(check, "see CONFLUENCE_BASE_URL, and that this machine reaches it", "%v", err)
+		return
+	}
+	d.ok(check, "space %s answers", s.SpaceKey)
+	if skew := time.Since(probe.ServerTime).Round(time.Second); !probe.ServerTime.IsZero() && skew.Abs() > clockSkew {
+		d.warn("clock", "set this machine's clock (NTP)", "it is %s off Confluence's", skew)
+	}
+	d.scopes(ctx, check, client, probe.Space)
+}
+
+// scopes tries one call of each kind that a sync makes. Confluence does not tell a token's
+// scopes, so a refusal is all that there is to see.
+func (d *doctor) scopes(ctx context.Context, check string, c *confluence.Client, space confluence.Space) {
+	for _, try := range []struct {
+		scope string
+		err   error
+	}{
+		{"read:page:confluence", first(c.SpacePages(ctx, space.ID))},
+		{"search:confluence", first(c.CQLSearch(ctx, confluence.Where(confluence.InSpace(space.Key)), "", 1))},
+	} {
+		if try.err != nil {
+			d.fail(check, "if the token is a scoped one, give it "+try.scope, "%v", try.err)
+		}
+	}
+}
+
+// first returns the error of a listing's first row.
+func first[T any](rows iter.Seq2[T, error]) error {
+	for _, err := range rows {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package e2etest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/cli"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/pgtest"
+)
+
+// diagnosis is a line of sluice doctor.
+type diagnosis struct{ Check, Verdict, Says, Mend string }
+
+type diagnoses struct {
+	code int
+	list []diagnosis
+	text string
+}
+
+// examined runs sluice doctor as somebody with this environment would.
+func examined(t *testing.T, env map[string]string) diagnoses {
+	t.Helper()
+	var out, stderr bytes.Buffer
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	d := diagnoses{code: cli.Run(t.Context(), []string{"doctor", "-o", "json"}, lookup, strings.NewReader(""), &out, &stderr)}
+	d.text = out.String() + stderr.String()
+	require.NoError(t, json.Unmarshal(out.Bytes(), &d.list), d.text)
+	for _, l := range d.list {
+		require.NotEmpty(t, l.Says, d.text)
+		require.Equal(t, l.Verdict != "ok", l.Mend != "", "what is wrong has a way out: %+v", l)
+	}
+	return d
+}
+
+// finds requires a line with this verdict that says so.
+func (d diagnoses) finds(t *testing.T, verdict, check, says string) {
+	t.Helper()
+	for _, l := range d.list {
+		if l.Verdict == verdict && l.Check == check && strings.Contains(l.Says, says) {
+			if verdict == "fail" {
+				require.Equal(t, 1, d.code)
+			}
+			return
+		}
+	}
+	require.Failf(t, "not found", "%s %s: %s in\n%s", verdict, check, says, d.text)
+}
+
+func (w *world) env() map[string]string {
+	return map[string]string{
+		"SLUICE_DATA_DIR": w.t.TempDir(), "DATABASE_URL": w.ground.dbURL, "NATS_URL": w.ground.natsURL,
+		"CONFLUENCE_BASE_URL": w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP": "true",
+		"CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken,
+	}
+}
+
+// with is the environment with one variable changed.
+func with(env map[string]string, name, value string) map[string]string {
+	changed := map[string]string{name: value}
+	for k, v := range env {
+		if k != name {
+			changed[k] = v
+		}
+	}
+	return changed
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	return l.Addr().String()
+}
+
+func TestDoctorFindsNothingWrongWithWhatIsRight(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	d := examined(t, w.env())
+	require.Zero(t, d.code, d.text)
+	for _, check := range []string{"settings", "database", "migrations", "nats", "topology", "source docs"} {
+		d.finds(t, "ok", check, "")
+	}
+	require.NotContains(t, d.text, sandbox.DefaultToken)
+
+	var out bytes.Buffer
+	env := w.env()
+	require.Zero(t, cli.Run(t.Context(), []string{"doctor"}, func(n string) (string, bool) { v, ok := env[n]; return v, ok }, strings.NewReader(""), &out, &out))
+	require.Contains(t, out.String(), "ok    nats: NATS")
+}
+
+func TestDoctorNamesEveryBadSetting(t *testing.T) {
+	d := examined(t, map[string]string{"CONFLUENCE_BASE_URL": "foo", "LOG_LEVEL": "loud", "CONFLUENCE_API_TOKEN": "canary-token"})
+	d.finds(t, "fail", "settings", "CONFLUENCE_BASE_URL")
+	d.finds(t, "fail", "settings", "CONFLUENCE_EMAIL")
+	d.finds(t, "fail", "settings", "LOG_LEVEL")
+	require.NotContains(t, d.text, "canary-token")
+}
+
+func TestDoctorStartsNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	d := examined(t, map[string]string{"SLUICE_DATA_DIR": dir})
+	d.finds(t, "warn", "database", "no sluice is running")
+	d.finds(t, "warn", "nats", "no sluice is running")
+	d.finds(t, "warn", "confluence", "no site")
+	require.Zero(t, d.code)
+	require.NoDirExists(t, dir)
+}
+
+func TestDoctorOfABrokenDatabase(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	env := w.env()
+	d := examined(t, with(env, "DATABASE_URL", "postgres://u:hunter2@"+closedPort(t)+"/x"))
+	d.finds(t, "fail", "database", "does not answer")
+	d.finds(t, "ok", "nats", "") // one broken server keeps nobody from looking at the other
+	require.NotContains(t, d.text, "hunter2")
+
+	d = examined(t, with(env, "DATABASE_URL", pgtest.URL(t)))
+	d.finds(t, "fail", "migrations", "missing: 001")
+
+	role := "reader_" + strings.ToLower(strings.ReplaceAll(t.Name(), "Test", ""))
+	for _, sql := range []string{
+		`CREATE ROLE ` + role + ` LOGIN PASSWORD 'x'`, `GRANT USAGE ON SCHEMA public TO ` + role,
+		`GRANT SELECT, UPDATE, INSERT ON ALL TABLES IN SCHEMA public TO ` + role,
+		`ALTER TABLE confluence_pages ENABLE ROW LEVEL SECURITY`,
+	} {
+		_, err := w.db.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		for _, sql := range []string{`DROP OWNED BY ` + role, `DROP ROLE ` + role} {
+			_, err := w.db.Exec(context.WithoutCancel(t.Context()), sql)
+			require.NoError(t, err)
+		}
+	})
+	u, err := url.Parse(w.ground.dbURL)
+	require.NoError(t, err)
+	u.User = url.UserPassword(role, "x")
+	d = examined(t, with(env, "DATABASE_URL", u.String()))
+	d.finds(t, "fail", "row-level security", "confluence_pages")
+
+	_, err = w.db.Exec(t.Context(), `UPDATE archon_migrations SET checksum = 'edited' WHERE migration_name LIKE '010%'`)
+	require.NoError(t, err)
+	examined(t, env).finds(t, "fail", "migrations", "010")
+}
+
+func TestDoctorOfABrokenBroker(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	env := w.env()
+	d := examined(t, with(env, "NATS_URL", "nats://u:hunter2@"+closedPort(t)))
+	d.finds(t, "fail", "nats", "nobody answers")
+	d.finds(t, "ok", "source docs", "")
+	require.NotContains(t, d.text, "hunter2")
+	examined(t, with(env, "NATS_NKEY_FILE", "/nowhere.nk")).finds(t, "fail", "nats", "/nowhere.nk")
+
+	nc, err := nats.Connect(w.ground.natsURL)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), bus.Fetch.Stream)
+	require.NoError(t, err)
+	changed := stream.CachedInfo().Config
+	changed.MaxBytes = 1 << 20
+	_, err = js.UpdateStream(t.Context(), changed)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteConsumer(t.Context(), bus.Write.Stream, bus.Write.Durable))
+	require.NoError(t, js.DeleteStream(t.Context(), "KV_SLUICE_BUDGETS"))
+	d = examined(t, env)
+	d.finds(t, "warn", "stream SLUICE_FETCH", "not as the topology")
+	d.finds(t, "fail", "consumer chunk-writer", "not there")
+	d.finds(t, "fail", "bucket KV_SLUICE_BUDGETS", "not there")
+}
+
+func TestDoctorOfABrokenSite(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	env := w.env()
+	d := examined(t, with(env, "CONFLUENCE_API_TOKEN", "canary-token"))
+	d.finds(t, "fail", "source docs", "not authorized")
+	require.NotContains(t, d.text, "canary-token")
+	examined(t, with(env, "CONFLUENCE_BASE_URL", "http://"+closedPort(t))).finds(t, "fail", "source docs", "CONFLUENCE_ALLOWED_HOSTS")
+
+	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultReset}))
+	d = examined(t, env)
+	require.Equal(t, 1, d.code, d.text)
+	require.Contains(t, d.text, "that this machine reaches it")
+
+	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultScope, Route: "/wiki/rest/api/content/search"}))
+	d = examined(t, env)
+	require.Equal(t, 1, d.code, d.text)
+	require.Contains(t, d.text, "search:confluence")
+	require.NoError(t, site.SetFaults(1))
+
+	require.NoError(t, site.HideSpace(sandbox.BuiltinSpace, true))
+	examined(t, env).finds(t, "fail", "source docs", "no space")
+}
+
+func TestDoctorLooksAtTheClock(t *testing.T) {
+	site := sandbox.New(sandbox.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	examined(t, w.env()).finds(t, "warn", "clock", "1h")
+}
+
+func TestDoctorLooksAtTheFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a-file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	d := examined(t, map[string]string{"SLUICE_DATA_DIR": file})
+	d.finds(t, "warn", "disk", "cannot be written")
+}

@@ -1,0 +1,29 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Server is the database as it presents itself.
+type Server struct {
+	Version string // of Postgres
+	User    string
+	// Hidden are tables of ours whose row-level security applies to the user, who therefore
+	// sees and writes only what a policy lets through.
+	Hidden []string
+}
+
+// Server asks the database what it is.
+func (s *Store) Server(ctx context.Context) (Server, error) {
+	var d Server
+	err := s.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version'), current_user::text,
+		       COALESCE((SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_class c
+		                  WHERE c.relkind = 'r' AND c.relname ~ '^(confluence|archon)_' AND pg_table_is_visible(c.oid)
+		                    AND row_security_active(c.oid)), '{}')`).Scan(&d.Version, &d.User, &d.Hidden)
+	if err != nil {
+		return d, fmt.Errorf("ask the database what it is: %w", err)
+	}
+	return d, nil
+}
