@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,12 +109,11 @@ func TestBodiesThatAreNotTaken(t *testing.T) {
 }
 
 // endless is a body without an end.
-type endless struct{ read int64 }
+type endless struct{ read atomic.Int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
 	n := copy(p, bytes.Repeat([]byte("x"), len(p)))
-	e.read += int64(n)
-	if e.read > 1<<30 {
+	if e.read.Add(int64(n)) > 1<<30 {
 		return n, io.EOF
 	}
 	return n, nil
@@ -146,7 +146,7 @@ func TestABodyThatIsTooLargeIsNotRead(t *testing.T) {
 			require.NoError(t, res.Body.Close())
 		}
 		client.CloseIdleConnections()
-		require.Less(t, body.read, int64(64<<20))
+		require.Less(t, body.read.Load(), int64(64<<20))
 	}
 }
 

@@ -46,6 +46,9 @@ func Main() {
 
 // Run runs one command line and returns its exit code. Ending ctx stops it as Ctrl-C does.
 func Run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
+	if _, file := stderr.(*os.File); !file {
+		stderr = zerolog.SyncWriter(stderr) // the stages' loggers and the program itself write to it
+	}
 	a := &app{lookup: lookup, in: stdin, out: stdout, err: stderr}
 	root := a.root()
 	root.SetArgs(args)
