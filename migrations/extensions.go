@@ -13,7 +13,7 @@ import (
 type Extension struct {
 	Name    string // "vector" or "pg_trgm"
 	Version string // as installed in this database, "" when it is not
-	Used    bool   // the chunks have what it brings: embedding columns, or the trigram index
+	Used    bool   // what it brings is used: the chunks have embedding columns, or search compares words by their trigrams
 	Advice  string // what to do to have it used, "" when it is
 }
 
@@ -23,7 +23,7 @@ func Extensions(ctx context.Context, db *sql.DB) ([]Extension, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Extension{s.vector.told(s, s.embeddings > 0), s.trgm.told(s, s.trigrams)}, nil
+	return []Extension{s.vector.told(s, s.embeddings > 0), s.trgm.told(s, s.trgm.version != "")}, nil
 }
 
 // The widths of Archon's embedding columns. The index type ends at 2,000 dimensions.
@@ -36,7 +36,6 @@ type scene struct {
 	table      bool // archon_crawled_pages is there
 	ours       bool // and was made by migration 001, not by Archon
 	embeddings int  // its embedding columns
-	trigrams   bool // it has a trigram index
 	vector     extension
 	trgm       extension
 }
@@ -86,14 +85,12 @@ const sceneQuery = `
 			AND (SELECT array_agg(name ORDER BY name COLLATE "C") FROM (SELECT name FROM c EXCEPT SELECT 'embedding_' || d FROM unnest(ARRAY[384, 768, 1024, 1536, 3072]) d) x)
 			IS NOT DISTINCT FROM ARRAY['chunk_number', 'content', 'content_search_vector', 'created_at', 'embedding_dimension',
 				'embedding_model', 'id', 'llm_chat_model', 'metadata', 'source_id', 'url'],
-		(SELECT count(*) FROM e),
-		EXISTS (SELECT FROM pg_index i, unnest(i.indclass) k JOIN pg_opclass o ON o.oid = k
-			WHERE i.indrelid = t.oid AND i.indisvalid AND o.opcname IN ('gin_trgm_ops', 'gist_trgm_ops'))
+		(SELECT count(*) FROM e)
 	FROM t`
 
 func look(ctx context.Context, db queryer) (scene, error) {
 	s := scene{vector: extension{name: "vector"}, trgm: extension{name: "pg_trgm"}}
-	err := db.QueryRowContext(ctx, sceneQuery).Scan(&s.table, &s.ours, &s.embeddings, &s.trigrams)
+	err := db.QueryRowContext(ctx, sceneQuery).Scan(&s.table, &s.ours, &s.embeddings)
 	if err != nil {
 		return s, fmt.Errorf("look at the chunks' table: %w", err)
 	}
@@ -180,18 +177,13 @@ func addVectors(ctx context.Context, tx *sql.Tx) (string, error) {
 
 func addTrigrams(ctx context.Context, tx *sql.Tx) (string, error) {
 	s, err := look(ctx, tx)
-	if err != nil || !s.ours || s.trigrams || !s.trgm.available {
+	if err != nil || !s.ours || s.trgm.version != "" || !s.trgm.available {
 		return "", err
 	}
-	schema, err := create(ctx, tx, s.trgm)
-	if err != nil {
+	if _, err := create(ctx, tx, s.trgm); err != nil {
 		return "", err
 	}
-	_, err = tx.ExecContext(ctx, "CREATE INDEX idx_archon_crawled_pages_content_trgm ON archon_crawled_pages USING gin (content "+schema+".gin_trgm_ops)")
-	if err != nil {
-		return "", fmt.Errorf("add what the extension pg_trgm brings: %w", err)
-	}
-	return "pg_trgm: the trigram index of archon_crawled_pages", nil
+	return "pg_trgm: search finds words that are nearly right", nil
 }
 
 // create makes the extension where it is missing and returns its schema, quoted: it need not

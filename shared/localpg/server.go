@@ -249,7 +249,6 @@ func (c cluster) serverArgs(port int) []string {
 		"unix_socket_directories": "", // a socket's path must be short, a data folder's need not be
 		"max_connections":         "100",
 		"shared_buffers":          "128MB",
-		"wal_compression":         "on",
 		"random_page_cost":        "1.1",
 		"jit":                     "off", // short queries, for which compiling takes longer than running
 		"timezone":                "UTC",

@@ -21,8 +21,8 @@ const schemaHeader = `-- What a database of Sluice's own holds once every migrat
 --
 -- Left out is what depends on the server. Where it has pgvector, archon_crawled_pages has
 -- embedding_384, embedding_768, embedding_1024, embedding_1536 and embedding_3072, all but the
--- last with an ivfflat index; where it has pg_trgm, a trigram index on content; where it has
--- lz4, confluence_page_content.markdown is compressed with it; where Archon's roles exist
+-- last with an ivfflat index; where it has lz4, confluence_page_content.markdown is compressed
+-- with it; where Archon's roles exist
 -- (Supabase), every confluence_* table has row level security.
 `
 

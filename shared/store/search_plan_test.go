@@ -32,7 +32,7 @@ const many = `
 	ANALYZE archon_crawled_pages, confluence_pages`
 
 // without are the indexes that neither searching nor the rows need while they are loaded.
-const without = `DROP INDEX idx_archon_crawled_pages_metadata, idx_archon_crawled_pages_content_trgm,
+const without = `DROP INDEX idx_archon_crawled_pages_metadata,
 	idx_archon_crawled_pages_embedding_model, idx_archon_crawled_pages_embedding_dimension, idx_archon_crawled_pages_llm_chat_model`
 
 func TestEachFilterUsesItsIndex(t *testing.T) {

@@ -375,3 +375,15 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, totals[0].Count, "a removed page counts no more")
 }
+
+func TestLargeChunksAreCompressedAsTheServerDoesBest(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
+	store1(t, s, write("docs", "r1", "1", 1, "A", strings.Repeat("the same again, ", 1000)))
+	var knows, does string
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT CASE WHEN 'lz4' = ANY (enumvals) THEN 'lz4' ELSE 'pglz' END
+		FROM pg_settings WHERE name = 'default_toast_compression'`).Scan(&knows))
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT pg_column_compression(content) FROM archon_crawled_pages`).Scan(&does))
+	require.Equal(t, knows, does)
+}
