@@ -32,6 +32,7 @@ type clusterLock struct {
 func (l *clusterLock) release() {
 	// Closing a file that is only locked cannot lose data.
 	_ = l.log.Close()
+	unlock(l.owner)
 	_ = l.owner.Close()
 }
 
@@ -48,6 +49,7 @@ func lockCluster(ctx context.Context, dataDir string, patience time.Duration) (*
 		err = awaitStranger(ctx, dataDir)
 	}
 	if err != nil {
+		unlock(owner)
 		_ = owner.Close()
 		if log != nil {
 			_ = log.Close()

@@ -22,5 +22,6 @@ func processAlive(int) bool                   { return false }
 func maybePostgres(int) bool                  { return false }
 func stopOrphan(int)                          {}
 func tryLock(*os.File) (bool, error)          { return true, nil }
+func unlock(*os.File)                         {}
 
 func childAttr(account, syscall.Signal) *syscall.SysProcAttr { return nil }

@@ -140,3 +140,10 @@ func tryLock(f *os.File) (bool, error) {
 	}
 	return true, nil
 }
+
+// unlock gives the lock back, also when a process that is just being started still has the file
+// open: until it runs its program it has all that this process has, and closing alone would
+// leave the lock with it.
+func unlock(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+}
