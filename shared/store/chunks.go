@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -60,11 +59,14 @@ type oldChunk struct {
 	meta     ChunkMetadata
 }
 
-// storedChunks reads the chunks that meet a condition, in order, so that of two with the same
+// storedChunksSQL reads the chunks that meet a condition, in order, so that of two with the same
 // text the first comes first.
-func storedChunks(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]oldChunk, error) {
-	rows, _ := tx.Query(ctx, `SELECT id, url, chunk_number, source_id, metadata FROM archon_crawled_pages
-		WHERE `+where+` ORDER BY chunk_number, id`, args...)
+func storedChunksSQL(where string) string {
+	return `SELECT id, url, chunk_number, source_id, metadata FROM archon_crawled_pages
+		WHERE ` + where + ` ORDER BY chunk_number, id`
+}
+
+func collectStored(rows pgx.Rows) ([]oldChunk, error) {
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (c oldChunk, err error) {
 		var meta []byte
 		if err = row.Scan(&c.id, &c.url, &c.number, &c.sourceID, &meta); err != nil {

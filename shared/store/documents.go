@@ -34,7 +34,8 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
-		old, err := storedChunks(ctx, tx, isDocument, w.SourceID, w.URL)
+		rows, _ := tx.Query(ctx, storedChunksSQL(isDocument), w.SourceID, w.URL)
+		old, err := collectStored(rows)
 		if err != nil {
 			return err
 		}
@@ -45,7 +46,7 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 		if err := addressTaken(tx.SendBatch(ctx, b).Close(), w.URL); err != nil {
 			return err
 		}
-		rows, _ := tx.Query(ctx, `SELECT id FROM archon_crawled_pages WHERE `+isDocument+` ORDER BY chunk_number`, w.SourceID, w.URL)
+		rows, _ = tx.Query(ctx, `SELECT id FROM archon_crawled_pages WHERE `+isDocument+` ORDER BY chunk_number`, w.SourceID, w.URL)
 		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})

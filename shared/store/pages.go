@@ -54,17 +54,15 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 		if err != nil {
 			return err
 		}
+		b := &pgx.Batch{}
 		var changes bool
 		if outcome, changes = old.decide(w); changes {
-			if err := replace(ctx, tx, w, old.deleted); err != nil {
+			if err := queuePage(b, w, old); err != nil {
 				return err
 			}
 		}
-		ended, err := endPage(ctx, tx, w, outcome)
-		if ended != "" {
-			outcome = ended
-		}
-		return err
+		queueEnd(b, w, &outcome)
+		return addressTaken(tx.SendBatch(ctx, b).Close(), w.Page.URL)
 	})
 	return outcome, err
 }
@@ -76,6 +74,7 @@ type stored struct {
 	newer                bool // another source has taken the page over since this body was read
 	version              int
 	ended                event.Outcome // in this run's ledger
+	chunks               []oldChunk
 }
 
 // decide says how the page ends and whether anything is to be written for that.
@@ -98,22 +97,26 @@ func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
 // so nobody waits for another in a circle.
 func lockPages(ctx context.Context, tx pgx.Tx, sourceID string, ids ...string) error {
 	b := &pgx.Batch{}
-	b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, sourceID)
-	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || id, 0))
-		FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
+	queueLocks(b, sourceID, ids...)
 	return tx.SendBatch(ctx, b).Close()
 }
 
+func queueLocks(b *pgx.Batch, sourceID string, ids ...string) {
+	b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, sourceID)
+	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('confluence:' || id, 0))
+		FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
+}
+
 // lockPage makes writers of one page take turns, also when it is not stored yet, and reads
-// what they decide on.
+// what they decide on. It is one round trip: each statement sees what was committed when its turn
+// came, the later ones what the locks waited for.
 func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 	var o stored
-	if err := lockPages(ctx, tx, w.SourceID, w.Page.ID); err != nil {
-		return o, err
-	}
 	var mine, sameSite, otherSource, moved bool
 	var state event.State
-	err := tx.QueryRow(ctx, `
+	b := &pgx.Batch{}
+	queueLocks(b, w.SourceID, w.Page.ID)
+	b.Queue(`
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
 			coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
 			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
@@ -131,7 +134,17 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline,
 		orNull(w.FetchedAt), w.Trail).
-		Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
+		QueryRow(func(row pgx.Row) error {
+			return row.Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
+		})
+	// The page may have come from another source of the same site, whose chunks of it go.
+	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
+	b.Queue(storedChunksSQL(`metadata ? 'page_id' AND metadata->>'page_id' = $1 AND metadata->>'crawl_type' = 'confluence'`), w.Page.ID).
+		Query(func(rows pgx.Rows) (err error) {
+			o.chunks, err = collectStored(rows)
+			return err
+		})
+	err := tx.SendBatch(ctx, b).Close()
 	switch {
 	case err != nil:
 		return o, err
@@ -150,15 +163,8 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 	return o, nil
 }
 
-func replace(ctx context.Context, tx pgx.Tx, w PageWrite, restored bool) error {
-	// The page may have come from another source of the same site, whose chunks of it go.
-	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
-	old, err := storedChunks(ctx, tx, `metadata ? 'page_id' AND metadata->>'page_id' = $1
-		AND metadata->>'crawl_type' = 'confluence'`, w.Page.ID)
-	if err != nil {
-		return err
-	}
-	b := &pgx.Batch{}
+// queuePage makes what is stored of the page what is to be written.
+func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 	b.Queue(`
 		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata, kind)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -173,13 +179,10 @@ func replace(ctx context.Context, tx pgx.Tx, w PageWrite, restored bool) error {
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
 			fetched_at = excluded.fetched_at, updated_at = now()`,
 		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline, orNull(w.FetchedAt))
-	if restored {
+	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
 	}
-	if err := queueChunks(b, w.SourceID, w.Page.URL, old, w.Chunks); err != nil {
-		return err
-	}
-	return addressTaken(tx.SendBatch(ctx, b).Close(), w.Page.URL)
+	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, w.Chunks)
 }
 
 // modified is when the page's version was made, as far as Confluence says.
@@ -192,12 +195,11 @@ func modified(f page.Facts) time.Time {
 	return time.Now()
 }
 
-// endPage ends the page in the ledger and returns the outcome that stands there, or "" when
-// the run does not list it. A page that failed and is stored after all counts as stored while its
-// run is open; what an ended run has said stays.
-func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome) (event.Outcome, error) {
-	var ended event.Outcome
-	err := tx.QueryRow(ctx, `
+// queueEnd ends the page in the ledger. outcome becomes the one that stands there, and stays as it
+// is when the run does not list the page. A page that failed and is stored after all counts as
+// stored while its run is open; what an ended run has said stays.
+func queueEnd(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
+	b.Queue(`
 		WITH done AS (
 			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = greatest(version, $5),
 				reason = NULL, message = NULL, attempts = $6, ended_at = now(),
@@ -209,12 +211,14 @@ func endPage(ctx context.Context, tx pgx.Tx, w PageWrite, outcome event.Outcome)
 		SELECT outcome FROM done UNION ALL
 		SELECT outcome FROM confluence_sync_pages
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NOT NULL AND NOT EXISTS (SELECT FROM done)`,
-		w.RunID, w.Page.ID, outcome, w.Page.Title, w.Page.Version, w.Attempt,
-		orNull(w.FetchedAt), orNull(w.ConvertedAt), w.BodyBytes).Scan(&ended)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil
-	}
-	return ended, err
+		w.RunID, w.Page.ID, *outcome, w.Page.Title, w.Page.Version, w.Attempt,
+		orNull(w.FetchedAt), orNull(w.ConvertedAt), w.BodyBytes).
+		QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(outcome); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
+		})
 }
 
 // orNull makes NULL of the zero time.
