@@ -18,6 +18,7 @@ FUZZTIME  ?= 20s
 SEEDS     ?= 20
 PAGES     ?= 2000
 BENCHTIME ?= 10s
+ROUNDS    ?= 3
 TESTFLAGS ?=
 
 # Empty on a machine without a C compiler, which the race detector needs.
@@ -25,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench bench-store cover clean fidelity
+.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -110,7 +111,11 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## run the benchmarks
+bench: ## measure everything from end to end and write docs/benchmarks.md, in hours (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
+	go build -o .cache/bench/bench ./services/sluice/bench/cmd
+	.cache/bench/bench $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
+
+microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)

@@ -1,0 +1,109 @@
+// Package child runs programs as processes of their own that do not outlive this one.
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Spec says what is run. Path is required.
+type Spec struct {
+	Name   string // in errors
+	Path   string // of the program
+	Arg0   string // what the process calls itself; "" is Path
+	Args   []string
+	Env    []string  // all of it: nothing is inherited
+	Output io.Writer // takes what it prints; nil drops it
+}
+
+// Process is a program that was started.
+type Process struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Start starts a program. On Linux the kernel kills it when this process ends, however that
+// happens. ended, unless it is nil, is called once it has ended, before Done is closed.
+func Start(s Spec, ended func(*os.ProcessState)) (*Process, error) {
+	p := &Process{name: s.Name, cmd: exec.CommandContext(context.Background(), s.Path, s.Args...), done: make(chan struct{})}
+	if s.Arg0 != "" {
+		p.cmd.Args[0] = s.Arg0
+	}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = s.Env, s.Output, s.Output, dieWithParent()
+	started := make(chan error, 1)
+	go func() {
+		// The kernel's word to a child that its parent has died is about the thread that forked.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.done)
+		err := p.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = p.cmd.Wait()
+		if ended != nil {
+			ended(p.cmd.ProcessState)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	return p, nil
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Signal sends a signal; to a process that has ended it does nothing.
+func (p *Process) Signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+// Kill ends the process at once and waits until it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// Terminate asks the process to end and waits until it is gone. The error says that it ended
+// badly, or that it had to be killed because it did not end in time.
+func (p *Process) Terminate(patience time.Duration) error {
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			return fmt.Errorf("%s ended with %s when it was asked to stop", p.name, p.cmd.ProcessState)
+		}
+		return nil
+	case <-time.After(patience):
+		p.Kill()
+		return fmt.Errorf("%s did not stop within %s", p.name, patience)
+	}
+}
+
+// Build compiles programs into a folder, which is made where it is missing: each package under
+// the last part of its path. Packages are given as go build takes them, from the folder from.
+func Build(ctx context.Context, into, from string, packages ...string) error {
+	if err := os.MkdirAll(into, 0o755); err != nil {
+		return fmt.Errorf("make the folder of programs: %w", err)
+	}
+	for _, pkg := range packages {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(into, filepath.Base(pkg)), pkg)
+		build.Dir, build.Env = from, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return errors.Join(fmt.Errorf("build %s: %w", pkg, err), errors.New(string(out)))
+		}
+	}
+	return nil
+}
