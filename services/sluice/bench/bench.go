@@ -47,17 +47,17 @@ type bench struct {
 
 // size is how much is measured.
 type size struct {
-	full      []int // pages of the full syncs
-	pages     int   // of everything else
-	edits     int   // a round of the latency
-	ratePages int
-	searches  int // of each kind
-	large     int // pages of the large knowledge base
+	full         []int // pages of the full syncs
+	pages        int   // of everything else
+	edits        int   // of a round of the latency
+	ratePages    int   // under a site's limits
+	searchesEach int   // with each filter, in a round
+	large        int   // pages of the large knowledge base
 }
 
 var (
-	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searches: 400, large: 100_000}
-	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searches: 20, large: 400}
+	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 400, large: 100_000}
+	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400}
 )
 
 // section is a part of the benchmark that can be run alone.
@@ -69,6 +69,12 @@ type section struct {
 // sections are in the order of the report.
 var sections = []section{
 	{"full", (*bench).fullSyncs},
+	{"stages", (*bench).whereTimeGoes},
+	{"incremental", (*bench).incrementals},
+	{"latency", (*bench).latencies},
+	{"rate", (*bench).underRate},
+	{"scaling", (*bench).scaling},
+	{"search", (*bench).searches},
 }
 
 // Main runs the benchmark, or serves what it is measured against, and exits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,6 +42,7 @@ type layout struct {
 	replicas map[string]int      // of a stage; 1 where it is not named
 	env      map[string][]string // more settings of a stage; "" for all
 	one      bool                // every stage and NATS in one process
+	heard    *listener           // takes what the stages log, unless it is nil
 }
 
 // world is a site, two servers and the stages, each a process of its own.
@@ -55,7 +57,8 @@ type world struct {
 	bus    *bus.Bus
 	nats   string
 	procs  []running // all but Postgres, which knows its own
-	runs   int
+	runs   int       // that were asked for
+	others int       // spaces that were added
 }
 
 // running is a process that is looked at.
@@ -165,14 +168,20 @@ func (w *world) startOne(ctx context.Context) error {
 }
 
 func (w *world) startStage(ctx context.Context, name string) error {
-	env, health, err := w.env(name)
+	health, err := w.launch(name)
 	if err != nil {
 		return err
 	}
-	if err := w.start(name, filepath.Join(w.bin, name), append(env, "NATS_URL="+w.nats)); err != nil {
-		return err
-	}
 	return until(ctx, name, func() error { return service.AskHealth(health) })
+}
+
+// launch starts a stage and does not wait until it is ready.
+func (w *world) launch(name string) (health string, err error) {
+	env, health, err := w.env(name)
+	if err != nil {
+		return "", err
+	}
+	return health, w.start(name, filepath.Join(w.bin, name), append(env, "NATS_URL="+w.nats))
 }
 
 // env is the environment of a stage, whose health page it names.
@@ -194,7 +203,11 @@ func (w *world) start(name, path string, env []string, args ...string) error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", name, err)
 	}
-	p, err := child.Start(child.Spec{Name: name, Path: path, Args: args, Env: env, Output: log}, nil)
+	var output io.Writer = log // a file that the process writes itself
+	if w.layout.heard != nil {
+		output = io.MultiWriter(log, w.layout.heard.from())
+	}
+	p, err := child.Start(child.Spec{Name: name, Path: path, Args: args, Env: env, Output: output}, nil)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}

@@ -1,0 +1,55 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/report"
+)
+
+const (
+	siteRate   = 10 // calls a second
+	siteAnswer = 200 * time.Millisecond
+)
+
+// slow makes every answer of the site take its time.
+var slow = sandbox.Fault{Kind: sandbox.FaultSlow, DelayMS: int(siteAnswer / time.Millisecond)}
+
+// underRate measures a full sync of a site that allows so many calls a second.
+func (b *bench) underRate(ctx context.Context) error {
+	for range b.rounds {
+		r, err := b.rateRound(ctx)
+		if err != nil {
+			return err
+		}
+		b.say("%d pages at %d calls a second in %s, at least %s", r.Pages, siteRate, r.Took.Round(time.Millisecond), r.Least().Round(time.Millisecond))
+		b.r.Rate = append(b.r.Rate, r)
+	}
+	return nil
+}
+
+func (b *bench) rateRound(ctx context.Context) (r report.Rate, err error) {
+	w, err := b.newWorld(ctx, layout{pages: b.ratePages, env: map[string][]string{
+		"": {fmt.Sprint("CONFLUENCE_REQUESTS_PER_SECOND=", siteRate)},
+	}})
+	defer w.close(&err)
+	if err != nil {
+		return r, err
+	}
+	// What is refused is not slow as well, so it is named first.
+	burst := sandbox.Fault{Kind: sandbox.FaultBurst, MaxCalls: siteRate, RetryAfter: 1}
+	if err := w.site.behave(ctx, burst, slow); err != nil {
+		return r, err
+	}
+	full, err := w.firstSync(ctx)
+	if err != nil {
+		return r, err
+	}
+	st, err := w.site.stats(ctx)
+	return report.Rate{
+		Pages: b.ratePages, PerSecond: siteRate, Answer: siteAnswer, Took: full.Took,
+		Calls: full.Calls - st.Statuses[429], Refused: st.Statuses[429],
+	}, err
+}

@@ -1,0 +1,102 @@
+package storebench
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Grow makes a knowledge base of the pages of a source many times as large: times-1 copies of
+// each page, with ids, titles and addresses of their own, and with another number wherever a text
+// holds that of its generated page, so that what is rare stays rare. The indexes on chunks are
+// taken down meanwhile, and made again as they were. Afterwards the planner knows the new sizes.
+func Grow(ctx context.Context, databaseURL, sourceID string, times int) error {
+	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
+		// Indexes are built faster in memory; nothing else runs meanwhile.
+		if _, err := c.Exec(ctx, `SET maintenance_work_mem = '1GB'`); err != nil {
+			return err
+		}
+		indexes, err := indexesOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, i := range indexes {
+			if _, err := c.Exec(ctx, "DROP INDEX "+pgx.Identifier{i.name}.Sanitize()); err != nil {
+				return err
+			}
+		}
+		for n := 1; n < times; n++ {
+			if err := addCopy(ctx, c, sourceID, n); err != nil {
+				return err
+			}
+		}
+		for _, i := range indexes {
+			if _, err := c.Exec(ctx, i.definition); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("make the knowledge base %d times as large: %w", times, err)
+	}
+	return Vacuum(ctx, databaseURL)
+}
+
+// Vacuum does now what the database would do by itself some time later.
+func Vacuum(ctx context.Context, databaseURL string) error {
+	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
+		_, err := c.Exec(ctx, "VACUUM ANALYZE")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("vacuum: %w", err)
+	}
+	return nil
+}
+
+type index struct{ name, definition string }
+
+// indexesOf lists the indexes on chunks that no constraint needs.
+func indexesOf(ctx context.Context, c *pgx.Conn) ([]index, error) {
+	rows, err := c.Query(ctx, `SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
+		WHERE i.indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`, chunks)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (i index, err error) {
+		err = r.Scan(&i.name, &i.definition)
+		i.name = strings.Trim(i.name, `"`)
+		return i, err
+	})
+}
+
+// addCopy adds the copy of that number of every original page, whose ids have no dash.
+func addCopy(ctx context.Context, c *pgx.Conn, sourceID string, n int) error {
+	const (
+		// The generator puts "generated page 17" into a body and "(17)" at the end of a title.
+		text  = `regexp_replace(%s, 'generated page (\d+)', 'generated page \1' || lpad($2::text, 3, '0'))`
+		title = `regexp_replace(%s, '\((\d+)\)$', '(\1' || lpad($2::text, 3, '0') || ')')`
+	)
+	of := func(pattern, column string) string { return fmt.Sprintf(pattern, column) }
+	for _, sql := range []string{
+		`INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, is_deleted, path, metadata, kind)
+			SELECT page_id || '-' || $2, source_id, space_key, ` + of(title, "title") + `, version, last_modified, is_deleted,
+				regexp_replace(path, '(\d+)', '\1-' || $2, 'g'), metadata, kind
+			FROM confluence_pages WHERE source_id = $1 AND page_id !~ '-'`,
+		`INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version)
+			SELECT page_id || '-' || $2, url || '-' || $2, ` + of(text, "markdown") + `, losses, c.headings, includes, pipeline_version
+			FROM confluence_page_content c JOIN confluence_pages p USING (page_id) WHERE source_id = $1 AND page_id !~ '-'`,
+		`INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
+			SELECT url || '-' || $2, chunk_number, ` + of(text, "content") + `, metadata || jsonb_build_object(
+				'page_id', metadata->>'page_id' || '-' || $2, 'title', ` + of(title, "metadata->>'title'") + `, 'url', url || '-' || $2), source_id
+			FROM archon_crawled_pages WHERE source_id = $1 AND metadata->>'page_id' !~ '-'`,
+	} {
+		if _, err := c.Exec(ctx, sql, sourceID, fmt.Sprint(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
