@@ -41,6 +41,7 @@ type bench struct {
 	dir    string // of the worlds
 	bin    string // of the programs
 	self   string
+	kept   *world // see size.share
 	out    io.Writer
 	r      report.Results
 }
@@ -53,11 +54,16 @@ type size struct {
 	ratePages    int   // under a site's limits
 	searchesEach int   // with each filter, in a round
 	large        int   // pages of the large knowledge base
+	fetchers     []int // replicas
+	converters   []int
+	share        bool // sections that begin with a knowledge base in step take over that of the one before
 }
 
 var (
-	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 400, large: 100_000}
-	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400}
+	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 400, large: 100_000,
+		fetchers: []int{1, 2, 4}, converters: []int{1, 2}}
+	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400,
+		fetchers: []int{2}, converters: []int{2}, share: true}
 )
 
 // section is a part of the benchmark that can be run alone.
@@ -149,7 +155,18 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.Remove(b.dir) // which fails while the logs of something that went wrong are in it
-	b.r.Command = strings.Join(append([]string{"bench"}, args...), " ")
+	b.r.Command = strings.Join(append([]string{".cache/bench/bench"}, args...), " ")
+	err := b.runSections(ctx, *raw)
+	if b.kept != nil {
+		b.kept.close(&err)
+	}
+	if err != nil {
+		return err
+	}
+	return b.conclude(*write)
+}
+
+func (b *bench) runSections(ctx context.Context, raw string) error {
 	for _, s := range sections {
 		if !slices.Contains(b.only, s.name) {
 			continue
@@ -160,11 +177,11 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		b.r.Took[s.name] = time.Since(began)
-		if err := save(*raw, b.r); err != nil {
+		if err := save(raw, b.r); err != nil {
 			return err
 		}
 	}
-	return b.conclude(*write)
+	return nil
 }
 
 func names() []string {

@@ -72,6 +72,7 @@ func (w *world) firstSync(ctx context.Context) (r report.Full, err error) {
 		return r, err
 	}
 	m := w.meter(ctx)
+	r.Began = time.Now()
 	end, took, err := w.sync(ctx, source, event.Full)
 	r.Processes, r.Took = m.stop(), took
 	if err != nil {

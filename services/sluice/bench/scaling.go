@@ -18,7 +18,7 @@ const fetcherConcurrency = 64
 // scaling measures whether more replicas of a stage do more, where that stage is what a run waits
 // for.
 func (b *bench) scaling(ctx context.Context) error {
-	for _, n := range []int{1, 2, 4} {
+	for _, n := range b.fetchers {
 		s := report.Scaling{Stage: "fetcher", Replicas: n, Pages: b.pages}
 		for range b.rounds {
 			r, err := b.withFetchers(ctx, n)
@@ -30,7 +30,7 @@ func (b *bench) scaling(ctx context.Context) error {
 		b.say("%d fetchers: %.1f s", n, figure.Over(s.Rounds, func(r report.Scaled) float64 { return r.Took.Seconds() }).Median)
 		b.r.Scaling = append(b.r.Scaling, s)
 	}
-	for _, n := range []int{1, 2} {
+	for _, n := range b.converters {
 		s := report.Scaling{Stage: "converter", Replicas: n, Pages: b.pages}
 		for range b.rounds {
 			r, err := b.withConverters(ctx, n)

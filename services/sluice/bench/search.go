@@ -19,12 +19,9 @@ import (
 // searches measures the search of the knowledge base as it is after a sync, and then of one many
 // times as large; each alone, and while another source is synced for the first time.
 func (b *bench) searches(ctx context.Context) (err error) {
-	w, err := b.newWorld(ctx, layout{pages: b.pages})
-	defer w.close(&err)
+	w, err := b.synced(ctx)
+	defer b.leave(w, &err)
 	if err != nil {
-		return err
-	}
-	if _, err := w.firstSync(ctx); err != nil {
 		return err
 	}
 	if err := b.searchesOf(ctx, w, b.pages); err != nil {

@@ -21,6 +21,8 @@ type call struct {
 	Method string `json:"method"`
 	URI    string `json:"uri"`
 	Body   []byte `json:"body,omitempty"`
+
+	At time.Time `json:"at"` // when it came
 }
 
 // serveSite is the stand-in's process: the site, and a record of what it is asked.
@@ -53,7 +55,7 @@ func recorded(site http.Handler) http.Handler {
 	})
 	mux.Handle("/_sandbox/", site)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		c := call{Method: r.Method, URI: r.URL.RequestURI()}
+		c := call{Method: r.Method, URI: r.URL.RequestURI(), At: time.Now()}
 		if r.ContentLength != 0 {
 			c.Body, _ = io.ReadAll(r.Body)
 			r.Body = io.NopCloser(bytes.NewReader(c.Body))

@@ -238,6 +238,28 @@ func (w *world) stop(name string) error {
 	return errors.Join(errs...)
 }
 
+// synced gives a world whose knowledge base is in step with its site.
+func (b *bench) synced(ctx context.Context) (*world, error) {
+	if w := b.kept; w != nil {
+		b.kept = nil
+		return w, nil
+	}
+	w, err := b.newWorld(ctx, layout{pages: b.pages})
+	if err == nil {
+		_, err = w.firstSync(ctx)
+	}
+	return w, err
+}
+
+// leave closes a world, or keeps it for the next section.
+func (b *bench) leave(w *world, err *error) {
+	if b.share && *err == nil {
+		b.kept = w
+		return
+	}
+	w.close(err)
+}
+
 // close ends everything; the folder goes unless something went wrong in it.
 func (w *world) close(failed *error) {
 	err := w.stop("")

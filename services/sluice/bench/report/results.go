@@ -39,6 +39,7 @@ type Group struct {
 
 // Full is one full sync into an empty knowledge base.
 type Full struct {
+	Began     time.Time
 	Took      time.Duration // from the request to the run's end
 	Bytes     int64         // of the pages' bodies, in storage format
 	Chunks    int
@@ -104,10 +105,10 @@ type Rate struct {
 	Pages     int
 	PerSecond float64
 	Answer    time.Duration // how long an answer takes
-	Took      time.Duration
+	Took      time.Duration // of the whole run
+	Fetched   time.Duration // from the request to the last call's answer
 	Calls     int64
-	Refused   int64         // calls that were answered with 429
-	Spanned   time.Duration // from the first call to the last one's answer
+	Refused   int64 // calls that were answered with 429
 }
 
 // Least is the time that so many calls need: the first one need not wait.
