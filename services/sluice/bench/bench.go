@@ -138,6 +138,9 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("there is nothing to do with %q", f.Arg(0))
+	}
 	switch *form {
 	case "small":
 		b.size, b.rounds = small, 1

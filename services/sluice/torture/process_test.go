@@ -2,15 +2,15 @@ package torture
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sluicehq/sluice/services/sluice/child"
 )
 
 // process is a program that is started again whenever it has ended, until it is told to stop.
@@ -21,16 +21,10 @@ type process struct {
 	dir  string // of the seed
 
 	mu       sync.Mutex
-	running  *running
-	struck   bool // somebody is about to start it again
-	starts   int
+	running  *child.Process
+	struck   bool     // somebody is about to start it again
+	starts   int      // which also tells the lives apart
 	selfEnds []string // how it ended when nobody had ended it
-}
-
-// running is one life of a process.
-type running struct {
-	cmd  *exec.Cmd
-	done chan struct{}
 }
 
 // start begins a new life.
@@ -41,45 +35,30 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
+	defer log.Close() // the process has it too
 	p.starts++
 	fmt.Fprintf(log, "--- %s %s start %d\n", time.Now().UTC().Format(time.RFC3339Nano), p.name, p.starts)
-	r := &running{cmd: exec.Command(p.path), done: make(chan struct{})}
-	r.cmd.Args[0] = filepath.Join(p.dir, p.name) // by which leftovers are told from strangers
-	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr, r.cmd.SysProcAttr = p.env, log, log, dieWithParent()
-	started := make(chan error, 1)
-	go func() {
-		// The kernel's word to a child that its parent has died is about the thread that forked.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer log.Close()
-		err := r.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = r.cmd.Wait()
-			p.ended(r)
-		}
-		close(r.done)
-	}()
-	if err := <-started; err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
-	}
-	p.running = r
-	return nil
+	life := p.starts
+	p.running, err = child.Start(child.Spec{
+		Name: p.name, Path: p.path, Env: p.env, Output: log,
+		Arg0: filepath.Join(p.dir, p.name), // by which leftovers are told from strangers
+	}, func(s *os.ProcessState) { p.ended(life, s) })
+	return err
 }
 
 // ended notes a life that nobody took.
-func (p *process) ended(r *running) {
+func (p *process) ended(life int, s *os.ProcessState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running == r {
-		p.selfEnds = append(p.selfEnds, r.cmd.ProcessState.String())
+	if p.running != nil && p.starts == life {
+		p.selfEnds = append(p.selfEnds, s.String())
 		p.running = nil
 	}
 }
 
 // take returns the life that is now to be ended by whoever asked for it. It is nil when there
 // is none.
-func (p *process) take() *running {
+func (p *process) take() *child.Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.running
@@ -90,29 +69,16 @@ func (p *process) take() *running {
 // kill ends the process at once, wherever it is.
 func (p *process) kill() {
 	if r := p.take(); r != nil {
-		_ = r.cmd.Process.Kill()
-		<-r.done
+		r.Kill()
 	}
 }
 
 // terminate asks the process to end and says how it did not.
 func (p *process) terminate(patience time.Duration) error {
-	r := p.take()
-	if r == nil {
-		return nil
+	if r := p.take(); r != nil {
+		return r.Terminate(patience)
 	}
-	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-r.done:
-		if code := r.cmd.ProcessState.ExitCode(); code != 0 {
-			return fmt.Errorf("%s ended with %s when it was asked to stop", p.name, r.cmd.ProcessState)
-		}
-		return nil
-	case <-time.After(patience):
-		_ = r.cmd.Process.Kill()
-		<-r.done
-		return fmt.Errorf("%s did not stop within %s", p.name, patience)
-	}
+	return nil
 }
 
 // freeze stops the process and lets it go on after the pause.
@@ -123,9 +89,9 @@ func (p *process) freeze(ctx context.Context, d time.Duration) {
 	if r == nil {
 		return
 	}
-	_ = r.cmd.Process.Signal(syscall.SIGSTOP)
+	r.Signal(syscall.SIGSTOP)
 	pause(ctx, d)
-	_ = r.cmd.Process.Signal(syscall.SIGCONT)
+	r.Signal(syscall.SIGCONT)
 }
 
 // alive reports whether it runs now.
@@ -182,19 +148,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+	var packages []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(replicas))) {
+		packages = append(packages, "../../"+name)
 	}
-	built := map[string]bool{}
-	for _, name := range replicas {
-		if built[name] {
-			continue
-		}
-		built[name] = true
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../../"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return "", errors.Join(fmt.Errorf("build %s: %w", name, err), errors.New(string(out)))
-		}
-	}
-	return dir, nil
+	return dir, child.Build(context.Background(), dir, ".", packages...)
 })

@@ -104,9 +104,13 @@ func spread(s figure.Spread, show func(float64) string) string {
 		return "–"
 	case show(s.Min) == show(s.Max):
 		return show(s.Median)
-	default:
-		return fmt.Sprintf("%s (%s–%s)", show(s.Median), show(s.Min), show(s.Max))
 	}
+	least, unit, _ := strings.Cut(show(s.Min), " ")
+	most, other, _ := strings.Cut(show(s.Max), " ")
+	if unit != other { // the unit is said once, with the median, unless there are two
+		least, most = show(s.Min), show(s.Max)
+	}
+	return fmt.Sprintf("%s (%s–%s)", show(s.Median), least, most)
 }
 
 // number shows three digits that count, or all of a whole number.

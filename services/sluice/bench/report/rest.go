@@ -134,13 +134,14 @@ func scaling(b *bytes.Buffer, r Results) {
 		"nothing is written meanwhile. On two cores, NATS and two converters share what one converter and NATS have\n" +
 		"nearly to themselves, so that less than twice the speed is what can be seen here.\n\n")
 	t := table{head: []string{"stage", "replicas:", "time:", "pages/s:", "against one:", "CPU of the stage:"}}
-	var one figure.Spread
+	var one figure.Spread // and of which stage that is
+	var of string
 	for _, s := range r.Scaling {
 		all := figure.Over(s.Rounds, func(x Scaled) float64 { return took(x.Took) })
 		against := "–"
 		if s.Replicas == 1 {
-			one = all
-		} else if one.N > 0 {
+			one, of = all, s.Stage
+		} else if of == s.Stage {
 			against = times(figure.Ratio(one.Median, all.Median))
 		}
 		t.row(s.Stage, fmt.Sprint(s.Replicas), spread(all, seconds),

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package torture
-
-import "syscall"
-
-// dieWithParent keeps Ctrl-C from the children; nothing tells them that their parent was killed.
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
