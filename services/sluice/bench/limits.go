@@ -142,6 +142,10 @@ func (w *world) copyAll(ctx context.Context) (took time.Duration, size, chunks i
 	if _, err := st.Migrate(ctx); err != nil {
 		return 0, 0, 0, err
 	}
+	// What the sync has left to be written is not the copying's to write.
+	if err := storebench.Checkpoint(ctx, url); err != nil {
+		return 0, 0, 0, err
+	}
 	if took, err = storebench.CopyIn(ctx, url, out, cores); err != nil {
 		return 0, 0, 0, err
 	}

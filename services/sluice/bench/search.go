@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (b *bench) searches(ctx context.Context) (err error) {
 	times := max(2, b.large/b.pages)
 	b.say("making the knowledge base %d times as large", times)
 	began := time.Now()
-	if err := storebench.Grow(ctx, w.pg.URL(), source, times); err != nil {
+	if err := storebench.Grow(ctx, w.pg.URL(), source, times, runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
 	b.say("that took %s", time.Since(began).Round(time.Second))

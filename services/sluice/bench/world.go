@@ -28,7 +28,7 @@ const (
 	seed   = 1
 
 	// patience is for one run. A run that takes longer is stuck.
-	patience = 15 * time.Minute
+	patience = time.Hour
 	// startPatience is for a server or a stage to be ready.
 	startPatience = time.Minute
 )

@@ -159,6 +159,18 @@ func CopyIn(ctx context.Context, databaseURL string, k Copied, connections int) 
 	return time.Since(began), err
 }
 
+// Checkpoint has the server write to its files what it has in memory only.
+func Checkpoint(ctx context.Context, databaseURL string) error {
+	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
+		_, err := c.Exec(ctx, "CHECKPOINT")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
 // with runs fn on a connection of its own.
 func with(ctx context.Context, databaseURL string, fn func(*pgx.Conn) error) error {
 	c, err := pgx.Connect(ctx, databaseURL)

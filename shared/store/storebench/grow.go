@@ -6,20 +6,26 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 // Grow makes a knowledge base of the pages of a source many times as large: times-1 copies of
 // each page, with ids, titles and addresses of their own, and with another number wherever a text
 // holds that of its generated page, so that what is rare stays rare. The indexes on chunks are
-// taken down meanwhile, and made again as they were. Afterwards the planner knows the new sizes.
-func Grow(ctx context.Context, databaseURL, sourceID string, times int) error {
-	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
-		// Indexes are built faster in memory; nothing else runs meanwhile.
-		if _, err := c.Exec(ctx, `SET maintenance_work_mem = '1GB'`); err != nil {
-			return err
-		}
-		indexes, err := indexesOf(ctx, c)
-		if err != nil {
+// taken down meanwhile, and made again as they were. It works over so many connections at a time,
+// and afterwards the planner knows the new sizes.
+func Grow(ctx context.Context, databaseURL, sourceID string, times, connections int) error {
+	err := grow(ctx, databaseURL, sourceID, times, connections)
+	if err != nil {
+		return fmt.Errorf("make the knowledge base %d times as large: %w", times, err)
+	}
+	return Vacuum(ctx, databaseURL)
+}
+
+func grow(ctx context.Context, databaseURL, sourceID string, times, connections int) error {
+	var indexes []index
+	err := with(ctx, databaseURL, func(c *pgx.Conn) (err error) {
+		if indexes, err = indexesOf(ctx, c); err != nil {
 			return err
 		}
 		for _, i := range indexes {
@@ -27,22 +33,32 @@ func Grow(ctx context.Context, databaseURL, sourceID string, times int) error {
 				return err
 			}
 		}
-		for n := 1; n < times; n++ {
-			if err := addCopy(ctx, c, sourceID, n); err != nil {
-				return err
-			}
-		}
-		for _, i := range indexes {
-			if _, err := c.Exec(ctx, i.definition); err != nil {
-				return err
-			}
-		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("make the knowledge base %d times as large: %w", times, err)
+		return err
 	}
-	return Vacuum(ctx, databaseURL)
+	group, copying := errgroup.WithContext(ctx)
+	group.SetLimit(connections)
+	for n := 1; n < times; n++ {
+		group.Go(func() error {
+			return with(copying, databaseURL, func(c *pgx.Conn) error { return addCopy(copying, c, sourceID, n) })
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	group, building := errgroup.WithContext(ctx)
+	group.SetLimit(connections)
+	for _, i := range indexes {
+		group.Go(func() error {
+			return with(building, databaseURL, func(c *pgx.Conn) error {
+				_, err := c.Exec(building, "SET maintenance_work_mem = '512MB'; "+i.definition)
+				return err
+			})
+		})
+	}
+	return group.Wait()
 }
 
 // Vacuum does now what the database would do by itself some time later.

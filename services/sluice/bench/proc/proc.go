@@ -99,15 +99,10 @@ func Of(pid int) Usage {
 func OfFamily(pid int) Usage {
 	var u Usage
 	var shared int64
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range files {
-		text, err := os.ReadFile(name)
+	for _, one := range append(children(pid), pid) {
+		s, err := stat(one)
 		if err != nil {
 			continue // it has ended
-		}
-		s, err := ParseStat(text)
-		if err != nil || s.PID != pid && s.Parent != pid {
-			continue
 		}
 		u.CPU += s.CPU
 		if s.PID == pid {
@@ -120,6 +115,36 @@ func OfFamily(pid int) Usage {
 	}
 	u.Memory += shared
 	return u
+}
+
+// children lists the processes below one that live.
+func children(pid int) []int {
+	var list []int
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for f := range strings.FieldsSeq(string(text)) {
+			if id, err := strconv.Atoi(f); err == nil {
+				list = append(list, id)
+			}
+		}
+	}
+	if len(threads) > 0 {
+		return list
+	}
+	// A kernel that keeps no such lists: everybody is asked for his parent.
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range files {
+		if text, err := os.ReadFile(name); err == nil {
+			if s, err := ParseStat(text); err == nil && s.Parent == pid {
+				list = append(list, s.PID)
+			}
+		}
+	}
+	return list
 }
 
 func stat(pid int) (Stat, error) {

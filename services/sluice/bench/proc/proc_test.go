@@ -2,6 +2,7 @@ package proc_test
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -57,5 +58,12 @@ func TestThisProcess(t *testing.T) {
 	}
 	require.Greater(t, proc.Of(os.Getpid()).Memory, int64(1<<20))
 	require.Greater(t, proc.OfFamily(os.Getpid()).Memory, int64(1<<20))
+	sleeper := exec.CommandContext(t.Context(), "sleep", "60")
+	require.NoError(t, sleeper.Start())
+	own := func() int64 { return proc.OfFamily(os.Getpid()).Memory - proc.OfFamily(sleeper.Process.Pid).Memory }
+	require.Eventually(t, func() bool { return proc.OfFamily(sleeper.Process.Pid).Memory > 0 && own() > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, sleeper.Process.Kill())
+	require.Error(t, sleeper.Wait())
+	require.Zero(t, proc.Of(sleeper.Process.Pid), "who is gone uses nothing")
 	require.Positive(t, proc.ThisMachine(".").Cores)
 }

@@ -33,7 +33,8 @@ const intro = "`make bench` measures this and writes this page; nothing in it is
 	"which they share: what the stand-in needs is taken from Sluice. Postgres and NATS write to disk as they\n" +
 	"do for a user, with fsync. A figure is the median of all rounds, with the least and the most of them\n" +
 	"behind it. Settings are the defaults, but for `CONFLUENCE_REQUESTS_PER_SECOND`, which is 1000 where\n" +
-	"nothing else is said: with the default of 10 the waiting would be measured.\n"
+	"nothing else is said: with the default of 10 the waiting would be measured. The store alone is measured\n" +
+	"[elsewhere](benchmarks-store.md), and what others do by `make bench-peers`.\n"
 
 func machine(b *bytes.Buffer, r Results) {
 	m := r.Machine
@@ -47,7 +48,7 @@ func machine(b *bytes.Buffer, r Results) {
 		t.row(v.Of, v.Is)
 	}
 	t.row("measured", r.Began.Format("2006-01-02"))
-	t.row("command", "`"+r.Command+"`")
+	t.row("command", "`make bench`, which runs `"+r.Command+"`")
 	t.write(b)
 }
 
