@@ -135,6 +135,7 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	tmp := f.String("tmp", os.TempDir(), "the `folder` in which servers keep their data meanwhile")
 	fullPages := f.String("full", "", "how many pages the full syncs have, parted by commas")
 	pages := f.Int("pages", 0, "how many pages all other sections have")
+	large := f.Int("large", 0, "how many pages the large knowledge base of the search has")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -147,6 +148,9 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	case "whole":
 	default:
 		return fmt.Errorf("-form is whole or small, not %q", *form)
+	}
+	if *large > 0 {
+		b.large = *large
 	}
 	if err := b.choose(*only, *fullPages, *pages); err != nil {
 		return err

@@ -90,7 +90,7 @@ func TestCallsAreRecordedAndGetTheSameAnswerAgain(t *testing.T) {
 }
 
 func TestEveryBodyIsConverted(t *testing.T) {
-	took, size, err := convertAll(t.Context(), 25)
+	took, _, size, err := convertAll(t.Context(), 25)
 	require.NoError(t, err)
 	require.Positive(t, took)
 	site := sandbox.New(sandbox.Options{})

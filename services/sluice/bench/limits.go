@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/proc"
 	"github.com/sluicehq/sluice/services/sluice/bench/report"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
@@ -25,14 +26,25 @@ import (
 // limits measures what the machine needs for the parts of a sync that has just been made, each
 // alone: no stage runs meanwhile.
 func (w *world) limits(ctx context.Context, calls []call, atOnce int) (l report.Limits, err error) {
+	used := w.cpu()
 	if l.Fetch, l.FetchedBytes, err = w.replay(ctx, calls, atOnce); err != nil {
 		return l, err
 	}
-	if l.Convert, l.ConvertedBytes, err = convertAll(ctx, w.layout.pages); err != nil {
+	l.FetchCPU = w.cpu() - used
+	if l.Convert, l.ConvertCPU, l.ConvertedBytes, err = convertAll(ctx, w.layout.pages); err != nil {
 		return l, err
 	}
-	l.Copy, l.CopiedBytes, l.Chunks, err = w.copyAll(ctx)
+	err = w.copyAll(ctx, &l)
 	return l, err
+}
+
+// cpu is the time that this process, the stand-in and Postgres have used until now.
+func (w *world) cpu() time.Duration {
+	used := proc.Of(os.Getpid()).CPU + proc.OfFamily(w.pg.PID()).CPU
+	for _, p := range w.procs {
+		used += proc.Of(p.PID()).CPU
+	}
+	return used
 }
 
 // replay makes the same calls again with a plain HTTP client that reads and drops the answers.
@@ -75,24 +87,21 @@ func (w *world) replay(ctx context.Context, calls []call, atOnce int) (time.Dura
 const inMemory = 2_000
 
 // convertAll converts the bodies of the generated space on every core.
-func convertAll(ctx context.Context, pages int) (time.Duration, int64, error) {
+func convertAll(ctx context.Context, pages int) (took, cpu time.Duration, total int64, err error) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, pages, seed)
-	var took time.Duration
-	var total int64
 	list := site.Pages(sandbox.GeneratedSpace)
 	for len(list) > 0 {
 		some := list[:min(inMemory, len(list))]
 		list = list[len(some):]
 		bodies := make([]string, len(some))
 		for i, p := range some {
-			var err error
 			if bodies[i], err = site.Body(p.ID); err != nil {
-				return 0, 0, err
+				return 0, 0, 0, err
 			}
 			total += int64(len(bodies[i]))
 		}
-		began := time.Now()
+		began, used := time.Now(), proc.Of(os.Getpid()).CPU
 		group, ctx := errgroup.WithContext(ctx)
 		var next atomic.Int64
 		for range runtime.GOMAXPROCS(0) {
@@ -111,47 +120,51 @@ func convertAll(ctx context.Context, pages int) (time.Duration, int64, error) {
 			})
 		}
 		if err := group.Wait(); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		took += time.Since(began)
+		cpu += proc.Of(os.Getpid()).CPU - used
 	}
-	return took, total, nil
+	return took, cpu, total, nil
 }
 
 // copyAll copies the rows of the knowledge base into another database with the same tables and
 // indexes, on as many connections as there are cores.
-func (w *world) copyAll(ctx context.Context) (took time.Duration, size, chunks int64, err error) {
+func (w *world) copyAll(ctx context.Context, l *report.Limits) error {
 	dir := filepath.Join(w.dir, "copied")
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return 0, 0, 0, fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("make a folder: %w", err)
 	}
 	cores := runtime.GOMAXPROCS(0)
 	out, err := storebench.CopyOut(ctx, w.pg.URL(), dir, cores)
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
+	l.Chunks, l.CopiedBytes = out.Chunks, out.Bytes
 	url, err := storebench.Create(ctx, w.pg.URL(), "copied")
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
 	st, err := store.Open(ctx, url)
 	if err != nil {
-		return 0, 0, 0, err
+		return err
 	}
 	defer st.Close()
 	if _, err := st.Migrate(ctx); err != nil {
-		return 0, 0, 0, err
+		return err
 	}
 	// What the sync has left to be written is not the copying's to write.
 	if err := storebench.Checkpoint(ctx, url); err != nil {
-		return 0, 0, 0, err
+		return err
 	}
-	if took, err = storebench.CopyIn(ctx, url, out, cores); err != nil {
-		return 0, 0, 0, err
+	used := w.cpu()
+	if l.Copy, err = storebench.CopyIn(ctx, url, out, cores); err != nil {
+		return err
 	}
+	l.CopyCPU = w.cpu() - used
 	got, err := st.CountedSource(ctx, source)
 	if err == nil && (got.Pages != w.layout.pages || int64(got.Chunks) != out.Chunks) {
 		err = fmt.Errorf("copied %d pages and %d chunks, and not %d and %d", got.Pages, got.Chunks, w.layout.pages, out.Chunks)
 	}
-	return took, out.Bytes, out.Chunks, err
+	return err
 }

@@ -48,6 +48,15 @@ func full(b *bytes.Buffer, r Results) {
 	byProcess(b, r, func(g Group, p Process) float64 { return p.CPU.Seconds() / float64(g.Pages) * 1000 }, number)
 }
 
+// cpu is the CPU seconds of every process.
+func (f Full) cpu() float64 {
+	var s float64
+	for _, p := range f.Processes {
+		s += p.CPU.Seconds()
+	}
+	return s
+}
+
 // sum is the CPU seconds of all but the stand-in, which is no part of Sluice.
 func sum(list []Process) float64 {
 	var s float64
@@ -105,6 +114,17 @@ func limits(b *bytes.Buffer, r Results) {
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return figure.Ratio(took(f.Took), took(f.Limits.Sum())) }), times))
 	}
 	t.write(b)
+	b.WriteString("The same by processor time, which other work on the machine hardly changes; end to end with the stand-in:\n\n")
+	c := table{head: []string{"pages:", "(a) fetch:", "(b) convert:", "(c) COPY:", "end to end:", "against their sum:"}}
+	for _, g := range r.Full {
+		c.row(whole(float64(g.Pages)),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.FetchCPU) }), seconds),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.ConvertCPU) }), seconds),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.CopyCPU) }), seconds),
+			spread(figure.Over(g.Rounds, Full.cpu), seconds),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return figure.Ratio(f.cpu(), took(f.Limits.CPU())) }), times))
+	}
+	c.write(b)
 	f := r.Full[0].Rounds[0].Limits
 	fmt.Fprintf(b, "For %s pages (a) reads %s, (b) reads %s, (c) writes %s in %s chunks.\n\n",
 		whole(float64(r.Full[0].Pages)), size(float64(f.FetchedBytes)), size(float64(f.ConvertedBytes)), size(float64(f.CopiedBytes)), whole(float64(f.Chunks)))

@@ -62,7 +62,10 @@ func round(took time.Duration, peak int64) Full {
 			{Name: "stand-in", CPU: 100 * time.Second, Peak: 1 << 30}, {Name: "fetcher", CPU: 2 * time.Second, Peak: peak},
 			{Name: "converter", CPU: 6 * time.Second, Peak: 100 << 20}, {Name: "postgres", CPU: 12 * time.Second, Peak: 300 << 20},
 		},
-		Limits: Limits{Fetch: time.Second, Convert: 4 * time.Second, Copy: 10 * time.Second},
+		Limits: Limits{
+			Fetch: time.Second, Convert: 4 * time.Second, Copy: 10 * time.Second,
+			FetchCPU: 2 * time.Second, ConvertCPU: 8 * time.Second, CopyCPU: 20 * time.Second,
+		},
 	}
 }
 
@@ -80,6 +83,8 @@ func TestFullSyncs(t *testing.T) {
 	require.Contains(t, out, "4,000, one process")
 	_, limits, _ := strings.Cut(out, "## Against the limit")
 	require.Equal(t, "| 4,000 | 1 s | 4 s | 10.0 s | 16.0 s (14.0–30.0) | 1.60 × (1.40–3.00) | 1.07 × (0.93–2.00) |", line(t, limits, "4,000 |"))
+	_, byCPU, _ := strings.Cut(out, "The same by processor time")
+	require.Equal(t, "| 4,000 | 2 s | 8 s | 20.0 s | 120 s | 4.00 × |", line(t, byCPU, "4,000 |"))
 	_, memory, _ := strings.Cut(out, "## Peak memory")
 	require.Equal(t, "| stand-in | 1.0 GiB | 1.0 GiB | 1.0 GiB |", line(t, memory, "stand-in"))
 

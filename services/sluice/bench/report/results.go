@@ -58,12 +58,16 @@ type Process struct {
 // Limits is how long the machine needs for the parts of a full sync, each alone.
 type Limits struct {
 	Fetch, Convert, Copy                      time.Duration
+	FetchCPU, ConvertCPU, CopyCPU             time.Duration // of all processes that took part
 	FetchedBytes, ConvertedBytes, CopiedBytes int64
 	Chunks                                    int64
 }
 
 // Most is the largest of the three.
 func (l Limits) Most() time.Duration { return max(l.Fetch, l.Convert, l.Copy) }
+
+// CPU is the processor time of all three.
+func (l Limits) CPU() time.Duration { return l.FetchCPU + l.ConvertCPU + l.CopyCPU }
 
 // Sum is all three, one after the other.
 func (l Limits) Sum() time.Duration { return l.Fetch + l.Convert + l.Copy }
