@@ -1,8 +1,8 @@
-//go:build !linux
+//go:build !unix
 
 package child
 
 import "syscall"
 
-// dieWithParent keeps Ctrl-C from the children; nothing tells them that their parent was killed.
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// dieWithParent does nothing where there are no process groups.
+func dieWithParent() *syscall.SysProcAttr { return nil }
