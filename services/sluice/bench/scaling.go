@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -118,14 +119,14 @@ func (w *world) ask(ctx context.Context) error {
 
 // waitFor waits until so many messages wait for a consumer.
 func (w *world) waitFor(ctx context.Context, c bus.Consumer, messages int) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := w.whileAllRun(ctx)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		_, parts, err := w.bus.Inspect(ctx)
 		if err != nil {
-			return err
+			return errors.Join(err, context.Cause(ctx))
 		}
 		for _, p := range parts {
 			if p.Name == "consumer "+c.Durable && p.Waiting >= uint64(messages) {
@@ -135,7 +136,7 @@ func (w *world) waitFor(ctx context.Context, c bus.Consumer, messages int) error
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d pages never wait for the %s: %w", messages, c.Stage, ctx.Err())
+			return fmt.Errorf("%d pages never wait for the %s: %w", messages, c.Stage, context.Cause(ctx))
 		}
 	}
 }

@@ -286,7 +286,7 @@ func (w *world) close(failed *error) {
 func (w *world) sync(ctx context.Context, sourceID string, mode event.Mode) (event.Progress, time.Duration, error) {
 	w.runs++
 	id := fmt.Sprintf("bench-%d", w.runs)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := w.whileAllRun(ctx)
 	defer cancel()
 	began := time.Now()
 	if err := w.bus.Publish(ctx, event.SyncRequested{SourceID: sourceID, RequestID: id, Mode: mode}); err != nil {
@@ -300,10 +300,30 @@ func (w *world) sync(ctx context.Context, sourceID string, mode event.Mode) (eve
 		last = p
 	}
 	took := time.Since(began)
+	if ctx.Err() != nil {
+		return last, took, fmt.Errorf("run %s of %s: %w", id, sourceID, context.Cause(ctx))
+	}
 	if last.State != event.StateCompleted {
 		return last, took, fmt.Errorf("run %s of %s is %q and not completed after %s: %s", id, sourceID, last.State, took.Round(time.Millisecond), last.Message)
 	}
 	return last, took, nil
+}
+
+// whileAllRun gives a context that ends, with the reason as its cause, when a process ends by
+// itself or when patience does: what is waited for would never come.
+func (w *world) whileAllRun(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("nothing came of it within %s", patience))
+	ctx, ended := context.WithCancelCause(ctx)
+	for _, p := range w.procs {
+		go func() {
+			select {
+			case <-p.Done():
+				ended(fmt.Errorf("%s has ended by itself; %s.log says why", p.name, p.name))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, func() { ended(nil); cancel() }
 }
 
 // until asks again and again until there is no error.
