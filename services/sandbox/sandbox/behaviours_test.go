@@ -29,7 +29,7 @@ var behaviours = []struct {
 		TestBadCredentialOnV2IsABareNotFound, TestBadCredentialOnV1IsForbidden, TestFaultScope, TestGatewayServesTheSameSite,
 		TestScopedTokenOpensTheGatewayOnly, TestTenantInfoNeedsNoCredential, TestFaultDeadToken,
 	}},
-	{"06 410 of removed v1 routes, and the headers before it", []func(*testing.T){TestRemovedV1Routes}},
+	{"06 410 of removed v1 routes, and the headers before it", []func(*testing.T){TestRemovedV1Routes, TestV1ListsAnswerWhereTheyAreLeft}},
 	{"07 the traps of search", []func(*testing.T){
 		TestSearchIgnoresStart, TestSearchLowersTheLimitWithoutAWord, TestFaultShortPagesOfSearch, TestFaultEmptyPageWithNext,
 		TestSearchRows, TestSearchIndexLagsBehindWrites, TestIndexedTimeIsNotTheVersionsTime, TestCQLDatesAreMinutesInTheUsersZone,

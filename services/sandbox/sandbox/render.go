@@ -92,16 +92,17 @@ type renderer struct {
 	out   strings.Builder
 	ids   map[*element]string // of headings
 	heads []*element
-	depth int // of included pages
+	depth int  // of included pages
+	view  bool // in the markup of the API's view, not in that of the browsable page
 }
 
 // render returns the page's body as HTML, seen as the API user. The lock must not be held.
 func (s *Site) render(page int64, storage string) string {
-	return s.renderAt(page, storage, 0)
+	return s.renderAt(page, storage, 0, false)
 }
 
-func (s *Site) renderAt(page int64, storage string, depth int) string {
-	r := &renderer{site: s, page: page, ids: map[*element]string{}, depth: depth}
+func (s *Site) renderAt(page int64, storage string, depth int, view bool) string {
+	r := &renderer{site: s, page: page, ids: map[*element]string{}, depth: depth, view: view}
 	root := parseStorage(storage)
 	r.nameHeadings(root, map[string]bool{})
 	r.kids(root)
@@ -162,6 +163,8 @@ func (r *renderer) element(e *element) {
 		r.write(`<a href="%s">`, e.attr["href"])
 		r.kids(e)
 		r.write("</a>")
+	case r.view && e.is("", "table"):
+		r.wrap(e, `<div class="table-wrap"><table class="confluenceTable">`, "</table></div>")
 	case slices.Contains(plainTags, e.name.Local):
 		r.write("<%s", e.name.Local)
 		if id := r.ids[e]; id != "" {
@@ -171,6 +174,9 @@ func (r *renderer) element(e *element) {
 			if v := e.attr[name]; v != "" {
 				r.write(` %s="%s"`, name, v)
 			}
+		}
+		if class := viewClass[e.name.Local]; r.view && class != "" {
+			r.write(` class="%s"`, class)
 		}
 		r.write(">")
 		r.kids(e)
@@ -189,7 +195,9 @@ func safeURL(href string) bool {
 func (r *renderer) confluence(e *element) {
 	switch e.name.Local {
 	case "structured-macro", "macro":
-		r.macro(e)
+		if !r.view || !r.viewMacro(e) {
+			r.macro(e)
+		}
 	case "link":
 		r.link(e)
 	case "image":
@@ -197,8 +205,12 @@ func (r *renderer) confluence(e *element) {
 	case "emoticon":
 		r.write("%s", cmpOr(e.attr["ac:emoji-fallback"], emoticons[e.attr["ac:name"]]))
 	case "task-list":
-		r.wrap(e, `<ul class="tasks">`, "</ul>")
+		r.wrap(e, `<ul class="`+r.either("tasks", "inline-task-list")+`">`, "</ul>")
 	case "task":
+		if r.view {
+			r.viewTask(e)
+			return
+		}
 		box := "☐ "
 		if e.kid("ac", "task-status").inner() == "complete" {
 			box = "☑ "

@@ -92,7 +92,7 @@ func (r *renderer) included(e *element) {
 		return
 	}
 	if e.attr["ac:name"] == "include" {
-		r.out.WriteString(r.site.renderAt(n.id, body.text(), r.depth+1))
+		r.out.WriteString(r.site.renderAt(n.id, body.text(), r.depth+1, r.view))
 		return
 	}
 	want := e.parameter("name").inner()

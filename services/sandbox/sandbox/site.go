@@ -40,6 +40,7 @@ type Options struct {
 	TimeZone *time.Location   // the API user's zone, in which CQL dates are read; default UTC
 	Scoped   bool             // the token is a scoped one: it opens the gateway only
 	V1Gone   bool             // the removed v1 content and space routes answer 410
+	V1Lists  bool             // the removed v1 lists of content, spaces and attachments answer as before
 }
 
 // Errors of the Go-level control. Over HTTP they are 404, 409 and 400.

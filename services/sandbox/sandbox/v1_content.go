@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,11 +21,12 @@ func (s *Site) v1Routes() map[string]http.HandlerFunc {
 	}
 	// What the real site removed for everybody.
 	for _, path := range []string{
-		"/content", "/content/{id}/child", "/content/{id}/child/{type}", "/content/{id}/label", "/content/{id}/history",
-		"/content/{id}/property", "/content/{id}/version", "/space", "/space/{key}/content", "/space/{key}/content/{type}",
+		"/content/{id}/child", "/content/{id}/child/{type}", "/content/{id}/label", "/content/{id}/history",
+		"/content/{id}/property", "/content/{id}/version", "/space/{key}/content", "/space/{key}/content/{type}",
 	} {
 		routes["GET "+api+path] = gone
 	}
+	maps.Copy(routes, s.v1Lists())
 	return routes
 }
 
@@ -189,7 +191,7 @@ func (s *Site) v1Bodies(contents []v1Content) []v1Content {
 			switch format {
 			case "storage":
 			case "view", "export_view", "styled_view", "anonymous_export_view":
-				value = s.render(c.id, value)
+				value = s.view(c.id, value)
 			default:
 				continue
 			}
@@ -235,11 +237,15 @@ func v1Space(sp *space, base string) map[string]any {
 // getContent and getV1Space are two of the removed routes that Basic credentials still reach.
 func (s *Site) getContent(w http.ResponseWriter, r *http.Request) {
 	id, base := r.PathValue("id"), s.base(r)
+	expand := csv(r.URL.Query(), "expand")
+	if len(expand) == 0 {
+		expand = []string{"version", "space", "history"} // what is expanded when nothing is asked for
+	}
 	s.mu.RLock()
 	n := s.visible(id)
 	var c v1Content
 	if n != nil && n.status == current {
-		c = s.v1Content(n, append(csv(r.URL.Query(), "expand"), "version", "space", "history"), base)
+		c = s.v1Content(n, expand, base)
 	}
 	s.mu.RUnlock()
 	if c.fields == nil {
@@ -258,7 +264,7 @@ func (s *Site) getV1Space(w http.ResponseWriter, r *http.Request) {
 	}
 	var out map[string]any
 	if sp != nil {
-		out = v1Space(sp, s.base(r))
+		out = s.v1SpaceWith(sp, csv(r.URL.Query(), "expand"), s.base(r))
 	}
 	s.mu.RUnlock()
 	if out == nil {

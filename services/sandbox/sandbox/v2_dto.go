@@ -115,7 +115,7 @@ func (s *Site) fill(out []pageDTO, format string) {
 		case "atlas_doc_format":
 			d.Body[format] = bodyDTO{format, adf(d.source.text())}
 		default:
-			d.Body[format] = bodyDTO{format, s.render(d.id, d.source.text())}
+			d.Body[format] = bodyDTO{format, s.view(d.id, d.source.text())}
 		}
 	}
 }

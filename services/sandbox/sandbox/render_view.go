@@ -1,0 +1,76 @@
+package sandbox
+
+// view returns the page's body as the API's view and export_view have it: with the classes
+// and the wrappers by which exporters tell macros apart. The lock must not be held.
+func (s *Site) view(page int64, storage string) string {
+	return s.renderAt(page, storage, 0, true)
+}
+
+// viewClass are the classes that the view gives to plain elements.
+var viewClass = map[string]string{"th": "confluenceTh", "td": "confluenceTd"}
+
+// informed are the names that the view has for the panels.
+var informed = map[string]struct{ class, icon string }{
+	"info": {"information", "info"}, "note": {"note", "warning"}, "tip": {"tip", "approve"}, "warning": {"warning", "error"},
+}
+
+// viewMacro writes the macros whose markup in the view is known, and says whether it did.
+func (r *renderer) viewMacro(e *element) bool {
+	name := e.attr["ac:name"]
+	rich, plain := e.kid("ac", "rich-text-body"), e.kid("ac", "plain-text-body")
+	title := e.parameter("title").inner()
+	switch name {
+	case "code":
+		r.out.WriteString(`<div class="code panel pdl conf-macro output-block" data-hasbody="true" data-macro-name="code">`)
+		if title != "" {
+			r.write(`<div class="codeHeader panelHeader pdl"><b>%s</b></div>`, title)
+		}
+		r.write(`<div class="codeContent panelContent pdl"><pre class="syntaxhighlighter-pre" data-syntaxhighlighter-params="brush: %s; gutter: false; theme: Confluence" data-theme="Confluence">%s</pre></div></div>`,
+			cmpOr(e.parameter("language").inner(), "java"), plain.inner())
+	case "noformat":
+		r.write(`<div class="preformatted panel conf-macro output-block" data-hasbody="true" data-macro-name="noformat"><div class="preformattedContent panelContent"><pre>%s</pre></div></div>`, plain.inner())
+	case "info", "note", "tip", "warning":
+		kind := informed[name]
+		r.write(`<div class="confluence-information-macro confluence-information-macro-%s conf-macro output-block" data-hasbody="true" data-macro-name="%s">`, kind.class, name)
+		if title != "" {
+			r.write(`<p class="title">%s</p>`, title)
+		}
+		r.write(`<span class="aui-icon aui-icon-small aui-iconfont-%s confluence-information-macro-icon"> </span><div class="confluence-information-macro-body">`, kind.icon)
+		r.kids(rich)
+		r.out.WriteString("</div></div>")
+	case "panel":
+		r.out.WriteString(`<div class="panel conf-macro output-block" data-hasbody="true" data-macro-name="panel">`)
+		if title != "" {
+			r.write(`<div class="panelHeader"><b>%s</b></div>`, title)
+		}
+		r.wrap(rich, `<div class="panelContent">`, "</div></div>")
+	case "expand":
+		r.write(`<div class="expand-container conf-macro output-block" data-hasbody="true" data-macro-name="expand"><div class="expand-control"><span class="expand-control-icon"></span><span class="expand-control-text">%s</span></div><div class="expand-content">`, cmpOr(title, "Click here to expand..."))
+		r.kids(rich)
+		r.out.WriteString("</div></div>")
+	case "status":
+		r.write(`<span class="status-macro aui-lozenge conf-macro output-inline" data-hasbody="false" data-macro-name="status">%s</span>`, title)
+	default:
+		return false
+	}
+	return true
+}
+
+// viewTask writes a task, whose state is a class.
+func (r *renderer) viewTask(e *element) {
+	r.out.WriteString("<li")
+	if e.kid("ac", "task-status").inner() == "complete" {
+		r.out.WriteString(` class="checked"`)
+	}
+	r.write(` data-inline-task-id="%s"><span>`, e.kid("ac", "task-id").inner())
+	r.kids(e.kid("ac", "task-body"))
+	r.out.WriteString("</span></li>")
+}
+
+// either is the first on the browsable page and the second in the view.
+func (r *renderer) either(web, view string) string {
+	if r.view {
+		return view
+	}
+	return web
+}
