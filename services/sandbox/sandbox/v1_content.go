@@ -169,7 +169,8 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 			labels := v1Labels(n.labels)
 			c.fields["metadata"] = map[string]any{"labels": map[string]any{"results": labels, "start": 0, "limit": 200, "size": len(labels)}}
 		case strings.HasPrefix(e, "body."):
-			c.formats = append(c.formats, strings.TrimPrefix(e, "body."))
+			format, _, _ := strings.Cut(strings.TrimPrefix(e, "body."), ".") // body.view.value is body.view too
+			c.formats = append(c.formats, format)
 		}
 	}
 	return c

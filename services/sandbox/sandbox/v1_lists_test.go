@@ -40,7 +40,7 @@ func TestV1ContentIsListedFromStart(t *testing.T) {
 	require.Equal(t, "/wiki", path, "the last page has no next")
 	require.Len(t, c.get(200, "/wiki/rest/api/content?spaceKey=GEN&start=55").rows(), 5)
 	require.Empty(t, c.get(200, "/wiki/rest/api/content?spaceKey=GEN&start=60").rows())
-	require.Len(t, c.get(200, "/wiki/rest/api/content?spaceKey=GEN&limit=500&expand=body.export_view").rows(), 25)
+	require.Len(t, c.get(200, "/wiki/rest/api/content?spaceKey=GEN&limit=500&expand=body.export_view.value").rows(), 25)
 	for _, bad := range []string{"start=-1", "start=x", "limit=0", "type=folder"} {
 		c.get(400, "/wiki/rest/api/content?spaceKey=GEN&"+bad)
 	}
@@ -49,7 +49,9 @@ func TestV1ContentIsListedFromStart(t *testing.T) {
 
 func TestV1ContentIsListedByStatusAndTitle(t *testing.T) {
 	c, alpha, beta := small(t, Options{V1Lists: true})
-	titles := func(query string) []string { return c.get(200, "/wiki/rest/api/content?spaceKey=ENG"+query).column("title") }
+	titles := func(query string) []string {
+		return c.get(200, "/wiki/rest/api/content?spaceKey=ENG"+query).column("title")
+	}
 	require.Equal(t, []string{"Engineering", "Alpha", "Beta"}, titles(""))
 	require.Equal(t, []string{"Beta"}, titles("&title=beta"))
 	require.Empty(t, titles("&type=blogpost"))
@@ -119,6 +121,7 @@ func TestV1ContentExpandsWhatIsAskedFor(t *testing.T) {
 	require.Contains(t, asked, "version")
 	require.NotContains(t, asked, "space")
 	require.Equal(t, "/rest/api/space/ENG", asked["_expandable"].(map[string]any)["space"])
+	require.Contains(t, c.get(200, path+"?expand=body.view.value").raw, `"value":"<p>first</p>"`)
 }
 
 func TestTheViewIsInConfluencesMarkup(t *testing.T) {

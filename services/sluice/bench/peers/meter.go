@@ -1,0 +1,52 @@
+package peers
+
+import (
+	"sync"
+	"time"
+)
+
+// usage is what a tree of processes has used so far and holds now.
+type usage struct {
+	cpu    time.Duration // user and system, also of children that have ended
+	memory int64         // resident bytes, what processes share counted once
+}
+
+// every is how often memory is looked at.
+const every = 100 * time.Millisecond
+
+// meter watches a tree of processes from its start to stop.
+type meter struct {
+	pid  int
+	from usage
+	quit chan struct{}
+	done sync.WaitGroup
+	peak int64
+}
+
+// measure begins to watch the process with the id and all that it has started.
+func measure(pid int) *meter {
+	m := &meter{pid: pid, from: used(pid), quit: make(chan struct{})}
+	m.peak = m.from.memory
+	m.done.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				m.peak = max(m.peak, used(pid).memory)
+			case <-m.quit:
+				return
+			}
+		}
+	})
+	return m
+}
+
+// stop ends watching and returns the CPU time since measure and the highest memory seen; both
+// are 0 where the system cannot tell.
+func (m *meter) stop() (cpu time.Duration, peak int64) {
+	close(m.quit)
+	m.done.Wait()
+	last := used(m.pid)
+	return last.cpu - m.from.cpu, max(m.peak, last.memory)
+}
