@@ -26,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store cover clean fidelity
+.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -120,6 +120,11 @@ microbench: ## run the benchmarks of single functions
 
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
 	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store
+
+bench-peers: ## compare with what people use today, into docs/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, LIMITED=200)
+	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice
+	@go build -buildvcs=false -o bin/bench-peers ./services/sluice/bench/peers/cmd
+	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200)
 
 cover: ## how much of the code the tests run, into cover.out
 	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)

@@ -21,6 +21,9 @@ func commonSubsequence(want, got []string) []bool {
 		kept[n] = true
 	}
 	a, b := want[start:n], got[start:m]
+	if len(a) == 0 || len(b) == 0 {
+		return kept
+	}
 	limit := min(len(a)+len(b), maxEdits)
 	var rows [][]int // the furthest x on each diagonal after d edits, -d..d
 	v := map[int]int{1: 0}

@@ -34,14 +34,19 @@ type oracle struct {
 	text  strings.Builder
 
 	cell, inLink int // tables and links around
+
+	noIncludes bool // what another page says is not looked for, neither as a link nor as words
 }
 
 func readSource(body string, facts page.Facts) (features, error) {
+	return (&oracle{facts: facts}).read(body)
+}
+
+func (o *oracle) read(body string) (features, error) {
 	root, err := parseStorage(body)
 	if err != nil {
 		return features{}, err
 	}
-	o := &oracle{facts: facts}
 	o.all(root)
 	o.f.text = o.text.String()
 	o.f.words = wordsOf(o.f.text)
@@ -50,7 +55,7 @@ func readSource(body string, facts page.Facts) (features, error) {
 
 // textOf is what o would read of e alone.
 func (o *oracle) textOf(e *element) string {
-	sub := &oracle{facts: o.facts}
+	sub := &oracle{facts: o.facts, noIncludes: o.noIncludes}
 	sub.all(e)
 	return sub.text.String()
 }

@@ -18,7 +18,7 @@ func (o *oracle) macro(e *element) {
 		o.jira(e)
 		return
 	case "include", "excerpt-include":
-		if p := e.find("ri:page"); p != nil {
+		if p := e.find("ri:page"); p != nil && !o.noIncludes {
 			o.f.links = append(o.f.links, o.pageAddress(p))
 			o.line(p.attrs["ri:content-title"])
 		}

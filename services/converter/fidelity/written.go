@@ -17,11 +17,12 @@ import (
 //   - links by their target, whatever way of writing an address plain leads there;
 //   - tasks by state and text, as lines with a box.
 //
-// Images and mentions are left out: what a converter is given of them differs too much. plain
-// is what two addresses of one page have in common; it may be nil. Errors are those of a body
-// that the oracle cannot read.
+// Images and mentions are left out: what a converter is given of them differs too much. So is what
+// is included from other pages, which one links to and another is given in full. plain is what two
+// addresses of one page have in common; it may be nil. Errors are those of a body that the
+// oracle cannot read.
 func Written(name, body string, facts page.Facts, text string, plain func(string) string) (Page, error) {
-	want, err := readSource(body, facts)
+	want, err := (&oracle{facts: facts, noIncludes: true}).read(body)
 	if err != nil {
 		return Page{}, fmt.Errorf("%s: %w", name, err)
 	}

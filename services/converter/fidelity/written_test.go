@@ -49,3 +49,14 @@ func TestWhatOthersLoseIsSeen(t *testing.T) {
 		require.Less(t, p.Scores[tc.hit].Found, p.Scores[tc.hit].Total, name)
 	}
 }
+
+func TestIncludesOfOthersAreNotAsked(t *testing.T) {
+	t.Parallel()
+	body := `<p>one</p><ac:structured-macro ac:name="include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="Two" /></ac:link></ac:parameter></ac:structured-macro>`
+	for _, text := range []string{"one\n\n[Two](https://example.atlassian.net/wiki/display/SPACE/Two)", "one\n\nall that the other page says"} {
+		p, err := Written("include", body, Facts(), text, nil)
+		require.NoError(t, err)
+		require.Equal(t, Score{Found: 1, Total: 1}, p.Scores[Words])
+		require.Zero(t, p.Scores[Links].Total)
+	}
+}

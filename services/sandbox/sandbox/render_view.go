@@ -1,5 +1,7 @@
 package sandbox
 
+import "net/url"
+
 // view returns the page's body as the API's view and export_view have it: with the classes
 // and the wrappers by which exporters tell macros apart. The lock must not be held.
 func (s *Site) view(page int64, storage string) string {
@@ -50,10 +52,25 @@ func (r *renderer) viewMacro(e *element) bool {
 		r.out.WriteString("</div></div>")
 	case "status":
 		r.write(`<span class="status-macro aui-lozenge conf-macro output-inline" data-hasbody="false" data-macro-name="status">%s</span>`, title)
+	case "jira":
+		r.viewIssues(e)
+	case "view-file":
+		file := e.parameter("name").kid("ri", "attachment").attribute("ri:filename")
+		r.write(`<a class="confluence-embedded-file" href="/wiki/download/attachments/%d/%s?api=v2">%s</a>`, r.page, url.PathEscape(file), file)
 	default:
 		return false
 	}
 	return true
+}
+
+// viewIssues writes a Jira issue, or a search for some, as the link that it is.
+func (r *renderer) viewIssues(e *element) {
+	if key := e.parameter("key").inner(); key != "" {
+		r.write(`<span class="jira-issue conf-macro output-block" data-jira-key="%s" data-macro-name="jira"><a href="/browse/%s" class="jira-issue-key">%s</a></span>`, key, key, key)
+		return
+	}
+	search := e.parameter("jqlQuery").inner()
+	r.write(`<span class="static-jira-issues_count conf-macro output-inline" data-macro-name="jira"><a href="/issues/?jql=%s">%s</a></span>`, url.QueryEscape(search), search)
 }
 
 // viewTask writes a task, whose state is a class.

@@ -134,7 +134,9 @@ func TestTheViewIsInConfluencesMarkup(t *testing.T) {
 		`<ac:structured-macro ac:name="panel"><ac:parameter ac:name="title">Side</ac:parameter><ac:rich-text-body><p>y</p></ac:rich-text-body></ac:structured-macro>`})
 	for id, wants := range map[string][]string{
 		"65666": {`class="codeHeader panelHeader pdl"><b>Who still signs with the old key</b>`, `data-syntaxhighlighter-params="brush: sql;`, "received_at &gt; now()",
-			`confluence-information-macro-warning`},
+			`confluence-information-macro-warning`, `<a href="/browse/SEC-412" class="jira-issue-key">SEC-412</a>`},
+		"65701": {`<a href="/issues/?jql=project+`},
+		"65707": {`href="/wiki/download/attachments/65707/halifax-notes.pdf?api=v2">halifax-notes.pdf</a>`},
 		"65611": {`<div class="table-wrap"><table class="confluenceTable">`, `<th rowspan="2" class="confluenceTh">`, `<td class="confluenceTd">`},
 		"65681": {`<span class="status-macro aui-lozenge conf-macro output-inline" data-hasbody="false" data-macro-name="status">SEV1</span>`},
 		p.ID: {`<li class="checked" data-inline-task-id="1"><span>pack</span></li>`, `<p class="title">Know &amp; do</p>`, `<pre>a &lt; b</pre>`,

@@ -39,7 +39,8 @@ type child struct {
 // begin starts the program. It ends with ctx.
 func begin(ctx context.Context, env []string, program string, args ...string) (*child, error) {
 	c := &child{cmd: exec.CommandContext(ctx, program, args...), said: &tail{}}
-	c.cmd.Env, c.cmd.Stderr, c.cmd.WaitDelay = env, c.said, 10*time.Second
+	c.cmd.Env, c.cmd.Stderr, c.cmd.WaitDelay = env, c.said, 30*time.Second
+	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(os.Interrupt) }
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)

@@ -23,6 +23,12 @@ type peer struct {
 	settings string // the best that its documentation names
 }
 
+// ours are Sluice as a whole and its converter; they have no driver.
+var (
+	ours         = peer{name: "Sluice", settings: "its defaults, `CONFLUENCE_REQUESTS_PER_SECOND=1000` where the site has no limit"}
+	ourConverter = peer{name: "Sluice's converter, storage", settings: "one page after the other; without the names of people and pages that a sync looks up"}
+)
+
 // loaders get a whole space.
 var loaders = []peer{
 	{
