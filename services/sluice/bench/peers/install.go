@@ -34,7 +34,7 @@ func setUp(dir string) (kitchen, error) {
 	if err != nil {
 		return k, fmt.Errorf("list the drivers: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "drivers"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "drivers"), 0o750); err != nil {
 		return k, fmt.Errorf("make the peers' folder: %w", err)
 	}
 	for _, name := range files {
@@ -42,7 +42,7 @@ func setUp(dir string) (kitchen, error) {
 		if err != nil {
 			return k, fmt.Errorf("read a driver: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return k, fmt.Errorf("write a driver: %w", err)
 		}
 	}
@@ -54,7 +54,7 @@ func fresh(dir string, pins []byte) (bool, func() error) {
 	sum := sha256.Sum256(pins)
 	want, mark := hex.EncodeToString(sum[:]), filepath.Join(dir, ".made-from")
 	have, err := os.ReadFile(mark)
-	return err == nil && string(have) == want, func() error { return os.WriteFile(mark, []byte(want), 0o644) }
+	return err == nil && string(have) == want, func() error { return os.WriteFile(mark, []byte(want), 0o600) }
 }
 
 // python installs the set of packages, where it is not there yet, and returns its interpreter.
