@@ -44,7 +44,8 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 	[ -n "$$race" ] || { export CGO_ENABLED=0; \
 		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES) && \
-	{ [ -z "$$race" ] || go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead)$$' ./services/sandbox/clienttest; }
+	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead)$$' ./services/sandbox/clienttest && \
+		go test -count=1 ./services/chunk-writer/chunk; }; }
 
 test-foreign: ## let a client that is not ours, from npm, read the Confluence stand-in (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./services/sandbox/clienttest

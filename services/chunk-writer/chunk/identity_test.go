@@ -114,7 +114,7 @@ func TestEditsStayLocal(t *testing.T) {
 				continue // its lines are one word
 			}
 			t.Run(kind+"/"+name, func(t *testing.T) {
-				sum, worst, runs, size := 0, 0, 100, 0
+				sum, worst, runs, size := 0, 0, 100/share, 0
 				for seed := range uint64(runs) {
 					s := newStory(seed)
 					head, parts, sep, tail := s.long(kind)
