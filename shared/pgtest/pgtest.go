@@ -5,7 +5,7 @@
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 //
-// and its tests call URL. Where no server can be had the tests fail; they never
+// and its tests call URL, or MigratedURL. Where no server can be had the tests fail; they never
 // skip. DATABASE_URL is never looked at: it may name somebody's data.
 //
 // VectorURL is the same on a server that has pgvector, which few machines have installed, and
@@ -36,6 +36,9 @@ import (
 // ServerVariable names a server to create the tests' databases on, as a
 // postgres:// address whose user may create databases. Empty: start one.
 const ServerVariable = "SLUICE_TEST_DATABASE_URL"
+
+// namePrefix begins the name of every database that is made here.
+const namePrefix = "sluice_test_"
 
 // adminTimeout bounds creating or dropping one database.
 const adminTimeout = time.Minute
@@ -72,6 +75,7 @@ type server struct {
 	suffix string          // what CREATE DATABASE says about speed
 	pg     *localpg.Server // nil when the server is not ours
 	dir    string
+	ready  prepared // what MigratedURL copies
 }
 
 // Main runs the tests of a package and ends the process: it stops the server,
@@ -95,13 +99,18 @@ func Main(m *testing.M, options ...goleak.Option) {
 // is dropped when the test ends, with whatever is still connected to it.
 func URL(tb testing.TB) string {
 	tb.Helper()
-	return newDatabase(tb, &tests.plain, "PostgreSQL", func() (*server, error) {
-		return open(ServerVariable, func() (string, error) { return os.Getenv("SLUICE_PG_BINDIR"), nil })
-	})
+	return newDatabase(tb, &tests.plain, "PostgreSQL", openPlain, empty)
 }
 
-// newDatabase creates a database on the server that open opens.
-func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, error)) string {
+func openPlain() (*server, error) {
+	return open(ServerVariable, func() (string, error) { return os.Getenv("SLUICE_PG_BINDIR"), nil })
+}
+
+// empty is the database without anything that every server has.
+func empty(*server) (string, error) { return "template0", nil }
+
+// newDatabase creates a database on the server that open opens, as a copy of another one there.
+func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, error), of func(*server) (string, error)) string {
 	tb.Helper()
 	if !tests.inUse {
 		tb.Fatal("pgtest: the package needs func TestMain(m *testing.M) { pgtest.Main(m) }, which stops the server")
@@ -110,8 +119,12 @@ func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, e
 	if err != nil {
 		tb.Fatalf("pgtest: these tests need %s: %v", what, err)
 	}
-	name := "sluice_test_" + strings.ToLower(rand.Text())
-	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0" + s.suffix); err != nil {
+	template, err := of(s)
+	if err != nil {
+		tb.Fatalf("pgtest: making the database to copy: %v", err)
+	}
+	name := namePrefix + strings.ToLower(rand.Text())
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE " + template + s.suffix); err != nil {
 		tb.Fatalf("pgtest: creating a database: %v", err)
 	}
 	tb.Cleanup(func() {
@@ -185,7 +198,7 @@ func (s *server) run(binDir string) error {
 func notice(text string) { fmt.Fprintln(os.Stderr, "pgtest:", text) }
 
 func (s *server) close() error {
-	var errs []error
+	errs := []error{s.dropMigrated()}
 	if s.pg != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -99,6 +99,7 @@ func TestPart(t *testing.T) {
 	switch os.Getenv(part) {
 	case "use", "without-main":
 		t.Log("version", scan[string](t, URL(t), `SHOW server_version`))
+		scan[int](t, MigratedURL(t), `SELECT count(*) FROM archon_sources`)
 	case "leak":
 		URL(t)
 		block := make(chan struct{})
@@ -146,13 +147,14 @@ func TestWithoutPostgresTheRunFails(t *testing.T) {
 
 func TestAnotherServerCanBeNamed(t *testing.T) {
 	address := URL(t) // of our own server, which plays the other one
+	const others = `SELECT count(*) FROM pg_database WHERE datname LIKE 'sluice\_test\_%' AND datname <> current_database()`
+	before := scan[int](t, address, others) // our own that are still there
 	out, code, tmp := play(t, "use", ServerVariable+"="+address)
 	require.Zero(t, code, out)
 	left, err := filepath.Glob(filepath.Join(tmp, "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
-	const others = `SELECT count(*) FROM pg_database WHERE datname LIKE 'sluice\_test\_%' AND datname <> current_database()`
-	require.Zero(t, scan[int](t, address, others))
+	require.Equal(t, before, scan[int](t, address, others))
 
 	out, code, _ = play(t, "use", ServerVariable+"=mysql://root:hunter2@localhost/x")
 	require.Equal(t, 1, code, out)

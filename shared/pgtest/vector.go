@@ -22,7 +22,7 @@ func VectorURL(tb testing.TB) string {
 	tb.Helper()
 	return newDatabase(tb, &tests.vector, "PostgreSQL with pgvector", func() (*server, error) {
 		return open(VectorServerVariable, vectorBinaries)
-	})
+	}, empty)
 }
 
 // VectorBinDir is the folder of the programs of VectorURL's server, pg_dump among them.

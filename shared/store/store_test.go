@@ -23,12 +23,10 @@ const site = "https://acme.atlassian.net/wiki"
 // behind its back.
 func open(t *testing.T) (*store.Store, *pgx.Conn) {
 	t.Helper()
-	url := pgtest.URL(t)
+	url := pgtest.MigratedURL(t)
 	s, err := store.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })

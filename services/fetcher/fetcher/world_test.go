@@ -68,11 +68,9 @@ func newWorldOn(t *testing.T, site *sandbox.Site, key string) *world {
 	t.Cleanup(server.Close)
 	w.baseURL = server.URL + "/wiki"
 	var err error
-	w.store, err = store.Open(t.Context(), pgtest.URL(t))
+	w.store, err = store.Open(t.Context(), pgtest.MigratedURL(t))
 	require.NoError(t, err)
 	t.Cleanup(w.store.Close)
-	_, err = w.store.Migrate(t.Context())
-	require.NoError(t, err)
 	w.addSource("docs", key)
 	return w
 }

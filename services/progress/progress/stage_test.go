@@ -30,11 +30,9 @@ const never = time.Hour
 // open returns a database with the source docs.
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), pgtest.URL(t))
+	s, err := store.Open(t.Context(), pgtest.MigratedURL(t))
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "DOCS"}))
 	return s
 }

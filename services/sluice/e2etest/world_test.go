@@ -87,7 +87,7 @@ func newWorldOn(t *testing.T, space string, site *sandbox.Site, served *sandbox.
 func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served, g ground) *world {
 	t.Helper()
 	if g.dbURL == "" {
-		g.dbURL = pgtest.URL(t)
+		g.dbURL = pgtest.MigratedURL(t)
 	}
 	if g.natsURL == "" {
 		nats, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, Log: zerolog.Nop()})

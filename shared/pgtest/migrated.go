@@ -1,0 +1,67 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sluicehq/sluice/migrations"
+)
+
+// MigratedURL is URL for a database to which every migration has been applied: a copy of one that
+// is made for the first test that asks. Copying takes a quarter of the time of migrating.
+func MigratedURL(tb testing.TB) string {
+	tb.Helper()
+	return newDatabase(tb, &tests.plain, "PostgreSQL", openPlain, (*server).migrated)
+}
+
+// prepared is a database on a server that others are copies of, made when the first is.
+type prepared struct {
+	make sync.Once
+	name string // "" before it is there
+	err  error
+}
+
+// migrated returns the name of the server's migrated database.
+func (s *server) migrated() (string, error) {
+	p := &s.ready
+	p.make.Do(func() {
+		name := namePrefix + "migrated_" + strings.ToLower(rand.Text())
+		if p.err = s.exec("CREATE DATABASE " + name + " TEMPLATE template0" + s.suffix); p.err != nil {
+			return
+		}
+		p.name = name
+		// What somebody is connected to cannot be copied.
+		p.err = errors.Join(s.migrate(name), s.exec("ALTER DATABASE "+name+" ALLOW_CONNECTIONS false"))
+	})
+	return p.name, p.err
+}
+
+func (s *server) migrate(name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
+	defer cancel()
+	u := *s.url
+	u.Path = "/" + name
+	cfg, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		return fmt.Errorf("reading the address of the tests' server: %w", err)
+	}
+	db := stdlib.OpenDB(*cfg)
+	_, err = migrations.Up(ctx, db)
+	return errors.Join(err, db.Close())
+}
+
+// dropMigrated drops it from a server that stays.
+func (s *server) dropMigrated() error {
+	if s.ready.name == "" || s.pg != nil {
+		return nil
+	}
+	return s.exec("DROP DATABASE " + s.ready.name + " WITH (FORCE)")
+}
