@@ -89,7 +89,7 @@ func TestTheTokenShowsUpNowhere(t *testing.T) {
 	var o notes
 	errs := map[outcome]int{}
 	for _, kind := range troubles {
-		for _, i := range []int{0, 2} {
+		for _, i := range []int{0, 2}[:min(2, variants)] {
 			for _, r := range reads {
 				s := alone(w, r, kind, i, sandbox.Fault{})
 				require.NoError(t, w.site.SetFaults(int64(i), s.faults...))
