@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -98,12 +99,11 @@ func Build(ctx context.Context, into, from string, packages ...string) error {
 	if err := os.MkdirAll(into, 0o755); err != nil {
 		return fmt.Errorf("make the folder of programs: %w", err)
 	}
-	for _, pkg := range packages {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", filepath.Join(into, filepath.Base(pkg)), pkg)
-		build.Dir, build.Env = from, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return errors.Join(fmt.Errorf("build %s: %w", pkg, err), errors.New(string(out)))
-		}
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", into + string(filepath.Separator)}, packages...)
+	build := exec.CommandContext(ctx, "go", args...)
+	build.Dir, build.Env = from, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("build %s: %w", strings.Join(packages, ", "), err), errors.New(string(out)))
 	}
 	return nil
 }

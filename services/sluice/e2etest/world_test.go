@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -228,11 +229,13 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, name := range []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../../"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
-		}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", dir,
+		"../../fetcher", "../../converter", "../../chunk-writer", "../../deletion-detector", "../../progress")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the services: %w\n%s", err, out)
 	}
 	return dir, nil
 })
