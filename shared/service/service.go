@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -44,6 +45,11 @@ type Stage struct {
 	// Run works until ctx ends, finishes or hands back what is under way, and returns nil.
 	// An error ends the process.
 	Run func(ctx context.Context, d Deps) error
+	// GCPercent is the garbage, in percent of what lives, that a process of this stage alone
+	// gathers before it collects; 0 leaves it at Go's 100, and GOGC in the environment comes
+	// first. A stage that works on pages one by one has little that lives and makes much: at
+	// 100 it spends a seventh of its time on collecting.
+	GCPercent int
 }
 
 // Deps is what stages stand on. A stage that names no Postgres or Confluence in its
@@ -85,6 +91,7 @@ func run(stage Stage, args []string, lookup func(string) (string, bool), stderr 
 		fmt.Fprintf(stderr, "%s takes its settings from the environment; its only argument is: health\n", stage.Name)
 		return 2
 	}
+	stage.collect(lookup)
 	log := Logger(stderr, settings.Process).With().Str("service", stage.Name).Logger()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -94,6 +101,13 @@ func run(stage Stage, args []string, lookup func(string) (string, bool), stderr 
 	}
 	log.Info().Msg("stopped")
 	return 0
+}
+
+// collect sets how often garbage is collected, unless the environment does.
+func (s Stage) collect(lookup func(string) (string, bool)) {
+	if _, chosen := lookup("GOGC"); !chosen && s.GCPercent > 0 {
+		debug.SetGCPercent(s.GCPercent)
+	}
 }
 
 func serve(ctx context.Context, stage Stage, settings Settings, log zerolog.Logger) error {

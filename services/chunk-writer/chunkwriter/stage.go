@@ -96,7 +96,8 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 // Stage is the chunk-writer as a process runs it.
 func Stage() service.Stage {
 	return service.Stage{
-		Name: "chunk-writer",
+		Name:      "chunk-writer",
+		GCPercent: 400,
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.ChunkWriter](lookup)
 			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Chunks: &c.Chunks}, err

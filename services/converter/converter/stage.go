@@ -43,7 +43,8 @@ func Handler(b publisher) bus.Handler {
 // Stage is the converter as a process runs it.
 func Stage() service.Stage {
 	return service.Stage{
-		Name: "converter",
+		Name:      "converter",
+		GCPercent: 400,
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.Converter](lookup)
 			return service.Settings{Service: c.Service, Nats: c.Nats}, err
