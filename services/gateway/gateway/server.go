@@ -8,6 +8,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -115,7 +116,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	}
 	listener, err := net.Listen("tcp", g.cfg.Addr)
 	if err != nil {
-		return fmt.Errorf("serve the HTTP API (GATEWAY_ADDR=%s; another program may have the port): %w", g.cfg.Addr, err)
+		return fmt.Errorf("serve the HTTP API: %w", AddrError(g.cfg.Addr, err))
 	}
 	log := g.log.Info()
 	if !has {
@@ -125,6 +126,14 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		true: "serving the HTTP API", false: "serving the HTTP API to everybody on this machine, since there is no API key; make one with: sluice key create",
 	}[has])
 	return g.serveOn(ctx, listener)
+}
+
+// AddrError says of a failure to listen on addr which address it was, and how to choose another.
+func AddrError(addr string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("another program has %s already; choose another address with GATEWAY_ADDR, such as GATEWAY_ADDR=127.0.0.1:8282: %w", addr, err)
+	}
+	return fmt.Errorf("cannot listen on GATEWAY_ADDR=%s: %w", addr, err)
 }
 
 // serveOn serves on a listener that is there.

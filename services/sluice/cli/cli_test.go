@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,22 @@ func (p *person) up() (out *lockedBuffer, stop func()) {
 	p.t.Cleanup(stop)
 	require.Eventually(p.t, func() bool { return strings.Contains(out.String(), "Ctrl-C") }, time.Minute, 20*time.Millisecond, stderr)
 	return out, stop
+}
+
+func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.Close()) }()
+	p := newPerson(t)
+	p.env["GATEWAY_ADDR"] = other.Addr().String()
+	code, out, said := p.types("up")
+	require.Equal(t, 1, code, said)
+	require.Contains(t, said, other.Addr().String())
+	require.Contains(t, said, "GATEWAY_ADDR=")
+	require.NotContains(t, out, "Sluice is up")
+	p.env["GATEWAY_ADDR"] = ""
+	_, stop := p.up()
+	stop()
 }
 
 // lockedBuffer is written by one goroutine while another reads it.

@@ -36,6 +36,12 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 // usageError is a mistake in what was typed.
 type usageError struct{ error }
 
+// brokeDown is why the stages ended before anybody asked them to. Whoever presses Ctrl-C while
+// the servers are taken down is told it all the same.
+type brokeDown struct{ error }
+
+func (e brokeDown) Unwrap() error { return e.error }
+
 // Main runs the program and exits.
 func Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -59,6 +65,7 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	var code exit
 	var wrong *config.ConfigurationError
 	var usage usageError
+	var broke brokeDown
 	switch {
 	case err == nil:
 		return 0
@@ -70,7 +77,7 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "sluice:", err)
 		return exitUsage
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.As(err, &broke):
 		return 128 + int(syscall.SIGINT)
 	default:
 		fmt.Fprintln(stderr, "sluice:", err)

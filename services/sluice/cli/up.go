@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -55,6 +56,9 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if e.servers, err = local.Start(ctx, a.localOptions(cfg)); err != nil {
 		return nil, err
 	}
+	if err = addrIsFree(cfg.API.Addr); err != nil {
+		return nil, err
+	}
 	if e.store, err = openStore(ctx, e.servers.DatabaseURL, cfg.Search); err != nil {
 		return nil, err
 	}
@@ -77,9 +81,22 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	return e, err
 }
 
-// run runs the stages until ctx ends.
-func (e *engine) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+// addrIsFree says so before anything else is told when the address of the HTTP API is another
+// program's.
+func addrIsFree(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("serve the HTTP API: %w", gateway.AddrError(addr, err))
+	}
+	return l.Close()
+}
+
+// run runs the stages until asked to stop.
+func (e *engine) run(asked context.Context) error {
+	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
 	go func() {
 		select {
@@ -91,6 +108,9 @@ func (e *engine) run(ctx context.Context) error {
 	err := service.Run(ctx, e.deps, e.grace, stages(e.deps.API)...)
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
+	}
+	if err != nil && asked.Err() == nil {
+		err = brokeDown{err}
 	}
 	return err
 }
