@@ -64,12 +64,23 @@ const (
 	secretLength = 52 // 260 bits
 )
 
+// Cost is how much work it is to hold one secret against a hash; each step up doubles it. A hash
+// carries the cost that it was made with.
+type Cost int
+
+// DefaultCost is that of every key that is given to anybody. A secret has 260 random bits, which
+// nobody guesses at any cost; the work is for the day on which that is no longer so.
+const DefaultCost = Cost(bcrypt.DefaultCost)
+
 // New makes a key: its id, the whole of it, to be shown once, and the hash to be kept.
-func New() (id string, token secret.String, hash string, err error) {
+func New() (id string, token secret.String, hash string, err error) { return DefaultCost.New() }
+
+// New is the package's New at this cost.
+func (c Cost) New() (id string, token secret.String, hash string, err error) {
 	id = strings.ToLower(rand.Text()[:idLength])
 	// One text of crypto/rand has 26 letters.
 	text := strings.ToLower(rand.Text() + rand.Text())
-	if hash, err = Hash(id, text); err != nil {
+	if hash, err = c.Hash(id, text); err != nil {
 		return "", secret.String{}, "", err
 	}
 	return id, secret.New(prefix + "_" + id + "_" + text), hash, nil
@@ -90,8 +101,8 @@ func Parse(token string) (id, text string, ok bool) {
 }
 
 // Hash returns what is kept of a key's secret.
-func Hash(id, text string) (string, error) {
-	hash, err := bcrypt.GenerateFromPassword(digest(id, text), bcrypt.DefaultCost)
+func (c Cost) Hash(id, text string) (string, error) {
+	hash, err := bcrypt.GenerateFromPassword(digest(id, text), int(c))
 	if err != nil {
 		return "", fmt.Errorf("hash an API key: %w", err)
 	}

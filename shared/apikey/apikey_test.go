@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 )
 
 func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
@@ -28,14 +30,24 @@ func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
 			require.False(t, apikey.Matches(hash, id, string(other)), "letter %d", i)
 		}
 	}
-	otherID, _, _, err := apikey.New()
+	otherID, _, _, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	require.False(t, apikey.Matches(hash, otherID, text), "a hash that was moved to another row proves nothing")
 	require.False(t, apikey.Matches("", id, text))
 }
 
+// Tests make cheap keys; what people are given is not.
+func TestWhatAKeyCosts(t *testing.T) {
+	_, _, hash, err := apikey.New()
+	require.NoError(t, err)
+	cost, err := bcrypt.Cost([]byte(hash))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, cost, 10)
+	require.EqualValues(t, apikey.DefaultCost, cost)
+}
+
 func TestWhatCannotBeAKey(t *testing.T) {
-	_, token, _, err := apikey.New()
+	_, token, _, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	good := token.Reveal()
 	for _, bad := range []string{

@@ -20,13 +20,14 @@ func TestGatewaySettings(t *testing.T) {
 		return err
 	}
 	require.NoError(t, load(nil))
-	require.NoError(t, load(map[string]string{"GATEWAY_SITES": "https://*.atlassian.net, http://127.0.0.1:8090", "GATEWAY_ADDR": ":8181"}))
+	require.NoError(t, load(map[string]string{"CONFLUENCE_ALLOWED_HOSTS": "*.atlassian.net, 127.0.0.1:8090", "GATEWAY_ADDR": ":8181"}))
 	for name, values := range map[string][]string{
-		"GATEWAY_ADDR":        {"", "8181", "127.0.0.1:http-api", "127.0.0.1:99999"},
-		"GATEWAY_SITES":       {"https://*", "https://*.net", "acme.atlassian.net", "https://a.*.net", "https://user@acme.atlassian.net", "https://a.example,"},
-		"GATEWAY_MAX_BODY":    {"0", "1e9", "104857601"},
-		"GATEWAY_TIMEOUT":     {"0s", "11m", "soon"},
-		"GATEWAY_MAX_STREAMS": {"0", "-1"},
+		"CONFLUENCE_ALLOWED_HOSTS": {"*", "*.net", "https://acme.atlassian.net", "a.*.net", "user@acme.atlassian.net"},
+		"SLUICE_MASTER_KEY":        {"short"},
+		"GATEWAY_ADDR":             {"", "8181", "127.0.0.1:http-api", "127.0.0.1:99999"},
+		"GATEWAY_MAX_BODY":         {"0", "1e9", "104857601"},
+		"GATEWAY_TIMEOUT":          {"0s", "11m", "soon"},
+		"GATEWAY_MAX_STREAMS":      {"0", "-1"},
 	} {
 		for _, v := range values {
 			require.ErrorContains(t, load(map[string]string{name: v}), name, "%q", v)

@@ -58,6 +58,8 @@ type Gateway struct {
 	Process
 	Nats
 	Postgres
+	Sites
+	Master
 	API
 }
 

@@ -73,14 +73,33 @@ type Postgres struct {
 
 func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["DATABASE_URL"])) }
 
+// Sites says on which sites sources may be, which is where tokens are sent.
+type Sites struct {
+	AllowHTTP    bool   `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
+	AllowedHosts string `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"The hosts that sources may be on, and that tokens are sent to, beside those of CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY where a service has these. A source on another host is refused, also by the HTTP API."`
+}
+
+func (s Sites) check(c *checker) {
+	_, err := outgoing.ParseHosts(s.AllowedHosts)
+	c.ensure("CONFLUENCE_ALLOWED_HOSTS", err == nil)
+}
+
+// Hosts are the hosts that are allowed.
+func (s Sites) Hosts() outgoing.Hosts {
+	hosts, err := outgoing.ParseHosts(s.AllowedHosts)
+	if err != nil {
+		return nil // which Load has complained about
+	}
+	return hosts
+}
+
 // Confluence says which site is read, as whom and how fast.
 type Confluence struct {
+	Sites
 	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment; for a scoped token set CONFLUENCE_GATEWAY as well" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
 	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
 	Gateway           string        `env:"CONFLUENCE_GATEWAY" need:"https://api.atlassian.com (http:// with CONFLUENCE_ALLOW_HTTP=true)" example:"https://api.atlassian.com" desc:"Where a scoped API token is taken. Leave it empty for a classic token, which the site takes itself."`
-	AllowHTTP         bool          `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
-	AllowedHosts      string        `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"Where tokens may be sent, beside CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY. A source on another host is refused."`
 	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The most requests a second that all processes on one NATS together send to the site. Tell all of them the same."`
 	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests all processes on one NATS together have under way at a time."`
 }
@@ -92,8 +111,6 @@ func (f Confluence) check(c *checker) {
 	if c.fine("CONFLUENCE_ALLOW_HTTP") && f.Gateway != "" {
 		c.ensure("CONFLUENCE_GATEWAY", isSite(f.Gateway, f.AllowHTTP))
 	}
-	_, err := outgoing.ParseHosts(f.AllowedHosts)
-	c.ensure("CONFLUENCE_ALLOWED_HOSTS", err == nil)
 	c.ensure("CONFLUENCE_EMAIL", IsEmail(f.Email))
 	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
 	// Written so that NaN fails too.
@@ -103,13 +120,7 @@ func (f Confluence) check(c *checker) {
 
 // Hosts are the hosts that may be called: those that are allowed, and those of the site and of the
 // gateway, which were named here.
-func (f Confluence) Hosts() outgoing.Hosts {
-	hosts, err := outgoing.ParseHosts(f.AllowedHosts)
-	if err != nil {
-		hosts = nil // which Load has complained about
-	}
-	return hosts.With(f.BaseURL).With(f.Gateway)
-}
+func (f Confluence) Hosts() outgoing.Hosts { return f.Sites.Hosts().With(f.BaseURL).With(f.Gateway) }
 
 // Master says with which key the secrets in archon_settings are sealed. With a key and a
 // passphrase, the key seals and what the passphrase sealed still opens.
@@ -189,7 +200,6 @@ func (f Search) check(c *checker) {
 // API says where the HTTP API is served, and how much one request may take.
 type API struct {
 	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. On anything but a loopback address it needs an API key to start: sluice key create."`
-	Sites      string        `env:"GATEWAY_SITES" default:"https://*.atlassian.net" need:"addresses of sites with https:// (or http://, for the stand-in), parted by commas; a * stands for one name" example:"https://*.atlassian.net,https://wiki.acme.com" desc:"The Confluence sites that sources may be added of over the HTTP API."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
 	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`
@@ -197,7 +207,6 @@ type API struct {
 
 func (a API) check(c *checker) {
 	c.ensure("GATEWAY_ADDR", isAddr(a.Addr))
-	c.ensure("GATEWAY_SITES", areSites(a.Sites))
 	c.ensure("GATEWAY_MAX_BODY", a.MaxBody >= 1<<10 && a.MaxBody <= 100<<20)
 	c.ensure("GATEWAY_TIMEOUT", a.Timeout >= time.Second && a.Timeout <= 10*time.Minute)
 	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
@@ -248,19 +257,4 @@ func isSite(v string, allowHTTP bool) bool {
 		return false // the gateway's address: sources are kept by their site's
 	}
 	return u.Scheme == "https" || allowHTTP && u.Scheme == "http"
-}
-
-func areSites(list string) bool {
-	for v := range strings.SplitSeq(list, ",") {
-		u, err := url.Parse(strings.TrimSpace(v))
-		if err != nil || !oneOf(u.Scheme, "https", "http") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return false
-		}
-		// Everything but the first name has to be there: https://* would be every site.
-		name, wild := strings.CutPrefix(u.Host, "*.")
-		if name == "" || strings.Contains(name, "*") || wild && !strings.Contains(name, ".") {
-			return false
-		}
-	}
-	return true
 }

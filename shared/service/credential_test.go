@@ -63,7 +63,7 @@ func (v *vault) put(name, site, token string) {
 
 func settings(site string) config.Confluence {
 	return config.Confluence{
-		BaseURL: site, Email: "env@acme.com", APIToken: secret.New("of-the-environment"), AllowedHosts: "*.atlassian.net",
+		BaseURL: site, Email: "env@acme.com", APIToken: secret.New("of-the-environment"), Sites: config.Sites{AllowedHosts: "*.atlassian.net"},
 		RequestsPerSecond: 1000, Concurrency: 2,
 	}
 }
@@ -121,7 +121,7 @@ func TestWhichCredentialASourceIsReadWith(t *testing.T) {
 	var none *Site
 	require.ErrorContains(t, refusal(t, none, "docs", acme), "CONFLUENCE_BASE_URL")
 	// No environment is needed where each source has its own.
-	s = siteOf(t, config.Confluence{AllowedHosts: "*.atlassian.net", RequestsPerSecond: 1, Concurrency: 1}, v)
+	s = siteOf(t, config.Confluence{Sites: config.Sites{AllowedHosts: "*.atlassian.net"}, RequestsPerSecond: 1, Concurrency: 1}, v)
 	require.Equal(t, "of-the-source", s.reads(t, "docs", acme))
 	require.ErrorContains(t, refusal(t, s, "hr", acme), "CONFLUENCE_BASE_URL")
 }

@@ -30,6 +30,7 @@ type Settings struct {
 	Postgres   *config.Postgres
 	Confluence *config.Confluence
 	Master     config.Master
+	Sites      *config.Sites // of the gateway alone; the others have Confluence
 	Chunks     *config.Chunks
 	Brake      *config.Brake
 	History    *config.History
@@ -62,6 +63,7 @@ type Deps struct {
 	Brake      config.Brake
 	History    config.History
 	API        config.API
+	Trust      Trust         // of the gateway alone
 	Workers    int           // messages at a time, 0 for the stage's own choice
 	StallAfter time.Duration // 0 for the default; see the progress stage
 	Log        zerolog.Logger
@@ -178,6 +180,13 @@ func connect(ctx context.Context, name string, settings Settings, log zerolog.Lo
 		return deps, nil, err
 	}
 	deps.Bus = b
+	if settings.Sites != nil {
+		if deps.Trust, err = trust(ctx, settings, deps.Store); err != nil {
+			b.Close()
+			closeStore()
+			return deps, nil, err
+		}
+	}
 	if settings.Confluence != nil {
 		if deps.Confluence, err = openSite(ctx, settings, deps.Store, b, log); err != nil {
 			b.Close()
@@ -198,6 +207,12 @@ func BusOptions(name string, n config.Nats, log zerolog.Logger) bus.Options {
 			CAFile: n.NatsCAFile, CertFile: n.NatsCertFile, KeyFile: n.NatsKeyFile,
 		},
 	}
+}
+
+// trust is what a stage needs that stores tokens.
+func trust(ctx context.Context, settings Settings, st *store.Store) (Trust, error) {
+	ring, err := Keys(ctx, settings.Master, st)
+	return Trust{Hosts: settings.Sites.Hosts(), AllowHTTP: settings.Sites.AllowHTTP, Ring: ring}, err
 }
 
 // openSite makes the site, with the stored credentials where the stage has a database.

@@ -25,7 +25,7 @@ import (
 func replica(t *testing.T, kit *bustest.Kit, address string) *confluence.Client {
 	t.Helper()
 	site, err := NewSite(config.Confluence{
-		BaseURL: address, Email: "reader@acme.com", APIToken: secret.New("token"), AllowHTTP: true,
+		BaseURL: address, Email: "reader@acme.com", APIToken: secret.New("token"), Sites: config.Sites{AllowHTTP: true},
 		RequestsPerSecond: 50, Concurrency: 2,
 	}, zerolog.Nop(), Sharing(kit.Connect()))
 	require.NoError(t, err)

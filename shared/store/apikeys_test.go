@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -16,7 +17,7 @@ func TestAPIKeysAreKeptListedAndRevoked(t *testing.T) {
 	has, err := s.HasAPIKeys(t.Context())
 	require.NoError(t, err)
 	require.False(t, has)
-	id, token, hash, err := apikey.New()
+	id, token, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	key := store.APIKey{Key: apikey.Key{ID: id, Name: "it's me", Role: apikey.Operate, Sources: []string{"docs", "hr"}}, Hash: hash}
 	require.NoError(t, s.AddAPIKey(t.Context(), key))

@@ -127,15 +127,12 @@ func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 		return false, err
 	}
 	err = s.inTx(ctx, "set the secret of "+name, func(tx pgx.Tx) error {
-		there, err := secretRows(ctx, tx)
+		there, err := openableRows(ctx, tx, ring, key)
 		if err != nil {
 			return err
 		}
 		same = false
 		for _, r := range there {
-			if err := openable(ring, r, r.key == key); err != nil {
-				return err
-			}
 			if r.key == key && seal.Same(r.hash, c.Token) {
 				same, hash = true, r.hash
 			}
@@ -153,6 +150,31 @@ func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 		return err
 	})
 	return same, err
+}
+
+// CanSetSecret reports whether SetSecret would refuse for want of a key, with its errors.
+func (s *Store) CanSetSecret(ctx context.Context, ring *seal.Ring, name string) error {
+	if ring.Current() == "" {
+		return seal.ErrNoKey
+	}
+	return s.inTx(ctx, "look at the secrets beside that of "+name, func(tx pgx.Tx) error {
+		_, err := openableRows(ctx, tx, ring, secretPrefix+name)
+		return err
+	})
+}
+
+// openableRows reads the rows beside which the one with the key may be written.
+func openableRows(ctx context.Context, tx pgx.Tx, ring *seal.Ring, key string) ([]secretRow, error) {
+	there, err := secretRows(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range there {
+		if err := openable(ring, r, r.key == key); err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
 }
 
 // openable reports why a row cannot be opened: for any reason, or for want of its key alone.

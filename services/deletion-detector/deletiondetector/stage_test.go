@@ -184,7 +184,7 @@ func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 	w.t.Helper()
 	site, err := service.NewSite(config.Confluence{
 		BaseURL: w.baseURL, Email: sandbox.DefaultEmail, APIToken: secret.New(token),
-		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 4,
+		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 4,
 	}, zerolog.Nop())
 	require.NoError(w.t, err)
 	return deletiondetector.New(w.store, b, site, config.Brake{Pages: 10, Percent: 20}, zerolog.Nop())

@@ -29,6 +29,7 @@ func ids(list items, key string) []string {
 // Every operation of the document is asked for once with success, and every answer on the
 // way is held against the document.
 func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	good, errs := w.checks.ValidateDocument()
 	require.True(t, good, "%v", errs)
@@ -151,6 +152,7 @@ func (w *world) checkFailuresAndRemovals() {
 }
 
 func TestASyncIsWrittenDownAndPublished(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	heard := make(chan bus.Delivery, 10)
 	stop, err := w.kit.Bus.Listen(event.TypeSyncRequested, "docs", func(d bus.Delivery) { heard <- d })
@@ -187,6 +189,7 @@ func TestASyncIsWrittenDownAndPublished(t *testing.T) {
 }
 
 func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
+	t.Parallel()
 	w := bareWorld(t, nil)
 	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS"}))
 	w.kit.Stop()
@@ -200,6 +203,7 @@ func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
 }
 
 func TestListsGoOnWhereTheyEnded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	var all []string
@@ -233,6 +237,7 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 }
 
 func TestWhoHasAnAnswerAlreadyIsNotSentItAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	for _, path := range []string{"/api/confluence/sources", "/api/confluence/docs", "/api/confluence/docs/pages", "/api/pages/11", "/api/progress/first-docs", "/api/openapi.json", "/api/confluence/docs/status"} {
@@ -257,6 +262,7 @@ func TestWhoHasAnAnswerAlreadyIsNotSentItAgain(t *testing.T) {
 }
 
 func TestAKeyForSomeSourcesSeesNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: "hr-open", Mode: event.Full, SourceID: "hr"})
@@ -293,6 +299,7 @@ func TestAKeyForSomeSourcesSeesNothingOfTheOthers(t *testing.T) {
 }
 
 func TestAPageThatLeftIsNotShown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	run := w.run("docs", "second", listed("11", "12")...)
@@ -310,6 +317,7 @@ func TestAPageThatLeftIsNotShown(t *testing.T) {
 }
 
 func TestMetricsAndHealth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	w.wants(http.StatusOK, "", "GET", "/healthz", "")
@@ -330,6 +338,7 @@ func TestMetricsAndHealth(t *testing.T) {
 }
 
 func TestTheRequestIDComesBackAndIsLogged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	a := w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs", "", "X-Request-Id", "my-id.7")
 	require.Equal(t, "my-id.7", a.header.Get("X-Request-Id"))

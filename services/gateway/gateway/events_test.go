@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/bus/bustest"
-	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 )
 
@@ -93,6 +92,7 @@ func (w *world) until(f *followed, state event.State) sse {
 }
 
 func TestAStreamFollowsARunToItsEnd(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	run := w.run("docs", "r1", listed("11", "12")...)
 	f := w.follow("docs", "r1", "")
@@ -123,6 +123,7 @@ func TestAStreamFollowsARunToItsEnd(t *testing.T) {
 }
 
 func TestAStreamThatComesBackGetsOnlyWhatIsNewer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	run := w.run("docs", "r1", listed("11", "12")...)
 	future := "9000000000000000000"
@@ -141,6 +142,7 @@ func TestAStreamThatComesBackGetsOnlyWhatIsNewer(t *testing.T) {
 }
 
 func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.run("docs", "r1", listed("11")...)
 	streams := make([]*followed, 8)
@@ -169,7 +171,8 @@ func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
 
 // The stream outlives the bound on a request's time.
 func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
-	w := bareWorld(t, func(a *config.API) { a.Timeout = time.Second })
+	t.Parallel()
+	w := bareWorld(t, func(o *Options) { o.API.Timeout = time.Second })
 	w.source("docs")
 	run := w.run("docs", "r1", listed("11")...)
 	f := w.follow("", "r1", "")
@@ -185,6 +188,7 @@ func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
 }
 
 func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	c := caller{key: w.keyOf("docs"), token: w.keys["docs"], peer: "192.0.2.1"}
 	clock := time.Now()

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
-	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -26,6 +26,7 @@ func fillIn(pattern string) (method, path string) {
 }
 
 func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	revoked := "revoked"
 	w.addKey(revoked, apikey.Admin)
@@ -64,6 +65,7 @@ func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
 }
 
 func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.g.router.HandleFunc("GET /api/hidden", func(http.ResponseWriter, *http.Request) {})
 	require.ErrorContains(t, w.g.router.complete(), "GET /api/hidden")
@@ -73,6 +75,7 @@ func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
 // Whatever way a path is written, nobody without a key gets at what is behind it, and whoever
 // has one gets it by its own name only.
 func TestPathsWrittenInOtherWays(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	paths := []string{
 		"//api/confluence/sources", "/api//confluence/sources", "/api/confluence/sources/", "/api/./confluence/sources", "/healthz/../api/confluence/sources",
@@ -124,6 +127,7 @@ func (w *world) raw(line, key string) int {
 }
 
 func TestWaysToShowAKeyThatAreNone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	good := w.keys["admin"]
 	for name, headers := range map[string][]string{
@@ -143,6 +147,7 @@ func TestWaysToShowAKeyThatAreNone(t *testing.T) {
 }
 
 func TestARevokedKeyEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	clock := time.Now()
 	w.g.keys.now = func() time.Time { return clock }
@@ -156,6 +161,7 @@ func TestARevokedKeyEnds(t *testing.T) {
 }
 
 func TestFailedTriesAreLimited(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	clock := time.Now()
 	w.g.keys.now = func() time.Time { return clock }
@@ -203,8 +209,14 @@ func (s *countingStore) APIKey(ctx context.Context, id string) (store.APIKey, er
 func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 	w := newWorld(t)
 	counting := &countingStore{keyStore: w.store}
-	k, err := newKeyring(counting)
+	// Of a cost at which the hash is most of the work.
+	const cost apikey.Cost = 8
+	w.addKeyAt(cost, "dear", apikey.Admin)
+	k, err := newKeyring(counting, cost)
 	require.NoError(t, err)
+	g, err := New(options(func(o *Options) { o.Store, o.Bus, o.KeyCost = w.store, w.kit.Bus, 0 }))
+	require.NoError(t, err)
+	require.Contains(t, g.keys.dummy, fmt.Sprintf("$2a$%02d$", apikey.DefaultCost), "the gateway compares at the cost of real keys")
 	took := func(token string) time.Duration {
 		best := time.Hour
 		for range 5 {
@@ -218,19 +230,20 @@ func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 		return best
 	}
 	wrong := strings.Repeat("a", 52)
-	secret, id := took("sluice_"+w.ids["admin"]+"_"+wrong), took("sluice_222222222222_"+wrong)
+	secret, id := took("sluice_"+w.ids["dear"]+"_"+wrong), took("sluice_222222222222_"+wrong)
 	require.Greater(t, id, secret/3)
 	require.Greater(t, secret, id/3)
 	require.Equal(t, 10, counting.asked)
 
 	for range 20 {
-		_, err = k.prove(t.Context(), w.keys["admin"], "192.0.2.1")
+		_, err = k.prove(t.Context(), w.keys["dear"], "192.0.2.1")
 		require.NoError(t, err)
 	}
 	require.Equal(t, 11, counting.asked, "a proved key is believed for a while")
 }
 
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	for addr, want := range map[string]string{
 		"192.0.2.1:1234": "192.0.2.1", "[::ffff:192.0.2.1]:99": "192.0.2.1", "[2001:db8:1:2:3::4]:5": "2001:db8:1:2::/64",
 		"[fe80::1%eth0]:5": "fe80::/64", "pipe": "pipe",
@@ -240,6 +253,7 @@ func TestPeers(t *testing.T) {
 }
 
 func TestWithoutKeysOnlyThisMachineIsAnswered(t *testing.T) {
+	t.Parallel()
 	w := bareWorld(t, nil)
 	w.wants(http.StatusOK, "", "GET", "/api/confluence/sources", "")
 	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
@@ -262,15 +276,19 @@ func TestWithoutKeysOnlyThisMachineIsAnswered(t *testing.T) {
 }
 
 func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
+	t.Parallel()
 	s, kit := newStore(t), bustest.New(t)
+	at := func(addr string, log zerolog.Logger) Options {
+		return options(func(o *Options) { o.Store, o.Bus, o.API.Addr, o.Log = s, kit.Bus, addr, log })
+	}
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
-		g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = addr }), Log: zerolog.Nop()})
+		g, err := New(at(addr, zerolog.Nop()))
 		require.NoError(t, err)
 		require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, addr)
 	}
 	serve := func(addr string) string {
 		log := &lockedBuffer{}
-		g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = addr }), Log: zerolog.New(log)})
+		g, err := New(at(addr, zerolog.New(log)))
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -281,13 +299,13 @@ func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
 		return log.String()
 	}
 	require.Contains(t, serve("127.0.0.1:0"), "there is no API key")
-	id, _, hash, err := apikey.New()
+	id, _, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	require.NoError(t, s.AddAPIKey(t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: "x", Role: apikey.Read}, Hash: hash}))
 	require.NotContains(t, serve("0.0.0.0:0"), "there is no API key")
 	_, err = s.RevokeAPIKey(t.Context(), id)
 	require.NoError(t, err)
-	g, err := New(Options{Store: s, Bus: kit.Bus, API: settings(func(a *config.API) { a.Addr = ":0" }), Log: zerolog.Nop()})
+	g, err := New(at(":0", zerolog.Nop()))
 	require.NoError(t, err)
 	require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, "a revoked key is none")
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
-	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -39,6 +41,7 @@ var injections = []string{
 
 // Each of them in every parameter: nothing but a plain answer, and everything is still there.
 func TestSQLInEveryParameter(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill()
 	began := time.Now()
@@ -92,6 +95,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 }
 
 func TestBodiesThatAreNotTaken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const at = "/api/knowledge/search"
 	for body, want := range map[string]int{
@@ -120,6 +124,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestABodyThatIsTooLargeIsNotRead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, size := range []int{w.g.cfg.MaxBody + 1, 75 << 10, 5 << 20} {
 		a := w.ask("read", "POST", "/api/knowledge/search", `{"query":"`+strings.Repeat("x", size)+`"}`)
@@ -151,6 +156,7 @@ func TestABodyThatIsTooLargeIsNotRead(t *testing.T) {
 }
 
 func TestSlowClientsAreLetGo(t *testing.T) {
+	t.Parallel()
 	srv := bareWorld(t, nil).g.server()
 	require.Positive(t, srv.ReadHeaderTimeout)
 	require.Positive(t, srv.ReadTimeout)
@@ -158,21 +164,24 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	require.Positive(t, srv.IdleTimeout)
 	require.LessOrEqual(t, srv.MaxHeaderBytes, 64<<10)
 
-	w := bareWorld(t, func(a *config.API) { a.Timeout = time.Second })
+	w := bareWorld(t, func(o *Options) { o.API.Timeout = time.Second })
 	for name, begin := range map[string]string{
 		"header": "GET /api/confluence/sources HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
 		"body":   "POST /api/knowledge/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
 		"chunk":  "POST /api/knowledge/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"",
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
-		require.NoError(t, err)
-		_, err = io.WriteString(conn, begin)
-		require.NoError(t, err)
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
-		said, err := io.ReadAll(conn)
-		require.NoError(t, err, "%s: the server closes the connection", name)
-		require.NotContains(t, string(said), "200 OK", name)
-		require.NoError(t, conn.Close())
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+			require.NoError(t, err)
+			_, err = io.WriteString(conn, begin)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+			said, err := io.ReadAll(conn)
+			require.NoError(t, err, "the server closes the connection")
+			require.NotContains(t, string(said), "200 OK")
+			require.NoError(t, conn.Close())
+		})
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/confluence/sources", nil)
 	require.NoError(t, err)
@@ -186,22 +195,45 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 }
 
 func TestSitesThatSourcesMayBeOf(t *testing.T) {
-	w := bareWorld(t, func(a *config.API) { a.Sites = "https://*.atlassian.net, https://wiki.acme.com,http://127.0.0.1:8090" })
+	t.Parallel()
+	hosts := outgoing.Hosts{"*.atlassian.net", "wiki.acme.com", "127.0.0.1:8090"}
+	secure := bareWorld(t, func(o *Options) { o.Trust = service.Trust{Hosts: hosts} })
+	standIn := bareWorld(t, func(o *Options) { o.Trust = service.Trust{Hosts: hosts, AllowHTTP: true} })
+	n := 0
+	adds := func(w *world, address, want string) {
+		n++
+		body, err := json.Marshal(map[string]string{"source_id": fmt.Sprint("s", n), "base_url": address, "space_key": fmt.Sprint("S", n)})
+		require.NoError(t, err)
+		a := w.ask("", "POST", "/api/confluence/sources", string(body))
+		if want == "" {
+			require.Equal(t, http.StatusUnprocessableEntity, a.status, "%q: %s", address, a.body)
+			require.Equal(t, "site_not_allowed", a.code(), address)
+			require.NotContains(t, string(a.body), "hunter2")
+			return
+		}
+		require.Equal(t, http.StatusCreated, a.status, "%q: %s", address, a.body)
+		var src store.Source
+		a.into(&src)
+		require.Equal(t, want, src.BaseURL, address)
+	}
 	for address, want := range map[string]string{
 		"https://acme.atlassian.net": site, "https://ACME.atlassian.net/wiki/": site, "https://wiki.acme.com": "https://wiki.acme.com/wiki",
-		"http://127.0.0.1:8090/wiki": "http://127.0.0.1:8090/wiki",
-		"http://acme.atlassian.net":  "", "https://atlassian.net": "", "https://a.b.atlassian.net": "", "https://evilatlassian.net": "", "https://acme.atlassian.net.evil.example": "",
+		"https://acme.atlassian.net/evil": "", "https://user:hunter2@acme.atlassian.net": "", "http://wiki.acme.com": "", "http://127.0.0.1:8090/wiki": "",
+		"http://acme.atlassian.net": "", "https://atlassian.net": "", "https://evilatlassian.net": "", "https://acme.atlassian.net.evil.example": "",
 		"https://acme.atlassian.net@evil.example": "", "https://evil.example/acme.atlassian.net": "", "https://acme.atlassian.net:8443": "", "ftp://acme.atlassian.net": "",
 		"https://169.254.169.254": "", "http://localhost:8090": "", "javascript:alert(1)": "", "//acme.atlassian.net": "", "": "", "https://acme.atlassian.net/wiki?x=1": "", "https://.atlassian.net": "",
-		"https://acme.atlassian.net/evil": "https://acme.atlassian.net/evil/wiki",
 	} {
-		got, err := w.g.site(address)
-		require.Equal(t, want, got, address)
-		require.Equal(t, want == "", err != nil, address)
+		adds(secure, address, want)
+	}
+	for address, want := range map[string]string{
+		"http://127.0.0.1:8090/wiki": "http://127.0.0.1:8090/wiki", "https://acme.atlassian.net": site, "http://127.0.0.1:8091": "", "http://localhost:8090": "", "http://evil.example": "",
+	} {
+		adds(standIn, address, want)
 	}
 }
 
 func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.g.router.mux.HandleFunc("GET /panics", func(http.ResponseWriter, *http.Request) { panic("secret detail") })
 	a := w.wants(http.StatusInternalServerError, "read", "GET", "/panics", "")

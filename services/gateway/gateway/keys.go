@@ -58,10 +58,11 @@ type proof struct {
 	until time.Time
 }
 
-func newKeyring(s keyStore) (*keyring, error) {
+// newKeyring makes a keyring for keys whose hashes are of the given cost.
+func newKeyring(s keyStore, cost apikey.Cost) (*keyring, error) {
 	k := &keyring{store: s, now: time.Now, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	var err error
-	if k.dummy, err = apikey.Hash(unknownKeyID, "nobody has this one"); err != nil {
+	if k.dummy, err = cost.Hash(unknownKeyID, "nobody has this one"); err != nil {
 		return nil, err
 	}
 	if k.proved, err = lru.New[[sha256.Size]byte, proof](remembered); err != nil {

@@ -89,7 +89,9 @@ var useProblems = sync.OnceFunc(func() {
 			var detailed huma.ErrorDetailer
 			switch {
 			case errors.As(err, &detailed):
-				p.Errors = append(p.Errors, detailed.ErrorDetail())
+				d := *detailed.ErrorDetail()
+				d.Value = nil // the client knows what it sent, and it may be a secret
+				p.Errors = append(p.Errors, &d)
 			case err != nil:
 				p.Errors = append(p.Errors, &huma.ErrorDetail{Message: err.Error()})
 			}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
 
+	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -25,7 +28,12 @@ type Options struct {
 	Store *store.Store
 	Bus   *bus.Bus
 	API   config.API
+	Trust service.Trust
 	Log   zerolog.Logger
+
+	// KeyCost is what the hashes of keys cost, so that a key that is none costs the same; 0 is
+	// that of real keys.
+	KeyCost apikey.Cost
 }
 
 // Gateway is the HTTP API. Its handler may be used from many goroutines.
@@ -33,6 +41,7 @@ type Gateway struct {
 	store *store.Store
 	bus   *bus.Bus
 	cfg   config.API
+	trust service.Trust
 	log   zerolog.Logger
 
 	keys        *keyring
@@ -53,12 +62,12 @@ var ErrNoKeys = errors.New("there is no API key, and GATEWAY_ADDR is reached fro
 func New(o Options) (*Gateway, error) {
 	useProblems()
 	g := &Gateway{
-		store: o.Store, bus: o.Bus, cfg: o.API, log: o.Log,
+		store: o.Store, bus: o.Bus, cfg: o.API, trust: o.Trust, log: o.Log,
 		loopback: isLoopbackHost(hostOf(o.API.Addr)), crossOrigin: http.NewCrossOriginProtection(),
 		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
 	}
 	var err error
-	if g.keys, err = newKeyring(o.Store); err != nil {
+	if g.keys, err = newKeyring(o.Store, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
 		return nil, err
 	}
 	g.metrics = newMetrics(o.Store, o.Log)

@@ -23,12 +23,13 @@ func load(lookup func(string) (string, bool)) (service.Settings, error) {
 		return service.Settings{}, err
 	}
 	return service.Settings{
-		Service: config.Service{Process: cfg.Process}, Nats: cfg.Nats, Postgres: &cfg.Postgres, API: &cfg.API,
+		Service: config.Service{Process: cfg.Process}, Nats: cfg.Nats, Postgres: &cfg.Postgres,
+		Sites: &cfg.Sites, Master: cfg.Master, API: &cfg.API,
 	}, nil
 }
 
 func run(ctx context.Context, d service.Deps) error {
-	g, err := New(Options{Store: d.Store, Bus: d.Bus, API: d.API, Log: d.Log})
+	g, err := New(Options{Store: d.Store, Bus: d.Bus, API: d.API, Trust: d.Trust, Log: d.Log})
 	if err != nil {
 		return err
 	}

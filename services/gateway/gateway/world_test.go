@@ -18,11 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -32,7 +35,7 @@ const site = "https://acme.atlassian.net/wiki"
 
 // world is an API on a real database and a real broker, with keys of every kind.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	store  *store.Store
 	kit    *bustest.Kit
 	g      *Gateway
@@ -64,7 +67,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // newStore is an empty knowledge base.
-func newStore(t *testing.T) *store.Store {
+func newStore(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), pgtest.URL(t))
 	require.NoError(t, err)
@@ -74,36 +77,57 @@ func newStore(t *testing.T) *store.Store {
 	return s
 }
 
-func settings(change func(*config.API)) config.API {
-	api := config.API{Addr: "127.0.0.1:0", Sites: "https://*.atlassian.net", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8}
-	if change != nil {
-		change(&api)
+// options are those of the tests' worlds, as far as they are not the world's own.
+func options(change func(*Options)) Options {
+	o := Options{
+		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
+		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
 	}
-	return api
+	if change != nil {
+		change(&o)
+	}
+	return o
 }
 
 // bareWorld has no key yet.
-func bareWorld(t *testing.T, change func(*config.API)) *world {
+func bareWorld(t testing.TB, change func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, store: newStore(t), kit: bustest.New(t), log: &lockedBuffer{}, keys: map[string]string{}, ids: map[string]string{}, checked: map[string]bool{}}
 	var err error
-	w.g, err = New(Options{Store: w.store, Bus: w.kit.Bus, API: settings(change), Log: zerolog.New(w.log)})
+	w.g, err = New(options(func(o *Options) {
+		o.Store, o.Bus, o.Log = w.store, w.kit.Bus, zerolog.New(w.log)
+		if change != nil {
+			change(o)
+		}
+	}))
 	require.NoError(t, err)
 	srv := httptest.NewUnstartedServer(nil)
 	srv.Config = w.g.server()
 	srv.Start()
 	t.Cleanup(srv.Close)
 	w.url = srv.URL
-	doc, err := libopenapi.NewDocument(w.g.document)
-	require.NoError(t, err)
-	var errs []error
-	w.checks, errs = validator.NewValidator(doc)
-	require.Empty(t, errs)
-	t.Cleanup(w.checks.Release)
+	w.checks = checksOf(t, w.g.document)
 	return w
 }
 
-func newWorld(t *testing.T) *world {
+// checks are the validators of the documents that were served so far, by document: all worlds
+// serve the same one, and to read it takes as long as most tests.
+var checks sync.Map
+
+func checksOf(t testing.TB, document []byte) validator.Validator {
+	t.Helper()
+	if v, ok := checks.Load(string(document)); ok {
+		return v.(validator.Validator)
+	}
+	doc, err := libopenapi.NewDocument(document)
+	require.NoError(t, err)
+	v, errs := validator.NewValidator(doc)
+	require.Empty(t, errs)
+	kept, _ := checks.LoadOrStore(string(document), v)
+	return kept.(validator.Validator)
+}
+
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := bareWorld(t, nil)
 	for _, role := range apikey.Roles {
@@ -119,7 +143,12 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) addKey(name string, role apikey.Role, sources ...string) {
 	w.t.Helper()
-	id, token, hash, err := apikey.New()
+	w.addKeyAt(apikeytest.Cost, name, role, sources...)
+}
+
+func (w *world) addKeyAt(cost apikey.Cost, name string, role apikey.Role, sources ...string) {
+	w.t.Helper()
+	id, token, hash, err := cost.New()
 	require.NoError(w.t, err)
 	require.NoError(w.t, w.store.AddAPIKey(w.t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: name, Role: role, Sources: sources}, Hash: hash}))
 	w.keys[name], w.ids[name] = token.Reveal(), id
@@ -127,7 +156,7 @@ func (w *world) addKey(name string, role apikey.Role, sources ...string) {
 
 // answer is what came back.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte

@@ -63,7 +63,7 @@ func newFleet(t *testing.T) *fleet {
 	var workers sync.WaitGroup
 	for _, p := range f.site.Pages("GEN") {
 		site, err := service.NewSite(config.Confluence{
-			BaseURL: srv.URL + "/wiki", Email: email, APIToken: secret.New(canary), AllowHTTP: true,
+			BaseURL: srv.URL + "/wiki", Email: email, APIToken: secret.New(canary), Sites: config.Sites{AllowHTTP: true},
 			RequestsPerSecond: float64(*fleetRate), Concurrency: 12,
 		}, zerolog.Nop(), service.Sharing(kit.Connect()))
 		require.NoError(t, err)

@@ -78,7 +78,7 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 	// rate limit.
 	cfg.Confluence = config.Confluence{
 		BaseURL: d.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
-		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
 	}
 	if cfg.API.Addr, err = freeAddr(cfg.API.Addr); err != nil {
 		_ = d.served.Close()

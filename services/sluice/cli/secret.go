@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ Running services take a new token within half a minute.`,
 				if a.json() {
 					return a.printJSON(stored)
 				}
-				a.printf("%s\n", stored)
+				a.printf("%s\n", tokenLine(stored))
 				return nil
 			})
 		},
@@ -123,7 +124,7 @@ func secretName(arg string, c config.Confluence) (name, site string, err error) 
 	return u.Host, site, nil
 }
 
-const maxToken = 16 << 10 // bytes
+const mostRead = 64 << 10 // bytes of what is to be a token
 
 // readToken reads a token from a file or from standard input, where a person does not see it typed.
 func (a *app) readToken(file string) (secret.String, error) {
@@ -145,31 +146,22 @@ func (a *app) readToken(file string) (secret.String, error) {
 		defer func() { _ = f.Close() }()
 		in, from = f, file
 	}
-	b, err := io.ReadAll(io.LimitReader(in, maxToken+1))
-	text := strings.TrimSpace(string(b))
+	b, err := io.ReadAll(io.LimitReader(in, mostRead))
 	switch {
 	case err != nil:
 		return secret.String{}, fmt.Errorf("read the token: %w", err)
-	case text == "":
+	case len(bytes.TrimSpace(b)) == 0:
 		return secret.String{}, fmt.Errorf("there is no token: %s is empty", from)
-	case len(b) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return secret.String{}, fmt.Errorf("what %s holds is no API token: it is longer than one, or has a space in it", from)
 	}
-	var token secret.String
-	err = token.UnmarshalText([]byte(text)) // refuses what was copied from a place that hid it
+	token, err := service.ParseToken(string(b))
+	if errors.Is(err, service.ErrNotAToken) {
+		err = fmt.Errorf("what %s holds %w", from, err)
+	}
 	return token, err
 }
 
-// storedToken is what came of storing a token.
-type storedToken struct {
-	Name  string `json:"name"`
-	Site  string `json:"site"`
-	Email string `json:"email"`
-	KeyID string `json:"key_id"`
-	Same  bool   `json:"same"` // as the one that was there
-}
-
-func (t *storedToken) String() string {
+// tokenLine tells what came of storing a token.
+func tokenLine(t service.StoredToken) string {
 	if t.Same {
 		return fmt.Sprintf("It is the same token that %s has already, of %s for %s.", t.Name, t.Email, t.Site)
 	}
@@ -177,41 +169,27 @@ func (t *storedToken) String() string {
 }
 
 // setSecret stores a credential.
-func (a *app) setSecret(ctx context.Context, s *store.Store, cfg config.Sluice, name, site string, t tokenFlags) (*storedToken, error) {
-	site, err := confluence.CheckSite(site, cfg.Hosts(), cfg.AllowHTTP)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("the address of the site %w", err)}
-	}
+func (a *app) setSecret(ctx context.Context, s *store.Store, cfg config.Sluice, name, site string, t tokenFlags) (service.StoredToken, error) {
 	ring, err := service.Keys(ctx, cfg.Master, s)
 	if err != nil {
-		return nil, err
+		return service.StoredToken{}, err
 	}
-	if ring.Current() == "" {
-		return nil, usageError{seal.ErrNoKey}
+	given := service.GivenToken{Token: t.token, Email: t.email, Else: cfg.Email}
+	if t.changed("scoped") {
+		given.Scoped = &t.scoped
 	}
-	c := store.Credential{Site: site, Email: t.email, Token: t.token, Scoped: t.scoped}
-	there, err := s.Secret(ctx, ring, name)
+	trust := service.Trust{Hosts: cfg.Confluence.Hosts(), AllowHTTP: cfg.AllowHTTP, Ring: ring}
+	if _, err := trust.Site(site); err != nil {
+		return service.StoredToken{}, usageError{fmt.Errorf("the address of the site %w", err)}
+	}
+	stored, err := trust.SetToken(ctx, s, name, site, given)
 	switch {
-	case err == nil:
-		if !t.changed("email") {
-			c.Email = there.Email
-		}
-		if !t.changed("scoped") {
-			c.Scoped = there.Scoped
-		}
-	case !errors.Is(err, store.ErrNotFound):
-		return nil, fmt.Errorf("%w; nothing was changed (sluice secret remove %s forgets it)", err, name)
-	case c.Email == "":
-		c.Email = cfg.Email
+	case errors.Is(err, service.ErrWhose):
+		err = usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
+	case errors.Is(err, seal.ErrNoKey):
+		err = usageError{seal.ErrNoKey}
 	}
-	if !config.IsEmail(c.Email) {
-		return nil, usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
-	}
-	same, err := s.SetSecret(ctx, ring, name, c)
-	if err != nil {
-		return nil, err
-	}
-	return &storedToken{Name: name, Site: site, Email: c.Email, KeyID: ring.Current(), Same: same}, nil
+	return stored, err
 }
 
 // storedSecret is a line of secret list.

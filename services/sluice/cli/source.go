@@ -130,7 +130,7 @@ func (a *app) addSource(ctx context.Context, s *store.Store, cfg config.Sluice, 
 		if err != nil {
 			return fmt.Errorf("source %s is registered, but its token is not stored: %w", src.ID, err)
 		}
-		a.printf("%s\n", stored)
+		a.printf("%s\n", tokenLine(stored))
 	}
 	a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", src.ID, src.SpaceKey, src.BaseURL, src.ID)
 	return a.hintToken(ctx, s, cfg, src)

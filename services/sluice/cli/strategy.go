@@ -98,7 +98,7 @@ next full one takes out those that are there.`,
 						return err
 					}
 					if !a.json() {
-						a.printf("%s\n", stored)
+						a.printf("%s\n", tokenLine(stored))
 					}
 				}
 				if a.json() {

@@ -69,14 +69,11 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 		return nil, err
 	}
 	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, API: cfg.API, Workers: cfg.Workers, Log: log}
-	// Sources of the site whose token is here may be added over the HTTP API too.
-	if u, err := parseURL(cfg.BaseURL); err == nil && u.Host != "" {
-		e.deps.API.Sites += "," + u.Scheme + "://" + u.Host
-	}
 	ring, err := service.Keys(ctx, cfg.Master, e.store)
 	if err != nil {
 		return nil, err
 	}
+	e.deps.Trust = service.Trust{Hosts: cfg.Confluence.Hosts(), AllowHTTP: cfg.AllowHTTP, Ring: ring}
 	e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus), service.Stored(e.store, ring))
 	return e, err
 }

@@ -16,8 +16,11 @@ import (
 	"github.com/sluicehq/sluice/services/gateway/gateway"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -30,12 +33,13 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	w.startAll()
 	g, err := gateway.New(gateway.Options{
 		Store: w.store, Bus: w.bus, Log: zerolog.Nop(),
-		API: config.API{Addr: "127.0.0.1:0", Sites: "https://*.atlassian.net", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
+		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
+		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
 	})
 	require.NoError(t, err)
 	srv := httptest.NewServer(g.Handler())
 	t.Cleanup(srv.Close)
-	id, token, hash, err := apikey.New()
+	id, token, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	require.NoError(t, w.store.AddAPIKey(t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: "reader", Role: apikey.Admin}, Hash: hash}))
 

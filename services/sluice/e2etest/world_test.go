@@ -132,7 +132,7 @@ func (w *world) startAll() (stop func()) {
 	}
 	confluence := config.Confluence{
 		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(w.token),
-		Gateway: w.gateway, AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+		Gateway: w.gateway, Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
 	}
 	if w.keys != "" {
 		confluence.BaseURL, confluence.AllowedHosts = "", strings.TrimPrefix(w.served.URL, "http://")

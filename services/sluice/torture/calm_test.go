@@ -42,7 +42,7 @@ func (w *world) calmRun(ctx context.Context, databaseURL string) {
 
 	site, err := service.NewSite(config.Confluence{
 		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
-		AllowHTTP: true, RequestsPerSecond: 1000, Concurrency: 8,
+		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
 	}, zerolog.Nop())
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })

@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// canary is a token that must never be seen again once it was given.
+const canary = "canary-9c1185a5c5e9fc54"
+
+func newRing(t *testing.T) *seal.Ring {
+	t.Helper()
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	key, err := seal.ParseKey(secret.New(base64.StdEncoding.EncodeToString(b[:])))
+	require.NoError(t, err)
+	return seal.NewRing(key)
+}
+
+func addBody(fields string) string {
+	return `{"source_id":"docs","base_url":"https://acme.atlassian.net","space_key":"DOCS"` + fields + `}`
+}
+
+func TestATokenComesInAndNeverOut(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t)
+	w := bareWorld(t, func(o *Options) {
+		o.Trust.Ring = ring
+		o.API.Timeout = time.Minute // the hash of a token is slow on purpose, and slower with the race detector
+	})
+	w.addKey("admin", apikey.Admin)
+	w.addKey("operate", apikey.Operate)
+	var said strings.Builder
+	post := func(status int, key, body string) answer {
+		a := w.wants(status, key, "POST", "/api/confluence/sources", body)
+		said.Write(a.body)
+		return a
+	}
+	post(http.StatusForbidden, "operate", addBody(`,"token":"`+canary+`","email":"reader@acme.com"`))
+	post(http.StatusUnprocessableEntity, "admin", addBody(`,"token":"`+canary+`"`))
+	_, err := w.store.Source(t.Context(), "docs")
+	require.ErrorIs(t, err, store.ErrNotFound, "there is no source whose token was refused")
+
+	post(http.StatusCreated, "admin", addBody(`,"token":"`+canary+`","email":"reader@acme.com","scoped":true`))
+	c, err := w.store.Secret(t.Context(), ring, "docs")
+	require.NoError(t, err)
+	require.Equal(t, store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary), Scoped: true}, c)
+	post(http.StatusOK, "admin", addBody(`,"token":"`+canary+`-2"`))
+	c, err = w.store.Secret(t.Context(), ring, "docs")
+	require.NoError(t, err)
+	require.Equal(t, store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary + "-2"), Scoped: true}, c, "the rest stays")
+	post(http.StatusOK, "admin", addBody(""))
+	post(http.StatusConflict, "admin", strings.Replace(addBody(`,"token":"`+canary+`-3"`), "DOCS", "ELSE", 1))
+	c, err = w.store.Secret(t.Context(), ring, "docs")
+	require.NoError(t, err)
+	require.Equal(t, canary+"-2", c.Token.Reveal(), "a request that is refused changes no token")
+
+	for _, bad := range []string{
+		`,"token":"` + canary + ` with spaces","email":"reader@acme.com"`, `,"token":["` + canary + `"]`, `,"token":"` + canary + `","email":"` + canary + `"`,
+		`,"token":"` + canary + strings.Repeat("x", 17<<10) + `"`, `,"token":"` + canary + `","extra":"` + canary + `"`, `,"token":"` + canary + `","tags":"` + canary + `"`,
+		`,"token":"[redacted]"`, `,"email":"reader@acme.com"`, `,"scoped":true`, `,"token":"` + canary + `\u0000"`, `,"Token":"` + canary + `"`,
+	} {
+		post(http.StatusUnprocessableEntity, "admin", addBody(bad))
+	}
+	post(http.StatusUnprocessableEntity, "admin", `{"token":"`+canary+`"}`)
+	post(http.StatusBadRequest, "admin", addBody(`,"token":"`+canary))
+	said.Write(w.wants(http.StatusOK, "admin", "GET", "/api/confluence/docs", "").body)
+	said.Write(w.wants(http.StatusOK, "admin", "GET", "/api/confluence/sources", "").body)
+	said.Write(w.wants(http.StatusOK, "admin", "GET", "/api/confluence/docs/status", "").body)
+	said.Write(w.wants(http.StatusOK, "admin", "GET", "/metrics", "").body)
+	require.NotContains(t, said.String(), canary)
+	require.NotContains(t, w.log.String(), canary)
+	require.Contains(t, w.log.String(), "/api/confluence/sources", "the log was kept")
+
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct {
+					WriteOnly bool `json:"writeOnly"`
+				} `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	w.wants(http.StatusOK, "admin", "GET", "/api/openapi.json", "").into(&doc)
+	tokens := 0
+	for name, s := range doc.Components.Schemas {
+		if p, ok := s.Properties["token"]; ok {
+			tokens++
+			require.True(t, p.WriteOnly, name)
+		}
+	}
+	require.Equal(t, 1, tokens, "one request has a token, and no answer")
+}
+
+func TestATokenNeedsAMasterKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	body := strings.Replace(addBody(`,"token":"`+canary+`","email":"reader@acme.com"`), `"docs"`, `"new"`, 1)
+	a := w.wants(http.StatusConflict, "admin", "POST", "/api/confluence/sources", body)
+	require.Equal(t, "no_master_key", a.code())
+	require.Contains(t, string(a.body), "SLUICE_MASTER_KEY")
+	require.NotContains(t, string(a.body)+w.log.String(), canary)
+	_, err := w.store.Source(t.Context(), "new")
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+func TestAWrongMasterKeyStoresNothing(t *testing.T) {
+	t.Parallel()
+	w := bareWorld(t, func(o *Options) { o.Trust.Ring, o.API.Timeout = newRing(t), time.Minute })
+	w.addKey("admin", apikey.Admin)
+	w.addKey("scoped", apikey.Admin, "docs")
+	theirs := newRing(t)
+	other := store.Credential{Site: site, Email: "x@acme.com", Token: secret.New("theirs")}
+	_, err := w.store.SetSecret(t.Context(), theirs, "other", other)
+	require.NoError(t, err)
+	body := addBody(`,"token":"` + canary + `","email":"reader@acme.com"`)
+	for key, names := range map[string]bool{"admin": true, "scoped": false} {
+		a := w.wants(http.StatusConflict, key, "POST", "/api/confluence/sources", body)
+		require.Equal(t, "secret_unreadable", a.code())
+		require.Equal(t, names, strings.Contains(string(a.body), "secret of other"), key)
+		require.NotContains(t, string(a.body)+w.log.String(), canary)
+	}
+	_, err = w.store.Source(t.Context(), "docs")
+	require.ErrorIs(t, err, store.ErrNotFound)
+	list, err := w.store.Secrets(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	c, err := w.store.Secret(t.Context(), theirs, "other")
+	require.NoError(t, err)
+	require.Equal(t, other, c)
+}

@@ -1,0 +1,119 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Trust says where tokens may go, and with which keys they are kept.
+type Trust struct {
+	Hosts     outgoing.Hosts
+	AllowHTTP bool       // for the stand-in
+	Ring      *seal.Ring // nil where there is no master key: then no token can be stored
+}
+
+// Errors of what is said of a token.
+var (
+	ErrNotAToken = errors.New("is no API token: it is longer than one, or has a space in it")
+	ErrWhose     = errors.New("whose token is it? its account's e-mail address is missing, or is none")
+)
+
+const maxToken = 16 << 10 // bytes
+
+// ParseToken reads what is to be an API token. The error is ErrNotAToken, or one about a text that
+// was copied from a place that hid the token; neither quotes it.
+func ParseToken(text string) (secret.String, error) {
+	text = strings.TrimSpace(text)
+	if text == "" || len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secret.String{}, ErrNotAToken
+	}
+	var token secret.String
+	err := token.UnmarshalText([]byte(text))
+	return token, err
+}
+
+// Site returns a site's address as sources keep it, or why a source may not be there. The error
+// does not repeat the address: a password may stand in it.
+func (t Trust) Site(address string) (string, error) {
+	return confluence.CheckSite(address, t.Hosts, t.AllowHTTP)
+}
+
+// GivenToken is a token with what is said of it.
+type GivenToken struct {
+	Token  secret.String
+	Email  string // of its account; "": that of the token that it replaces, else Else
+	Else   string
+	Scoped *bool // nil: as the token that it replaces, else not
+}
+
+// StoredToken is what came of storing a token.
+type StoredToken struct {
+	Name  string `json:"name"`
+	Site  string `json:"site"`
+	Email string `json:"email"`
+	KeyID string `json:"key_id"`
+	Same  bool   `json:"same"` // as the one that was there
+}
+
+// Ready reports whether a token could be stored under the name, before anything is changed for
+// it. The errors are those of SetToken.
+func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, given GivenToken) error {
+	if _, err := t.credential(ctx, s, name, site, given); err != nil {
+		return err
+	}
+	return s.CanSetSecret(ctx, t.Ring, name)
+}
+
+// SetToken stores a token, sealed, under the name of a source or of a site's host. The error is
+// seal.ErrNoKey or ErrWhose, or wraps a *store.SealedError where the token to be replaced, or
+// that of another name, cannot be opened; nothing was changed then.
+func (t Trust) SetToken(ctx context.Context, s *store.Store, name, site string, given GivenToken) (StoredToken, error) {
+	c, err := t.credential(ctx, s, name, site, given)
+	if err != nil {
+		return StoredToken{}, err
+	}
+	same, err := s.SetSecret(ctx, t.Ring, name, c)
+	if err != nil {
+		return StoredToken{}, err
+	}
+	return StoredToken{Name: name, Site: c.Site, Email: c.Email, KeyID: t.Ring.Current(), Same: same}, nil
+}
+
+func (t Trust) credential(ctx context.Context, s *store.Store, name, site string, given GivenToken) (store.Credential, error) {
+	site, err := t.Site(site)
+	if err != nil {
+		return store.Credential{}, fmt.Errorf("the address of the site %w", err)
+	}
+	if t.Ring.Current() == "" {
+		return store.Credential{}, seal.ErrNoKey
+	}
+	c := store.Credential{Site: site, Email: given.Email, Token: given.Token}
+	there, err := s.Secret(ctx, t.Ring, name)
+	switch {
+	case err == nil:
+		if c.Email == "" {
+			c.Email = there.Email
+		}
+		c.Scoped = there.Scoped
+	case !errors.Is(err, store.ErrNotFound):
+		return c, fmt.Errorf("%w; nothing was changed (sluice secret remove %s forgets it)", err, name)
+	case c.Email == "":
+		c.Email = given.Else
+	}
+	if given.Scoped != nil {
+		c.Scoped = *given.Scoped
+	}
+	if !config.IsEmail(c.Email) {
+		return c, ErrWhose
+	}
+	return c, nil
+}
