@@ -29,3 +29,10 @@ func Unavailable(err error) bool {
 	var network *net.OpError
 	return pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &network)
 }
+
+// Unstorable reports whether err says that a text holds what Postgres keeps in no text: a zero
+// byte, or bytes that are no UTF-8. Whoever sent it is to send another one.
+func Unstorable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "22021" || pg.Code == "22P05") // in a text; in a jsonb
+}

@@ -86,6 +86,13 @@ func TestSQLInEveryParameter(t *testing.T) {
 	require.Len(t, sources, 2)
 	require.Equal(t, 3, sources[0].Pages+sources[1].Pages-3)
 	require.NotContains(t, w.log.String(), `"level":"error"`)
+	for _, body := range []string{
+		`{"source_id":"nul","base_url":"https://acme.atlassian.net","space_key":"NUL","display_name":"\u0000"}`,
+		`{"source_id":"nul","base_url":"https://acme.atlassian.net","space_key":"NUL","tags":["\u0000"]}`,
+	} {
+		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/confluence/sources", body).code())
+	}
+	require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/knowledge/search", `{"query":"x","source_id":"\u0000"}`).code())
 	// A title that holds anything is stored and found as it is.
 	name := `x'; DROP TABLE archon_sources; --`
 	w.wants(http.StatusCreated, "admin", "POST", "/api/confluence/sources", `{"source_id":"odd","base_url":"https://acme.atlassian.net","space_key":"ODD","display_name":"`+name+`"}`)

@@ -109,6 +109,8 @@ func (g *Gateway) problem(ctx context.Context, err error) *Problem {
 		return p
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fail(http.StatusServiceUnavailable, "timeout", "it took too long; try again")
+	case store.Unstorable(err):
+		return fail(http.StatusUnprocessableEntity, "invalid", "a text holds a zero byte, or is not UTF-8")
 	case store.Unavailable(err):
 		g.log.Warn().Err(err).Str("request_id", requestID(ctx)).Msg("the database does not answer")
 		p = fail(http.StatusServiceUnavailable, "unavailable", "the database does not answer; try again")

@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// writes are the routes that take a body, by pattern.
+func writes() []string {
+	var all []string
+	for pattern := range routes {
+		if strings.HasPrefix(pattern, "POST ") {
+			all = append(all, pattern)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Whatever body comes to a route that takes one, from somebody who may: it is taken or refused
+// as JSON, and nothing goes wrong inside.
+func FuzzBodies(f *testing.F) {
+	w := bareWorld(f, func(o *Options) { o.API.Timeout = time.Minute })
+	w.addKey("admin", "admin")
+	w.source("docs")
+	w.source("hr")
+	w.fill()
+	for i := range writes() {
+		for _, body := range []string{
+			"", `{}`, `[]`, `null`, `{"query":"signing keys","limit":3}`, `{"query":"\"a b\" or -c","modified_since":"2026-01-02T03:04:05Z","sources":["docs"]}`,
+			`{"query":"a\u0000b","label":"\u0000","mentions":"\u0000","jira_issue":"\u0000","space_key":"\u0000","under":"\u0000"}`, `{"query":"x","source_id":"\u0000"}`,
+			`{"query":"x","sources":["\u0000","'"]}`, `{"query":"!&|():*<->"}`, `{"query":"x","modified_since":"9999-12-31T23:59:59-23:59"}`, `{"query":"x","modified_since":"0000-01-01T00:00:00+23:59"}`,
+			`{"mode":"full","approve_removals":true}`, `{"mode":"everything"}`,
+			`{"source_id":"new","base_url":"https://acme.atlassian.net","space_key":"NEW","display_name":"\u0000","tags":["\u0000"]}`,
+			`{"source_id":"new","base_url":"https://acme.atlassian.net","space_key":"~a.b@c","tags":["a","a"],"token":"t","email":"a@b"}`,
+			`{"source_id":"new","base_url":"https://[::1]:99999/%zz","space_key":"NEW"}`, `{"source_id":"new","base_url":"https://acme.atlassian.net","space_key":"NEW","display_name":"\ud800"}`,
+			strings.Repeat(`{"query":`, 2000), "\xff\xfe",
+		} {
+			f.Add(uint8(i), body, "")
+		}
+		f.Add(uint8(i), `{}`, "key")
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body, idempotencyKey string) {
+		method, path := fillIn(writes()[int(which)%len(writes())])
+		req := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+		req.RemoteAddr = "127.0.0.1:1"
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+w.keys["admin"])
+		if idempotencyKey != "" {
+			req.Header.Set("Idempotency-Key", idempotencyKey)
+		}
+		rec := httptest.NewRecorder()
+		w.g.Handler().ServeHTTP(rec, req)
+		require.Less(t, rec.Code, http.StatusInternalServerError, "%s %s with %q: %s", method, path, body, rec.Body)
+		require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, rec.Code)
+		require.True(t, json.Valid(rec.Body.Bytes()), "%s", rec.Body)
+		if rec.Code >= http.StatusBadRequest {
+			require.Equal(t, "application/problem+json", rec.Header().Get("Content-Type"))
+		}
+		require.NotContains(t, rec.Body.String(), "SQLSTATE")
+	})
+}
