@@ -146,6 +146,49 @@ func TestAnswerTooLarge(t *testing.T) {
 	require.NoError(t, listSpace(c), "exactly at the bound")
 }
 
+// A gigabyte, as it is and packed: no more of it is read than may be, and it is not asked for
+// again.
+func TestAGigabyteIsNotRead(t *testing.T) {
+	const gigabyte = 1 << 30
+	var sent atomic.Int64
+	flood := func(out io.Writer) {
+		piece := bytes.Repeat([]byte(" "), 256<<10)
+		for sent.Load() < gigabyte {
+			n, err := out.Write(piece)
+			if sent.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"as it is": func(w http.ResponseWriter, _ *http.Request) { flood(w) },
+		"packed": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			flood(z)
+			_ = z.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent.Store(0)
+			ended := make(chan struct{})
+			f, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				w.Header().Set("Content-Type", "application/json")
+				answer(w, r)
+			}, confluence.WithMaxBody(8<<20))
+			err := listSpace(c)
+			var protocol *confluence.ProtocolError
+			require.ErrorAs(t, err, &protocol)
+			require.Len(t, f.seen(), 1)
+			<-ended
+			if name == "as it is" {
+				require.Less(t, sent.Load(), int64(gigabyte/8), "the server could not get rid of it")
+			}
+		})
+	}
+}
+
 // Bodies are read to their end, of errors too, so that connections are used again.
 func TestConnectionsAreReused(t *testing.T) {
 	var opened atomic.Int64

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,7 +154,7 @@ func (p *person) up() (out *lockedBuffer, stop func()) {
 func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer func() { require.NoError(t, other.Close()) }()
+	defer func() { _ = other.Close() }()
 	p := newPerson(t)
 	p.env["GATEWAY_ADDR"] = other.Addr().String()
 	code, out, said := p.types("up")
@@ -164,6 +165,21 @@ func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
 	p.env["GATEWAY_ADDR"] = ""
 	_, stop := p.up()
 	stop()
+	// The other program is gone: the API is served where it was.
+	require.NoError(t, other.Close())
+	p.env["GATEWAY_ADDR"] = other.Addr().String()
+	shown, stop := p.up()
+	require.Contains(t, shown.String(), other.Addr().String())
+	require.Eventually(t, func() bool { return answers("http://" + other.Addr().String() + "/readyz") }, time.Minute, 20*time.Millisecond)
+	require.True(t, answers("http://"+other.Addr().String()+"/api/confluence/sources"))
+	stop()
+}
+
+// answers reports whether an address answers 200.
+func answers(address string) bool {
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(address)
+	return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
 // lockedBuffer is written by one goroutine while another reads it.

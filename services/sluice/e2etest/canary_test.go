@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -16,10 +19,15 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/gateway/gateway"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
 // lines keeps what several goroutines log.
@@ -54,14 +62,30 @@ func forms(token string) []string {
 }
 
 // A good run and some that Confluence refuses, with the token of the environment and with one that
-// is stored: it shows in no log line, nowhere on the bus, the object store included, in no row of
-// any table, and in nothing that the command prints.
+// was stored by the command or over the HTTP API: it shows in no log line, nowhere on the bus, the
+// object store included, in no row of any table, in no answer and no metric of the API, and in
+// nothing that the command prints.
 func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
-	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, false) })
-	t.Run("stored", func(t *testing.T) { lookForTheToken(t, true) })
+	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, nil) })
+	t.Run("stored", func(t *testing.T) {
+		lookForTheToken(t, func(w *world, typed, _ *lines, token string) {
+			w.types(typed, token+"\n", "secret", "set", source, "--email", sandbox.DefaultEmail)
+		})
+	})
+	t.Run("stored over the API", func(t *testing.T) {
+		lookForTheToken(t, func(w *world, _, answers *lines, token string) {
+			body, err := json.Marshal(map[string]string{
+				"source_id": source, "base_url": w.served.URL, "space_key": w.space, "token": token, "email": sandbox.DefaultEmail,
+			})
+			require.NoError(w.t, err)
+			require.Equal(w.t, http.StatusOK, w.asks(answers, "POST", "/api/confluence/sources", string(body)))
+		})
+	})
 }
 
-func lookForTheToken(t *testing.T, stored bool) {
+// lookForTheToken runs syncs with a token that give stores, or with that of the environment.
+func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, token string)) {
+	stored := give != nil
 	site := sandbox.New(sandbox.Options{Token: canary})
 	site.AddBuiltin()
 	noise := make([]byte, 150<<10)
@@ -75,19 +99,22 @@ func lookForTheToken(t *testing.T, stored bool) {
 	require.NoError(t, err)
 	t.Cleanup(nats.Stop)
 	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.URL()})
-	var said, typed lines
+	var said, typed, answers lines
 	w.token, w.log = canary, &said
 	heard := w.stranger().hearAll()
 	hidden := forms(canary)
 	if stored {
 		hidden = append(append(hidden, forms(canary+"-wrong")...), canaryKey)
 		w.keys = canaryKey
-		w.types(&typed, canary+"-wrong", "secret", "set", source, "--email", sandbox.DefaultEmail)
+	}
+	w.serveAPI(&said)
+	if stored {
+		give(w, &typed, &answers, canary+"-wrong")
 	}
 	w.startAll()
 	if stored {
 		require.Equal(t, event.StateFailed, w.sync(event.Full).State)
-		w.types(&typed, canary+"\n", "secret", "set", source)
+		give(w, &typed, &answers, canary)
 		for begun := time.Now(); w.sync(event.Full).State != event.StateCompleted; {
 			require.Less(t, time.Since(begun), time.Minute, "the new token is not taken")
 		}
@@ -102,6 +129,15 @@ func lookForTheToken(t *testing.T, stored bool) {
 		}
 		require.Contains(t, typed.String(), "encrypted")
 	}
+	for _, path := range []string{
+		"/api/confluence/sources", "/api/confluence/docs", "/api/confluence/docs/status", "/api/confluence/docs/pages", "/api/confluence/docs/runs", "/api/confluence/docs/failures",
+		"/api/confluence/docs/removals", "/api/progress/active", "/api/progress/run-1", "/api/progress/run-1/events", "/api/openapi.json", "/metrics",
+	} {
+		require.Equal(t, http.StatusOK, w.asks(&answers, "GET", path, ""), path)
+	}
+	w.asks(&answers, "POST", "/api/knowledge/search", `{"query":"`+canary+`","extra":"`+canary+`"}`)
+	w.asks(&answers, "POST", "/api/confluence/sources", `{"source_id":"docs","token":"`+canary+`","email":["`+canary+`"]}`)
+	require.Contains(t, answers.String(), "sluice_pages{", "the metrics were asked for")
 	bus := heard()
 	require.Contains(t, bus, "completed", "the bus was heard")
 	require.Contains(t, bus, "$O.", "the object store was used")
@@ -112,14 +148,46 @@ func lookForTheToken(t *testing.T, stored bool) {
 	require.NoError(t, err)
 	require.Contains(t, tables, "confluence_sync_runs")
 	require.Equal(t, stored, w.count(`SELECT count(*) FROM archon_settings WHERE encrypted_value LIKE 'v1.%'`) == 1)
-	for _, secret := range hidden {
-		for where, text := range map[string]string{"bus": bus, "log": said.String(), "command": typed.String()} {
-			require.False(t, strings.Contains(text, secret), "%s stands in what was found in: %s", secret, where)
+	for _, token := range hidden {
+		for where, text := range map[string]string{"bus": bus, "log": said.String(), "command": typed.String(), "API": answers.String()} {
+			require.False(t, strings.Contains(text, token), "%s stands in what was found in: %s", token, where)
 		}
 		for _, table := range tables { // the encrypted column too: it is encrypted
-			require.Zero(t, w.count(`SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` r WHERE strpos(r::text, $1) > 0`, secret), table)
+			require.Zero(t, w.count(`SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` r WHERE strpos(r::text, $1) > 0`, token), table)
 		}
 	}
+}
+
+// serveAPI serves the HTTP API on the world, with what it logs going to log.
+func (w *world) serveAPI(log io.Writer) {
+	w.t.Helper()
+	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
+	require.NoError(w.t, err)
+	g, err := gateway.New(gateway.Options{
+		Store: w.store, Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
+		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
+		Trust: service.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring},
+	})
+	require.NoError(w.t, err)
+	srv := httptest.NewServer(g.Handler())
+	w.t.Cleanup(srv.Close)
+	w.api = srv.URL
+}
+
+// asks asks the API without a key, which this machine may while there is none, and keeps the
+// answer with its headers.
+func (w *world) asks(out *lines, method, path, body string) int {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.api+path, strings.NewReader(body))
+	require.NoError(w.t, err)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	defer func() { _ = res.Body.Close() }()
+	require.NoError(w.t, res.Header.Write(out))
+	_, err = io.Copy(out, res.Body)
+	require.NoError(w.t, err)
+	return res.StatusCode
 }
 
 // types runs a command line on the world's servers, and keeps all that it prints.

@@ -51,6 +51,7 @@ type world struct {
 
 	gateway string    // where a scoped token is taken
 	token   string    // the stand-in's own where it is empty
+	api     string    // where the HTTP API is served, if it is
 	keys    string    // the master key; where it is set, the token is the source's own and stored
 	log     io.Writer // takes every line of the stages, where it is set
 }
