@@ -77,9 +77,9 @@ var rooms = []room{
 		why:     "the HTTP API is one service",
 	},
 	{
-		imports: []string{"golang.org/x/crypto/bcrypt"},
+		imports: []string{"golang.org/x/crypto"},
 		home:    []string{"shared/apikey", "shared/seal"},
-		why:     "how a key or a token is proved is the business of these two",
+		why:     "how keys and tokens are proved and sealed is the business of these two",
 	},
 	{
 		imports: []string{
