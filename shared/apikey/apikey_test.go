@@ -13,7 +13,7 @@ import (
 )
 
 func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
-	id, token, hash, err := apikey.New()
+	id, token, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	gotID, text, ok := apikey.Parse(token.Reveal())
 	require.True(t, ok)
