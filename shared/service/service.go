@@ -240,10 +240,11 @@ func Run(ctx context.Context, deps Deps, grace time.Duration, stages ...Stage) e
 		d := deps
 		d.Log = deps.Log.With().Str("stage", s.Name).Logger()
 		group.Go(func() error {
-			if err := s.Run(stageCtx, d); err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
+			err := s.Run(stageCtx, d)
+			if err == nil || stageCtx.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // asked to stop while it was still starting
 			}
-			return nil
+			return fmt.Errorf("%s: %w", s.Name, err)
 		})
 	}
 	ended := make(chan error, 1)

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,24 @@ func TestRunStopsEveryStageWhenAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("a", untilEnd), stage("b", untilEnd)))
+}
+
+// A stage that is asked to stop while it still looks something up did nothing wrong; one that
+// fails for another reason did, whenever that is.
+func TestAStageThatIsStoppedWhileItStartsHasNotFailed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	starting := func(ctx context.Context) error {
+		cancel()
+		<-ctx.Done()
+		return fmt.Errorf("look for something: %w", ctx.Err())
+	}
+	require.NoError(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("a", untilEnd), stage("b", starting)))
+	broken := errors.New("broken")
+	failing := func(ctx context.Context) error {
+		<-ctx.Done()
+		return broken
+	}
+	require.ErrorIs(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("c", failing)), broken)
 }
 
 func TestOneFailingStageStopsTheOthersAndIsNamed(t *testing.T) {
