@@ -5,15 +5,18 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -262,6 +265,42 @@ func TestTLSHoldsTheBrokerAgainstTheCA(t *testing.T) {
 	wrong.Login.CAFile = filepath.Join(dir, "missing.pem")
 	_, err = bus.Connect(ctx, wrong)
 	require.ErrorContains(t, err, "missing.pem")
+}
+
+// A broker that does not believe a client's certificate says so after the handshake, and the client
+// may find the connection closed before it has read that.
+func TestABrokerThatEndsEveryConnectionIsNotWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	certificates(t, dir)
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan struct{})
+	var connections atomic.Int32
+	go func() {
+		defer close(served)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			_, _ = io.WriteString(conn, `INFO {"server_id":"X","version":"2.15.2","headers":true,"tls_required":true,"max_payload":1048576}`+"\r\n")
+			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	defer func() {
+		_ = l.Close()
+		<-served
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), bustest.Patience)
+	defer cancel()
+	_, err = bus.Connect(ctx, bus.Options{URL: "tls://" + l.Addr().String(), Login: bus.Login{CAFile: filepath.Join(dir, "ca.pem")}})
+	require.ErrorContains(t, err, "NATS_CERT_FILE")
+	require.NoError(t, ctx.Err())
+	require.Greater(t, connections.Load(), int32(3), "it may just be stopping")
 }
 
 // certificates writes a CA with a server's and a client's certificate, and another CA with a

@@ -92,6 +92,24 @@ type Bus struct {
 // fails at once when the URL makes no sense, a file of the login cannot be read, the broker
 // refuses the credentials, or one side does not believe the other's certificate.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
+	for try := 1; ; try++ {
+		b, err := connect(ctx, o)
+		if !errors.Is(err, errHungUp) || try == hangUps {
+			return b, err
+		}
+		pause(ctx, reconnectWait)
+	}
+}
+
+// errHungUp says that the broker ended the connection right after the TLS handshake. So it does
+// with a client whose certificate it does not believe, and the client may find the connection
+// closed before it has read the complaint; but so it does as well when it is just stopping.
+var errHungUp = errors.New("the broker ends every connection after the TLS handshake; does it believe the certificate of NATS_CERT_FILE?")
+
+// hangUps is how often the broker may do so before it is taken for a complaint.
+const hangUps = 4
+
+func connect(ctx context.Context, o Options) (*Bus, error) {
 	b := &Bus{o: o.withDefaults(), log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1), refused: make(chan error, 1)}
 	where, err := redacted(o.URL)
 	if err != nil {
@@ -129,6 +147,9 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, b.nc.LastError())
 	case err := <-b.refused:
 		b.nc.Close()
+		if errors.Is(err, errHungUp) {
+			return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
+		}
 		return nil, fmt.Errorf("connect to NATS at %s: the certificates do not fit (NATS_CA_FILE, NATS_CERT_FILE): %w", where, err)
 	case <-ctx.Done():
 		b.nc.Close()
@@ -151,7 +172,7 @@ func (b *Bus) natsOptions() []nats.Option {
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { // called for the first connection as well
 			b.log.Debug().Err(err).Msg("no connection to NATS yet")
-			if untrusted(err) {
+			if err = complaint(err); err != nil {
 				select {
 				case b.refused <- err:
 				default:

@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 )
@@ -59,14 +61,21 @@ func (l Login) options() ([]nats.Option, error) {
 	return opts, nil
 }
 
-// untrusted reports whether err says that one side does not believe the other's certificate.
-// No waiting mends that.
-func untrusted(err error) bool {
+// complaint returns err when it says that one side does not believe the other's certificate,
+// which no waiting mends, errHungUp when it may mean that, and nil for any other.
+func complaint(err error) error {
 	var verify *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var remote *net.OpError // the other side's complaint about our certificate
-	return errors.As(err, &verify) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &invalid) || errors.As(err, &remote) && remote.Op == "remote error"
+	switch {
+	case errors.As(err, &remote) && remote.Op == "remote error",
+		errors.As(err, &verify), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
+		return err
+	case errors.Is(err, nats.ErrTLS) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)):
+		return fmt.Errorf("%w: %w", errHungUp, err)
+	default:
+		return nil
+	}
 }
