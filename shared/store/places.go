@@ -32,7 +32,8 @@ func (p Place) Breadcrumb() []string {
 // Place returns a page's path and ancestors. A page that the tree does not know stands at
 // the top. baseURL is the site's, for the ancestors' addresses.
 func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
-	list, err := places(ctx, s.pool, sourceID, baseURL+"/spaces/"+spaceKey, []string{pageID})
+	// With the one id as it is, the server plans this once; for a list it would plan it at every call.
+	list, err := places(ctx, s.pool, sourceID, baseURL+"/spaces/"+spaceKey, "me.node_id = $2", pageID)
 	if err != nil {
 		return Place{}, fmt.Errorf("read place of page %s: %w", pageID, err)
 	}
@@ -42,18 +43,19 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 	return Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}, nil
 }
 
-// places reads the places of nodes that are in the tree. space is the space's address.
-func places(ctx context.Context, q querier, sourceID, space string, ids []string) (map[string]Place, error) {
+// places reads the places of nodes that are in the tree, those that the condition on me and $2
+// picks. space is the space's address.
+func places(ctx context.Context, q querier, sourceID, space, picked string, by any) (map[string]Place, error) {
 	rows, err := q.Query(ctx, `
 		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
 		FROM confluence_tree me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
 		JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = step.id
-		WHERE me.source_id = $1 AND me.node_id = ANY ($2) AND me.path IS NOT NULL
-		ORDER BY me.node_id, step.place`, sourceID, ids)
+		WHERE me.source_id = $1 AND `+picked+` AND me.path IS NOT NULL
+		ORDER BY me.node_id, step.place`, sourceID, by)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]Place, len(ids))
+	found := map[string]Place{}
 	var me, path, trail, id, kind, title string
 	_, err = pgx.ForEachRow(rows, []any{&me, &path, &trail, &id, &kind, &title}, func() error {
 		p, ok := found[me]
@@ -111,7 +113,7 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, space string, ids []string)
 	if err != nil {
 		return err
 	}
-	list, err := places(ctx, tx, run.SourceID, space, ids)
+	list, err := places(ctx, tx, run.SourceID, space, "me.node_id = ANY ($2)", ids)
 	if err != nil {
 		return err
 	}
