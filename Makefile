@@ -115,7 +115,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 
 bench: ## measure everything from end to end and write docs/benchmarks.md, in hours (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
 	go build -o .cache/bench/bench ./services/sluice/bench/cmd
-	.cache/bench/bench $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
+	.cache/bench/bench $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
 
 microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
