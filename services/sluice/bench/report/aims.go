@@ -43,12 +43,13 @@ func aims(b *bytes.Buffer, r Results) {
 		t.row(a.what, a.aim, a.is, a.met.String())
 	}
 	t.write(b)
+	b.WriteString("[Where the time goes](where-the-time-goes.md) says what stands in the way of what is not met.\n\n")
 }
 
 func (r Results) aims() []aim {
 	list := r.speed()
 	list = append(list,
-		aim{what: "against the fastest peer", aim: "at least 10 × pages a second, a tenth of the calls", is: "by `make bench-peers`"},
+		aim{what: "against the fastest peer", aim: "at least 10 × pages a second, a tenth of the calls", is: "[beside the peers](benchmarks-peers.md)"},
 		r.memory(), r.nothing(), r.found(),
 		r.limit("until all is fetched", func(x Rate) time.Duration { return x.Fetched }),
 		r.limit("to the end of the run", func(x Rate) time.Duration { return x.Took }),

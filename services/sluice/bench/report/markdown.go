@@ -34,7 +34,7 @@ const intro = "`make bench` measures this and writes this page; nothing in it is
 	"do for a user, with fsync. A figure is the median of all rounds, with the least and the most of them\n" +
 	"behind it. Settings are the defaults, but for `CONFLUENCE_REQUESTS_PER_SECOND`, which is 1000 where\n" +
 	"nothing else is said: with the default of 10 the waiting would be measured. The store alone is measured\n" +
-	"[elsewhere](benchmarks-store.md), and what others do by `make bench-peers`.\n"
+	"[elsewhere](benchmarks-store.md), and so is [what others do](benchmarks-peers.md).\n"
 
 func machine(b *bytes.Buffer, r Results) {
 	m := r.Machine
