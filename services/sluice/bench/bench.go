@@ -283,7 +283,7 @@ func save(file string, r report.Results) error {
 	if err != nil {
 		return fmt.Errorf("save what was measured: %w", err)
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return fmt.Errorf("save what was measured: %w", err)
 	}
 	return nil

@@ -96,7 +96,7 @@ func (p *Process) Terminate(patience time.Duration) error {
 // Build compiles programs into a folder, which is made where it is missing: each package under
 // the last part of its path. Packages are given as go build takes them, from the folder from.
 func Build(ctx context.Context, into, from string, packages ...string) error {
-	if err := os.MkdirAll(into, 0o755); err != nil {
+	if err := os.MkdirAll(into, 0o750); err != nil {
 		return fmt.Errorf("make the folder of programs: %w", err)
 	}
 	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", into + string(filepath.Separator)}, packages...)
