@@ -19,29 +19,23 @@ const fetcherConcurrency = 64
 // scaling measures whether more replicas of a stage do more, where that stage is what a run waits
 // for.
 func (b *bench) scaling(ctx context.Context) error {
-	for _, n := range b.fetchers {
-		s := report.Scaling{Stage: "fetcher", Replicas: n, Pages: b.pages}
-		for range b.rounds {
-			r, err := b.withFetchers(ctx, n)
-			if err != nil {
-				return fmt.Errorf("%d fetchers: %w", n, err)
+	for _, stage := range []struct {
+		name     string
+		replicas []int
+		run      func(context.Context, int) (report.Scaled, error)
+	}{{"fetcher", b.fetchers, b.withFetchers}, {"converter", b.converters, b.withConverters}} {
+		for _, n := range stage.replicas {
+			s := report.Scaling{Stage: stage.name, Replicas: n, Pages: b.pages}
+			for range b.rounds {
+				r, err := stage.run(ctx, n)
+				if err != nil {
+					return fmt.Errorf("%d of the %s: %w", n, stage.name, err)
+				}
+				s.Rounds = append(s.Rounds, r)
 			}
-			s.Rounds = append(s.Rounds, r)
+			b.say("%d of the %s: %.1f s", n, stage.name, figure.Over(s.Rounds, func(r report.Scaled) float64 { return r.Took.Seconds() }).Median)
+			b.r.Scaling = append(b.r.Scaling, s)
 		}
-		b.say("%d fetchers: %.1f s", n, figure.Over(s.Rounds, func(r report.Scaled) float64 { return r.Took.Seconds() }).Median)
-		b.r.Scaling = append(b.r.Scaling, s)
-	}
-	for _, n := range b.converters {
-		s := report.Scaling{Stage: "converter", Replicas: n, Pages: b.pages}
-		for range b.rounds {
-			r, err := b.withConverters(ctx, n)
-			if err != nil {
-				return fmt.Errorf("%d converters: %w", n, err)
-			}
-			s.Rounds = append(s.Rounds, r)
-		}
-		b.say("%d converters: %.1f s", n, figure.Over(s.Rounds, func(r report.Scaled) float64 { return r.Took.Seconds() }).Median)
-		b.r.Scaling = append(b.r.Scaling, s)
 	}
 	return nil
 }

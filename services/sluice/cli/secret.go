@@ -198,21 +198,28 @@ type storedSecret struct {
 	Key string `json:"key"` // current, old, missing or unreadable
 }
 
+// withRing runs f on the store and with the master keys that are configured for it.
+func (a *app) withRing(ctx context.Context, f func(*store.Store, *seal.Ring) error) error {
+	cfg, err := a.settings()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s *store.Store) error {
+		ring, err := service.Keys(ctx, cfg.Master, s)
+		if err != nil {
+			return err
+		}
+		return f(s, ring)
+	})
+}
+
 func (a *app) secretList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List whose tokens are stored, and with which master key",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.settings()
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				ring, err := service.Keys(cmd.Context(), cfg.Master, s)
-				if err != nil {
-					return err
-				}
+			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
 				list, err := s.Secrets(cmd.Context())
 				if err != nil {
 					return err
@@ -288,15 +295,7 @@ the key: put the present one into SLUICE_MASTER_KEYS_OLD and a new one into
 SLUICE_MASTER_KEY for every service, restart them, and run this. Then the old one can go.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.settings()
-			if err != nil {
-				return err
-			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				ring, err := service.Keys(cmd.Context(), cfg.Master, s)
-				if err != nil {
-					return err
-				}
+			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
 				if ring.Current() == "" {
 					return usageError{seal.ErrNoKey}
 				}

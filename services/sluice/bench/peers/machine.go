@@ -3,26 +3,22 @@ package peers
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
 	"strings"
+
+	"github.com/sluicehq/sluice/services/sluice/bench/proc"
 )
 
 // thisMachine says what the figures were measured on.
 func thisMachine(ctx context.Context) string {
 	parts := []string{fmt.Sprintf("%s/%s, %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if m := regexp.MustCompile(`(?m)^model name\s*: (.*)$`).FindSubmatch(text); m != nil {
-			parts = append(parts, strings.TrimSpace(string(m[1])))
-		}
+	m := proc.ThisMachine(".")
+	if m.CPU != "" {
+		parts = append(parts, m.CPU)
 	}
-	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
-		var kb int64
-		if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB", &kb); err == nil {
-			parts = append(parts, fmt.Sprintf("%d GiB of memory", (kb+1<<19)>>20))
-		}
+	if m.Memory > 0 {
+		parts = append(parts, fmt.Sprintf("%d GiB of memory", (m.Memory+1<<29)>>30))
 	}
 	parts = append(parts, runtime.Version())
 	for _, c := range [][]string{{"python3", "--version"}, {"node", "--version"}, {"postgres", "--version"}} {

@@ -99,7 +99,7 @@ func Of(pid int) Usage {
 func OfFamily(pid int) Usage {
 	var u Usage
 	var shared int64
-	for _, one := range append(children(pid), pid) {
+	for _, one := range append(Children(pid), pid) {
 		s, err := stat(one)
 		if err != nil {
 			continue // it has ended
@@ -117,8 +117,8 @@ func OfFamily(pid int) Usage {
 	return u
 }
 
-// children lists the processes below one that live.
-func children(pid int) []int {
+// Children lists the processes that one has started and that live.
+func Children(pid int) []int {
 	var list []int
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, name := range threads {
