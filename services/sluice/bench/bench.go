@@ -23,6 +23,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sluice/bench/proc"
 	"github.com/sluicehq/sluice/services/sluice/bench/report"
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 	"github.com/sluicehq/sluice/services/sluice/child"
 	"github.com/sluicehq/sluice/shared/broker"
 )
@@ -41,6 +42,7 @@ type bench struct {
 	dir    string // of the worlds
 	bin    string // of the programs
 	self   string
+	peers  string // the file of the comparison with the peers, which need not be there
 	kept   *world // see size.share
 	out    io.Writer
 	r      report.Results
@@ -131,6 +133,7 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&b.rounds, "rounds", b.rounds, "how often each figure is measured")
 	write := f.String("write", "", "the `file` that a run of every section writes its report to")
 	raw := f.String("raw", "", "the `file` for what was measured, as JSON, after each section")
+	f.StringVar(&b.peers, "peers", "", "the `file` that the comparison with the peers has left, if there is one")
 	from := f.String("from", "", "measure nothing: make the report of this `file` that -raw wrote")
 	tmp := f.String("tmp", os.TempDir(), "the `folder` in which servers keep their data meanwhile")
 	fullPages := f.String("full", "", "how many pages the full syncs have, parted by commas")
@@ -258,7 +261,12 @@ func (b *bench) prepare(ctx context.Context, tmp string) (err error) {
 }
 
 // conclude prints the report and, when every section was run, writes it to the file.
-func (b *bench) conclude(write string) error {
+func (b *bench) conclude(write string) (err error) {
+	if b.peers != "" {
+		if b.r.Peers, err = versus.Read(b.peers); err != nil {
+			return err
+		}
+	}
 	if err := report.Markdown(b.out, b.r); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}

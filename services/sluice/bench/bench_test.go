@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/bench/report"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 	"github.com/sluicehq/sluice/shared/event"
 )
 
@@ -44,11 +45,11 @@ func TestTheListenerHearsWhatWasHandled(t *testing.T) {
 
 // What is asked again has to be exactly what was asked.
 func TestCallsAreRecordedAndGetTheSameAnswerAgain(t *testing.T) {
-	site := sandbox.New(sandbox.Options{})
-	site.AddGenerated(sandbox.GeneratedSpace, 30, seed)
-	srv := httptest.NewServer(recorded(site.Handler()))
+	made := sandbox.New(sandbox.Options{})
+	made.AddGenerated(sandbox.GeneratedSpace, 30, seed)
+	srv := httptest.NewServer(recorded(made.Handler()))
 	defer srv.Close()
-	w := &world{site: standIn{srv.URL}}
+	w := &world{site: standIn{site.Site{URL: srv.URL}}}
 	require.NoError(t, w.site.forget(t.Context()))
 
 	var first []byte
@@ -68,7 +69,7 @@ func TestCallsAreRecordedAndGetTheSameAnswerAgain(t *testing.T) {
 		require.Equal(t, http.StatusOK, res.StatusCode, string(body))
 		first = append(first, body...)
 	}
-	st, err := w.site.stats(t.Context())
+	st, err := w.site.Stats(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 2, st.Total)
 
@@ -154,6 +155,15 @@ func TestAReportIsMadeOfWhatWasSaved(t *testing.T) {
 	require.NoError(t, save(raw, r))
 	require.NoError(t, run(t.Context(), []string{"-from", raw, "-write", page}, io.Discard))
 	require.FileExists(t, page)
-	_, err := json.Marshal(r)
-	require.NoError(t, err)
+
+	peers := filepath.Join(dir, "peers.json")
+	out.Reset()
+	require.NoError(t, run(t.Context(), []string{"-from", raw, "-peers", peers}, &out))
+	require.Contains(t, out.String(), "[beside the peers](benchmarks-peers.md)", "nobody has compared yet")
+	one := []versus.Run{{Pages: 1, Wall: time.Second, Calls: 1}}
+	theirs := versus.Results{Tables: []versus.Table{{Pages: 1, Rows: []versus.Row{{Name: "Sluice", Ours: true, Rounds: one}, {Name: "theirs", Rounds: one}}}}}
+	require.NoError(t, theirs.Save(peers))
+	out.Reset()
+	require.NoError(t, run(t.Context(), []string{"-from", raw, "-peers", peers}, &out))
+	require.Contains(t, out.String(), "[theirs](benchmarks-peers.md), 1 pages")
 }

@@ -52,7 +52,7 @@ func (b *bench) fullSync(ctx context.Context, l layout) (r report.Full, err erro
 	if err != nil {
 		return r, err
 	}
-	st, err := w.site.stats(ctx)
+	st, err := w.site.Stats(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -78,7 +78,7 @@ func (w *world) firstSync(ctx context.Context) (r report.Full, err error) {
 	if err != nil {
 		return r, err
 	}
-	st, err := w.site.stats(ctx)
+	st, err := w.site.Stats(ctx)
 	if err != nil {
 		return r, err
 	}

@@ -36,7 +36,7 @@ func (b *bench) incrementals(ctx context.Context) (err error) {
 		{"nothing", 0, func(context.Context, int) error { return nil }},
 		{fmt.Sprintf("a new line in %d pages (1 %%)", hundredth), hundredth, func(ctx context.Context, round int) error {
 			in := map[string]int{"count": hundredth, "seed": round + 1}
-			return w.site.control(ctx, http.MethodPost, "/_sandbox/spaces/"+sandbox.GeneratedSpace+"/edit", in, nil)
+			return w.site.Ask(ctx, http.MethodPost, "/_sandbox/spaces/"+sandbox.GeneratedSpace+"/edit", in, nil)
 		}},
 		{fmt.Sprintf("one word in each of %d pages", someWords), someWords, w.changeWords},
 	} {
@@ -73,7 +73,7 @@ func (w *world) step(ctx context.Context) (s report.Step, err error) {
 	if err != nil {
 		return s, err
 	}
-	st, err := w.site.stats(ctx)
+	st, err := w.site.Stats(ctx)
 	if err != nil {
 		return s, err
 	}

@@ -58,7 +58,7 @@ func (w *world) replay(ctx context.Context, calls []call, atOnce int) (time.Dura
 	group.SetLimit(max(1, atOnce))
 	for _, c := range calls {
 		group.Go(func() error {
-			req, err := http.NewRequestWithContext(ctx, c.Method, w.site.url+c.URI, bytes.NewReader(c.Body))
+			req, err := http.NewRequestWithContext(ctx, c.Method, w.site.URL+c.URI, bytes.NewReader(c.Body))
 			if err != nil {
 				return fmt.Errorf("ask again: %w", err)
 			}

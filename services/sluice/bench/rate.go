@@ -7,17 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/bench/report"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
 )
 
-const (
-	siteRate   = 10 // calls a second
-	siteAnswer = 200 * time.Millisecond
-)
-
-// slow makes every answer of the site take its time.
-var slow = sandbox.Fault{Kind: sandbox.FaultSlow, DelayMS: int(siteAnswer / time.Millisecond)}
+// siteRate is how many calls a second the site allows.
+const siteRate = 10
 
 // underRate measures a full sync of a site that allows so many calls a second.
 func (b *bench) underRate(ctx context.Context) error {
@@ -41,15 +36,14 @@ func (b *bench) rateRound(ctx context.Context) (r report.Rate, err error) {
 		return r, err
 	}
 	// What is refused is not slow as well, so it is named first.
-	burst := sandbox.Fault{Kind: sandbox.FaultBurst, MaxCalls: siteRate, RetryAfter: 1}
-	if err := w.site.behave(ctx, burst, slow); err != nil {
+	if err := w.site.Behave(ctx, site.AtMost(siteRate), site.Slow); err != nil {
 		return r, err
 	}
 	full, err := w.firstSync(ctx)
 	if err != nil {
 		return r, err
 	}
-	st, err := w.site.stats(ctx)
+	st, err := w.site.Stats(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -59,8 +53,8 @@ func (b *bench) rateRound(ctx context.Context) (r report.Rate, err error) {
 	}
 	last := slices.MaxFunc(calls, func(a, b call) int { return a.At.Compare(b.At) })
 	return report.Rate{
-		Pages: b.ratePages, PerSecond: siteRate, Answer: siteAnswer, Took: full.Took,
-		Fetched: last.At.Sub(full.Began) + siteAnswer,
+		Pages: b.ratePages, PerSecond: siteRate, Answer: site.Answer, Took: full.Took,
+		Fetched: last.At.Sub(full.Began) + site.Answer,
 		Calls:   full.Calls - st.Statuses[http.StatusTooManyRequests], Refused: st.Statuses[http.StatusTooManyRequests],
 	}, nil
 }

@@ -2,12 +2,13 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/sluicehq/sluice/services/sluice/bench/backlog"
 	"github.com/sluicehq/sluice/services/sluice/bench/figure"
 	"github.com/sluicehq/sluice/services/sluice/bench/report"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 )
@@ -51,7 +52,7 @@ func (b *bench) withFetchers(ctx context.Context, n int) (r report.Scaled, err e
 	if err != nil {
 		return r, err
 	}
-	if err := w.site.behave(ctx, slow); err != nil {
+	if err := w.site.Behave(ctx, site.Slow); err != nil {
 		return r, err
 	}
 	m := w.meter(ctx)
@@ -115,22 +116,5 @@ func (w *world) ask(ctx context.Context) error {
 func (w *world) waitFor(ctx context.Context, c bus.Consumer, messages int) error {
 	ctx, cancel := w.whileAllRun(ctx)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		_, parts, err := w.bus.Inspect(ctx)
-		if err != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-		for _, p := range parts {
-			if p.Name == "consumer "+c.Durable && p.Waiting >= uint64(messages) {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%d pages never wait for the %s: %w", messages, c.Stage, context.Cause(ctx))
-		}
-	}
+	return backlog.Await(ctx, w.bus, c, messages)
 }

@@ -107,10 +107,10 @@ func (b *bench) searchDuringSync(ctx context.Context, w *world, rng *rand.Rand) 
 	w.others++
 	other := fmt.Sprint("OTHER", w.others)
 	in := map[string]any{"key": other, "pages": b.pages, "seed": seed}
-	if err := w.site.control(ctx, http.MethodPost, "/_sandbox/spaces", in, nil); err != nil {
+	if err := w.site.Ask(ctx, http.MethodPost, "/_sandbox/spaces", in, nil); err != nil {
 		return nil, err
 	}
-	src := store.Source{ID: strings.ToLower(other), BaseURL: w.site.url + "/wiki", SpaceKey: other}
+	src := store.Source{ID: strings.ToLower(other), BaseURL: w.site.URL + "/wiki", SpaceKey: other}
 	if err := w.store.AddSource(ctx, src); err != nil {
 		return nil, err
 	}

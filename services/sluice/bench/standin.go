@@ -9,11 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
 )
 
 // call is a request that the stand-in answered, as it can be asked again.
@@ -27,13 +27,13 @@ type call struct {
 
 // serveSite is the stand-in's process: the site, and a record of what it is asked.
 func serveSite(ctx context.Context, addr string, pages int) error {
-	site := sandbox.New(sandbox.Options{})
-	site.AddGenerated(sandbox.GeneratedSpace, pages, seed)
+	made := sandbox.New(sandbox.Options{})
+	made.AddGenerated(sandbox.GeneratedSpace, pages, seed)
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("serve the stand-in: %w", err)
 	}
-	srv := &http.Server{Handler: recorded(site.Handler()), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: recorded(made.Handler()), ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -43,7 +43,7 @@ func serveSite(ctx context.Context, addr string, pages int) error {
 }
 
 // recorded keeps what a site is asked until it is fetched and forgotten at /_bench/calls.
-func recorded(site http.Handler) http.Handler {
+func recorded(made http.Handler) http.Handler {
 	var mu sync.Mutex
 	calls := []call{}
 	mux := http.NewServeMux()
@@ -53,7 +53,7 @@ func recorded(site http.Handler) http.Handler {
 		_ = json.NewEncoder(w).Encode(calls)
 		calls = []call{}
 	})
-	mux.Handle("/_sandbox/", site)
+	mux.Handle("/_sandbox/", made)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		c := call{Method: r.Method, URI: r.URL.RequestURI(), At: time.Now()}
 		if r.ContentLength != 0 {
@@ -63,64 +63,26 @@ func recorded(site http.Handler) http.Handler {
 		mu.Lock()
 		calls = append(calls, c)
 		mu.Unlock()
-		site.ServeHTTP(w, r)
+		made.ServeHTTP(w, r)
 	})
 	return mux
 }
 
-// standIn turns the knobs of a stand-in in another process.
-type standIn struct{ url string }
-
-// control calls a control route; out, unless it is nil, takes the answer.
-func (s standIn) control(ctx context.Context, method, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("ask the stand-in: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask the stand-in: %w", err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the stand-in: %w", err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, 300))
-		return fmt.Errorf("ask the stand-in: %s %s: %s: %s", method, path, res.Status, strings.TrimSpace(string(text)))
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return fmt.Errorf("ask the stand-in: %s: %w", path, err)
-	}
-	return nil
-}
+// standIn is a stand-in in another process, with the record of what it is asked.
+type standIn struct{ site.Site }
 
 // forget begins to count and to record anew.
 func (s standIn) forget(ctx context.Context) error {
 	if _, err := s.calls(ctx); err != nil {
 		return err
 	}
-	return s.control(ctx, http.MethodPost, "/_sandbox/stats/reset", nil, nil)
-}
-
-func (s standIn) stats(ctx context.Context) (sandbox.Stats, error) {
-	var st sandbox.Stats
-	return st, s.control(ctx, http.MethodGet, "/_sandbox/stats", nil, &st)
+	return s.Forget(ctx)
 }
 
 // calls gives what was asked since the last time.
 func (s standIn) calls(ctx context.Context) ([]call, error) {
 	var list []call
-	return list, s.control(ctx, http.MethodPost, "/_bench/calls", nil, &list)
-}
-
-// behave sets the faults in place of those before; none makes it a good site again.
-func (s standIn) behave(ctx context.Context, faults ...sandbox.Fault) error {
-	return s.control(ctx, http.MethodPost, "/_sandbox/faults", map[string]any{"seed": seed, "faults": append([]sandbox.Fault{}, faults...)}, nil)
+	return list, s.Ask(ctx, http.MethodPost, "/_bench/calls", nil, &list)
 }
 
 // pages lists a space.
@@ -128,10 +90,10 @@ func (s standIn) pages(ctx context.Context, space string) ([]sandbox.Page, error
 	var out struct {
 		Pages []sandbox.Page `json:"pages"`
 	}
-	return out.Pages, s.control(ctx, http.MethodGet, "/_sandbox/spaces/"+space+"/pages", nil, &out)
+	return out.Pages, s.Ask(ctx, http.MethodGet, "/_sandbox/spaces/"+space+"/pages", nil, &out)
 }
 
 // edit gives a page a body, and so a new version.
 func (s standIn) edit(ctx context.Context, id, body string) error {
-	return s.control(ctx, http.MethodPost, "/_sandbox/pages/"+id+"/edit", map[string]string{"body": body}, nil)
+	return s.Ask(ctx, http.MethodPost, "/_sandbox/pages/"+id+"/edit", map[string]string{"body": body}, nil)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
 	"github.com/sluicehq/sluice/services/sluice/child"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -96,7 +97,7 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	if err := w.startSite(ctx); err != nil {
 		return w, err
 	}
-	src := store.Source{ID: source, BaseURL: w.site.url + "/wiki", SpaceKey: sandbox.GeneratedSpace}
+	src := store.Source{ID: source, BaseURL: w.site.URL + "/wiki", SpaceKey: sandbox.GeneratedSpace}
 	if err := w.store.AddSource(ctx, src); err != nil {
 		return w, err
 	}
@@ -108,7 +109,7 @@ func (w *world) startSite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.site = standIn{"http://" + addr}
+	w.site = standIn{site.Site{URL: "http://" + addr}}
 	if err := w.start("stand-in", w.self, nil, roleSite, addr, strconv.Itoa(w.layout.pages)); err != nil {
 		return err
 	}
@@ -191,7 +192,7 @@ func (w *world) env(stage string) (env []string, health string, err error) {
 	}
 	env = []string{
 		"DATABASE_URL=" + w.pg.URL(), "HEALTH_ADDR=" + health, "LOG_LEVEL=warn", "LOG_FORMAT=json",
-		"CONFLUENCE_BASE_URL=" + w.site.url + "/wiki", "CONFLUENCE_ALLOW_HTTP=true",
+		"CONFLUENCE_BASE_URL=" + w.site.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true",
 		"CONFLUENCE_EMAIL=" + sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken,
 		"CONFLUENCE_REQUESTS_PER_SECOND=1000", // the most there is: a limit of ours is not what is measured
 	}

@@ -41,3 +41,12 @@ func TestRatio(t *testing.T) {
 	require.InDelta(t, 1.5, figure.Ratio(3, 2), 1e-9)
 	require.Zero(t, figure.Ratio(3, 0))
 }
+
+func TestFiguresAreShort(t *testing.T) {
+	for want, got := range map[string]string{
+		"1,234,568": figure.Number(1234567.8), "-1,000": figure.Thousands(-1000), "999": figure.Number(999.4),
+		"12.3": figure.Number(12.34), "2": figure.Number(2), "0.05": figure.Number(0.051),
+	} {
+		require.Equal(t, want, got)
+	}
+}

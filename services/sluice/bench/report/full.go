@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/sluicehq/sluice/services/sluice/bench/figure"
+	"github.com/sluicehq/sluice/services/sluice/bench/table"
 )
 
 // groups are the full syncs, with that of one process last.
@@ -31,21 +32,21 @@ func full(b *bytes.Buffer, r Results) {
 	b.WriteString("## Full sync\n\nA space of generated pages, 1 to 75 KB each in a tree of seven levels, into an empty knowledge base:\n" +
 		"from the request to the end of the run. MB are of storage format. \"One process\" is `sluice up`, with\n" +
 		"NATS in it and Postgres beside it.\n\n")
-	t := table{head: []string{"pages:", "seconds:", "pages/s:", "MB/s:", "CPU s a 1,000 pages:", "API calls:", "pages a call:", "chunks a page:"}}
+	t := table.Table{Head: []string{"pages:", "seconds:", "pages/s:", "MB/s:", "CPU s a 1,000 pages:", "API calls:", "pages a call:", "chunks a page:"}}
 	for i, g := range r.groups() {
 		n := float64(g.Pages)
-		t.row(r.name(i),
-			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Took) }), number),
+		t.Row(r.name(i),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Took) }), figure.Number),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return n / took(f.Took) }), whole),
-			spread(figure.Over(g.Rounds, func(f Full) float64 { return float64(f.Bytes) / 1e6 / took(f.Took) }), number),
-			spread(figure.Over(g.Rounds, func(f Full) float64 { return sum(f.Processes) / n * 1000 }), number),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return float64(f.Bytes) / 1e6 / took(f.Took) }), figure.Number),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return sum(f.Processes) / n * 1000 }), figure.Number),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return float64(f.Calls) }), whole),
-			spread(figure.Over(g.Rounds, func(f Full) float64 { return n / float64(f.Calls) }), number),
-			spread(figure.Over(g.Rounds, func(f Full) float64 { return float64(f.Chunks) / n }), number))
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return n / float64(f.Calls) }), figure.Number),
+			spread(figure.Over(g.Rounds, func(f Full) float64 { return float64(f.Chunks) / n }), figure.Number))
 	}
-	t.write(b)
+	t.Write(b)
 	b.WriteString("CPU seconds a thousand pages, by process:\n\n")
-	byProcess(b, r, func(g Group, p Process) float64 { return p.CPU.Seconds() / float64(g.Pages) * 1000 }, number)
+	byProcess(b, r, func(g Group, p Process) float64 { return p.CPU.Seconds() / float64(g.Pages) * 1000 }, figure.Number)
 }
 
 // cpu is the CPU seconds of every process.
@@ -70,11 +71,11 @@ func sum(list []Process) float64 {
 
 // byProcess writes one figure of every process, a row each.
 func byProcess(b *bytes.Buffer, r Results, one func(Group, Process) float64, show func(float64) string) {
-	t := table{head: []string{"process"}}
+	t := table.Table{Head: []string{"process"}}
 	var order []string
 	values := map[string]map[int][]float64{}
 	for i, g := range r.groups() {
-		t.head = append(t.head, r.name(i)+":")
+		t.Head = append(t.Head, r.name(i)+":")
 		for _, round := range g.Rounds {
 			for _, p := range round.Processes {
 				if values[p.Name] == nil {
@@ -90,9 +91,9 @@ func byProcess(b *bytes.Buffer, r Results, one func(Group, Process) float64, sho
 		for i := range r.groups() {
 			cells = append(cells, spread(figure.Of(values[name][i]), show))
 		}
-		t.row(cells...)
+		t.Row(cells...)
 	}
-	t.write(b)
+	t.Write(b)
 }
 
 func limits(b *bytes.Buffer, r Results) {
@@ -103,9 +104,9 @@ func limits(b *bytes.Buffer, r Results) {
 		"made again by a plain HTTP client, as many at a time, their answers read and dropped; (b) the same\n" +
 		"bodies converted on all cores, from memory into memory; (c) the rows of the finished knowledge base,\n" +
 		"copied by `COPY` into empty tables with the same indexes, on a connection a core.\n\n")
-	t := table{head: []string{"pages:", "(a) fetch:", "(b) convert:", "(c) COPY:", "end to end:", "against the largest:", "against their sum:"}}
+	t := table.Table{Head: []string{"pages:", "(a) fetch:", "(b) convert:", "(c) COPY:", "end to end:", "against the largest:", "against their sum:"}}
 	for _, g := range r.Full {
-		t.row(whole(float64(g.Pages)),
+		t.Row(whole(float64(g.Pages)),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.Fetch) }), seconds),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.Convert) }), seconds),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.Copy) }), seconds),
@@ -113,18 +114,18 @@ func limits(b *bytes.Buffer, r Results) {
 			spread(largest(g), times),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return figure.Ratio(took(f.Took), took(f.Limits.Sum())) }), times))
 	}
-	t.write(b)
+	t.Write(b)
 	b.WriteString("The same by processor time, which other work on the machine hardly changes; end to end with the stand-in:\n\n")
-	c := table{head: []string{"pages:", "(a) fetch:", "(b) convert:", "(c) COPY:", "end to end:", "against their sum:"}}
+	c := table.Table{Head: []string{"pages:", "(a) fetch:", "(b) convert:", "(c) COPY:", "end to end:", "against their sum:"}}
 	for _, g := range r.Full {
-		c.row(whole(float64(g.Pages)),
+		c.Row(whole(float64(g.Pages)),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.FetchCPU) }), seconds),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.ConvertCPU) }), seconds),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return took(f.Limits.CopyCPU) }), seconds),
 			spread(figure.Over(g.Rounds, Full.cpu), seconds),
 			spread(figure.Over(g.Rounds, func(f Full) float64 { return figure.Ratio(f.cpu(), took(f.Limits.CPU())) }), times))
 	}
-	c.write(b)
+	c.Write(b)
 	f := r.Full[0].Rounds[0].Limits
 	fmt.Fprintf(b, "For %s pages (a) reads %s, (b) reads %s, (c) writes %s in %s chunks.\n\n",
 		whole(float64(r.Full[0].Pages)), size(float64(f.FetchedBytes)), size(float64(f.ConvertedBytes)), size(float64(f.CopiedBytes)), whole(float64(f.Chunks)))

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/sluice/bench/figure"
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 )
 
 func text(t *testing.T, r Results) string {
@@ -32,7 +33,6 @@ func line(t *testing.T, text, cell string) string {
 
 func TestFigures(t *testing.T) {
 	for want, got := range map[string]string{
-		"1,234,568": number(1234567.8), "-1,000": thousands(-1000), "999": number(999.4), "12.3": number(12.34), "2": number(2), "0.05": number(0.051),
 		"1.2 GiB": size(1.2 * (1 << 30)), "64 MiB": size(64 << 20), "512 KiB": size(512 << 10), "95 %": percent(0.951), "1.60 ×": times(1.6),
 		"–":                     spread(figure.Spread{}, whole),
 		"2 (1–3)":               spread(figure.Of([]float64{1, 2, 3}), whole),
@@ -44,15 +44,6 @@ func TestFigures(t *testing.T) {
 	} {
 		require.Equal(t, want, got)
 	}
-}
-
-func TestATableIsLinedUp(t *testing.T) {
-	tb := table{head: []string{"what", "n:"}}
-	tb.row("größer", "1")
-	tb.row("a", "12,345")
-	var b bytes.Buffer
-	tb.write(&b)
-	require.Equal(t, "| what   |      n |\n| ------ | -----: |\n| größer |      1 |\n| a      | 12,345 |\n\n", b.String())
 }
 
 func round(took time.Duration, peak int64) Full {
@@ -133,6 +124,23 @@ func TestTheOtherAims(t *testing.T) {
 	require.Equal(t, missed, r.found().met)
 	r.Search = append(r.Search, Search{Pages: 4_000, During: true, What: "b", Rounds: []figure.Tail{{P95: 21}}})
 	require.Equal(t, missed, r.searched().met, "the slowest filter counts")
+}
+
+func TestTheAimAgainstThePeersIsReadFromTheirRun(t *testing.T) {
+	require.Contains(t, line(t, text(t, Results{}), "against the fastest peer"), "| [beside the peers](benchmarks-peers.md) | not measured |")
+	row := func(name string, ours bool, seconds int, calls int64) versus.Row {
+		return versus.Row{Name: name, Ours: ours, Rounds: []versus.Run{{Pages: aimed, Wall: time.Duration(seconds) * time.Second, Calls: calls}}}
+	}
+	peers := &versus.Results{Tables: []versus.Table{
+		{Pages: 1_000, Rows: []versus.Row{row("Sluice", true, 1, 1), row("theirs", false, 100, 100)}},
+		{Pages: aimed, Rows: []versus.Row{row("Sluice", true, 10, 10), row("Sluice, to Markdown", true, 5, 10), row("theirs", false, 50, 100), row("slower", false, 51, 1)}},
+	}}
+	out := text(t, Results{Peers: peers})
+	require.Contains(t, line(t, out, "against the fastest peer: Sluice  "), "| 5.00 × the pages a second, 0.10 × the calls a page ([theirs](benchmarks-peers.md), 4,000 pages) | not met |")
+	require.Contains(t, line(t, out, "against the fastest peer: Sluice, to Markdown"), "| 10.00 × the pages a second, 0.10 × the calls a page ([theirs](benchmarks-peers.md), 4,000 pages) | met |")
+
+	nobody := &versus.Results{Tables: []versus.Table{{Pages: aimed, Rows: []versus.Row{row("Sluice", true, 10, 10)}}}}
+	require.Contains(t, line(t, text(t, Results{Peers: nobody}), "against the fastest peer"), "not measured")
 }
 
 func TestScalingIsAgainstOne(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sluice/bench/figure"
 	"github.com/sluicehq/sluice/services/sluice/bench/proc"
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 )
 
 // Results is everything that one run of the benchmark has measured. Sections that did not run are
@@ -26,6 +27,8 @@ type Results struct {
 	Scaling     []Scaling
 	Search      []Search
 	Stages      []Stages // one a round
+
+	Peers *versus.Results `json:"-"` // of a run of its own, which keeps them; nil where there was none
 }
 
 // Version is a part of what was measured.

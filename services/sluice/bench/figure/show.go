@@ -1,0 +1,32 @@
+package figure
+
+import (
+	"fmt"
+	"math"
+)
+
+// Number shows three digits that count, or all of a whole number.
+func Number(v float64) string {
+	switch {
+	case math.Abs(v) >= 100:
+		return Thousands(math.Round(v))
+	case math.Abs(v) >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v == math.Trunc(v):
+		return fmt.Sprintf("%.0f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+// Thousands shows a whole number with a comma after every three digits.
+func Thousands(v float64) string {
+	text := fmt.Sprintf("%.0f", math.Abs(v))
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	if v < 0 {
+		text = "-" + text
+	}
+	return text
+}
