@@ -10,32 +10,45 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// every is how often the broker is asked.
-const every = 50 * time.Millisecond
+// To ask costs the broker processor time, which somebody may be measuring: so it is asked often
+// only when the last message is near.
+const (
+	atFirst = 50 * time.Millisecond
+	often   = 20 * time.Millisecond
+	rarely  = 500 * time.Millisecond
+)
 
 // Await waits until so many messages wait for the consumer. It gives up with ctx and then says
 // how many there were; its cause is in the error.
 func Await(ctx context.Context, b *bus.Bus, c bus.Consumer, messages int) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	var waiting uint64
+	began := time.Now()
 	for {
 		_, parts, err := b.Inspect(ctx)
 		if err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
+		waiting := 0
 		for _, p := range parts {
 			if p.Name == "consumer "+c.Durable {
-				waiting = p.Waiting
+				waiting = int(p.Waiting)
 			}
 		}
-		if waiting >= uint64(messages) { //nolint:gosec // a number of pages
+		if waiting >= messages {
 			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause(time.Since(began), waiting, messages)):
 		case <-ctx.Done():
 			return fmt.Errorf("%d of %d messages wait for the %s: %w", waiting, messages, c.Stage, context.Cause(ctx))
 		}
 	}
+}
+
+// pause is half of what is left at the pace so far.
+func pause(took time.Duration, waiting, messages int) time.Duration {
+	if waiting == 0 {
+		return atFirst // the pace is not known yet, and the messages may be few
+	}
+	left := float64(took) / float64(waiting) * float64(messages-waiting)
+	return min(rarely, max(often, time.Duration(left/2)))
 }

@@ -176,7 +176,7 @@ func (r Results) Save(file string) error {
 func Read(file string) (*Results, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // nothing was measured, which is no error
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the comparison: %w", err)
