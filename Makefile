@@ -115,7 +115,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 
 bench: ## measure everything from end to end and write docs/benchmarks.md, in hours (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
 	go build -o .cache/bench/bench ./services/sluice/bench/cmd
-	.cache/bench/bench $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
+	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
 
 microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
@@ -123,10 +123,10 @@ microbench: ## run the benchmarks of single functions
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
 	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store
 
-bench-peers: ## compare with what people use today, into docs/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, LIMITED=200)
+bench-peers: ## compare with what people use today, into docs/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice
 	@go build -buildvcs=false -o bin/bench-peers ./services/sluice/bench/peers/cmd
-	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200)
+	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) -raw .cache/peers/results.json
 
 cover: ## how much of the code the tests run, into cover.out
 	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)

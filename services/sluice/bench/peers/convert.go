@@ -1,40 +1,21 @@
 package peers
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Convert is the driver of our own converter: like the others' it says that it is ready, waits
-// for a line, converts the folder IN into OUT and says how long that took.
+// Convert is the driver of our own converter: it converts the folder IN into OUT.
 func Convert(getenv func(string) string, in io.Reader, out io.Writer) error {
-	lines := bufio.NewReader(in)
-	fmt.Fprintln(out, "ready")
-	if _, err := lines.ReadString('\n'); err != nil {
-		return fmt.Errorf("wait for the word to begin: %w", err)
-	}
-	began := time.Now()
-	done := map[string]any{"error": ""}
-	if err := convertFolder(getenv("IN"), getenv("OUT"), page.Facts{BaseURL: getenv("SITE"), SpaceKey: getenv("SPACE")}); err != nil {
-		done["error"] = err.Error()
-	}
-	done["seconds"] = time.Since(began).Seconds()
-	text, err := json.Marshal(done)
-	if err != nil {
-		return fmt.Errorf("say how it went: %w", err)
-	}
-	fmt.Fprintln(out, "done "+string(text))
-	_, _ = lines.ReadString('\n') // until it is closed
-	return nil
+	return takeTurns(in, out, func() error {
+		return convertFolder(getenv("IN"), getenv("OUT"), page.Facts{BaseURL: getenv("SITE"), SpaceKey: getenv("SPACE")})
+	})
 }
 
 func convertFolder(in, out string, facts page.Facts) error {

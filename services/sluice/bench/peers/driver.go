@@ -11,22 +11,15 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 )
 
-// Run is one run of one peer.
-type Run struct {
-	Pages    int           // that it handed over
-	Wall     time.Duration // from the word to begin to the last page
-	CPU      time.Duration // of all its processes
-	SiteCPU  time.Duration // of the stand-in meanwhile
-	Memory   int64         // the peak of all its processes together, bytes
-	Calls    int64
-	Statuses map[int]int64
-	Err      string // how it ended where it did not end well
-}
+// startPatience is how long a driver may take to be ready.
+const startPatience = 5 * time.Minute
 
-// patience is how long one run of one peer may take.
-const patience = 20 * time.Minute
+// errStopped says that a run was not done when its time was over.
+var errStopped = errors.New("it was stopped")
 
 // child is a process with which the benchmark takes turns over its standard input and output.
 type child struct {
@@ -86,22 +79,35 @@ func (c *child) end() {
 	_ = c.cmd.Wait()
 }
 
-// drive lets a driver do its work once and measures that alone, not its start.
-func drive(ctx context.Context, s site, env []string, program string, args ...string) (Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// driver is a program that takes turns with the benchmark.
+type driver struct {
+	program string
+	args    []string
+	env     []string  // beside what it inherits
+	stop    os.Signal // what ends it where its time is over
+}
+
+// drive lets a driver do its work once, for so long at the most, and measures that alone, not its
+// start.
+func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (versus.Run, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := begin(ctx, append(os.Environ(), env...), program, args...)
+	c, err := begin(ctx, append(bare(os.Environ()), d.env...), d.program, d.args...)
 	if err != nil {
-		return Run{}, err
+		return versus.Run{}, err
 	}
 	defer c.end()
-	if _, err := c.hear("ready"); err != nil {
-		return Run{Err: err.Error()}, nil
+	late := time.AfterFunc(startPatience, cancel)
+	_, err = c.hear("ready")
+	late.Stop()
+	if err != nil {
+		return versus.Run{Err: err.Error()}, nil
 	}
-	return s.watched(ctx, c.cmd.Process.Pid, func() (time.Duration, error) {
+	return s.watched(ctx, patience, c.cmd.Process.Pid, func(ctx context.Context) (time.Duration, error) {
 		if err := c.tell(); err != nil {
 			return 0, err
 		}
+		defer context.AfterFunc(ctx, func() { _ = c.cmd.Process.Signal(d.stop) })()
 		text, err := c.hear("done")
 		if err != nil {
 			return 0, err
@@ -120,26 +126,32 @@ func drive(ctx context.Context, s site, env []string, program string, args ...st
 	})
 }
 
-// watched measures the process with the id, and the stand-in, while work is done. The error of
-// the work is part of the run.
-func (s site) watched(ctx context.Context, pid int, work func() (time.Duration, error)) (Run, error) {
-	if s.url != "" {
-		if err := s.resetStats(ctx); err != nil {
-			return Run{}, err
+// watched measures the process with the id, and the stand-in, while work is done, for so long at
+// the most. The error of the work is part of the run.
+func (s standIn) watched(ctx context.Context, patience time.Duration, pid int, work func(context.Context) (time.Duration, error)) (versus.Run, error) {
+	if s.URL != "" {
+		if err := s.Forget(ctx); err != nil {
+			return versus.Run{}, err
 		}
 	}
+	limited, cancel := context.WithTimeoutCause(ctx, patience, errStopped)
+	defer cancel()
 	peer, server := measure(pid), measure(s.pid)
-	wall, err := work()
-	r := Run{Wall: wall}
+	began := time.Now()
+	wall, err := work(limited)
+	r := versus.Run{Wall: wall}
 	r.CPU, r.Memory = peer.stop()
 	r.SiteCPU, _ = server.stop()
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(context.Cause(limited), errStopped):
+		r.Stopped, r.Wall = true, time.Since(began)
+	case err != nil:
 		r.Err = err.Error()
 	}
-	if s.url == "" {
+	if s.URL == "" {
 		return r, nil
 	}
-	stats, err := s.stats(ctx)
+	stats, err := s.Stats(ctx)
 	r.Calls, r.Statuses = stats.Total, stats.Statuses
 	return r, err
 }

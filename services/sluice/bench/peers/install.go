@@ -25,11 +25,14 @@ const (
 )
 
 // kitchen is the folder in which the peers are installed, each set of packages by itself.
-type kitchen struct{ dir string }
+type kitchen struct {
+	dir  string
+	note func(format string, args ...any) // tells a person what takes its time
+}
 
 // setUp writes the drivers into the folder.
-func setUp(dir string) (kitchen, error) {
-	k := kitchen{dir}
+func setUp(dir string, note func(format string, args ...any)) (kitchen, error) {
+	k := kitchen{dir, note}
 	files, err := fs.Glob(drivers, "drivers/*")
 	if err != nil {
 		return k, fmt.Errorf("list the drivers: %w", err)
@@ -106,6 +109,7 @@ func (k kitchen) install(dir, pins string, make func() error) error {
 	if done {
 		return nil
 	}
+	k.note("  installing what %s pins", filepath.Base(pins))
 	if err := make(); err != nil {
 		return fmt.Errorf("install %s: %w", filepath.Base(pins), err)
 	}

@@ -17,16 +17,20 @@ type peer struct {
 	of       string // the package that is compared, as its registry names it
 	file     string // in drivers: what pins it
 	driver   string
+	role     string // of this program, where that is the driver
 	mode     string // of the driver
 	overlay  string // a set of packages that is laid over
 	view     bool   // it is given the view's HTML: for converters
 	settings string // the best that its documentation names
 }
 
-// ours are Sluice as a whole and its converter; they have no driver.
+// ours are Sluice as a whole, the part of it that does what the others do, and its converter.
 var (
-	ours         = peer{name: "Sluice", settings: "its defaults, `CONFLUENCE_REQUESTS_PER_SECOND=1000` where the site has no limit"}
-	ourConverter = peer{name: "Sluice's converter, storage", settings: "one page after the other; without the names of people and pages that a sync looks up"}
+	whole        = peer{name: "Sluice", settings: "its defaults, `CONFLUENCE_REQUESTS_PER_SECOND=1000` where the site has no limit"}
+	toMarkdown   = peer{name: "Sluice, to Markdown", role: "markdown", settings: "the same; fetcher and converter alone, in one process with NATS, with Postgres for the ledger, and no chunk-writer"}
+	ourConverter = peer{name: "Sluice's converter, storage", role: "convert", settings: "one page after the other; without the names of people and pages that a sync looks up"}
+
+	ours = []peer{whole, toMarkdown}
 )
 
 // loaders get a whole space.
@@ -73,6 +77,9 @@ var converters = []peer{
 
 // version is the version that is pinned.
 func (p peer) version() string { return pinned(p.file, p.of) }
+
+// isOurs reports whether it is a part of Sluice.
+func (p peer) isOurs() bool { return p.driver == "" }
 
 // ready installs the peer and returns its program, the program's arguments and its environment.
 func (p peer) ready(ctx context.Context, k kitchen) (program string, args, env []string, err error) {

@@ -1,26 +1,32 @@
 package peers
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"math"
+	"regexp"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	_ "embed"
 
 	"github.com/sluicehq/sluice/services/converter/fidelity"
+	"github.com/sluicehq/sluice/services/sluice/bench/figure"
+	"github.com/sluicehq/sluice/services/sluice/bench/table"
+	"github.com/sluicehq/sluice/services/sluice/bench/versus"
 )
 
 // report is everything that was measured.
 type report struct {
-	options Options
-	machine string
-	loads   []table // the generated space, by size
-	macros  table   // the built-in space
-	limited table
+	options       Options
+	machine       string
+	loads         []comparison // the generated space, by size
+	macros        comparison   // the built-in space
+	slow, limited comparison
 	// Conversion alone, of both spaces.
-	generated, builtin table
+	generated, builtin comparison
 }
 
 //go:embed words.md
@@ -30,88 +36,104 @@ var words string
 func (r report) write(w io.Writer) error {
 	parts := map[string]string{
 		"machine": r.machine, "versions": versions(), "command": r.command(),
-		"loads": "", "macros": r.fidelity(r.macros, scored), "limited": "", "settings": settings(),
-		"converters": r.speeds(r.generated), "converted": r.fidelity(r.generated, scored[:4]), "convertedmacros": r.fidelity(r.builtin, scored),
-		"errors": r.errors(), "macropages": fmt.Sprint(r.macros.pages),
+		"loads": "", "macros": r.fidelity(r.macros, scored), "limited": "", "slow": "", "settings": settings(),
+		"converters": speeds(r.generated), "converted": r.fidelity(r.generated, scored[:4]), "convertedmacros": r.fidelity(r.builtin, scored),
+		"errors": r.errors(), "macropages": fmt.Sprint(r.macros.pages), "mostpages": fmt.Sprint(versus.MostPages),
+		"patience": minutes(atOnce.patience),
 	}
 	for _, t := range r.loads {
-		parts["loads"] += fmt.Sprintf("### %s pages, %.1f MB in storage format\n\n%s\n%s\n", thousands(t.pages), float64(t.bytes)/1e6, r.speeds(t), ratio(t))
+		parts["loads"] += fmt.Sprintf("### %s pages, %.1f MB in storage format\n\n%s%s\n", thousands(t.pages), float64(t.bytes)/1e6, speeds(t), standings(t))
 	}
 	if len(r.loads) > 0 {
 		parts["fidelity"] = r.fidelity(r.loads[0], scored[:4])
 	}
+	if r.slow.pages > 0 {
+		parts["slow"] = fmt.Sprintf("## At %s\n\nThe same over a site that takes as long for every call as a real one does, and allows any number of\n"+
+			"them: this is what users live with. Who makes one call after the other waits for each; Sluice and\n"+
+			"confluence-markdown-exporter make several at once. %s pages, one round; what is not done after %s\n"+
+			"is stopped.\n\n%s%s\n",
+			slow.name, thousands(r.slow.pages), minutes(slow.patience), speeds(r.slow), standings(r.slow))
+	}
 	if r.limited.pages > 0 {
-		parts["limited"] = fmt.Sprintf("## At %d requests a second\n\nThe site answers 429 with `Retry-After: 1` to more. %s pages.\n\n%s\n%s\n",
-			perSecond, thousands(r.limited.pages), r.speeds(r.limited), ratio(r.limited))
+		parts["limited"] = fmt.Sprintf("## At %s\n\nThe site answers 429 with `Retry-After: 1` to more. %s pages, one round.\n\n%s%s\n",
+			limited.name, thousands(r.limited.pages), speeds(r.limited), standings(r.limited))
 	}
 	text := words
 	for name, part := range parts {
 		text = strings.ReplaceAll(text, "{{"+name+"}}", strings.TrimRight(part, "\n"))
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, blanks.ReplaceAllString(text, "\n\n"))
 	return err
 }
+
+// blanks are what a part that was left out leaves behind.
+var blanks = regexp.MustCompile(`\n{3,}`)
 
 func (r report) command() string {
 	sizes := make([]string, 0, len(r.options.Pages))
 	for _, n := range r.options.Pages {
 		sizes = append(sizes, fmt.Sprint(n))
 	}
-	return fmt.Sprintf("make bench-peers PAGES=%s ROUNDS=%d LIMITED=%d", strings.Join(sizes, ","), r.options.Rounds, r.options.Limited)
+	return fmt.Sprintf("make bench-peers PAGES=%s ROUNDS=%d SLOW=%d LIMITED=%d", strings.Join(sizes, ","), r.options.Rounds, r.options.Slow, r.options.Limited)
 }
 
 // speeds is the table of what one comparison took.
-func (r report) speeds(t table) string {
+func speeds(t comparison) string {
 	calls := false
 	for _, x := range t.results {
-		calls = calls || x.run.Calls > 0
+		calls = calls || x.row().Median().Calls > 0
 	}
-	head := []string{"", "pages", "seconds", "fastest – slowest", "pages/s", "CPU s per 1,000 pages", "peak MiB"}
+	head := []string{"", "pages:", "seconds:", "fastest – slowest:", "pages/s:", "CPU s per 1,000 pages:", "peak MiB:"}
 	if calls {
-		head = append(head, "calls", "calls a page", "the site's CPU s")
+		head = append(head, "calls:", "calls a page:", "the site's CPU s:")
 	}
-	rows := [][]string{}
+	out := table.Table{Head: head}
 	for _, x := range t.results {
-		row := []string{x.peer.name}
-		if x.run.Err != "" {
-			row = append(row, "error")
-			for len(row) < len(head) {
-				row = append(row, "–")
+		m := x.row().Median()
+		cells := []string{x.peer.name}
+		if m.Err != "" {
+			cells = append(cells, "error")
+			for len(cells) < len(head) {
+				cells = append(cells, "–")
 			}
-			rows = append(rows, row)
+			out.Row(cells...)
 			continue
 		}
-		n := x.run.Pages
-		row = append(row, thousands(n), seconds(x.run.Wall), seconds(x.low)+" – "+seconds(x.top), short(per(n, x.run.Wall)),
-			known(x.run.CPU.Seconds()*1000/float64(max(n, 1))), known(float64(x.run.Memory)/(1<<20)))
-		if calls {
-			row = append(row, thousands(int(x.run.Calls)), fmt.Sprintf("%.3f", float64(x.run.Calls)/float64(max(n, 1))), known(x.run.SiteCPU.Seconds()))
+		least, most := x.row().Between()
+		n := thousands(m.Pages)
+		if m.Stopped {
+			n = "stopped, " + n + " by then"
 		}
-		rows = append(rows, row)
+		cells = append(cells, n, seconds(m.Wall), seconds(least)+" – "+seconds(most), figure.Number(m.Speed()),
+			known(m.CPU.Seconds()*1000/float64(max(m.Pages, 1))), known(float64(m.Memory)/(1<<20)))
+		if calls {
+			cells = append(cells, thousands(int(m.Calls)), fmt.Sprintf("%.3f", m.CallsAPage()), known(m.SiteCPU.Seconds()))
+		}
+		out.Row(cells...)
 	}
-	return markdownTable(head, rows)
+	return text(out)
 }
 
 // fidelity is the table of what was found again.
-func (r report) fidelity(t table, features []fidelity.Feature) string {
+func (r report) fidelity(t comparison, features []fidelity.Feature) string {
 	head := []string{""}
 	for _, f := range features {
-		head = append(head, string(f)+", %")
+		head = append(head, string(f)+", %:")
 	}
-	var rows [][]string
+	out := table.Table{Head: head}
 	for _, x := range t.results {
-		row := []string{x.peer.name}
+		cells := []string{x.peer.name}
 		for _, f := range features {
 			s := x.scores[f]
-			if x.run.Err != "" || s.Total == 0 {
-				row = append(row, "–")
+			if x.row().Median().Err != "" || s.Total == 0 {
+				cells = append(cells, "–")
 				continue
 			}
-			row = append(row, percent(s))
+			cells = append(cells, percent(s))
 		}
-		rows = append(rows, row)
+		out.Row(cells...)
 	}
-	return markdownTable(head, rows)
+	return text(out)
 }
 
 // percent never rounds up to 100.
@@ -122,43 +144,40 @@ func percent(s fidelity.Score) string {
 	return fmt.Sprintf("%.1f", min(99.9, 100*float64(s.Found)/float64(s.Total)))
 }
 
-// ratio says how the first of a table stands to the best of the others.
-func ratio(t table) string {
-	if len(t.results) == 0 || t.results[0].run.Err != "" {
+// standings say how each of ours stands to the fastest of the others, whether the aims are met,
+// and where one of them cannot be.
+func standings(t comparison) string {
+	its := t.plain()
+	fastest, found := its.Fastest()
+	if !found {
 		return ""
 	}
-	first := t.results[0]
-	var fastest, frugal *result
-	for i := range t.results[1:] {
-		x := &t.results[i+1]
-		if x.run.Err != "" || x.run.Pages == 0 {
-			continue
-		}
-		if fastest == nil || per(x.run.Pages, x.run.Wall) > per(fastest.run.Pages, fastest.run.Wall) {
-			fastest = x
-		}
-		if frugal == nil || callsAPage(*x) < callsAPage(*frugal) {
-			frugal = x
+	var b strings.Builder
+	for _, s := range its.Standings(fastest) {
+		fmt.Fprintf(&b, "- %s against the fastest peer (%s): %s. The aim, %d × the pages a second with a tenth of the calls: **%s**.\n",
+			s.Name, s.Peer, s, versus.AimSpeed, map[bool]string{true: "met", false: "not met"}[s.Met()])
+	}
+	if !versus.WithinReach(fastest) {
+		fmt.Fprintf(&b, "- A tenth of that peer's calls would be %s pages a call, and Confluence gives at most %d: no client can do that.\n",
+			thousands(int(math.Round(1/(fastest.Median().CallsAPage()*versus.AimCalls)))), versus.MostPages)
+	}
+	if frugal, _ := its.Frugal(); frugal.Name != fastest.Name {
+		for _, s := range its.Standings(frugal) {
+			fmt.Fprintf(&b, "- %s against the peer with the fewest calls (%s): %s.\n", s.Name, s.Peer, s)
 		}
 	}
-	if fastest == nil || first.run.Pages == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s against the fastest peer (%s): %.1f × the pages a second. Against the one with the fewest calls (%s): %.2f × the calls a page.\n",
-		first.peer.name, fastest.peer.name, per(first.run.Pages, first.run.Wall)/per(fastest.run.Pages, fastest.run.Wall),
-		frugal.peer.name, callsAPage(first)/callsAPage(*frugal))
+	return b.String()
 }
-
-func callsAPage(r result) float64 { return float64(r.run.Calls) / float64(max(r.run.Pages, 1)) }
 
 // errors lists what could not run, each error once.
 func (r report) errors() string {
 	var b strings.Builder
 	seen := map[string]bool{}
-	for _, t := range append([]table{r.macros, r.limited, r.generated, r.builtin}, r.loads...) {
+	for _, t := range append([]comparison{r.macros, r.slow, r.limited, r.generated, r.builtin}, r.loads...) {
 		for _, x := range t.results {
-			line := fmt.Sprintf("- %s: `%s`\n", x.peer.name, strings.ReplaceAll(x.run.Err, "`", "'"))
-			if x.run.Err != "" && !seen[line] {
+			wrong := x.row().Median().Err
+			line := fmt.Sprintf("- %s: `%s`\n", x.peer.name, strings.ReplaceAll(wrong, "`", "'"))
+			if wrong != "" && !seen[line] {
 				seen[line] = true
 				b.WriteString(line)
 			}
@@ -171,11 +190,11 @@ func (r report) errors() string {
 }
 
 func settings() string {
-	var rows [][]string
-	for _, p := range append(append([]peer{ours}, loaders...), append([]peer{ourConverter}, converters...)...) {
-		rows = append(rows, []string{p.name, p.settings})
+	out := table.Table{Head: []string{"", "settings"}}
+	for _, p := range slices.Concat(ours, loaders, []peer{ourConverter}, converters) {
+		out.Row(p.name, p.settings)
 	}
-	return markdownTable([]string{"", "settings"}, rows)
+	return text(out)
 }
 
 // versions are those that are pinned, each package once.
@@ -198,72 +217,22 @@ func versions() string {
 	return strings.Join(list, ", ")
 }
 
-func markdownTable(head []string, rows [][]string) string {
-	var b strings.Builder
-	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	line(head)
-	rule := []string{"---"}
-	for range head[1:] {
-		rule = append(rule, "---:")
-	}
-	line(rule)
-	for _, r := range rows {
-		line(r)
-	}
+func text(t table.Table) string {
+	var b bytes.Buffer
+	t.Write(&b)
 	return b.String()
-}
-
-// Aligned rewrites the tables of a Markdown text for a terminal.
-func Aligned(w io.Writer, text string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for line := range strings.SplitSeq(text, "\n") {
-		if strings.HasPrefix(line, "| ---") {
-			continue
-		}
-		if strings.HasPrefix(line, "| ") {
-			line = strings.Join(strings.Split(strings.Trim(line, "| "), " | "), "\t")
-		}
-		if _, err := fmt.Fprintln(t, line); err != nil {
-			return err
-		}
-	}
-	return t.Flush()
-}
-
-func per(n int, d time.Duration) float64 {
-	if d <= 0 {
-		return 0
-	}
-	return float64(n) / d.Seconds()
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()) }
 
-// known is a figure with three digits, or a dash for what the system could not tell.
+func minutes(d time.Duration) string { return fmt.Sprintf("%.0f minutes", d.Minutes()) }
+
+// known is a figure, or a dash for what the system could not tell.
 func known(x float64) string {
 	if x == 0 {
 		return "–"
 	}
-	return short(x)
+	return figure.Number(x)
 }
 
-func short(x float64) string {
-	switch {
-	case x >= 1000:
-		return thousands(int(x + 0.5))
-	case x >= 100:
-		return fmt.Sprintf("%.0f", x)
-	case x >= 10:
-		return fmt.Sprintf("%.1f", x)
-	default:
-		return fmt.Sprintf("%.2f", x)
-	}
-}
-
-func thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func thousands(n int) string { return figure.Thousands(float64(n)) }

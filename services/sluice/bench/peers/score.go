@@ -33,12 +33,12 @@ type judge struct {
 var account = regexp.MustCompile(`ri:account-id="([^"]+)"`)
 
 // newJudge asks the site for everything that scoring needs.
-func newJudge(ctx context.Context, s site, space string) (*judge, error) {
+func newJudge(ctx context.Context, s standIn, space string) (*judge, error) {
 	pages, err := s.pages(ctx, space)
 	if err != nil {
 		return nil, fmt.Errorf("read space %s: %w", space, err)
 	}
-	j := &judge{site: s.url, pages: pages, links: map[string]page.Link{}}
+	j := &judge{site: s.URL, pages: pages, links: map[string]page.Link{}}
 	var ids []string
 	seen := map[string]bool{}
 	for _, p := range pages {

@@ -1,9 +1,7 @@
 package peers
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/site"
 )
 
 // ServeSite serves the stand-in until ctx ends and writes its address to out. It has the
@@ -23,10 +22,10 @@ import (
 // A path that begins with /rest/ is taken for one below /wiki: confluence-markdown-exporter knows
 // only sites on atlassian.net by their /wiki and leaves it out everywhere else.
 func ServeSite(ctx context.Context, pages int, out io.Writer) error {
-	site := sandbox.New(sandbox.Options{V1Lists: true})
-	site.AddBuiltin()
-	site.AddGenerated(sandbox.GeneratedSpace, pages, 1)
-	handler := site.Handler()
+	made := sandbox.New(sandbox.Options{V1Lists: true})
+	made.AddBuiltin()
+	made.AddGenerated(sandbox.GeneratedSpace, pages, 1)
+	handler := made.Handler()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("serve the stand-in: %w", err)
@@ -46,59 +45,10 @@ func ServeSite(ctx context.Context, pages int, out io.Writer) error {
 	return nil
 }
 
-// site is the stand-in as its callers see it.
-type site struct {
-	url string
+// standIn is the stand-in as its callers see it.
+type standIn struct {
+	site.Site
 	pid int
-}
-
-func (s site) call(ctx context.Context, method, path string, body, answer any) error {
-	var sent io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("ask the stand-in: %w", err)
-		}
-		sent = bytes.NewReader(text)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, s.url+path, sent)
-	if err != nil {
-		return fmt.Errorf("ask the stand-in: %w", err)
-	}
-	req.SetBasicAuth(sandbox.DefaultEmail, sandbox.DefaultToken)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the stand-in: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("ask the stand-in for %s: %s", path, resp.Status)
-	}
-	if answer == nil {
-		return nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
-		return fmt.Errorf("read the stand-in's answer: %w", err)
-	}
-	return nil
-}
-
-func (s site) stats(ctx context.Context) (out sandbox.Stats, err error) {
-	err = s.call(ctx, http.MethodGet, "/_sandbox/stats", nil, &out)
-	return out, err
-}
-
-func (s site) resetStats(ctx context.Context) error {
-	return s.call(ctx, http.MethodPost, "/_sandbox/stats/reset", nil, nil)
-}
-
-// limit makes the site refuse what is more than so many calls within a second; 0 lifts that.
-func (s site) limit(ctx context.Context, perSecond int) error {
-	faults := []sandbox.Fault{}
-	if perSecond > 0 {
-		faults = append(faults, sandbox.Fault{Kind: sandbox.FaultBurst, MaxCalls: perSecond, RetryAfter: 1})
-	}
-	return s.call(ctx, http.MethodPost, "/_sandbox/faults", map[string]any{"seed": 1, "faults": faults}, nil)
 }
 
 // pageTruth is a page as the site has it.
@@ -108,7 +58,7 @@ type pageTruth struct {
 
 // pages reads the current pages of a space, with their bodies in storage format and as the
 // site shows them.
-func (s site) pages(ctx context.Context, space string) ([]pageTruth, error) {
+func (s standIn) pages(ctx context.Context, space string) ([]pageTruth, error) {
 	var out []pageTruth
 	next := "/wiki/rest/api/content?limit=50&expand=body.storage,body.view&spaceKey=" + url.QueryEscape(space)
 	for next != "" {
@@ -120,11 +70,11 @@ func (s site) pages(ctx context.Context, space string) ([]pageTruth, error) {
 			}
 			Links struct{ Next string } `json:"_links"`
 		}
-		if err := s.call(ctx, http.MethodGet, next, nil, &answer); err != nil {
+		if err := s.Ask(ctx, http.MethodGet, next, nil, &answer); err != nil {
 			return nil, err
 		}
 		for _, r := range answer.Results {
-			out = append(out, pageTruth{r.ID, r.Title, r.Body.Storage.Value, r.Body.View.Value, s.url + "/wiki" + r.Links.WebUI})
+			out = append(out, pageTruth{r.ID, r.Title, r.Body.Storage.Value, r.Body.View.Value, s.URL + "/wiki" + r.Links.WebUI})
 		}
 		next = answer.Links.Next
 		if next != "" {
@@ -135,7 +85,7 @@ func (s site) pages(ctx context.Context, space string) ([]pageTruth, error) {
 }
 
 // users are the names of the people with the account ids.
-func (s site) users(ctx context.Context, ids []string) (map[string]string, error) {
+func (s standIn) users(ctx context.Context, ids []string) (map[string]string, error) {
 	names := map[string]string{}
 	if len(ids) == 0 {
 		return names, nil
@@ -143,7 +93,7 @@ func (s site) users(ctx context.Context, ids []string) (map[string]string, error
 	var answer struct {
 		Results []struct{ AccountID, DisplayName string }
 	}
-	err := s.call(ctx, http.MethodPost, "/wiki/api/v2/users-bulk", map[string]any{"accountIds": ids}, &answer)
+	err := s.Ask(ctx, http.MethodPost, "/wiki/api/v2/users-bulk", map[string]any{"accountIds": ids}, &answer)
 	for _, u := range answer.Results {
 		names[u.AccountID] = u.DisplayName
 	}

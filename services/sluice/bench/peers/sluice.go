@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,23 +33,17 @@ type sluice struct {
 const source = "bench"
 
 // startSluice starts the program on an empty folder and adds the space as a source.
-func startSluice(ctx context.Context, program string, s site, space string, perSecond int) (_ *sluice, err error) {
-	dir, err := os.MkdirTemp("", "sluice-peers-")
+func startSluice(ctx context.Context, program string, s standIn, space string, perSecond int) (_ *sluice, err error) {
+	dir, err := dataFolder()
 	if err != nil {
-		return nil, fmt.Errorf("make a data folder: %w", err)
+		return nil, err
 	}
-	p := &sluice{program: program, dir: dir, env: append(bare(os.Environ()),
-		"CONFLUENCE_BASE_URL="+s.url+"/wiki", "CONFLUENCE_EMAIL="+sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN="+sandbox.DefaultToken,
-		"CONFLUENCE_ALLOW_HTTP=true", fmt.Sprintf("CONFLUENCE_REQUESTS_PER_SECOND=%d", perSecond),
-		"GATEWAY_ADDR=", "HEALTH_ADDR=", "LOG_LEVEL=warn")}
+	p := &sluice{program: program, dir: dir, env: append(bare(os.Environ()), settingsOf(s, perSecond)...)}
 	defer func() {
 		if err != nil {
 			p.stop()
 		}
 	}()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres's own user has to get in
-		return nil, fmt.Errorf("open the data folder to Postgres: %w", err)
-	}
 	if p.up, err = begin(ctx, p.env, program, "up", "--data", dir); err != nil {
 		return nil, err
 	}
@@ -62,20 +57,32 @@ func startSluice(ctx context.Context, program string, s site, space string, perS
 	return p, nil
 }
 
+// dataFolder makes a folder for servers.
+func dataFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "sluice-peers-")
+	if err != nil {
+		return "", fmt.Errorf("make a data folder: %w", err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres's own user has to get in
+		return "", errors.Join(fmt.Errorf("open the data folder to Postgres: %w", err), os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+// settingsOf are Sluice's, for the site.
+func settingsOf(s standIn, perSecond int) []string {
+	return []string{
+		"CONFLUENCE_BASE_URL=" + s.URL + "/wiki", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken,
+		"CONFLUENCE_ALLOW_HTTP=true", fmt.Sprintf("CONFLUENCE_REQUESTS_PER_SECOND=%d", perSecond),
+		"GATEWAY_ADDR=", "HEALTH_ADDR=", "LOG_LEVEL=warn",
+	}
+}
+
 // bare is the environment without settings of Sluice's that a user may have.
 func bare(environ []string) []string {
-	var out []string
-	for _, e := range environ {
-		name, _, _ := strings.Cut(e, "=")
-		switch name {
-		case "DATABASE_URL", "NATS_URL":
-			continue
-		}
-		if !strings.HasPrefix(name, "CONFLUENCE_") {
-			out = append(out, e)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
+		return strings.HasPrefix(e, "CONFLUENCE_") || strings.HasPrefix(e, "NATS_") || strings.HasPrefix(e, "DATABASE_URL")
+	})
 }
 
 func (p *sluice) command(ctx context.Context, args ...string) *exec.Cmd {

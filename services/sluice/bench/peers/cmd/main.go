@@ -2,8 +2,8 @@
 //
 //	go run ./services/sluice/bench/peers/cmd -sluice bin/sluice
 //
-// "serve N" serves the stand-in, "convert" is the driver of our own converter; the comparison
-// starts both by itself.
+// "serve N" serves the stand-in, "convert" and "markdown" are the drivers of our own converter and
+// of Sluice up to its Markdown; the comparison starts them by itself.
 package main
 
 import (
@@ -37,18 +37,22 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, args[1])
 	case len(args) == 1 && args[0] == "convert":
 		return peers.Convert(os.Getenv, os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == "markdown":
+		return peers.ToMarkdown(ctx, os.LookupEnv, os.Stdin, os.Stdout)
 	}
 	flags := flag.NewFlagSet("bench-peers", flag.ContinueOnError)
 	pages := flags.String("pages", "1000", "how many `pages`; several sizes with commas")
 	rounds := flags.Int("rounds", 3, "how often each is measured")
 	limited := flags.Int("limited", 200, "pages of the comparison at 10 requests a second; 0 leaves it out")
+	slow := flags.Int("slow", -1, "pages of the comparison at 200 ms an answer; 0 leaves it out, less takes the first of -pages")
 	dir := flags.String("dir", ".cache/peers", "the `folder` to install the peers in")
 	program := flags.String("sluice", "bin/sluice", "the sluice `program`")
 	doc := flags.String("doc", "docs/benchmarks-peers.md", "the `file` to write the report to")
+	raw := flags.String("raw", "", "the `file` for what was measured, as JSON, after each table")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	o := peers.Options{Rounds: *rounds, Limited: *limited, Notice: os.Stderr}
+	o := peers.Options{Rounds: *rounds, Limited: *limited, Slow: *slow, Raw: *raw, Notice: os.Stderr}
 	for field := range strings.SplitSeq(*pages, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < 1 {
@@ -58,6 +62,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if o.Rounds < 1 {
 		return fmt.Errorf("-rounds %d: at least one is needed", o.Rounds)
+	}
+	if o.Slow < 0 {
+		o.Slow = o.Pages[0]
 	}
 	var err error
 	for path, given := range map[*string]string{&o.Dir: *dir, &o.Program: *program} {
@@ -75,7 +82,8 @@ func run(ctx context.Context, args []string) error {
 	if err := os.WriteFile(*doc, out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody
 		return fmt.Errorf("write the report: %w", err)
 	}
-	return peers.Aligned(os.Stdout, out.String())
+	_, err = os.Stdout.Write(out.Bytes())
+	return err
 }
 
 // serve serves the stand-in until whoever started it closes our standard input.
