@@ -3,7 +3,6 @@ package fetcher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"html"
 	"maps"
 	"regexp"
@@ -17,13 +16,6 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
-
-// refusals is how many times in a row users may be refused before their names are done
-// without.
-const refusals = 4
-
-// maxPeople bounds the display names that a process remembers.
-const maxPeople = 20_000
 
 // HandlePages fetches the bodies of a task's pages that have not ended yet and publishes
 // them. A page that Confluence no longer gives as a current page of the space ends as
@@ -292,67 +284,4 @@ func references(p confluence.Page, spaceKey string) (people, titles []string) {
 		}
 	}
 	return people, titles
-}
-
-// names returns the display names of accounts, asking Confluence for those that are new.
-func (f *Fetcher) names(ctx context.Context, client *confluence.Client, ids []string) (map[string]string, error) {
-	known, missing := map[string]string{}, []string(nil)
-	f.mu.Lock()
-	for _, id := range ids {
-		if name, ok := f.people[id]; ok {
-			known[id] = name
-		} else {
-			missing = append(missing, id)
-		}
-	}
-	f.mu.Unlock()
-	if len(missing) == 0 {
-		return known, nil
-	}
-	users, err := client.Users(ctx, missing)
-	var denied *confluence.AuthError
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if errors.As(err, &denied) {
-		// A token without the scope for users can still read pages; mentions show account ids.
-		// Only a refusal that repeats itself is taken for that: a page without its names is
-		// not written anew when they can be read again.
-		if f.refused++; f.refused < refusals {
-			return nil, fmt.Errorf("look up users: %w", err)
-		}
-		f.log.Warn().Err(err).Msg("display names are not readable")
-		return known, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look up users: %w", err)
-	}
-	f.refused = 0
-	if len(f.people)+len(missing) > maxPeople {
-		clear(f.people)
-	}
-	for _, id := range missing {
-		// An account that is not there is remembered too, as without a name.
-		f.people[id] = users[id].DisplayName
-		known[id] = users[id].DisplayName
-	}
-	return known, nil
-}
-
-// spaceID returns the id of the source's space as it is remembered, or asks for it.
-func (f *Fetcher) spaceID(ctx context.Context, client *confluence.Client, src store.Source, ask bool) (string, error) {
-	key := src.BaseURL + " " + src.SpaceKey
-	f.mu.Lock()
-	id := f.spaces[key]
-	f.mu.Unlock()
-	if id != "" && !ask {
-		return id, nil
-	}
-	space, err := client.SpaceByKey(ctx, src.SpaceKey)
-	if err != nil {
-		return "", fmt.Errorf("look up space %s: %w", src.SpaceKey, err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.spaces[key] = space.ID
-	return space.ID, nil
 }

@@ -144,6 +144,50 @@ func TestPeopleAreLookedUpOnce(t *testing.T) {
 	require.EqualValues(t, 1, calls["/wiki/api/v2/spaces"], "%v", calls)
 }
 
+// The tasks of a run begin together, and what they need to know is the same.
+func TestTasksSideBySideLookUpOnce(t *testing.T) {
+	w := newWorld(t)
+	for i := range 119 {
+		w.page(numbered("Page", i), "<p>words</p>", "")
+	}
+	require.Len(t, w.listed("run-1", event.Full), 2)
+	w.site.ResetStats()
+	var bodies sync.WaitGroup
+	bodies.Add(2)
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		switch r.URL.Path {
+		case "/wiki/api/v2/pages":
+			bodies.Done()
+		case "/wiki/api/v2/spaces", "/wiki/api/v2/users-bulk":
+			bodies.Wait() // no task is ahead of the other
+		}
+		site.ServeHTTP(rw, r)
+	})
+	fetched := bustest.Collect[event.PageFetched](w.Kit)
+	w.startFetch(2)
+	for _, e := range fetched.Wait(120) {
+		require.NotEmpty(t, e.Page.Users[e.Page.AuthorID])
+	}
+	w.Empty(bus.Fetch)
+	calls := w.site.Stats().Calls
+	require.EqualValues(t, 1, calls["/wiki/api/v2/users-bulk"], "%v", calls)
+	require.EqualValues(t, 1, calls["/wiki/api/v2/spaces"], "%v", calls)
+}
+
+// Who lists knows the space already.
+func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
+	w := newWorld(t)
+	w.page("Page", "<p>words</p>", "")
+	f := w.fetcher(w.Bus)
+	fetched := bustest.Collect[event.PageFetched](w.Kit)
+	w.Consume(bus.Sync, service.Steered(f.HandleSync))
+	w.Consume(bus.Fetch, service.Steered(f.HandlePages))
+	w.ask("run-1", event.Full, 0)
+	fetched.Wait(2)
+	w.Empty(bus.Fetch)
+	require.EqualValues(t, 1, w.site.Stats().Calls["/wiki/api/v2/spaces"])
+}
+
 // Listings of pages leave folders out; they stand in the tree with their titles, and a page
 // that an incremental run fetches gets its place in new ones too.
 func TestFoldersStandInTheTree(t *testing.T) {

@@ -61,6 +61,7 @@ func (f *Fetcher) listFrom(ctx context.Context, client *confluence.Client, run s
 		}
 		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
 	}
+	f.rememberSpace(src, probe.Space.ID)
 	attempt, err := f.ledger.StartListing(ctx, run.ID, probe.ServerTime)
 	if err != nil {
 		return err

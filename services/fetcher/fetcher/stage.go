@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
@@ -80,15 +81,18 @@ type Fetcher struct {
 	log    zerolog.Logger
 
 	mu     sync.Mutex
-	people map[string]string // display names by account id, emptied when it grows too large
-	spaces map[string]string // space ids by site and key
+	people map[string]string        // display names by account id, emptied when it grows too large
+	asking map[string]chan struct{} // closed when the account's name is no longer being asked for
+	spaces map[string]string        // space ids by site and key
 
 	refused int // times in a row that users were refused
+
+	lookups singleflight.Group // of spaces
 }
 
 // New returns a fetcher; any number of its handlers may run at once.
 func New(l ledger, b publisher, s site, log zerolog.Logger) *Fetcher {
-	return &Fetcher{ledger: l, bus: b, site: s, log: log, people: map[string]string{}, spaces: map[string]string{}}
+	return &Fetcher{ledger: l, bus: b, site: s, log: log, people: map[string]string{}, asking: map[string]chan struct{}{}, spaces: map[string]string{}}
 }
 
 // Stage is the fetcher as a process runs it.
