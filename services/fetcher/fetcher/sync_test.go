@@ -2,6 +2,8 @@ package fetcher_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -209,4 +211,46 @@ func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
 			require.False(t, stored.Deleted)
 		})
 	}
+}
+
+// Labels are read while the listing goes on, and may be there before their page is.
+func TestLabelsAreReadDuringTheListing(t *testing.T) {
+	w := newWorld(t)
+	p := w.page("Labelled", "<p>words</p>", "")
+	require.NoError(t, w.site.SetLabels(p.ID, "early"))
+	searched := make(chan struct{})
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		if strings.HasPrefix(r.URL.Path, "/wiki/api/v2/spaces/") {
+			<-searched
+		}
+		site.ServeHTTP(rw, r)
+		if r.URL.Path == "/wiki/rest/api/content/search" {
+			close(searched)
+		}
+	})
+	task := w.listed("run-1", event.Full)[0]
+	require.Len(t, task.Pages, 2)
+	labels, err := w.store.Labels(t.Context(), "run-1", ids(task.Pages))
+	require.NoError(t, err)
+	require.Equal(t, []string{"early"}, labels[p.ID])
+}
+
+// A listing that breaks ends at once, whatever of the labels is read.
+func TestAListingThatBreaksDoesNotWaitForTheLabels(t *testing.T) {
+	w := newWorld(t)
+	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/wiki/api/v2/spaces/"):
+			http.Error(rw, "gone", http.StatusGone)
+		case r.URL.Path == "/wiki/rest/api/content/search":
+			<-r.Context().Done() // an answer that never comes
+		default:
+			site.ServeHTTP(rw, r)
+		}
+	})
+	w.startSync()
+	w.ask("run-1", event.Full, 0)
+	run := w.run("run-1", event.State.Final)
+	require.Equal(t, event.StateFailed, run.State)
+	w.Empty(bus.Sync)
 }
