@@ -158,10 +158,10 @@ func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64
 		}
 		g.table.kv = kv
 	}
-	blank := &schedule{Epoch: g.id + "-" + clock.there.UTC().Format(time.RFC3339Nano), Next: clock.now().Add(budgetQuiet)}
 	entry, err := g.table.kv.Get(ctx, g.key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return blank, 0, nil
+		since, err := g.untouched(ctx)
+		return g.blank(clock, since), 0, err
 	}
 	if err != nil {
 		return nil, 0, err
@@ -169,9 +169,26 @@ func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64
 	var s schedule
 	if err := json.Unmarshal(entry.Value(), &s); err != nil || s.Epoch == "" {
 		g.bus.log.Warn().Err(err).Msg("the request budget cannot be read, beginning a new one")
-		return blank, entry.Revision(), nil
+		return g.blank(clock, clock.now()), entry.Revision(), nil
 	}
 	return &s, entry.Revision(), nil
+}
+
+// blank is a schedule made from nothing, of whose bucket it is known since when nobody has
+// written into it.
+func (g *Budget) blank(clock brokerClock, since time.Time) *schedule {
+	return &schedule{Epoch: g.id + "-" + clock.there.UTC().Format(time.RFC3339Nano), Next: g.terms.first(clock.now(), since)}
+}
+
+// untouched returns the time of the last change of the bucket, by the broker's clock: when it
+// was made or emptied, or anything was written.
+func (g *Budget) untouched(ctx context.Context) (time.Time, error) {
+	stream, err := g.bus.js.Stream(ctx, "KV_"+budgetBucket)
+	if err != nil {
+		return time.Time{}, err
+	}
+	info := stream.CachedInfo()
+	return latest(info.Created, info.State.LastTime), nil
 }
 
 func (g *Budget) store(ctx context.Context, s *schedule, revision uint64) error {

@@ -19,8 +19,8 @@ const (
 	budgetLease = 40 * time.Second
 	// budgetClaim is how long a replica counts as waiting after it last said so.
 	budgetClaim = 3 * time.Second
-	// budgetQuiet is before the first slot of a schedule made from nothing. Whoever had slots
-	// of a lost one may have used them until now.
+	// budgetQuiet is before the first slot of a schedule made from nothing, unless there was
+	// none that could have been lost. Whoever had slots of it may have used them until now.
 	budgetQuiet = time.Second
 	// pauseSlack is how much two readings of one pause may differ, since it is told by the
 	// broker's clock and waited for by the process's own.
@@ -73,6 +73,18 @@ func (t terms) batch() int { return max(1, int(budgetBatch/t.interval)) }
 
 // ahead leaves room for two slots at the slowest of rates.
 func (t terms) ahead() time.Duration { return max(budgetAhead, t.interval) }
+
+// first is when a schedule made from nothing may begin, if its bucket was not touched since a
+// time, when it was made for example. A schedule that got lost was written before that, so that
+// its last slot is as far ahead of it as slots are given, and a second after that slot nothing
+// of it counts.
+func (t terms) first(now, since time.Time) time.Time {
+	quiet := now.Add(budgetQuiet)
+	if known := since.Add(t.ahead() + budgetQuiet); known.Before(quiet) {
+		return known
+	}
+	return quiet
+}
 
 // grant is what a replica got.
 type grant struct {

@@ -79,6 +79,32 @@ func TestScheduleSurvivesTheClock(t *testing.T) {
 	require.Equal(t, back.Add(budgetQuiet), g.slots[0], "others may hold slots by the clock as it was")
 }
 
+// A schedule made from nothing keeps away from the slots of one that may have been lost, and
+// waits for nothing where there can have been none.
+func TestScheduleFromNothingWaitsForThoseOfALostOne(t *testing.T) {
+	for name, limits := range map[string]terms{"fast": newTerms(10, 4), "slow": newTerms(0.1, 4)} {
+		t.Run(name, func(t *testing.T) {
+			lost := schedule{Next: noon}
+			var last time.Time
+			for g := lost.reserve("old", noon, demand{queued: 4}, limits); len(g.slots) > 0; g = lost.reserve("old", noon, demand{queued: 4}, limits) {
+				last = g.slots[len(g.slots)-1]
+				lost.Replicas = nil // as many as there can be
+			}
+			require.True(t, last.After(noon))
+			for wait := time.Duration(0); wait < 2*limits.ahead()+2*budgetQuiet; wait += 100 * time.Millisecond {
+				now := noon.Add(wait)
+				first := limits.first(now, noon)
+				require.False(t, first.After(now.Add(budgetQuiet)), "nobody has used a slot later than now")
+				if first.Before(now.Add(budgetQuiet)) {
+					require.False(t, first.Before(last.Add(budgetQuiet)))
+				}
+			}
+			late := noon.Add(limits.ahead() + budgetQuiet)
+			require.False(t, limits.first(late, noon).After(late), "at once")
+		})
+	}
+}
+
 func TestScheduleIsNotWrittenForNothing(t *testing.T) {
 	limits := newTerms(10, 4)
 	s := schedule{Next: noon}

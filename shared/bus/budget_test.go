@@ -258,58 +258,6 @@ func TestBudgetLongPauseIsAnErrorForAll(t *testing.T) {
 	require.GreaterOrEqual(t, refused, 8, "all but one that had its slot already")
 }
 
-func TestBudgetSurvivesTheBroker(t *testing.T) {
-	t.Parallel()
-	for _, wipe := range []bool{false, true} {
-		t.Run(map[bool]string{false: "restart", true: "store wiped"}[wipe], func(t *testing.T) {
-			t.Parallel()
-			f := newFleet(t)
-			l := bus.BudgetLimits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
-			for i := range 3 {
-				f.busy(i, 4, 5*time.Millisecond, l)
-			}
-			f.reach(50, time.Time{})
-			f.kit.Stop()
-			stopped := time.Now()
-			if wipe {
-				f.kit.Wipe()
-			}
-			busyFor(time.Second)
-			quiet := between(f.calls(), stopped.Add(100*time.Millisecond), time.Now())
-			require.Empty(t, quiet, "calls without the broker")
-			f.kit.Start()
-			again := time.Now()
-			f.reach(100, again)
-			require.LessOrEqual(t, worst(f.calls()), 50)
-		})
-	}
-}
-
-func TestBudgetPauseSurvivesALostStore(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
-	l := bus.BudgetLimits{PerSecond: 50, Concurrency: 4, MaxWait: time.Second}
-	one := f.budget(l)
-	require.NoError(t, one.Wait(t.Context()))
-	one.Done()
-	one.Pause(time.Now().Add(time.Hour))
-	f.kit.Stop()
-	f.kit.Wipe()
-	f.kit.Start()
-	// Somebody new who knows of nothing makes a new schedule; who knows better says so.
-	two := f.budget(l)
-	require.Eventually(t, func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		err := two.Wait(ctx)
-		if err == nil {
-			two.Done()
-		}
-		var paused *bus.PausedError
-		return errors.As(err, &paused)
-	}, bustest.Patience, 10*time.Millisecond)
-}
-
 func TestBudgetCancel(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
