@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/shared/event"
 )
 
 // State says how a part of the topology stands to what the topology says.
@@ -99,4 +101,28 @@ func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) 
 		p.State = PartDifferent
 	}
 	return p, nil
+}
+
+// Queued reports whether pages of a source wait for a stage or are in its hands: to be fetched,
+// converted or written.
+func (b *Bus) Queued(ctx context.Context, sourceID string) (bool, error) {
+	if !event.ValidID(sourceID) {
+		return false, fmt.Errorf("look for messages of a source: %q is no id", sourceID)
+	}
+	for _, c := range []Consumer{Fetch, Convert, Write} {
+		subject := event.Subject(c.Types[0], sourceID)
+		var info *jetstream.StreamInfo
+		stream, err := b.js.Stream(ctx, c.Stream)
+		if err == nil {
+			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+		}
+		switch {
+		case missing(err): // and its messages with it
+		case err != nil:
+			return false, fmt.Errorf("look for messages of %s: %w", sourceID, err)
+		case info.State.Subjects[subject] > 0:
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -50,12 +50,23 @@ func TestStalledRunsAreClaimedOnce(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour',
 		requested_at = now() - interval '1 hour', listing_completed_at = now() - interval '1 hour'`)
 	require.NoError(t, err)
-	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
+	sources, err := s.StalledSources(t.Context(), time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, []string{"docs"}, sources)
+	claimed, err = s.ClaimStalled(t.Context(), 4*time.Minute, "docs")
+	require.NoError(t, err)
+	require.Empty(t, claimed, "its pages wait for a stage, and an hour is not 16 times as long")
+	claimed, err = s.ClaimStalled(t.Context(), 4*time.Minute, "other")
 	require.NoError(t, err)
 	require.Len(t, claimed, 1)
 	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, claimed, "the lease is renewed")
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour'`)
+	require.NoError(t, err)
+	claimed, err = s.ClaimStalled(t.Context(), 3*time.Minute, "docs")
+	require.NoError(t, err)
+	require.Len(t, claimed, 1, "not for ever: a handler may hang")
 }
 
 // A page that the listing named and that was not there when it was fetched is looked for

@@ -268,28 +268,45 @@ func (s *Store) AddUsage(ctx context.Context, runID string, calls int, bytes int
 	return nil
 }
 
+// StalledSources returns the sources of the runs that ClaimStalled would claim.
+func (s *Store) StalledSources(ctx context.Context, idle time.Duration) ([]string, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT DISTINCT r.source_id FROM confluence_sync_runs r WHERE `+stalledSQL, idle, []string{})
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for stalled runs: %w", err)
+	}
+	return list, nil
+}
+
 // ClaimStalled returns the open runs in which nothing has moved for a while, and renews
 // their lease so that no other replica claims them too. A run is claimed after idle, then
 // after twice that, and so on up to 16 times, so that a long pause asked for by Confluence
 // does not pile up copies of its tasks. A lister that gives signs of life is left alone.
-func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration) ([]Run, error) {
+//
+// The bodies of a queued source's run wait for a stage, and to fetch them again would only make
+// copies. Such a run is not claimed before 16 times idle: a handler that hangs holds its message
+// too.
+func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]Run, error) {
 	rows, _ := s.pool.Query(ctx, `
 		UPDATE confluence_sync_runs SET sent_at = now(), attempt = attempt + 1
-		WHERE run_id IN (
-			SELECT r.run_id FROM confluence_sync_runs r
-			WHERE (r.state IN ('listing', 'fetching', 'finishing')
-				OR r.state = 'requested' AND NOT EXISTS (
-					SELECT FROM confluence_sync_runs o WHERE o.source_id = r.source_id
-					AND o.state IN ('listing', 'fetching', 'finishing')))
-			AND coalesce(r.listing_until, now()) <= now()
-			AND greatest(r.sent_at, r.requested_at, r.listing_completed_at,
-				(SELECT max(p.ended_at) FROM confluence_sync_pages p WHERE p.run_id = r.run_id))
-				< now() - $1::interval * least(16, power(2, greatest(least(r.attempt, 10) - 2, 0)))
-			FOR NO KEY UPDATE SKIP LOCKED)
-		RETURNING `+runColumns, idle)
+		WHERE run_id IN (SELECT r.run_id FROM confluence_sync_runs r WHERE `+stalledSQL+` FOR NO KEY UPDATE SKIP LOCKED)
+		RETURNING `+runColumns, idle, append([]string{}, queued...))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("claim stalled runs: %w", err)
 	}
 	return list, nil
 }
+
+// stalledSQL is whether nothing has moved in the open run r for $1 or longer; $2 are the sources
+// whose messages wait.
+const stalledSQL = `
+	(r.state IN ('listing', 'fetching', 'finishing')
+		OR r.state = 'requested' AND NOT EXISTS (
+			SELECT FROM confluence_sync_runs o WHERE o.source_id = r.source_id
+			AND o.state IN ('listing', 'fetching', 'finishing')))
+	AND coalesce(r.listing_until, now()) <= now()
+	AND greatest(r.sent_at, r.requested_at, r.listing_completed_at,
+		(SELECT max(p.ended_at) FROM confluence_sync_pages p WHERE p.run_id = r.run_id))
+		< now() - $1::interval * CASE WHEN r.state = 'fetching' AND r.source_id = ANY ($2) THEN 16
+			ELSE least(16, power(2, greatest(least(r.attempt, 10) - 2, 0))) END`

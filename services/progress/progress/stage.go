@@ -42,7 +42,8 @@ type ledger interface {
 	OpenRuns(ctx context.Context) ([]store.Run, error)
 	EndedRuns(ctx context.Context, within time.Duration) ([]string, error)
 	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
-	ClaimStalled(ctx context.Context, idle time.Duration) ([]store.Run, error)
+	StalledSources(ctx context.Context, idle time.Duration) ([]string, error)
+	ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]store.Run, error)
 	Prune(ctx context.Context, keep time.Duration) (int, error)
 }
 
@@ -50,6 +51,7 @@ type ledger interface {
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 	LatestProgress(ctx context.Context, sourceID, runID string) (event.Progress, bool, error)
+	Queued(ctx context.Context, sourceID string) (bool, error)
 }
 
 var (
@@ -286,9 +288,24 @@ func (f *Follower) look(ctx context.Context) error {
 }
 
 // nudge asks again for runs that stand still: their request makes the fetcher go on where
-// the ledger says they are.
+// the ledger says they are. Where pages wait for a stage nothing is lost, and it is that stage
+// that the run waits for.
 func (f *Follower) nudge(ctx context.Context) error {
-	stalled, err := f.ledger.ClaimStalled(ctx, f.stall)
+	sources, err := f.ledger.StalledSources(ctx, f.stall)
+	if err != nil || len(sources) == 0 {
+		return err
+	}
+	var queued []string
+	for _, source := range sources {
+		waits, err := f.bus.Queued(ctx, source)
+		if err != nil {
+			return err
+		}
+		if waits {
+			queued = append(queued, source)
+		}
+	}
+	stalled, err := f.ledger.ClaimStalled(ctx, f.stall, queued...)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -225,6 +226,26 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 }
 
 const tick = 10 * time.Millisecond
+
+// A run whose pages wait for a stage is not asked for again: they are fetched already. Of two
+// runs in which nothing moves, the other one is, and again after that.
+func TestARunWhosePagesWaitIsNotAskedForAgain(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	waits := listed(t, s, "waits", 1)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "other", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "OTHER"}))
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "lost", Mode: event.Full, SourceID: "other"})
+	require.NoError(t, err)
+	k.Publish(event.PageConverted{SourceID: waits.SourceID, RunID: waits.ID, Attempt: waits.Attempt, Page: page.Facts{ID: "1000", Version: 1}})
+	asked := bustest.Collect[event.SyncRequested](k)
+	replica(t, k, s, 300*time.Millisecond)
+	for _, req := range asked.Wait(3) {
+		require.Equal(t, "lost", req.RequestID)
+	}
+	require.NoError(t, k.JetStream().DeleteStream(t.Context(), bus.Write.Stream))
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(asked.All(), func(req event.SyncRequested) bool { return req.RequestID == "waits" })
+	}, bustest.Patience, tick, "its pages are gone")
+}
 
 // A run in which nothing moves is asked for again, by one replica at a time, until it moves;
 // each time is a request of its own for the broker.
