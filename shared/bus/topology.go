@@ -68,9 +68,11 @@ var (
 		Types: []event.Type{event.TypeSyncRequested}, Workers: 4,
 		MaxPending: maxRequests, // requests that wait for their turn never keep others from theirs
 	}
+	// As many as may call a site at a time by default: a worker waits for most of its time, and
+	// answers of a site far away take a second.
 	Fetch = Consumer{
 		Stream: "SLUICE_FETCH", Durable: "fetcher-pages", Stage: "fetcher",
-		Types: []event.Type{event.TypePagesListed}, Workers: 4, MaxPending: 1000,
+		Types: []event.Type{event.TypePagesListed}, Workers: 8, MaxPending: 1000,
 	}
 	Convert = Consumer{
 		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",

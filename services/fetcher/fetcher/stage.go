@@ -99,6 +99,9 @@ func New(l ledger, b publisher, s site, log zerolog.Logger) *Fetcher {
 func Stage() service.Stage {
 	return service.Stage{
 		Name: "fetcher",
+		// What lives are answers of a hundred bodies each, one a worker, so that as much garbage
+		// again would be most of what the process holds.
+		GCPercent: 50,
 		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
 			c, err := config.Load[config.Fetcher](lookup)
 			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master}, err
