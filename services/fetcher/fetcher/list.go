@@ -166,25 +166,48 @@ func (f *Fetcher) listSpace(ctx context.Context, client *confluence.Client, run 
 	return group.Wait()
 }
 
-// listAll brings a listing of Confluence's into the ledger, to its proven end.
+// listAll brings a listing of Confluence's into the ledger, to its proven end. A batch is written
+// while the next is asked for.
 func (f *Fetcher) listAll(ctx context.Context, stubs iter.Seq2[confluence.PageStub, error], run store.Run, attempt int) error {
-	batch := make([]store.Listed, 0, listBatch)
-	for stub, err := range stubs {
-		if err != nil {
-			return err
-		}
-		batch = append(batch, store.Listed{
-			ID: stub.ID, Kind: kindOf(stub.Kind), Version: stub.Version, Title: stub.Title, Status: stub.Status,
-			ParentID: stub.ParentID, ParentKind: stub.ParentType,
-		})
-		if len(batch) == listBatch {
+	group, ctx := errgroup.WithContext(ctx)
+	batches := make(chan []store.Listed)
+	group.Go(func() error {
+		for batch := range batches {
 			if err := f.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
 				return err
 			}
-			batch = batch[:0]
 		}
-	}
-	return f.ledger.AddListed(ctx, run.ID, attempt, batch)
+		return nil
+	})
+	group.Go(func() error {
+		defer close(batches)
+		batch := make([]store.Listed, 0, listBatch)
+		give := func() error {
+			select {
+			case batches <- batch:
+				batch = make([]store.Listed, 0, listBatch)
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		for stub, err := range stubs {
+			if err != nil {
+				return err
+			}
+			batch = append(batch, store.Listed{
+				ID: stub.ID, Kind: kindOf(stub.Kind), Version: stub.Version, Title: stub.Title, Status: stub.Status,
+				ParentID: stub.ParentID, ParentKind: stub.ParentType,
+			})
+			if len(batch) == listBatch {
+				if err := give(); err != nil {
+					return err
+				}
+			}
+		}
+		return give()
+	})
+	return group.Wait()
 }
 
 // wanted holds for what the run is about.
