@@ -73,7 +73,11 @@ const (
 //
 // A chunk never passes the filter of another source, whatever the query holds.
 func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, error) {
-	sql, args := s.searchSQL(query, f)
+	known, err := s.common.of(ctx, s.pool)
+	if err != nil {
+		return nil, fmt.Errorf("search: %w", err)
+	}
+	sql, args := s.searchSQL(query, f, known)
 	if sql == "" {
 		return nil, nil
 	}

@@ -75,9 +75,10 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 // explain returns the indexes that a search uses and the tables that it reads from end to end.
 func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store.Filter) (used, read []string) {
 	t.Helper()
-	sql, args := s.SearchSQL(query, f)
+	sql, args, err := s.SearchSQL(t.Context(), query, f)
+	require.NoError(t, err)
 	var raw []byte
-	err := conn.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
+	err = conn.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
 	require.NoError(t, err)
 	var plan any
 	require.NoError(t, json.Unmarshal(raw, &plan))

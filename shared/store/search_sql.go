@@ -13,11 +13,12 @@ import (
 // so that a word that stands in every chunk costs no more than one that stands in a few: what
 // is best for such a word has it in its title, and titles are a leg of their own.
 const (
-	rankedStored = 600 // chunks whose vector is stored
+	rankedStored = 400 // chunks whose vector is stored
 	rankedMade   = 100 // chunks whose vector is made while searching, in a language not stored
 	rankedPhrase = 100 // chunks that hold a phrase: the index knows words only, so each is compared
 	rankedLess   = 300 // where something is excluded: the titles are compared as well
-	rankedTitles = 300
+	comparedEach = 8   // chunks that are compared for each one that is ranked, where something is excluded
+	rankedTitles = 200
 	rankedPartly = 100
 	rankedAlike  = 60
 	manyPages    = 3000
@@ -39,7 +40,7 @@ type leg struct {
 // searchSQL returns the statement that Search runs, and its parameters; "" when the query asks
 // for nothing. Only what is asked for is in the statement, so that the planner can choose
 // the index for it.
-func (s *Store) searchSQL(query string, f Filter) (string, []any) {
+func (s *Store) searchSQL(query string, f Filter, known common) (string, []any) {
 	a := parse(query)
 	if len(a.words) == 0 || !f.possible() {
 		return "", nil
@@ -47,7 +48,7 @@ func (s *Store) searchSQL(query string, f Filter) (string, []any) {
 	if f.Limit <= 0 {
 		f.Limit = 10
 	}
-	b := &searchBuilder{language: s.language, asked: a}
+	b := &searchBuilder{language: s.language, common: known, asked: a}
 	b.limit = b.arg(min(f.Limit, MaxHits))
 	b.query = b.once("asked", b.call("websearch_to_tsquery", b.arg(a.text)), "")
 	b.filter(f)
@@ -68,6 +69,7 @@ func (s *Store) searchSQL(query string, f Filter) (string, []any) {
 // searchBuilder makes a statement out of constant texts and parameters.
 type searchBuilder struct {
 	language language
+	common   common
 	asked    asked
 	args     []any
 
@@ -76,6 +78,7 @@ type searchBuilder struct {
 	query string   // what is asked for
 	loose string   // the same, or what is spelled like it
 	where string   // which chunks c may be found
+	not   string   // what is excluded, as a query; "" for nothing
 	pages string   // the ids of the pages whose chunks may be found; "" for chunks of anything
 }
 
@@ -113,11 +116,7 @@ func (b *searchBuilder) filter(f Filter) {
 		b.pages = b.once("pages", "array_agg(p.page_id)", " FROM confluence_pages p WHERE NOT p.is_deleted AND "+strings.Join(of, " AND ")) + "::text[]"
 	}
 	if b.asked.not != "" {
-		// Each leg looks at the text or at the titles; what is excluded must be in neither. "IS TRUE"
-		// keeps the index out of it, which would be read from end to end.
-		not := b.once("excluded", b.call("websearch_to_tsquery", b.arg(b.asked.not)), "")
-		b.where += fmt.Sprintf(" AND (%[1]s @@ %[3]s) IS TRUE AND (%[2]s @@ %[3]s) IS TRUE",
-			b.language.text("c."), b.language.titles("c."), not)
+		b.not = b.once("excluded", b.call("websearch_to_tsquery", b.arg(b.asked.not)), "")
 	}
 }
 
@@ -155,19 +154,40 @@ func (b *searchBuilder) conditions(f Filter) []string {
 // They are materialized for the sake of the planner, which takes a query that it does not know to
 // match one row in a thousand, and to find so few it would rather read the table from its beginning
 // than an index. A row is still not fetched before it is wanted.
+//
+// What is excluded may stand where the leg does not look. Each row is compared for that, up to a
+// number of them: who excludes what nearly every match has would have all of them compared.
 func (b *searchBuilder) candidates(vector, query string, most int) string {
+	if b.not == "" {
+		return b.matching(vector, query, most) + " c"
+	}
+	return fmt.Sprintf("(SELECT * FROM %s c WHERE true%s LIMIT %d) c",
+		b.matching(vector, "("+query+" && "+b.not+")", comparedEach*most), b.excluding(), most)
+}
+
+// excluding is the condition that what is excluded stands neither in the text of a chunk c nor in its
+// titles. A query of words that the language leaves out excludes nothing.
+func (b *searchBuilder) excluding() string {
+	if b.not == "" {
+		return ""
+	}
+	return fmt.Sprintf(" AND (numnode(%[1]s) = 0 OR (%[2]s @@ %[1]s AND %[3]s @@ %[1]s))", b.not, b.language.text("c."), b.language.titles("c."))
+}
+
+// matching are the first chunks whose vector matches the query and which pass the filter.
+func (b *searchBuilder) matching(vector, query string, most int) string {
 	first := func(where string) string {
 		return fmt.Sprintf("(WITH matching AS MATERIALIZED (SELECT c.* FROM archon_crawled_pages c WHERE %s @@ %s%s%s) SELECT * FROM matching LIMIT %d)",
 			vector, query, b.where, where, most)
 	}
 	if b.pages == "" {
-		return first("") + " c"
+		return first("")
 	}
 	// The index on page_id is asked for each page. Where there are many, more of the chunks that match
 	// pass than not, and each is looked up. Only one of the two runs.
 	few := fmt.Sprintf(" AND cardinality(%[1]s) <= %[2]d AND c.metadata ? 'page_id' AND c.metadata->>'page_id' = ANY (%[1]s)", b.pages, manyPages)
 	many := fmt.Sprintf(" AND cardinality(%[1]s) > %[2]d AND (c.metadata->>'page_id' IN (SELECT unnest(%[1]s))) IS TRUE", b.pages, manyPages)
-	return "(" + first(few) + " UNION ALL " + first(many) + ") c"
+	return "(" + first(few) + " UNION ALL " + first(many) + ")"
 }
 
 // words finds what is asked for in a chunk's text.
@@ -180,8 +200,13 @@ func (b *searchBuilder) words() leg {
 		most = min(most, rankedPhrase)
 	}
 	text := b.language.text("c.")
-	return leg{name: "words", weight: 1, exact: true, sql: fmt.Sprintf(
-		"SELECT id, ts_rank_cd(%s, %s, 1) AS rank FROM %s", text, b.query, b.candidates(text, b.query, most))}
+	found := b.candidates(text, b.query, most)
+	if b.language == archonLanguage && len(b.common.words) > 0 && !b.asked.phrase && b.not == "" {
+		newest := b.newest(text, b.query, most)
+		enough := fmt.Sprintf("(SELECT count(*) FROM %s) = %d", newest, most)
+		found = fmt.Sprintf("(SELECT * FROM %s WHERE %s UNION ALL SELECT c.* FROM %s WHERE NOT %[2]s) c", newest, enough, found)
+	}
+	return leg{name: "words", weight: 1, exact: true, sql: fmt.Sprintf("SELECT id, ts_rank_cd(%s, %s, 1) AS rank FROM %s", text, b.query, found)}
 }
 
 // titles finds what is asked for in the title of the page and the heading. It weighs more than
@@ -257,12 +282,12 @@ FROM (
 		coalesce(c.metadata->>'citation_url', c.url) AS url, c.content, fused.exact, fused.score
 	FROM (
 		SELECT id, sum(score)::float8 AS score, bool_or(exact) AS exact
-		FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY id
+		FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY id ORDER BY score DESC, id
 	) fused
 	CROSS JOIN LATERAL (SELECT * FROM archon_crawled_pages WHERE archon_crawled_pages.id = fused.id OFFSET 0) c -- one by one
 	` + join + ` confluence_pages p ON p.page_id = c.metadata->>'page_id' AND p.source_id = c.source_id
 	WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
-	ORDER BY score DESC, id LIMIT ` + b.limit + `
+	ORDER BY fused.score DESC, fused.id LIMIT ` + b.limit + ` -- in the order they come in: no more are looked up than are wanted
 ) best ORDER BY score DESC, id`
 }
 
