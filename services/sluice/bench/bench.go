@@ -62,11 +62,22 @@ type size struct {
 }
 
 var (
-	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 400, large: 100_000,
+	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 200, large: 100_000,
 		fetchers: []int{1, 2, 4}, converters: []int{1, 2}}
 	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400,
 		fetchers: []int{2}, converters: []int{2}, share: true}
 )
+
+// onceFrom is the number of pages from which a figure is measured in one round: it takes minutes then,
+// over which what else the machine does evens out.
+const onceFrom = 20_000
+
+func (b *bench) roundsOf(pages int) int {
+	if pages >= onceFrom {
+		return 1
+	}
+	return b.rounds
+}
 
 // section is a part of the benchmark that can be run alone.
 type section struct {

@@ -14,7 +14,7 @@ import (
 func (b *bench) fullSyncs(ctx context.Context) error {
 	for _, pages := range b.full {
 		g := report.Group{Pages: pages}
-		for range b.rounds {
+		for range b.roundsOf(pages) {
 			r, err := b.fullSync(ctx, layout{pages: pages})
 			if err != nil {
 				return err

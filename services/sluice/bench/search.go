@@ -48,7 +48,7 @@ func (b *bench) searchesOf(ctx context.Context, w *world, pages int) error {
 	}
 	for _, during := range []bool{false, true} {
 		list := make([]report.Search, len(filters))
-		for round := range b.rounds {
+		for round := range b.roundsOf(pages) {
 			rng := rand.New(rand.NewPCG(seed, uint64(round)))
 			search := b.searchAlone
 			if during {
