@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
@@ -49,22 +50,36 @@ var ErrMoved = errors.New("the page has moved meanwhile")
 // meanwhile.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
 	var outcome event.Outcome
-	err := s.inTx(ctx, "write page "+w.Page.ID, func(tx pgx.Tx) error {
-		old, err := lockPage(ctx, tx, w)
-		if err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		var changes bool
-		if outcome, changes = old.decide(w); changes {
-			if err := queuePage(b, w, old); err != nil {
-				return err
+	err := again("write page "+w.Page.ID, func() error {
+		return s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+			err := writePage(ctx, conn, w, &outcome)
+			if err != nil {
+				// What cannot be rolled back is closed when it is released.
+				_, _ = conn.Exec(ctx, "ROLLBACK")
 			}
-		}
-		queueEnd(b, w, &outcome)
-		return addressTaken(tx.SendBatch(ctx, b).Close(), w.Page.URL)
+			return err
+		})
 	})
 	return outcome, err
+}
+
+// writePage is a transaction in two round trips: its begin travels with what is asked first, its commit
+// with what is written last. After an error the transaction may still be open.
+func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *event.Outcome) error {
+	old, err := lockPage(ctx, conn, w)
+	if err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	var changes bool
+	if *outcome, changes = old.decide(w); changes {
+		if err := queuePage(b, w, old); err != nil {
+			return err
+		}
+	}
+	queueEnd(b, w, outcome)
+	b.Queue("COMMIT")
+	return addressTaken(conn.SendBatch(ctx, b).Close(), w.Page.URL)
 }
 
 // stored is what the database knows of a page before it is written.
@@ -107,14 +122,15 @@ func queueLocks(b *pgx.Batch, sourceID string, ids ...string) {
 		FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
 }
 
-// lockPage makes writers of one page take turns, also when it is not stored yet, and reads
-// what they decide on. It is one round trip: each statement sees what was committed when its turn
+// lockPage begins a transaction, makes writers of one page take turns, also when it is not stored
+// yet, and reads what they decide on. It is one round trip: each statement sees what was committed when its turn
 // came, the later ones what the locks waited for.
-func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
+func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, error) {
 	var o stored
 	var mine, sameSite, otherSource, moved bool
 	var state event.State
 	b := &pgx.Batch{}
+	b.Queue("BEGIN")
 	queueLocks(b, w.SourceID, w.Page.ID)
 	b.Queue(`
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
@@ -144,7 +160,7 @@ func lockPage(ctx context.Context, tx pgx.Tx, w PageWrite) (stored, error) {
 			o.chunks, err = collectStored(rows)
 			return err
 		})
-	err := tx.SendBatch(ctx, b).Close()
+	err := conn.SendBatch(ctx, b).Close()
 	switch {
 	case err != nil:
 		return o, err

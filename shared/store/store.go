@@ -173,9 +173,14 @@ func (s *Store) Ready(ctx context.Context) error {
 // inTx runs fn in one transaction, committed when fn returns nil. Should the database choose
 // it to end a deadlock, fn runs again from its beginning.
 func (s *Store) inTx(ctx context.Context, what string, fn func(pgx.Tx) error) error {
+	return again(what, func() error { return pgx.BeginFunc(ctx, s.pool, fn) })
+}
+
+// again runs a transaction again that the server has chosen to end so that others can go on.
+func again(what string, transaction func() error) error {
 	const tries = 3
 	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, s.pool, fn)
+		err := transaction()
 		if err == nil {
 			return nil
 		}
