@@ -14,15 +14,24 @@ import (
 // the sake of the few hundred chunks that are ranked: one after the other the newest chunks
 // are looked at until there are as many that match.
 const (
-	lookedAt    = 8_000  // chunks that are looked at before it is given up
-	lookAtPrice = 20     // to look at a chunk costs what so many entries of the index cost
+	leastShare  = 0.01 // of the chunks that hold a word; what fewer hold is not common
+	lookAtPrice = 20   // to look at a chunk costs what so many entries of the index cost
+	lookedAt    = 3    // times as many chunks are looked at as should be enough, before it is given up
+	mostLooked  = 50_000
 	fewChunks   = 10_000 // in so few the index is read in no time
 	commonFor   = 5 * time.Minute
 )
 
+// What share of the chunks that hold all words also pass, where nothing is known of that.
+const (
+	shareWithout = 0.5 // what is excluded
+	sharePhrase  = 0.1 // the words as a phrase
+	shareMany    = 0.1 // a filter that many pages pass, or the share of the fewest that are many
+)
+
 // common are the words that many chunks hold, by the statistics that the database keeps for
-// its planner. They change slowly and need not be exact: all that hangs on them is which of two
-// ways to the same chunks is taken.
+// its planner. They change slowly and need not be exact: by them one of two ways to the same chunks is
+// taken, and a word is held to be spelled right.
 type common struct {
 	chunks float64   // how many there are
 	pages  float64   // of how many pages
@@ -55,7 +64,7 @@ func (k *commonWords) of(ctx context.Context, db interface {
 			SELECT word, share FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS u (word, share)
 			WHERE schemaname = current_schema AND tablename = 'archon_crawled_pages' AND attname = 'content_search_vector' AND word IS NOT NULL
 		) stats ON true
-		WHERE oid = to_regclass('archon_crawled_pages')`, float64(rankedStored)/lookedAt).Scan(&c.chunks, &c.pages, &c.words, &c.shares)
+		WHERE oid = to_regclass('archon_crawled_pages')`, leastShare).Scan(&c.chunks, &c.pages, &c.words, &c.shares)
 	if err != nil {
 		return c, fmt.Errorf("read what words are common: %w", err)
 	}
@@ -75,17 +84,25 @@ shares AS MATERIALIZED (
 	SELECT count(*) AS words, count(share) AS known, exp(sum(ln(share))) AS together, min(share) AS least
 	FROM unnest(tsvector_to_array(%s)) asked_for (word) LEFT JOIN unnest(%s::text[], %s::float8[]) c (word, share) USING (word)
 )`, b.call("to_tsvector", b.arg(strings.Join(b.asked.words, " "))), b.arg(b.common.words), b.arg(b.common.shares)))
-	passes, share := b.where, "together"
-	if b.pages != "" {
-		share = fmt.Sprintf("(together * cardinality(%s) / %s::float8)", b.pages, b.arg(b.common.pages))
-		passes += " AND (c.metadata->>'page_id' IN (SELECT unnest(" + b.pages + "))) IS TRUE"
+	share, passes := "together", b.where+b.excluding()
+	if b.not != "" {
+		share += fmt.Sprint(" * ", shareWithout)
 	}
-	worth := b.once("worthwhile", fmt.Sprintf("words = known AND %[1]s * %[2]d >= %[3]d AND %[3]d * %[4]d < %[1]s * %[5]s::float8 * least * words",
-		share, lookedAt, most, lookAtPrice, b.arg(b.common.chunks)), " FROM shares")
+	if b.asked.phrase {
+		share += fmt.Sprint(" * ", sharePhrase)
+	}
+	if b.pages != "" {
+		share += fmt.Sprintf(" * greatest(cardinality(%[1]s) / %[2]s::float8, CASE WHEN cardinality(%[1]s) > %[3]d THEN %[4]v END)",
+			b.pages, b.arg(b.common.pages), manyPages, shareMany)
+		passes += b.paged
+	}
+	// Not more than can be worth it; none where it is not.
+	looked := b.once("looked", fmt.Sprintf("CASE WHEN words = known AND %[1]d * %[2]d < share * %[3]s::float8 * least * words THEN least(%[4]d, %[5]d * %[1]d / share)::int ELSE 0 END",
+		most, lookAtPrice, b.arg(b.common.chunks), mostLooked, lookedAt), fmt.Sprintf(" FROM (SELECT *, %s AS share FROM shares) s", share))
 	b.with = append(b.with, fmt.Sprintf(`
 newest AS MATERIALIZED (
-	SELECT c.* FROM (SELECT * FROM archon_crawled_pages WHERE %s ORDER BY id DESC LIMIT %d) c
+	SELECT c.* FROM (SELECT * FROM archon_crawled_pages ORDER BY id DESC LIMIT %s) c
 	WHERE %s @@ %s%s LIMIT %d
-)`, worth, lookedAt, vector, query, passes, most))
+)`, looked, vector, query, passes, most))
 	return "newest"
 }

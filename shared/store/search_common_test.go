@@ -70,6 +70,9 @@ func TestACommonWordIsFoundInTheNewestChunks(t *testing.T) {
 		})
 	}
 
+	require.NotEmpty(t, found(t, s, "sparrow numbre", store.Filter{}), "one of them misspelled")
+	require.Empty(t, found(t, s, "sparrow pelican", store.Filter{}), "neither is misspelled, and no chunk has both")
+
 	hits, err := s.Search(t.Context(), "sparrow", store.Filter{SourceID: "small", Limit: store.MaxHits})
 	require.NoError(t, err)
 	require.Len(t, hits, store.MaxHits, "of the 108 that a small source has among the 10,800")

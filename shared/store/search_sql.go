@@ -79,7 +79,8 @@ type searchBuilder struct {
 	loose string   // the same, or what is spelled like it
 	where string   // which chunks c may be found
 	not   string   // what is excluded, as a query; "" for nothing
-	pages string   // the ids of the pages whose chunks may be found; "" for chunks of anything
+	pages string   // the ids of the pages whose chunks may be found, of many not all; "" for chunks of anything
+	paged string   // the condition that a chunk c is of such a page, which is looked up for each
 }
 
 // arg adds a parameter and returns its name in the statement.
@@ -113,7 +114,10 @@ func (b *searchBuilder) filter(f Filter) {
 		b.where += " AND c.source_id = ANY (" + b.arg(f.Sources) + "::text[])"
 	}
 	if of := b.conditions(f); len(of) > 0 {
-		b.pages = b.once("pages", "array_agg(p.page_id)", " FROM confluence_pages p WHERE NOT p.is_deleted AND "+strings.Join(of, " AND ")) + "::text[]"
+		where := " FROM confluence_pages p WHERE NOT p.is_deleted AND " + strings.Join(of, " AND ")
+		b.pages = b.once("pages", "array_agg(page_id)", fmt.Sprintf(" FROM (SELECT p.page_id%s LIMIT %d) p", where, manyPages+1)) + "::text[]"
+		// With a limit, so that it is not turned into a list of all of them after all.
+		b.paged = " AND (SELECT true" + where + " AND p.page_id = c.metadata->>'page_id' LIMIT 1) IS TRUE"
 	}
 	if b.asked.not != "" {
 		b.not = b.once("excluded", b.call("websearch_to_tsquery", b.arg(b.asked.not)), "")
@@ -183,10 +187,10 @@ func (b *searchBuilder) matching(vector, query string, most int) string {
 	if b.pages == "" {
 		return first("")
 	}
-	// The index on page_id is asked for each page. Where there are many, more of the chunks that match
-	// pass than not, and each is looked up. Only one of the two runs.
+	// The index on page_id is asked for each page. Where there are many, enough of the chunks that match
+	// pass, and the page of each is looked up. Only one of the two runs.
 	few := fmt.Sprintf(" AND cardinality(%[1]s) <= %[2]d AND c.metadata ? 'page_id' AND c.metadata->>'page_id' = ANY (%[1]s)", b.pages, manyPages)
-	many := fmt.Sprintf(" AND cardinality(%[1]s) > %[2]d AND (c.metadata->>'page_id' IN (SELECT unnest(%[1]s))) IS TRUE", b.pages, manyPages)
+	many := fmt.Sprintf(" AND cardinality(%s) > %d%s", b.pages, manyPages, b.paged)
 	return "(" + first(few) + " UNION ALL " + first(many) + ")"
 }
 
@@ -201,7 +205,7 @@ func (b *searchBuilder) words() leg {
 	}
 	text := b.language.text("c.")
 	found := b.candidates(text, b.query, most)
-	if b.language == archonLanguage && len(b.common.words) > 0 && !b.asked.phrase && b.not == "" {
+	if b.language == archonLanguage && len(b.common.words) > 0 {
 		newest := b.newest(text, b.query, most)
 		enough := fmt.Sprintf("(SELECT count(*) FROM %s) = %d", newest, most)
 		found = fmt.Sprintf("(SELECT * FROM %s WHERE %s UNION ALL SELECT c.* FROM %s WHERE NOT %[2]s) c", newest, enough, found)
@@ -230,14 +234,19 @@ func (b *searchBuilder) partly() leg {
 // alike finds what is spelled like what is asked for: the index on words is read at the first
 // half of each word, and what is found there is compared. Comparing with a chunk's whole text
 // would take a thousand times as long. A short word is alike only what begins with it.
+//
+// What many chunks hold is spelled right. It is asked for as it is, since what begins like it is in
+// even more chunks, and where all words are such there is nothing to look for.
 func (b *searchBuilder) alike() leg {
 	// Words that the language leaves out are not in the index.
 	b.with = append(b.with, fmt.Sprintf(`
 typed AS MATERIALIZED (
-	SELECT word, left(word, CASE WHEN length(word) < 5 THEN 4 ELSE (length(word) + 1) / 2 END) AS head
-	FROM unnest(%s::text[]) AS word WHERE length(%s) > 0)`,
-		b.arg(longest(b.asked.words)), b.call("to_tsvector", "word")))
-	heads := b.once("heads", `string_agg('''' || head || ''':*', ' & ')::tsquery`, " FROM typed")
+	SELECT word, left(word, CASE WHEN length(word) < 5 THEN 4 ELSE (length(word) + 1) / 2 END) AS head,
+		stem <@ %s::text[] AS common, stem[1] AS stem
+	FROM unnest(%s::text[]) AS word, LATERAL (SELECT tsvector_to_array(%s) AS stem OFFSET 0) s WHERE cardinality(stem) > 0)`,
+		b.arg(orEmpty(b.common.words)), b.arg(longest(b.asked.words)), b.call("to_tsvector", "word")))
+	heads := b.once("heads", `CASE WHEN NOT bool_and(common) THEN
+		string_agg('''' || CASE WHEN common THEN stem || '''' ELSE head || ''':*' END, ' & ')::tsquery END`, " FROM typed")
 	b.loose = fmt.Sprintf("coalesce(%[1]s || %[2]s, %[1]s)", b.loose, heads)
 	text := b.language.text("c.")
 	return leg{name: "alike", weight: 0.5, sql: fmt.Sprintf(`SELECT id, rank FROM (
