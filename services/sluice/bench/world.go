@@ -32,6 +32,9 @@ const (
 	patience = time.Hour
 	// startPatience is for a server or a stage to be ready.
 	startPatience = time.Minute
+	// upFor is how long the stages have been up when they are asked for something. A broker that was
+	// started less than three seconds ago has the first call to the site wait for a second.
+	upFor = 4 * time.Second
 )
 
 // stageNames are the stages in the order of a page's way.
@@ -101,7 +104,14 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	if err := w.store.AddSource(ctx, src); err != nil {
 		return w, err
 	}
-	return w, w.startPipeline(ctx)
+	if err := w.startPipeline(ctx); err != nil {
+		return w, err
+	}
+	select {
+	case <-time.After(upFor):
+	case <-ctx.Done():
+	}
+	return w, ctx.Err()
 }
 
 func (w *world) startSite(ctx context.Context) error {

@@ -34,8 +34,8 @@ const intro = "`make bench` measures this and writes this page; nothing in it is
 	"do for a user, with fsync. A figure is the median of all rounds, with the least and the most of them\n" +
 	"behind it; from 20,000 pages on there is one round. Settings are the defaults, but for\n" +
 	"`CONFLUENCE_REQUESTS_PER_SECOND`, which is 1000 where nothing else is said: with the default of 10 the\n" +
-	"waiting would be measured. The store alone is measured [elsewhere](benchmarks-store.md), and so is\n" +
-	"[what others do](benchmarks-peers.md).\n"
+	"waiting would be measured. Everything has been up for some seconds when a sync is asked for. The store\n" +
+	"alone is measured [elsewhere](benchmarks-store.md), and so is [what others do](benchmarks-peers.md).\n"
 
 func machine(b *bytes.Buffer, r Results) {
 	m := r.Machine
