@@ -28,15 +28,15 @@ func (c *Client) exchange(r request, a *answer, reason string) Exchange {
 
 // classify returns the error that the status and the headers stand for, nil for a 200.
 func (c *Client) classify(r request, a *answer) error {
-	e := c.exchange(r, a, message(a.body))
 	// A site open to everybody serves a refused credential as a visitor, with 200 or 404.
 	if reason := a.header.Get("X-Seraph-Loginreason"); strings.Contains(reason, "FAILED") || strings.Contains(reason, "DENIED") {
-		e.Reason = c.clean("the login failed: " + reason)
-		return &AuthError{e}
+		return &AuthError{c.exchange(r, a, "the login failed: "+reason)}
 	}
+	if a.status == http.StatusOK {
+		return nil // before its body is searched for a message: it may be megabytes of pages
+	}
+	e := c.exchange(r, a, message(a.body))
 	switch s := a.status; {
-	case s == http.StatusOK:
-		return nil
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
 		if e.Reason == "" && !c.api().gateway {
 			e.Reason = "without a reason; a scoped API token is taken by the gateway only"

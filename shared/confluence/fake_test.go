@@ -138,7 +138,7 @@ type wire func(*http.Request) (*http.Response, error)
 
 func (f wire) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func wired(t *testing.T, f wire, opts ...confluence.Option) *confluence.Client {
+func wired(t testing.TB, f wire, opts ...confluence.Option) *confluence.Client {
 	t.Helper()
 	opts = append([]confluence.Option{confluence.WithTransport(f)}, opts...)
 	c, err := confluence.New("https://acme.example.net", email, secret.New(canary), opts...)
