@@ -64,9 +64,11 @@ type tree struct {
 type parser struct {
 	src string
 	pos int
-	// Where the last '>', "-->" and "?>" stand: a search past them would scan to the end in
-	// vain, and a body of a million unclosed tags would take a million scans.
-	lastGT, lastComment, lastPI int
+	// Where the last '>' stands, and whether "-->" and "?>" were looked for in vain: another
+	// search would scan to the end again, and a body of a million unclosed tags or comments
+	// would take a million scans. Most bodies have no comment, so those are not looked for before.
+	lastGT          int
+	noComment, noPI bool
 
 	open  []*node // open elements, the root first
 	names map[string]int
@@ -78,9 +80,7 @@ type parser struct {
 func parse(src string) (tree, error) {
 	p := &parser{
 		src: src, names: map[string]int{},
-		lastGT:      strings.LastIndexByte(src, '>'),
-		lastComment: strings.LastIndex(src, "-->"),
-		lastPI:      strings.LastIndex(src, "?>"),
+		lastGT: strings.LastIndexByte(src, '>'),
 	}
 	root := p.node()
 	root.tag = tagRoot
@@ -143,11 +143,12 @@ func (p *parser) markup() {
 	case strings.HasPrefix(rest, "<![CDATA["):
 		p.cdata(rest[len("<![CDATA["):])
 	case strings.HasPrefix(rest, "<!--"):
-		p.skip(rest, "-->", p.lastComment)
+		p.skip(rest, "-->", &p.noComment)
 	case strings.HasPrefix(rest, "<!"):
-		p.skip(rest, ">", p.lastGT)
+		none := p.pos >= p.lastGT
+		p.skip(rest, ">", &none)
 	case strings.HasPrefix(rest, "<?"):
-		p.skip(rest, "?>", p.lastPI)
+		p.skip(rest, "?>", &p.noPI)
 	case strings.HasPrefix(rest, "</") && len(rest) > 2 && isNameStart(rest[2]):
 		p.endTag(rest)
 	case len(rest) > 1 && isNameStart(rest[1]):
@@ -175,14 +176,15 @@ func (p *parser) cdata(rest string) {
 	p.top().append(n)
 }
 
-// skip drops a comment, declaration or processing instruction. last is where its closing
-// mark stands for the last time in the body.
-func (p *parser) skip(rest, end string, last int) {
+// skip drops a comment, declaration or processing instruction. none says that no closing mark
+// follows any more, and is set when that shows.
+func (p *parser) skip(rest, end string, none *bool) {
 	i := -1
-	if last > p.pos {
+	if !*none {
 		i = strings.Index(rest[2:], end)
 	}
 	if i < 0 {
+		*none = true
 		// Nothing closes it: only the opening is dropped, so that what follows stays readable.
 		p.note("a comment or declaration not closed")
 		p.pos += 2
