@@ -162,23 +162,41 @@ func clean(s string) string {
 	return strings.ToValidUTF8(s, "\ufffd")
 }
 
-// measure fills in what follows from the content and the heading path.
-func (c *Chunk) measure() {
-	h := sha256.New()
+// measure fills in what follows from the content, whose span is text, and the heading path.
+func (c *Chunk) measure(text span) {
+	n := len(c.Content) + 1
 	for _, title := range c.HeadingPath {
-		h.Write([]byte(title + "\x1f"))
+		n += len(title) + 1
 	}
-	h.Write([]byte("\x1e" + c.Content))
-	c.Hash = hex.EncodeToString(h.Sum(nil)[:16])
-	c.Tokens = Estimate(c.Content)
-	c.Chars = utf8.RuneCountInString(c.Content)
-	in := false
-	for _, r := range c.Content {
-		if s := unicode.IsSpace(r); s == in {
-			in = !s
-			if in {
-				c.Words++
-			}
+	hashed := make([]byte, 0, n)
+	for _, title := range c.HeadingPath {
+		hashed = append(append(hashed, title...), '\x1f')
+	}
+	hashed = append(append(hashed, '\x1e'), c.Content...)
+	sum := sha256.Sum256(hashed)
+	c.Hash = hex.EncodeToString(sum[:16])
+	c.Tokens = text.tokens()
+	c.Words, c.Chars = count(c.Content)
+}
+
+// count returns the words and the code points of s.
+func count(s string) (words, chars int) {
+	before := true // white space
+	for i := 0; i < len(s); chars++ {
+		var blank bool
+		n := 1
+		if b := s[i]; b < utf8.RuneSelf {
+			blank = b == ' ' || b >= '\t' && b <= '\r'
+		} else {
+			var r rune
+			r, n = utf8.DecodeRuneInString(s[i:])
+			blank = unicode.IsSpace(r)
 		}
+		if before && !blank {
+			words++
+		}
+		before = blank
+		i += n
 	}
+	return words, chars
 }

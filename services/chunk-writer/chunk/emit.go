@@ -9,10 +9,14 @@ func (p *plan) chunk(c piece) Chunk {
 	if c.from > st.from {
 		again = st.again
 	}
-	text := p.src[start:last.end]
-	switch size := Estimate(text) + Estimate(last.tail); {
-	case size+Estimate(again)+Estimate(lead) <= p.max:
-	case size+Estimate(lead) <= p.max:
+	text := p.spanOfUnits(c)
+	repeated := 0
+	if again != "" {
+		repeated = st.cost
+	}
+	switch size := text.tokens() + last.tailSize; {
+	case size+repeated+first.leadSize <= p.max:
+	case size+first.leadSize <= p.max:
 		again = ""
 	case first.soft:
 		again, lead = "", ""
@@ -20,7 +24,9 @@ func (p *plan) chunk(c piece) Chunk {
 		again = ""
 	}
 	if c.from > st.from && p.opts.OverlapTokens > 0 && !first.alone {
-		start, lead = p.overlap(c, again, lead)
+		if start, lead = p.overlap(c, again, lead); start != first.start {
+			text = spanOf(p.src[start:last.end])
+		}
 	}
 	out := Chunk{
 		Content:      again + lead + p.src[start:last.end] + last.tail,
@@ -31,8 +37,21 @@ func (p *plan) chunk(c piece) Chunk {
 		lead:         len(again) + len(lead) + first.start - start,
 		tail:         len(last.tail),
 	}
-	out.measure()
+	out.measure(spanOf(again + lead).then(text).then(spanOf(last.tail)))
 	return out
+}
+
+// spanOfUnits measures what stands from the first unit of c to its last.
+func (p *plan) spanOfUnits(c piece) span {
+	const short = 48 // bytes that are measured in less time than spans are put together
+	if start, end := p.units[c.from].start, p.units[c.to-1].end; end-start < short*(c.to-c.from) {
+		return spanOf(p.src[start:end])
+	}
+	text := p.units[c.from].span
+	for k := c.from + 1; k < c.to; k++ {
+		text = text.then(spanOf(p.src[p.units[k-1].end:p.units[k].start])).then(p.units[k].span)
+	}
+	return text
 }
 
 // overlap returns where the chunk of c begins so as to repeat up to OverlapTokens of the

@@ -22,3 +22,25 @@ func Scan(md string) []Seen {
 
 // Own is the part of a chunk's content that is the document's.
 func Own(c Chunk) string { return c.Content[c.lead : len(c.Content)-c.tail] }
+
+// Plainly is Estimate by its definition, rune by rune.
+func Plainly(s string) int {
+	var m meter
+	m.addString(s)
+	return m.tokens()
+}
+
+// Composed is Estimate of parts put together, of which none is measured but by itself.
+func Composed(parts []string) int {
+	var all span
+	for _, part := range parts {
+		all = all.then(spanOf(part))
+	}
+	return all.tokens()
+}
+
+// Within is Estimate as far as a limit.
+func Within(s string, limit int) (int, bool) {
+	text, fits := spanWithin(s, limit)
+	return text.tokens(), fits
+}

@@ -105,7 +105,10 @@ func (p *plan) measure() {
 	var leadSize, tailSize int
 	for i := range p.units {
 		u := &p.units[i]
-		u.size = Estimate(p.src[u.start:u.end])
+		if u.spanEnd != u.end {
+			u.measured(spanOf(p.src[u.start:u.end]))
+		}
+		u.size = u.span.tokens()
 		if u.rank == rankCut {
 			u.size++ // for a run of spaces that may be cut
 		}

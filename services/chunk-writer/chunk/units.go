@@ -19,6 +19,9 @@ type unit struct {
 	fixed              bool   // the lead stays what it is
 	block              *block // what it is all of, nil for a part
 	frame              *frame
+
+	span    span // of the text up to spanEnd
+	spanEnd int  // end, where span is right
 }
 
 // rank says how good a seam is; lower is better.
@@ -34,6 +37,9 @@ const (
 	rankWord                     // between words
 	rankCut                      // inside a word
 )
+
+// measured keeps the span of the text from start to end. When one of them moves it is gone.
+func (u *unit) measured(text span) { u.span, u.spanEnd = text, u.end }
 
 // frame is what the containers around a block ask of a chunk that begins inside them.
 type frame struct {
@@ -54,7 +60,8 @@ type splitter struct {
 func (s *splitter) block(b *block, f *frame, room int, r rank) {
 	whole := unit{start: b.start, end: b.end, tail: s.missingEnd(b, f), block: b, frame: f}
 	first := len(s.units)
-	if Estimate(s.src[b.start:b.end])+Estimate(whole.tail) <= room {
+	if text, fits := spanWithin(s.src[b.start:b.end], room-Estimate(whole.tail)); fits {
+		whole.measured(text)
 		s.push(whole)
 	} else {
 		s.parts(b, f, room)
@@ -70,8 +77,8 @@ func (s *splitter) block(b *block, f *frame, room int, r rank) {
 		u.lead, u.soft = f.open, true
 	}
 	// Only the markers of very deep nesting are worth more than they cost.
-	if Estimate(s.src[b.start:u.start]) <= room/4 {
-		u.start = b.start
+	if b.start < u.start && Estimate(s.src[b.start:u.start]) <= room/4 {
+		u.start, u.spanEnd = b.start, 0
 	}
 }
 
@@ -232,8 +239,10 @@ func (s *splitter) tableParts(b *block, f *frame, room int) {
 	glue := true
 	for at := headEnd + 1; at < b.end; {
 		end := s.lineEnd(at, b.end)
-		if Estimate(s.src[at:end]) <= s.max {
-			s.push(unit{start: at, end: end, rank: rankItem, lead: lead, soft: true, glue: glue})
+		if text, fits := spanWithin(s.src[at:end], s.max); fits {
+			u := unit{start: at, end: end, rank: rankItem, lead: lead, soft: true, glue: glue}
+			u.measured(text)
+			s.push(u)
 		} else {
 			s.rowParts(at, end, f, lead, head != "")
 		}
