@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/sluicehq/sluice/shared/outgoing"
+	"github.com/sluicehq/sluice/shared/wire"
 )
 
 // exchange describes the call and its answer for an error.
@@ -191,7 +192,7 @@ func (c *Client) checkJSON(r request, a *answer) error {
 
 // decode reads an answer into v. Keys that v does not know are passed over.
 func (c *Client) decode(r request, a *answer, v any) error {
-	if err := json.Unmarshal(a.body, v); err != nil {
+	if err := wire.Unmarshal(a.body, v); err != nil {
 		return &ProtocolError{Exchange: c.exchange(r, a, err.Error()), ObjectID: r.id}
 	}
 	return nil
