@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -112,52 +113,68 @@ func (k *consuming) pull(ctx context.Context) error {
 	consumer, err := k.b.js.Consumer(lookup, k.c.Stream, k.c.Durable)
 	cancel()
 	for err == nil && ctx.Err() == nil {
-		var msg jetstream.Msg
-		if msg, err = k.next(ctx, consumer); msg != nil {
-			k.deliver(ctx, msg)
+		if err = k.b.awaitConnection(ctx); err == nil {
+			err = k.listen(ctx, consumer)
 		}
 	}
 	return err
 }
 
-// next asks for one message. It returns none when there was none for a while, after a
-// reconnect, which the broker does not remember a request over, and when ctx ends.
-func (k *consuming) next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
-	reconnected, ending := k.b.connected.next(), ctx.Done()
-	if err := k.b.awaitConnection(ctx); err != nil {
-		return nil, err
-	}
-	ask, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	batch, err := consumer.Fetch(1, jetstream.FetchContext(ask), jetstream.FetchHeartbeat(k.b.o.Heartbeat))
+// listen handles messages until there is a new connection, since the broker does not remember a
+// request over a reconnect, or until ctx ends, and then returns nil.
+//
+// All messages come through one subscription. The client's Fetch makes one for each call and
+// leaves a timer behind that holds it for twice the heartbeat: thousands of them at a time.
+func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) error {
+	reconnected := k.b.connected.next()
+	// With one message at most, the next is asked for when Next is called and not before.
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullHeartbeat(k.b.o.Heartbeat))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for {
-		select {
-		case msg, ok := <-batch.Messages():
-			switch {
-			case ok:
-				return msg, nil
-			case ask.Err() != nil:
-				return nil, nil
-			default:
-				return nil, batch.Error()
-			}
-		case <-ending:
-			// Where messages wait, one is on its way. Were nobody there to hand it back,
-			// the broker would count a delivery that never was.
-			ending = nil
-			if k.idle(ask, consumer) {
-				cancel()
-			}
-			defer time.AfterFunc(lastCall, cancel).Stop()
-		case <-reconnected:
-			reconnected = nil
-			cancel()
-		case <-k.b.closed:
-			return nil, ErrClosed
+	defer messages.Stop()
+	ask, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		k.watch(ctx, ask, consumer, reconnected)
+		cancel()
+	})
+	defer watching.Wait()
+	defer cancel()
+	for ctx.Err() == nil {
+		msg, err := messages.Next(jetstream.NextMaxWait(firstLook))
+		if errors.Is(err, nats.ErrTimeout) {
+			msg, err = messages.Next(jetstream.NextContext(ask))
 		}
+		switch {
+		case err == nil:
+			k.deliver(ctx, msg)
+		case ask.Err() != nil:
+			return nil
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// firstLook is how long the first call for a message waits. The client asks for none while it takes
+// the request for the last one to be still on its way, which it may after the answer has come; a
+// call that finds that out only by the missing heartbeat would wait many seconds.
+const firstLook = 20 * time.Millisecond
+
+// watch returns when nobody is to wait for a message any more.
+func (k *consuming) watch(ctx, ask context.Context, consumer jetstream.Consumer, reconnected <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+		// Where messages wait, one is on its way. Were nobody there to hand it back,
+		// the broker would count a delivery that never was.
+		if !k.idle(ask, consumer) {
+			pause(ask, lastCall)
+		}
+	case <-reconnected:
+	case <-k.b.closed:
+	case <-ask.Done():
 	}
 }
 

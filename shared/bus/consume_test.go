@@ -34,6 +34,8 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 		<-gate
 		return nil
 	}, bus.Workers(3))
+	open := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(open) // or what fails below would wait for the handlers for ever
 	for n := range 20 {
 		k.Publish(fetched(n))
 	}
@@ -41,10 +43,38 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 	consumer, err := k.JetStream().Consumer(t.Context(), bus.Convert.Stream, bus.Convert.Durable)
 	require.NoError(t, err)
 	require.Equal(t, 3, consumer.CachedInfo().NumAckPending, "nothing is fetched before a worker is free")
-	close(gate)
+	open()
 	group.Wait()
 	require.EqualValues(t, 3, most.Load())
 	k.Empty(bus.Convert)
+}
+
+// What a worker keeps does not grow with what it has handled: each asks through one subscription,
+// for one message, and not before it is done with the last.
+func TestAWorkerAsksThroughOneSubscription(t *testing.T) {
+	k := bustest.New(t)
+	asked, err := k.JetStream().Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + bus.Convert.Stream + "." + bus.Convert.Durable)
+	require.NoError(t, err)
+	require.NoError(t, asked.SetPendingLimits(-1, -1))
+	const messages = 100
+	got := newRecorder()
+	for n := range messages {
+		k.Publish(fetched(n))
+	}
+	stop := k.Consume(bus.Convert, got.handle(func(bus.Delivery) error { return nil }), bus.Workers(1))
+	for range messages {
+		got.next(t)
+	}
+	k.Empty(bus.Convert)
+	stop()
+	inboxes := map[string]int{}
+	for range messages {
+		m, err := asked.NextMsg(bustest.Patience)
+		require.NoError(t, err)
+		require.Contains(t, string(m.Data), `"batch":1,`)
+		inboxes[m.Reply]++
+	}
+	require.Len(t, inboxes, 1)
 }
 
 func TestLongWorkIsNotDeliveredAgain(t *testing.T) {

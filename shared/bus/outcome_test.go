@@ -181,6 +181,7 @@ func TestWhatIsGivenUpWithoutPageFailed(t *testing.T) {
 			k.Publish(tc.event)
 			require.Eventually(t, func() bool { return calls.Load() == 1 }, bustest.Patience, time.Millisecond)
 			k.Empty(tc.consumer)
+			failed.Wait(tc.fails)
 			require.Len(t, failed.All(), tc.fails)
 			require.EqualValues(t, 1, calls.Load())
 		})
