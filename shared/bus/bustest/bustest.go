@@ -5,6 +5,7 @@ package bustest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"os"
 	"strconv"
@@ -165,6 +166,16 @@ func (k *Kit) Empty(c bus.Consumer) {
 		consumer, err := js.Consumer(k.t.Context(), c.Stream, c.Durable)
 		require.NoError(t, err)
 		info := consumer.CachedInfo()
+		// What was just published is in the stream before the consumer counts it.
+		stream, err := js.Stream(k.t.Context(), c.Stream)
+		require.NoError(t, err)
+		for _, of := range c.Types {
+			last, err := stream.GetLastMsgForSubject(k.t.Context(), event.Subject(of, "*"))
+			if !errors.Is(err, jetstream.ErrMsgNotFound) { // it never came, or is done with and gone
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, info.Delivered.Stream, last.Sequence, "messages wait")
+			}
+		}
 		require.Zero(t, info.NumPending, "messages wait")
 		require.Zero(t, info.NumAckPending, "messages are under way")
 	}, Patience, 10*time.Millisecond)
