@@ -99,7 +99,7 @@ func (b *bench) searchAlone(ctx context.Context, w *world, rng *rand.Rand) ([][]
 }
 
 // searchEvery is how often somebody searches during a sync.
-const searchEvery = 20 * time.Millisecond
+const searchEvery = 50 * time.Millisecond
 
 // searchDuringSync searches with each filter by turns, for as long as a sync of another source
 // takes. What that has stored is removed afterwards.

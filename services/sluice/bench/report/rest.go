@@ -157,7 +157,7 @@ func search(b *bytes.Buffer, r Results) {
 		return
 	}
 	b.WriteString("## Search\n\nOne person searching, through the store as the HTTP API does: words that most chunks have, titles, phrases,\n" +
-		"questions, and what one page alone has. During a sync: fifty searches a second while another source\n" +
+		"questions, and what one page alone has. During a sync: twenty searches a second while another source\n" +
 		"is synced for the first time. The large knowledge base is made of the small one's pages, each many times\n" +
 		"with an id, a title and a number of its own.\n\n")
 	t := table.Table{Head: []string{"pages:", "chunks:", "filter", "meanwhile", "median:", "95th:", "99th:"}}
