@@ -78,9 +78,11 @@ var (
 		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",
 		Types: []event.Type{event.TypePageFetched}, Workers: runtime.GOMAXPROCS(0), MaxPending: 1000,
 	}
+	// A worker keeps a connection of the database busy, which may be on the same cores: more than there are
+	// write no faster, and whoever searches meanwhile waits behind them.
 	Write = Consumer{
 		Stream: "SLUICE_WRITE", Durable: "chunk-writer", Stage: "chunk-writer",
-		Types: []event.Type{event.TypePageConverted}, Workers: 4, MaxPending: 1000,
+		Types: []event.Type{event.TypePageConverted}, Workers: min(max(2, runtime.GOMAXPROCS(0)), 4), MaxPending: 1000,
 	}
 	Removals = Consumer{
 		Stream: "SLUICE_FACTS", Durable: "deletion-detector", Stage: "deletion-detector",
