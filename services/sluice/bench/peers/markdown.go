@@ -114,7 +114,7 @@ func startHalf(ctx context.Context, lookup func(string) (string, bool)) (*half, 
 		defer close(h.ended)
 		h.failed = service.Run(ctx, deps, cfg.ShutdownGrace, fetcher.Stage(), converter.Stage())
 	}()
-	return h, nil
+	return h, settle(ctx)
 }
 
 func (h *half) stop() {
