@@ -113,7 +113,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## measure everything from end to end and write docs/benchmarks.md, in hours (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
+bench: ## measure everything from end to end and write docs/benchmarks.md, in about half an hour (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
 	go build -o .cache/bench/bench ./services/sluice/bench/cmd
 	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
 
