@@ -91,7 +91,7 @@ func (b *Bus) Budget(site string, l BudgetLimits) (*Budget, error) {
 	if err != nil {
 		return nil, ErrClosed
 	}
-	go g.run(func() { _ = sub.Unsubscribe() })
+	b.budgets.Go(func() { g.run(func() { _ = sub.Unsubscribe() }) })
 	return g, nil
 }
 

@@ -67,7 +67,7 @@ func (g *Budget) negotiate(ctx context.Context) time.Duration {
 	case err == nil:
 		g.table.retries = 0
 		return 0
-	case ctx.Err() != nil, errors.Is(err, ErrClosed):
+	case ctx.Err() != nil, errors.Is(err, ErrClosed), g.bus.nc.IsDraining(), g.bus.nc.IsClosed():
 		return time.Hour // run ends it
 	case errors.Is(err, errConflict):
 		g.table.retries++

@@ -141,7 +141,7 @@ func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) err
 	})
 	defer watching.Wait()
 	defer cancel()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && ask.Err() == nil {
 		msg, err := messages.Next(jetstream.NextMaxWait(firstLook))
 		if errors.Is(err, nats.ErrTimeout) {
 			msg, err = messages.Next(jetstream.NextContext(ask))

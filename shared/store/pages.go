@@ -64,7 +64,7 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 }
 
 // writePage is a transaction in two round trips: its begin travels with what is asked first, its commit
-// with what is written last. After an error the transaction may still be open.
+// with what is written last. After an error the transaction may still be open, or be committed.
 func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *event.Outcome) error {
 	old, err := lockPage(ctx, conn, w)
 	if err != nil {

@@ -56,6 +56,7 @@ func (k *commonWords) of(ctx context.Context, db interface {
 	if !k.at.IsZero() && time.Since(k.at) < commonFor {
 		return k.kept, nil
 	}
+	k.at = time.Now() // also of a failure: the next searches go without
 	var c common
 	err := db.QueryRow(ctx, `SELECT max(reltuples), (SELECT reltuples FROM pg_class WHERE oid = to_regclass('confluence_pages')),
 			coalesce(array_agg(word) FILTER (WHERE share >= $1), '{}'),
@@ -71,7 +72,7 @@ func (k *commonWords) of(ctx context.Context, db interface {
 	if c.chunks < fewChunks || c.pages < 1 {
 		c = common{}
 	}
-	k.kept, k.at = c, time.Now()
+	k.kept = c
 	return c, nil
 }
 
@@ -96,9 +97,13 @@ shares AS MATERIALIZED (
 			b.pages, b.arg(b.common.pages), manyPages, shareMany)
 		passes += b.paged
 	}
+	atMost := mostLooked
+	if b.where != "" {
+		atMost = fewChunks // nothing is known of how many are of a source
+	}
 	// Not more than can be worth it; none where it is not.
 	looked := b.once("looked", fmt.Sprintf("CASE WHEN words = known AND %[1]d * %[2]d < share * %[3]s::float8 * least * words THEN least(%[4]d, %[5]d * %[1]d / share)::int ELSE 0 END",
-		most, lookAtPrice, b.arg(b.common.chunks), mostLooked, lookedAt), fmt.Sprintf(" FROM (SELECT *, %s AS share FROM shares) s", share))
+		most, lookAtPrice, b.arg(b.common.chunks), atMost, lookedAt), fmt.Sprintf(" FROM (SELECT *, %s AS share FROM shares) s", share))
 	b.with = append(b.with, fmt.Sprintf(`
 newest AS MATERIALIZED (
 	SELECT c.* FROM (SELECT * FROM archon_crawled_pages ORDER BY id DESC LIMIT %s) c
