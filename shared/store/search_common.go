@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ const (
 	mostLooked  = 50_000
 	fewChunks   = 10_000 // in so few the index is read in no time
 	commonFor   = 5 * time.Minute
+	againAfter  = 5 * time.Second // when the statistics could not be read
 )
 
 // What share of the chunks that hold all words also pass, where nothing is known of that.
@@ -41,22 +43,40 @@ type common struct {
 
 // commonWords keeps what was read for a while.
 type commonWords struct {
-	mu   sync.Mutex
-	at   time.Time
-	kept common
+	reading sync.Mutex
+	kept    atomic.Pointer[keptWords]
+}
+
+type keptWords struct {
+	common
+	until time.Time
 }
 
 // of returns the words that are common now; none in a small database, or in one that has no
-// statistics yet.
-func (k *commonWords) of(ctx context.Context, db interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}) (common, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.at.IsZero() && time.Since(k.at) < commonFor {
-		return k.kept, nil
+// statistics yet. One search reads them, and who comes meanwhile goes on with those before.
+func (k *commonWords) of(ctx context.Context, db queryRower) (common, error) {
+	old := k.kept.Load()
+	if old == nil {
+		old = &keptWords{}
 	}
-	k.at = time.Now() // also of a failure: the next searches go without
+	if time.Now().Before(old.until) || !k.reading.TryLock() {
+		return old.common, nil
+	}
+	defer k.reading.Unlock()
+	now, err := readCommon(ctx, db)
+	if err != nil {
+		k.kept.Store(&keptWords{old.common, time.Now().Add(againAfter)})
+		return common{}, err
+	}
+	k.kept.Store(&keptWords{now, time.Now().Add(commonFor)})
+	return now, nil
+}
+
+type queryRower interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func readCommon(ctx context.Context, db queryRower) (common, error) {
 	var c common
 	err := db.QueryRow(ctx, `SELECT max(reltuples), (SELECT reltuples FROM pg_class WHERE oid = to_regclass('confluence_pages')),
 			coalesce(array_agg(word) FILTER (WHERE share >= $1), '{}'),
@@ -67,12 +87,11 @@ func (k *commonWords) of(ctx context.Context, db interface {
 		) stats ON true
 		WHERE oid = to_regclass('archon_crawled_pages')`, leastShare).Scan(&c.chunks, &c.pages, &c.words, &c.shares)
 	if err != nil {
-		return c, fmt.Errorf("read what words are common: %w", err)
+		return common{}, fmt.Errorf("read what words are common: %w", err)
 	}
 	if c.chunks < fewChunks || c.pages < 1 {
-		c = common{}
+		return common{}, nil
 	}
-	k.kept = c
 	return c, nil
 }
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,23 +13,29 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// many fills two sources with 10,000 pages of ten short chunks each: 100 spaces, 200 labels, 500
-// issues, 300 people, a page an hour. One source has 100 pages. The word of the query stands
-// in every tenth chunk.
-const many = `
+// birds fills two sources with so many pages of ten short chunks each: 100 spaces, 200 labels, 500
+// issues, 300 people, a page an hour. One source has every hundredth page. One word stands in
+// every tenth chunk, another in all the others.
+func birds(t *testing.T, conn *pgx.Conn, pages int) {
+	t.Helper()
+	_, err := conn.Exec(t.Context(), fmt.Sprintf(birdsSQL, pages))
+	require.NoError(t, err)
+}
+
+const birdsSQL = `
 	INSERT INTO archon_sources (source_id) VALUES ('big'), ('small');
 	INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
-	SELECT n, CASE WHEN n % 100 = 0 THEN 'small' ELSE 'big' END, 'SPACE' || n % 100, 'Page ' || n, 1,
+	SELECT n, CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, 'SPACE' || n %% 100, 'Page ' || n, 1,
 		timestamptz '2026-01-01' - n * interval '1 hour', '/home/' || n / 100 || '/' || n, jsonb_build_object(
-			'labels', jsonb_build_array('label-' || n % 200, 'all'),
-			'jira_issue_links', jsonb_build_array(jsonb_build_object('issue_key', 'OPS-' || n % 500)),
-			'user_mentions', jsonb_build_array(jsonb_build_object('account_id', '712020:' || n % 300)))
-	FROM generate_series(1, 10000) n;
+			'labels', jsonb_build_array('label-' || n %% 200, 'all'),
+			'jira_issue_links', jsonb_build_array(jsonb_build_object('issue_key', 'OPS-' || n %% 500)),
+			'user_mentions', jsonb_build_array(jsonb_build_object('account_id', '712020:' || n %% 300)))
+	FROM generate_series(1, %[1]d) n;
 	UPDATE confluence_pages SET path = '/home/' || page_id WHERE page_id::int < 100;
 	INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id, metadata)
 	SELECT 'https://example.com/' || n, i, 'chunk ' || CASE WHEN i = 7 THEN 'pelican' ELSE 'sparrow' END || ' number ' || i,
-		CASE WHEN n % 100 = 0 THEN 'small' ELSE 'big' END, jsonb_build_object('page_id', n::text, 'title', 'Page ' || n)
-	FROM generate_series(1, 10000) n, generate_series(0, 9) i;
+		CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, jsonb_build_object('page_id', n::text, 'title', 'Page ' || n)
+	FROM generate_series(1, %[1]d) n, generate_series(0, 9) i;
 	ANALYZE archon_crawled_pages, confluence_pages`
 
 // without are the indexes that neither searching nor the rows need while they are loaded.
@@ -39,8 +46,7 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 	s, conn := open(t)
 	_, err := conn.Exec(t.Context(), without)
 	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), many)
-	require.NoError(t, err)
+	birds(t, conn, 10_000)
 	for name, c := range map[string]struct {
 		filter store.Filter
 		index  string
@@ -75,13 +81,30 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 // explain returns the indexes that a search uses and the tables that it reads from end to end.
 func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store.Filter) (used, read []string) {
 	t.Helper()
+	for _, n := range plan(t, conn, s, "", query, f) {
+		if name, ok := n["Index Name"].(string); ok {
+			used = append(used, name)
+		}
+		if n["Node Type"] == "Seq Scan" {
+			read = append(read, n["Relation Name"].(string))
+		}
+	}
+	slices.Sort(used)
+	require.NotEmpty(t, used)
+	return slices.Compact(used), read
+}
+
+// plan returns the nodes of the plan for a search. Options such as "ANALYZE, " say what else
+// EXPLAIN is to tell.
+func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f store.Filter) (nodes []map[string]any) {
+	t.Helper()
 	sql, args, err := s.SearchSQL(t.Context(), query, f)
 	require.NoError(t, err)
 	var raw []byte
-	err = conn.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
+	err = conn.QueryRow(t.Context(), "EXPLAIN ("+options+"FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
 	require.NoError(t, err)
-	var plan any
-	require.NoError(t, json.Unmarshal(raw, &plan))
+	var root any
+	require.NoError(t, json.Unmarshal(raw, &root))
 	var walk func(node any)
 	walk = func(node any) {
 		switch n := node.(type) {
@@ -90,21 +113,14 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store
 				walk(child)
 			}
 		case map[string]any:
-			if name, ok := n["Index Name"].(string); ok {
-				used = append(used, name)
-			}
-			if n["Node Type"] == "Seq Scan" {
-				read = append(read, n["Relation Name"].(string))
-			}
+			nodes = append(nodes, n)
 			for _, child := range n {
 				walk(child)
 			}
 		}
 	}
-	walk(plan)
-	slices.Sort(used)
-	require.NotEmpty(t, used, string(raw))
-	return slices.Compact(used), read
+	walk(root)
+	return nodes
 }
 
 // The links and people of a page are found through their indexes by whoever asks as search does.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/bench/site"
+	"github.com/sluicehq/sluice/services/sluice/bench/warm"
 	"github.com/sluicehq/sluice/services/sluice/child"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -32,9 +33,6 @@ const (
 	patience = time.Hour
 	// startPatience is for a server or a stage to be ready.
 	startPatience = time.Minute
-	// upFor is how long the stages have been up when they are asked for something. A broker that was
-	// started less than three seconds ago has the first call to the site wait for a second.
-	upFor = 4 * time.Second
 )
 
 // stageNames are the stages in the order of a page's way.
@@ -107,11 +105,7 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	if err := w.startPipeline(ctx); err != nil {
 		return w, err
 	}
-	select {
-	case <-time.After(upFor):
-	case <-ctx.Done():
-	}
-	return w, ctx.Err()
+	return w, warm.Up(ctx)
 }
 
 func (w *world) startSite(ctx context.Context) error {

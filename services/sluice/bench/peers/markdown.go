@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/sluice/bench/backlog"
+	"github.com/sluicehq/sluice/services/sluice/bench/warm"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
@@ -114,7 +115,7 @@ func startHalf(ctx context.Context, lookup func(string) (string, bool)) (*half, 
 		defer close(h.ended)
 		h.failed = service.Run(ctx, deps, cfg.ShutdownGrace, fetcher.Stage(), converter.Stage())
 	}()
-	return h, settle(ctx)
+	return h, warm.Up(ctx)
 }
 
 func (h *half) stop() {

@@ -8,7 +8,9 @@ import (
 )
 
 func TestATreeIsMeasuredAsAWhole(t *testing.T) {
-	c, err := begin(t.Context(), os.Environ(), "sh", "-c", "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo worked; read x' & wait")
+	// Not in the background, where it has nothing to read from: it would end, and might be reaped just
+	// between a look at its parent and one at itself.
+	c, err := begin(t.Context(), os.Environ(), "sh", "-c", "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo worked; read x'; :")
 	require.NoError(t, err)
 	m := measure(c.cmd.Process.Pid)
 	_, err = c.hear("worked")

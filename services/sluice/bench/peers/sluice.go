@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/sluice/bench/warm"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -54,20 +55,7 @@ func startSluice(ctx context.Context, program string, s standIn, space string, p
 	if out, err := p.command(ctx, "source", "add", source, "--space", space).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("add the source: %s", lastLine(out))
 	}
-	return p, settle(ctx)
-}
-
-// upFor is how long Sluice has been up when it is asked for a sync. A broker that was started less than
-// three seconds ago has the first call to the site wait for a second.
-const upFor = 4 * time.Second
-
-func settle(ctx context.Context) error {
-	select {
-	case <-time.After(upFor):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return p, warm.Up(ctx)
 }
 
 // dataFolder makes a folder for servers.
