@@ -1,7 +1,7 @@
 # What can be done here. "make help" lists it.
 
-MODULES  := migrations shared services
-PACKAGES := ./migrations/... ./shared/... ./services/...
+MODULES  := migrations shared services lab
+PACKAGES := ./migrations/... ./shared/... ./services/... ./lab/...
 PROGRAMS := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.go))))
 
 # The linter is a tool, not a dependency: built from source outside of our modules, kept by
@@ -45,18 +45,18 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 	[ -n "$$race" ] || { export CGO_ENABLED=0; \
 		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES) && \
-	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./services/sandbox/clienttest && \
+	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./lab/clienttest && \
 		go test -count=1 ./services/chunk-writer/chunk; }; }
 
 test-foreign: ## let a client that is not ours, from npm, read the Confluence stand-in (needs Node and npm)
-	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./services/sandbox/clienttest
+	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
 
 test-openapi: ## hold the stand-in's answers against Atlassian's documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
 	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
 
 torture: ## kill everything in the middle, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
-	go test -count=1 -v -timeout 0 ./services/sluice/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
+	go test -count=1 -v -timeout 0 ./lab/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
@@ -71,7 +71,7 @@ audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(GOSEC) $(CYCLONEDX) ## scan 
 	$(if $(AUDIT_OFFLINE),@echo "NOT RUN: govulncheck (AUDIT_OFFLINE)",@set -e; for m in $(MODULES); do \
 		echo "vulnerabilities in $$m"; (cd $$m && GOWORK=off ../$(VULNCHECK) $(if $(VULNDB),-db $(VULNDB)) -test -format json ./...) >bin/audit/govulncheck-$$m.json; \
 	done)
-	go run ./shared/audit/cmd gosec=bin/audit/gosec.json $(if $(AUDIT_OFFLINE),,$(foreach m,$(MODULES),govulncheck=bin/audit/govulncheck-$(m).json)) $(foreach p,$(PROGRAMS),license=bin/sbom/$(p).cdx.json)
+	go run ./lab/audit/report gosec=bin/audit/gosec.json $(if $(AUDIT_OFFLINE),,$(foreach m,$(MODULES),govulncheck=bin/audit/govulncheck-$(m).json)) $(foreach p,$(PROGRAMS),license=bin/sbom/$(p).cdx.json)
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt $(PACKAGES)
@@ -84,7 +84,7 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
-	go vet -tags foreign,openapi ./services/sandbox/...
+	go vet -tags foreign,openapi ./services/sandbox/... ./lab/clienttest/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="
@@ -99,11 +99,11 @@ tidy: ## fail when a go.mod is not tidy
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 
 docs: ## write .env.example and docs/configuration.md from shared/config, migrations/schema.sql from a database
-	go test -count=1 ./shared/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
+	go test -count=1 ./lab/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
 	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
 
 fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
-	$(if $(DIR),go run ./services/converter/fidelity/cmd $(DIR),go test -count=1 -v -run GoldenPages ./services/converter/fidelity)
+	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \
@@ -114,7 +114,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	done
 
 bench: ## measure everything from end to end and write docs/benchmarks.md, in about half an hour (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
-	go build -o .cache/bench/bench ./services/sluice/bench/cmd
+	go build -o .cache/bench/bench ./lab/bench/sluice-bench
 	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
 
 microbench: ## run the benchmarks of single functions
@@ -125,7 +125,7 @@ bench-store: ## measure the store: writing against plain COPY, edits, search (BE
 
 bench-peers: ## compare with what people use today, into docs/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice
-	@go build -buildvcs=false -o bin/bench-peers ./services/sluice/bench/peers/cmd
+	@go build -buildvcs=false -o bin/bench-peers ./lab/bench/peers/bench-peers
 	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) -raw .cache/peers/results.json
 
 cover: ## how much of the code the tests run, into cover.out

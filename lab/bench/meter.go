@@ -1,0 +1,68 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/lab/bench/proc"
+	"github.com/sluicehq/sluice/lab/bench/report"
+)
+
+// memoryEvery is how often the memory of Postgres is looked at, whose processes come and go. The
+// kernel itself keeps the peak of the others.
+const memoryEvery = 200 * time.Millisecond
+
+const postgres = "postgres"
+
+// meter sees what every process of a world uses.
+type meter struct {
+	w      *world
+	before map[string]time.Duration
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+	peak   int64 // of Postgres; read after ended
+}
+
+func (w *world) meter(ctx context.Context) *meter {
+	m := &meter{w: w, before: map[string]time.Duration{postgres: proc.OfFamily(w.pg.PID()).CPU}}
+	for _, p := range w.procs {
+		m.before[p.name] += proc.Of(p.PID()).CPU
+	}
+	ctx, m.cancel = context.WithCancel(ctx)
+	m.ended.Go(func() {
+		tick := time.NewTicker(memoryEvery)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			m.peak = max(m.peak, proc.OfFamily(w.pg.PID()).Memory)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	})
+	return m
+}
+
+// stop says what was used since the meter began. Of several replicas the CPU time is the sum and
+// the peak that of the largest.
+func (m *meter) stop() []report.Process {
+	m.cancel()
+	m.ended.Wait()
+	var list []report.Process
+	place := map[string]int{}
+	for _, p := range m.w.procs {
+		u := proc.Of(p.PID())
+		i, there := place[p.name]
+		if !there {
+			i = len(list)
+			place[p.name] = i
+			list = append(list, report.Process{Name: p.name, CPU: -m.before[p.name]})
+		}
+		list[i].CPU += u.CPU
+		list[i].Peak = max(list[i].Peak, u.Memory)
+	}
+	return append(list, report.Process{
+		Name: postgres, CPU: proc.OfFamily(m.w.pg.PID()).CPU - m.before[postgres], Peak: m.peak,
+	})
+}

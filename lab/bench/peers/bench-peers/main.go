@@ -1,0 +1,102 @@
+// Command bench-peers compares Sluice with what people use today:
+//
+//	go run ./lab/bench/peers/bench-peers -sluice bin/sluice
+//
+// "serve N" serves the stand-in, "convert" and "markdown" are the drivers of our own converter and
+// of Sluice up to its Markdown; the comparison starts them by itself.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/sluicehq/sluice/lab/bench/peers"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench-peers:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == "serve":
+		return serve(ctx, args[1])
+	case len(args) == 1 && args[0] == "convert":
+		return peers.Convert(os.Getenv, os.Stdin, os.Stdout)
+	case len(args) == 1 && args[0] == "markdown":
+		return peers.ToMarkdown(ctx, os.LookupEnv, os.Stdin, os.Stdout)
+	}
+	flags := flag.NewFlagSet("bench-peers", flag.ContinueOnError)
+	pages := flags.String("pages", "1000", "how many `pages`; several sizes with commas")
+	rounds := flags.Int("rounds", 3, "how often each is measured")
+	limited := flags.Int("limited", 200, "pages of the comparison at 10 requests a second; 0 leaves it out")
+	slow := flags.Int("slow", -1, "pages of the comparison at 200 ms an answer; 0 leaves it out, less takes the first of -pages")
+	dir := flags.String("dir", ".cache/peers", "the `folder` to install the peers in")
+	program := flags.String("sluice", "bin/sluice", "the sluice `program`")
+	doc := flags.String("doc", "docs/benchmarks-peers.md", "the `file` to write the report to")
+	raw := flags.String("raw", "", "the `file` for what was measured, as JSON, after each table")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	o := peers.Options{Rounds: *rounds, Limited: *limited, Slow: *slow, Raw: *raw, Notice: os.Stderr}
+	for field := range strings.SplitSeq(*pages, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-pages %q is not a number of pages", field)
+		}
+		o.Pages = append(o.Pages, n)
+	}
+	if o.Rounds < 1 {
+		return fmt.Errorf("-rounds %d: at least one is needed", o.Rounds)
+	}
+	if o.Slow < 0 {
+		o.Slow = o.Pages[0]
+	}
+	var err error
+	for path, given := range map[*string]string{&o.Dir: *dir, &o.Program: *program} {
+		if *path, err = filepath.Abs(given); err != nil {
+			return fmt.Errorf("find %s: %w", given, err)
+		}
+	}
+	if o.Self, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	var out bytes.Buffer
+	if err := peers.Compare(ctx, o, &out); err != nil {
+		return err
+	}
+	if err := os.WriteFile(*doc, out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody
+		return fmt.Errorf("write the report: %w", err)
+	}
+	_, err = os.Stdout.Write(out.Bytes())
+	return err
+}
+
+// serve serves the stand-in until whoever started it closes our standard input.
+func serve(ctx context.Context, pages string) error {
+	n, err := strconv.Atoi(pages)
+	if err != nil {
+		return fmt.Errorf("serve %s pages: %w", pages, err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	return peers.ServeSite(ctx, n, os.Stdout)
+}

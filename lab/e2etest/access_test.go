@@ -1,0 +1,46 @@
+package e2etest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// Every service as its own process with its own key, on a broker with the configuration of
+// deploy/: full and incremental runs and a removal go as they do on an open broker.
+func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, bus.WriteKeys(dir))
+	for _, name := range []string{"nats.conf", "nats-access.conf", "nats-secured.conf"} {
+		text, err := os.ReadFile(filepath.Join("../../deploy", name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	nats, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, ConfigFile: filepath.Join(dir, "nats-secured.conf"), Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(nats.Stop)
+
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	served, err := sandbox.Serve("127.0.0.1:0", site)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, served.Close()) })
+	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.URL(), natsKeys: dir})
+	for _, name := range []string{"converter", "fetcher", "chunk-writer", "deletion-detector", "progress"} {
+		w.start(name)
+	}
+	first := w.sync(event.Full)
+	require.Equal(t, event.StateCompleted, first.State)
+	require.Positive(t, first.Counts.Created)
+	require.Zero(t, first.Counts.Failed)
+	require.Equal(t, first.Counts.Created, w.count(`SELECT count(*) FROM confluence_pages WHERE NOT is_deleted`))
+	require.Equal(t, event.StateCompleted, w.sync(event.Incremental).State)
+}

@@ -1,0 +1,178 @@
+package e2etest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// natsProgram builds the NATS server once for all tests of this process.
+var natsProgram = sync.OnceValues(func() (string, error) {
+	path, err := filepath.Abs("../../.cache/e2e/nats-server")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// natsServer is NATS as a program of its own, with a configuration that we ship.
+type natsServer struct {
+	*program
+	t    *testing.T
+	name string
+	url  string
+	dir  string // where it keeps its streams
+	args []string
+}
+
+// newNats prepares a server. Where it listens and keeps its streams is the test's own, all else
+// is as in the configuration.
+func newNats(t *testing.T, name, config string, more ...string) *natsServer {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sluice-e2e-nats-") // not the test's own: that name is too long for some
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	shipped, err := os.ReadFile("../../deploy/" + config)
+	require.NoError(t, err)
+	const data = "store_dir: /data\n"
+	require.Contains(t, string(shipped), data)
+	own := filepath.Join(dir, config)
+	require.NoError(t, os.WriteFile(own, []byte(strings.Replace(string(shipped), data, "store_dir: "+dir+"\n", 1)), 0o600))
+	ports := freePorts(t, 2)
+	return &natsServer{
+		t: t, name: name, dir: dir, url: "nats://127.0.0.1:" + ports[0],
+		args: append([]string{"-c", own, "-a", "127.0.0.1", "-p", ports[0], "-m", ports[1]}, more...),
+	}
+}
+
+// start starts it, on what it has kept.
+func (n *natsServer) start() {
+	n.t.Helper()
+	path, err := natsProgram()
+	require.NoError(n.t, err)
+	n.program = launch(n.t, n.name, exec.Command(path, n.args...))
+}
+
+// freePorts finds ports that nobody listens on.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close() // all at the end, so that they differ
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+// startCluster starts three servers and returns them with the addresses of all.
+func startCluster(t *testing.T) (nodes []*natsServer, urls string) {
+	t.Helper()
+	var routes, list []string
+	for _, port := range freePorts(t, 3) {
+		routes = append(routes, "nats://127.0.0.1:"+port)
+	}
+	for i, route := range routes {
+		name := fmt.Sprint("nats-", i+1)
+		n := newNats(t, name, "nats-cluster.conf", "-n", name, "--cluster", route, "--routes", strings.Join(routes, ","))
+		n.start()
+		nodes, list = append(nodes, n), append(list, n.url)
+	}
+	return nodes, strings.Join(list, ",")
+}
+
+// leaders counts what each server of a cluster leads, of streams and consumers. It returns
+// none before everything has two copies more, and while the servers do not agree.
+func leaders(ctx context.Context, js jetstream.JetStream) map[string]int {
+	led := map[string]int{}
+	copied := func(c *jetstream.ClusterInfo) bool {
+		if c == nil { // who answers does not know
+			return false
+		}
+		led[c.Leader]++
+		return c.Leader != "" && len(c.Replicas) == 2 && c.Replicas[0].Current && c.Replicas[1].Current
+	}
+	names := js.StreamNames(ctx) // with those behind the buckets
+	for name := range names.Name() {
+		stream, err := js.Stream(ctx, name)
+		if err != nil || !copied(stream.CachedInfo().Cluster) {
+			return nil
+		}
+	}
+	for _, s := range bus.Topology {
+		for _, c := range s.Consumers {
+			consumer, err := js.Consumer(ctx, s.Name, c.Durable)
+			if err != nil || !copied(consumer.CachedInfo().Cluster) {
+				return nil
+			}
+		}
+	}
+	if names.Err() != nil || len(led) == 0 {
+		return nil
+	}
+	return led
+}
+
+// Of three servers the one that leads most is killed in the middle of a run and stays away.
+func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
+	t.Parallel()
+	calm := newWorld(t, sandbox.GeneratedSpace, generated(400))
+	stop := calm.startAll()
+	require.Equal(t, event.StateCompleted, calm.sync(event.Full).State)
+	stop()
+
+	nodes, urls := startCluster(t)
+	newWorldOver(t, calm.space, calm.site, calm.served, ground{natsURL: urls}) // with one copy, at first
+	// What the dead server had not passed on waits for the ack time to be over.
+	w := newWorldOver(t, calm.space, calm.site, calm.served, ground{natsURL: urls, replicas: 3, ackWait: 8 * time.Second, stallAfter: 15 * time.Second})
+	nc, err := nats.Connect(urls, nats.MaxReconnects(-1))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	var led map[string]int
+	require.Eventually(t, func() bool { led = leaders(t.Context(), js); return led != nil }, time.Minute, 100*time.Millisecond, "streams of one copy get two more")
+	victim := nodes[0]
+	for _, n := range nodes {
+		if led[n.name] > led[victim.name] {
+			victim = n
+		}
+	}
+
+	for _, name := range []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"} {
+		w.start(name)
+	}
+	id := w.ask(event.Full)
+	require.Eventually(t, func() bool { return w.count(`SELECT count(*) FROM confluence_pages`) > 20 }, time.Minute, 5*time.Millisecond)
+	victim.kill()
+	killed := time.Now()
+	require.Less(t, w.count(`SELECT count(*) FROM confluence_pages`), 400, "the run was over before the server could be killed")
+
+	last := w.follow(id)
+	t.Logf("%s led most: %v; %s after its death the run was over", victim.name, led, time.Since(killed).Round(time.Millisecond))
+	require.Equal(t, event.StateCompleted, last.State, last.Message)
+	require.Zero(t, last.Counts.Failed)
+	require.Equal(t, last.Counts.Listed, last.Counts.Created+last.Counts.Skipped)
+	requireSame(t, calm.rows(), w.rows(), "the run without one of three servers")
+}

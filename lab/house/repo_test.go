@@ -1,0 +1,137 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/sluicehq/sluice/"
+
+var modules = []string{"migrations", "shared", "services", "lab"}
+
+// source is one Go file of the repository.
+type source struct {
+	path    string // from the root, with slashes
+	dir     string
+	test    bool // a _test.go file
+	lines   int
+	imports []string
+	ast     *ast.File
+}
+
+// kit reports whether the file belongs to a package that exists for tests only; such a
+// package's name ends in test.
+func (s source) kit() bool { return strings.HasSuffix(s.dir, "test") }
+
+// in reports whether the file is in folder or below it.
+func (s source) in(folder string) bool {
+	return s.dir == folder || strings.HasPrefix(s.dir, folder+"/")
+}
+
+var (
+	files   = token.NewFileSet()
+	sources = sync.OnceValues(parseAll)
+)
+
+// all returns every Go file of the modules.
+func all(t *testing.T) []source {
+	t.Helper()
+	list, err := sources()
+	require.NoError(t, err)
+	require.Greater(t, len(list), 10, "the walk found hardly any file, so it proves nothing")
+	return list
+}
+
+func parseAll() ([]source, error) {
+	var list []source
+	for _, m := range modules {
+		err := filepath.WalkDir(filepath.Join(root(), m), func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "testdata":
+				return filepath.SkipDir
+			case d.IsDir() || filepath.Ext(name) != ".go":
+				return nil
+			}
+			s, err := parse(name)
+			list = append(list, s)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func parse(name string) (source, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return source{}, err
+	}
+	f, err := parser.ParseFile(files, name, b, parser.ParseComments)
+	if err != nil {
+		return source{}, err
+	}
+	rel, err := filepath.Rel(root(), name)
+	if err != nil {
+		return source{}, err
+	}
+	s := source{
+		path: filepath.ToSlash(rel), dir: filepath.ToSlash(filepath.Dir(rel)), ast: f,
+		test: strings.HasSuffix(name, "_test.go"), lines: strings.Count(string(b), "\n"),
+	}
+	for _, i := range f.Imports {
+		p, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			return source{}, err
+		}
+		s.imports = append(s.imports, p)
+	}
+	return s, nil
+}
+
+// root is the folder of go.work. Tests run in their package's folder, two below it.
+var root = sync.OnceValue(func() string {
+	abs, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		panic(err) // there is no working directory: no test can say anything
+	}
+	return abs
+})
+
+// read returns a file by its path from the root.
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(name)))
+	require.NoError(t, err)
+	return string(b)
+}
+
+// programs returns the folders under services/ that hold Go files.
+func programs(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	seen := map[string]bool{}
+	for _, s := range all(t) {
+		if rest, ok := strings.CutPrefix(s.path, "services/"); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}

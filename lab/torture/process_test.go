@@ -1,0 +1,156 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sluicehq/sluice/lab/child"
+)
+
+// process is a program that is started again whenever it has ended, until it is told to stop.
+type process struct {
+	name string // unique within a seed, and the name of its log
+	path string
+	env  []string
+	dir  string // of the seed
+
+	mu       sync.Mutex
+	running  *child.Process
+	struck   bool     // somebody is about to start it again
+	starts   int      // which also tells the lives apart
+	selfEnds []string // how it ended when nobody had ended it
+}
+
+// start begins a new life.
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log, err := os.OpenFile(filepath.Join(p.dir, p.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the log of %s: %w", p.name, err)
+	}
+	defer log.Close() // the process has it too
+	p.starts++
+	fmt.Fprintf(log, "--- %s %s start %d\n", time.Now().UTC().Format(time.RFC3339Nano), p.name, p.starts)
+	life := p.starts
+	p.running, err = child.Start(child.Spec{
+		Name: p.name, Path: p.path, Env: p.env, Output: log,
+		Arg0: filepath.Join(p.dir, p.name), // by which leftovers are told from strangers
+	}, func(s *os.ProcessState) { p.ended(life, s) })
+	return err
+}
+
+// ended notes a life that nobody took.
+func (p *process) ended(life int, s *os.ProcessState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil && p.starts == life {
+		p.selfEnds = append(p.selfEnds, s.String())
+		p.running = nil
+	}
+}
+
+// take returns the life that is now to be ended by whoever asked for it. It is nil when there
+// is none.
+func (p *process) take() *child.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.running
+	p.running = nil
+	return r
+}
+
+// kill ends the process at once, wherever it is.
+func (p *process) kill() {
+	if r := p.take(); r != nil {
+		r.Kill()
+	}
+}
+
+// terminate asks the process to end and says how it did not.
+func (p *process) terminate(patience time.Duration) error {
+	if r := p.take(); r != nil {
+		return r.Terminate(patience)
+	}
+	return nil
+}
+
+// freeze stops the process and lets it go on after the pause.
+func (p *process) freeze(ctx context.Context, d time.Duration) {
+	p.mu.Lock()
+	r := p.running
+	p.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.Signal(syscall.SIGSTOP)
+	pause(ctx, d)
+	r.Signal(syscall.SIGCONT)
+}
+
+// alive reports whether it runs now.
+func (p *process) alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running != nil
+}
+
+// seize reports whether the caller alone may strike the process now.
+func (p *process) seize() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.struck {
+		return false
+	}
+	p.struck = true
+	return true
+}
+
+func (p *process) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.struck = false
+}
+
+// watch starts the process again when it ends by itself, as an orchestrator would.
+func (p *process) watch(ctx context.Context) {
+	for pause(ctx, 500*time.Millisecond) {
+		if p.seize() {
+			if !p.alive() {
+				_ = p.start()
+			}
+			p.release()
+		}
+	}
+}
+
+// pause waits for d and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// programs builds the stages once for all seeds.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := filepath.Abs("../../.cache/torture")
+	if err != nil {
+		return "", err
+	}
+	var packages []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(replicas))) {
+		packages = append(packages, "../../services/"+name)
+	}
+	return dir, child.Build(context.Background(), dir, ".", packages...)
+})
