@@ -113,9 +113,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## measure everything from end to end and write docs/benchmarks.md, in about half an hour (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
+bench: ## measure everything from end to end and write docs/bench/benchmarks.md, in about half an hour (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
 	go build -o .cache/bench/bench ./lab/bench/sluice-bench
-	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/benchmarks.md)) $(BENCH_ARGS)
+	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/bench/benchmarks.md)) $(BENCH_ARGS)
 
 microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
@@ -123,7 +123,7 @@ microbench: ## run the benchmarks of single functions
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
 	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store
 
-bench-peers: ## compare with what people use today, into docs/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
+bench-peers: ## compare with what people use today, into docs/bench/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice
 	@go build -buildvcs=false -o bin/bench-peers ./lab/bench/peers/bench-peers
 	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) -raw .cache/peers/results.json

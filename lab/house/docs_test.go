@@ -2,9 +2,12 @@ package house
 
 import (
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +53,46 @@ func TestPagesPointToWhatIsThere(t *testing.T) {
 		}
 	}
 	require.Greater(t, pages, 5)
+}
+
+var mapped = regexp.MustCompile("(?m)^\\| `(shared/[a-z/]+)` \\|")
+
+// docs/README.md is where a reader starts: it leads to every page, and names every package of shared.
+func TestTheMapIsComplete(t *testing.T) {
+	const index = "docs/README.md"
+	text := read(t, index)
+	linked := map[string]bool{}
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		linked[path.Join("docs", m[1])] = true
+	}
+	for _, page := range markdownPages(t) {
+		if page != index && !strings.HasPrefix(page, "docs/adr/") {
+			assert.True(t, linked[page], "%s does not link to %s", index, page)
+		}
+	}
+	packages := map[string]bool{}
+	for _, s := range all(t) {
+		if s.in("shared") {
+			packages[s.dir] = true
+		}
+	}
+	var named []string
+	for _, m := range mapped.FindAllStringSubmatch(text, -1) {
+		named = append(named, m[1])
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(packages)), named, "the table of packages in %s: a line for each package of shared, and for none that is gone", index)
+}
+
+// The README leads to the documentation without becoming its index.
+func TestTheReadmeHasFewLinks(t *testing.T) {
+	lines := 0
+	for line := range strings.Lines(read(t, "README.md")) {
+		if strings.Contains(line, "](docs/") {
+			lines++
+		}
+		assert.Less(t, strings.Count(line, "]("), 4, "a line of links for readers with good eyes: %s", line)
+	}
+	assert.LessOrEqual(t, lines, 20)
 }
 
 // markdownPages are the pages at the top, and those under docs/.

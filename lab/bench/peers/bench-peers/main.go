@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string) error {
 	slow := flags.Int("slow", -1, "pages of the comparison at 200 ms an answer; 0 leaves it out, less takes the first of -pages")
 	dir := flags.String("dir", ".cache/peers", "the `folder` to install the peers in")
 	program := flags.String("sluice", "bin/sluice", "the sluice `program`")
-	doc := flags.String("doc", "docs/benchmarks-peers.md", "the `file` to write the report to")
+	doc := flags.String("doc", "docs/bench/benchmarks-peers.md", "the `file` to write the report to")
 	raw := flags.String("raw", "", "the `file` for what was measured, as JSON, after each table")
 	if err := flags.Parse(args); err != nil {
 		return err
