@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/report"
+	"github.com/sluicehq/sluice/lab/storebench"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/lab/storebench"
 )
 
 // someWords is in how many pages one word is changed.

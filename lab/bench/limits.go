@@ -14,13 +14,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluicehq/sluice/services/converter/markdown"
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/proc"
 	"github.com/sluicehq/sluice/lab/bench/report"
+	"github.com/sluicehq/sluice/lab/storebench"
+	"github.com/sluicehq/sluice/services/converter/markdown"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/lab/storebench"
 )
 
 // limits measures what the machine needs for the parts of a sync that has just been made, each

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/figure"
 	"github.com/sluicehq/sluice/lab/bench/report"
+	"github.com/sluicehq/sluice/lab/storebench"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/lab/storebench"
 )
 
 // searches measures the search of the knowledge base as it is after a sync, and then of one many

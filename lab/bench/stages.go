@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/lab/bench/way"
-	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/lab/storebench"
+	"github.com/sluicehq/sluice/shared/event"
 )
 
 // whereTimeGoes follows every page of a full sync through the stages, by what they log when they

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/site"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
 // call is a request that the stand-in answered, as it can be asked again.

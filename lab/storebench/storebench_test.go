@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/lab/storebench"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/lab/storebench"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

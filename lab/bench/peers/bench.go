@@ -10,10 +10,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/figure"
 	"github.com/sluicehq/sluice/lab/bench/site"
 	"github.com/sluicehq/sluice/lab/bench/versus"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
 // Options say how much is measured.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sluicehq/sluice/services/converter/converter"
-	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/lab/bench/backlog"
 	"github.com/sluicehq/sluice/lab/bench/warm"
+	"github.com/sluicehq/sluice/services/converter/converter"
+	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"

@@ -16,10 +16,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/lab/fidelity"
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/site"
 	"github.com/sluicehq/sluice/lab/bench/versus"
+	"github.com/sluicehq/sluice/lab/fidelity"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/page"
 )
 

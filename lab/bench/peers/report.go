@@ -12,10 +12,10 @@ import (
 
 	_ "embed"
 
-	"github.com/sluicehq/sluice/lab/fidelity"
 	"github.com/sluicehq/sluice/lab/bench/figure"
 	"github.com/sluicehq/sluice/lab/bench/table"
 	"github.com/sluicehq/sluice/lab/bench/versus"
+	"github.com/sluicehq/sluice/lab/fidelity"
 )
 
 // report is everything that was measured.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/site"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
 // ServeSite serves the stand-in until ctx ends and writes its address to out. It has the

@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/warm"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/store"
 )

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/lab/bench/site"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
 const space = "/wiki/rest/api/space/GEN"
