@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/lab/bench/report"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // fullSyncs measures full syncs into an empty knowledge base, and the limits beside each.
@@ -83,11 +84,11 @@ func (w *world) firstSync(ctx context.Context) (r report.Full, err error) {
 		return r, err
 	}
 	r.Calls = st.Total
-	story, err := w.store.Story(ctx, end.RunID)
+	story, err := w.store.Reader().Story(ctx, viewer.All(), end.RunID)
 	if err != nil {
 		return r, err
 	}
-	src, err := w.store.CountedSource(ctx, source)
+	src, err := w.store.Reader().Source(ctx, viewer.All(), source)
 	if err != nil {
 		return r, err
 	}

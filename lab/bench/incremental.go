@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // someWords is in how many pages one word is changed.
@@ -182,7 +183,7 @@ func (w *world) find(ctx context.Context, id, word string) (time.Time, error) {
 	tick := time.NewTicker(findEvery)
 	defer tick.Stop()
 	for {
-		hits, err := w.store.Search(ctx, word, store.Filter{SourceID: source})
+		hits, err := w.store.Search(ctx, viewer.All(), word, store.Filter{SourceID: source})
 		if err != nil {
 			return time.Time{}, err
 		}

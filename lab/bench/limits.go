@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // limits measures what the machine needs for the parts of a sync that has just been made, each
@@ -162,7 +163,7 @@ func (w *world) copyAll(ctx context.Context, l *report.Limits) error {
 		return err
 	}
 	l.CopyCPU = w.cpu() - used
-	got, err := st.CountedSource(ctx, source)
+	got, err := st.Reader().Source(ctx, viewer.All(), source)
 	if err == nil && (got.Pages != w.layout.pages || int64(got.Chunks) != out.Chunks) {
 		err = fmt.Errorf("copied %d pages and %d chunks, and not %d and %d", got.Pages, got.Chunks, w.layout.pages, out.Chunks)
 	}

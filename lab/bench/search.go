@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // searches measures the search of the knowledge base as it is after a sync, and then of one many
@@ -39,7 +40,7 @@ func (b *bench) searches(ctx context.Context) (err error) {
 }
 
 func (b *bench) searchesOf(ctx context.Context, w *world, pages int) error {
-	src, err := w.store.CountedSource(ctx, source)
+	src, err := w.store.Reader().Source(ctx, viewer.All(), source)
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ func (b *bench) searchDuringSync(ctx context.Context, w *world, rng *rand.Rand) 
 func (w *world) searchOnce(ctx context.Context, rng *rand.Rand, f store.Filter, taken *[]time.Duration) error {
 	query, sure := question(rng, w.layout.pages)
 	began := time.Now()
-	hits, err := w.store.Search(ctx, query, f)
+	hits, err := w.store.Search(ctx, viewer.All(), query, f)
 	*taken = append(*taken, time.Since(began))
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // The examples of docs/api.md, each as a reader would paste it, against the real API with
@@ -63,7 +64,7 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	for _, part := range []string{`"operation_id":"idem-`, `"status":"completed"`, "event: progress", `"progress":100`, `"markdown":`, "signing keys", "sluice_pages{", "ready"} {
 		require.Contains(t, string(out), part)
 	}
-	runs, err := w.store.Runs(t.Context(), source, 10)
+	runs, err := w.store.Reader().Runs(t.Context(), viewer.All(), source, 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 1)
 	require.Equal(t, event.StateCompleted, runs[0].State)

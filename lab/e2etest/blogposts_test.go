@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // want turns blog posts on or off for the source.
@@ -20,7 +21,7 @@ func (w *world) want(blogPosts bool) {
 // finds lists the ids of what a search shows.
 func (w *world) finds(query string) []string {
 	w.t.Helper()
-	hits, err := w.store.Search(w.t.Context(), query, store.Filter{SourceID: source})
+	hits, err := w.store.Search(w.t.Context(), viewer.All(), query, store.Filter{SourceID: source})
 	require.NoError(w.t, err)
 	out := []string{}
 	for _, h := range hits {
@@ -43,7 +44,7 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 	require.Equal(t, event.Full, last.Mode)
 	require.Equal(t, []string{post.ID}, g.finds("foxglove"))
 	require.Equal(t, g.ids["A"], g.finds("aflower")[0], "the page of the same title is another one")
-	stored, err := g.store.Page(t.Context(), post.ID)
+	stored, err := g.store.Reader().Page(t.Context(), viewer.All(), post.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{"blogpost", "A", "/" + post.ID}, []string{stored.Kind, stored.Title, stored.Path})
 	require.Equal(t, g.served.URL+"/wiki/spaces/GARDEN/blog/"+post.CreatedAt.Format("2006/01/02")+"/"+post.ID+"/A", stored.URL)
@@ -61,7 +62,7 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 	g.site.ResetStats()
 	g.ends(event.Full, event.Counts{Updated: 1})
 	require.Zero(t, g.site.Stats().Bodies, "labels need no body")
-	stored, err = g.store.Page(t.Context(), post.ID)
+	stored, err = g.store.Reader().Page(t.Context(), viewer.All(), post.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{"summer"}, stored.Metadata.Labels)
 

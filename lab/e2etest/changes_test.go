@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // garden is a small space whose pages are known by their titles, synced once:
@@ -78,7 +79,7 @@ func (g *garden) ends(mode event.Mode, want event.Counts) event.Progress {
 
 func (g *garden) page(title string) store.Page {
 	g.t.Helper()
-	p, err := g.store.Page(g.t.Context(), g.ids[title])
+	p, err := g.store.Reader().Page(g.t.Context(), viewer.All(), g.ids[title])
 	require.NoError(g.t, err)
 	return p
 }
@@ -95,7 +96,7 @@ func (g *garden) path(titles ...string) string {
 // shows reports the breadcrumb of the page's chunks, and that they are found by their words.
 func (g *garden) shows(title string, breadcrumb ...string) {
 	g.t.Helper()
-	chunks, err := g.store.Chunks(g.t.Context(), source, g.ids[title])
+	chunks, err := g.store.Reader().Chunks(g.t.Context(), viewer.All(), source, g.ids[title])
 	require.NoError(g.t, err)
 	require.NotEmpty(g.t, chunks, title)
 	for _, c := range chunks {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func builtin() *sandbox.Site {
@@ -40,7 +41,7 @@ func TestTheBuiltInSpaceBecomesSearchable(t *testing.T) {
 	require.Zero(t, last.Counts.Failed)
 	require.Equal(t, last.Counts.Created, w.count(`SELECT count(*) FROM confluence_pages WHERE is_deleted = false`))
 
-	hits, err := w.store.Search(t.Context(), "rotate the signing keys", store.Filter{SourceID: source})
+	hits, err := w.store.Search(t.Context(), viewer.All(), "rotate the signing keys", store.Filter{SourceID: source})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 	require.Contains(t, hits[0].URL, w.served.URL+"/wiki/spaces/DEMO/pages/"+hits[0].PageID)
@@ -74,7 +75,7 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 	last := w.sync(event.Incremental)
 	require.Equal(t, 1, last.Counts.Updated, "%+v", last.Counts)
 	require.EqualValues(t, 1, w.site.Stats().Bodies)
-	hits, err := w.store.Search(t.Context(), "harbour lights green", store.Filter{})
+	hits, err := w.store.Search(t.Context(), viewer.All(), "harbour lights green", store.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, edited.ID, hits[0].PageID)
 }
@@ -115,10 +116,10 @@ func TestAFullRunFindsWhatCameWentAndMoved(t *testing.T) {
 	require.Equal(t, 1, last.Counts.Created)
 	require.Equal(t, 1, last.Counts.Updated, "the moved page")
 	require.Equal(t, 2, last.Counts.Removed)
-	stored, err := w.store.Page(t.Context(), moved.ID)
+	stored, err := w.store.Reader().Page(t.Context(), viewer.All(), moved.ID)
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(stored.Path, "/"+target.ID+"/"+moved.ID), stored.Path)
-	stored, err = w.store.Page(t.Context(), created.ID)
+	stored, err = w.store.Reader().Page(t.Context(), viewer.All(), created.ID)
 	require.NoError(t, err)
 	require.False(t, stored.Deleted)
 	reasons := map[string]string{}
@@ -148,7 +149,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 	require.Equal(t, event.StateHeld, last.State)
 	require.Contains(t, last.Message, "sluice removals approve "+last.RunID)
 	requireSame(t, before, w.rows(), "nothing is removed")
-	held, err := w.store.Held(t.Context(), last.RunID)
+	held, err := w.store.Reader().HeldRemovals(t.Context(), viewer.All(), last.RunID)
 	require.NoError(t, err)
 	require.Len(t, held, 20)
 
@@ -199,13 +200,13 @@ func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
 	w.startAll()
 	last := w.sync(event.Full)
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
-	stored, err := w.store.Page(t.Context(), big.ID)
+	stored, err := w.store.Reader().Page(t.Context(), viewer.All(), big.ID)
 	require.NoError(t, err)
 	want, err := markdown.Convert(body.String(), page0(w, big))
 	require.NoError(t, err)
 	require.Equal(t, len(want.Markdown), len(stored.Markdown))
 	require.True(t, want.Markdown == stored.Markdown, "the pipeline and the converter give the same bytes")
-	hits, err := w.store.Search(t.Context(), "\"very last words\"", store.Filter{})
+	hits, err := w.store.Search(t.Context(), viewer.All(), "\"very last words\"", store.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 }
@@ -228,7 +229,7 @@ func TestAPageWithABrokenMacroIsStoredWithItsLoss(t *testing.T) {
 	w.startAll()
 	last := w.sync(event.Full)
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
-	stored, err := w.store.Page(t.Context(), odd.ID)
+	stored, err := w.store.Reader().Page(t.Context(), viewer.All(), odd.ID)
 	require.NoError(t, err)
 	require.Contains(t, stored.Markdown, "Before.")
 	require.Contains(t, stored.Markdown, "all.")

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -83,14 +84,14 @@ func TestTheSameRowsByCopy(t *testing.T) {
 	require.Positive(t, took)
 
 	for _, id := range []string{"10", "20", "30"} {
-		want, err := s.Chunks(t.Context(), "docs", id)
+		want, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", id)
 		require.NoError(t, err)
 		require.Len(t, want, 2)
-		got, err := there.Chunks(t.Context(), "docs", id)
+		got, err := there.Reader().Chunks(t.Context(), viewer.All(), "docs", id)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	hits, err := there.Search(t.Context(), "alpha", store.Filter{SourceID: "docs"})
+	hits, err := there.Search(t.Context(), viewer.All(), "alpha", store.Filter{SourceID: "docs"})
 	require.NoError(t, err)
 	require.Len(t, hits, 3, "the copies are searchable")
 }
@@ -134,11 +135,11 @@ func TestAKnowledgeBaseGrows(t *testing.T) {
 	require.NoError(t, storebench.Grow(t.Context(), url, "docs", 4, 2))
 	require.Equal(t, before, indexes(), "the indexes are what they were")
 
-	src, err := s.CountedSource(t.Context(), "docs")
+	src, err := s.Reader().Source(t.Context(), viewer.All(), "docs")
 	require.NoError(t, err)
 	require.Equal(t, 12, src.Pages)
 	require.Equal(t, 24, src.Chunks)
-	hits, err := s.Search(t.Context(), `"generated page 20002"`, store.Filter{})
+	hits, err := s.Search(t.Context(), viewer.All(), `"generated page 20002"`, store.Filter{})
 	require.NoError(t, err)
 	require.Len(t, hits, 1, "a rare word stays rare")
 	require.Equal(t, "20-2", hits[0].PageID)

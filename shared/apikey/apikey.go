@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // Role is what a key may do. Each role may do what those before it may.
@@ -56,6 +57,18 @@ func (k Key) Scoped() bool { return len(k.Sources) > 0 }
 // Sees reports whether the key is for the source.
 func (k Key) Sees(sourceID string) bool {
 	return !k.Scoped() || slices.Contains(k.Sources, sourceID)
+}
+
+// Viewer is on whose behalf the key reads. A key without a role is nobody's and sees nothing.
+func (k Key) Viewer() viewer.Viewer {
+	switch {
+	case !k.Role.Valid():
+		return viewer.Viewer{}
+	case k.Scoped():
+		return viewer.OfSources(k.Sources...)
+	default:
+		return viewer.All()
+	}
 }
 
 const (

@@ -77,3 +77,13 @@ func TestAKeyWithSourcesSeesThese(t *testing.T) {
 	require.False(t, k.Sees("h"))
 	require.False(t, k.Sees(""))
 }
+
+func TestOnWhoseBehalfAKeyReads(t *testing.T) {
+	require.True(t, apikey.Key{Role: apikey.Read}.Viewer().SeesAll())
+	scoped := apikey.Key{Role: apikey.Admin, Sources: []string{"docs"}}.Viewer()
+	require.True(t, scoped.Sees("docs"))
+	require.False(t, scoped.Sees("other"))
+	for _, nobodys := range []apikey.Key{{}, {Sources: []string{"docs"}}, {Role: "root"}} {
+		require.False(t, nobodys.Viewer().Sees("docs"))
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestAPIKeysAreKeptListedAndRevoked(t *testing.T) {
@@ -73,13 +74,13 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 	_, err = s.RequestRun(t.Context(), req)
 	require.ErrorIs(t, err, store.ErrNotFound)
 
-	snap, err := s.Snapshot(t.Context(), "r1")
+	snap, err := s.Reader().Snapshot(t.Context(), viewer.All(), "r1")
 	require.NoError(t, err)
 	require.Equal(t, event.StateRequested, snap.State)
 	opened, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Incremental, SourceID: "docs"})
 	require.NoError(t, err)
 	require.Equal(t, event.StateListing, opened.State)
-	_, err = s.Snapshot(t.Context(), "r\x00")
+	_, err = s.Reader().Snapshot(t.Context(), viewer.All(), "r\x00")
 	require.ErrorIs(t, err, store.ErrNotFound)
 
 	// One that nobody heard is asked for again.
@@ -103,7 +104,7 @@ func TestASearchWithinSources(t *testing.T) {
 		store1(t, s, write(id, run.ID, page, 1, "Keys", "rotate the signing keys"))
 	}
 	found := func(f store.Filter) []string {
-		hits, err := s.Search(t.Context(), "signing keys", f)
+		hits, err := s.Search(t.Context(), viewer.All(), "signing keys", f)
 		require.NoError(t, err)
 		ids := []string{}
 		for _, h := range hits {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // edition is what a page says in one of its versions. Each has other chunks, in another number
@@ -142,7 +143,7 @@ func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[st
 	const row = `c.chunk_number, c.content, c.metadata ? '_pending_deletion'`
 	return map[string]reader{
 		"search": func(ctx context.Context) (a answer, err error) {
-			hits, err := s.Search(ctx, "lighthouse", store.Filter{SourceID: "docs", Limit: 100})
+			hits, err := s.Search(ctx, viewer.All(), "lighthouse", store.Filter{SourceID: "docs", Limit: 100})
 			for _, h := range hits {
 				if h.PageID == pageID {
 					a.lines = append(a.lines, h.SectionTitle)
@@ -152,7 +153,7 @@ func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[st
 			return a, err
 		},
 		"chunks": func(ctx context.Context) (a answer, err error) {
-			chunks, err := s.Chunks(ctx, "docs", pageID)
+			chunks, err := s.Reader().Chunks(ctx, viewer.All(), "docs", pageID)
 			for _, c := range chunks {
 				a.add(c.Number, c.Content)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // wantPosts turns blog posts on or off for the source docs.
@@ -115,7 +116,7 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"2": true}, posts)
 	for id, kind := range map[string]string{"1": "page", "2": "blogpost"} {
-		p, err := s.Page(t.Context(), id)
+		p, err := s.Reader().Page(t.Context(), viewer.All(), id)
 		require.NoError(t, err)
 		require.Equal(t, []string{kind, "/" + id}, []string{p.Kind, p.Path})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // incremental opens an incremental run and lists what is listed again, as the fetcher does.
@@ -172,7 +173,7 @@ func TestACancelledRunSettlesNoFailure(t *testing.T) {
 	require.Equal(t, []string{"2"}, again)
 	_, err := s.CancelRun(t.Context(), "r2")
 	require.NoError(t, err)
-	list, err := s.Failures(t.Context(), "docs", "", "", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", 10)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, "r1", list[0].RunID)

@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // remove is a full run that lists the given pages and removes the others.
@@ -39,7 +40,7 @@ func hold(t *testing.T, s *store.Store, id string, gone ...store.Removal) {
 
 func heldRuns(t *testing.T, s *store.Store, source string) []string {
 	t.Helper()
-	list, err := s.HeldRuns(t.Context(), source)
+	list, err := s.Reader().HeldRuns(t.Context(), viewer.All(), source)
 	require.NoError(t, err)
 	ids := []string{}
 	for _, r := range list {
@@ -75,7 +76,7 @@ func TestDecidingOnAHeldRun(t *testing.T) {
 	require.Equal(t, []string{"r1"}, heldRuns(t, s, ""))
 	require.Equal(t, []string{"r1"}, heldRuns(t, s, "docs"))
 	require.Empty(t, heldRuns(t, s, "other"))
-	held, err := s.Held(t.Context(), "r1")
+	held, err := s.Reader().HeldRemovals(t.Context(), viewer.All(), "r1")
 	require.NoError(t, err)
 	require.Equal(t, all3, held)
 
@@ -145,7 +146,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	s, _ := open(t)
 	stored3(t, s)
 	remove(t, s, "r1", all3[1:], listed("1", 1, "Home"))
-	removed, err := s.RemovedPages(t.Context(), "docs", "", 10)
+	removed, err := s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", 10)
 	require.NoError(t, err)
 	require.Len(t, removed, 2)
 	require.WithinDuration(t, time.Now(), removed[0].RemovedAt, time.Minute)
@@ -175,7 +176,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	kept, err = s.Kept(t.Context(), run, []string{"3"})
 	require.NoError(t, err)
 	require.Empty(t, kept, "it is back")
-	removed, err = s.RemovedPages(t.Context(), "", "r1", 10)
+	removed, err = s.Reader().RemovedPages(t.Context(), viewer.All(), "", "r1", 10)
 	require.NoError(t, err)
 	require.True(t, removed[0].RestoredAt.IsZero())
 	require.WithinDuration(t, time.Now(), removed[1].RestoredAt, time.Minute)
@@ -183,12 +184,12 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	// Purging takes what is kept of removed pages, never of one that is there.
 	require.NoError(t, s.Purge(t.Context(), run, []string{"1", "2", "3"}))
 	for id, empty := range map[string]bool{"1": false, "2": true, "3": false} {
-		p, err := s.Page(t.Context(), id)
+		p, err := s.Reader().Page(t.Context(), viewer.All(), id)
 		require.NoError(t, err)
 		require.Equal(t, empty, p.Markdown == "", id)
 		require.Equal(t, empty, p.Deleted, id)
 	}
-	removed, err = s.RemovedPages(t.Context(), "docs", "", 1)
+	removed, err = s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", 1)
 	require.NoError(t, err)
 	require.Len(t, removed, 1)
 	require.WithinDuration(t, time.Now(), removed[0].PurgedAt, time.Minute)
@@ -205,10 +206,10 @@ func TestPurgingLeavesOtherSourcesAlone(t *testing.T) {
 	fullRun(t, s, "other", "o1", listed("2", 2, "Setup"))
 	store1(t, s, write("other", "o1", "2", 2, "Setup", "beta"))
 	require.NoError(t, s.Purge(t.Context(), store.Run{SourceID: "docs"}, []string{"2"}))
-	p, err := s.Page(t.Context(), "2")
+	p, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.NotEmpty(t, p.Markdown)
-	removed, err := s.RemovedPages(t.Context(), "docs", "", 10)
+	removed, err := s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", 10)
 	require.NoError(t, err)
 	require.False(t, removed[0].RestoredAt.IsZero())
 	require.True(t, removed[0].PurgedAt.IsZero())

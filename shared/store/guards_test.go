@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // A source of the same name may be of another space by the time that a page arrives.
@@ -19,7 +20,7 @@ func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "OTHER"}))
 	_, err := s.WritePage(t.Context(), write("docs", "r1", "1", 1, "Home", "alpha"))
 	require.Equal(t, failure.SourceGone, failure.CodeOf(err))
-	_, err = s.Page(t.Context(), "1")
+	_, err = s.Reader().Page(t.Context(), viewer.All(), "1")
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
@@ -40,13 +41,13 @@ func TestAPageWithoutTimes(t *testing.T) {
 	w := write("docs", "", "1", 1, "Home", "alpha")
 	w.Page.ModifiedAt = time.Time{}
 	store1(t, s, w)
-	p, err := s.Page(t.Context(), "1")
+	p, err := s.Reader().Page(t.Context(), viewer.All(), "1")
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), p.LastModified, time.Minute, "not the year 1")
 	w.Page.ID, w.Page.URL, w.Page.CreatedAt = "2", site+"/2", time.Date(2025, 1, 2, 0, 0, 0, 0, time.UTC)
 	w.Chunks = nil
 	store1(t, s, w)
-	p, err = s.Page(t.Context(), "2")
+	p, err = s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.Equal(t, w.Page.CreatedAt, p.LastModified.UTC())
 }
@@ -76,7 +77,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	_, err = s.WritePage(t.Context(), w)
 	require.ErrorContains(t, err, "under the address "+w.Page.URL)
 	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
-	_, err = s.Page(t.Context(), "1")
+	_, err = s.Reader().Page(t.Context(), viewer.All(), "1")
 	require.ErrorIs(t, err, store.ErrNotFound, "nothing is half stored")
 }
 
@@ -88,10 +89,10 @@ func TestAChunkThatAnotherToolMarkedStays(t *testing.T) {
 	store1(t, s, write("docs", "", "1", 1, "Home", "alpha", "beta"))
 	_, err := conn.Exec(t.Context(), `UPDATE archon_crawled_pages SET metadata = metadata || '{"contextual_embedding": true}', embedding_model = 'm'`)
 	require.NoError(t, err)
-	before, err := s.Chunks(t.Context(), "docs", "1")
+	before, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
 	require.NoError(t, err)
 	store1(t, s, write("docs", "", "1", 2, "Home", "alpha", "gamma"))
-	after, err := s.Chunks(t.Context(), "docs", "1")
+	after, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // pruneAtOnce bounds the runs of one transaction: each has a ledger as large as its space.
@@ -82,10 +83,10 @@ type SlowPage struct {
 const slowPages = 5
 
 // Story returns what a run did, or ErrNotFound.
-func (s *Store) Story(ctx context.Context, runID string) (Story, error) {
+func (r *Reader) Story(ctx context.Context, v viewer.Viewer, runID string) (Story, error) {
 	var st Story
-	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
-		if st.Run, err = readRun(ctx, tx, runID); err != nil {
+	err := pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
+		if st.Run, err = readSeen(ctx, tx, v, runID); err != nil {
 			return err
 		}
 		if st.Counts, _, err = count(ctx, tx, runID); err != nil {
@@ -152,14 +153,14 @@ type Failure struct {
 
 // Failures lists the pages that are failed now, the newest first: those of one source, of one
 // run and of one page when these are not empty.
-func (s *Store) Failures(ctx context.Context, sourceID, runID, pageID string, limit int) ([]Failure, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]Failure, error) {
+	rows, _ := r.pool.Query(ctx, `
 		SELECT DISTINCT ON (f.ended_at, f.page_id) f.page_id, r.source_id, f.run_id, coalesce(nullif(f.title, ''), p.title, ''), f.version,
 			coalesce(f.stage, ''), coalesce(f.reason, ''), coalesce(f.message, ''), f.attempts, f.ended_at
 		FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p USING (page_id)
 		WHERE f.outcome = 'failed' AND ($1 = '' OR r.source_id = $1) AND ($2 = '' OR f.run_id = $2) AND ($3 = '' OR f.page_id = $3)
-		AND NOT `+settledSQL+`
-		ORDER BY f.ended_at DESC, f.page_id LIMIT $4`, sourceID, runID, pageID, limit)
+		AND ($5::text[] IS NULL OR r.source_id = ANY ($5)) AND NOT `+settledSQL+`
+		ORDER BY f.ended_at DESC, f.page_id LIMIT $4`, sourceID, runID, pageID, limit, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
 	if err != nil {
 		return nil, fmt.Errorf("list failed pages: %w", err)

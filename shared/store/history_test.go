@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // number runs a query that gives one number.
@@ -49,7 +50,7 @@ func TestTheStoryOfARun(t *testing.T) {
 		FROM confluence_sync_runs r WHERE r.run_id = l.run_id AND l.page_id = '2'`)
 	require.NoError(t, err)
 
-	st, err := s.Story(t.Context(), "r1")
+	st, err := s.Reader().Story(t.Context(), viewer.All(), "r1")
 	require.NoError(t, err)
 	require.Equal(t, event.Counts{Listed: 4, Created: 3, Failed: 1}, st.Counts)
 	require.Equal(t, 8, st.APICalls)
@@ -74,7 +75,7 @@ func TestTheStoryOfARun(t *testing.T) {
 	require.Equal(t, store.SlowPage{PageID: "1", Title: "Page 1", Bytes: 1000, Seconds: 5}, st.Slowest[0])
 	require.Equal(t, "2", st.Slowest[1].PageID)
 
-	_, err = s.Story(t.Context(), "unknown")
+	_, err = s.Reader().Story(t.Context(), viewer.All(), "unknown")
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
@@ -86,7 +87,7 @@ func TestTheStoryOfARunThatWaits(t *testing.T) {
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)
 	for _, id := range []string{"r1", "r2"} {
-		st, err := s.Story(t.Context(), id)
+		st, err := s.Reader().Story(t.Context(), viewer.All(), id)
 		require.NoError(t, err)
 		require.Equal(t, event.Counts{}, st.Counts)
 		require.Zero(t, st.Fetching)
@@ -101,7 +102,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
 	failures := func(source, run, page string) []string {
-		list, err := s.Failures(t.Context(), source, run, page, 10)
+		list, err := s.Reader().Failures(t.Context(), viewer.All(), source, run, page, 10)
 		require.NoError(t, err)
 		ids := []string{}
 		for _, f := range list {
@@ -124,7 +125,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	require.Equal(t, []string{"r1/2"}, failures("", "", "2"))
 	require.Empty(t, failures("docs", "o1", ""))
 	require.Empty(t, failures("", "", "1"))
-	list, err := s.Failures(t.Context(), "", "", "2", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "2", 10)
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), list[0].FailedAt, time.Minute)
 	list[0].FailedAt = time.Time{}
@@ -132,7 +133,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 		PageID: "2", SourceID: "docs", RunID: "r1", Title: "Odd", Version: 3, Stage: "converter",
 		Code: "convert_too_deep", Message: "nests too deep", Attempts: 2,
 	}}, list)
-	list, err = s.Failures(t.Context(), "", "", "", 1)
+	list, err = s.Reader().Failures(t.Context(), viewer.All(), "", "", "", 1)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 
@@ -177,7 +178,7 @@ func TestPruning(t *testing.T) {
 	n, err = s.Prune(t.Context(), 24*time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	runs, err := s.Runs(t.Context(), "docs", 10)
+	runs, err := s.Reader().Runs(t.Context(), viewer.All(), "docs", 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 2)
 	require.Equal(t, "r4", runs[0].ID, "no later run is complete")
@@ -185,14 +186,14 @@ func TestPruning(t *testing.T) {
 	require.Zero(t, number(t, conn, `SELECT count(*) FROM confluence_sync_pages WHERE run_id IN ('r1', 'r2')`))
 
 	// What was kept of the page that did not come back is gone; that it was removed is still known.
-	gone, err := s.Page(t.Context(), "2")
+	gone, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.Empty(t, gone.Markdown)
-	back, err := s.Page(t.Context(), "3")
+	back, err := s.Reader().Page(t.Context(), viewer.All(), "3")
 	require.NoError(t, err)
 	require.NotEmpty(t, back.Markdown)
 	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "3"))
-	removed, err := s.RemovedPages(t.Context(), "docs", "", 10)
+	removed, err := s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", 10)
 	require.NoError(t, err)
 	require.Len(t, removed, 2)
 	require.False(t, removed[0].PurgedAt.IsZero())
@@ -220,7 +221,7 @@ func TestPruningKeepsWhatLeftAgain(t *testing.T) {
 	_, err = s.Prune(t.Context(), 24*time.Hour)
 	require.NoError(t, err)
 	for id, kept := range map[string]bool{"2": true, "3": false} {
-		p, err := s.Page(t.Context(), id)
+		p, err := s.Reader().Page(t.Context(), viewer.All(), id)
 		require.NoError(t, err)
 		require.True(t, p.Deleted)
 		require.Equal(t, kept, p.Markdown != "", id)

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // pauseLock is held by the test; a writer that comes to the step in pause_at waits for it.
@@ -186,7 +187,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 		require.NoError(t, write(), where)
 	}
 	whole(t, conn, all, id, to, where+", written again")
-	list, err := s.LedgerPages(t.Context(), run.ID, outcome, 10)
+	list, err := s.Reader().LedgerPages(t.Context(), viewer.All(), run.ID, outcome, 10)
 	require.NoError(t, err)
 	require.True(t, slices.ContainsFunc(list, func(p store.LedgerPage) bool { return p.PageID == id }), where)
 

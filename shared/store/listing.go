@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // PageFilter narrows a list of a source's live pages. Zero values do not narrow.
@@ -44,7 +45,10 @@ func storable(text string) bool { return utf8.ValidString(text) && !strings.Cont
 
 // Pages lists a source's live pages in the order of their ids, those after f.After: the next
 // part begins where this one ended, whatever has changed meanwhile.
-func (s *Store) Pages(ctx context.Context, sourceID string, f PageFilter) ([]PageInfo, error) {
+func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f PageFilter) ([]PageInfo, error) {
+	if !v.Sees(sourceID) {
+		return nil, nil
+	}
 	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under, f.After} {
 		if !storable(text) {
 			return nil, nil
@@ -53,7 +57,7 @@ func (s *Store) Pages(ctx context.Context, sourceID string, f PageFilter) ([]Pag
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
-	rows, _ := s.pool.Query(ctx, `
+	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
 			coalesce((SELECT array_agg(l) FROM jsonb_array_elements_text(
 				CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) l), '{}'),
@@ -78,11 +82,11 @@ func (s *Store) Pages(ctx context.Context, sourceID string, f PageFilter) ([]Pag
 
 // RunsBefore lists a source's runs, the newest first: those that were asked for before the
 // run with the id, or all when it is empty.
-func (s *Store) RunsBefore(ctx context.Context, sourceID, before string, limit int) ([]Run, error) {
-	if !storable(sourceID) || !storable(before) {
+func (r *Reader) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]Run, error) {
+	if !v.Sees(sourceID) || !storable(sourceID) || !storable(before) {
 		return nil, nil
 	}
-	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 		WHERE source_id = $1 AND ($2 = '' OR (requested_at, run_id) < (
 			SELECT b.requested_at, b.run_id FROM confluence_sync_runs b WHERE b.run_id = $2 AND b.source_id = $1))
 		ORDER BY requested_at DESC, run_id DESC LIMIT $3`, sourceID, before, limit)
@@ -95,14 +99,14 @@ func (s *Store) RunsBefore(ctx context.Context, sourceID, before string, limit i
 
 // Snapshot tells how far a run is, as Advance would, and moves nothing. ErrNotFound when
 // there is no such run.
-func (s *Store) Snapshot(ctx context.Context, runID string) (event.Progress, error) {
+func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (event.Progress, error) {
 	if !storable(runID) {
 		return event.Progress{}, fmt.Errorf("read run: %w", ErrNotFound)
 	}
 	var snap event.Progress
 	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, s.pool, opts, func(tx pgx.Tx) error {
-		run, err := readRun(ctx, tx, runID)
+	err := pgx.BeginTxFunc(ctx, r.pool, opts, func(tx pgx.Tx) error {
+		run, err := readSeen(ctx, tx, v, runID)
 		if err != nil {
 			return err
 		}
@@ -123,11 +127,11 @@ func (s *Store) Snapshot(ctx context.Context, runID string) (event.Progress, err
 
 // LivePage is Page for readers: a page that left is ErrNotFound, since whoever may not read
 // it in Confluence any longer is not to read it here. The source is told all the same.
-func (s *Store) LivePage(ctx context.Context, id string) (Page, error) {
+func (r *Reader) LivePage(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
 	if !storable(id) {
 		return Page{}, fmt.Errorf("read page: %w", ErrNotFound)
 	}
-	p, err := s.Page(ctx, id)
+	p, err := r.Page(ctx, v, id)
 	if err == nil && p.Deleted {
 		return Page{ID: p.ID, SourceID: p.SourceID, Deleted: true, Losses: []page.Loss{}}, fmt.Errorf("read page %s: it left its space: %w", id, ErrNotFound)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // Advance moves a run to the state that its ledger proves, and calls publish with the
@@ -50,10 +51,10 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 
 // count returns the run's pages by outcome, and how many of the pending ones wait for a
 // body rather than for the judgement of the deletion-detector.
-func count(ctx context.Context, tx pgx.Tx, runID string) (event.Counts, int, error) {
+func count(ctx context.Context, q queryRower, runID string) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
-	err := tx.QueryRow(ctx, `
+	err := q.QueryRow(ctx, `
 		SELECT count(*),
 			count(*) FILTER (WHERE outcome IS NULL),
 			count(*) FILTER (WHERE outcome IS NULL AND status = 'current'),
@@ -147,12 +148,11 @@ func percent(run Run, waiting int) int {
 	}
 }
 
-// Counts returns a run's pages by outcome.
-func (s *Store) Counts(ctx context.Context, runID string) (event.Counts, error) {
-	var c event.Counts
-	err := s.inTx(ctx, "count pages of run "+runID, func(tx pgx.Tx) (err error) {
-		c, _, err = count(ctx, tx, runID)
-		return err
-	})
+// Counts returns a run's pages by outcome, or ErrNotFound.
+func (r *Reader) Counts(ctx context.Context, v viewer.Viewer, runID string) (event.Counts, error) {
+	if _, err := readSeen(ctx, r.pool, v, runID); err != nil {
+		return event.Counts{}, err
+	}
+	c, _, err := count(ctx, r.pool, runID)
 	return c, err
 }

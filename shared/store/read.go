@@ -6,10 +6,27 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
+
+// Reader reads for people. Each of its methods takes the viewer on whose behalf it reads, and
+// answers as if there were nothing but what the viewer sees: with nothing, or with ErrNotFound.
+type Reader struct{ pool *pgxpool.Pool }
+
+// Reader returns the reads for people.
+func (s *Store) Reader() *Reader { return &Reader{pool: s.pool} }
+
+// seen are the ids of the sources that a viewer sees, as a parameter; NULL stands for all.
+func seen(v viewer.Viewer) []string {
+	if v.SeesAll() {
+		return nil
+	}
+	return v.Sources()
+}
 
 // Page is a stored page with its Markdown and what conversion lost.
 type Page struct {
@@ -29,11 +46,12 @@ type Page struct {
 }
 
 // Page returns a stored page, also one that has been removed, or ErrNotFound.
-func (s *Store) Page(ctx context.Context, id string) (Page, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
+	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
 			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
-		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = $1`, id)
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = $1
+		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))`, id, seen(v))
 	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Page])
 	if err != nil {
 		return p, notFound(err, "read page "+id)
@@ -50,8 +68,11 @@ type StoredChunk struct {
 }
 
 // Chunks returns a page's chunks in order.
-func (s *Store) Chunks(ctx context.Context, sourceID, pageID string) ([]StoredChunk, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]StoredChunk, error) {
+	if !v.Sees(sourceID) {
+		return nil, nil
+	}
+	rows, _ := r.pool.Query(ctx, `
 		SELECT id, chunk_number, content, metadata FROM archon_crawled_pages
 		WHERE source_id = $1 AND metadata ? 'page_id' AND metadata->>'page_id' = $2
 		AND metadata->>'crawl_type' = 'confluence' ORDER BY chunk_number`, sourceID, pageID)
@@ -75,12 +96,13 @@ type LedgerPage struct {
 }
 
 // LedgerPages lists the pages of a run that ended as outcome, by id.
-func (s *Store) LedgerPages(ctx context.Context, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
+	rows, _ := r.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
 			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
-		FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
-		WHERE l.run_id = $1 AND l.outcome = $2 ORDER BY l.page_id LIMIT $3`, runID, outcome, limit)
+		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p USING (page_id)
+		WHERE l.run_id = $1 AND l.outcome = $2 AND ($4::text[] IS NULL OR r.source_id = ANY ($4))
+		ORDER BY l.page_id LIMIT $3`, runID, outcome, limit, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
 	if err != nil {
 		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
@@ -99,8 +121,11 @@ type LossTotal struct {
 
 // Losses adds up what became of macros and elements over a source's live pages: what was
 // not rendered first, the most frequent first.
-func (s *Store) Losses(ctx context.Context, sourceID string) ([]LossTotal, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string) ([]LossTotal, error) {
+	if !v.Sees(sourceID) {
+		return nil, nil
+	}
+	rows, _ := r.pool.Query(ctx, `
 		SELECT l.element, l.fate, coalesce(l.reason, ''), count(*)::int, sum(l.count)::int
 		FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
 		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int, reason text)

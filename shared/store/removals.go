@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // Removal is a page that leaves the knowledge base, and why.
@@ -193,10 +194,21 @@ func (s *Store) Hold(ctx context.Context, runID string, gone []Removal, kept []s
 	})
 }
 
-// Held lists what a held run would have removed, by id.
-func (s *Store) Held(ctx context.Context, runID string) ([]Removal, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT page_id, title, coalesce(message, '') FROM confluence_sync_pages
-		WHERE run_id = $1 AND outcome = 'skipped' AND reason = 'held' ORDER BY page_id`, runID)
+// HeldRemovals lists what a held run would have removed, by id.
+func (s *Store) HeldRemovals(ctx context.Context, runID string) ([]Removal, error) {
+	return heldRemovals(ctx, s.pool, viewer.All(), runID)
+}
+
+// HeldRemovals lists what a held run would have removed, by id.
+func (r *Reader) HeldRemovals(ctx context.Context, v viewer.Viewer, runID string) ([]Removal, error) {
+	return heldRemovals(ctx, r.pool, v, runID)
+}
+
+func heldRemovals(ctx context.Context, q querier, v viewer.Viewer, runID string) ([]Removal, error) {
+	rows, _ := q.Query(ctx, `SELECT l.page_id, l.title, coalesce(l.message, '')
+		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
+		WHERE l.run_id = $1 AND l.outcome = 'skipped' AND l.reason = 'held' AND ($2::text[] IS NULL OR r.source_id = ANY ($2))
+		ORDER BY l.page_id`, runID, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Removal])
 	if err != nil {
 		return nil, fmt.Errorf("read what run %s held back: %w", runID, err)
@@ -206,12 +218,13 @@ func (s *Store) Held(ctx context.Context, runID string) ([]Removal, error) {
 
 // HeldRuns lists the held runs that nobody has decided on yet and that no later full run of
 // their source has settled, the newest first; of one source when sourceID is not empty.
-func (s *Store) HeldRuns(ctx context.Context, sourceID string) ([]Run, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs r
-		WHERE r.state = 'held' AND r.decision IS NULL AND ($1 = '' OR r.source_id = $1) AND NOT EXISTS (
+func (r *Reader) HeldRuns(ctx context.Context, v viewer.Viewer, sourceID string) ([]Run, error) {
+	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs r
+		WHERE r.state = 'held' AND r.decision IS NULL AND ($1 = '' OR r.source_id = $1)
+		AND ($2::text[] IS NULL OR r.source_id = ANY ($2)) AND NOT EXISTS (
 			SELECT FROM confluence_sync_runs later WHERE later.source_id = r.source_id AND later.mode = 'full'
 			AND later.state IN ('completed', 'completed_with_failures', 'held') AND later.finished_at > r.finished_at)
-		ORDER BY r.finished_at DESC, r.run_id`, sourceID)
+		ORDER BY r.finished_at DESC, r.run_id`, sourceID, seen(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list held runs: %w", err)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // RemovedPage is one removal in the history of a source.
@@ -22,11 +24,12 @@ type RemovedPage struct {
 
 // RemovedPages lists removals, the newest first: those of one source and of one run when
 // these are not empty.
-func (s *Store) RemovedPages(ctx context.Context, sourceID, runID string, limit int) ([]RemovedPage, error) {
-	rows, _ := s.pool.Query(ctx, `
+func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) ([]RemovedPage, error) {
+	rows, _ := r.pool.Query(ctx, `
 		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals
 		WHERE ($1 = '' OR source_id = $1) AND ($2 = '' OR run_id = $2)
-		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit)
+		AND ($4::text[] IS NULL OR source_id = ANY ($4))
+		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit, seen(v))
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
 		var restored, purged *time.Time
 		err = row.Scan(&r.PageID, &r.SourceID, &r.RunID, &r.Title, &r.Reason, &r.RemovedAt, &restored, &purged)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // Run is one sync of one source, as the ledger has it.
@@ -182,10 +183,25 @@ func readRun(ctx context.Context, q querier, id string) (Run, error) {
 // Run returns a run by its id, or ErrNotFound.
 func (s *Store) Run(ctx context.Context, id string) (Run, error) { return readRun(ctx, s.pool, id) }
 
+// Run returns a run by its id, or ErrNotFound.
+func (r *Reader) Run(ctx context.Context, v viewer.Viewer, id string) (Run, error) {
+	return readSeen(ctx, r.pool, v, id)
+}
+
+// readSeen is readRun for a viewer.
+func readSeen(ctx context.Context, q querier, v viewer.Viewer, id string) (Run, error) {
+	run, err := readRun(ctx, q, id)
+	if err == nil && !v.Sees(run.SourceID) {
+		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
+	}
+	return run, err
+}
+
 // Runs lists the newest runs, of one source when sourceID is not empty.
-func (s *Store) Runs(ctx context.Context, sourceID string, limit int) ([]Run, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE $1 = '' OR source_id = $1 ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit)
+func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]Run, error) {
+	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+		WHERE ($1 = '' OR source_id = $1) AND ($3::text[] IS NULL OR source_id = ANY ($3))
+		ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit, seen(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -206,8 +222,18 @@ func (s *Store) EndedRuns(ctx context.Context, within time.Duration) ([]string, 
 
 // OpenRuns lists the runs that have not ended.
 func (s *Store) OpenRuns(ctx context.Context) ([]Run, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') ORDER BY requested_at`)
+	return openRuns(ctx, s.pool, viewer.All())
+}
+
+// OpenRuns lists the runs that have not ended.
+func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer) ([]Run, error) {
+	return openRuns(ctx, r.pool, v)
+}
+
+func openRuns(ctx context.Context, q querier, v viewer.Viewer) ([]Run, error) {
+	rows, _ := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') AND ($1::text[] IS NULL OR source_id = ANY ($1))
+		ORDER BY requested_at`, seen(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list open runs: %w", err)

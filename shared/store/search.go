@@ -8,16 +8,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // MaxHits is the most hits that one search returns.
 const MaxHits = 100
 
-// Filter narrows a search. Zero values do not narrow. Every filter but SourceID and
-// Sources speaks of Confluence pages, so that only their chunks pass it.
+// Filter narrows a search below what its viewer sees; zero values do not narrow. Every filter
+// but SourceID and Sources speaks of Confluence pages, so that only their chunks pass it.
 type Filter struct {
 	SourceID      string
-	Sources       []string // no chunk of any other source; none: every source
+	Sources       []string // no chunk of any other source; none: every source that the viewer sees
 	SpaceKey      string
 	Under         string // a page's id: that page and what lies below it
 	Label         string
@@ -71,13 +73,14 @@ const (
 // words, "phrases", or, -not; a query that only excludes finds nothing. Hits are ranked by
 // reciprocal rank fusion, best first.
 //
-// A chunk never passes the filter of another source, whatever the query holds.
-func (s *Store) Search(ctx context.Context, query string, f Filter) ([]Hit, error) {
+// A chunk of a source that the viewer does not see, or that the filter leaves out, is never
+// found, whatever the query holds.
+func (s *Store) Search(ctx context.Context, v viewer.Viewer, query string, f Filter) ([]Hit, error) {
 	known, err := s.common.of(ctx, s.pool)
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	sql, args := s.searchSQL(query, f, known)
+	sql, args := s.searchSQL(v, query, f, known)
 	if sql == "" {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // BenchmarkSearch searches chunks of about 1.5 KB, with queries that do not repeat, and reports
@@ -78,7 +79,7 @@ func misspelled(rng *rand.Rand, word string) string {
 func timed(b *testing.B, s *store.Store, query string, f store.Filter) time.Duration {
 	b.Helper()
 	began := time.Now()
-	_, err := s.Search(b.Context(), query, f)
+	_, err := s.Search(b.Context(), viewer.All(), query, f)
 	require.NoError(b, err)
 	return time.Since(began)
 }

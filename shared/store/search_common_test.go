@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // A word that most chunks hold is found in the newest ones, and the index on words, in which it
@@ -37,7 +38,7 @@ func TestACommonWordIsFoundInTheNewestChunks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.read, indexRead(t, conn, s, c.query, c.filter, words))
 			c.filter.Limit = store.MaxHits
-			hits, err := s.Search(t.Context(), c.query, c.filter)
+			hits, err := s.Search(t.Context(), viewer.All(), c.query, c.filter)
 			require.NoError(t, err)
 			if name == "one that nobody has" {
 				require.Empty(t, hits)
@@ -58,7 +59,7 @@ func TestACommonWordIsFoundInTheNewestChunks(t *testing.T) {
 	require.NotEmpty(t, found(t, s, "sparrow numbre", store.Filter{}), "one of them misspelled")
 	require.Empty(t, found(t, s, "sparrow pelican", store.Filter{}), "neither is misspelled, and no chunk has both")
 
-	hits, err := s.Search(t.Context(), "sparrow", store.Filter{SourceID: "small", Limit: store.MaxHits})
+	hits, err := s.Search(t.Context(), viewer.All(), "sparrow", store.Filter{SourceID: "small", Limit: store.MaxHits})
 	require.NoError(t, err)
 	require.Len(t, hits, store.MaxHits, "of the 108 that a small source has among the 10,800")
 	for _, h := range hits {
@@ -100,7 +101,7 @@ func TestWhatIsExcluded(t *testing.T) {
 		"sparrow -nowhere":  store.MaxHits,
 		`sparrow -"page 7"`: store.MaxHits,
 	} {
-		got, err := s.Search(t.Context(), query, all)
+		got, err := s.Search(t.Context(), viewer.All(), query, all)
 		require.NoError(t, err)
 		require.Len(t, got, hits, query)
 		for _, h := range got {
@@ -108,7 +109,7 @@ func TestWhatIsExcluded(t *testing.T) {
 			require.False(t, query == `sparrow -"page 7"` && h.Title == "Page 7", query)
 		}
 	}
-	got, err := s.Search(t.Context(), `sparrow page 7 -pelican`, all)
+	got, err := s.Search(t.Context(), viewer.All(), `sparrow page 7 -pelican`, all)
 	require.NoError(t, err)
 	require.NotEmpty(t, got)
 	for _, h := range got {

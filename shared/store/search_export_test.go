@@ -1,13 +1,17 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/shared/viewer"
+)
 
 // SearchSQL gives tests the statement that Search runs, with its parameters.
-func (s *Store) SearchSQL(ctx context.Context, query string, f Filter) (sql string, args []any, err error) {
+func (s *Store) SearchSQL(ctx context.Context, v viewer.Viewer, query string, f Filter) (sql string, args []any, err error) {
 	known, err := s.common.of(ctx, s.pool)
 	if err != nil {
 		return "", nil, err
 	}
-	sql, args = s.searchSQL(query, f, known)
+	sql, args = s.searchSQL(v, query, f, known)
 	return sql, args, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // meta is as nested as a page's metadata gets.
@@ -96,7 +97,7 @@ func TestASourceFilterHoldsWhateverIsAsked(t *testing.T) {
 	s, conn := filtered(t)
 	for _, text := range hostile {
 		for _, query := range []string{text, "words " + text, text + " words", `"` + text + `"`, "-" + text + " words"} {
-			hits, err := s.Search(t.Context(), query, store.Filter{SourceID: "other"})
+			hits, err := s.Search(t.Context(), viewer.All(), query, store.Filter{SourceID: "other"})
 			require.NoError(t, err, query)
 			for _, h := range hits {
 				require.Equal(t, "other", h.SourceID, query)
@@ -106,11 +107,11 @@ func TestASourceFilterHoldsWhateverIsAsked(t *testing.T) {
 			"source": {SourceID: text}, "space": {SpaceKey: text}, "under": {Under: text}, "label": {Label: text},
 			"jira": {JiraIssue: text}, "mentions": {Mentions: text},
 		} {
-			hits, err := s.Search(t.Context(), "words", f)
+			hits, err := s.Search(t.Context(), viewer.All(), "words", f)
 			require.NoError(t, err, "%s %q", name, text)
 			require.Empty(t, hits, "%s %q", name, text)
 			f.SourceID = "other"
-			hits, err = s.Search(t.Context(), "words", f)
+			hits, err = s.Search(t.Context(), viewer.All(), "words", f)
 			require.NoError(t, err, "%s %q", name, text)
 			for _, h := range hits {
 				require.Equal(t, "source", name)
@@ -139,7 +140,7 @@ func TestStoredTextsAreNeverPartOfAStatement(t *testing.T) {
 		w.Page.SpaceKey, w.Metadata = sent, meta(sent, sent, sent)
 		w.Chunks[0].Metadata.SectionTitle, w.Chunks[0].Metadata.Breadcrumb = sent, []string{sent}
 		store1(t, s, w)
-		hits, err := s.Search(t.Context(), "pelicans", store.Filter{SpaceKey: sent, Mentions: sent})
+		hits, err := s.Search(t.Context(), viewer.All(), "pelicans", store.Filter{SpaceKey: sent, Mentions: sent})
 		require.NoError(t, err, sent)
 		require.Len(t, hits, 1, sent)
 		require.Equal(t, []string{sent, sent, sent}, []string{hits[0].Title, hits[0].SpaceKey, hits[0].Breadcrumb[0]})

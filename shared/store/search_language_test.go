@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestSearchInAnotherLanguage(t *testing.T) {
@@ -21,7 +22,7 @@ func TestSearchInAnotherLanguage(t *testing.T) {
 	require.Equal(t, "20", found(t, s, "Anlegestelen", store.Filter{})[0], "a typo")
 	require.Equal(t, "20", found(t, s, "wo wurden die Bäume vor dem Haus gefällt", store.Filter{})[0])
 	require.Empty(t, found(t, s, "häuser -baum", store.Filter{}))
-	hits, err := s.Search(t.Context(), "bäume", store.Filter{})
+	hits, err := s.Search(t.Context(), viewer.All(), "bäume", store.Filter{})
 	require.NoError(t, err)
 	require.Contains(t, hits[0].Snippet, store.MarkStart+"Bäume"+store.MarkEnd)
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // birds fills two sources with so many pages of ten short chunks each: 100 spaces, 200 labels, 500
@@ -98,7 +99,7 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store
 // EXPLAIN is to tell.
 func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f store.Filter) (nodes []map[string]any) {
 	t.Helper()
-	sql, args, err := s.SearchSQL(t.Context(), query, f)
+	sql, args, err := s.SearchSQL(t.Context(), viewer.All(), query, f)
 	require.NoError(t, err)
 	var raw []byte
 	err = conn.QueryRow(t.Context(), "EXPLAIN ("+options+"FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)

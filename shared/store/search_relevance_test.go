@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // library is a small space: a page's title, then headings with the text under them.
@@ -54,7 +55,7 @@ func stocked(t *testing.T, options ...store.Option) (*store.Store, string) {
 
 func found(t *testing.T, s *store.Store, query string, f store.Filter) []string {
 	t.Helper()
-	hits, err := s.Search(t.Context(), query, f)
+	hits, err := s.Search(t.Context(), viewer.All(), query, f)
 	require.NoError(t, err, query)
 	ids := []string{}
 	for i, h := range hits {
@@ -109,7 +110,7 @@ func TestTheBestPageComesFirst(t *testing.T) {
 
 func TestAHitIsWhatACitationNeeds(t *testing.T) {
 	s, url := stocked(t)
-	hits, err := s.Search(t.Context(), "signing keys", store.Filter{Limit: 1})
+	hits, err := s.Search(t.Context(), viewer.All(), "signing keys", store.Filter{Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, hits, 1)
 	h := hits[0]
@@ -123,7 +124,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 		HeadingPath: []string{"Signing keys"}, URL: site + "/spaces/DOCS/pages/3",
 	}, h)
 
-	hits, err = s.Search(t.Context(), "kuberntes", store.Filter{})
+	hits, err = s.Search(t.Context(), viewer.All(), "kuberntes", store.Filter{})
 	require.NoError(t, err)
 	require.Contains(t, hits[0].Snippet, store.MarkStart+"Kubernetes"+store.MarkEnd, "what is spelled like it is marked")
 
@@ -139,7 +140,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 			('https://example.com/d', 0, 'the walrus is on its way out', 'web', '{"_pending_deletion": true}'),
 			('https://example.com/e', 0, 'the walrus claims to be a page of another source', 'web', '{"page_id": "3"}')`)
 	require.NoError(t, err)
-	hits, err = s.Search(t.Context(), "walrus", store.Filter{})
+	hits, err = s.Search(t.Context(), viewer.All(), "walrus", store.Filter{})
 	require.NoError(t, err)
 	require.Len(t, hits, 4, "all but what is marked for deletion")
 	for _, h := range hits {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // How much a search looks at. A leg ranks the first rows that match, in no particular order,
@@ -40,9 +42,9 @@ type leg struct {
 // searchSQL returns the statement that Search runs, and its parameters; "" when the query asks
 // for nothing. Only what is asked for is in the statement, so that the planner can choose
 // the index for it.
-func (s *Store) searchSQL(query string, f Filter, known common) (string, []any) {
+func (s *Store) searchSQL(v viewer.Viewer, query string, f Filter, known common) (string, []any) {
 	a := parse(query)
-	if len(a.words) == 0 || !f.possible() {
+	if len(a.words) == 0 || !f.possible() || !v.SeesAll() && len(v.Sources()) == 0 {
 		return "", nil
 	}
 	if f.Limit <= 0 {
@@ -51,7 +53,7 @@ func (s *Store) searchSQL(query string, f Filter, known common) (string, []any) 
 	b := &searchBuilder{language: s.language, common: known, asked: a}
 	b.limit = b.arg(min(f.Limit, MaxHits))
 	b.query = b.once("asked", b.call("websearch_to_tsquery", b.arg(a.text)), "")
-	b.filter(f)
+	b.filter(v, f)
 	b.loose = b.query
 
 	legs := []leg{b.words(), b.titles()}
@@ -106,7 +108,10 @@ func (b *searchBuilder) call(function, of string) string {
 
 // filter says which chunks may be found. A page that was removed has no chunks; that it is not
 // found is asked for at the end, with what was found in hand.
-func (b *searchBuilder) filter(f Filter) {
+func (b *searchBuilder) filter(v viewer.Viewer, f Filter) {
+	if !v.SeesAll() {
+		b.where += " AND c.source_id = ANY (" + b.arg(v.Sources()) + "::text[])"
+	}
 	if f.SourceID != "" {
 		b.where += " AND c.source_id = " + b.arg(f.SourceID)
 	}

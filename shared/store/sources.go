@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // DeletionStrategy says when a source's removals are looked for.
@@ -174,14 +176,16 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 }
 
 // Sources lists every Confluence source with its counts, by id.
-func (s *Store) Sources(ctx context.Context) ([]Source, error) { return s.counted(ctx, "") }
+func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error) {
+	return r.counted(ctx, v, "")
+}
 
-// CountedSource is Source with its counts.
-func (s *Store) CountedSource(ctx context.Context, id string) (Source, error) {
+// Source returns a Confluence source with its counts, or ErrNotFound.
+func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source, error) {
 	if id == "" {
 		return Source{}, fmt.Errorf("read source: %w", ErrNotFound)
 	}
-	list, err := s.counted(ctx, id)
+	list, err := r.counted(ctx, v, id)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("read source %s: %w", id, ErrNotFound)
 	}
@@ -192,11 +196,12 @@ func (s *Store) CountedSource(ctx context.Context, id string) (Source, error) {
 }
 
 // counted lists one source, or all for "".
-func (s *Store) counted(ctx context.Context, id string) ([]Source, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`,
+func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Source, error) {
+	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
-		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' AND ($1 = '' OR s.source_id = $1) ORDER BY s.source_id`, id)
+		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' AND ($1 = '' OR s.source_id = $1)
+		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, seen(v))
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)

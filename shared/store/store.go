@@ -2,6 +2,10 @@
 // that imports pgx. Pages, chunks, runs and their ledger live here; the message bus only
 // carries nudges about them.
 //
+// What people get to see is read through Reader and Search, which take the viewer on whose
+// behalf they read. What a stage needs on the way of a page (a run, a source by its id, the
+// ledger, removal candidates) is a method of Store: it is no read for people, and takes none.
+//
 // Every write is guarded so that it may be seen twice, late or out of order: an older
 // version never overwrites a newer one, and a page's outcome in a run is set once.
 package store

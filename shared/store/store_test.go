@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -107,7 +108,7 @@ func store1(t *testing.T, s *store.Store, w store.PageWrite) event.Outcome {
 
 func contents(t *testing.T, s *store.Store, source, id string) []string {
 	t.Helper()
-	chunks, err := s.Chunks(t.Context(), source, id)
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, id)
 	require.NoError(t, err)
 	list := []string{}
 	for _, c := range chunks {
@@ -242,11 +243,11 @@ func TestOnlyChangedChunksAreWritten(t *testing.T) {
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha", "beta", "gamma"))
-	before, err := s.Chunks(t.Context(), "docs", "1")
+	before, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
 	require.NoError(t, err)
 
 	require.Equal(t, event.Updated, store1(t, s, write("docs", "", "1", 2, "Home", "alpha", "BETA", "gamma")))
-	after, err := s.Chunks(t.Context(), "docs", "1")
+	after, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)
@@ -283,7 +284,7 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 	require.Empty(t, contents(t, s, "docs", "2"))
 	store1(t, s, late)
 	require.Empty(t, contents(t, s, "docs", "2"), "a copy from before the removal stays without effect")
-	removed, err := s.Page(t.Context(), "2")
+	removed, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.True(t, removed.Deleted)
 	require.Contains(t, removed.Markdown, "beta", "the Markdown stays")
@@ -305,7 +306,7 @@ func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
 		store1(t, s, write(src, "run-"+src, id, 1, "Home", "the same words"))
 		finish(t, s, run)
 	}
-	hits, err := s.Search(t.Context(), "same words", store.Filter{SourceID: "docs"})
+	hits, err := s.Search(t.Context(), viewer.All(), "same words", store.Filter{SourceID: "docs"})
 	require.NoError(t, err)
 	require.Len(t, hits, 1)
 	require.Equal(t, "docs", hits[0].SourceID)
@@ -331,20 +332,20 @@ func TestSearch(t *testing.T) {
 	store1(t, s, write("docs", "r1", "1", 1, "Keys", "Rotate the signing keys every ninety days.", "Call svc_billing_v2 first."))
 	store1(t, s, write("docs", "r1", "2", 1, "Lunch", "The canteen opens at noon."))
 
-	hits, err := s.Search(t.Context(), "rotating signing key", store.Filter{})
+	hits, err := s.Search(t.Context(), viewer.All(), "rotating signing key", store.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 	require.Equal(t, "1", hits[0].PageID)
 	require.Equal(t, "Keys", hits[0].Title)
 	require.Contains(t, hits[0].Snippet, store.MarkStart+"Rotate"+store.MarkEnd)
 
-	hits, err = s.Search(t.Context(), "svc_biling_v2", store.Filter{})
+	hits, err = s.Search(t.Context(), viewer.All(), "svc_biling_v2", store.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits, "an identifier with a typo")
 	require.Contains(t, hits[0].Snippet, "billing")
 
 	for _, query := range []string{"", "   ", `"`, `';DROP TABLE archon_sources;--`, `((( & | !`} {
-		_, err = s.Search(t.Context(), query, store.Filter{})
+		_, err = s.Search(t.Context(), viewer.All(), query, store.Filter{})
 		require.NoError(t, err, query)
 	}
 }
@@ -358,7 +359,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	b.Losses = []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 2, Reason: "navigation"}}
 	store1(t, s, a)
 	store1(t, s, b)
-	totals, err := s.Losses(t.Context(), "docs")
+	totals, err := s.Reader().Losses(t.Context(), viewer.All(), "docs")
 	require.NoError(t, err)
 	require.Equal(t, []store.LossTotal{
 		{Element: "macro:toc", Fate: page.Dropped, Reason: "navigation", Pages: 2, Count: 3},
@@ -369,7 +370,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	_, _, err = s.Candidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
-	totals, err = s.Losses(t.Context(), "docs")
+	totals, err = s.Reader().Losses(t.Context(), viewer.All(), "docs")
 	require.NoError(t, err)
 	require.Equal(t, 1, totals[0].Count, "a removed page counts no more")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
@@ -22,7 +23,7 @@ func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `BEGIN; LOCK TABLE archon_sources IN ACCESS EXCLUSIVE MODE`)
 	require.NoError(t, err)
 	go func() {
-		_, err := s.Sources(context.WithoutCancel(t.Context()))
+		_, err := s.Reader().Sources(context.WithoutCancel(t.Context()), viewer.All())
 		ended <- err
 	}()
 	require.Eventually(t, func() bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // sluice is the program with everything that it does: every stage in one process, its own NATS,
@@ -120,7 +121,7 @@ func (p *sluice) write(ctx context.Context, pages []pageTruth, dir string) error
 	}
 	defer db.Close()
 	for _, t := range pages {
-		stored, err := db.Page(ctx, t.ID)
+		stored, err := db.Reader().Page(ctx, viewer.All(), t.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // it will be missed
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -102,7 +103,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 	k.Publish(converted("30", 4, "words"))
 
 	said := stored.Wait(1)[0]
-	chunks, err := s.Chunks(t.Context(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)
 	require.Len(t, chunks, 2)
 	require.Equal(t, event.PageStored{
@@ -126,7 +127,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 		"space_key": "DOCS"
 	}`, second.WordCount, second.CharCount, second.ContentHash), string(raw))
 
-	p, err := s.Page(t.Context(), "30")
+	p, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
 	require.Equal(t, "/10/20/30", p.Path)
 	require.Equal(t, []page.Ancestor{
@@ -145,9 +146,9 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)), bus.Workers(1))
 	k.Publish(converted("30", 2, "new"))
 	stored.Wait(1)
-	page, err := s.Page(t.Context(), "30")
+	page, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
-	chunks, err := s.Chunks(t.Context(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)
 
 	again := converted("30", 2, "new")
@@ -156,10 +157,10 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	for _, e := range stored.Wait(3)[1:] {
 		require.Equal(t, event.Unchanged, e.Outcome)
 	}
-	now, err := s.Page(t.Context(), "30")
+	now, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
 	require.Equal(t, page, now)
-	same, err := s.Chunks(t.Context(), "docs", "30")
+	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)
 	require.Equal(t, chunks, same, "the rows are the same, ids included")
 }
@@ -193,7 +194,7 @@ func TestAPageWhoseSourceIsGoneFailsAtOnce(t *testing.T) {
 		require.Equal(t, 1, f.Attempts)
 	}
 	k.Empty(bus.Write)
-	_, err := during.Page(t.Context(), "31")
+	_, err := during.Reader().Page(t.Context(), viewer.All(), "31")
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
@@ -213,11 +214,11 @@ func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
 	f := failed.Wait(1)[0]
 	require.Equal(t, failure.PageIDTaken, f.Code)
 	require.Equal(t, 1, f.Attempts)
-	p, err := s.Page(t.Context(), "30")
+	p, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
 	require.Equal(t, "docs", p.SourceID)
 	require.Equal(t, 1, p.Version)
-	chunks, err := s.Chunks(t.Context(), "others", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "others", "30")
 	require.NoError(t, err)
 	require.Empty(t, chunks)
 }
@@ -253,10 +254,10 @@ func TestCommittedBeforePublished(t *testing.T) {
 	k.Publish(converted("30", 1, "words"))
 
 	require.Equal(t, event.Created, next(t, d.reached).(event.PageStored).Outcome)
-	chunks, err := s.Chunks(t.Context(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)
 	require.Len(t, chunks, 2, "committed when it is announced")
-	ended, err := s.LedgerPages(t.Context(), "run-1", event.Created, 10)
+	ended, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "run-1", event.Created, 10)
 	require.NoError(t, err)
 	require.Len(t, ended, 1)
 	stop()
@@ -266,7 +267,7 @@ func TestCommittedBeforePublished(t *testing.T) {
 	require.Equal(t, event.Created, stored.Wait(1)[0].Outcome)
 	k.Empty(bus.Write)
 	require.Len(t, stored.All(), 1)
-	same, err := s.Chunks(t.Context(), "docs", "30")
+	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)
 	require.Equal(t, chunks, same)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // want sets whether the source wants blog posts.
@@ -157,7 +158,7 @@ func TestAHeldRunKeepsUnwantedBlogPostsToo(t *testing.T) {
 	require.Equal(t, event.StateHeld, last.State)
 	require.Contains(t, last.Message, "11 of 31 pages")
 	require.True(t, w.live(posts[0].ID))
-	held, err := w.store.Held(t.Context(), run.ID)
+	held, err := w.store.Reader().HeldRemovals(t.Context(), viewer.All(), run.ID)
 	require.NoError(t, err)
 	require.Len(t, held, 31)
 }

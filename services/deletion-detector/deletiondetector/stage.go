@@ -36,7 +36,7 @@ type ledger interface {
 	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
 	Judged(ctx context.Context, runID string) error
 	Hold(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
-	Held(ctx context.Context, runID string) ([]store.Removal, error)
+	HeldRemovals(ctx context.Context, runID string) ([]store.Removal, error)
 	BlogPosts(ctx context.Context, ids []string) (map[string]bool, error)
 	Hidden(ctx context.Context, run store.Run) ([]string, error)
 	Purge(ctx context.Context, run store.Run, ids []string) error
@@ -181,7 +181,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live int) (bool, error) {
 	approved := map[string]bool{}
 	if run.ApprovesRun != "" {
-		seen, err := d.ledger.Held(ctx, run.ApprovesRun)
+		seen, err := d.ledger.HeldRemovals(ctx, run.ApprovesRun)
 		if err != nil {
 			return false, err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -159,9 +160,9 @@ func (w *world) below() []sandbox.Page {
 // live reports whether a page and its chunk are there for readers.
 func (w *world) live(id string) bool {
 	w.t.Helper()
-	p, err := w.store.Page(w.t.Context(), id)
+	p, err := w.store.Reader().Page(w.t.Context(), viewer.All(), id)
 	require.NoError(w.t, err)
-	chunks, err := w.store.Chunks(w.t.Context(), "docs", id)
+	chunks, err := w.store.Reader().Chunks(w.t.Context(), viewer.All(), "docs", id)
 	require.NoError(w.t, err)
 	require.Equal(w.t, p.Deleted, len(chunks) == 0, "page %s and its chunks disagree", id)
 	return !p.Deleted
@@ -170,7 +171,7 @@ func (w *world) live(id string) bool {
 // ended is how the run's pages ended as the outcome, by id.
 func (w *world) ended(runID string, outcome event.Outcome) map[string]string {
 	w.t.Helper()
-	list, err := w.store.LedgerPages(w.t.Context(), runID, outcome, 1000)
+	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, outcome, 1000)
 	require.NoError(w.t, err)
 	out := map[string]string{}
 	for _, p := range list {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestSuiteOfRequests(t *testing.T) {
@@ -206,7 +207,7 @@ func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
 			require.Equal(t, tc.code, all[len(all)-1].Code, "whoever follows the run hears why")
 			require.Equal(t, event.StateFailed, all[len(all)-1].State)
 			require.Empty(t, listings.All(), "a failed listing is no empty one")
-			stored, err := w.store.Page(t.Context(), p.ID)
+			stored, err := w.store.Reader().Page(t.Context(), viewer.All(), p.ID)
 			require.NoError(t, err)
 			require.False(t, stored.Deleted)
 		})

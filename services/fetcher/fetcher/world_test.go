@@ -23,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -188,7 +189,7 @@ func is(want event.State) func(event.State) bool {
 // skipped are the run's pages that ended as skipped, with their reasons.
 func (w *world) skipped(runID string) map[string]string {
 	w.t.Helper()
-	list, err := w.store.LedgerPages(w.t.Context(), runID, event.Skipped, 1000)
+	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, event.Skipped, 1000)
 	require.NoError(w.t, err)
 	out := map[string]string{}
 	for _, p := range list {

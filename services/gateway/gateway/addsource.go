@@ -36,7 +36,7 @@ type addSourceOutput struct {
 
 func (g *Gateway) addSource(ctx context.Context, in *addSourceInput) (*addSourceOutput, error) {
 	b := in.Body
-	if err := sees(ctx, b.SourceID); err != nil {
+	if !viewing(ctx).Sees(b.SourceID) {
 		return nil, fail(http.StatusForbidden, "forbidden", "this key is for other sources")
 	}
 	if b.SourceID == "sources" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // otherWays are the ways to write a path that some server or proxy takes for the path itself.
@@ -60,10 +61,10 @@ func TestNoOtherWayToWriteAPathLeadsPastTheGuard(t *testing.T) {
 func (w *world) untouched() {
 	w.t.Helper()
 	for _, id := range []string{"docs", "hr"} {
-		src, err := w.store.CountedSource(w.t.Context(), id)
+		src, err := w.store.Reader().Source(w.t.Context(), viewer.All(), id)
 		require.NoError(w.t, err)
 		require.Equal(w.t, 3, src.Pages)
-		runs, err := w.store.Runs(w.t.Context(), id, 10)
+		runs, err := w.store.Reader().Runs(w.t.Context(), viewer.All(), id, 10)
 		require.NoError(w.t, err)
 		require.Len(w.t, runs, 1)
 	}

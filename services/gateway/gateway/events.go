@@ -138,7 +138,7 @@ func (s *stream) look(ctx context.Context) bool {
 	if !s.g.still(ctx, s.caller, s.run.SourceID) || !s.write(": still here\n\n") {
 		return false
 	}
-	snap, err := s.g.store.Snapshot(ctx, s.run.ID)
+	snap, err := s.g.store.Reader().Snapshot(ctx, s.caller.key.Viewer(), s.run.ID)
 	if err != nil {
 		return ctx.Err() == nil
 	}
@@ -163,7 +163,7 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	if final {
 		id = lastEventEnd
 	}
-	if run, err := s.g.store.Run(ctx, s.run.ID); err == nil {
+	if run, err := s.g.store.Reader().Run(ctx, s.caller.key.Viewer(), s.run.ID); err == nil {
 		s.run = run
 	}
 	data, err := json.Marshal(operationOf(s.run, p))

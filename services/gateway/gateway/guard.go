@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // anyone is the role of the few routes that need no key.
@@ -65,13 +66,8 @@ func asking(ctx context.Context) caller {
 	return c
 }
 
-// sees complains about a source that the caller's key is not for.
-func sees(ctx context.Context, sourceID string) error {
-	if c := asking(ctx); c.key.Role == "" || !c.key.Sees(sourceID) {
-		return noSource(sourceID)
-	}
-	return nil
-}
+// viewing returns on whose behalf a request reads.
+func viewing(ctx context.Context) viewer.Viewer { return asking(ctx).key.Viewer() }
 
 // guard lets a request through to next when its caller may.
 func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {

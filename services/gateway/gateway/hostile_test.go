@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (w *world) source(id string) {
@@ -81,7 +82,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 		}
 	}
 	require.Less(t, time.Since(began), 55*time.Second, "nothing slept in the database")
-	sources, err := w.store.Sources(t.Context())
+	sources, err := w.store.Reader().Sources(t.Context(), viewer.All())
 	require.NoError(t, err)
 	require.Len(t, sources, 2)
 	require.Equal(t, 3, sources[0].Pages+sources[1].Pages-3)

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // metrics are what Prometheus is told.
@@ -78,10 +79,10 @@ func (*stored) Describe(ch chan<- *prometheus.Desc) {
 func (c *stored) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	sources, err := c.store.Sources(ctx)
+	sources, err := c.store.Reader().Sources(ctx, viewer.All())
 	if err == nil {
 		var runs []store.Run
-		runs, err = c.store.OpenRuns(ctx)
+		runs, err = c.store.Reader().OpenRuns(ctx, viewer.All())
 		open := map[[2]string]int{}
 		for _, r := range runs {
 			open[[2]string{r.SourceID, string(r.State)}]++

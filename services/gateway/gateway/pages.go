@@ -51,7 +51,7 @@ func (g *Gateway) listPages(ctx context.Context, in *listPagesInput) (*listPages
 	if err != nil {
 		return nil, err
 	}
-	pages, err := g.store.Pages(ctx, in.SourceID, store.PageFilter{
+	pages, err := g.store.Reader().Pages(ctx, viewing(ctx), in.SourceID, store.PageFilter{
 		Kind: in.Kind, Label: in.Label, Title: in.Title, Under: in.Under, ModifiedSince: in.ModifiedSince, After: after, Limit: in.Limit + 1,
 	})
 	out := &listPagesOutput{Body: list[store.PageInfo]{Items: orEmpty(pages)}}
@@ -70,16 +70,14 @@ type getPageOutput struct{ Body store.Page }
 
 func (g *Gateway) getPage(ctx context.Context, in *getPageInput) (*getPageOutput, error) {
 	missing := fail(http.StatusNotFound, string(failure.NotFound), "no such page is stored, or the key is not for its source")
-	p, err := g.store.LivePage(ctx, in.ID)
+	p, err := g.store.Reader().LivePage(ctx, viewing(ctx), in.ID)
 	switch {
-	case errors.Is(err, store.ErrNotFound) && p.Deleted && sees(ctx, p.SourceID) == nil:
+	case errors.Is(err, store.ErrNotFound) && p.Deleted:
 		return nil, fail(http.StatusGone, "page_removed", "the page left its space")
 	case errors.Is(err, store.ErrNotFound):
 		return nil, missing
 	case err != nil:
 		return nil, err
-	case sees(ctx, p.SourceID) != nil:
-		return nil, missing
 	}
 	return &getPageOutput{Body: p}, nil
 }
@@ -113,11 +111,11 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	}
 	f := store.Filter{
 		SourceID: b.SourceID, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
-		ModifiedSince: b.ModifiedSince, Limit: b.Limit,
+		ModifiedSince: b.ModifiedSince, Limit: b.Limit, Sources: b.Sources,
 	}
-	key := asking(ctx).key
+	v := viewing(ctx)
 	for _, id := range append([]string{b.SourceID}, b.Sources...) {
-		if id != "" && !key.Sees(id) {
+		if id != "" && !v.Sees(id) {
 			return nil, noSource(id)
 		}
 	}
@@ -126,10 +124,6 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 			return nil, err
 		}
 	}
-	f.Sources = b.Sources
-	if len(f.Sources) == 0 {
-		f.Sources = key.Sources // none: every source
-	}
-	hits, err := g.store.Search(ctx, b.Query, f)
+	hits, err := g.store.Search(ctx, v, b.Query, f)
 	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(hits)}}, err
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // operation is how far a sync is, in the shape in which Archon tells of any operation: what
@@ -101,15 +101,15 @@ func sentence(p event.Progress) string {
 	}
 }
 
-// operations lists the runs under way that match, the oldest first.
-func (g *Gateway) operations(ctx context.Context, match func(store.Run) bool) ([]operation, error) {
-	runs, err := g.store.OpenRuns(ctx)
+// operations lists the runs under way that v sees, the oldest first.
+func (g *Gateway) operations(ctx context.Context, v viewer.Viewer) ([]operation, error) {
+	runs, err := g.store.Reader().OpenRuns(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	ops := []operation{}
-	for _, run := range slices.DeleteFunc(runs, func(r store.Run) bool { return !match(r) }) {
-		snap, err := g.store.Snapshot(ctx, run.ID)
+	for _, run := range runs {
+		snap, err := g.store.Reader().Snapshot(ctx, v, run.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // its source was removed just now
 		}
@@ -131,8 +131,7 @@ type activeOutput struct {
 }
 
 func (g *Gateway) active(ctx context.Context, _ *struct{}) (*activeOutput, error) {
-	key := asking(ctx).key
-	ops, err := g.operations(ctx, func(r store.Run) bool { return key.Sees(r.SourceID) })
+	ops, err := g.operations(ctx, viewing(ctx))
 	out := &activeOutput{}
 	out.Body.Operations, out.Body.Count = ops, len(ops)
 	return out, err
@@ -158,14 +157,14 @@ func (g *Gateway) snapshot(ctx context.Context, id string) (store.Run, event.Pro
 	if err := validRun(id); err != nil {
 		return store.Run{}, event.Progress{}, err
 	}
-	snap, err := g.store.Snapshot(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && sees(ctx, snap.SourceID) != nil {
+	snap, err := g.store.Reader().Snapshot(ctx, viewing(ctx), id)
+	if errors.Is(err, store.ErrNotFound) {
 		return store.Run{}, snap, noRun(id)
 	}
 	if err != nil {
 		return store.Run{}, snap, err
 	}
-	run, err := g.store.Run(ctx, id)
+	run, err := g.store.Reader().Run(ctx, viewing(ctx), id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = noRun(id)
 	}

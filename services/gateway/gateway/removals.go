@@ -37,7 +37,7 @@ func (g *Gateway) listRemovals(ctx context.Context, in *listRemovalsInput) (*lis
 	var runs []store.Run
 	if in.Run == "" {
 		var err error
-		if runs, err = g.store.HeldRuns(ctx, in.SourceID); err != nil {
+		if runs, err = g.store.Reader().HeldRuns(ctx, viewing(ctx), in.SourceID); err != nil {
 			return nil, err
 		}
 	} else {
@@ -50,13 +50,13 @@ func (g *Gateway) listRemovals(ctx context.Context, in *listRemovalsInput) (*lis
 		}
 	}
 	for _, run := range runs {
-		pages, err := g.store.Held(ctx, run.ID)
+		pages, err := g.store.Reader().HeldRemovals(ctx, viewing(ctx), run.ID)
 		if err != nil {
 			return nil, err
 		}
 		out.Body.Held = append(out.Body.Held, heldRun{Run: run, Count: len(pages), Pages: orEmpty(pages[:min(len(pages), in.Limit)])})
 	}
-	removed, err := g.store.RemovedPages(ctx, in.SourceID, in.Run, in.Limit)
+	removed, err := g.store.Reader().RemovedPages(ctx, viewing(ctx), in.SourceID, in.Run, in.Limit)
 	out.Body.Removed = orEmpty(removed)
 	return out, err
 }
@@ -66,7 +66,7 @@ func (g *Gateway) runOf(ctx context.Context, sourceID, id string) (store.Run, er
 	if err := validRun(id); err != nil {
 		return store.Run{}, err
 	}
-	run, err := g.store.Run(ctx, id)
+	run, err := g.store.Reader().Run(ctx, viewing(ctx), id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && run.SourceID != sourceID {
 		return run, noRun(id)
 	}

@@ -111,7 +111,7 @@ func (g *Gateway) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOut
 	if err != nil {
 		return nil, err
 	}
-	runs, err := g.store.RunsBefore(ctx, in.SourceID, before, in.Limit+1)
+	runs, err := g.store.Reader().RunsBefore(ctx, viewing(ctx), in.SourceID, before, in.Limit+1)
 	out := &listRunsOutput{Body: list[store.Run]{Items: orEmpty(runs)}}
 	if len(runs) > in.Limit {
 		out.Body.Items = runs[:in.Limit]
@@ -136,7 +136,7 @@ func (g *Gateway) listFailures(ctx context.Context, in *listFailuresInput) (*lis
 	if in.Run != "" && !event.ValidID(in.Run) || in.PageID != "" && !event.ValidID(in.PageID) {
 		return &listFailuresOutput{Body: list[store.Failure]{Items: []store.Failure{}}}, nil
 	}
-	failed, err := g.store.Failures(ctx, in.SourceID, in.Run, in.PageID, in.Limit)
+	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, in.Run, in.PageID, in.Limit)
 	return &listFailuresOutput{Body: list[store.Failure]{Items: orEmpty(failed)}}, err
 }
 
@@ -158,7 +158,7 @@ func (g *Gateway) retryFailures(ctx context.Context, in *retryInput) (*acceptedO
 			return nil, err
 		}
 	}
-	failed, err := g.store.Failures(ctx, in.SourceID, "", "", 1)
+	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, "", "", 1)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
@@ -30,12 +29,10 @@ func orEmpty[T any](s []T) []T {
 type listSourcesOutput struct{ Body list[store.Source] }
 
 func (g *Gateway) listSources(ctx context.Context, _ *struct{}) (*listSourcesOutput, error) {
-	all, err := g.store.Sources(ctx)
+	all, err := g.store.Reader().Sources(ctx, viewing(ctx))
 	if err != nil {
 		return nil, err
 	}
-	key := asking(ctx).key
-	all = slices.DeleteFunc(all, func(s store.Source) bool { return !key.Sees(s.ID) })
 	return &listSourcesOutput{Body: list[store.Source]{Items: orEmpty(all)}}, nil
 }
 
@@ -51,7 +48,7 @@ func (g *Gateway) getSource(ctx context.Context, in *SourcePath) (*getSourceOutp
 
 // source reads a source with its counts.
 func (g *Gateway) source(ctx context.Context, id string) (store.Source, error) {
-	src, err := g.store.CountedSource(ctx, id)
+	src, err := g.store.Reader().Source(ctx, viewing(ctx), id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = noSource(id)
 	}
@@ -95,24 +92,24 @@ func (g *Gateway) status(ctx context.Context, in *SourcePath) (*statusOutput, er
 	if st.Source, err = g.source(ctx, in.SourceID); err != nil {
 		return nil, err
 	}
-	runs, err := g.store.Runs(ctx, in.SourceID, 1)
+	runs, err := g.store.Reader().Runs(ctx, viewing(ctx), in.SourceID, 1)
 	if err != nil {
 		return nil, err
 	}
 	if len(runs) > 0 {
 		st.Latest = &runs[0]
 	}
-	if st.Active, err = g.operations(ctx, func(r store.Run) bool { return r.SourceID == in.SourceID }); err != nil {
+	if st.Active, err = g.operations(ctx, viewing(ctx).Only(in.SourceID)); err != nil {
 		return nil, err
 	}
-	held, err := g.store.HeldRuns(ctx, in.SourceID)
+	held, err := g.store.Reader().HeldRuns(ctx, viewing(ctx), in.SourceID)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range held {
 		st.Held = append(st.Held, r.ID)
 	}
-	failed, err := g.store.Failures(ctx, in.SourceID, "", "", mostFailures)
+	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, "", "", mostFailures)
 	st.Failures = len(failed)
 	return &statusOutput{Body: st}, err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) cancel() *cobra.Command {
@@ -36,7 +37,7 @@ running stages tell whoever follows the run.`,
 }
 
 func (a *app) showCancelled(ctx context.Context, s *store.Store, run store.Run) error {
-	counts, err := s.Counts(ctx, run.ID)
+	counts, err := s.Reader().Counts(ctx, viewer.All(), run.ID)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // demoSource is the one source that the demo makes, and the only thing that it removes.
@@ -183,7 +184,7 @@ func (d *demo) sync(ctx context.Context) error {
 			return err
 		}
 	}
-	failed, err := d.engine.store.LedgerPages(ctx, req.RequestID, event.Failed, 20)
+	failed, err := d.engine.store.Reader().LedgerPages(ctx, viewer.All(), req.RequestID, event.Failed, 20)
 	for _, p := range failed {
 		d.printf("  failed   %s: %s: %s\n", p.Title, p.Reason, p.Message)
 	}
@@ -195,7 +196,7 @@ func (d *demo) sync(ctx context.Context) error {
 
 func (d *demo) changes(ctx context.Context, runID string) error {
 	for _, outcome := range []event.Outcome{event.Created, event.Updated, event.Removed, event.Skipped} {
-		pages, err := d.engine.store.LedgerPages(ctx, runID, outcome, 20)
+		pages, err := d.engine.store.Reader().LedgerPages(ctx, viewer.All(), runID, outcome, 20)
 		if err != nil {
 			return err
 		}
@@ -276,7 +277,7 @@ func (d *demo) find(ctx context.Context) error {
 		query = "how do we rotate the signing keys"
 	}
 	d.step("Search: %s", query)
-	hits, err := d.engine.store.Search(ctx, query, store.Filter{SourceID: demoSource, Limit: 3})
+	hits, err := d.engine.store.Search(ctx, viewer.All(), query, store.Filter{SourceID: demoSource, Limit: 3})
 	if err != nil {
 		return err
 	}
@@ -287,11 +288,11 @@ func (d *demo) find(ctx context.Context) error {
 		return err
 	}
 	d.step("The chunks of the best page, each with the address of its heading")
-	p, err := d.engine.store.Page(ctx, hits[0].PageID)
+	p, err := d.engine.store.Reader().Page(ctx, viewer.All(), hits[0].PageID)
 	if err != nil {
 		return err
 	}
-	chunks, err := d.engine.store.Chunks(ctx, p.SourceID, p.ID)
+	chunks, err := d.engine.store.Reader().Chunks(ctx, viewer.All(), p.SourceID, p.ID)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
@@ -168,7 +169,7 @@ func (d *doctor) database(ctx context.Context, url string) (*store.Store, []stor
 		d.fail("row-level security", "connect as the owner of the tables, or as a role with BYPASSRLS such as service_role",
 			"it hides rows from %s in %s", server.User, strings.Join(server.Hidden, ", "))
 	}
-	sources, err := s.Sources(ctx)
+	sources, err := s.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		d.fail("sources", "see the database's log", "%v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // allFailures is more than a table is for; what is beyond it is still tried again.
@@ -42,7 +43,7 @@ func (a *app) failedList() *cobra.Command {
 				if err := a.known(cmd.Context(), s, sourceID, runID); err != nil {
 					return err
 				}
-				list, err := s.Failures(cmd.Context(), sourceID, runID, "", allFailures)
+				list, err := s.Reader().Failures(cmd.Context(), viewer.All(), sourceID, runID, "", allFailures)
 				if err != nil {
 					return err
 				}
@@ -132,9 +133,9 @@ func (a *app) retries(ctx context.Context, s *store.Store, sourceID, about strin
 	if err := a.known(ctx, s, sourceID, ""); err != nil {
 		return nil, err
 	}
-	list, err := s.Failures(ctx, sourceID, "", about, allFailures)
+	list, err := s.Reader().Failures(ctx, viewer.All(), sourceID, "", about, allFailures)
 	if err == nil && len(list) == 0 && about != "" {
-		list, err = s.Failures(ctx, sourceID, about, "", allFailures)
+		list, err = s.Reader().Failures(ctx, viewer.All(), sourceID, about, "", allFailures)
 	}
 	switch {
 	case err != nil:
@@ -149,7 +150,7 @@ func (a *app) retries(ctx context.Context, s *store.Store, sourceID, about strin
 	slices.Sort(ids)
 	var reqs []retry
 	for _, id := range slices.Compact(ids) {
-		all, err := s.Failures(ctx, id, "", "", allFailures)
+		all, err := s.Reader().Failures(ctx, viewer.All(), id, "", "", allFailures)
 		if err != nil {
 			return nil, err
 		}

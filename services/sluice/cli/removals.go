@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
@@ -70,7 +71,7 @@ func (a *app) listRemovals(ctx context.Context, s *store.Store, sourceID, runID 
 	if err != nil {
 		return err
 	}
-	removed, err := s.RemovedPages(ctx, sourceID, runID, limit)
+	removed, err := s.Reader().RemovedPages(ctx, viewer.All(), sourceID, runID, limit)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func heldOf(ctx context.Context, s *store.Store, sourceID, runID string) ([]held
 	var runs []store.Run
 	if runID == "" {
 		var err error
-		if runs, err = s.HeldRuns(ctx, sourceID); err != nil {
+		if runs, err = s.Reader().HeldRuns(ctx, viewer.All(), sourceID); err != nil {
 			return nil, err
 		}
 	} else {
@@ -128,7 +129,7 @@ func heldOf(ctx context.Context, s *store.Store, sourceID, runID string) ([]held
 	}
 	var held []heldRun
 	for _, run := range runs {
-		pages, err := s.Held(ctx, run.ID)
+		pages, err := s.Reader().HeldRemovals(ctx, viewer.All(), run.ID)
 		if err != nil {
 			return nil, err
 		}

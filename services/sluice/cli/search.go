@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) search() *cobra.Command {
@@ -77,7 +78,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 }
 
 func (a *app) showHits(ctx context.Context, s *store.Store, query string, f store.Filter) error {
-	hits, err := s.Search(ctx, query, f)
+	hits, err := s.Search(ctx, viewer.All(), query, f)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (a *app) nothingThere(ctx context.Context, s *store.Store, f store.Filter) 
 		}
 	}
 	if f.Under != "" {
-		if _, err := s.Page(ctx, f.Under); err != nil {
+		if _, err := s.Reader().Page(ctx, viewer.All(), f.Under); err != nil {
 			return noPage(f.Under, err)
 		}
 	}
@@ -177,13 +178,13 @@ func noPage(id string, err error) error {
 }
 
 func (a *app) showPage(ctx context.Context, s *store.Store, id string, chunks, losses bool) error {
-	p, err := s.Page(ctx, id)
+	p, err := s.Reader().Page(ctx, viewer.All(), id)
 	if err != nil {
 		return noPage(id, err)
 	}
 	switch {
 	case chunks:
-		list, err := s.Chunks(ctx, p.SourceID, p.ID)
+		list, err := s.Reader().Chunks(ctx, viewer.All(), p.SourceID, p.ID)
 		if err != nil {
 			return err
 		}

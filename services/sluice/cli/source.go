@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
@@ -175,7 +176,7 @@ func (a *app) sourceList() *cobra.Command {
 }
 
 func (a *app) listSources(ctx context.Context, s *store.Store) error {
-	list, err := s.Sources(ctx)
+	list, err := s.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		return err
 	}
@@ -217,7 +218,7 @@ as a placeholder and which were dropped, and why. sluice page ID --losses shows 
 				if _, err := s.Source(cmd.Context(), argv[0]); err != nil {
 					return a.noSource(cmd.Context(), s, argv[0], err)
 				}
-				list, err := s.Losses(cmd.Context(), argv[0])
+				list, err := s.Reader().Losses(cmd.Context(), viewer.All(), argv[0])
 				if err != nil {
 					return err
 				}
@@ -257,7 +258,7 @@ func (a *app) noSource(ctx context.Context, s *store.Store, id string, err error
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	list, listErr := s.Sources(ctx)
+	list, listErr := s.Reader().Sources(ctx, viewer.All())
 	if listErr != nil || len(list) == 0 {
 		return fmt.Errorf("there is no source %q; add it: sluice source add %s --space KEY", id, id)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
@@ -49,7 +50,7 @@ func (a *app) showRuns(ctx context.Context, s *store.Store, sourceID string) err
 	if err := a.known(ctx, s, sourceID, ""); err != nil {
 		return err
 	}
-	runs, err := s.Runs(ctx, sourceID, 10)
+	runs, err := s.Reader().Runs(ctx, viewer.All(), sourceID, 10)
 	if err != nil {
 		return err
 	}
@@ -109,23 +110,23 @@ func (a *app) showRun(ctx context.Context, s *store.Store, id string) error {
 }
 
 func readStatus(ctx context.Context, s *store.Store, id string) (runStatus, error) {
-	story, err := s.Story(ctx, id)
+	story, err := s.Reader().Story(ctx, viewer.All(), id)
 	if err != nil {
 		return runStatus{}, err
 	}
 	st := runStatus{Story: story, Held: []store.Removal{}}
-	if st.Failures, err = s.LedgerPages(ctx, id, event.Failed, ledgerAll); err != nil {
+	if st.Failures, err = s.Reader().LedgerPages(ctx, viewer.All(), id, event.Failed, ledgerAll); err != nil {
 		return st, err
 	}
-	if st.Removals, err = s.LedgerPages(ctx, id, event.Removed, ledgerAll); err != nil {
+	if st.Removals, err = s.Reader().LedgerPages(ctx, viewer.All(), id, event.Removed, ledgerAll); err != nil {
 		return st, err
 	}
 	switch st.State {
 	case event.StateHeld:
-		st.Held, err = s.Held(ctx, id)
+		st.Held, err = s.Reader().HeldRemovals(ctx, viewer.All(), id)
 	case event.StateRequested:
 		var open []store.Run
-		open, err = s.OpenRuns(ctx)
+		open, err = s.Reader().OpenRuns(ctx, viewer.All())
 		for _, r := range open { // the oldest first: the last before this one is its turn's end
 			if r.SourceID == st.SourceID && r.ID != id && (r.State != event.StateRequested || r.RequestedAt.Before(st.RequestedAt)) {
 				st.WaitsFor = r.ID

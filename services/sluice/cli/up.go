@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // stages are all of them, as one process runs them; the HTTP API is one where it has an
@@ -163,7 +164,7 @@ is served on GATEWAY_ADDR; set to nothing, there is none.`,
 }
 
 func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
-	sources, err := e.store.Sources(ctx)
+	sources, err := e.store.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		return err
 	}

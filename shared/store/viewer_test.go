@@ -1,0 +1,188 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
+)
+
+// seenBy returns how much each read for people answers a viewer with. What is not there counts 0.
+func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
+	t.Helper()
+	ctx, r := t.Context(), s.Reader()
+	seen := map[string]int{}
+	one := func(name string, err error) {
+		if !errors.Is(err, store.ErrNotFound) {
+			require.NoError(t, err, name)
+			seen[name] = 1
+		} else {
+			seen[name] = 0
+		}
+	}
+	p, err := r.Page(ctx, v, "1")
+	one("Page", err)
+	require.Equal(t, err == nil, p.Title != "")
+	p, err = r.LivePage(ctx, v, "1")
+	one("LivePage", err)
+	require.Equal(t, err == nil, p.Title != "")
+	src, err := r.Source(ctx, v, "docs")
+	one("Source", err)
+	require.Equal(t, err == nil, src.Pages > 0)
+	run, err := r.Run(ctx, v, "r1")
+	one("Run", err)
+	require.Equal(t, err == nil, run.SourceID != "")
+	story, err := r.Story(ctx, v, "r1")
+	one("Story", err)
+	require.Equal(t, err == nil, story.Counts.Listed > 0)
+	snap, err := r.Snapshot(ctx, v, "r1")
+	one("Snapshot", err)
+	require.Equal(t, err == nil, snap.SourceID != "")
+	counts, err := r.Counts(ctx, v, "r1")
+	one("Counts", err)
+	require.Equal(t, err == nil, counts.Listed > 0)
+
+	seen["Pages"] = many(r.Pages(ctx, v, "docs", store.PageFilter{}))(t)
+	seen["Chunks"] = many(r.Chunks(ctx, v, "docs", "1"))(t)
+	seen["Losses"] = many(r.Losses(ctx, v, "docs"))(t)
+	seen["LedgerPages"] = many(r.LedgerPages(ctx, v, "r1", event.Created, 10))(t)
+	seen["Failures"] = many(r.Failures(ctx, v, "", "", "", 10))(t)
+	seen["Runs"] = many(r.Runs(ctx, v, "", 10))(t)
+	seen["RunsBefore"] = many(r.RunsBefore(ctx, v, "docs", "", 10))(t)
+	seen["OpenRuns"] = many(r.OpenRuns(ctx, v))(t)
+	seen["HeldRuns"] = many(r.HeldRuns(ctx, v, ""))(t)
+	seen["HeldRemovals"] = many(r.HeldRemovals(ctx, v, "r3"))(t)
+	seen["RemovedPages"] = many(r.RemovedPages(ctx, v, "", "", 10))(t)
+	seen["Sources"] = many(r.Sources(ctx, v))(t)
+	return seen
+}
+
+func many[T any](list []T, err error) func(*testing.T) int {
+	return func(t *testing.T) int {
+		t.Helper()
+		require.NoError(t, err)
+		return len(list)
+	}
+}
+
+func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	addSource(t, s, "other")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Setup"), listed("9", 1, "Odd"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	store1(t, s, write("docs", "r1", "2", 1, "Setup", "beta"))
+	failPage(t, s, "r1", "9")
+	finish(t, s, run)
+	remove(t, s, "r2", []store.Removal{{PageID: "2", Title: "Setup", Reason: store.ReasonTrashed}}, listed("1", 1, "Home"))
+	hold(t, s, "r3", store.Removal{PageID: "1", Title: "Home", Reason: store.ReasonMoved})
+	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r4", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	// The full runs have settled the failed page; it fails once more.
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_pages SET ended_at = $1 WHERE run_id = 'r1' AND page_id = '9'`, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_page_content SET losses = '[{"element": "emoji", "fate": "dropped", "count": 1}]'`)
+	require.NoError(t, err)
+
+	all := seenBy(t, s, viewer.All())
+	require.Equal(t, 2, all["Sources"])
+	for name, n := range seenBy(t, s, viewer.OfSources("docs", "archive")) {
+		want := all[name]
+		if name == "Sources" {
+			want = 1
+		}
+		require.Equal(t, want, n, name)
+		require.Positive(t, n, "%s has something to show", name)
+	}
+	for name, n := range seenBy(t, s, viewer.OfSources("other")) {
+		if name == "Sources" {
+			n-- // its own
+		}
+		require.Zero(t, n, "%s shows what is of another source", name)
+	}
+	for name, n := range seenBy(t, s, viewer.Viewer{}) {
+		require.Zero(t, n, "%s shows something to nobody", name)
+	}
+
+	reader := reflect.TypeFor[*store.Reader]()
+	for i := range reader.NumMethod() {
+		require.Contains(t, all, reader.Method(i).Name, "the new read is not tried by this test")
+	}
+}
+
+// TestNoReadForPeopleLacksItsViewer: a Reader's methods take one, and what they answer with comes
+// from no method of Store that takes none, but for what stages need too.
+func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
+	ctx, view := reflect.TypeFor[context.Context](), reflect.TypeFor[viewer.Viewer]()
+	people := map[reflect.Type]bool{}
+	reader := reflect.TypeFor[*store.Reader]()
+	require.Positive(t, reader.NumMethod())
+	for i := range reader.NumMethod() {
+		m := reader.Method(i)
+		require.Greater(t, m.Type.NumIn(), 2, m.Name)
+		require.Equal(t, ctx, m.Type.In(1), m.Name)
+		require.Equal(t, view, m.Type.In(2), m.Name)
+		people[element(m.Type.Out(0))] = true
+	}
+	for _, shared := range []reflect.Type{
+		reflect.TypeFor[store.Run](), reflect.TypeFor[store.Source](), reflect.TypeFor[store.Removal](), reflect.TypeFor[event.Progress](),
+	} {
+		require.True(t, people[shared], "%v is listed here for nothing", shared)
+		delete(people, shared)
+	}
+	all := reflect.TypeFor[*store.Store]()
+	for i := range all.NumMethod() {
+		m := all.Method(i)
+		for o := range m.Type.NumOut() {
+			if people[element(m.Type.Out(o))] {
+				require.Greater(t, m.Type.NumIn(), 2, m.Name)
+				require.Equal(t, view, m.Type.In(2), "Store.%s answers people without a viewer: make it a method of Reader", m.Name)
+			}
+		}
+	}
+}
+
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+func TestSearchFindsWhatItsViewerSees(t *testing.T) {
+	s, _ := open(t)
+	for id, source := range map[string]string{"1": "docs", "2": "other"} {
+		addSource(t, s, source)
+		fullRun(t, s, source, "r"+id, listed(id, 1, "Home"))
+		store1(t, s, write(source, "r"+id, id, 1, "Home of "+source, "alpha"))
+	}
+	found := func(v viewer.Viewer, f store.Filter) []string {
+		hits, err := s.Search(t.Context(), v, "alpha", f)
+		require.NoError(t, err)
+		sources := []string{}
+		for _, h := range hits {
+			sources = append(sources, h.SourceID)
+		}
+		return sources
+	}
+	both := []string{"docs", "other"}
+	require.ElementsMatch(t, both, found(viewer.All(), store.Filter{}))
+	require.ElementsMatch(t, both, found(viewer.OfSources(both...), store.Filter{}))
+	docs := viewer.OfSources("docs")
+	require.Equal(t, []string{"docs"}, found(docs, store.Filter{}))
+	require.Equal(t, []string{"docs"}, found(docs, store.Filter{Sources: both}), "a filter shows nothing more")
+	require.Equal(t, []string{"docs"}, found(viewer.All(), store.Filter{Sources: []string{"docs"}}))
+	require.Equal(t, []string{"docs"}, found(docs, store.Filter{SpaceKey: "DOCS"}))
+	require.Empty(t, found(docs, store.Filter{SourceID: "other"}))
+	require.Empty(t, found(docs, store.Filter{Sources: []string{"other"}}))
+	require.Empty(t, found(docs, store.Filter{Under: "2"}))
+	require.Empty(t, found(viewer.Viewer{}, store.Filter{}))
+	require.Empty(t, found(viewer.Viewer{}, store.Filter{SourceID: "docs"}))
+}
