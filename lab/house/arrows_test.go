@@ -72,6 +72,11 @@ var rooms = []room{
 		why:     "only the command-line program has a command line",
 	},
 	{
+		imports: []string{"github.com/jedib0t/go-pretty", "github.com/dustin/go-humanize"},
+		home:    []string{"services/sluice", "lab"},
+		why:     "only what a person reads on a terminal or in a report is laid out",
+	},
+	{
 		imports: []string{"github.com/danielgtaylor/huma", "github.com/prometheus"},
 		home:    []string{"services/gateway"},
 		why:     "the HTTP API is one service",

@@ -3,13 +3,15 @@ package figure
 import (
 	"fmt"
 	"math"
+
+	"github.com/dustin/go-humanize"
 )
 
 // Number shows three digits that count, or all of a whole number.
 func Number(v float64) string {
 	switch {
 	case math.Abs(v) >= 100:
-		return Thousands(math.Round(v))
+		return Thousands(v)
 	case math.Abs(v) >= 10:
 		return fmt.Sprintf("%.1f", v)
 	case v == math.Trunc(v):
@@ -20,13 +22,4 @@ func Number(v float64) string {
 }
 
 // Thousands shows a whole number with a comma after every three digits.
-func Thousands(v float64) string {
-	text := fmt.Sprintf("%.0f", math.Abs(v))
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	if v < 0 {
-		text = "-" + text
-	}
-	return text
-}
+func Thousands(v float64) string { return humanize.Comma(int64(math.Round(v))) }

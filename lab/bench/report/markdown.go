@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 
@@ -69,7 +68,7 @@ func spread(s figure.Spread, show func(float64) string) string {
 	return fmt.Sprintf("%s (%s–%s)", show(s.Median), least, most)
 }
 
-func whole(v float64) string { return figure.Thousands(math.Round(v)) }
+func whole(v float64) string { return figure.Thousands(v) }
 
 func seconds(v float64) string { return figure.Number(v) + " s" }
 

@@ -4,7 +4,9 @@ package table
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // Table is a Markdown table. The columns of figures are those whose head ends with a colon: they
@@ -19,37 +21,29 @@ func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
 
 // Write writes the table, with its columns lined up, and an empty line.
 func (t *Table) Write(b *bytes.Buffer) {
-	widths := make([]int, len(t.Head))
+	w := table.NewWriter()
+	w.Style().Markdown.PadContent = true
+	w.Style().Format.Header = text.FormatDefault
+	var configs []table.ColumnConfig
 	for i, h := range t.Head {
-		widths[i] = max(3, utf8.RuneCountInString(strings.TrimSuffix(h, ":")))
+		c := table.ColumnConfig{Number: i + 1, WidthMin: 3}
+		if strings.HasSuffix(h, ":") {
+			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
+		}
+		configs = append(configs, c)
 	}
+	w.SetColumnConfigs(configs)
+	w.AppendHeader(cells(t.Head, func(h string) string { return strings.TrimSuffix(h, ":") }))
 	for _, row := range t.rows {
-		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
+		w.AppendRow(cells(row, func(c string) string { return c }))
 	}
-	line := func(cell func(i int) string) {
-		for i := range t.Head {
-			text := cell(i)
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-			if strings.HasSuffix(t.Head[i], ":") {
-				text = pad + text
-			} else {
-				text += pad
-			}
-			b.WriteString("| " + text + " ")
-		}
-		b.WriteString("|\n")
+	b.WriteString(w.RenderMarkdown() + "\n\n")
+}
+
+func cells(list []string, as func(string) string) table.Row {
+	row := make(table.Row, len(list))
+	for i, c := range list {
+		row[i] = as(c)
 	}
-	line(func(i int) string { return strings.TrimSuffix(t.Head[i], ":") })
-	line(func(i int) string {
-		if strings.HasSuffix(t.Head[i], ":") {
-			return strings.Repeat("-", widths[i]-1) + ":"
-		}
-		return strings.Repeat("-", widths[i])
-	})
-	for _, row := range t.rows {
-		line(func(i int) string { return row[i] })
-	}
-	b.WriteByte('\n')
+	return row
 }

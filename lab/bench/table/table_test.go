@@ -15,5 +15,5 @@ func TestATableIsLinedUp(t *testing.T) {
 	tb.Row("a", "12,345")
 	var b bytes.Buffer
 	tb.Write(&b)
-	require.Equal(t, "| what   |      n |\n| ------ | -----: |\n| größer |      1 |\n| a      | 12,345 |\n\n", b.String())
+	require.Equal(t, "| what   |      n |\n| ------ | ------:|\n| größer |      1 |\n| a      | 12,345 |\n\n", b.String())
 }

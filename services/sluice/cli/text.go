@@ -1,43 +1,28 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// table prints rows in columns; the first row is the heading.
-func (a *app) table(rows [][]string) {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	_ = w.Flush()
-}
-
-// ago says how long ago t was, in the largest unit that tells something.
+// ago says how long ago t was: "5 minutes ago", and after a month its date.
 func ago(t time.Time) string {
 	switch d := time.Since(t); {
-	case d < 2*time.Second:
+	case d < 2*time.Second: // the database's clock may be ahead of this one
 		return "just now"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	case d < humanize.Month:
+		return humanize.Time(t)
 	default:
 		return t.Local().Format(time.DateOnly)
 	}
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, one)
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+// plural is a number and its noun: "1 page", "2 pages".
+func plural(n int, one, many string) string { return english.Plural(n, one, many) }
 
 // orEmpty makes a nil list an empty one, so that JSON shows [] and not null.
 func orEmpty[T any](list []T) []T {
@@ -48,31 +33,15 @@ func orEmpty[T any](list []T) []T {
 }
 
 // indent puts each line of text behind a margin.
-func indent(text, margin string) string {
-	return margin + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n"+margin)
+func indent(s, margin string) string {
+	return margin + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n"+margin)
 }
 
 // cut shortens text to one line of at most n characters.
-func cut(text string, n int) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= n {
-		return string(runes)
-	}
-	return strings.TrimRight(string(runes[:n-1]), " ") + "…"
-}
+func cut(s string, n int) string { return text.Snip(strings.Join(strings.Fields(s), " "), n, "…") }
 
-// size says how much n bytes are.
-func size(n int64) string {
-	value, units := float64(n), []string{"bytes", "kB", "MB", "GB", "TB"}
-	for value >= 1000 && len(units) > 1 {
-		value /= 1000
-		units = units[1:]
-	}
-	if units[0] == "bytes" {
-		return plural(int(n), "byte", "bytes")
-	}
-	return fmt.Sprintf("%.1f %s", value, units[0])
-}
+// size says how much n bytes are: "82 kB".
+func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
 // lasted says how long something took.
 func lasted(seconds float64) string {

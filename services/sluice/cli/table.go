@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+)
+
+// table prints rows in columns; the first row is the heading. On a terminal it keeps to the
+// terminal's width; anywhere else, where programs may read it, a row is one line.
+func (a *app) table(rows [][]string) { a.printf("%s", columns(rows, a.width())) }
+
+// width is how many characters fit on a line of the terminal that the output is; 0 when it is none.
+func (a *app) width() int {
+	f, ok := a.out.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+const (
+	gap       = 2  // spaces between two columns
+	leastWrap = 16 // characters that a column of sentences keeps when it is wrapped
+)
+
+// columns lays rows out in a table no wider than width, 0 being any width: sentences are wrapped
+// within their column, what has no spaces, such as an id, stays whole. Rows that do not fit that
+// way are written one below the other, a line for each cell.
+func columns(rows [][]string, width int) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	widths, fit := fitted(rows, width)
+	if !fit {
+		return records(rows, width)
+	}
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", strings.Repeat(" ", gap)
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	var configs []table.ColumnConfig
+	for i, w := range widths {
+		configs = append(configs, table.ColumnConfig{Number: i + 1, WidthMax: w, WidthMaxEnforcer: text.WrapSoft})
+	}
+	t.SetColumnConfigs(configs)
+	for _, r := range rows {
+		cells := make(table.Row, len(r))
+		for i, c := range r {
+			cells[i] = c
+		}
+		t.AppendRow(cells)
+	}
+	return t.Render() + "\n"
+}
+
+// fitted returns the widths of the columns, and whether they fit.
+func fitted(rows [][]string, width int) (widths []int, fit bool) {
+	var wraps []bool
+	for n, r := range rows {
+		for i, c := range r {
+			if i == len(widths) {
+				widths, wraps = append(widths, 0), append(wraps, false)
+			}
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(c))
+			wraps[i] = wraps[i] || n > 0 && strings.Contains(strings.TrimSpace(c), " ")
+		}
+	}
+	over := -width - gap
+	for _, w := range widths {
+		over += w + gap
+	}
+	for ; width > 0 && over > 0; over-- {
+		widest := -1
+		for i, w := range widths {
+			if wraps[i] && w > leastWrap && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return widths, false
+		}
+		widths[widest]--
+	}
+	return widths, true
+}
+
+// records writes each row as lines of a heading and a cell, with an empty line between two rows.
+func records(rows [][]string, width int) string {
+	head, margin := rows[0], 0
+	for _, h := range head {
+		margin = max(margin, text.StringWidthWithoutEscSequences(h)+gap)
+	}
+	var out strings.Builder
+	for n, r := range rows[1:] {
+		if n > 0 {
+			out.WriteByte('\n')
+		}
+		for i, c := range r {
+			lines := strings.Split(text.WrapSoft(c, max(width-margin, leastWrap)), "\n")
+			fmt.Fprintf(&out, "%s%s\n", text.Pad(head[i], margin, ' '), strings.Join(lines, "\n"+strings.Repeat(" ", margin)))
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/stretchr/testify/require"
+)
+
+var failures = [][]string{
+	{"PAGE", "TITLE", "CODE", "MESSAGE"},
+	{"65612", "Rotating the signing keys", "too_large", "the body is larger than what is read of one page"},
+	{"7", "見出し", "crashed", "the converter panicked"},
+}
+
+func TestATableThatFitsIsOneLineARow(t *testing.T) {
+	want := `PAGE   TITLE                      CODE       MESSAGE
+65612  Rotating the signing keys  too_large  the body is larger than what is read of one page
+7      見出し                     crashed    the converter panicked
+`
+	require.Equal(t, want, columns(failures, 0), "where no terminal is, nothing is wrapped")
+	require.Equal(t, want, columns(failures, 200))
+	require.Empty(t, columns(nil, 80))
+	require.Equal(t, "  a  1\n  b\n", columns([][]string{{"  a", "1"}, {"  b"}}, 80), "a row may be short, and set in")
+	require.Equal(t, "\x1b[1mA\x1b[0m   B\naa  bb\n", columns([][]string{{"\x1b[1mA\x1b[0m", "B"}, {"aa", "bb"}}, 80), "colour has no width")
+}
+
+func TestAWideTableWrapsItsSentences(t *testing.T) {
+	require.Equal(t, `PAGE   TITLE                      CODE       MESSAGE
+65612  Rotating the signing keys  too_large  the body is larger than
+                                             what is read of one page
+7      見出し                     crashed    the converter panicked
+`, columns(failures, 70))
+}
+
+func TestATableThatCannotFitIsWrittenAsRecords(t *testing.T) {
+	require.Equal(t, `PAGE     65612
+TITLE    Rotating the signing keys
+CODE     too_large
+MESSAGE  the body is larger than what is
+         read of one page
+
+PAGE     7
+TITLE    見出し
+CODE     crashed
+MESSAGE  the converter panicked
+`, columns(failures, 40))
+}
+
+// Whatever the rows, no line is wider than the terminal as long as no word is.
+func TestTablesKeepToTheTerminal(t *testing.T) {
+	for width := 30; width < 120; width++ {
+		for line := range strings.Lines(columns(failures, width)) {
+			require.LessOrEqual(t, text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, "\n")), width, line)
+		}
+	}
+}
+
+func TestAgesSizesAndCuts(t *testing.T) {
+	for want, age := range map[string]time.Duration{
+		"just now": time.Second, "10 seconds ago": 10 * time.Second, "5 minutes ago": 5 * time.Minute, "3 hours ago": 3 * time.Hour, "2 weeks ago": 15 * 24 * time.Hour,
+	} {
+		require.Equal(t, want, ago(time.Now().Add(-age)))
+	}
+	require.Equal(t, "just now", ago(time.Now().Add(time.Minute)), "the database's clock is ahead")
+	require.Equal(t, "2020-02-01", ago(time.Date(2020, 2, 1, 12, 0, 0, 0, time.Local)))
+	require.Equal(t, []string{"0 B", "999 B", "1.5 kB", "82 kB", "16 MB", "2.0 GB"}, []string{size(0), size(999), size(1500), size(82_100), size(15_800_000), size(2_000_000_000)})
+	require.Equal(t, []string{"1 page", "0 pages", "2 pages"}, []string{plural(1, "page", "pages"), plural(0, "page", "pages"), plural(2, "page", "pages")})
+	require.Equal(t, []string{"a b", "a long t…", "見出…"}, []string{cut("  a\n b ", 9), cut("a long text", 9), cut("見出しです", 5)})
+}
