@@ -1,4 +1,4 @@
-// Command deletion-detector proves which pages left a space, and removes them.
+// Command deletion-detector proves which pages left a source, and removes them.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command fetcher lists what changed in a Confluence space and fetches the bodies.
+// Command fetcher lists what changed in a source and fetches the bodies.
 package main
 
 import (

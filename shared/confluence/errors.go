@@ -60,6 +60,9 @@ func (e *RateLimitError) Error() string {
 	return e.text("rate limited until " + e.RetryAt.UTC().Format(time.RFC3339))
 }
 
+// NotBefore returns RetryAt; see failure.RetryAt.
+func (e *RateLimitError) NotBefore() time.Time { return e.RetryAt }
+
 // NotFoundError says that one object is missing or hidden from this credential; the two
 // cannot be told apart.
 type NotFoundError struct {
@@ -101,6 +104,9 @@ func (e *ServerError) Error() string { return e.text("server error") }
 
 // FailureCode returns failure.Unavailable.
 func (*ServerError) FailureCode() failure.Code { return failure.Unavailable }
+
+// NotBefore returns RetryAt; see failure.RetryAt.
+func (e *ServerError) NotBefore() time.Time { return e.RetryAt }
 
 // ProtocolError says that an answer is no answer: malformed, truncated, HTML where JSON
 // belongs, too large, or a listing that cannot be followed to its end.
@@ -154,17 +160,3 @@ var (
 	// ErrInvalidArgument says that another argument cannot be sent to Confluence.
 	ErrInvalidArgument = errors.New("invalid argument")
 )
-
-// RetryAt returns the time before which Confluence does not want to be called again, where
-// err says one.
-func RetryAt(err error) (time.Time, bool) {
-	var limited *RateLimitError
-	if errors.As(err, &limited) {
-		return limited.RetryAt, true
-	}
-	var server *ServerError
-	if errors.As(err, &server) && !server.RetryAt.IsZero() {
-		return server.RetryAt, true
-	}
-	return time.Time{}, false
-}

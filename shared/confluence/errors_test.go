@@ -223,14 +223,14 @@ func TestArgumentsAreCheckedBeforeAnyCall(t *testing.T) {
 
 func TestRetryAt(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	got, ok := confluence.RetryAt(fmt.Errorf("x: %w", &confluence.RateLimitError{RetryAt: at}))
+	got, ok := failure.RetryAt(fmt.Errorf("x: %w", &confluence.RateLimitError{RetryAt: at}))
 	require.True(t, ok)
 	require.Equal(t, at, got)
-	got, ok = confluence.RetryAt(&confluence.ServerError{RetryAt: at})
+	got, ok = failure.RetryAt(&confluence.ServerError{RetryAt: at})
 	require.True(t, ok)
 	require.Equal(t, at, got)
-	_, ok = confluence.RetryAt(&confluence.ServerError{})
+	_, ok = failure.RetryAt(&confluence.ServerError{})
 	require.False(t, ok)
-	_, ok = confluence.RetryAt(io.EOF)
+	_, ok = failure.RetryAt(io.EOF)
 	require.False(t, ok)
 }

@@ -62,10 +62,9 @@ func (u *Usage) Bytes() int64 { return u.bytes.Load() }
 
 type usageKey struct{}
 
-// WithUsage returns a context whose calls are added up.
-func WithUsage(ctx context.Context) (context.Context, *Usage) {
-	u := &Usage{}
-	return context.WithValue(ctx, usageKey{}, u), u
+// CountedBy returns a context whose calls are added to u.
+func CountedBy(ctx context.Context, u *Usage) context.Context {
+	return context.WithValue(ctx, usageKey{}, u)
 }
 
 func addUsage(ctx context.Context, c Call) {

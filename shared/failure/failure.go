@@ -6,6 +6,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code names one kind of failure, for example "not_found". Codes are lower snake
@@ -103,4 +104,15 @@ func (c Code) Final() bool {
 	default:
 		return false
 	}
+}
+
+// RetryAt returns the time before which it is no use to try again, where err says one: its
+// outermost error with a NotBefore method does, unless that is the zero time.
+func RetryAt(err error) (time.Time, bool) {
+	var e interface{ NotBefore() time.Time }
+	if !errors.As(err, &e) {
+		return time.Time{}, false
+	}
+	at := e.NotBefore()
+	return at, !at.IsZero()
 }

@@ -2,11 +2,9 @@ package service
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
-	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -15,18 +13,17 @@ import (
 const databaseRest = 2 * time.Second
 
 // Steer turns a handler's error into what the bus is to do about it, in the one place that
-// decides what is retried: Confluence's own time when it names one, never again for what no
+// decides what is retried: the system's own time when it names one, never again for what no
 // repetition mends, and a growing delay for the rest. That the database is away counts against
 // no message: it waits, however long that takes.
 func Steer(err error) error {
-	if at, ok := confluence.RetryAt(err); ok {
+	if at, ok := failure.RetryAt(err); ok {
 		return bus.RetryAfter(err, max(time.Second, time.Until(at)))
 	}
 	if failure.CodeOf(err).Final() && !failure.Doubtful(err) {
 		return bus.Permanent(err)
 	}
-	var site *confluence.TransportError
-	if !errors.As(err, &site) && store.Unavailable(err) {
+	if failure.CodeOf(err) != failure.Unavailable && store.Unavailable(err) {
 		return bus.RetryAfter(err, databaseRest)
 	}
 	return err

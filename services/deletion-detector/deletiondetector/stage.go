@@ -1,4 +1,4 @@
-// Package deletiondetector is the stage that proves which pages left a space and why, and
+// Package deletiondetector is the stage that proves which pages left a source and why, and
 // takes them out of the knowledge base.
 //
 // It acts on complete full listings only, behind four guards: the listing is proven
@@ -17,14 +17,15 @@ import (
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
-	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/source"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// verifyBatch is how many candidates one call looks up.
+// verifyBatch is how many candidates are looked up at once.
 const verifyBatch = 250
 
 // ledger is what the detector needs of the store.
@@ -50,29 +51,29 @@ type publisher interface {
 	PublishAll(ctx context.Context, events []event.Event) error
 }
 
-// site gives the client for a source, or an error when this process may not read it.
-type site interface {
-	Client(ctx context.Context, src store.Source) (*confluence.Client, error)
+// opener opens sources; the error says that this process may not read the source.
+type opener interface {
+	Open(ctx context.Context, src store.Source) (source.System, error)
 }
 
 var (
 	_ ledger    = (*store.Store)(nil)
 	_ publisher = (*bus.Bus)(nil)
-	_ site      = (*service.Site)(nil)
+	_ opener    = (*systems.Systems)(nil)
 )
 
 // Detector handles completed listings.
 type Detector struct {
-	ledger ledger
-	bus    publisher
-	site   site
-	brake  config.Brake
-	log    zerolog.Logger
+	ledger  ledger
+	bus     publisher
+	systems opener
+	brake   config.Brake
+	log     zerolog.Logger
 }
 
 // New returns a detector that holds a run which would remove more than the brake permits.
-func New(l ledger, b publisher, s site, brake config.Brake, log zerolog.Logger) *Detector {
-	return &Detector{ledger: l, bus: b, site: s, brake: brake, log: log}
+func New(l ledger, b publisher, s opener, brake config.Brake, log zerolog.Logger) *Detector {
+	return &Detector{ledger: l, bus: b, systems: s, brake: brake, log: log}
 }
 
 // Handle judges the stored pages that a full run's listing lacks. Coming again, it judges
@@ -128,26 +129,29 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return failure.Wrap(failure.SourceGone, err)
 	}
-	client, err := d.site.Client(ctx, src)
+	system, err := d.systems.Open(ctx, src)
 	if err != nil {
 		return err
 	}
-	ctx, usage := confluence.WithUsage(ctx)
-	defer func() { _ = d.ledger.AddUsage(ctx, run.ID, usage.Calls(), usage.Bytes()) }()
+	if metered, ok := system.(source.Metered); ok {
+		defer func() {
+			calls, bytes := metered.Usage()
+			_ = d.ledger.AddUsage(ctx, run.ID, calls, bytes)
+		}()
+	}
 	// With a dead token every page looks gone.
-	probe, err := client.Probe(ctx, src.SpaceKey)
-	if err != nil {
-		return fmt.Errorf("probe space %s: %w", src.SpaceKey, err)
+	if err := system.Probe(ctx); err != nil {
+		return err
 	}
 	posts, err := d.ledger.BlogPosts(ctx, slices.Concat(candidates, hidden))
 	if err != nil {
 		return err
 	}
-	v := verdict{spaceID: probe.Space.ID, posts: posts}
+	v := verdict{system: system, posts: posts}
 	if !run.BlogPosts {
 		candidates, hidden = v.exclude(candidates), without(hidden, posts)
 	}
-	if err := v.lookUp(ctx, client, candidates); err != nil {
+	if err := v.lookUp(ctx, candidates); err != nil {
 		return err
 	}
 	held, err := d.hold(ctx, run, src, v, live)
@@ -155,7 +159,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 		return err
 	}
 	// The brake comes first: it also bounds these calls, which are one a page.
-	if err := v.confirm(ctx, client); err != nil {
+	if err := v.confirm(ctx); err != nil {
 		return err
 	}
 	if err := d.ledger.KeepPages(ctx, run, v.kept, "still_there"); err != nil {
@@ -166,8 +170,8 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	}
 	// What was hidden before and still cannot be read is not kept any longer: not to be
 	// listed and not to be found by id, in two runs, is all the proof that there can be.
-	before := verdict{spaceID: probe.Space.ID, posts: posts}
-	if err := before.lookUp(ctx, client, hidden); err != nil {
+	before := verdict{system: system, posts: posts}
+	if err := before.lookUp(ctx, hidden); err != nil {
 		return err
 	}
 	if err := d.ledger.Purge(ctx, run, before.absent); err != nil {
@@ -205,8 +209,8 @@ func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v 
 	if run.ApproveRemovals || n <= d.brake.Pages || 100*n <= d.brake.Percent*live {
 		return false, nil
 	}
-	message := fmt.Sprintf("%d of %d pages have left space %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
-		n, live, src.SpaceKey, run.ID, run.ID)
+	message := fmt.Sprintf("%d of %d pages have left source %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
+		n, live, src.ID, run.ID, run.ID)
 	return true, d.ledger.Hold(ctx, run.ID, gone, v.kept, message)
 }
 
@@ -234,7 +238,8 @@ func Stage() service.Stage {
 			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master, Brake: &c.Brake}, err
 		},
 		Run: func(ctx context.Context, deps service.Deps) error {
-			d := New(deps.Store, deps.Bus, deps.Confluence, deps.Brake, deps.Log)
+			opened := systems.New(systems.Means{Confluence: deps.Confluence, Log: deps.Log})
+			d := New(deps.Store, deps.Bus, opened, deps.Brake, deps.Log)
 			return deps.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
 		},
 	}

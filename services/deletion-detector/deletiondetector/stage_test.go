@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -188,7 +189,8 @@ func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 4,
 	}, zerolog.Nop())
 	require.NoError(w.t, err)
-	return deletiondetector.New(w.store, b, site, config.Brake{Pages: 10, Percent: 20}, zerolog.Nop())
+	opened := systems.New(systems.Means{Confluence: site, Log: zerolog.Nop()})
+	return deletiondetector.New(w.store, b, opened, config.Brake{Pages: 10, Percent: 20}, zerolog.Nop())
 }
 
 // start consumes completed listings as the stage does.

@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/fetcher/lister"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
@@ -178,10 +181,10 @@ func TestTasksSideBySideLookUpOnce(t *testing.T) {
 func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
-	f := w.fetcher(w.Bus)
+	opened := w.systems() // one for both, as the stage has it
 	fetched := bustest.Collect[event.PageFetched](w.Kit)
-	w.Consume(bus.Sync, service.Steered(f.HandleSync))
-	w.Consume(bus.Fetch, service.Steered(f.HandlePages))
+	w.Consume(bus.Sync, service.Steered(lister.New(w.store, w.Bus, opened, zerolog.Nop()).HandleSync))
+	w.Consume(bus.Fetch, service.Steered(fetcher.New(w.store, w.Bus, opened, zerolog.Nop()).HandlePages))
 	w.ask("run-1", event.Full, 0)
 	fetched.Wait(2)
 	w.Empty(bus.Fetch)

@@ -68,12 +68,12 @@ func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
 		site.ServeHTTP(rw, r)
 	})
 	first := make(chan error, 1)
-	go func() { first <- w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")) }()
+	go func() { first <- w.lister(w.Bus).HandleSync(t.Context(), request("run-1")) }()
 	<-listing
-	require.ErrorIs(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")), store.ErrNotCurrent)
+	require.ErrorIs(t, w.lister(w.Bus).HandleSync(t.Context(), request("run-1")), store.ErrNotCurrent)
 	close(open)
 	require.NoError(t, <-first)
-	require.NoError(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")), "it finds the listing made")
+	require.NoError(t, w.lister(w.Bus).HandleSync(t.Context(), request("run-1")), "it finds the listing made")
 	run, err := w.store.Run(t.Context(), "run-1")
 	require.NoError(t, err)
 	require.Equal(t, event.StateFetching, run.State)
@@ -93,11 +93,11 @@ func TestAListingThatBrokeIsFree(t *testing.T) {
 		}
 		site.ServeHTTP(rw, r)
 	})
-	err := w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1"))
+	err := w.lister(w.Bus).HandleSync(t.Context(), request("run-1"))
 	require.Error(t, err)
 	require.NotErrorIs(t, err, store.ErrNotCurrent)
 	broken.Store(false)
-	require.NoError(t, w.fetcher(w.Bus).HandleSync(t.Context(), request("run-1")))
+	require.NoError(t, w.lister(w.Bus).HandleSync(t.Context(), request("run-1")))
 }
 
 // Servers that were away for too long end no run that is past its listing, and nothing that
@@ -105,7 +105,7 @@ func TestAListingThatBrokeIsFree(t *testing.T) {
 func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
 	w := newWorld(t)
 	w.addSource("other", "OTHER")
-	f := w.fetcher(w.Bus)
+	f := w.lister(w.Bus)
 	require.NoError(t, f.HandleSync(t.Context(), request("run-1")))
 	away := failure.New(failure.Exhausted, "the database is away")
 	state := func() event.State {

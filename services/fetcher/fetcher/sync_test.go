@@ -24,8 +24,8 @@ func TestSuiteOfRequests(t *testing.T) {
 	var n atomic.Int64
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Sync,
-		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.fetcher(b).HandleSync) },
-		Options:  []bus.ConsumeOption{bus.OnPermanent(w.fetcher(w.Bus).SyncFailed)},
+		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.lister(b).HandleSync) },
+		Options:  []bus.ConsumeOption{bus.OnPermanent(w.lister(w.Bus).SyncFailed)},
 		// Every request is for a source of its own, so that none waits for another.
 		Event: func(int) event.Event {
 			id := fmt.Sprintf("source-%d", n.Add(1))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
+	"github.com/sluicehq/sluice/services/fetcher/lister"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
@@ -22,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -101,22 +103,32 @@ func (a account) Client(context.Context, store.Source) (*confluence.Client, erro
 	return a.client, nil
 }
 
-// fetcher returns a fetcher that reads the site with the world's token. A wait that the site
-// asks for is never waited in place, so that tests see it parked.
-func (w *world) fetcher(b *bus.Bus) *fetcher.Fetcher {
+// systems reads the site with the world's token. A wait that the site asks for is never waited
+// in place, so that tests see it parked.
+func (w *world) systems() *systems.Systems {
 	w.t.Helper()
 	client, err := confluence.New(w.baseURL, sandbox.DefaultEmail, secret.New(w.token),
 		confluence.WithInsecureHTTP(), confluence.WithRate(1000, 1000), confluence.WithMaxWait(0),
 		confluence.WithRetryDelays(time.Millisecond))
 	require.NoError(w.t, err)
-	return fetcher.New(w.store, b, account{client}, zerolog.Nop())
+	return systems.New(systems.Means{Confluence: account{client}, Log: zerolog.Nop()})
+}
+
+func (w *world) lister(b *bus.Bus) *lister.Lister {
+	w.t.Helper()
+	return lister.New(w.store, b, w.systems(), zerolog.Nop())
+}
+
+func (w *world) fetcher(b *bus.Bus) *fetcher.Fetcher {
+	w.t.Helper()
+	return fetcher.New(w.store, b, w.systems(), zerolog.Nop())
 }
 
 // startSync consumes requests as the stage does.
 func (w *world) startSync() (stop func()) {
 	w.t.Helper()
-	f := w.fetcher(w.Bus)
-	return w.Consume(bus.Sync, service.Steered(f.HandleSync), bus.OnPermanent(f.SyncFailed))
+	l := w.lister(w.Bus)
+	return w.Consume(bus.Sync, service.Steered(l.HandleSync), bus.OnPermanent(l.SyncFailed))
 }
 
 // startFetch consumes tasks, so many at a time.

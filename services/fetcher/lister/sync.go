@@ -1,4 +1,4 @@
-package fetcher
+package lister
 
 import (
 	"cmp"
@@ -23,85 +23,85 @@ var errBusy = errors.New("another run of the source is open")
 
 // HandleSync turns a request into a run and brings the run as far as its tasks are sent.
 // Coming again, for whatever reason, it goes on where the ledger says the run is.
-func (f *Fetcher) HandleSync(ctx context.Context, d bus.Delivery) error {
+func (l *Lister) HandleSync(ctx context.Context, d bus.Delivery) error {
 	req, err := parseRequest(d)
 	if err != nil {
-		return f.reject(ctx, req, err)
+		return l.reject(ctx, req, err)
 	}
-	run, err := f.ledger.OpenRun(ctx, req)
+	run, err := l.ledger.OpenRun(ctx, req)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return f.reject(ctx, req, failure.New(failure.UnknownSource,
-			"no source %q is registered; add it with: sluice source add %s --space KEY", req.SourceID, req.SourceID))
+		return l.reject(ctx, req, failure.New(failure.UnknownSource,
+			"no source %q is registered; add it with: sluice source add %s", req.SourceID, req.SourceID))
 	case errors.Is(err, store.ErrRequestIDTaken):
-		return f.reject(ctx, req, failure.New(failure.RequestIDTaken,
+		return l.reject(ctx, req, failure.New(failure.RequestIDTaken,
 			"request id %q was used for another source; choose one of your own, a UUID for example", req.RequestID))
 	case err != nil:
 		return err
 	}
 	switch run.State {
 	case event.StateRequested:
-		if err := f.announce(ctx, run.ID); err != nil {
+		if err := l.announce(ctx, run.ID); err != nil {
 			return err
 		}
 		return bus.RetryAfter(errBusy, waitForTurn)
 	case event.StateListing:
-		if err := f.announce(ctx, run.ID); err != nil {
+		if err := l.announce(ctx, run.ID); err != nil {
 			return err
 		}
-		err := f.list(ctx, run)
+		err := l.list(ctx, run)
 		if errors.Is(err, store.ErrNotCurrent) {
 			return bus.RetryAfter(err, waitForTurn)
 		}
 		if err != nil {
 			return err
 		}
-		if run, err = f.ledger.Run(ctx, run.ID); err != nil {
+		if run, err = l.ledger.Run(ctx, run.ID); err != nil {
 			return err
 		}
 	}
 	if !run.State.Final() {
-		if err := f.send(ctx, run); err != nil {
+		if err := l.send(ctx, run); err != nil {
 			return err
 		}
 	}
-	return f.announce(ctx, run.ID)
+	return l.announce(ctx, run.ID)
 }
 
 // SyncFailed ends a run whose listing cannot be made. A run that is past its listing goes on
 // when nothing is wrong with it but that servers were away for too long: its pages are under
 // way, and its ledger asks again for what is not.
-func (f *Fetcher) SyncFailed(ctx context.Context, d bus.Delivery, cause error) error {
+func (l *Lister) SyncFailed(ctx context.Context, d bus.Delivery, cause error) error {
 	req, err := parseRequest(d)
 	if err != nil {
-		return f.reject(ctx, req, err)
+		return l.reject(ctx, req, err)
 	}
-	run, err := f.ledger.Run(ctx, req.RequestID)
+	run, err := l.ledger.Run(ctx, req.RequestID)
 	code := failure.CodeOf(cause)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && run.SourceID != req.SourceID:
-		return f.reject(ctx, req, cause) // it failed before there was a run of this request
+		return l.reject(ctx, req, cause) // it failed before there was a run of this request
 	case err != nil:
 		return err
 	case !run.ListingDone.IsZero() && code == failure.Exhausted:
 		return nil
 	}
-	if err := f.ledger.FailRun(ctx, run.ID, code, cause.Error()); err != nil {
+	if err := l.ledger.FailRun(ctx, run.ID, code, cause.Error()); err != nil {
 		return err
 	}
-	err = f.announce(ctx, run.ID)
+	err = l.announce(ctx, run.ID)
 	if errors.Is(err, store.ErrNotFound) {
-		return f.reject(ctx, req, cause) // its source was removed meanwhile
+		return l.reject(ctx, req, cause) // its source was removed meanwhile
 	}
 	return err
 }
 
 // send publishes what the run still waits for. The tasks go first: a listing counts as
 // complete for others only when its pages are on their way.
-func (f *Fetcher) send(ctx context.Context, run store.Run) error {
+func (l *Lister) send(ctx context.Context, run store.Run) error {
 	after := ""
 	for {
-		refs, err := f.ledger.Pending(ctx, run.ID, after, 20*event.MaxListed)
+		refs, err := l.ledger.Pending(ctx, run.ID, after, 20*event.MaxListed)
 		if err != nil {
 			return err
 		}
@@ -120,33 +120,33 @@ func (f *Fetcher) send(ctx context.Context, run store.Run) error {
 			tasks = append(tasks, event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: run.Attempt, Pages: refs[:n]})
 			refs = refs[n:]
 		}
-		if err := f.bus.PublishAll(ctx, tasks); err != nil {
+		if err := l.bus.PublishAll(ctx, tasks); err != nil {
 			return err
 		}
 	}
-	return f.bus.Publish(ctx, event.ListingCompleted{
+	return l.bus.Publish(ctx, event.ListingCompleted{
 		SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, Listed: run.Listed, At: time.Now().UTC(),
 	})
 }
 
-func (f *Fetcher) announce(ctx context.Context, runID string) error {
-	_, err := f.ledger.Advance(ctx, runID, func(p event.Progress) error { return f.bus.Publish(ctx, p) })
+func (l *Lister) announce(ctx context.Context, runID string) error {
+	_, err := l.ledger.Advance(ctx, runID, func(p event.Progress) error { return l.bus.Publish(ctx, p) })
 	return err
 }
 
 // reject answers a request that cannot become a run: on the source's rejections, and, where
 // the request says enough and no run bears its id, on the progress subject that the asker
 // follows.
-func (f *Fetcher) reject(ctx context.Context, req event.SyncRequested, why error) error {
-	f.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
+func (l *Lister) reject(ctx context.Context, req event.SyncRequested, why error) error {
+	l.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
 	now, code := time.Now().UTC(), failure.CodeOf(why)
 	if event.ValidID(req.SourceID) && event.ValidID(req.RequestID) {
-		run, err := f.ledger.Run(ctx, req.RequestID)
+		run, err := l.ledger.Run(ctx, req.RequestID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		if run.SourceID != req.SourceID {
-			err := f.bus.Publish(ctx, event.Progress{
+			err := l.bus.Publish(ctx, event.Progress{
 				SourceID: req.SourceID, RunID: req.RequestID, Mode: req.Mode, State: event.StateFailed,
 				Code: code, Message: why.Error(), FinishedAt: now, At: now,
 			})
@@ -155,7 +155,7 @@ func (f *Fetcher) reject(ctx context.Context, req event.SyncRequested, why error
 			}
 		}
 	}
-	return f.bus.Publish(ctx, event.SyncRejected{
+	return l.bus.Publish(ctx, event.SyncRejected{
 		SourceID: req.SourceID, RequestID: req.RequestID, Code: code, Message: why.Error(), At: now,
 	})
 }

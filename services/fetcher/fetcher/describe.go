@@ -1,0 +1,118 @@
+package fetcher
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/source"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// place brings the pages' own places into the tree where they differ from what it has: after
+// an incremental listing, which may know no parents, or when a page moved since.
+func (b *batch) place(ctx context.Context, pages []source.Page) error {
+	nodes := make([]store.Node, len(pages))
+	for i, p := range pages {
+		nodes[i] = store.Node{
+			ID: p.Facts.ID, Kind: cmp.Or(p.Facts.Kind, "page"), Title: p.Facts.Title,
+			ParentID: p.Facts.ParentID, ParentKind: p.Facts.ParentType,
+		}
+	}
+	stray, err := b.ledger.StrayNodes(ctx, b.Run.SourceID, nodes)
+	if err != nil || len(stray) == 0 {
+		return err
+	}
+	if err := b.ledger.PutNodes(ctx, b.Run, stray); err != nil {
+		return err
+	}
+	return b.GrowTree(ctx)
+}
+
+// describe makes the pages' events. What a body refers to by account id or by title is
+// looked up here, so that the converter needs neither network nor database.
+func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Event, error) {
+	names, err := b.names(ctx, pages)
+	if err != nil {
+		return nil, err
+	}
+	links, err := b.links(ctx, pages)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(pages))
+	for i, p := range pages {
+		ids[i] = p.Facts.ID
+	}
+	labels, err := b.ledger.Labels(ctx, b.Run.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	now, events := time.Now().UTC(), make([]event.Event, len(pages))
+	for i, p := range pages {
+		facts := p.Facts
+		facts.Labels = labels[facts.ID]
+		facts.Users, facts.Links = filled(facts.Users), filled(facts.Links)
+		for _, id := range p.People {
+			if name := names[id]; name != "" {
+				facts.Users[id] = name
+			}
+		}
+		for _, title := range p.Titles {
+			if link, ok := links[title]; ok {
+				facts.Links[title] = link
+			}
+		}
+		events[i] = event.PageFetched{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, FetchedAt: now, Page: facts, Body: p.Body}
+	}
+	return events, nil
+}
+
+// names looks up the display names of all whom the pages name.
+func (b *batch) names(ctx context.Context, pages []source.Page) (map[string]string, error) {
+	people, ok := b.System.(source.People)
+	ids := every(pages, func(p source.Page) []string { return p.People })
+	if !ok || len(ids) == 0 {
+		return nil, nil
+	}
+	return people.Names(ctx, ids)
+}
+
+// links looks up the pages to which the pages link by title.
+func (b *batch) links(ctx context.Context, pages []source.Page) (map[string]page.Link, error) {
+	byTitle, ok := b.System.(source.TitleLinks)
+	titles := every(pages, func(p source.Page) []string { return p.Titles })
+	if !ok || len(titles) == 0 {
+		return nil, nil
+	}
+	ids, err := b.ledger.PagesByTitle(ctx, b.Run.SourceID, titles)
+	if err != nil {
+		return nil, err
+	}
+	links := make(map[string]page.Link, len(ids))
+	for title, id := range ids {
+		links[title] = page.Link{PageID: id, PageTitle: title, PageURL: byTitle.PageAddress(id)}
+	}
+	return links, nil
+}
+
+// every gathers what each of the pages has, once and in order.
+func every(pages []source.Page, of func(source.Page) []string) []string {
+	var all []string
+	for _, p := range pages {
+		all = append(all, of(p)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// filled is m, or an empty map for nil, which JSON shows as {}.
+func filled[T any](m map[string]T) map[string]T {
+	if m == nil {
+		return map[string]T{}
+	}
+	return m
+}

@@ -1,0 +1,57 @@
+package lister
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/services/fetcher/visit"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/source"
+)
+
+// labelsAhead is how many batches of labels may wait for the end of the listing: those of
+// 32,000 pages, a few MiB. In a larger source the reading of labels waits then.
+const labelsAhead = 128
+
+// readLabels reads the labels of the source's pages where its listing lacks them. A credential
+// that may not read them leaves the labels as they are stored.
+func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) error {
+	labels, ok := v.System.(source.Labels)
+	if !ok {
+		return nil
+	}
+	batch := make(map[string][]string, listBatch)
+	give := func() error {
+		select {
+		case out <- batch:
+			batch = make(map[string][]string, listBatch)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for page, err := range labels.Labels(ctx, kinds(v.Run)) {
+		if failure.CodeOf(err) == failure.Unauthorized {
+			l.log.Warn().Err(err).Str("source", v.Run.SourceID).Msg("labels are not readable")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if batch[page.PageID] = page.Labels; len(batch) == listBatch {
+			if err := give(); err != nil {
+				return err
+			}
+		}
+	}
+	return give()
+}
+
+// addLabels writes what readLabels gives into the ledger, whose rows have to be there.
+func (l *Lister) addLabels(ctx context.Context, runID string, attempt int, labels <-chan map[string][]string) error {
+	for batch := range labels {
+		if err := l.ledger.AddLabels(ctx, runID, attempt, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package lister
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/services/fetcher/visit"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/source"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+const (
+	listBatch = 250 // pages that are written into the ledger at once
+
+	// leaveTimeout bounds what is said to the ledger while the process stops.
+	leaveTimeout = 3 * time.Second
+)
+
+// list brings the run's listing into the ledger and proves it complete, or fails: a part of a
+// listing ends complete or with an error.
+func (l *Lister) list(ctx context.Context, run store.Run) error {
+	src, err := l.ledger.Source(ctx, run.SourceID)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = failure.Wrap(failure.SourceGone, err)
+		}
+		return err
+	}
+	v, err := visit.Open(ctx, l.systems, l.ledger, run, src, l.log)
+	if err != nil {
+		return err
+	}
+	defer v.End(ctx)
+	return v.Doubt(ctx, l.listFrom(ctx, v))
+}
+
+func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
+	run := v.Run
+	listing, err := begin(ctx, v)
+	if err != nil {
+		return err
+	}
+	attempt, err := l.ledger.StartListing(ctx, run.ID, listing.At)
+	if err != nil {
+		return err
+	}
+	return l.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
+		var err error
+		if run.Mode == event.Full {
+			err = l.listAll(ctx, v, attempt, listing)
+		} else if err = l.walk(ctx, run, attempt, listing); err == nil {
+			// The ledger knows what failed before; which of it all is stored already it finds below.
+			err = l.ledger.AddFailed(ctx, run, attempt)
+		}
+		if err != nil {
+			return err
+		}
+		listed, err := l.ledger.CompleteListing(ctx, run, attempt)
+		if err != nil {
+			return err
+		}
+		l.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
+		return nil
+	})
+}
+
+// begin begins the listing that the run's mode asks for.
+func begin(ctx context.Context, v *visit.Visit) (source.Listing, error) {
+	if v.Run.Mode == event.Full {
+		return v.System.List(ctx, kinds(v.Run))
+	}
+	return v.System.Changes(ctx, v.Source.LastSync, kinds(v.Run))
+}
+
+// kinds are what the run is about beside pages.
+func kinds(run store.Run) source.Kinds {
+	if run.BlogPosts {
+		return source.Kinds{page.BlogPost}
+	}
+	return nil
+}
+
+// hold runs list and tells the ledger meanwhile that the lister lives: looking up folders, or
+// a pause that a site asks for, may take longer than the lease. A listing that ends early
+// is free for the next lister at once.
+func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(context.Context) error) error {
+	listCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var signs sync.WaitGroup
+	signs.Go(func() {
+		tick := time.NewTicker(store.ListingLease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-listCtx.Done():
+				return
+			case <-tick.C:
+				// One sign may be lost; only the word that another lists ends this one.
+				if err := l.ledger.KeepListing(listCtx, runID, attempt); errors.Is(err, store.ErrNotCurrent) {
+					cancel(err)
+				}
+			}
+		}
+	})
+	err := list(listCtx)
+	cause := context.Cause(listCtx)
+	cancel(nil)
+	signs.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(cause, store.ErrNotCurrent):
+		return cause
+	}
+	leaveCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer stop()
+	if leaveErr := l.ledger.LeaveListing(leaveCtx, runID, attempt); leaveErr != nil {
+		l.log.Warn().Str("run", runID).Err(leaveErr).Msg("the listing is free only when its lease ends")
+	}
+	return err
+}
+
+// listAll brings a full listing into the ledger and builds the tree. Labels that the listing does
+// not have are read meanwhile: a walk can only ask for one part after the other, so that side by
+// side they take half the time.
+func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listing source.Listing) error {
+	group, ctx := errgroup.WithContext(ctx)
+	labels := make(chan map[string][]string, labelsAhead)
+	group.Go(func() error {
+		defer close(labels)
+		return l.readLabels(ctx, v, labels)
+	})
+	group.Go(func() error {
+		if err := l.walk(ctx, v.Run, attempt, listing); err != nil {
+			return err
+		}
+		// A label belongs to a row of the ledger, and all of these are there only now.
+		group.Go(func() error { return l.addLabels(ctx, v.Run.ID, attempt, labels) })
+		if err := l.ledger.TreeFromListing(ctx, v.Run); err != nil {
+			return err
+		}
+		return v.GrowTree(ctx)
+	})
+	return group.Wait()
+}
+
+// walk brings the parts of a listing into the ledger, side by side.
+func (l *Lister) walk(ctx context.Context, run store.Run, attempt int, listing source.Listing) error {
+	walks, ctx := errgroup.WithContext(ctx)
+	for _, part := range listing.Parts {
+		walks.Go(func() error { return l.walkPart(ctx, run, attempt, part) })
+	}
+	return walks.Wait()
+}
+
+// walkPart brings a part of a listing into the ledger, to its proven end. A batch is written
+// while the next is asked for.
+func (l *Lister) walkPart(ctx context.Context, run store.Run, attempt int, part source.Part) error {
+	group, ctx := errgroup.WithContext(ctx)
+	batches := make(chan []store.Listed)
+	group.Go(func() error {
+		for batch := range batches {
+			if err := l.ledger.AddListed(ctx, run.ID, attempt, batch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer close(batches)
+		batch := make([]store.Listed, 0, listBatch)
+		give := func() error {
+			select {
+			case batches <- batch:
+				batch = make([]store.Listed, 0, listBatch)
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		for item, err := range part(ctx) {
+			if err != nil {
+				return err
+			}
+			batch = append(batch, store.Listed{
+				ID: item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
+				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels,
+			})
+			if len(batch) == listBatch {
+				if err := give(); err != nil {
+					return err
+				}
+			}
+		}
+		return give()
+	})
+	return group.Wait()
+}

@@ -1,0 +1,63 @@
+// Package lister turns a sync request into a run: it lists what the run is about into the
+// ledger, and sends the tasks in which the bodies are fetched.
+//
+// Delivery is at least once: a request that comes again finds in the ledger what is done and
+// does the rest.
+package lister
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/services/fetcher/visit"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// ledger is what the lister needs of the store; its errors are the store's.
+type ledger interface {
+	visit.Ledger
+	Source(ctx context.Context, id string) (store.Source, error)
+	OpenRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
+	Run(ctx context.Context, id string) (store.Run, error)
+	StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error)
+	KeepListing(ctx context.Context, runID string, attempt int) error
+	LeaveListing(ctx context.Context, runID string, attempt int) error
+	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
+	AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error
+	AddFailed(ctx context.Context, run store.Run, attempt int) error
+	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)
+	TreeFromListing(ctx context.Context, run store.Run) error
+	Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
+	FailRun(ctx context.Context, id string, code failure.Code, message string) error
+	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
+}
+
+// publisher is what the lister needs of the bus.
+type publisher interface {
+	Publish(ctx context.Context, e event.Event) error
+	PublishAll(ctx context.Context, events []event.Event) error
+}
+
+var (
+	_ ledger    = (*store.Store)(nil)
+	_ publisher = (*bus.Bus)(nil)
+)
+
+// Lister handles sync requests.
+type Lister struct {
+	ledger  ledger
+	bus     publisher
+	systems visit.Systems
+	log     zerolog.Logger
+}
+
+// New returns a lister; any number of its handlers may run at once.
+func New(l ledger, b publisher, s visit.Systems, log zerolog.Logger) *Lister {
+	return &Lister{ledger: l, bus: b, systems: s, log: log}
+}

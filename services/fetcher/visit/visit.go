@@ -1,0 +1,124 @@
+// Package visit is what listing and fetching have in common: a run reads its source's system,
+// which costs something, may be refused by mistake, and has a tree.
+package visit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/source"
+	"github.com/sluicehq/sluice/shared/source/systems"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Ledger is what a visit needs of the store.
+type Ledger interface {
+	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
+	UncheckedContainers(ctx context.Context, run store.Run, limit int) ([]store.Node, error)
+	PutNodes(ctx context.Context, run store.Run, nodes []store.Node) error
+	BuildPaths(ctx context.Context, sourceID string) error
+	Repath(ctx context.Context, run store.Run) error
+}
+
+// Systems opens sources; the error says that this process may not read the source.
+type Systems interface {
+	Open(ctx context.Context, src store.Source) (source.System, error)
+}
+
+var (
+	_ Ledger  = (*store.Store)(nil)
+	_ Systems = (*systems.Systems)(nil)
+)
+
+// Visit is a piece of a run's work at its source's system.
+type Visit struct {
+	Run    store.Run
+	Source store.Source
+	System source.System
+
+	ledger Ledger
+	log    zerolog.Logger
+}
+
+// Open opens the source's system. Whoever opens a visit has to End it.
+func Open(ctx context.Context, s Systems, l Ledger, run store.Run, src store.Source, log zerolog.Logger) (*Visit, error) {
+	system, err := s.Open(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	return &Visit{Run: run, Source: src, System: system, ledger: l, log: log}, nil
+}
+
+// endTimeout bounds what is said to the ledger while the process stops.
+const endTimeout = 3 * time.Second
+
+// End writes down what the work has cost, also when it failed. The figure is for people: that
+// it cannot be written fails nothing.
+func (v *Visit) End(ctx context.Context) {
+	metered, ok := v.System.(source.Metered)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	calls, bytes := metered.Usage()
+	if err := v.ledger.AddUsage(ctx, v.Run.ID, calls, bytes); err != nil {
+		v.log.Warn().Str("run", v.Run.ID).Err(err).Msg("usage is not written down")
+	}
+}
+
+// Doubt gives a refusal another try when the credential proves alive right after it: something
+// on the way may have refused that one call, and a whole task must not fail for it.
+func (v *Visit) Doubt(ctx context.Context, err error) error {
+	if failure.CodeOf(err) != failure.Unauthorized || v.System.Probe(ctx) != nil {
+		return err
+	}
+	return failure.Doubt(err)
+}
+
+// OnlyHere reports whether the system fails at what it was asked while it answers otherwise.
+func (v *Visit) OnlyHere(ctx context.Context, err error) bool {
+	return errors.Is(err, source.ErrBroken) && v.System.Probe(ctx) == nil
+}
+
+// containersAtOnce is how many containers are looked up before they are written down.
+const containersAtOnce = 250
+
+// GrowTree looks up the folders and other containers between pages, which listings of pages
+// leave out, up to the top, and then writes every node's path. A container without a title stays
+// in the tree, so that the path still runs through it.
+func (v *Visit) GrowTree(ctx context.Context) error {
+	for {
+		unknown, err := v.ledger.UncheckedContainers(ctx, v.Run, containersAtOnce)
+		if err != nil {
+			return err
+		}
+		if len(unknown) == 0 {
+			if err := v.ledger.BuildPaths(ctx, v.Source.ID); err != nil {
+				return err
+			}
+			return v.ledger.Repath(ctx, v.Run)
+		}
+		if known, ok := v.System.(source.Containers); ok {
+			refs := make([]source.ContainerRef, len(unknown))
+			for i, n := range unknown {
+				refs[i] = source.ContainerRef{ID: n.ID, Kind: n.Kind}
+			}
+			found, err := known.Containers(ctx, refs)
+			if err != nil {
+				return err
+			}
+			unknown = unknown[:0]
+			for _, c := range found {
+				unknown = append(unknown, store.Node{ID: c.ID, Kind: c.Kind, Title: c.Title, ParentID: c.ParentID, ParentKind: c.ParentKind})
+			}
+		}
+		if err := v.ledger.PutNodes(ctx, v.Run, unknown); err != nil {
+			return err
+		}
+	}
+}

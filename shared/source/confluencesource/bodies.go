@@ -1,0 +1,170 @@
+package confluencesource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"regexp"
+	"slices"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/source"
+)
+
+// bodies is the reading of some pages.
+type bodies struct {
+	*space
+	kinds  map[string]string // page.BlogPost, or "" for a page, by id
+	wanted []string          // ids; those that fail by themselves leave it
+	found  []confluence.Page
+	failed []source.Page
+}
+
+// Bodies reads pages and blog posts with their bodies in bulk, whatever became of them. Of what is
+// not found then, Confluence has said one by one that it does not have it for us.
+func (s *space) Bodies(ctx context.Context, refs []page.Ref) ([]source.Page, error) {
+	ctx = s.counted(ctx)
+	b := &bodies{space: s, kinds: make(map[string]string, len(refs))}
+	for _, ref := range refs {
+		b.wanted, b.kinds[ref.ID] = append(b.wanted, ref.ID), ref.Kind
+	}
+	if err := b.read(ctx); err != nil {
+		return b.failed, err
+	}
+	spaceID, err := s.spaceID(ctx, false)
+	if err == nil && slices.ContainsFunc(b.found, func(p confluence.Page) bool { return p.SpaceID != spaceID }) {
+		// Before a page counts as moved: the space may have been made anew under its key.
+		spaceID, err = s.spaceID(ctx, true)
+	}
+	if err != nil {
+		return b.failed, err
+	}
+	for _, p := range b.found {
+		b.failed = append(b.failed, s.page(p, spaceID))
+	}
+	return b.failed, nil
+}
+
+func (b *bodies) read(ctx context.Context) error {
+	if err := b.readKind(ctx, "", b.client.PagesByID); err != nil {
+		return err
+	}
+	if err := b.readKind(ctx, page.BlogPost, b.client.BlogPostsByID); err != nil {
+		return err
+	}
+	return b.confirm(ctx)
+}
+
+// readKind reads those of one kind.
+func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
+	for {
+		ids := slices.DeleteFunc(slices.Clone(b.wanted), func(id string) bool { return b.kinds[id] != kind })
+		if len(ids) == 0 {
+			return nil
+		}
+		found, err := read(ctx, ids, confluence.PagesOptions{Body: true, Statuses: []string{"current", "archived", "trashed"}})
+		if err == nil {
+			b.found = append(b.found, found...)
+			return nil
+		}
+		// A page that comes in a form that is no use fails alone: asked for again and again
+		// together with it, all of its neighbours would fail too.
+		if err := b.failOne(err); err != nil {
+			return err
+		}
+	}
+}
+
+// confirm asks for each page that the answer for many left out: such an answer proves
+// nothing, and a page that ends as missing is not looked for before the next run.
+func (b *bodies) confirm(ctx context.Context) error {
+	have := make(map[string]bool, len(b.found))
+	for _, p := range b.found {
+		have[p.ID] = true
+	}
+	for _, id := range slices.Clone(b.wanted) {
+		if have[id] {
+			continue
+		}
+		p, err := b.one(b.kinds[id])(ctx, id, "body")
+		var missing *confluence.NotFoundError
+		switch {
+		case err == nil:
+			b.found = append(b.found, p)
+		case !errors.As(err, &missing):
+			if err := b.failOne(err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// failOne fails the one wanted page that the error is about. An error about anything else is
+// returned.
+func (b *bodies) failOne(err error) error {
+	err = fmt.Errorf("fetch bodies: %w", meaning(err))
+	var bad *confluence.ProtocolError
+	if !errors.As(err, &bad) || !slices.Contains(b.wanted, bad.ObjectID) {
+		return err
+	}
+	b.wanted = slices.DeleteFunc(b.wanted, func(id string) bool { return id == bad.ObjectID })
+	b.failed = append(b.failed, source.Page{Facts: page.Facts{ID: bad.ObjectID}, Err: err})
+	return nil
+}
+
+// bulk reads many of one kind.
+type bulk = func(context.Context, []string, confluence.PagesOptions) ([]confluence.Page, error)
+
+// one reads a single one of the kind.
+func (s *space) one(kind string) func(context.Context, string, string) (confluence.Page, error) {
+	if kind == page.BlogPost {
+		return s.client.GetBlogPostByID
+	}
+	return s.client.GetPageByID
+}
+
+// page is a page in the words of package source.
+func (s *space) page(p confluence.Page, spaceID string) source.Page {
+	out := source.Page{Body: p.Body, Facts: page.Facts{
+		ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: s.key, BaseURL: s.site, URL: p.URL,
+		Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
+		CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt,
+	}}
+	switch {
+	case p.Status != "current":
+		out.Gone = p.Status
+	case p.SpaceID != spaceID:
+		out.Gone = "moved"
+	}
+	out.People, out.Titles = references(p, s.key)
+	return out
+}
+
+var (
+	mentioned = regexp.MustCompile(`ri:account-id="([^"]+)"`)
+	pageLink  = regexp.MustCompile(`<ri:page\s[^>]*>`)
+	linkTitle = regexp.MustCompile(`ri:content-title="([^"]+)"`)
+	linkSpace = regexp.MustCompile(`ri:space-key="([^"]+)"`)
+)
+
+// references finds the accounts that a page mentions, its author's among them, and the
+// titles of this space's pages that it links to. Markup is only searched here, not parsed:
+// a name too many costs a look-up and changes nothing.
+func references(p confluence.Page, spaceKey string) (people, titles []string) {
+	if p.AuthorID != "" {
+		people = append(people, p.AuthorID)
+	}
+	for _, m := range mentioned.FindAllStringSubmatch(p.Body, -1) {
+		people = append(people, html.UnescapeString(m[1]))
+	}
+	for _, tag := range pageLink.FindAllString(p.Body, -1) {
+		title, space := linkTitle.FindStringSubmatch(tag), linkSpace.FindStringSubmatch(tag)
+		if title != nil && (space == nil || space[1] == spaceKey) {
+			titles = append(titles, html.UnescapeString(title[1]))
+		}
+	}
+	return people, titles
+}

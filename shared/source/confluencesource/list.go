@@ -1,0 +1,124 @@
+package confluencesource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/source"
+)
+
+const (
+	// searchRows is how many rows one call of a search gives at most.
+	searchRows = 250
+
+	// overlap reaches back before the watermark: the search index lags behind writes, and
+	// its times are whole minutes.
+	overlap = 10 * time.Minute
+)
+
+// List lists the space's pages, and its blog posts where they are wanted. The listing has no
+// labels: Labels has them.
+func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, error) {
+	probe, err := s.probe(ctx, s.client.Probe)
+	if err != nil {
+		return source.Listing{}, err
+	}
+	id, key := probe.Space.ID, probe.Space.Key
+	parts := []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
+		return items(s.client.SpacePages(s.counted(ctx), id), ofStub, "list space "+key)
+	}}
+	if slices.Contains(kinds, page.BlogPost) {
+		parts = append(parts, func(ctx context.Context) iter.Seq2[source.Item, error] {
+			return items(s.client.SpaceBlogPosts(s.counted(ctx), id), ofStub, "list blog posts of space "+key)
+		})
+	}
+	return source.Listing{At: probe.ServerTime, Parts: parts}, nil
+}
+
+// Changes asks the search index, which knows neither parents nor archived pages. A search refuses
+// a dead token by itself, so that the space alone is probed.
+func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds) (source.Listing, error) {
+	probe, err := s.probe(ctx, s.client.ProbeSpace)
+	if err != nil {
+		return source.Listing{}, err
+	}
+	minutes := confluence.MinutesSince(since.Add(-overlap), probe.ServerTime)
+	cql := confluence.Where(
+		confluence.InSpace(s.key), wanted(kinds), confluence.ModifiedWithin(minutes),
+	).OrderBy("lastmodified", confluence.Asc)
+	return source.Listing{At: probe.ServerTime, Parts: []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
+		hits := s.client.CQLSearch(s.counted(ctx), cql, "version,metadata.labels", searchRows)
+		return items(hits, ofHit, "search for changes in space "+s.key)
+	}}}, nil
+}
+
+// Labels asks the search index for the labels of the space's pages.
+func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source.Labelled, error] {
+	cql := confluence.Where(confluence.InSpace(s.key), wanted(kinds))
+	hits := s.client.CQLSearch(s.counted(ctx), cql, "metadata.labels", searchRows)
+	return items(hits, func(hit confluence.SearchResult) source.Labelled {
+		return source.Labelled{PageID: hit.ID, Labels: hit.Labels}
+	}, "read labels in space "+s.key)
+}
+
+// wanted holds for pages, and for the kinds.
+func wanted(kinds source.Kinds) confluence.Condition {
+	if slices.Contains(kinds, page.BlogPost) {
+		return confluence.TypeIn(confluence.KindPage, confluence.KindBlogPost)
+	}
+	return confluence.TypeIs(confluence.KindPage)
+}
+
+// items makes a listing of ours of one of Confluence's. Errors say what was being done.
+func items[From, To any](list iter.Seq2[From, error], of func(From) To, doing string) iter.Seq2[To, error] {
+	return func(yield func(To, error) bool) {
+		for row, err := range list {
+			if err != nil {
+				var none To
+				yield(none, fmt.Errorf("%s: %w", doing, meaning(err)))
+				return
+			}
+			if !yield(of(row), nil) {
+				return
+			}
+		}
+	}
+}
+
+func ofStub(p confluence.PageStub) source.Item {
+	return source.Item{
+		Ref:   page.Ref{ID: p.ID, Version: p.Version, Kind: kindOf(p.Kind)},
+		Title: p.Title, Status: p.Status, ParentID: p.ParentID, ParentKind: p.ParentType,
+	}
+}
+
+func ofHit(hit confluence.SearchResult) source.Item {
+	return source.Item{
+		Ref: page.Ref{ID: hit.ID, Version: hit.Version, Kind: kindOf(hit.Type)}, Title: hit.Title, Labels: hit.Labels,
+	}
+}
+
+// Containers looks up folders, whiteboards, databases and embeds, which listings of pages leave
+// out. One that is hidden from us, or of a kind that Confluence has made up since, has no title.
+func (s *space) Containers(ctx context.Context, refs []source.ContainerRef) ([]source.Container, error) {
+	ctx = s.counted(ctx)
+	found := make([]source.Container, len(refs))
+	for i, ref := range refs {
+		found[i].ContainerRef = ref
+		c, err := s.client.Container(ctx, ref.Kind, ref.ID)
+		var hidden *confluence.NotFoundError
+		switch {
+		case err == nil:
+			found[i].Title, found[i].ParentID, found[i].ParentKind = c.Title, c.ParentID, c.ParentType
+		case !errors.As(err, &hidden) && !errors.Is(err, confluence.ErrInvalidArgument):
+			return nil, fmt.Errorf("look up %s %s: %w", ref.Kind, ref.ID, meaning(err))
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,90 @@
+package confluencesource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/source"
+)
+
+// Verify asks for pages by their ids, without their bodies: in bulk, those of each kind where
+// Confluence has it, or with proof one by one. That an answer for many leaves a page out proves
+// nothing; that Confluence says it has no such page for us does.
+func (s *space) Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]source.Standing, error) {
+	ctx = s.counted(ctx)
+	spaceID, err := s.spaceID(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	look := s.lookUp
+	if proof {
+		look = s.lookUpEach
+	}
+	found, err := look(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]source.Standing, len(found))
+	for _, p := range found {
+		out[p.ID] = standing(p, spaceID)
+	}
+	return out, nil
+}
+
+func (s *space) lookUp(ctx context.Context, refs []page.Ref) ([]confluence.Page, error) {
+	var pages, posts []string
+	for _, ref := range refs {
+		if ref.Kind == page.BlogPost {
+			posts = append(posts, ref.ID)
+		} else {
+			pages = append(pages, ref.ID)
+		}
+	}
+	var all []confluence.Page
+	for _, part := range []struct {
+		ids  []string
+		read bulk
+	}{{pages, s.client.PagesByID}, {posts, s.client.BlogPostsByID}} {
+		if len(part.ids) == 0 {
+			continue
+		}
+		found, err := part.read(ctx, part.ids, confluence.PagesOptions{Statuses: []string{"current", "archived", "trashed", "deleted"}})
+		if err != nil {
+			return nil, fmt.Errorf("verify removal candidates: %w", meaning(err))
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (s *space) lookUpEach(ctx context.Context, refs []page.Ref) ([]confluence.Page, error) {
+	var all []confluence.Page
+	for _, ref := range refs {
+		p, err := s.one(ref.Kind)(ctx, ref.ID, "")
+		var missing *confluence.NotFoundError
+		switch {
+		case err == nil:
+			all = append(all, p)
+		case !errors.As(err, &missing):
+			return nil, fmt.Errorf("verify removal candidate %s: %w", ref.ID, meaning(err))
+		}
+	}
+	return all, nil
+}
+
+// standing judges a page by what Confluence says of it.
+func standing(p confluence.Page, spaceID string) source.Standing {
+	switch {
+	case p.Status == "trashed" || p.Status == "deleted":
+		return source.Trashed
+	case p.Status == "archived":
+		return source.Archived
+	case p.SpaceID != spaceID:
+		return source.Moved
+	default:
+		return source.Here
+	}
+}
