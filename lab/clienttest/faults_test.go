@@ -122,6 +122,8 @@ func alone(w *world, r read, kind sandbox.FaultKind, i int, f sandbox.Fault) sch
 		f.Status, f.RetryAfter = []int{500, 502, 503, 504}[i], []int{0, 0, 3, 0}[i]
 	case sandbox.FaultSlow:
 		f.DelayMS = 2
+	case sandbox.FaultOddRow:
+		f.Row = oddRow
 	case sandbox.FaultGatewayLimits:
 		f.MaxLimit = []int{100, 200, 50, 2}[i]
 	case sandbox.FaultBurst:

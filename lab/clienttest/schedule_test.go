@@ -45,6 +45,7 @@ var troubles = []sandbox.FaultKind{
 	sandbox.FaultTooMany, sandbox.FaultServer, sandbox.FaultReset, sandbox.FaultResetBody, sandbox.FaultTruncated,
 	sandbox.FaultHTML, sandbox.FaultSlow, sandbox.FaultShortPage, sandbox.FaultRepeatCursor, sandbox.FaultEmptyPage,
 	sandbox.FaultEndlessNext, sandbox.FaultDeadToken, sandbox.FaultScope, sandbox.FaultGatewayLimits, sandbox.FaultBurst,
+	sandbox.FaultForbidden, sandbox.FaultAllowlist, sandbox.FaultGone, sandbox.FaultOddRow,
 }
 
 // scheduled makes the schedule of a seed; all that it is follows from it.
@@ -68,6 +69,9 @@ func scheduled(w *world, seed int64) schedule {
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
+// oddRow is a row whose version was made at no time.
+var oddRow = map[string]any{"version": map[string]any{"createdAt": "yesterday"}}
+
 func fault(rng *rand.Rand, w *world, kind sandbox.FaultKind) sandbox.Fault {
 	f := sandbox.Fault{
 		Kind: kind, Rate: pick(rng, 0, 0.1, 0.3, 0.5, 0.5, 0.9), After: pick(rng, 0, 0, 0, 0, 1, 1, 1, 2, 4), Times: pick(rng, 0, 1, 1, 2, 3),
@@ -83,6 +87,8 @@ func fault(rng *rand.Rand, w *world, kind sandbox.FaultKind) sandbox.Fault {
 		f.MaxLimit = pick(rng, 1, 6, 40, 100, 200)
 	case sandbox.FaultBurst:
 		f.MaxCalls, f.RetryAfter = 1+rng.IntN(30), pick(rng, 0, 1, 5)
+	case sandbox.FaultOddRow:
+		f.Row = oddRow
 	case sandbox.FaultLostTree:
 		f.PageID, f.Rate = w.chain[deep*2/3], 0
 	case sandbox.FaultEdit, sandbox.FaultMove, sandbox.FaultTrash:
@@ -228,6 +234,10 @@ var explains = map[sandbox.FaultKind][]outcome{
 	sandbox.FaultGatewayLimits: {"ServerError"},
 	sandbox.FaultLostTree:      {"NotFoundError"},
 	sandbox.FaultTrash:         {"NotFoundError"},
+	sandbox.FaultForbidden:     {"AuthError"},
+	sandbox.FaultAllowlist:     {"AuthError"},
+	sandbox.FaultGone:          {"GoneError"},
+	sandbox.FaultOddRow:        {"ProtocolError"},
 }
 
 func judgeError(s schedule, possible []truth, err error) (outcome, error) {
@@ -251,6 +261,7 @@ func kindOf(err error) outcome {
 		server    *confluence.ServerError
 		transport *confluence.TransportError
 		protocol  *confluence.ProtocolError
+		gone      *confluence.GoneError
 	)
 	switch {
 	case errors.As(err, &auth):
@@ -265,6 +276,8 @@ func kindOf(err error) outcome {
 		return "TransportError"
 	case errors.As(err, &protocol):
 		return "ProtocolError"
+	case errors.As(err, &gone):
+		return "GoneError"
 	default:
 		return outcome(strings.TrimPrefix(fmt.Sprintf("%T", err), "*"))
 	}

@@ -177,7 +177,7 @@ func slug(title string) string {
 
 // webPath is where a person reads the content, below /wiki.
 func webPath(n *node) string {
-	prefix := "/spaces/" + url.PathEscape(n.space.key)
+	prefix := "/spaces/" + url.PathEscape(n.space.alias)
 	switch n.kind {
 	case KindPage:
 		if n.space.home == n {

@@ -49,6 +49,16 @@ var behaviours = []struct {
 		TestBlogPosts, TestBlogPostsAreListedAsPagesAre, TestABlogPostAndAPageMayHaveOneTitle, TestTheLifeOfABlogPost,
 		TestSearchTellsBlogPostsFromPages, TestLivePagesAreAPartOfThePages,
 	}},
+	{"14 version numbers that fall, come again, and are absurd", []func(*testing.T){
+		TestOldVersionsAreDeletedAndTheRestNumberedAnew, TestAVersionMayHaveAnAbsurdNumber,
+	}},
+	{"15 archived spaces, and spaces whose key changes", []func(*testing.T){TestAnArchivedSpaceIsListedAndNotSearched, TestASpaceChangesItsKey}},
+	{"16 a search that leaves out what a list has", []func(*testing.T){TestSearchLeavesOutWhatExists}},
+	{"17 sites that move, and sites with the same ids", []func(*testing.T){TestARenamedSiteRedirects, TestTwoSitesHaveTheSamePageIDs}},
+	{"18 rows that are odd", []func(*testing.T){TestFaultOddRow, TestANULInATitleAndInALinkIsServed}},
+	{"19 routes that fail while the lists work, and refusals that are not about the credential", []func(*testing.T){
+		TestFaultForbidden, TestFaultOfOneQuery, TestFaultOfSideLookups, TestFaultIPAllowlist, TestFaultGone, TestFaultRetryAfterOfTenYears, TestFaultTrickle,
+	}},
 }
 
 func TestBehaviour(t *testing.T) {

@@ -12,28 +12,38 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 		"GET /_edge/tenant_info": func(w http.ResponseWriter, _ *http.Request) {
 			write(w, http.StatusOK, map[string]string{"cloudId": s.opt.CloudID})
 		},
-		"GET /_sandbox/{$}":                  s.overview,
-		"GET /_sandbox/stats":                func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.Stats()) },
-		"POST /_sandbox/stats/reset":         s.resetStats,
-		"GET /_sandbox/faults":               s.controlGetFaults,
-		"POST /_sandbox/faults":              s.controlSetFaults,
-		"DELETE /_sandbox/faults":            s.controlClearFaults,
-		"POST /_sandbox/spaces":              s.controlSpace,
-		"POST /_sandbox/spaces/{key}/hide":   s.controlHide(true),
-		"POST /_sandbox/spaces/{key}/show":   s.controlHide(false),
-		"POST /_sandbox/spaces/{key}/edit":   s.controlEditSome,
-		"GET /_sandbox/spaces/{key}/pages":   s.controlPages,
-		"POST /_sandbox/pages":               s.controlCreate,
-		"GET /_sandbox/pages/{id}":           s.controlled(nil),
-		"POST /_sandbox/pages/{id}/edit":     s.controlled(s.controlEdit),
-		"POST /_sandbox/pages/{id}/move":     s.controlled(s.controlMove),
-		"POST /_sandbox/pages/{id}/archive":  s.controlled(func(id string, _ order) error { return s.ArchivePage(id) }),
-		"POST /_sandbox/pages/{id}/trash":    s.controlled(s.controlTrash),
-		"POST /_sandbox/pages/{id}/restore":  s.controlled(func(id string, _ order) error { return s.RestorePage(id) }),
-		"POST /_sandbox/pages/{id}/publish":  s.controlled(func(id string, _ order) error { return s.PublishPage(id) }),
-		"POST /_sandbox/pages/{id}/purge":    s.controlled(func(id string, _ order) error { return s.PurgePage(id) }),
-		"POST /_sandbox/pages/{id}/label":    s.controlled(func(id string, o order) error { return s.SetLabels(id, o.Labels...) }),
-		"POST /_sandbox/pages/{id}/restrict": s.controlled(func(id string, o order) error { return s.Restrict(id, o.Users, o.Groups) }),
+		"GET /_sandbox/{$}":                       s.overview,
+		"GET /_sandbox/stats":                     func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.Stats()) },
+		"POST /_sandbox/stats/reset":              s.resetStats,
+		"GET /_sandbox/faults":                    s.controlGetFaults,
+		"POST /_sandbox/faults":                   s.controlSetFaults,
+		"DELETE /_sandbox/faults":                 s.controlClearFaults,
+		"POST /_sandbox/site":                     s.controlSite,
+		"POST /_sandbox/spaces":                   s.controlSpace,
+		"POST /_sandbox/spaces/{key}/hide":        s.controlSpaceIs(s.HideSpace, true),
+		"POST /_sandbox/spaces/{key}/show":        s.controlSpaceIs(s.HideSpace, false),
+		"POST /_sandbox/spaces/{key}/archive":     s.controlSpaceIs(s.ArchiveSpace, true),
+		"POST /_sandbox/spaces/{key}/restore":     s.controlSpaceIs(s.ArchiveSpace, false),
+		"POST /_sandbox/spaces/{key}/unindex":     s.controlSpaceIs(s.LeaveSpaceOutOfSearch, true),
+		"POST /_sandbox/spaces/{key}/index":       s.controlSpaceIs(s.LeaveSpaceOutOfSearch, false),
+		"POST /_sandbox/spaces/{key}/rekey":       s.controlRekey,
+		"POST /_sandbox/spaces/{key}/edit":        s.controlEditSome,
+		"GET /_sandbox/spaces/{key}/pages":        s.controlPages,
+		"POST /_sandbox/pages":                    s.controlCreate,
+		"GET /_sandbox/pages/{id}":                s.controlled(nil),
+		"POST /_sandbox/pages/{id}/edit":          s.controlled(s.controlEdit),
+		"POST /_sandbox/pages/{id}/move":          s.controlled(s.controlMove),
+		"POST /_sandbox/pages/{id}/archive":       s.controlled(func(id string, _ order) error { return s.ArchivePage(id) }),
+		"POST /_sandbox/pages/{id}/trash":         s.controlled(s.controlTrash),
+		"POST /_sandbox/pages/{id}/restore":       s.controlled(func(id string, _ order) error { return s.RestorePage(id) }),
+		"POST /_sandbox/pages/{id}/publish":       s.controlled(func(id string, _ order) error { return s.PublishPage(id) }),
+		"POST /_sandbox/pages/{id}/purge":         s.controlled(func(id string, _ order) error { return s.PurgePage(id) }),
+		"POST /_sandbox/pages/{id}/label":         s.controlled(func(id string, o order) error { return s.SetLabels(id, o.Labels...) }),
+		"POST /_sandbox/pages/{id}/restrict":      s.controlled(func(id string, o order) error { return s.Restrict(id, o.Users, o.Groups) }),
+		"POST /_sandbox/pages/{id}/keep-versions": s.controlled(func(id string, o order) error { return s.KeepVersions(id, o.Keep) }),
+		"POST /_sandbox/pages/{id}/number":        s.controlled(func(id string, o order) error { return s.NumberVersion(id, o.Number) }),
+		"POST /_sandbox/pages/{id}/unindex":       s.controlled(func(id string, _ order) error { return s.LeaveOutOfSearch(id, true) }),
+		"POST /_sandbox/pages/{id}/index":         s.controlled(func(id string, _ order) error { return s.LeaveOutOfSearch(id, false) }),
 		"POST /_sandbox/pages/{id}/comment": s.controlled(func(id string, o order) error {
 			_, err := s.AddComment(id, o.Comment)
 			return err
@@ -50,6 +60,8 @@ type order struct {
 	ParentID string   `json:"parent_id"` // move
 	Space    string   `json:"space"`     // move: to this space's homepage
 	Tree     bool     `json:"tree"`      // trash: with everything below
+	Keep     int      `json:"keep"`      // keep-versions: so many of the newest
+	Number   int      `json:"number"`    // number: of the newest version
 	Labels   []string `json:"labels"`
 	Users    []string `json:"users"` // restrict: account ids
 	Groups   []string `json:"groups"`
@@ -149,14 +161,27 @@ func (s *Site) controlSpace(w http.ResponseWriter, r *http.Request) {
 	s.overview(w, r)
 }
 
-func (s *Site) controlHide(hidden bool) http.HandlerFunc {
+// controlSpaceIs turns a property of a space on or off.
+func (s *Site) controlSpaceIs(set func(key string, yes bool) error, yes bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := s.HideSpace(r.PathValue("key"), hidden); err != nil {
+		if err := set(r.PathValue("key"), yes); err != nil {
 			controlError(w, err)
 			return
 		}
 		s.overview(w, r)
 	}
+}
+
+func (s *Site) controlRekey(w http.ResponseWriter, r *http.Request) {
+	var in Rekey
+	if !readBody(w, r, &in) {
+		return
+	}
+	if err := s.RekeySpace(r.PathValue("key"), in); err != nil {
+		controlError(w, err)
+		return
+	}
+	s.overview(w, r)
 }
 
 func (s *Site) controlEditSome(w http.ResponseWriter, r *http.Request) {
@@ -188,18 +213,25 @@ func (s *Site) resetStats(w http.ResponseWriter, _ *http.Request) {
 // overview tells what is here and how to reach it.
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 	type spaceLine struct {
-		Key      string         `json:"key"`
-		ID       string         `json:"id"`
-		Name     string         `json:"name"`
-		Pages    map[string]int `json:"pages"`      // by status
-		Posts    map[string]int `json:"blog_posts"` // by status
-		Homepage string         `json:"homepage"`
-		Hidden   bool           `json:"hidden"`
+		Key       string         `json:"key"`
+		Alias     string         `json:"alias"`            // the key in addresses
+		Former    []string       `json:"former,omitempty"` // keys to which it still answers
+		Status    string         `json:"status"`
+		ID        string         `json:"id"`
+		Name      string         `json:"name"`
+		Pages     map[string]int `json:"pages"`      // by status
+		Posts     map[string]int `json:"blog_posts"` // by status
+		Homepage  string         `json:"homepage"`
+		Hidden    bool           `json:"hidden"`
+		Unindexed bool           `json:"unindexed"` // no search finds what it has
 	}
 	out := []spaceLine{}
 	s.mu.RLock()
 	for _, sp := range s.spaces {
-		line := spaceLine{Key: sp.key, ID: formatID(sp.id), Name: sp.name, Pages: map[string]int{}, Posts: map[string]int{}, Hidden: sp.hidden}
+		line := spaceLine{
+			Key: sp.key, Alias: sp.alias, Former: sp.former, Status: sp.status, ID: formatID(sp.id), Name: sp.name,
+			Pages: map[string]int{}, Posts: map[string]int{}, Hidden: sp.hidden, Unindexed: sp.unindexed,
+		}
 		for _, n := range sp.shelf.byID {
 			line.Pages[n.status]++
 		}
@@ -216,17 +248,23 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 		"site": s.opt.SiteTitle, "base_url": s.base(r), "gateway_url": s.origin(r) + "/ex/confluence/" + s.opt.CloudID + "/wiki",
 		"email": s.opt.Email, "now": stamp(s.opt.Now()), "spaces": out,
 		"control": map[string]string{
-			"POST /_sandbox/pages":               "create: {space, parent_id, title, body, kind, labels, status, subtype}",
-			"POST /_sandbox/pages/{id}/edit":     "{title?, body?}; without either a line is added",
-			"POST /_sandbox/pages/{id}/move":     "{parent_id} or {space}",
-			"POST /_sandbox/pages/{id}/trash":    "{tree?}; also archive, restore, purge, publish",
-			"POST /_sandbox/pages/{id}/label":    "{labels}",
-			"POST /_sandbox/pages/{id}/restrict": "{users, groups}; also unrestrict",
-			"POST /_sandbox/pages/{id}/comment":  "{comment: {body, inline?}}",
-			"POST /_sandbox/spaces":              "{key, name} or {key, pages, seed}, with blog_posts too; also /{key}/hide and /{key}/show",
-			"POST /_sandbox/spaces/{key}/edit":   "{count, seed}: so many pages get a new version",
-			"POST /_sandbox/faults":              "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",
-			"GET /_sandbox/stats":                "what was asked; POST /_sandbox/stats/reset",
+			"POST /_sandbox/pages":                    "create: {space, parent_id, title, body, kind, labels, status, subtype}",
+			"POST /_sandbox/pages/{id}/edit":          "{title?, body?}; without either a line is added",
+			"POST /_sandbox/pages/{id}/move":          "{parent_id} or {space}",
+			"POST /_sandbox/pages/{id}/trash":         "{tree?}; also archive, restore, purge, publish",
+			"POST /_sandbox/pages/{id}/label":         "{labels}",
+			"POST /_sandbox/pages/{id}/restrict":      "{users, groups}; also unrestrict",
+			"POST /_sandbox/pages/{id}/keep-versions": "{keep}: the newest so many stay, numbered anew from 1",
+			"POST /_sandbox/pages/{id}/number":        "{number}: the newest version gets this number",
+			"POST /_sandbox/pages/{id}/unindex":       "no search finds it; also index",
+			"POST /_sandbox/site":                     "{moved_to}: another scheme and host, to which the present one redirects",
+			"POST /_sandbox/spaces/{key}/archive":     "no search finds what it has; also restore, and unindex and index for a space that is not archived",
+			"POST /_sandbox/spaces/{key}/rekey":       "{key, alias?, forget?}",
+			"POST /_sandbox/pages/{id}/comment":       "{comment: {body, inline?}}",
+			"POST /_sandbox/spaces":                   "{key, name} or {key, pages, seed}, with blog_posts too; also /{key}/hide and /{key}/show",
+			"POST /_sandbox/spaces/{key}/edit":        "{count, seed}: so many pages get a new version",
+			"POST /_sandbox/faults":                   "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",
+			"GET /_sandbox/stats":                     "what was asked; POST /_sandbox/stats/reset",
 		},
 	})
 }

@@ -65,7 +65,7 @@ func (s cqlScope) field(name string) (cqlField, bool) {
 	}
 	switch name {
 	case "space", "space.key":
-		return set(func(c *candidate) []string { return []string{c.space.key} }), true
+		return set(func(c *candidate) []string { return c.space.names() }), true
 	case "space.type":
 		return set(func(c *candidate) []string { return []string{c.space.kind} }), true
 	case "subtype":

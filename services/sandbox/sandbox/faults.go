@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -33,28 +34,38 @@ const (
 	FaultEdit          FaultKind = "edit"              // a page gets a new version just before the answer
 	FaultMove          FaultKind = "move"              // a page goes below its space's homepage just before the answer
 	FaultTrash         FaultKind = "trash"             // a page goes to the trash just before the answer
+	FaultForbidden     FaultKind = "forbidden"         // 403 in the route's own words
+	FaultAllowlist     FaultKind = "ip-allowlist"      // 403 with an HTML page: this address may not come
+	FaultGone          FaultKind = "gone"              // 410: the route was removed
+	FaultTrickle       FaultKind = "trickle"           // the answer comes byte by byte, with DelayMS between them
+	FaultOddRow        FaultKind = "odd-row"           // one row of a list, or the one thing asked for, is as Row says
 )
 
 var faultKinds = []FaultKind{
 	FaultTooMany, FaultServer, FaultReset, FaultResetBody, FaultTruncated, FaultHTML, FaultSlow, FaultShortPage,
 	FaultRepeatCursor, FaultEmptyPage, FaultEndlessNext, FaultDeadToken, FaultScope, FaultLostTree, FaultGatewayLimits,
-	FaultBurst, FaultEdit, FaultMove, FaultTrash,
+	FaultBurst, FaultEdit, FaultMove, FaultTrash, FaultForbidden, FaultAllowlist, FaultGone, FaultTrickle, FaultOddRow,
 }
 
 // Fault is one way to misbehave and when.
 type Fault struct {
 	Kind  FaultKind `json:"kind"`
 	Route string    `json:"route,omitempty"` // a route template, a prefix of some with a * at its end, or "" for all
+	Query string    `json:"query,omitempty"` // only calls whose query holds this text
 	Rate  float64   `json:"rate,omitempty"`  // the share of calls that it hits; 0 stands for all
 	After int       `json:"after,omitempty"` // so many calls of the route go well first
 	Times int       `json:"times,omitempty"` // it hits so often at most; 0 stands for ever
 
 	Status     int    `json:"status,omitempty"`      // server-error: 500 to 599, default 500
 	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests, burst-limit and server-error: seconds; 0 sends none
-	DelayMS    int    `json:"delay_ms,omitempty"`    // slow
+	DelayMS    int    `json:"delay_ms,omitempty"`    // slow; trickle, where 0 stands for a second
 	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big
 	MaxCalls   int    `json:"max_calls,omitempty"`   // burst-limit
-	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where none is any page
+	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where none is any page; odd-row, where none is the first row
+
+	// Row is what odd-row writes over a row: keys stand in place of the row's, those of an object
+	// inside likewise, and null takes a key away.
+	Row map[string]any `json:"row,omitempty"`
 }
 
 func (f Fault) check(templates []string) error {
@@ -75,6 +86,8 @@ func (f Fault) check(templates []string) error {
 		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
 	case f.Kind == FaultGatewayLimits && f.MaxLimit < 1:
 		return fmt.Errorf("fault %s: %w: max_limit is missing", f.Kind, ErrInvalid)
+	case f.Kind == FaultOddRow && len(f.Row) == 0:
+		return fmt.Errorf("fault %s: %w: row is missing", f.Kind, ErrInvalid)
 	case f.Kind == FaultBurst && f.MaxCalls < 1:
 		return fmt.Errorf("fault %s: %w: max_calls is missing", f.Kind, ErrInvalid)
 	}
@@ -87,6 +100,15 @@ func (f Fault) on(template string) bool {
 		return strings.HasPrefix(template, prefix)
 	}
 	return f.Route == "" || f.Route == template
+}
+
+// asks reports whether the fault is about the call's query.
+func (f Fault) asks(r *http.Request) bool {
+	if f.Query == "" {
+		return true
+	}
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	return err == nil && strings.Contains(query, f.Query)
 }
 
 // faultBox holds the faults that are set. Whether a fault with a rate hits a call follows from
@@ -153,7 +175,7 @@ func (b *faultBox) draw(template string, r *http.Request) (f Fault, choice uint6
 	b.asked[address]++
 	chosen := -1
 	for i, f := range b.set {
-		if !f.on(template) {
+		if !f.on(template) || !f.asks(r) {
 			continue
 		}
 		b.calls[i]++
@@ -228,6 +250,14 @@ func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http
 	case FaultHTML:
 		w.Header().Set("Content-Type", "text/html;charset=UTF-8")
 		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>Log in with Atlassian account</title></head><body></body></html>\n"))
+	case FaultForbidden:
+		forbidden(w, r)
+	case FaultAllowlist:
+		notAllowed(w)
+	case FaultGone:
+		goneRoute(w, r)
+	case FaultTrickle:
+		trickle(f, w, r, h)
 	case FaultScope:
 		write(w, http.StatusUnauthorized, map[string]any{"code": http.StatusUnauthorized, "message": "Unauthorized; scope does not match"})
 	case FaultSlow:
@@ -242,7 +272,7 @@ func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http
 		r.Header.Del("Authorization")
 		h(w, r)
 	default:
-		spoil(f.Kind, w, r, h)
+		spoil(f, w, r, h)
 	}
 }
 

@@ -71,9 +71,8 @@ func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
 
 // spoil lets the site answer and then sends something else. What is not a good answer, or no
 // list where the fault is about lists, goes out as it is.
-func spoil(kind FaultKind, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
-	asked := r.Clone(r.Context())
-	limit := 0
+func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
+	kind, asked, limit := f.Kind, r.Clone(r.Context()), 0
 	if kind == FaultShortPage {
 		limit = halveLimit(r)
 	}
@@ -87,6 +86,8 @@ func spoil(kind FaultKind, w http.ResponseWriter, r *http.Request, h http.Handle
 		return
 	case good && kind == FaultTruncated:
 		body = body[:len(body)/2]
+	case good && kind == FaultOddRow:
+		body = spoilRow(f, body)
 	case good:
 		body = spoilList(kind, answer.header, body, asked, limit)
 	}
@@ -119,7 +120,7 @@ func spoilList(kind FaultKind, head http.Header, body []byte, asked *http.Reques
 		return body
 	}
 	next, _ := links["next"].(string)
-	v1 := !strings.HasPrefix(asked.URL.Path, "/wiki/api/v2/")
+	v1 := !isV2(asked)
 	self := asked.URL.RequestURI()
 	if v1 {
 		self = strings.TrimPrefix(self, "/wiki")
@@ -174,7 +175,7 @@ func withQuery(address, key, value string) string {
 // endless is the page after the last of a list whose end does not come.
 func (s *Site) endless(w http.ResponseWriter, r *http.Request) {
 	self := r.URL.RequestURI()
-	if !strings.HasPrefix(r.URL.Path, "/wiki/api/v2/") {
+	if !isV2(r) {
 		self = strings.TrimPrefix(self, "/wiki")
 	}
 	write(w, http.StatusOK, map[string]any{

@@ -61,7 +61,7 @@ func (s *Site) Handler() http.Handler {
 	for _, e := range s.endpoints() {
 		mux.HandleFunc(e.pattern, s.wrap(e))
 	}
-	return s.gateway(mux)
+	return s.gateway(s.forward(mux))
 }
 
 // wrap puts around a route's answer all that happens to a call because of its route.
@@ -158,7 +158,10 @@ func viaGateway(r *http.Request) bool { return r.Header.Get(gatewayHeader) != ""
 func (s *Site) base(r *http.Request) string { return s.origin(r) + "/wiki" }
 
 func (s *Site) origin(r *http.Request) string {
+	moved := s.movedTo()
 	switch {
+	case moved != "":
+		return moved
 	case s.opt.BaseURL != "":
 		return s.opt.BaseURL
 	case r.TLS != nil:

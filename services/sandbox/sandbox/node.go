@@ -51,6 +51,8 @@ type node struct {
 	before *node   // where a trashed page was
 	seen   []shade // what a lagging search index may still show, oldest first
 	born   time.Time
+
+	unindexed bool // no search finds it
 }
 
 // revision is one version of a page's title and body.

@@ -15,8 +15,8 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,21 +70,25 @@ type Site struct {
 	moment uint64           // counts the changes of the site
 
 	walks walkCache
+	moved atomic.Pointer[string] // the address that the site has now
 }
 
 type space struct {
-	id      int64
-	key     string
-	name    string
-	kind    string
-	status  string
-	created time.Time
-	author  string
-	home    *node
-	hidden  bool
-	titles  map[string]*node // pages and blog posts that hold their title, by folded title
-	shelf   shelf            // its pages
-	posts   shelf            // its blog posts
+	id        int64
+	key       string
+	alias     string   // the key in addresses; the same as key unless it was changed
+	former    []string // keys that it had and still answers to
+	name      string
+	kind      string
+	status    string
+	created   time.Time
+	author    string
+	home      *node
+	hidden    bool
+	unindexed bool             // no search finds what it has
+	titles    map[string]*node // pages and blog posts that hold their title, by folded title
+	shelf     shelf            // its pages
+	posts     shelf            // its blog posts
 }
 
 // User is a person of the site.
@@ -105,7 +109,7 @@ func New(o Options) *Site {
 	o.Token = cmpOr(o.Token, DefaultToken)
 	o.SiteTitle = cmpOr(o.SiteTitle, "Sluice sandbox")
 	o.CloudID = cmpOr(o.CloudID, "5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10")
-	o.BaseURL = strings.TrimSuffix(strings.TrimSuffix(o.BaseURL, "/"), "/wiki")
+	o.BaseURL = origin(o.BaseURL)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -165,7 +169,7 @@ func (s *Site) addSpace(key, name string) (*space, error) {
 		return nil, fmt.Errorf("add space %s: %w: the key is taken", key, ErrConflict)
 	}
 	sp := &space{
-		id: 1_000_000 + int64(hash(key)%900_000), key: key, name: name, kind: "global", status: "current",
+		id: 1_000_000 + int64(hash(key)%900_000), key: key, alias: key, name: name, kind: "global", status: "current",
 		created: s.now(), author: s.me, titles: map[string]*node{},
 	}
 	for s.spaceByID(sp.id) != nil {
@@ -178,15 +182,10 @@ func (s *Site) addSpace(key, name string) (*space, error) {
 
 // HideSpace takes the space from the API user's sight, or gives it back.
 func (s *Site) HideSpace(key string, hidden bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sp := s.space(key)
-	if sp == nil {
-		return fmt.Errorf("hide space %s: %w", key, ErrNotFound)
-	}
-	sp.hidden = hidden
-	s.moment++
-	return nil
+	return s.changeOf("hide", key, func(sp *space) error {
+		sp.hidden = hidden
+		return nil
+	})
 }
 
 // now is the site's clock at Confluence's precision.
@@ -194,7 +193,7 @@ func (s *Site) now() time.Time { return s.opt.Now().UTC().Truncate(time.Millisec
 
 func (s *Site) space(key string) *space {
 	for _, sp := range s.spaces {
-		if strings.EqualFold(sp.key, key) {
+		if sp.goesBy(key) {
 			return sp
 		}
 	}

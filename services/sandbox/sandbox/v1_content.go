@@ -229,9 +229,9 @@ func v1Labels(labels []string) []any {
 
 func v1Space(sp *space, base string) map[string]any {
 	return map[string]any{
-		"id": sp.id, "key": sp.key, "alias": sp.key, "name": sp.name, "type": sp.kind, "status": sp.status,
+		"id": sp.id, "key": sp.key, "alias": sp.alias, "name": sp.name, "type": sp.kind, "status": sp.status,
 		"_expandable": map[string]string{"homepage": "", "description": "", "permissions": ""},
-		"_links":      map[string]string{"webui": "/spaces/" + sp.key, "self": base + "/rest/api/space/" + sp.key},
+		"_links":      map[string]string{"webui": "/spaces/" + sp.alias, "self": base + "/rest/api/space/" + sp.key},
 	}
 }
 

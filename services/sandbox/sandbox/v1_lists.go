@@ -129,14 +129,11 @@ func (s *Site) listV1Spaces(w http.ResponseWriter, r *http.Request) {
 		v1BadRequest(w, err)
 		return
 	}
-	keys := map[string]bool{}
-	for _, k := range csv(q, "spaceKey") {
-		keys[strings.ToLower(k)] = true
-	}
+	keys := csv(q, "spaceKey")
 	s.mu.RLock()
 	all := []any{}
 	for _, sp := range s.spaces {
-		if sp.hidden || len(keys) > 0 && !keys[strings.ToLower(sp.key)] || q.Has("type") && q.Get("type") != sp.kind || q.Has("status") && q.Get("status") != sp.status {
+		if sp.hidden || len(keys) > 0 && !sp.goesBy(keys...) || q.Has("type") && q.Get("type") != sp.kind || q.Has("status") && q.Get("status") != sp.status {
 			continue
 		}
 		all = append(all, s.v1SpaceWith(sp, csv(q, "expand"), base))

@@ -21,6 +21,7 @@ type hit struct {
 // walkKey names a result that stays the same: same query, same content, same minute.
 type walkKey struct {
 	cql    string
+	shut   bool // archived spaces too
 	moment uint64
 	minute int64
 }
@@ -54,8 +55,9 @@ type searchCursor struct {
 	Places []place `json:"p"`
 }
 
-// search finds what the query asks for, in its order. The caller holds the read lock.
-func (s *Site) search(cql string) ([]hit, statement, error) {
+// search finds what the query asks for, in its order, in archived spaces where shut says so. The
+// caller holds the read lock.
+func (s *Site) search(cql string, shut bool) ([]hit, statement, error) {
 	st, err := parseCQL(cql)
 	if err != nil {
 		return nil, st, err
@@ -70,7 +72,7 @@ func (s *Site) search(cql string) ([]hit, statement, error) {
 			return nil, st, refuse("The field '%s' cannot be ordered by", o.field)
 		}
 	}
-	key := walkKey{cql, s.moment, now.Unix() / 60}
+	key := walkKey{cql, shut, s.moment, now.Unix() / 60}
 	lag := s.opt.IndexLag
 	if hits, ok := s.walks.get(key); ok && lag == 0 {
 		return hits, st, nil
@@ -81,7 +83,7 @@ func (s *Site) search(cql string) ([]hit, statement, error) {
 		if lag > 0 {
 			sh, known = n.indexed(now.Add(-lag))
 		}
-		if !known || sh.status != current || sh.space.hidden {
+		if !known || sh.status != current || sh.space.hidden || n.unindexed || sh.space.unindexed || sh.space.status == archived && !shut {
 			continue
 		}
 		c := &candidate{node: n, shade: sh}
@@ -161,13 +163,13 @@ type found struct {
 
 // searchPage reads the request, searches, and picks the page. It answers what it refuses.
 // start is ignored, as on the real site. The caller holds the read lock.
-func (s *Site) searchPage(q url.Values) (found, error) {
+func (s *Site) searchPage(q url.Values, shut bool) (found, error) {
 	asked, err := limitOf(q, 25, 10_000)
 	if err != nil {
 		return found{}, err
 	}
 	cql := q.Get("cql")
-	hits, st, err := s.search(cql)
+	hits, st, err := s.search(cql, shut)
 	if err != nil {
 		return found{}, err
 	}
@@ -221,7 +223,7 @@ func (s *Site) searchContent(w http.ResponseWriter, r *http.Request) {
 	q, base := r.URL.Query(), s.base(r)
 	expand := csv(q, "expand")
 	s.mu.RLock()
-	f, err := s.searchPage(q)
+	f, err := s.searchPage(q, false) // it has no parameter for archived spaces
 	rows := make([]v1Content, 0, len(f.hits))
 	for _, h := range f.hits {
 		rows = append(rows, s.v1Content(h.node, expand, base))
@@ -250,7 +252,7 @@ func (s *Site) searchAll(w http.ResponseWriter, r *http.Request) {
 	}
 	began := time.Now()
 	s.mu.RLock()
-	f, err := s.searchPage(q)
+	f, err := s.searchPage(q, q.Get("includeArchivedSpaces") == "true")
 	contents := make([]v1Content, 0, len(f.hits))
 	rows := make([]map[string]any, 0, len(f.hits))
 	for _, h := range f.hits {
@@ -285,7 +287,7 @@ func (s *Site) searchRow(n *node) map[string]any {
 		"title":                 html.EscapeString(n.rev.title),
 		"excerpt":               string(excerpt[:min(len(excerpt), 240)]),
 		"url":                   webPath(n),
-		"resultGlobalContainer": map[string]string{"title": n.space.name, "displayUrl": "/spaces/" + n.space.key},
+		"resultGlobalContainer": map[string]string{"title": n.space.name, "displayUrl": "/spaces/" + n.space.alias},
 		"breadcrumbs":           []any{},
 		"entityType":            "content",
 		"iconCssClass":          "aui-icon content-type-" + string(n.kind),

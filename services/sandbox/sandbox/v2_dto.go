@@ -88,7 +88,7 @@ func (s *Site) pageOut(n *node) pageDTO {
 		Links: map[string]string{
 			"webui":    webPath(n),
 			"editui":   "/pages/resumedraft.action?draftId=" + id,
-			"edituiv2": "/spaces/" + url.PathEscape(n.space.key) + "/pages/edit-v2/" + id,
+			"edituiv2": "/spaces/" + url.PathEscape(n.space.alias) + "/pages/edit-v2/" + id,
 			"tinyui":   tinyPath(n.id),
 		},
 	}}

@@ -97,11 +97,14 @@ func labelsOut(labels []string) []labelDTO {
 	return out
 }
 
+// maxHistory bounds the versions that are listed: a number can be given that no edits reached.
+const maxHistory = 10_000
+
 // history lists the page's versions, newest first. Versions that a page began with, and
 // whose text is not known, are spread over the time before.
 func (n *node) history() []versionDTO {
 	var out []versionDTO
-	for v := n.rev.number; v >= 1; v-- {
+	for v := n.rev.number; v >= max(1, n.rev.number-maxHistory+1); v-- {
 		rev, _ := n.revisionAt(v)
 		out = append(out, *versionOut(rev))
 	}
@@ -128,7 +131,7 @@ func (n *node) revisionAt(number int) (revision, bool) {
 	guess.number, guess.message = number, ""
 	guess.at = n.created
 	if oldest.number > 1 {
-		guess.at = n.created.Add(oldest.at.Sub(n.created) * time.Duration(number-1) / time.Duration(oldest.number-1))
+		guess.at = n.created.Add(time.Duration(float64(oldest.at.Sub(n.created)) * float64(number-1) / float64(oldest.number-1)))
 	}
 	return guess, true
 }

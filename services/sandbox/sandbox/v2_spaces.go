@@ -36,9 +36,9 @@ type spaceDTO struct {
 
 func spaceOut(sp *space) spaceDTO {
 	d := spaceDTO{
-		ID: formatID(sp.id), Key: sp.key, Alias: sp.key, Name: sp.name, Type: sp.kind, Status: sp.status,
+		ID: formatID(sp.id), Key: sp.key, Alias: sp.alias, Name: sp.name, Type: sp.kind, Status: sp.status,
 		AuthorID: sp.author, CreatedAt: stamp(sp.created), OwnerID: sp.author,
-		Links: map[string]any{"webui": "/spaces/" + url.PathEscape(sp.key)},
+		Links: map[string]any{"webui": "/spaces/" + url.PathEscape(sp.alias)},
 	}
 	if sp.home != nil {
 		id := formatID(sp.home.id)
@@ -73,7 +73,7 @@ func (s *Site) listSpaces(w http.ResponseWriter, r *http.Request) {
 	s.mu.RLock()
 	var found []spaceDTO
 	for _, sp := range s.spaces {
-		if sp.hidden || len(ids) > 0 && !slices.Contains(ids, sp.id) || len(keys) > 0 && !containsFold(keys, sp.key) ||
+		if sp.hidden || len(ids) > 0 && !slices.Contains(ids, sp.id) || len(keys) > 0 && !sp.goesBy(keys...) ||
 			q.Has("type") && q.Get("type") != sp.kind || q.Has("status") && q.Get("status") != sp.status {
 			continue
 		}

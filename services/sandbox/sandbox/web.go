@@ -64,7 +64,7 @@ func (s *Site) webSite(w http.ResponseWriter, _ *http.Request) {
 	s.mu.RLock()
 	for _, sp := range s.spaces {
 		if !sp.hidden {
-			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.key) + "/overview", sp.name + " (" + sp.key + ")"})
+			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.alias) + "/overview", sp.name + " (" + sp.key + ")"})
 		}
 	}
 	s.mu.RUnlock()
@@ -88,7 +88,7 @@ func (s *Site) webSpace(w http.ResponseWriter, r *http.Request) {
 	v := webView{Title: sp.name}
 	for _, p := range s.Pages(sp.key) {
 		if p.ParentID == "" && p.Status == "current" && !p.Hidden {
-			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.key) + "/pages/" + p.ID, p.Title})
+			v.Below = append(v.Below, webLink{"/wiki/spaces/" + url.PathEscape(sp.alias) + "/pages/" + p.ID, p.Title})
 		}
 	}
 	s.show(w, http.StatusOK, v)

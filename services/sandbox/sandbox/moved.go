@@ -1,0 +1,62 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// MoveTo gives the site another address, scheme and host, as when it is renamed or gets a domain
+// of its own: links bear the new address, and who asks at another host is sent there with 301.
+// Ids stay. The gateway and the control routes answer wherever they are asked. An empty address
+// ends that.
+func (s *Site) MoveTo(address string) error {
+	address = origin(address)
+	if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "") {
+		return fmt.Errorf("move the site to %q: %w: an address is scheme and host", address, ErrInvalid)
+	}
+	s.moved.Store(&address)
+	return nil
+}
+
+// origin is an address without /wiki.
+func origin(address string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(address, "/"), "/wiki")
+}
+
+// movedTo is the site's present address, "" where that is the one that is asked.
+func (s *Site) movedTo() string {
+	if to := s.moved.Load(); to != nil {
+		return *to
+	}
+	return ""
+}
+
+// forward sends calls to a former address on to the present one.
+func (s *Site) forward(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := s.movedTo()
+		_, host, _ := strings.Cut(to, "://")
+		if to == "" || strings.EqualFold(host, r.Host) || viaGateway(r) || strings.HasPrefix(r.URL.Path, "/_sandbox") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Location", to+r.URL.RequestURI())
+		proxyPage(w, http.StatusMovedPermanently, 0)
+	})
+}
+
+func (s *Site) controlSite(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		MovedTo string `json:"moved_to"`
+	}
+	if !readBody(w, r, &in) {
+		return
+	}
+	if err := s.MoveTo(in.MovedTo); err != nil {
+		controlError(w, err)
+		return
+	}
+	s.overview(w, r)
+}
