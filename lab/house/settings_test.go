@@ -94,7 +94,7 @@ var groupTitles = map[string]string{
 	"Search":     "Search",
 	"Progress":   "The progress stage",
 	"API":        "The HTTP API",
-	"Sandbox":    "The stand-in",
+	"Standin":    "The stand-in",
 	"Sluice":     "The sluice command",
 }
 

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -283,6 +285,18 @@ func TestSandboxServesOneThing(t *testing.T) {
 	require.Equal(t, []string{"SANDBOX_CORPUS"}, keys(problems(t, err)))
 	_, err = Load[Sandbox](from(map[string]string{"SANDBOX_PAGES": "1000001"}))
 	require.Equal(t, []string{"SANDBOX_PAGES"}, keys(problems(t, err)))
+}
+
+func TestSandboxRefusesASiteThatCannotBe(t *testing.T) {
+	bad := map[string]string{
+		"SANDBOX_BASE_URL": "acme", "SANDBOX_MOVED_TO": "https://acme.example/x", "SANDBOX_CLOUD_ID": "a/b", "SANDBOX_LATENCY": "2m",
+		"SANDBOX_INDEX_LAG": "25h", "SANDBOX_TIME_ZONE": "Mars/Olympus", "SANDBOX_OLD_API": "perhaps",
+	}
+	_, err := Load[Sandbox](from(bad))
+	require.ElementsMatch(t, slices.Collect(maps.Keys(bad)), keys(problems(t, err)))
+	good, err := Load[Sandbox](from(map[string]string{"SANDBOX_MOVED_TO": "http://acme2.localhost:8090/wiki", "SANDBOX_TIME_ZONE": "America/Halifax"}))
+	require.NoError(t, err)
+	require.Equal(t, "America/Halifax", good.TimeZone)
 }
 
 // A field that Load cannot fill is a fault of the struct and must not look like one of the

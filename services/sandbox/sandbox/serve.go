@@ -45,12 +45,9 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 
 func serveConfigured(ctx context.Context, c config.Sandbox, stderr io.Writer) error {
 	log := service.Logger(stderr, c.Process).With().Str("service", "sandbox").Logger()
-	site := New(Options{Email: c.Email, Token: c.Token.Reveal()})
-	if err := site.Fill(c.Corpus, c.Pages, c.Seed); err != nil {
+	site, err := Configured(c.Standin)
+	if err != nil {
 		return err
-	}
-	if err := site.setFaults(c.Faults); err != nil {
-		return fmt.Errorf("SANDBOX_FAULTS: %w", err)
 	}
 	served, err := Serve(c.Addr, site)
 	if err != nil {
@@ -67,6 +64,28 @@ func serveConfigured(ctx context.Context, c config.Sandbox, stderr io.Writer) er
 	log.Info().Str("url", served.URL).Msg("serving")
 	<-ctx.Done()
 	return served.Close()
+}
+
+// Configured returns the site that the settings describe, with its content and its faults.
+func Configured(c config.Standin) (*Site, error) {
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("SANDBOX_TIME_ZONE: %w", err)
+	}
+	site := New(Options{
+		Email: c.Email, Token: c.Token.Reveal(), SiteTitle: c.Title, BaseURL: c.BaseURL, CloudID: c.CloudID,
+		Latency: c.Latency, IndexLag: c.IndexLag, TimeZone: zone, Scoped: c.Scoped, V1Gone: c.OldAPI == "gone", V1Lists: c.OldAPI == "lists",
+	})
+	if err := site.Fill(c.Corpus, c.Pages, c.Seed); err != nil {
+		return nil, err
+	}
+	if err := site.setFaults(c.Faults); err != nil {
+		return nil, fmt.Errorf("SANDBOX_FAULTS: %w", err)
+	}
+	if err := site.MoveTo(c.MovedTo); err != nil {
+		return nil, fmt.Errorf("SANDBOX_MOVED_TO: %w", err)
+	}
+	return site, nil
 }
 
 // Fill gives the site its content: a folder of storage bodies, a number of generated pages,

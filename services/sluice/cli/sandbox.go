@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/config"
 )
 
 // content is what a stand-in serves, as flags say it.
@@ -32,36 +33,84 @@ func (c *content) spaceKey() string {
 	}
 }
 
+// sandboxFlags are the settings of the stand-in that are flags too.
+var sandboxFlags = map[string]string{
+	"addr": "SANDBOX_ADDR", "corpus": "SANDBOX_CORPUS", "pages": "SANDBOX_PAGES", "seed": "SANDBOX_SEED", "faults": "SANDBOX_FAULTS",
+}
+
+// sandboxSettings are those of the environment, with the flags that were given over them.
+func (a *app) sandboxSettings(cmd *cobra.Command) (config.Sandbox, error) {
+	given := map[string]string{}
+	for flag, setting := range sandboxFlags {
+		if f := cmd.Flags().Lookup(flag); f.Changed {
+			given[setting] = f.Value.String()
+		}
+	}
+	// Of the two that exclude each other the flag counts.
+	if given["SANDBOX_CORPUS"] != "" {
+		given["SANDBOX_PAGES"] = ""
+	} else if given["SANDBOX_PAGES"] != "" {
+		given["SANDBOX_CORPUS"] = ""
+	}
+	return config.Load[config.Sandbox](func(name string) (string, bool) {
+		if v, ok := given[name]; ok {
+			return v, true
+		}
+		return a.lookup(name)
+	})
+}
+
 func (a *app) sandbox() *cobra.Command {
-	var c content
-	var addr string
+	var flags content
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Serve a stand-in for Confluence Cloud",
 		Long: `Serve a stand-in for Confluence Cloud on loopback: its API for the pipeline, pages for
-a browser, and a control route (/_sandbox/) to create, edit, move and remove pages.`,
-		Example: "  sluice sandbox\n  sluice sandbox --pages 4000 --seed 7 --addr 127.0.0.1:9000",
-		Args:    args(cobra.NoArgs),
+a browser, and a control route (/_sandbox/) to create, edit, move and remove pages.
+
+The environment says what kind of site it is (SANDBOX_INDEX_LAG, SANDBOX_SCOPED and more);
+docs/configuration.md lists the settings, docs/sandbox.md says what they are good for.`,
+		Example: "  sluice sandbox\n  sluice sandbox --pages 4000 --seed 7 --addr 127.0.0.1:9000\n" +
+			"  sluice sandbox --faults '{\"faults\": [{\"kind\": \"server-error\", \"route\": \"/wiki/api/v2/folders/{id}\"}]}'",
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			site := sandbox.New(sandbox.Options{})
-			if err := site.Fill(c.corpus, c.pages, c.seed); err != nil {
-				return err
-			}
-			served, err := sandbox.Serve(addr, site)
+			cfg, err := a.sandboxSettings(cmd)
 			if err != nil {
 				return err
 			}
-			a.printf("The stand-in serves space %s, %s.\n", c.spaceKey(), plural(readable(site, c.spaceKey()), "page", "pages"))
-			a.printf("  browse   %s/wiki/spaces/%s/overview\n  control  %s/_sandbox/\n", served.URL, c.spaceKey(), served.URL)
-			a.printf("Sync it from here:\n  export CONFLUENCE_BASE_URL=%s/wiki CONFLUENCE_ALLOW_HTTP=true\n  export CONFLUENCE_EMAIL=%s CONFLUENCE_API_TOKEN=%s\n", served.URL, sandbox.DefaultEmail, sandbox.DefaultToken)
-			a.printf("  sluice source add demo --space %s && sluice up\nCtrl-C stops it.\n", c.spaceKey())
+			site, err := sandbox.Configured(cfg.Standin)
+			if err != nil {
+				return err
+			}
+			served, err := sandbox.Serve(cfg.Addr, site)
+			if err != nil {
+				return err
+			}
+			a.introduce(cfg.Standin, site, served.URL)
 			<-cmd.Context().Done()
 			return served.Close()
 		},
 	}
-	c.flags(cmd)
-	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8090", "`address` to serve on; port 0 is any free one")
+	flags.flags(cmd)
+	cmd.Flags().String("addr", "127.0.0.1:8090", "`address` to serve on; port 0 is any free one")
+	cmd.Flags().String("faults", "", "what goes wrong, as `JSON` like that of the control route")
 	return cmd
+}
+
+// introduce says what is served and how to sync it.
+func (a *app) introduce(c config.Standin, site *sandbox.Site, url string) {
+	key := (&content{corpus: c.Corpus, pages: c.Pages}).spaceKey()
+	token, gateway := "$SANDBOX_TOKEN", ""
+	if c.Token.Reveal() == sandbox.DefaultToken {
+		token = sandbox.DefaultToken
+	}
+	if c.Scoped {
+		gateway = " CONFLUENCE_GATEWAY=" + url
+	}
+	a.printf("The stand-in serves space %s, %s.\n", key, plural(readable(site, key), "page", "pages"))
+	a.printf("  browse   %s/wiki/spaces/%s/overview\n  control  %s/_sandbox/\n", url, key, url)
+	a.printf("Sync it from here:\n  export CONFLUENCE_BASE_URL=%s/wiki CONFLUENCE_ALLOW_HTTP=true%s\n  export CONFLUENCE_EMAIL=%s CONFLUENCE_API_TOKEN=%s\n", url, gateway, c.Email, token)
+	a.printf("  sluice source add demo --space %s && sluice up\nCtrl-C stops it.\n", key)
 }
 
 // readable counts the pages of a space that a sync finds: no folders, trash or hidden pages.
