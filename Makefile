@@ -27,7 +27,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity
+.PHONY: help setup demo test test-foreign test-renderers test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -50,6 +50,9 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 
 test-foreign: ## let a client that is not ours, from npm, read the Confluence stand-in (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
+
+test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find nothing live in ours (needs Node and Python)
+	go test -count=1 -tags foreign -run '^TestForeignRenderers$$' ./services/converter/markdown
 
 test-openapi: ## hold the stand-in's answers against Atlassian's documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
@@ -84,7 +87,7 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
-	go vet -tags foreign,openapi ./services/sandbox/... ./lab/clienttest/...
+	go vet -tags foreign,openapi ./services/sandbox/... ./services/converter/... ./lab/clienttest/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="

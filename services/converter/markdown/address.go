@@ -94,11 +94,8 @@ const (
 	hostileURL                // could run code: not shown
 )
 
-var linkable = map[string]bool{
-	"http": true, "https": true, "mailto": true, "ftp": true, "ftps": true, "sftp": true,
-	"tel": true, "sms": true, "git": true, "ssh": true, "irc": true, "ircs": true, "news": true,
-	"xmpp": true, "smb": true, "file": true, "slack": true, "msteams": true, "vscode": true,
-}
+// linkable are the schemes that every renderer and reader may follow.
+var linkable = map[string]bool{"http": true, "https": true, "mailto": true}
 
 // resolve makes an href absolute and says whether it may be linked.
 func (p *places) resolve(href string) (string, safety) {
@@ -115,7 +112,14 @@ func (p *places) resolve(href string) (string, safety) {
 	}
 	scheme := schemeOf(href)
 	switch {
-	case scheme == "" || linkable[scheme]:
+	case scheme == "":
+		// A path whose first part holds a reference would get a scheme if it were decoded twice:
+		// javascript&colon;alert(1).
+		if part, _, _ := strings.Cut(href, "/"); strings.ContainsAny(part, "&:") {
+			href = "./" + href
+		}
+		return href, safeURL
+	case linkable[scheme]:
 		return href, safeURL
 	case scheme == "javascript" || scheme == "vbscript" || scheme == "data" || scheme == "livescript" || scheme == "mocha":
 		return "", hostileURL
@@ -165,6 +169,8 @@ func appendDestination(dst []byte, dest, title string) []byte {
 	balanced := balancedParens(dest)
 	for i, r := range dest {
 		switch {
+		case (r == '[' || r == ']') && !inHost(dest, i):
+			dst = appendPercent(dst, byte(r)) // "](" ends a link's text, to some even here
 		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"|", r), (r == '(' || r == ')') && !balanced:
 			dst = appendPercent(dst, byte(r))
 		case r == '&' && referenceAt(dest[i:]):
@@ -183,14 +189,24 @@ func appendDestination(dst []byte, dest, title string) []byte {
 	return dst
 }
 
+// inHost reports whether dest[i] belongs to the host of an address, as in http://[::1]/.
+func inHost(dest string, i int) bool {
+	_, host, found := strings.Cut(dest[:i], "//")
+	return found && strings.Trim(host, "[0123456789abcdefABCDEF:.") == ""
+}
+
 func appendTitle(dst []byte, title string) []byte {
 	title = oneLine(title)
 	for i := range len(title) {
 		switch c := title[i]; {
-		case c == '&' && referenceAt(title[i:]):
-			dst = append(dst, "&amp;"...)
-		case c == '"' || c == '\\' || c == '`' || c == '<':
-			dst = append(dst, '\\', c)
+		case c == '&' && referenceAt(title[i:]), c == '<':
+			dst = appendEscaped(dst, title, i)
+		case c == '"':
+			dst = append(dst, "&quot;"...)
+		case c == '>':
+			dst = append(dst, "&gt;"...) // it would end the tag, to some
+		case c == '\\' || c == '`' || c == '[' || c == ']':
+			dst = appendReference(dst, rune(c))
 		default:
 			dst = append(dst, c)
 		}
@@ -203,7 +219,10 @@ func appendPercent(dst []byte, c byte) []byte {
 	return append(dst, '%', hex[c>>4], hex[c&15])
 }
 
-func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+// appendReference writes a character as a numeric reference.
+func appendReference(dst []byte, r rune) []byte {
+	return append(strconv.AppendInt(append(dst, "&#"...), int64(r), 10), ';')
+}
 
 func balancedParens(s string) bool {
 	depth := 0

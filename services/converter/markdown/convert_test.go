@@ -177,7 +177,7 @@ func TestOddForms(t *testing.T) {
 		"<p><code>a  b</code> <code> </code><code>``</code></p>": "`a  b` ``` `` ```\n",
 
 		// Character references.
-		"<p>&#65;&#x42;&euro;&#0;&#xD800;&#99999999;&unknown;&amp;amp;</p>": "AB€\uFFFD\uFFFD\uFFFD&unknown;\\&amp;\n",
+		"<p>&#65;&#x42;&euro;&#0;&#xD800;&#99999999;&unknown;&amp;amp;</p>": "AB€\uFFFD\uFFFD\uFFFD&unknown;&amp;amp;\n",
 		"<p title='a&gt;b'>x &semi; &NotEqualTilde;</p>":                    "x ; ≂̸\n",
 
 		// Nothing to read, or nothing that readers see.
@@ -283,7 +283,7 @@ func TestMalformedBodiesStayReadable(t *testing.T) {
 		"<p>one<p>two":                    "one\n\ntwo\n",
 		"<ul><li>one<li>two</ul>after":    "- one\n  - two\n\nafter\n",
 		"<p class=x title='y>z'>text</p>": "text\n",
-		"<p><![CDATA[rest <b>":            "rest \\<b>\n",
+		"<p><![CDATA[rest <b>":            "rest &lt;b>\n",
 		"<p>x</p><!-- y":                  "x\n\ny\n",
 		"<P>Upper <B>case</B></P>":        "Upper **case**\n",
 		"<ac:link><ri:page ri:content-title=\"On-call Rota\">x":                  "[On-call Rota](https://acme.atlassian.net/wiki/spaces/OPS/pages/2002/On-call+Rota)\n",

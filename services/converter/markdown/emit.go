@@ -7,6 +7,7 @@ const (
 	inParagraph mode = iota // breaks are a backslash and a newline
 	inHeading               // breaks are spaces
 	inCell                  // breaks are <br>; pipes are escaped by the table
+	inHead                  // a cell of a table's head, of which some make an attribute: no quotes
 )
 
 // emitter writes a collector's pieces as inline Markdown.
@@ -286,7 +287,7 @@ func plainURL(url string) bool {
 			return false
 		}
 	}
-	return true
+	return !tagLike(url)
 }
 
 // delimiter is the character of the span's Markdown delimiter, 0 if it has none.
@@ -314,7 +315,7 @@ func (e *emitter) write(i int) {
 		switch {
 		case e.mode == inHeading:
 			e.out = append(e.out, ' ')
-		case e.mode == inCell:
+		case e.mode >= inCell:
 			e.out = append(e.out, "<br>"...)
 		case len(e.out) > 0 && e.out[len(e.out)-1] == '\\': // renderers count backslashes differently
 			e.out = append(e.out, "<br>\n"...)

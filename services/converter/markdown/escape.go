@@ -11,7 +11,7 @@ import (
 // special marks the bytes that may need a backslash in running text.
 var special = [256]bool{
 	'\\': true, '`': true, '*': true, '_': true, '~': true, '<': true, '&': true,
-	'(': true, ':': true, '[': true, ']': true, '.': true,
+	'(': true, ':': true, '[': true, ']': true, '.': true, '{': true, '"': true,
 }
 
 // text escapes the text part i: only what a renderer would take for markup.
@@ -21,7 +21,7 @@ func (e *emitter) text(c *collector, i int) {
 	at := 0
 	followed := i+1 < len(e.parts) && e.parts[i+1].kind != breakPiece
 	lineStart := len(e.tokens) == 0 || e.tokens[len(e.tokens)-1].kind == tokenBreak
-	if lineStart && e.mode != inCell {
+	if lineStart && e.mode < inCell {
 		lineEnd := i+1 == len(e.parts) || e.parts[i+1].kind == breakPiece
 		if n := lineMarker(s, i == 0 && !e.continued, lineEnd); n >= 0 && (e.mode == inParagraph || s[0] == '[') {
 			e.esc = append(e.esc, s[:n]...)
@@ -57,16 +57,35 @@ func (e *emitter) text(c *collector, i int) {
 				e.esc = append(e.esc, '\\')
 			}
 			e.esc = append(e.esc, ':')
-		case e.parsed(s, j, p.style.link != nil):
-			e.esc = append(e.esc, '\\', ch)
+		case e.parsed(s, j, p.style.link != nil, followed):
+			e.esc = appendEscaped(e.esc, s, j)
 		default:
 			e.esc = append(e.esc, ch)
 		}
 	}
 }
 
-// parsed reports whether the byte at s[j] would be taken for markup.
-func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
+// appendEscaped writes the byte at s[j] so that it is text. Not every renderer knows a backslash
+// before "<" and "&", and what it does not know there is a tag: they are written as references.
+// So is the bracket that would end a link's text and begin another address.
+func appendEscaped[S string | []byte](dst []byte, s S, j int) []byte {
+	switch ch := s[j]; {
+	case ch == '<':
+		return append(dst, "&lt;"...)
+	case ch == '&':
+		return append(dst, "&amp;"...)
+	case ch == '"':
+		return append(dst, "&quot;"...)
+	case ch == ']' && j+1 < len(s) && (s[j+1] == '(' || s[j+1] == '[' || s[j+1] == ':'):
+		return append(dst, "&#93;"...)
+	default:
+		return append(dst, '\\', ch)
+	}
+}
+
+// parsed reports whether the byte at s[j] would be taken for markup; followed says that more stands
+// behind s on its line.
+func (e *emitter) parsed(s []byte, j int, inLink, followed bool) bool {
 	last := j+1 == len(s)
 	switch s[j] {
 	case '`':
@@ -80,11 +99,20 @@ func (e *emitter) parsed(s []byte, j int, inLink bool) bool {
 		for k < len(s) && k < j+34 && (isNameStart(s[k]) || s[k] == '#' || '0' <= s[k] && s[k] <= '9') {
 			k++
 		}
-		return k == len(s) || s[k] == ';' && referenceAt(string(s[j:k+1]))
+		if k == len(s) {
+			return followed
+		}
+		return s[k] == ';' && referenceAt(string(s[j:k+1]))
 	case '(':
 		return !inLink && len(e.esc) > 0 && e.esc[len(e.esc)-1] == ']'
 	case '[', ']':
 		return inLink
+	case '"':
+		return e.mode == inHead
+	case '{':
+		// Python-Markdown's {: onclick=… } gives attributes to what stands before it.
+		end := bytes.IndexByte(s[j:], '}')
+		return end > 0 && bytes.IndexByte(s[j:j+end], '=') > 0
 	}
 	return false
 }
@@ -176,6 +204,10 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	if !odd || end <= j+3 {
 		return 0
 	}
+	if tagLike(s[start:end]) {
+		e.esc = append(e.esc, "&#58;"...) // no address to any renderer
+		return j + 1
+	}
 	e.esc = e.esc[:len(e.esc)-len(scheme)]
 	if start > 0 && s[start-1] == '\\' {
 		if n := len(e.esc) - len(bytes.TrimRight(e.esc, `\`)); n%2 == 1 {
@@ -189,6 +221,21 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 		e.esc = append(e.esc, '\\', s[end]) // the bracket before it makes it a delimiter
 	}
 	return end
+}
+
+// tagLike reports whether an address between angle brackets would be dangerous to a renderer that
+// does not know such links: to a browser it is a tag then, and what follows a slash an attribute;
+// or the renderer looks for other links inside.
+func tagLike[S string | []byte](address S) bool {
+	for i := range len(address) {
+		switch c := address[i]; {
+		case c == '"' || c == '\'' || c == '`' || c == '[' || c == ']':
+			return true
+		case c == '/' && i+2 < len(address) && address[i+1]|0x20 == 'o' && address[i+2]|0x20 == 'n':
+			return true
+		}
+	}
+	return false
 }
 
 // addressEnd is where an address that seems to end at end really does: punctuation behind it
@@ -303,9 +350,7 @@ func (e *emitter) codeSpan(s []byte) {
 		for _, r := range html.EscapeString(string(s)) {
 			switch r {
 			case '\\', '|', '`', '*', '_', '~', '[', ']', ':', '.', '@':
-				e.esc = append(e.esc, "&#"...)
-				e.esc = appendInt(e.esc, int(r))
-				e.esc = append(e.esc, ';')
+				e.esc = appendReference(e.esc, r)
 			default:
 				e.esc = utf8.AppendRune(e.esc, r)
 			}
@@ -340,7 +385,13 @@ func (e *emitter) codeSpan(s []byte) {
 func (e *emitter) codeMisread(s []byte) bool {
 	word, _, _ := bytes.Cut(s, []byte{' '})
 	switch {
-	case e.mode == inCell && bytes.Contains(s, []byte(`\|`)):
+	case e.mode >= inCell && bytes.Contains(s, []byte(`\|`)):
+		return true
+	case e.mode == inHead && bytes.IndexByte(s, '"') >= 0:
+		return true
+	case bytes.IndexByte(s, '`') >= 0 && (bytes.IndexByte(s, '<') >= 0 || bytes.Contains(s, []byte("]("))):
+		return true // some renderers know a single backtick only
+	case closesLink(s):
 		return true
 	case len(e.esc) > 0 && e.esc[len(e.esc)-1] != ' ' && bytes.IndexByte(word, '@') > 0:
 		return true
@@ -348,6 +399,13 @@ func (e *emitter) codeMisread(s []byte) bool {
 		return e.bracketed()
 	}
 	return false
+}
+
+// closesLink reports whether code would end a link that the text before it seems to begin: some
+// renderers look for links first.
+func closesLink(code []byte) bool {
+	before, _, found := bytes.Cut(code, []byte("]("))
+	return found && bytes.Count(before, []byte{'['}) <= bytes.Count(before, []byte{']'})
 }
 
 // bracketed reports whether the block begins with a bracket, so that "]:" would make the

@@ -104,7 +104,11 @@ func appendAlt(dst []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; c {
 		case '[', ']', '\\', '*', '`', '<', '~':
-			dst = append(dst, '\\', c)
+			dst = appendEscaped(dst, s, i)
+		case '>':
+			dst = append(dst, "&gt;"...) // it would end the tag, to some
+		case '"':
+			dst = append(dst, "&quot;"...)
 		case '_':
 			if i == 0 || i+1 == len(s) || s[i-1] <= '/' || s[i+1] <= '/' || s[i+1] == '_' || s[i-1] == '_' {
 				dst = append(dst, '\\')
@@ -112,7 +116,8 @@ func appendAlt(dst []byte, s string) []byte {
 			dst = append(dst, c)
 		case '&':
 			if referenceAt(s[i:]) {
-				dst = append(dst, '\\')
+				dst = appendEscaped(dst, s, i)
+				continue
 			}
 			dst = append(dst, c)
 		default:

@@ -59,6 +59,7 @@ func (r *renderer) hyperlink(href, title, name string, st style, body func(style
 		return
 	case plainScheme:
 		r.lose("a", page.Rendered, "the address cannot be linked; it is shown as code")
+		r.facts.href(target, name)
 		body(st)
 		if name != href {
 			r.text(" (", st)

@@ -356,11 +356,13 @@ func (r *renderer) cellText(c cell, head bool, st style) []byte {
 	if !r.c.trim() {
 		return nil
 	}
+	m := inCell
 	if head {
+		m = inHead
 		r.unbold()
 	}
 	r.facts.read(&r.c)
-	text := r.e.emit(&r.c, inCell)
+	text := r.e.emit(&r.c, m)
 	return bytes.ReplaceAll(text, []byte{'|'}, []byte(`\|`))
 }
 

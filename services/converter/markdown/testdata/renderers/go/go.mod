@@ -1,0 +1,5 @@
+module renderers
+
+go 1.21
+
+require github.com/russross/blackfriday/v2 v2.1.0
