@@ -124,7 +124,7 @@ microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
-	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store
+	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store ./shared/store/search
 
 bench-peers: ## compare with what people use today, into docs/bench/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice

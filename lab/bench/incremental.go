@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/lab/storebench"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -176,14 +176,14 @@ func (w *world) edit(ctx context.Context, t *edits, id, word string) error {
 // findEvery is how often a word is looked for.
 const findEvery = 2 * time.Millisecond
 
-var unmarked = strings.NewReplacer(store.MarkStart, "", store.MarkEnd, "")
+var unmarked = strings.NewReplacer(search.MarkStart, "", search.MarkEnd, "")
 
 // find says when a word was found in a page first.
 func (w *world) find(ctx context.Context, id, word string) (time.Time, error) {
 	tick := time.NewTicker(findEvery)
 	defer tick.Stop()
 	for {
-		hits, err := w.store.Search(ctx, viewer.All(), word, store.Filter{SourceID: source})
+		hits, err := w.store.Searcher().Search(ctx, viewer.All(), word, search.Filter{SourceID: source})
 		if err != nil {
 			return time.Time{}, err
 		}

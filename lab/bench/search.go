@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -74,16 +75,16 @@ func (b *bench) searchesOf(ctx context.Context, w *world, pages int) error {
 
 type namedFilter struct {
 	what string
-	store.Filter
+	search.Filter
 }
 
 // filters are those whose searches are measured.
 var filters = []namedFilter{
-	{"no filter", store.Filter{}},
-	{"a source", store.Filter{SourceID: source}},
-	{"a space", store.Filter{SpaceKey: sandbox.GeneratedSpace}},
-	{"a label", store.Filter{Label: "broker"}},
-	{"modified since", store.Filter{ModifiedSince: time.Date(2023, 3, 3, 0, 0, 0, 0, time.UTC)}},
+	{"no filter", search.Filter{}},
+	{"a source", search.Filter{SourceID: source}},
+	{"a space", search.Filter{SpaceKey: sandbox.GeneratedSpace}},
+	{"a label", search.Filter{Label: "broker"}},
+	{"modified since", search.Filter{ModifiedSince: time.Date(2023, 3, 3, 0, 0, 0, 0, time.UTC)}},
 }
 
 // searchAlone searches with each filter while nothing else goes on.
@@ -148,10 +149,10 @@ func (b *bench) searchDuringSync(ctx context.Context, w *world, rng *rand.Rand) 
 
 // searchOnce searches for what somebody might ask, and notes how long that took. What must be
 // there and is not found is an error.
-func (w *world) searchOnce(ctx context.Context, rng *rand.Rand, f store.Filter, taken *[]time.Duration) error {
+func (w *world) searchOnce(ctx context.Context, rng *rand.Rand, f search.Filter, taken *[]time.Duration) error {
 	query, sure := question(rng, w.layout.pages)
 	began := time.Now()
-	hits, err := w.store.Search(ctx, viewer.All(), query, f)
+	hits, err := w.store.Searcher().Search(ctx, viewer.All(), query, f)
 	*taken = append(*taken, time.Since(began))
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -21,7 +22,7 @@ func (w *world) want(blogPosts bool) {
 // finds lists the ids of what a search shows.
 func (w *world) finds(query string) []string {
 	w.t.Helper()
-	hits, err := w.store.Search(w.t.Context(), viewer.All(), query, store.Filter{SourceID: source})
+	hits, err := w.store.Searcher().Search(w.t.Context(), viewer.All(), query, search.Filter{SourceID: source})
 	require.NoError(w.t, err)
 	out := []string{}
 	for _, h := range hits {

@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -41,7 +41,7 @@ func TestTheBuiltInSpaceBecomesSearchable(t *testing.T) {
 	require.Zero(t, last.Counts.Failed)
 	require.Equal(t, last.Counts.Created, w.count(`SELECT count(*) FROM confluence_pages WHERE is_deleted = false`))
 
-	hits, err := w.store.Search(t.Context(), viewer.All(), "rotate the signing keys", store.Filter{SourceID: source})
+	hits, err := w.store.Searcher().Search(t.Context(), viewer.All(), "rotate the signing keys", search.Filter{SourceID: source})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 	require.Contains(t, hits[0].URL, w.served.URL+"/wiki/spaces/DEMO/pages/"+hits[0].PageID)
@@ -75,7 +75,7 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 	last := w.sync(event.Incremental)
 	require.Equal(t, 1, last.Counts.Updated, "%+v", last.Counts)
 	require.EqualValues(t, 1, w.site.Stats().Bodies)
-	hits, err := w.store.Search(t.Context(), viewer.All(), "harbour lights green", store.Filter{})
+	hits, err := w.store.Searcher().Search(t.Context(), viewer.All(), "harbour lights green", search.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, edited.ID, hits[0].PageID)
 }
@@ -206,7 +206,7 @@ func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(want.Markdown), len(stored.Markdown))
 	require.True(t, want.Markdown == stored.Markdown, "the pipeline and the converter give the same bytes")
-	hits, err := w.store.Search(t.Context(), viewer.All(), "\"very last words\"", store.Filter{})
+	hits, err := w.store.Searcher().Search(t.Context(), viewer.All(), "\"very last words\"", search.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 }

@@ -89,7 +89,7 @@ var rooms = []room{
 	{
 		imports: []string{
 			"testing", "net/http/httptest", "github.com/stretchr/testify", "go.uber.org/goleak",
-			module + "shared/pgtest", module + "shared/bus/bustest", module + "shared/bustest",
+			module + "shared/pgtest", module + "shared/bus/bustest", module + "shared/bustest", module + "shared/store/storetest",
 		},
 		tests: []string{"*"},
 		why:   "what helps tests stays out of programs",

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -91,7 +92,7 @@ func TestTheSameRowsByCopy(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	hits, err := there.Search(t.Context(), viewer.All(), "alpha", store.Filter{SourceID: "docs"})
+	hits, err := there.Searcher().Search(t.Context(), viewer.All(), "alpha", search.Filter{SourceID: "docs"})
 	require.NoError(t, err)
 	require.Len(t, hits, 3, "the copies are searchable")
 }
@@ -139,7 +140,7 @@ func TestAKnowledgeBaseGrows(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 12, src.Pages)
 	require.Equal(t, 24, src.Chunks)
-	hits, err := s.Search(t.Context(), viewer.All(), `"generated page 20002"`, store.Filter{})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), `"generated page 20002"`, search.Filter{})
 	require.NoError(t, err)
 	require.Len(t, hits, 1, "a rare word stays rare")
 	require.Equal(t, "20-2", hits[0].PageID)

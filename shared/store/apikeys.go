@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // APIKey is a key of the HTTP API with the hash of its secret.
@@ -36,7 +37,7 @@ func (s *Store) AddAPIKey(ctx context.Context, k APIKey) error {
 		sources = []string{}
 	}
 	_, err := s.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
-		k.ID, clean(k.Name), k.Role, sources, k.Hash)
+		k.ID, pg.Clean(k.Name), k.Role, sources, k.Hash)
 	if err != nil {
 		return fmt.Errorf("add API key %s: %w", k.ID, err)
 	}
@@ -48,7 +49,7 @@ func (s *Store) APIKey(ctx context.Context, id string) (APIKey, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys WHERE key_id = $1`, id)
 	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
 	if err != nil {
-		return k, notFound(err, "read API key "+id)
+		return k, pg.NotFound(err, "read API key "+id)
 	}
 	return k, nil
 }
@@ -80,7 +81,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 		WHERE key_id = $1 RETURNING `+apiKeyColumns, id)
 	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
 	if err != nil {
-		return k, notFound(err, "revoke API key "+id)
+		return k, pg.NotFound(err, "revoke API key "+id)
 	}
 	return k, nil
 }

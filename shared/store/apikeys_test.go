@@ -94,27 +94,3 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 	}
 	require.Contains(t, ids, "r2")
 }
-
-func TestASearchWithinSources(t *testing.T) {
-	s, _ := open(t)
-	for i, id := range []string{"docs", "hr", "ops"} {
-		addSource(t, s, id)
-		page := string(rune('1' + i))
-		run := fullRun(t, s, id, "run-"+id, listed(page, 1, "Keys"))
-		store1(t, s, write(id, run.ID, page, 1, "Keys", "rotate the signing keys"))
-	}
-	found := func(f store.Filter) []string {
-		hits, err := s.Search(t.Context(), viewer.All(), "signing keys", f)
-		require.NoError(t, err)
-		ids := []string{}
-		for _, h := range hits {
-			ids = append(ids, h.SourceID)
-		}
-		return ids
-	}
-	require.ElementsMatch(t, []string{"docs", "hr", "ops"}, found(store.Filter{}))
-	require.ElementsMatch(t, []string{"docs", "ops"}, found(store.Filter{Sources: []string{"ops", "docs", "none"}}))
-	require.Empty(t, found(store.Filter{SourceID: "hr", Sources: []string{"docs"}}))
-	require.ElementsMatch(t, []string{"hr"}, found(store.Filter{SpaceKey: "DOCS", Sources: []string{"hr"}}))
-	require.Empty(t, found(store.Filter{Sources: []string{"hr\x00"}}))
-}

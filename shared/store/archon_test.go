@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -218,7 +219,7 @@ func wholeLife(t *testing.T, s *store.Store, conn *pgx.Conn, v variant) {
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "our words"))
 	store1(t, s, write("docs", "r1", "2", 1, "Keys", "words on keys", "more words"))
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
-	hits, err := s.Search(t.Context(), viewer.All(), "words", store.Filter{})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "words", search.Filter{})
 	require.NoError(t, err)
 	require.Len(t, hits, 6, "web and upload chunks are found beside ours")
 	if v.vectors {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -143,7 +144,7 @@ func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[st
 	const row = `c.chunk_number, c.content, c.metadata ? '_pending_deletion'`
 	return map[string]reader{
 		"search": func(ctx context.Context) (a answer, err error) {
-			hits, err := s.Search(ctx, viewer.All(), "lighthouse", store.Filter{SourceID: "docs", Limit: 100})
+			hits, err := s.Searcher().Search(ctx, viewer.All(), "lighthouse", search.Filter{SourceID: "docs", Limit: 100})
 			for _, h := range hits {
 				if h.PageID == pageID {
 					a.lines = append(a.lines, h.SectionTitle)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -77,7 +78,7 @@ func TestASourceGoesWithAllThatItHas(t *testing.T) {
 			c.remove(t, s, conn)
 			require.Empty(t, holding(t, conn, "docs"))
 			require.Equal(t, team, everythingOf(t, conn, "team"))
-			hits, err := s.Search(t.Context(), viewer.All(), "identical words", store.Filter{})
+			hits, err := s.Searcher().Search(t.Context(), viewer.All(), "identical words", search.Filter{})
 			require.NoError(t, err)
 			require.Len(t, hits, 2)
 			for _, h := range hits {

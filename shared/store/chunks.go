@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
@@ -218,7 +219,7 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 // addressTaken says which chunks stood in the way of ours; the database's own words name only
 // an index. The error stays in the chain.
 func addressTaken(err error, url string) error {
-	if sqlState(err) != uniqueViolation {
+	if pg.State(err) != pg.UniqueViolation {
 		return err
 	}
 	return failure.New(failure.AddressTaken, "chunks of something else stand under the address %s: %w", url, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -36,7 +37,7 @@ func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
 	require.Equal(t, first[0], then[1], "what stays keeps its row")
 	require.NotContains(t, then, first[1])
 
-	hits, err := s.Search(t.Context(), viewer.All(), "alpha", store.Filter{SourceID: "files"})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "alpha", search.Filter{SourceID: "files"})
 	require.NoError(t, err)
 	require.Len(t, hits, 1)
 	require.Empty(t, hits[0].PageID)

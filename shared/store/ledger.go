@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // Pipeline is the generation of converter and chunker. A page that an older generation
@@ -339,7 +340,7 @@ func (s *Store) FailPage(ctx context.Context, f event.PageFailed) error {
 		UPDATE confluence_sync_pages SET outcome = 'failed', reason = $3, message = $4, stage = $5,
 			attempts = $6, ended_at = now()
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NULL`,
-		f.RunID, f.PageID, f.Code, clean(f.Message), f.Stage, f.Attempts)
+		f.RunID, f.PageID, f.Code, pg.Clean(f.Message), f.Stage, f.Attempts)
 	if err != nil {
 		return fmt.Errorf("fail page %s: %w", f.PageID, err)
 	}

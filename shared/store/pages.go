@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // PageWrite is a converted page with its chunks, to be stored as one.
@@ -50,7 +51,7 @@ var ErrMoved = errors.New("the page has moved meanwhile")
 // meanwhile.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
 	var outcome event.Outcome
-	err := again("write page "+w.Page.ID, func() error {
+	err := pg.Again("write page "+w.Page.ID, func() error {
 		return s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 			err := writePage(ctx, conn, w, &outcome)
 			if err != nil {

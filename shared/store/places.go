@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // Place is where a page stands in its space.
@@ -45,7 +46,7 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 
 // places reads the places of nodes that are in the tree, those that the condition on me and $2
 // picks. space is the space's address.
-func places(ctx context.Context, q querier, sourceID, space, picked string, by any) (map[string]Place, error) {
+func places(ctx context.Context, q pg.Querier, sourceID, space, picked string, by any) (map[string]Place, error) {
 	rows, err := q.Query(ctx, `
 		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
 		FROM confluence_tree me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -24,7 +25,7 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 		}
 		run, err := pgx.CollectExactlyOneRow(rows, scanRun)
 		if err != nil {
-			return notFound(err, "read run "+runID)
+			return pg.NotFound(err, "read run "+runID)
 		}
 		counts, waiting, err := count(ctx, tx, runID)
 		if err != nil {
@@ -51,7 +52,7 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 
 // count returns the run's pages by outcome, and how many of the pending ones wait for a
 // body rather than for the judgement of the deletion-detector.
-func count(ctx context.Context, q queryRower, runID string) (event.Counts, int, error) {
+func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
 	err := q.QueryRow(ctx, `

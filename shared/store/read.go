@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -54,7 +55,7 @@ func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, er
 		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))`, id, seen(v))
 	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Page])
 	if err != nil {
-		return p, notFound(err, "read page "+id)
+		return p, pg.NotFound(err, "read page "+id)
 	}
 	return p, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -175,7 +176,7 @@ func (s *Store) Judged(ctx context.Context, runID string) error {
 func (s *Store) Hold(ctx context.Context, runID string, gone []Removal, kept []string, message string) error {
 	return s.inTx(ctx, "hold run "+runID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
-			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, clean(message))
+			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, pg.Clean(message))
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
@@ -204,7 +205,7 @@ func (r *Reader) HeldRemovals(ctx context.Context, v viewer.Viewer, runID string
 	return heldRemovals(ctx, r.pool, v, runID)
 }
 
-func heldRemovals(ctx context.Context, q querier, v viewer.Viewer, runID string) ([]Removal, error) {
+func heldRemovals(ctx context.Context, q pg.Querier, v viewer.Viewer, runID string) ([]Removal, error) {
 	rows, _ := q.Query(ctx, `SELECT l.page_id, l.title, coalesce(l.message, '')
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
 		WHERE l.run_id = $1 AND l.outcome = 'skipped' AND l.reason = 'held' AND ($2::text[] IS NULL OR r.source_id = ANY ($2))

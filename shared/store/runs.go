@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -130,7 +131,7 @@ func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error 
 		WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
 		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
 	if err != nil {
-		return notFound(err, "source "+req.SourceID)
+		return pg.NotFound(err, "source "+req.SourceID)
 	}
 	mode := req.Mode
 	if reconcile {
@@ -164,18 +165,14 @@ func (s *Store) RequestRun(ctx context.Context, req event.SyncRequested) (Run, e
 // wantsPosts is whether a source's metadata asks for blog posts.
 const wantsPosts = `coalesce(metadata->'include_blog_posts' = 'true', false)`
 
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
-func readRun(ctx context.Context, q querier, id string) (Run, error) {
+func readRun(ctx context.Context, q pg.Querier, id string) (Run, error) {
 	rows, err := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs WHERE run_id = $1`, id)
 	if err != nil {
 		return Run{}, fmt.Errorf("read run %s: %w", id, err)
 	}
 	run, err := pgx.CollectExactlyOneRow(rows, scanRun)
 	if err != nil {
-		return run, notFound(err, "read run "+id)
+		return run, pg.NotFound(err, "read run "+id)
 	}
 	return run, nil
 }
@@ -189,7 +186,7 @@ func (r *Reader) Run(ctx context.Context, v viewer.Viewer, id string) (Run, erro
 }
 
 // readSeen is readRun for a viewer.
-func readSeen(ctx context.Context, q querier, v viewer.Viewer, id string) (Run, error) {
+func readSeen(ctx context.Context, q pg.Querier, v viewer.Viewer, id string) (Run, error) {
 	run, err := readRun(ctx, q, id)
 	if err == nil && !v.Sees(run.SourceID) {
 		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
@@ -230,7 +227,7 @@ func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer) ([]Run, error) {
 	return openRuns(ctx, r.pool, v)
 }
 
-func openRuns(ctx context.Context, q querier, v viewer.Viewer) ([]Run, error) {
+func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer) ([]Run, error) {
 	rows, _ := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') AND ($1::text[] IS NULL OR source_id = ANY ($1))
 		ORDER BY requested_at`, seen(v))
@@ -245,7 +242,7 @@ func openRuns(ctx context.Context, q querier, v viewer.Viewer) ([]Run, error) {
 func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, message string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = now()
-		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, clean(message))
+		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, pg.Clean(message))
 	if err != nil {
 		return fmt.Errorf("fail run %s: %w", id, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // The rows of archon_settings that are ours. One secret is one row, as Archon keeps its own:
@@ -193,7 +194,7 @@ func (s *Store) SameToken(ctx context.Context, name string, token secret.String)
 	var hash string
 	err := s.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name).Scan(&hash)
 	if err != nil {
-		return false, notFound(err, "look for the secret of "+name)
+		return false, pg.NotFound(err, "look for the secret of "+name)
 	}
 	return seal.Same(hash, token), nil
 }
@@ -209,7 +210,7 @@ func (s *Store) Secret(ctx context.Context, ring *seal.Ring, names ...string) (C
 	err := s.pool.QueryRow(ctx, `SELECT key, coalesce(encrypted_value, '') FROM archon_settings
 		WHERE key = ANY ($1) AND`+ourSecrets+` ORDER BY array_position($1, key::text) LIMIT 1`, keys).Scan(&key, &text)
 	if err != nil {
-		return Credential{}, notFound(err, "read the secret of "+strings.Join(names, " or "))
+		return Credential{}, pg.NotFound(err, "read the secret of "+strings.Join(names, " or "))
 	}
 	return openCredential(ring, key, text)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -170,7 +171,7 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 		WHERE s.source_id = $1 AND s.metadata->>'source_type' = 'confluence'`, id)
 	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
 	if err != nil {
-		return src, notFound(err, "read source "+id)
+		return src, pg.NotFound(err, "read source "+id)
 	}
 	return src, nil
 }

@@ -2,7 +2,7 @@
 // that imports pgx. Pages, chunks, runs and their ledger live here; the message bus only
 // carries nudges about them.
 //
-// What people get to see is read through Reader and Search, which take the viewer on whose
+// What people get to see is read through Reader and Searcher, which take the viewer on whose
 // behalf they read. What a stage needs on the way of a page (a run, a source by its id, the
 // ledger, removal candidates) is a method of Store: it is no read for people, and takes none.
 //
@@ -15,30 +15,42 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/sluicehq/sluice/migrations"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/store/search"
 )
 
 // Errors that callers tell apart.
 var (
-	ErrNotFound   = errors.New("not found")
+	ErrNotFound   = pg.ErrNotFound
 	ErrNotCurrent = errors.New("another replica has taken this run over")
 )
 
 // Store is a pool of connections to the knowledge base. It is safe for concurrent use.
 type Store struct {
 	pool     *pgxpool.Pool
-	trgm     bool // the similarity extension is there
-	language language
-	common   commonWords
+	searcher *search.Searcher
 }
+
+// Searcher searches the chunks.
+func (s *Store) Searcher() *search.Searcher { return s.searcher }
+
+// Option changes what Open opens.
+type Option func(*opening)
+
+type opening struct{ language string }
+
+// SearchLanguage sets the text search configuration that words are brought to their stem by,
+// "english" unless it is set. Open fails when the database has none of that name. Migrate
+// makes the indexes that another language than English needs, so all programs on a database
+// are to be told the same.
+func SearchLanguage(name string) Option { return func(o *opening) { o.language = name } }
 
 // Open connects to the database at url (a postgres:// address) and waits, until ctx ends,
 // for it to accept connections, so that services may start in any order. It does not
@@ -57,10 +69,11 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
 	}
-	s := &Store{pool: pool, language: archonLanguage}
-	for _, o := range options {
-		o(s)
+	var o opening
+	for _, option := range options {
+		option(&o)
 	}
+	s := &Store{pool: pool, searcher: search.New(pool, o.language)}
 	if err := s.wait(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -107,11 +120,7 @@ func (s *Store) wait(ctx context.Context) error {
 		case <-time.After(delay):
 		}
 	}
-	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')`).Scan(&s.trgm)
-	if err != nil {
-		return fmt.Errorf("look for pg_trgm: %w", err)
-	}
-	return s.language.check(ctx, s.pool)
+	return s.searcher.Prepare(ctx)
 }
 
 // Migrate applies the migrations that are missing and returns their names.
@@ -122,7 +131,7 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return applied, err
 	}
-	if err := s.makeIndexes(ctx); err != nil {
+	if err := s.searcher.MakeIndexes(ctx); err != nil {
 		return applied, err
 	}
 	return applied, s.wait(ctx)
@@ -131,7 +140,7 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 // MigrateDown takes every migration of ours back and with it all that was synced. Archon's
 // tables stay.
 func (s *Store) MigrateDown(ctx context.Context) error {
-	if err := s.dropIndexes(ctx); err != nil {
+	if err := s.searcher.DropIndexes(ctx); err != nil {
 		return err
 	}
 	db := stdlib.OpenDBFromPool(s.pool)
@@ -174,56 +183,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 }
 
-// inTx runs fn in one transaction, committed when fn returns nil. Should the database choose
-// it to end a deadlock, fn runs again from its beginning.
+// inTx runs fn in one transaction, as pg.InTx does.
 func (s *Store) inTx(ctx context.Context, what string, fn func(pgx.Tx) error) error {
-	return again(what, func() error { return pgx.BeginFunc(ctx, s.pool, fn) })
-}
-
-// again runs a transaction again that the server has chosen to end so that others can go on.
-func again(what string, transaction func() error) error {
-	const tries = 3
-	for try := 1; ; try++ {
-		err := transaction()
-		if err == nil {
-			return nil
-		}
-		if try == tries || sqlState(err) != deadlockDetected {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-	}
-}
-
-// The server's codes that matter here.
-const (
-	deadlockDetected = "40P01"
-	uniqueViolation  = "23505"
-)
-
-// sqlState returns the code that the server gave err, "" when it did not come from there.
-func sqlState(err error) string {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code
-	}
-	return ""
-}
-
-// maxText bounds what is stored of an error, in bytes.
-const maxText = 4000
-
-// clean makes any error's text fit for a column and for an event.
-func clean(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + "…"
-	}
-	return text
-}
-
-func notFound(err error, what string) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
-	}
-	return fmt.Errorf("%s: %w", what, err)
+	return pg.InTx(ctx, s.pool, what, fn)
 }

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -13,35 +12,21 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-const site = "https://acme.atlassian.net/wiki"
+const site = storetest.Site
 
-// open returns a migrated store on a database of its own, and a connection for looking
-// behind its back.
-func open(t *testing.T) (*store.Store, *pgx.Conn) {
-	t.Helper()
-	url := pgtest.MigratedURL(t)
-	s, err := store.Open(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	conn, err := pgx.Connect(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return s, conn
-}
-
-func addSource(t *testing.T, s *store.Store, id string) {
-	t.Helper()
-	key := map[string]string{"docs": "DOCS"}[id]
-	if key == "" {
-		key = strings.ToUpper(id)
-	}
-	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: key}))
-}
+var (
+	open      = storetest.Open
+	addSource = storetest.AddSource
+	write     = storetest.Page
+	store1    = storetest.Write
+)
 
 // fullRun opens a full run and lists the pages.
 func fullRun(t *testing.T, s *store.Store, source, id string, pages ...store.Listed) store.Run {
@@ -78,32 +63,6 @@ func advance(t *testing.T, s *store.Store, runID string) event.Progress {
 	require.NoError(t, err)
 	require.Equal(t, published, snap)
 	return snap
-}
-
-// write is a page with one chunk for each text.
-func write(source, runID, id string, version int, title string, texts ...string) store.PageWrite {
-	w := store.PageWrite{
-		SourceID: source, RunID: runID, Attempt: 1, Path: "/" + id, Markdown: title,
-		Page: page.Facts{
-			ID: id, Version: version, Title: title, SpaceKey: "DOCS", BaseURL: site,
-			URL: site + "/spaces/DOCS/pages/" + id, ModifiedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		},
-	}
-	for i, text := range texts {
-		w.Markdown += "\n\n" + text
-		w.Chunks = append(w.Chunks, store.Chunk{Number: i, Content: text, Metadata: store.ChunkMetadata{
-			URL: w.Page.URL, Title: title, SourceID: source, PageID: id, CrawlType: "confluence", ChunkIndex: i,
-			Tags: []string{}, HeadingPath: []string{title}, Breadcrumb: []string{}, CitationURL: w.Page.URL, ContentHash: title + text,
-		}})
-	}
-	return w
-}
-
-func store1(t *testing.T, s *store.Store, w store.PageWrite) event.Outcome {
-	t.Helper()
-	outcome, err := s.WritePage(t.Context(), w)
-	require.NoError(t, err)
-	return outcome
 }
 
 func contents(t *testing.T, s *store.Store, source, id string) []string {
@@ -306,7 +265,7 @@ func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
 		store1(t, s, write(src, "run-"+src, id, 1, "Home", "the same words"))
 		finish(t, s, run)
 	}
-	hits, err := s.Search(t.Context(), viewer.All(), "same words", store.Filter{SourceID: "docs"})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "same words", search.Filter{SourceID: "docs"})
 	require.NoError(t, err)
 	require.Len(t, hits, 1)
 	require.Equal(t, "docs", hits[0].SourceID)
@@ -332,20 +291,20 @@ func TestSearch(t *testing.T) {
 	store1(t, s, write("docs", "r1", "1", 1, "Keys", "Rotate the signing keys every ninety days.", "Call svc_billing_v2 first."))
 	store1(t, s, write("docs", "r1", "2", 1, "Lunch", "The canteen opens at noon."))
 
-	hits, err := s.Search(t.Context(), viewer.All(), "rotating signing key", store.Filter{})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "rotating signing key", search.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 	require.Equal(t, "1", hits[0].PageID)
 	require.Equal(t, "Keys", hits[0].Title)
-	require.Contains(t, hits[0].Snippet, store.MarkStart+"Rotate"+store.MarkEnd)
+	require.Contains(t, hits[0].Snippet, search.MarkStart+"Rotate"+search.MarkEnd)
 
-	hits, err = s.Search(t.Context(), viewer.All(), "svc_biling_v2", store.Filter{})
+	hits, err = s.Searcher().Search(t.Context(), viewer.All(), "svc_biling_v2", search.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits, "an identifier with a typo")
 	require.Contains(t, hits[0].Snippet, "billing")
 
 	for _, query := range []string{"", "   ", `"`, `';DROP TABLE archon_sources;--`, `((( & | !`} {
-		_, err = s.Search(t.Context(), viewer.All(), query, store.Filter{})
+		_, err = s.Searcher().Search(t.Context(), viewer.All(), query, search.Filter{})
 		require.NoError(t, err, query)
 	}
 }

@@ -155,34 +155,3 @@ func element(t reflect.Type) reflect.Type {
 	}
 	return t
 }
-
-func TestSearchFindsWhatItsViewerSees(t *testing.T) {
-	s, _ := open(t)
-	for id, source := range map[string]string{"1": "docs", "2": "other"} {
-		addSource(t, s, source)
-		fullRun(t, s, source, "r"+id, listed(id, 1, "Home"))
-		store1(t, s, write(source, "r"+id, id, 1, "Home of "+source, "alpha"))
-	}
-	found := func(v viewer.Viewer, f store.Filter) []string {
-		hits, err := s.Search(t.Context(), v, "alpha", f)
-		require.NoError(t, err)
-		sources := []string{}
-		for _, h := range hits {
-			sources = append(sources, h.SourceID)
-		}
-		return sources
-	}
-	both := []string{"docs", "other"}
-	require.ElementsMatch(t, both, found(viewer.All(), store.Filter{}))
-	require.ElementsMatch(t, both, found(viewer.OfSources(both...), store.Filter{}))
-	docs := viewer.OfSources("docs")
-	require.Equal(t, []string{"docs"}, found(docs, store.Filter{}))
-	require.Equal(t, []string{"docs"}, found(docs, store.Filter{Sources: both}), "a filter shows nothing more")
-	require.Equal(t, []string{"docs"}, found(viewer.All(), store.Filter{Sources: []string{"docs"}}))
-	require.Equal(t, []string{"docs"}, found(docs, store.Filter{SpaceKey: "DOCS"}))
-	require.Empty(t, found(docs, store.Filter{SourceID: "other"}))
-	require.Empty(t, found(docs, store.Filter{Sources: []string{"other"}}))
-	require.Empty(t, found(docs, store.Filter{Under: "2"}))
-	require.Empty(t, found(viewer.Viewer{}, store.Filter{}))
-	require.Empty(t, found(viewer.Viewer{}, store.Filter{SourceID: "docs"}))
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 )
 
 // cursor hides what a list goes on from, so that nobody builds on it.
@@ -98,8 +99,8 @@ type searchInput struct {
 }
 
 type found struct {
-	Query string      `json:"query"`
-	Items []store.Hit `json:"items" nullable:"false" doc:"the best first"`
+	Query string       `json:"query"`
+	Items []search.Hit `json:"items" nullable:"false" doc:"the best first"`
 }
 
 type searchOutput struct{ Body found }
@@ -109,7 +110,7 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	if strings.TrimSpace(b.Query) == "" || !utf8.ValidString(b.Query) {
 		return nil, fail(http.StatusUnprocessableEntity, "invalid", "query holds no word")
 	}
-	f := store.Filter{
+	f := search.Filter{
 		SourceID: b.SourceID, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
 		ModifiedSince: b.ModifiedSince, Limit: b.Limit, Sources: b.Sources,
 	}
@@ -124,6 +125,6 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 			return nil, err
 		}
 	}
-	hits, err := g.store.Search(ctx, v, b.Query, f)
+	hits, err := g.store.Searcher().Search(ctx, v, b.Query, f)
 	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(hits)}}, err
 }

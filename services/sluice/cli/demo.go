@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -277,14 +278,14 @@ func (d *demo) find(ctx context.Context) error {
 		query = "how do we rotate the signing keys"
 	}
 	d.step("Search: %s", query)
-	hits, err := d.engine.store.Search(ctx, viewer.All(), query, store.Filter{SourceID: demoSource, Limit: 3})
+	hits, err := d.engine.store.Searcher().Search(ctx, viewer.All(), query, search.Filter{SourceID: demoSource, Limit: 3})
 	if err != nil {
 		return err
 	}
 	if len(hits) == 0 {
 		return fmt.Errorf("the demo found nothing for %q although it should be there", query)
 	}
-	if err := d.showHits(ctx, d.engine.store, query, store.Filter{SourceID: demoSource, Limit: 3}); err != nil {
+	if err := d.showHits(ctx, d.engine.store, query, search.Filter{SourceID: demoSource, Limit: 3}); err != nil {
 		return err
 	}
 	d.step("The chunks of the best page, each with the address of its heading")

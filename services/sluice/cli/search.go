@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) search() *cobra.Command {
-	var f store.Filter
+	var f search.Filter
 	var since string
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
@@ -33,8 +34,8 @@ func (a *app) search() *cobra.Command {
 			if f.ModifiedSince, err = sinceTime(since, time.Now()); err != nil {
 				return usageError{err}
 			}
-			if f.Limit < 1 || f.Limit > store.MaxHits {
-				return usageError{fmt.Errorf("--limit is a number from 1 to %d, not %d", store.MaxHits, f.Limit)}
+			if f.Limit < 1 || f.Limit > search.MaxHits {
+				return usageError{fmt.Errorf("--limit is a number from 1 to %d, not %d", search.MaxHits, f.Limit)}
 			}
 			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
 				return usageError{fmt.Errorf("--under is a page's id, such as 7000000012, not %q", f.Under)}
@@ -77,8 +78,8 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--since is a day such as 2026-01-31 or a time ago such as 7d or 24h, not %q", text)
 }
 
-func (a *app) showHits(ctx context.Context, s *store.Store, query string, f store.Filter) error {
-	hits, err := s.Search(ctx, viewer.All(), query, f)
+func (a *app) showHits(ctx context.Context, s *store.Store, query string, f search.Filter) error {
+	hits, err := s.Searcher().Search(ctx, viewer.All(), query, f)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (a *app) showHits(ctx context.Context, s *store.Store, query string, f stor
 
 // nothingThere complains when a filter names what is not stored: that nothing is found is then
 // no wonder. A source of Archon's own is searched too, so its name is no mistake.
-func (a *app) nothingThere(ctx context.Context, s *store.Store, f store.Filter) error {
+func (a *app) nothingThere(ctx context.Context, s *store.Store, f search.Filter) error {
 	if f.SourceID != "" {
 		if _, err := s.Source(ctx, f.SourceID); err != nil {
 			return a.noSource(ctx, s, f.SourceID, err)
@@ -116,7 +117,7 @@ func (a *app) nothingThere(ctx context.Context, s *store.Store, f store.Filter) 
 	return nil
 }
 
-func (a *app) showHit(place int, h store.Hit) {
+func (a *app) showHit(place int, h search.Hit) {
 	where := h.Title
 	if h.SectionTitle != "" && h.SectionTitle != h.Title {
 		where += " › " + h.SectionTitle
@@ -146,7 +147,7 @@ func (a *app) strong(text string) string {
 // marked shows the words that matched in bold to a person, else between the marks.
 func (a *app) marked(text string) string {
 	if terminal(a.out) {
-		return strings.NewReplacer(store.MarkStart, "\x1b[1m", store.MarkEnd, "\x1b[0m").Replace(text)
+		return strings.NewReplacer(search.MarkStart, "\x1b[1m", search.MarkEnd, "\x1b[0m").Replace(text)
 	}
 	return text
 }

@@ -8,14 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 )
 
 func TestSearchNarrowed(t *testing.T) {
 	p := newPerson(t)
 	p.sees("demo", "--once")
 	pages := func(args ...string) []string {
-		var hits []store.Hit
+		var hits []search.Hit
 		require.NoError(t, json.Unmarshal([]byte(p.sees(append(append([]string{"search"}, args...), "--limit", "50", "-o", "json")...)), &hits))
 		ids := []string{}
 		for _, h := range hits {

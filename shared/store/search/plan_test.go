@@ -1,4 +1,4 @@
-package store_test
+package search_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -44,26 +46,26 @@ const without = `DROP INDEX idx_archon_crawled_pages_metadata,
 	idx_archon_crawled_pages_embedding_model, idx_archon_crawled_pages_embedding_dimension, idx_archon_crawled_pages_llm_chat_model`
 
 func TestEachFilterUsesItsIndex(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	_, err := conn.Exec(t.Context(), without)
 	require.NoError(t, err)
 	birds(t, conn, 10_000)
 	for name, c := range map[string]struct {
-		filter store.Filter
+		filter search.Filter
 		index  string
 		hits   int
 	}{
-		"none":     {store.Filter{}, "idx_archon_crawled_pages_content_search", store.MaxHits},
-		"source":   {store.Filter{SourceID: "small"}, "idx_archon_crawled_pages_source_id", store.MaxHits},
-		"space":    {store.Filter{SpaceKey: "SPACE7"}, "idx_confluence_pages_space", store.MaxHits},
-		"under":    {store.Filter{Under: "7"}, "idx_confluence_pages_path", store.MaxHits},
-		"label":    {store.Filter{Label: "label-7"}, "idx_confluence_pages_labels", 50},
-		"jira":     {store.Filter{JiraIssue: "OPS-7"}, "idx_confluence_pages_jira_issue_links", 20},
-		"mentions": {store.Filter{Mentions: "712020:7"}, "idx_confluence_pages_user_mentions", 34},
-		"modified": {store.Filter{ModifiedSince: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC)}, "idx_confluence_pages_last_modified", 24},
+		"none":     {search.Filter{}, "idx_archon_crawled_pages_content_search", search.MaxHits},
+		"source":   {search.Filter{SourceID: "small"}, "idx_archon_crawled_pages_source_id", search.MaxHits},
+		"space":    {search.Filter{SpaceKey: "SPACE7"}, "idx_confluence_pages_space", search.MaxHits},
+		"under":    {search.Filter{Under: "7"}, "idx_confluence_pages_path", search.MaxHits},
+		"label":    {search.Filter{Label: "label-7"}, "idx_confluence_pages_labels", 50},
+		"jira":     {search.Filter{JiraIssue: "OPS-7"}, "idx_confluence_pages_jira_issue_links", 20},
+		"mentions": {search.Filter{Mentions: "712020:7"}, "idx_confluence_pages_user_mentions", 34},
+		"modified": {search.Filter{ModifiedSince: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC)}, "idx_confluence_pages_last_modified", 24},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.filter.Limit = store.MaxHits
+			c.filter.Limit = search.MaxHits
 			used, read := explain(t, conn, s, "pelican", c.filter)
 			require.Contains(t, used, c.index)
 			if name != "source" { // a small source's chunks are fewer than a word's
@@ -80,7 +82,7 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 }
 
 // explain returns the indexes that a search uses and the tables that it reads from end to end.
-func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store.Filter) (used, read []string) {
+func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f search.Filter) (used, read []string) {
 	t.Helper()
 	for _, n := range plan(t, conn, s, "", query, f) {
 		if name, ok := n["Index Name"].(string); ok {
@@ -97,9 +99,9 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f store
 
 // plan returns the nodes of the plan for a search. Options such as "ANALYZE, " say what else
 // EXPLAIN is to tell.
-func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f store.Filter) (nodes []map[string]any) {
+func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f search.Filter) (nodes []map[string]any) {
 	t.Helper()
-	sql, args, err := s.SearchSQL(t.Context(), viewer.All(), query, f)
+	sql, args, err := s.Searcher().SQL(t.Context(), viewer.All(), query, f)
 	require.NoError(t, err)
 	var raw []byte
 	err = conn.QueryRow(t.Context(), "EXPLAIN ("+options+"FORMAT JSON) "+sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&raw)
@@ -134,7 +136,7 @@ func TestNestedMetadataIsFoundThroughItsIndex(t *testing.T) {
 		FROM generate_series(1, 5000) n, confluence_pages WHERE page_id = '1';
 		ANALYZE confluence_pages`)
 	require.NoError(t, err)
-	for index, f := range map[string]store.Filter{
+	for index, f := range map[string]search.Filter{
 		"idx_confluence_pages_jira_issue_links": {JiraIssue: "OPS-2"},
 		"idx_confluence_pages_user_mentions":    {Mentions: "712020:2"},
 		"idx_confluence_pages_labels":           {Label: "label-2"},

@@ -1,4 +1,4 @@
-package store_test
+package search_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -40,24 +41,24 @@ func BenchmarkSearch(b *testing.B) {
 				"typo":      func() string { return misspelled(k.rng, k.vocab[50+k.rng.IntN(5000)]) },
 				"excluding": func() string { return k.vocab[k.rng.IntN(300)] + " -" + k.vocab[k.rng.IntN(300)] },
 			}
-			filters := map[string]store.Filter{
+			filters := map[string]search.Filter{
 				"source": {SourceID: "small"}, "space": {SpaceKey: "SPACE7"}, "under": {Under: "12"}, "label": {Label: "label-7"},
 				"jira": {JiraIssue: "OPS-7"}, "mentions": {Mentions: "712020:7"},
 				"since": {ModifiedSince: time.Date(2025, 12, 20, 0, 0, 0, 0, time.UTC)}, "since long": {ModifiedSince: time.Unix(0, 0)},
 			}
 			mix := func() string { return queries[slices.Sorted(maps.Keys(queries))[k.rng.IntN(len(queries))]]() }
 			for _, kind := range slices.Sorted(maps.Keys(queries)) {
-				b.Run("query="+strings.ReplaceAll(kind, " ", "-"), func(b *testing.B) { percentiles(b, s, queries[kind], store.Filter{}) })
+				b.Run("query="+strings.ReplaceAll(kind, " ", "-"), func(b *testing.B) { percentiles(b, s, queries[kind], search.Filter{}) })
 			}
 			for _, kind := range slices.Sorted(maps.Keys(filters)) {
 				b.Run("filter="+strings.ReplaceAll(kind, " ", "-"), func(b *testing.B) { percentiles(b, s, mix, filters[kind]) })
 			}
 			// The index knows which chunks have both words, not where: each of them is looked at.
 			b.Run("phrase-nowhere", func(b *testing.B) {
-				percentiles(b, s, func() string { return `"` + k.vocab[k.rng.IntN(100)] + " " + k.vocab[k.rng.IntN(100)] + `"` }, store.Filter{})
+				percentiles(b, s, func() string { return `"` + k.vocab[k.rng.IntN(100)] + " " + k.vocab[k.rng.IntN(100)] + `"` }, search.Filter{})
 			})
 			b.Run("mix", func(b *testing.B) {
-				list := append(slices.Collect(maps.Values(filters)), make([]store.Filter, len(filters))...) // half without
+				list := append(slices.Collect(maps.Values(filters)), make([]search.Filter, len(filters))...) // half without
 				var times []time.Duration
 				for b.Loop() {
 					times = append(times, timed(b, s, mix(), list[k.rng.IntN(len(list))]))
@@ -76,15 +77,15 @@ func misspelled(rng *rand.Rand, word string) string {
 	return string(w)
 }
 
-func timed(b *testing.B, s *store.Store, query string, f store.Filter) time.Duration {
+func timed(b *testing.B, s *store.Store, query string, f search.Filter) time.Duration {
 	b.Helper()
 	began := time.Now()
-	_, err := s.Search(b.Context(), viewer.All(), query, f)
+	_, err := s.Searcher().Search(b.Context(), viewer.All(), query, f)
 	require.NoError(b, err)
 	return time.Since(began)
 }
 
-func percentiles(b *testing.B, s *store.Store, query func() string, f store.Filter) {
+func percentiles(b *testing.B, s *store.Store, query func() string, f search.Filter) {
 	b.Helper()
 	var times []time.Duration
 	for b.Loop() {

@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ type leg struct {
 // searchSQL returns the statement that Search runs, and its parameters; "" when the query asks
 // for nothing. Only what is asked for is in the statement, so that the planner can choose
 // the index for it.
-func (s *Store) searchSQL(v viewer.Viewer, query string, f Filter, known common) (string, []any) {
+func (s *Searcher) searchSQL(v viewer.Viewer, query string, f Filter, known common) (string, []any) {
 	a := parse(query)
 	if len(a.words) == 0 || !f.possible() || !v.SeesAll() && len(v.Sources()) == 0 {
 		return "", nil
@@ -61,7 +61,7 @@ func (s *Store) searchSQL(v viewer.Viewer, query string, f Filter, known common)
 		if a.parts > 1 {
 			legs = append(legs, b.partly())
 		}
-		if s.trgm {
+		if s.trgm.Load() {
 			legs = append(legs, b.alike())
 		}
 	}
@@ -249,7 +249,7 @@ typed AS MATERIALIZED (
 	SELECT word, left(word, CASE WHEN length(word) < 5 THEN 4 ELSE (length(word) + 1) / 2 END) AS head,
 		stem <@ %s::text[] AS common, stem[1] AS stem
 	FROM unnest(%s::text[]) AS word, LATERAL (SELECT tsvector_to_array(%s) AS stem OFFSET 0) s WHERE cardinality(stem) > 0)`,
-		b.arg(orEmpty(b.common.words)), b.arg(longest(b.asked.words)), b.call("to_tsvector", "word")))
+		b.arg(append([]string{}, b.common.words...)), b.arg(longest(b.asked.words)), b.call("to_tsvector", "word")))
 	heads := b.once("heads", `CASE WHEN NOT bool_and(common) THEN
 		string_agg('''' || CASE WHEN common THEN stem || '''' ELSE head || ''':*' END, ' & ')::tsquery END`, " FROM typed")
 	b.loose = fmt.Sprintf("coalesce(%[1]s || %[2]s, %[1]s)", b.loose, heads)

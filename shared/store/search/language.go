@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // language is the name of a text search configuration, by which words are brought to their
@@ -17,21 +19,6 @@ const archonLanguage language = "english"
 
 // maxLanguage is as much of a name as fits into the name of an index, in bytes.
 const maxLanguage = 40
-
-// Option changes what Open opens.
-type Option func(*Store)
-
-// SearchLanguage sets the text search configuration that words are brought to their stem by,
-// "english" unless it is set. Open fails when the database has none of that name. Migrate
-// makes the indexes that another language than English needs, so all programs on a database
-// are to be told the same.
-func SearchLanguage(name string) Option {
-	return func(s *Store) {
-		if name != "" {
-			s.language = language(name)
-		}
-	}
-}
 
 // literal is the language as a constant in a statement. It cannot be a parameter: the
 // planner would not see that an index is in the same language.
@@ -77,9 +64,7 @@ func (l language) ranked() int {
 }
 
 // check reports whether the database knows the language.
-func (l language) check(ctx context.Context, db interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}) error {
+func (l language) check(ctx context.Context, db pg.Querier) error {
 	rows, _ := db.Query(ctx, `SELECT cfgname::text FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1`)
 	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
@@ -102,12 +87,13 @@ func (l language) indexes() map[string]string {
 	}
 }
 
-// makeIndexes makes those that are missing. Processes that do so at once take turns.
-func (s *Store) makeIndexes(ctx context.Context) error {
+// MakeIndexes makes those that the language needs and that are missing. Processes that do so at
+// once take turns.
+func (s *Searcher) MakeIndexes(ctx context.Context) error {
 	if len(s.language.indexes()) == 0 {
 		return nil
 	}
-	return s.inTx(ctx, "make search indexes for "+string(s.language), func(tx pgx.Tx) error {
+	return pg.InTx(ctx, s.pool, "make search indexes for "+string(s.language), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence search indexes', 0))`); err != nil {
 			return err
 		}
@@ -122,9 +108,9 @@ func (s *Store) makeIndexes(ctx context.Context) error {
 	})
 }
 
-// dropIndexes drops the indexes of every language that was searched in.
-func (s *Store) dropIndexes(ctx context.Context) error {
-	return s.inTx(ctx, "drop search indexes", func(tx pgx.Tx) error {
+// DropIndexes drops the indexes of every language that was searched in.
+func (s *Searcher) DropIndexes(ctx context.Context) error {
+	return pg.InTx(ctx, s.pool, "drop search indexes", func(tx pgx.Tx) error {
 		rows, _ := tx.Query(ctx, `SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 			WHERE indrelid = to_regclass('archon_crawled_pages') AND relname ~ '^idx_confluence_chunks_(words|titles)_.'`)
 		names, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -1,4 +1,4 @@
-package store_test
+package search_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -35,6 +37,8 @@ var library = []struct{ id, title, heading, text string }{
 	{"16", "Holidays", "Carry-over", "Up to five days are carried over. Tell the service desk of human resources by December."},
 }
 
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
 func stocked(t *testing.T, options ...store.Option) (*store.Store, string) {
 	t.Helper()
 	url := pgtest.URL(t)
@@ -43,19 +47,19 @@ func stocked(t *testing.T, options ...store.Option) (*store.Store, string) {
 	t.Cleanup(s.Close)
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
-	addSource(t, s, "docs")
+	storetest.AddSource(t, s, "docs")
 	for _, l := range library {
-		w := write("docs", "", l.id, 1, l.title, "## "+l.heading+"\n\n"+l.text)
+		w := storetest.Page("docs", "", l.id, 1, l.title, "## "+l.heading+"\n\n"+l.text)
 		w.Chunks[0].Metadata.SectionTitle = l.heading
 		w.Chunks[0].Metadata.Breadcrumb = []string{"Home"}
-		store1(t, s, w)
+		storetest.Write(t, s, w)
 	}
 	return s, url
 }
 
-func found(t *testing.T, s *store.Store, query string, f store.Filter) []string {
+func found(t *testing.T, s *store.Store, query string, f search.Filter) []string {
 	t.Helper()
-	hits, err := s.Search(t.Context(), viewer.All(), query, f)
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), query, f)
 	require.NoError(t, err, query)
 	ids := []string{}
 	for i, h := range hits {
@@ -95,7 +99,7 @@ func TestTheBestPageComesFirst(t *testing.T) {
 		{"databases ticket reader", "14", nil}, // one word in the title, two in the text
 	} {
 		t.Run(c.query, func(t *testing.T) {
-			ids := found(t, s, c.query, store.Filter{})
+			ids := found(t, s, c.query, search.Filter{})
 			require.NotEmpty(t, ids)
 			require.Equal(t, c.first, ids[0])
 			for _, id := range c.never {
@@ -104,29 +108,29 @@ func TestTheBestPageComesFirst(t *testing.T) {
 		})
 	}
 	for _, query := range []string{"", " ", `"`, "-canteen", "--", "the of and", "zzyzx", "\x00", "\xff", "or"} {
-		require.Empty(t, found(t, s, query, store.Filter{}), query)
+		require.Empty(t, found(t, s, query, search.Filter{}), query)
 	}
 }
 
 func TestAHitIsWhatACitationNeeds(t *testing.T) {
 	s, url := stocked(t)
-	hits, err := s.Search(t.Context(), viewer.All(), "signing keys", store.Filter{Limit: 1})
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "signing keys", search.Filter{Limit: 1})
 	require.NoError(t, err)
 	require.Len(t, hits, 1)
 	h := hits[0]
 	require.Positive(t, h.ChunkID)
-	require.Contains(t, h.Snippet, store.MarkStart+"signing"+store.MarkEnd)
+	require.Contains(t, h.Snippet, search.MarkStart+"signing"+search.MarkEnd)
 	h.ChunkID, h.Snippet, h.Score = 0, "", 0
 	h.LastModified = h.LastModified.UTC()
-	require.Equal(t, store.Hit{
+	require.Equal(t, search.Hit{
 		SourceID: "docs", PageID: "3", Title: "Signing keys", SpaceKey: "DOCS", Version: 1,
 		LastModified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Breadcrumb: []string{"Home"}, SectionTitle: "Rotation",
-		HeadingPath: []string{"Signing keys"}, URL: site + "/spaces/DOCS/pages/3",
+		HeadingPath: []string{"Signing keys"}, URL: storetest.Site + "/spaces/DOCS/pages/3",
 	}, h)
 
-	hits, err = s.Search(t.Context(), viewer.All(), "kuberntes", store.Filter{})
+	hits, err = s.Searcher().Search(t.Context(), viewer.All(), "kuberntes", search.Filter{})
 	require.NoError(t, err)
-	require.Contains(t, hits[0].Snippet, store.MarkStart+"Kubernetes"+store.MarkEnd, "what is spelled like it is marked")
+	require.Contains(t, hits[0].Snippet, search.MarkStart+"Kubernetes"+search.MarkEnd, "what is spelled like it is marked")
 
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
@@ -140,7 +144,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 			('https://example.com/d', 0, 'the walrus is on its way out', 'web', '{"_pending_deletion": true}'),
 			('https://example.com/e', 0, 'the walrus claims to be a page of another source', 'web', '{"page_id": "3"}')`)
 	require.NoError(t, err)
-	hits, err = s.Search(t.Context(), viewer.All(), "walrus", store.Filter{})
+	hits, err = s.Searcher().Search(t.Context(), viewer.All(), "walrus", search.Filter{})
 	require.NoError(t, err)
 	require.Len(t, hits, 4, "all but what is marked for deletion")
 	for _, h := range hits {
@@ -149,27 +153,27 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 		require.True(t, h.LastModified.IsZero())
 		require.True(t, strings.HasPrefix(h.URL, "https://example.com/"))
 	}
-	for _, f := range []store.Filter{{SpaceKey: "DOCS"}, {Under: "3"}, {ModifiedSince: time.Unix(0, 0)}} {
+	for _, f := range []search.Filter{{SpaceKey: "DOCS"}, {Under: "3"}, {ModifiedSince: time.Unix(0, 0)}} {
 		require.Empty(t, found(t, s, "walrus", f), "what is no page passes no page's filter")
 	}
 
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_pages SET is_deleted = true WHERE page_id = '3'`)
 	require.NoError(t, err)
-	require.NotContains(t, found(t, s, "signing keys", store.Filter{}), "3", "a removed page that still has chunks")
-	require.Empty(t, found(t, s, "signing keys", store.Filter{Under: "3"}))
+	require.NotContains(t, found(t, s, "signing keys", search.Filter{}), "3", "a removed page that still has chunks")
+	require.Empty(t, found(t, s, "signing keys", search.Filter{Under: "3"}))
 }
 
 func TestLimits(t *testing.T) {
-	s, _ := open(t)
-	addSource(t, s, "docs")
+	s, _ := storetest.Open(t)
+	storetest.AddSource(t, s, "docs")
 	texts := make([]string, 120)
 	for i := range texts {
 		texts[i] = fmt.Sprint("pelican number ", i)
 	}
-	store1(t, s, write("docs", "", "1", 1, "Birds", texts...))
-	require.Len(t, found(t, s, "pelican", store.Filter{}), 10)
-	require.Len(t, found(t, s, "pelican", store.Filter{Limit: 3}), 3)
-	require.Len(t, found(t, s, "pelican", store.Filter{Limit: 1000}), store.MaxHits)
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "Birds", texts...))
+	require.Len(t, found(t, s, "pelican", search.Filter{}), 10)
+	require.Len(t, found(t, s, "pelican", search.Filter{Limit: 3}), 3)
+	require.Len(t, found(t, s, "pelican", search.Filter{Limit: 1000}), search.MaxHits)
 }
 
 func TestSearchWithoutSimilarity(t *testing.T) {
@@ -187,8 +191,8 @@ func TestSearchWithoutSimilarity(t *testing.T) {
 	plain, err := store.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(plain.Close)
-	addSource(t, plain, "docs")
-	store1(t, plain, write("docs", "", "1", 1, "Clusters", "We run Kubernetes."))
-	require.Equal(t, []string{"1"}, found(t, plain, "kubernetes", store.Filter{}))
-	require.Empty(t, found(t, plain, "kuberntes", store.Filter{}))
+	storetest.AddSource(t, plain, "docs")
+	storetest.Write(t, plain, storetest.Page("docs", "", "1", 1, "Clusters", "We run Kubernetes."))
+	require.Equal(t, []string{"1"}, found(t, plain, "kubernetes", search.Filter{}))
+	require.Empty(t, found(t, plain, "kuberntes", search.Filter{}))
 }

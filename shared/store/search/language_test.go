@@ -1,4 +1,4 @@
-package store_test
+package search_test
 
 import (
 	"testing"
@@ -9,28 +9,30 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestSearchInAnotherLanguage(t *testing.T) {
 	s, url := stocked(t, store.SearchLanguage("german"))
-	w := write("docs", "", "20", 1, "Häuser am Fluss", "## Bäume\n\nDie Bäume vor den Häusern wurden gefällt. Die Anlegestellen bleiben.")
+	w := storetest.Page("docs", "", "20", 1, "Häuser am Fluss", "## Bäume\n\nDie Bäume vor den Häusern wurden gefällt. Die Anlegestellen bleiben.")
 	w.Chunks[0].Metadata.SectionTitle = "Bäume"
-	store1(t, s, w)
-	require.Equal(t, []string{"20"}, found(t, s, "haus", store.Filter{}), "another form of a word in the title")
-	require.Equal(t, []string{"20"}, found(t, s, "baum gefällt", store.Filter{}))
-	require.Equal(t, "20", found(t, s, "Anlegestelen", store.Filter{})[0], "a typo")
-	require.Equal(t, "20", found(t, s, "wo wurden die Bäume vor dem Haus gefällt", store.Filter{})[0])
-	require.Empty(t, found(t, s, "häuser -baum", store.Filter{}))
-	hits, err := s.Search(t.Context(), viewer.All(), "bäume", store.Filter{})
+	storetest.Write(t, s, w)
+	require.Equal(t, []string{"20"}, found(t, s, "haus", search.Filter{}), "another form of a word in the title")
+	require.Equal(t, []string{"20"}, found(t, s, "baum gefällt", search.Filter{}))
+	require.Equal(t, "20", found(t, s, "Anlegestelen", search.Filter{})[0], "a typo")
+	require.Equal(t, "20", found(t, s, "wo wurden die Bäume vor dem Haus gefällt", search.Filter{})[0])
+	require.Empty(t, found(t, s, "häuser -baum", search.Filter{}))
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "bäume", search.Filter{})
 	require.NoError(t, err)
-	require.Contains(t, hits[0].Snippet, store.MarkStart+"Bäume"+store.MarkEnd)
+	require.Contains(t, hits[0].Snippet, search.MarkStart+"Bäume"+search.MarkEnd)
 
 	english, err := store.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(english.Close)
-	require.Empty(t, found(t, english, `"haus"`, store.Filter{}))
-	require.Equal(t, []string{"3"}, found(t, english, "rotating signing keys", store.Filter{Limit: 1}), "who asks in English still can")
+	require.Empty(t, found(t, english, `"haus"`, search.Filter{}))
+	require.Equal(t, []string{"3"}, found(t, english, "rotating signing keys", search.Filter{Limit: 1}), "who asks in English still can")
 }
 
 func TestAnotherLanguageHasIndexesOfItsOwn(t *testing.T) {
@@ -63,10 +65,10 @@ func TestAnotherLanguageHasIndexesOfItsOwn(t *testing.T) {
 		SELECT 'https://example.com/' || n, 0, 'the sparrow number ' || n, 'big', jsonb_build_object('title', 'Page ' || n) FROM generate_series(1, 20000) n;
 		ANALYZE archon_crawled_pages`)
 	require.NoError(t, err)
-	used, read := explain(t, conn, s, "the", store.Filter{})
+	used, read := explain(t, conn, s, "the", search.Filter{})
 	require.Subset(t, used, []string{"idx_confluence_chunks_words_simple", "idx_confluence_chunks_titles_simple"})
 	require.NotContains(t, read, "archon_crawled_pages")
-	require.Len(t, found(t, s, "the", store.Filter{}), 10, "a word that English leaves out")
+	require.Len(t, found(t, s, "the", search.Filter{}), 10, "a word that English leaves out")
 
 	require.NoError(t, s.MigrateDown(t.Context()))
 	var left int
@@ -93,8 +95,8 @@ func TestALanguageThatIsNotThereIsNamed(t *testing.T) {
 	t.Cleanup(s.Close)
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err, "a name is quoted wherever it stands")
-	addSource(t, s, "docs")
-	store1(t, s, write("docs", "", "1", 1, "Home", "the walrus"))
-	require.Equal(t, []string{"1"}, found(t, s, "the", store.Filter{}))
+	storetest.AddSource(t, s, "docs")
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "Home", "the walrus"))
+	require.Equal(t, []string{"1"}, found(t, s, "the", search.Filter{}))
 	require.NoError(t, s.MigrateDown(t.Context()))
 }

@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // What most chunks hold is not looked for in the index, which would be read from end to end for
@@ -54,7 +54,7 @@ type keptWords struct {
 
 // of returns the words that are common now; none in a small database, or in one that has no
 // statistics yet. One search reads them, and who comes meanwhile goes on with those before.
-func (k *commonWords) of(ctx context.Context, db queryRower) (common, error) {
+func (k *commonWords) of(ctx context.Context, db pg.Querier) (common, error) {
 	old := k.kept.Load()
 	if old == nil {
 		old = &keptWords{}
@@ -72,11 +72,7 @@ func (k *commonWords) of(ctx context.Context, db queryRower) (common, error) {
 	return now, nil
 }
 
-type queryRower interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func readCommon(ctx context.Context, db queryRower) (common, error) {
+func readCommon(ctx context.Context, db pg.Querier) (common, error) {
 	var c common
 	err := db.QueryRow(ctx, `SELECT max(reltuples), (SELECT reltuples FROM pg_class WHERE oid = to_regclass('confluence_pages')),
 			coalesce(array_agg(word) FILTER (WHERE share >= $1), '{}'),

@@ -1,4 +1,4 @@
-package store
+package search
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// SearchSQL gives tests the statement that Search runs, with its parameters.
-func (s *Store) SearchSQL(ctx context.Context, v viewer.Viewer, query string, f Filter) (sql string, args []any, err error) {
+// SQL gives tests the statement that Search runs, with its parameters.
+func (s *Searcher) SQL(ctx context.Context, v viewer.Viewer, query string, f Filter) (sql string, args []any, err error) {
 	known, err := s.common.of(ctx, s.pool)
 	if err != nil {
 		return "", nil, err

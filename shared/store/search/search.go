@@ -1,16 +1,47 @@
-package store
+// Package search finds chunks by their words, in one SQL statement that is put together for
+// each query out of constant texts and parameters.
+package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sluicehq/sluice/shared/viewer"
 )
+
+// Searcher searches the chunks of a knowledge base. It is safe for concurrent use.
+type Searcher struct {
+	pool     *pgxpool.Pool
+	language language
+	trgm     atomic.Bool // the similarity extension is there
+	common   commonWords
+}
+
+// New returns a searcher in a language: the name of one of the database's text search
+// configurations, English for "".
+func New(pool *pgxpool.Pool, languageName string) *Searcher {
+	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage)))}
+}
+
+// Prepare finds out what the database has to search with. The error says which languages it
+// knows where that of the searcher is none of them.
+func (s *Searcher) Prepare(ctx context.Context) error {
+	var trgm bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')`).Scan(&trgm)
+	if err != nil {
+		return fmt.Errorf("look for pg_trgm: %w", err)
+	}
+	s.trgm.Store(trgm)
+	return s.language.check(ctx, s.pool)
+}
 
 // MaxHits is the most hits that one search returns.
 const MaxHits = 100
@@ -75,7 +106,7 @@ const (
 //
 // A chunk of a source that the viewer does not see, or that the filter leaves out, is never
 // found, whatever the query holds.
-func (s *Store) Search(ctx context.Context, v viewer.Viewer, query string, f Filter) ([]Hit, error) {
+func (s *Searcher) Search(ctx context.Context, v viewer.Viewer, query string, f Filter) ([]Hit, error) {
 	known, err := s.common.of(ctx, s.pool)
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)

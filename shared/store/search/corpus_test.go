@@ -1,4 +1,4 @@
-package store_test
+package search_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 )
 
 // corpus makes up pages whose words are as unevenly used as those of a language: the word of
@@ -179,7 +180,7 @@ func (k *corpus) copyRows(tb testing.TB, conn *pgx.Conn, chunks int) {
 				path += fmt.Sprint("/", up)
 			}
 		}
-		address := site + "/spaces/DOCS/pages/" + id
+		address := storetest.Site + "/spaces/DOCS/pages/" + id
 		pages[n] = []any{id, source, fmt.Sprint("SPACE", n%50), title, 3, modified, path, meta}
 		for i := range chunksPerPage {
 			section := k.heading()
