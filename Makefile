@@ -27,7 +27,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-renderers test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity
+.PHONY: help setup demo test test-foreign test-renderers test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -107,6 +107,9 @@ docs: ## write .env.example and docs/configuration.md from shared/config, migrat
 
 fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
+
+retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl; else our own)
+	@CGO_ENABLED=0 go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \

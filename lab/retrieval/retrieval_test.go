@@ -1,0 +1,54 @@
+package retrieval
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// floors are the shares of questions with a right page among five that search must not fall
+// below, by style. Of so few questions one is some percent.
+var floors = map[string]float64{"natural": 0.60, "keyword": 0.96, "identifier": 0.80, "typo": 0.85, "other scripts": 0.40}
+
+func TestOurOwnQuestionsAreAnswered(t *testing.T) {
+	set, err := ReadBuiltin("../../services/sandbox/sandbox/pages", "testdata/questions.jsonl")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(set.Questions), 100)
+	s, err := store.Open(t.Context(), pgtest.MigratedURL(t))
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	reports, err := Measure(t.Context(), s, set, chunk.Options{})
+	require.NoError(t, err)
+	var text strings.Builder
+	require.NoError(t, Write(&text, reports, len(set.Questions)))
+	for style, floor := range floors {
+		require.GreaterOrEqual(t, reports[0].Styles[style].Page.At5, floor, "%s%s", style, text.String())
+	}
+}
+
+func TestHitsAreJudgedAsTheyShould(t *testing.T) {
+	page := Page{ID: "1", Sections: []Section{{Heading: "One", Text: "a b c d"}, {Heading: "Only a heading"}}}
+	j := newJudge(Set{Pages: []Page{page}})
+	q := Question{Pages: []string{"1"}, Sections: []SectionRef{{"1", 0}}}
+	for _, c := range []struct {
+		hits          []hit
+		page, section int
+	}{
+		{nil, 0, 0},
+		{[]hit{{"2", "a b c d"}}, 0, 0},
+		{[]hit{{"2", "x"}, {"1", "other words here"}, {"1", "A b, c."}}, 2, 3},
+		{[]hit{{"1", "a b c d and much more of something else"}}, 1, 1},
+	} {
+		o := j.outcome(q, c.hits)
+		require.Equal(t, []int{c.page, c.section}, []int{o.page, o.section}, c.hits)
+	}
+	q.Sections[0].Place = 1
+	require.Equal(t, 1, j.outcome(q, []hit{{"1", "only a heading"}}).section, "a section without text is known by its heading")
+}
