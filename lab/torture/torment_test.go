@@ -46,10 +46,15 @@ func (r result) String() string {
 		r.faults, r.calls, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes, r.samples, r.took.Round(time.Second), r.verdict())
 }
 
-func (r result) row() string {
-	return fmt.Sprintf("| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %d\t| %.1f\t| %s\t|",
-		r.seed, r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[killPostgres], r.blows[wipeNats],
-		r.calls, r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes[string(failure.Unauthorized)], r.took.Minutes(), r.verdict())
+func (r result) cells() []string {
+	var cells []string
+	for _, n := range []int{
+		int(r.seed), r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[killPostgres], r.blows[wipeNats],
+		r.calls, r.faults, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes[string(failure.Unauthorized)],
+	} {
+		cells = append(cells, fmt.Sprint(n))
+	}
+	return append(cells, fmt.Sprintf("%.1f", r.took.Minutes()), r.verdict())
 }
 
 // torment runs one seed.

@@ -3,13 +3,15 @@
 package torture
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"testing"
-	"text/tabwriter"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/lab/bench/table"
 )
 
 var (
@@ -48,11 +50,14 @@ func TestTorture(t *testing.T) {
 		})
 	}
 	fmt.Print("\n")
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(out, "| seed\t| killed: stages\t| frozen\t| NATS\t| Postgres\t| wipes\t| calls\t| faults\t| changes\t| copies\t| runs\t| created\t| updated\t| removed\t| failed on the way\t| of them refused\t| minutes\t| result\t|")
-	fmt.Fprintln(out, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+	report := table.Table{Head: []string{
+		"seed:", "killed stages:", "frozen:", "NATS:", "Postgres:", "wipes:", "calls:", "faults:", "changes:", "copies:", "runs:",
+		"created:", "updated:", "removed:", "failed on the way:", "of them refused:", "minutes:", "result",
+	}}
 	for _, r := range all {
-		fmt.Fprintln(out, r.row())
+		report.Row(r.cells()...)
 	}
-	_ = out.Flush()
+	var out bytes.Buffer
+	report.Write(&out)
+	fmt.Print(out.String())
 }

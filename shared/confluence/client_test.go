@@ -76,8 +76,6 @@ func TestNewChecks(t *testing.T) {
 		"concurrency":     make(email, canary, confluence.WithConcurrency(0)),
 		"timeout":         make(email, canary, confluence.WithTimeout(0)),
 		"wait":            make(email, canary, confluence.WithMaxWait(-1)),
-		"body":            make(email, canary, confluence.WithMaxBody(0)),
-		"breaker":         make(email, canary, confluence.WithBreaker(0, time.Second)),
 	} {
 		require.Error(t, err, name)
 		require.False(t, strings.Contains(err.Error(), "Canary"), name)

@@ -131,18 +131,8 @@ func ModifiedWithin(minutes int) Condition {
 	if minutes < 1 {
 		return Condition{err: fmt.Errorf("cql: modified within %d minutes: %w", minutes, ErrInvalidArgument)}
 	}
-	return Condition{text: "lastModified >= " + relative(minutes)}
+	return Condition{text: `lastModified >= now("-` + strconv.Itoa(minutes) + `m")`}
 }
-
-// CreatedWithin is ModifiedWithin for the time of creation.
-func CreatedWithin(minutes int) Condition {
-	if minutes < 1 {
-		return Condition{err: fmt.Errorf("cql: created within %d minutes: %w", minutes, ErrInvalidArgument)}
-	}
-	return Condition{text: "created >= " + relative(minutes)}
-}
-
-func relative(minutes int) string { return `now("-` + strconv.Itoa(minutes) + `m")` }
 
 // MinutesSince returns the whole minutes, rounded up and at least 1, from since to the
 // server's time, for ModifiedWithin. Both times must be by the server's clock (Probe gives
@@ -156,54 +146,14 @@ func MinutesSince(since, server time.Time) int {
 	return max(minutes, 1)
 }
 
-// TitleIs holds for content with exactly the title.
-func TitleIs(title string) Condition { return equals("title", title) }
-
-// LabelIs holds for content with the label.
-func LabelIs(name string) Condition { return equals("label", name) }
-
-func equals(field, value string) Condition {
+// TitleIs holds for content with exactly the title, which may be any text without control
+// characters; ErrInvalidArgument.
+func TitleIs(title string) Condition {
 	// A server would mend bytes that are no UTF-8, and so look for another value.
-	if value == "" || !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return Condition{err: fmt.Errorf("cql: %s: %w", field, ErrInvalidArgument)}
+	if title == "" || !utf8.ValidString(title) || strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return Condition{err: fmt.Errorf("cql: title: %w", ErrInvalidArgument)}
 	}
-	return Condition{text: field + " = " + quote(value)}
-}
-
-// IDIn holds for the content with the ids, each a string of digits; ErrInvalidID.
-func IDIn(ids ...string) Condition { return idsIn("id", ids) }
-
-// AncestorIn holds for what lies below the pages with the ids; ErrInvalidID.
-func AncestorIn(ids ...string) Condition { return idsIn("ancestor", ids) }
-
-func idsIn(field string, ids []string) Condition {
-	if len(ids) == 0 {
-		return Condition{err: fmt.Errorf("cql: %s in nothing: %w", field, ErrInvalidArgument)}
-	}
-	for _, id := range ids {
-		if !isID(id) {
-			return Condition{err: fmt.Errorf("cql: %s: %w", field, ErrInvalidID)}
-		}
-	}
-	return Condition{text: field + " in (" + strings.Join(ids, ", ") + ")"}
-}
-
-// AnyOf holds when one of the conditions does.
-func AnyOf(conditions ...Condition) Condition {
-	if len(conditions) == 0 {
-		return Condition{err: fmt.Errorf("cql: any of nothing: %w", ErrInvalidArgument)}
-	}
-	texts := make([]string, len(conditions))
-	for i, c := range conditions {
-		if c.err != nil {
-			return c
-		}
-		if c.text == "" {
-			return Condition{err: fmt.Errorf("cql: empty condition: %w", ErrInvalidArgument)}
-		}
-		texts[i] = c.text
-	}
-	return Condition{text: "(" + strings.Join(texts, " or ") + ")"}
+	return Condition{text: "title = " + quote(title)}
 }
 
 // quote makes text a value of the language. The backslash goes first: the other way round it

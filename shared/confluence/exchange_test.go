@@ -371,7 +371,7 @@ func TestCertificateIsNotRetried(t *testing.T) {
 	require.ErrorAs(t, listSpace(c), &broken)
 	require.Equal(t, 1, calls)
 
-	c, err = confluence.New(srv.URL, email, secret.New(canary), confluence.WithHTTPClient(srv.Client()))
+	c, err = confluence.New(srv.URL, email, secret.New(canary), confluence.WithTransport(srv.Client().Transport))
 	require.NoError(t, err)
 	require.NoError(t, listSpace(c))
 	c.Close()

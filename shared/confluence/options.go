@@ -15,7 +15,6 @@ import (
 type Option func(*options)
 
 type options struct {
-	client       *http.Client
 	transport    http.RoundTripper
 	perSecond    float64
 	burst        int
@@ -43,17 +42,13 @@ func defaults() options {
 		concurrency: 5, // Atlassian asks for no more than 5 to 10 at once
 		timeout:     30 * time.Second,
 		maxWait:     30 * time.Second,
-		maxBody:     64 << 20,
+		maxBody:     64 << 20, // of an answer, after decompression
 		log:         zerolog.Nop(),
 		delays:      []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
-		breakAfter:  12,
+		breakAfter:  12, // failures in a row: three calls with all their retries
 		breakFor:    15 * time.Second,
 	}
 }
-
-// WithHTTPClient uses a copy of hc: its transport and cookie jar. Redirects and timeouts
-// stay the Client's own.
-func WithHTTPClient(hc *http.Client) Option { return func(o *options) { o.client = hc } }
 
 // WithTransport sends every call through rt.
 func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
@@ -74,9 +69,6 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // WithMaxWait bounds the wait that Confluence may ask for and that is waited in place; a
 // longer one is returned as *RateLimitError at once. The default is 30 s.
 func WithMaxWait(d time.Duration) Option { return func(o *options) { o.maxWait = d } }
-
-// WithMaxBody bounds an answer's size in bytes after decompression. The default is 64 MiB.
-func WithMaxBody(n int64) Option { return func(o *options) { o.maxBody = n } }
 
 // WithLimiter takes the budget from l in place of WithRate's: one budget for several clients,
 // or for a fleet of processes.
@@ -106,12 +98,6 @@ func WithAllowedHosts(hosts outgoing.Hosts) Option {
 // many retries as delays. It is for tests.
 func WithRetryDelays(d ...time.Duration) Option { return func(o *options) { o.delays = d } }
 
-// WithBreaker opens the circuit for d after so many failures in a row. The default is 15 s
-// after 12: three calls with all their retries.
-func WithBreaker(failures uint, d time.Duration) Option {
-	return func(o *options) { o.breakAfter, o.breakFor = failures, d }
-}
-
 func (o *options) check() error {
 	switch {
 	case o.limiter == nil && !(o.perSecond > 0):
@@ -124,28 +110,16 @@ func (o *options) check() error {
 		return errors.New("the timeout must be above 0")
 	case o.maxWait < 0:
 		return errors.New("the longest wait must not be below 0")
-	case o.maxBody < 1:
-		return errors.New("the largest body must be 1 byte or more")
-	case o.breakAfter < 1 || o.breakFor <= 0:
-		return errors.New("the circuit breaker needs a count and a time above 0")
 	}
 	return nil
 }
 
 func (o *options) httpClient() *http.Client {
-	hc := &http.Client{}
-	if o.client != nil {
-		*hc = *o.client
+	transport := o.transport
+	if transport == nil {
+		transport = newTransport(o.concurrency, !o.insecureHTTP)
 	}
-	switch {
-	case o.transport != nil:
-		hc.Transport = o.transport
-	case hc.Transport == nil:
-		hc.Transport = newTransport(o.concurrency, !o.insecureHTTP)
-	}
-	hc.Timeout = 0 // every exchange has a context that ends
-	hc.CheckRedirect = redirect
-	return hc
+	return &http.Client{Transport: transport, CheckRedirect: redirect} // without a timeout: every exchange has a context that ends
 }
 
 // newTransport keeps as many connections alive as calls can be under way. It asks for gzip

@@ -75,9 +75,6 @@ var converters = []peer{
 	{name: "turndown, view", of: "turndown", file: "package.json", driver: "convert.mjs", view: true, settings: "`headingStyle: atx`, `codeBlockStyle: fenced`, with turndown-plugin-gfm"},
 }
 
-// version is the version that is pinned.
-func (p peer) version() string { return pinned(p.file, p.of) }
-
 // isOurs reports whether it is a part of Sluice.
 func (p peer) isOurs() bool { return p.driver == "" }
 

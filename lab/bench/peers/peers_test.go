@@ -26,7 +26,7 @@ import (
 func TestEveryPeerIsPinned(t *testing.T) {
 	exact := regexp.MustCompile(`^\d+(\.\d+)+$`)
 	for _, p := range append(append([]peer{}, loaders...), converters...) {
-		require.Regexp(t, exact, p.version(), p.name)
+		require.Regexp(t, exact, pinned(p.file, p.of), p.name)
 		_, err := drivers.ReadFile("drivers/" + p.driver)
 		require.NoError(t, err, p.name)
 		require.NotEmpty(t, p.settings, p.name)

@@ -138,18 +138,6 @@ func textStart(src string) int {
 	return strings.LastIndexByte(src[:blank], '\n') + 1
 }
 
-// Join puts the chunks of a Split together again, without what Split had added: it gives
-// back the document's text from its first line that is not blank to its last. It is for
-// chunks as Split returned them, all of them and in order.
-func Join(chunks []Chunk) string {
-	var b strings.Builder
-	for _, c := range chunks {
-		b.WriteString(c.gap)
-		b.WriteString(c.Content[c.lead : len(c.Content)-c.tail])
-	}
-	return b.String()
-}
-
 // clean makes valid UTF-8 with line ends \n of a text.
 func clean(s string) string {
 	s = strings.TrimPrefix(s, "\ufeff")

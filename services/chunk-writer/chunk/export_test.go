@@ -44,3 +44,15 @@ func Within(s string, limit int) (int, bool) {
 	text, fits := spanWithin(s, limit)
 	return text.tokens(), fits
 }
+
+// Join puts the chunks of a Split together again, without what Split had added: it gives
+// back the document's text from its first line that is not blank to its last. It is for
+// chunks as Split returned them, all of them and in order.
+func Join(chunks []Chunk) string {
+	var b strings.Builder
+	for _, c := range chunks {
+		b.WriteString(c.gap)
+		b.WriteString(c.Content[c.lead : len(c.Content)-c.tail])
+	}
+	return b.String()
+}

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"errors"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -126,5 +128,17 @@ func TestBuiltinSearchFindsWhatTheDemoAsksFor(t *testing.T) {
 	} {
 		q := url.Values{"cql": {`space = "DEMO" and type = page and text ~ "` + question + `"`}}
 		require.Contains(t, c.get(200, "/wiki/rest/api/content/search?"+q.Encode()).column("title"), title, question)
+	}
+}
+
+// checkStorage returns what keeps the body from being well-formed storage format.
+func checkStorage(storage string) error {
+	d := storageDecoder(storage)
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
 }

@@ -2,8 +2,6 @@ package sandbox
 
 import (
 	"encoding/xml"
-	"errors"
-	"io"
 	"strings"
 )
 
@@ -13,18 +11,6 @@ func storageDecoder(storage string) *xml.Decoder {
 	d := xml.NewDecoder(strings.NewReader("<storage>" + storage + "</storage>"))
 	d.Entity = xml.HTMLEntity
 	return d
-}
-
-// checkStorage returns what keeps the body from being well-formed storage format.
-func checkStorage(storage string) error {
-	d := storageDecoder(storage)
-	for {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
 }
 
 // plainText is the body's text with the markup taken off. Macro parameters are not text.

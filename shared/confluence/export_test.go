@@ -1,0 +1,11 @@
+package confluence
+
+import "time"
+
+// WithMaxBody bounds an answer's size in bytes after decompression.
+func WithMaxBody(n int64) Option { return func(o *options) { o.maxBody = n } }
+
+// WithBreaker opens the circuit for d after so many failures in a row.
+func WithBreaker(failures uint, d time.Duration) Option {
+	return func(o *options) { o.breakAfter, o.breakFor = failures, d }
+}
