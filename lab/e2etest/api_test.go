@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/service"
@@ -33,9 +34,9 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	w := newWorld(t, sandbox.BuiltinSpace, site)
 	w.startAll()
 	g, err := gateway.New(gateway.Options{
-		Store: w.store, Bus: w.bus, Log: zerolog.Nop(),
-		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
-		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
+		Control: control.New(w.store, w.bus, control.NewVault(service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, w.store)),
+		Record:  w.store, Bus: w.bus, Log: zerolog.Nop(),
+		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
 	})
 	require.NoError(t, err)
 	srv := httptest.NewServer(g.Handler())

@@ -24,6 +24,7 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/secret"
@@ -164,9 +165,9 @@ func (w *world) serveAPI(log io.Writer) {
 	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
 	require.NoError(w.t, err)
 	g, err := gateway.New(gateway.Options{
-		Store: w.store, Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
-		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
-		Trust: service.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring},
+		Control: control.New(w.store, w.bus, control.NewVault(service.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring}, w.store)),
+		Record:  w.store, Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
+		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
 	})
 	require.NoError(w.t, err)
 	srv := httptest.NewServer(g.Handler())

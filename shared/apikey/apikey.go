@@ -54,11 +54,6 @@ type Key struct {
 // Scoped reports whether the key is for some sources only.
 func (k Key) Scoped() bool { return len(k.Sources) > 0 }
 
-// Sees reports whether the key is for the source.
-func (k Key) Sees(sourceID string) bool {
-	return !k.Scoped() || slices.Contains(k.Sources, sourceID)
-}
-
 // Viewer is on whose behalf the key reads. A key without a role is nobody's and sees nothing.
 func (k Key) Viewer() viewer.Viewer {
 	switch {

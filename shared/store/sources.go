@@ -181,6 +181,17 @@ func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error)
 	return r.counted(ctx, v, "")
 }
 
+// SourceIDs lists the ids of the Confluence sources.
+func (r *Reader) SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error) {
+	rows, _ := r.pool.Query(ctx, `SELECT source_id FROM archon_sources WHERE metadata->>'source_type' = 'confluence'
+		AND ($1::text[] IS NULL OR source_id = ANY ($1)) ORDER BY source_id`, seen(v))
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list the ids of the sources: %w", err)
+	}
+	return list, nil
+}
+
 // Source returns a Confluence source with its counts, or ErrNotFound.
 func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source, error) {
 	if id == "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -68,9 +69,16 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 	w.wants(http.StatusOK, "read", "GET", "/api/pages/11", "").into(&p)
 	require.Contains(t, p.Markdown, "signing keys")
 	require.Equal(t, "macro:toc", p.Losses[0].Element)
+	w.wants(http.StatusOK, "read", "GET", "/api/pages/11/chunks", "").into(&list)
+	require.Equal(t, "Rotate the signing keys every quarter.", list.Items[0]["content"])
+	require.Equal(t, "not_found", w.wants(http.StatusNotFound, "read", "GET", "/api/pages/99/chunks", "").code())
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/losses", "").into(&list)
+	require.Equal(t, "macro:toc", list.Items[0]["element"])
 	var hits found
 	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", `{"query":"signing keys"}`).into(&hits)
 	require.Len(t, hits.Items, 2)
+	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", `{"query":"signing keys","under":"99"}`).into(&hits)
+	require.Empty(t, hits.Items)
 
 	var op operation
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&op)
@@ -79,7 +87,7 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/active", "")
 
 	w.checkFailuresAndRemovals()
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/new/sync", "")
+	w.checkRunsAndChanges()
 
 	w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/new", "")
 	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "admin", "DELETE", "/api/confluence/new", "").code())
@@ -88,6 +96,57 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 		if strings.Contains(pattern, " /api/") && !strings.HasSuffix(pattern, "/events") && pattern != "GET /api/openapi.json" {
 			require.True(t, w.checked[pattern], "%s was never held against the document", pattern)
 		}
+	}
+}
+
+// checkRunsAndChanges looks at runs, cancels one, and changes the source new.
+func (w *world) checkRunsAndChanges() {
+	t := w.t
+	t.Helper()
+	var story control.Story
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/docs/runs/second", "").into(&story)
+	require.Equal(t, []any{"second", 1, "14"}, []any{story.ID, story.Counts.Failed, story.Failures[0].PageID})
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/hr/runs/held-1?limit=1", "").into(&story)
+	require.Len(t, story.Held, 1)
+	require.Equal(t, "unknown_run", w.wants(http.StatusNotFound, "operate", "GET", "/api/confluence/docs/runs/held-1", "").code(), "another source's run")
+	require.Equal(t, "unknown_run", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/docs/runs/none/cancel", "").code())
+
+	var asked accepted
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/new/sync", "").into(&asked)
+	cancel := "/runs/" + asked.OperationID + "/cancel"
+	require.Equal(t, "unknown_run", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/docs"+cancel, "").code(), "another source's run")
+	var ended control.Cancelled
+	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/new"+cancel, "").into(&ended)
+	require.Equal(t, event.StateCancelled, ended.State)
+	require.Equal(t, "run_ended", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/new"+cancel, "").code())
+
+	var src store.Source
+	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"display_name":"Newer","deletion_strategy":"on_demand","tags":[],"blog_posts":false}`).into(&src)
+	require.Equal(t, []any{"Newer", store.OnDemand, []string{}, false}, []any{src.DisplayName, src.DeletionStrategy, src.Tags, src.BlogPosts})
+	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"tags":["b"]}`).into(&src)
+	require.Equal(t, []any{"Newer", []string{"b"}}, []any{src.DisplayName, src.Tags}, "what is not named stays")
+	for _, body := range []string{`{}`, `{"email":"x@acme.com"}`, `{"deletion_strategy":"never"}`, `{"space_key":"ELSE"}`, `{"tags":null}`} {
+		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/new", body).code(), body)
+	}
+	require.Equal(t, "no_master_key", w.wants(http.StatusConflict, "admin", "PATCH", "/api/confluence/new", `{"display_name":"X","token":"t","email":"x@acme.com"}`).code())
+	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
+	require.Equal(t, "Newer", src.DisplayName, "nothing is changed without the token")
+}
+
+// No source can have an id that the API has a path of its own for.
+func TestNoSourceHasTheNameOfAPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for pattern := range routes {
+		_, path, _ := strings.Cut(pattern, " ")
+		parts := strings.Split(path, "/")
+		if len(parts) < 4 || parts[2] != "confluence" || strings.HasPrefix(parts[3], "{") {
+			continue
+		}
+		require.Contains(t, control.ReservedIDs, parts[3])
+		a := w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/confluence/sources",
+			`{"source_id":"`+parts[3]+`","base_url":"https://acme.atlassian.net","space_key":"X"}`)
+		require.Equal(t, "invalid", a.code())
 	}
 }
 
@@ -269,7 +328,7 @@ func TestAKeyForSomeSourcesSeesNothingOfTheOthers(t *testing.T) {
 	require.NoError(t, err)
 	for _, path := range []string{
 		"/api/confluence/hr", "/api/confluence/hr/status", "/api/confluence/hr/pages", "/api/confluence/hr/runs", "/api/confluence/hr/failures",
-		"/api/progress/first-hr", "/api/progress/hr-open", "/api/progress/hr-open/events", "/api/pages/21",
+		"/api/progress/first-hr", "/api/progress/hr-open", "/api/progress/hr-open/events", "/api/pages/21", "/api/pages/21/chunks", "/api/confluence/hr/losses",
 	} {
 		missing := w.wants(http.StatusNotFound, "docs", "GET", strings.NewReplacer("first-hr", "nothing", "hr-open", "nothing", "/hr", "/zz", "21", "99").Replace(path), "")
 		hidden := w.wants(http.StatusNotFound, "docs", "GET", path, "")
@@ -310,6 +369,7 @@ func TestAPageThatLeftIsNotShown(t *testing.T) {
 	a := w.wants(http.StatusGone, "read", "GET", "/api/pages/13", "")
 	require.Equal(t, "page_removed", a.code())
 	require.NotContains(t, string(a.body), "kestrel")
+	require.Equal(t, "page_removed", w.wants(http.StatusGone, "read", "GET", "/api/pages/13/chunks", "").code())
 	w.wants(http.StatusNotFound, "docs", "GET", "/api/pages/23", "")
 	var list items
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/pages", "").into(&list)

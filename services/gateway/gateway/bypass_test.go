@@ -145,7 +145,7 @@ func (stuckStore) APIKey(ctx context.Context, _ string) (store.APIKey, error) {
 
 func TestWhatTakesTooLongIsEnded(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t, func(o *Options) { o.API.Timeout = 300 * time.Millisecond })
+	w := bareWorld(t, func(o *setup) { o.API.Timeout = 300 * time.Millisecond })
 	w.addKey("read", apikey.Read)
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
 	w.addKey("stuck", apikey.Read)

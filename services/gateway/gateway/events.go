@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -42,7 +43,7 @@ type eventsInput struct {
 }
 
 func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
-	run, snap, err := g.snapshot(ctx, in.OperationID)
+	op, err := g.control.Progress(ctx, viewing(ctx), in.OperationID)
 	if err != nil {
 		return nil, err
 	}
@@ -56,15 +57,15 @@ func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer func() { <-g.streams }()
 		r, w := humago.Unwrap(hctx)
-		if snap.State.Final() && in.LastEventID == lastEventEnd {
+		if op.Progress.State.Final() && in.LastEventID == lastEventEnd {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
 		g.metrics.streams.Inc()
 		defer g.metrics.streams.Dec()
-		s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: run, caller: asking(ctx)}
+		s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: op.Run, caller: asking(ctx)}
 		s.floor, _ = strconv.ParseInt(in.LastEventID, 10, 64)
-		s.follow(r.Context(), snap)
+		s.follow(r.Context(), op.Progress)
 	}}, nil
 }
 
@@ -138,11 +139,11 @@ func (s *stream) look(ctx context.Context) bool {
 	if !s.g.still(ctx, s.caller, s.run.SourceID) || !s.write(": still here\n\n") {
 		return false
 	}
-	snap, err := s.g.store.Reader().Snapshot(ctx, s.caller.key.Viewer(), s.run.ID)
+	op, err := s.g.control.Progress(ctx, s.caller.key.Viewer(), s.run.ID)
 	if err != nil {
 		return ctx.Err() == nil
 	}
-	return s.send(ctx, snap)
+	return s.send(ctx, op.Progress)
 }
 
 // send sends a snapshot that says something new, and reports whether to go on.
@@ -163,10 +164,10 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	if final {
 		id = lastEventEnd
 	}
-	if run, err := s.g.store.Reader().Run(ctx, s.caller.key.Viewer(), s.run.ID); err == nil {
+	if run, err := s.g.control.Reader.Run(ctx, s.caller.key.Viewer(), s.run.ID); err == nil {
 		s.run = run
 	}
-	data, err := json.Marshal(operationOf(s.run, p))
+	data, err := json.Marshal(operationOf(control.Operation{Run: s.run, Progress: p}))
 	return err == nil && s.write(fmt.Sprintf("event: progress\nid: %s\ndata: %s\n\n", id, data)) && !final
 }
 

@@ -172,7 +172,7 @@ func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
 // The stream outlives the bound on a request's time.
 func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t, func(o *Options) { o.API.Timeout = time.Second })
+	w := bareWorld(t, func(o *setup) { o.API.Timeout = time.Second })
 	w.source("docs")
 	run := w.run("docs", "r1", listed("11")...)
 	f := w.follow("", "r1", "")

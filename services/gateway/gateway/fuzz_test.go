@@ -36,7 +36,7 @@ func (quiet) Logf(string, ...any) {}
 // Whatever body comes to a route that takes one, from somebody who may: it is taken or refused
 // as JSON, and nothing goes wrong inside.
 func FuzzBodies(f *testing.F) {
-	w := bareWorld(quiet{f}, func(o *Options) { o.API.Timeout, o.Log = time.Minute, o.Log.Level(zerolog.WarnLevel) })
+	w := bareWorld(quiet{f}, func(o *setup) { o.API.Timeout, o.Log = time.Minute, o.Log.Level(zerolog.WarnLevel) })
 	w.addKey("admin", "admin")
 	w.source("docs")
 	w.source("hr")

@@ -27,11 +27,15 @@ var routes = map[string]apikey.Role{
 	"POST /api/confluence/sources":                            apikey.Admin,
 	"GET /api/confluence/sources":                             apikey.Read,
 	"GET /api/confluence/{source_id}":                         apikey.Read,
+	"PATCH /api/confluence/{source_id}":                       apikey.Admin,
 	"DELETE /api/confluence/{source_id}":                      apikey.Admin,
 	"POST /api/confluence/{source_id}/sync":                   apikey.Operate,
 	"GET /api/confluence/{source_id}/status":                  apikey.Read,
 	"GET /api/confluence/{source_id}/pages":                   apikey.Read,
 	"GET /api/confluence/{source_id}/runs":                    apikey.Read,
+	"GET /api/confluence/{source_id}/runs/{run}":              apikey.Operate, // names pages that may have been hidden since
+	"POST /api/confluence/{source_id}/runs/{run}/cancel":      apikey.Operate,
+	"GET /api/confluence/{source_id}/losses":                  apikey.Read,
 	"GET /api/confluence/{source_id}/failures":                apikey.Read,
 	"POST /api/confluence/{source_id}/failures/retry":         apikey.Operate,
 	"GET /api/confluence/{source_id}/removals":                apikey.Operate, // names pages that may have been hidden since
@@ -44,6 +48,7 @@ var routes = map[string]apikey.Role{
 
 	"POST /api/knowledge/search": apikey.Read,
 	"GET /api/pages/{id}":        apikey.Read,
+	"GET /api/pages/{id}/chunks": apikey.Read,
 }
 
 // caller is who asks.
@@ -92,8 +97,8 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 			fail(http.StatusForbidden, "forbidden", "this needs a key of the role "+string(need)+"; this one has "+string(c.key.Role)).write(w)
 			return
 		}
-		if id := r.PathValue("source_id"); id != "" && !c.key.Sees(id) {
-			noSource(id).write(w)
+		if id := r.PathValue("source_id"); id != "" && !c.key.Viewer().Sees(id) {
+			unknownSource(id).write(w)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey, c)))
@@ -151,13 +156,14 @@ func (g *Gateway) still(ctx context.Context, c caller, sourceID string) bool {
 		has, err := g.keys.store.HasAPIKeys(ctx)
 		return err == nil && !has
 	}
-	key, err := g.keys.prove(ctx, c.token, c.peer)
+	var err error
+	c.key, err = g.keys.prove(ctx, c.token, c.peer)
 	var p *Problem
 	if err != nil {
 		// That the database is away is no reason to send anybody home.
 		return !errors.As(err, &p)
 	}
-	return key.Sees(sourceID) && key.Role.May(apikey.Read)
+	return c.key.Viewer().Sees(sourceID) && c.key.Role.May(apikey.Read)
 }
 
 func hostOf(hostport string) string {

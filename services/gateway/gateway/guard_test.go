@@ -214,7 +214,7 @@ func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 	w.addKeyAt(cost, "dear", apikey.Admin)
 	k, err := newKeyring(counting, cost)
 	require.NoError(t, err)
-	g, err := New(options(func(o *Options) { o.Store, o.Bus, o.KeyCost = w.store, w.kit.Bus, 0 }))
+	g, err := New(newSetup(w.store, w.kit.Bus, func(o *setup) { o.KeyCost = 0 }))
 	require.NoError(t, err)
 	require.Contains(t, g.keys.dummy, fmt.Sprintf("$2a$%02d$", apikey.DefaultCost), "the gateway compares at the cost of real keys")
 	took := func(token string) time.Duration {
@@ -279,7 +279,7 @@ func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
 	t.Parallel()
 	s, kit := newStore(t), bustest.New(t)
 	at := func(addr string, log zerolog.Logger) Options {
-		return options(func(o *Options) { o.Store, o.Bus, o.API.Addr, o.Log = s, kit.Bus, addr, log })
+		return newSetup(s, kit.Bus, func(o *setup) { o.API.Addr, o.Log = addr, log })
 	}
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
 		g, err := New(at(addr, zerolog.Nop()))

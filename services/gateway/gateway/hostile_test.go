@@ -172,7 +172,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	require.Positive(t, srv.IdleTimeout)
 	require.LessOrEqual(t, srv.MaxHeaderBytes, 64<<10)
 
-	w := bareWorld(t, func(o *Options) { o.API.Timeout = time.Second })
+	w := bareWorld(t, func(o *setup) { o.API.Timeout = time.Second })
 	for name, begin := range map[string]string{
 		"header": "GET /api/confluence/sources HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
 		"body":   "POST /api/knowledge/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
@@ -205,8 +205,8 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 func TestSitesThatSourcesMayBeOf(t *testing.T) {
 	t.Parallel()
 	hosts := outgoing.Hosts{"*.atlassian.net", "wiki.acme.com", "127.0.0.1:8090"}
-	secure := bareWorld(t, func(o *Options) { o.Trust = service.Trust{Hosts: hosts} })
-	standIn := bareWorld(t, func(o *Options) { o.Trust = service.Trust{Hosts: hosts, AllowHTTP: true} })
+	secure := bareWorld(t, func(o *setup) { o.Trust = service.Trust{Hosts: hosts} })
+	standIn := bareWorld(t, func(o *setup) { o.Trust = service.Trust{Hosts: hosts, AllowHTTP: true} })
 	n := 0
 	adds := func(w *world, address, want string) {
 		n++

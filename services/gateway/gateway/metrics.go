@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -23,7 +24,7 @@ type metrics struct {
 	streams  prometheus.Gauge
 }
 
-func newMetrics(s *store.Store, log zerolog.Logger) *metrics {
+func newMetrics(r control.Reader, log zerolog.Logger) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -36,7 +37,7 @@ func newMetrics(s *store.Store, log zerolog.Logger) *metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Event streams that are open."}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.streams, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stored{store: s, log: log})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stored{reader: r, log: log})
 	return m
 }
 
@@ -58,8 +59,8 @@ func (m *metrics) handler() http.Handler {
 
 // stored counts what is in the database, whenever somebody asks.
 type stored struct {
-	store *store.Store
-	log   zerolog.Logger
+	reader control.Reader
+	log    zerolog.Logger
 }
 
 var (
@@ -79,10 +80,10 @@ func (*stored) Describe(ch chan<- *prometheus.Desc) {
 func (c *stored) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	sources, err := c.store.Reader().Sources(ctx, viewer.All())
+	sources, err := c.reader.Sources(ctx, viewer.All())
 	if err == nil {
 		var runs []store.Run
-		runs, err = c.store.Reader().OpenRuns(ctx, viewer.All())
+		runs, err = c.reader.OpenRuns(ctx, viewer.All())
 		open := map[[2]string]int{}
 		for _, r := range runs {
 			open[[2]string{r.SourceID, string(r.State)}]++

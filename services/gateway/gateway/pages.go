@@ -5,12 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 )
@@ -46,41 +44,37 @@ type listPagesOutput struct{ Body list[store.PageInfo] }
 
 func (g *Gateway) listPages(ctx context.Context, in *listPagesInput) (*listPagesOutput, error) {
 	after, err := cursorOf(in.Cursor)
-	if err == nil {
-		err = g.known(ctx, in.SourceID)
-	}
 	if err != nil {
 		return nil, err
 	}
-	pages, err := g.store.Reader().Pages(ctx, viewing(ctx), in.SourceID, store.PageFilter{
+	pages, err := g.control.Pages(ctx, viewing(ctx), in.SourceID, store.PageFilter{
 		Kind: in.Kind, Label: in.Label, Title: in.Title, Under: in.Under, ModifiedSince: in.ModifiedSince, After: after, Limit: in.Limit + 1,
 	})
-	out := &listPagesOutput{Body: list[store.PageInfo]{Items: orEmpty(pages)}}
-	if len(pages) > in.Limit {
-		out.Body.Items = pages[:in.Limit]
-		out.Body.Next = cursor(pages[in.Limit-1].ID)
-	}
-	return out, err
+	return &listPagesOutput{Body: part(pages, in.Limit, func(p store.PageInfo) string { return p.ID })}, err
 }
 
-type getPageInput struct {
+// PagePath is the part of a path that names a page.
+type PagePath struct {
 	ID string `path:"id" maxLength:"64" doc:"Confluence's page id" example:"7000000012"`
 }
 
 type getPageOutput struct{ Body store.Page }
 
-func (g *Gateway) getPage(ctx context.Context, in *getPageInput) (*getPageOutput, error) {
-	missing := fail(http.StatusNotFound, string(failure.NotFound), "no such page is stored, or the key is not for its source")
-	p, err := g.store.Reader().LivePage(ctx, viewing(ctx), in.ID)
-	switch {
-	case errors.Is(err, store.ErrNotFound) && p.Deleted:
-		return nil, fail(http.StatusGone, "page_removed", "the page left its space")
-	case errors.Is(err, store.ErrNotFound):
-		return nil, missing
-	case err != nil:
+func (g *Gateway) getPage(ctx context.Context, in *PagePath) (*getPageOutput, error) {
+	p, err := g.control.Page(ctx, viewing(ctx), in.ID)
+	return &getPageOutput{Body: p}, err
+}
+
+type listChunksOutput struct{ Body list[store.StoredChunk] }
+
+func (g *Gateway) listChunks(ctx context.Context, in *PagePath) (*listChunksOutput, error) {
+	v := viewing(ctx)
+	p, err := g.control.Page(ctx, v, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	return &getPageOutput{Body: p}, nil
+	chunks, err := g.control.Chunks(ctx, v, p)
+	return &listChunksOutput{Body: list[store.StoredChunk]{Items: orEmpty(chunks)}}, err
 }
 
 type searchInput struct {
@@ -107,24 +101,13 @@ type searchOutput struct{ Body found }
 
 func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, error) {
 	b := in.Body
-	if strings.TrimSpace(b.Query) == "" || !utf8.ValidString(b.Query) {
-		return nil, fail(http.StatusUnprocessableEntity, "invalid", "query holds no word")
+	hits, err := g.control.Search(ctx, viewing(ctx), b.Query, search.Filter{
+		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
+		ModifiedSince: b.ModifiedSince, Limit: b.Limit,
+	})
+	var noPage *control.UnknownPageError
+	if errors.As(err, &noPage) { // nothing lies below it
+		err = nil
 	}
-	f := search.Filter{
-		SourceID: b.SourceID, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
-		ModifiedSince: b.ModifiedSince, Limit: b.Limit, Sources: b.Sources,
-	}
-	v := viewing(ctx)
-	for _, id := range append([]string{b.SourceID}, b.Sources...) {
-		if id != "" && !v.Sees(id) {
-			return nil, noSource(id)
-		}
-	}
-	if b.SourceID != "" {
-		if err := g.known(ctx, b.SourceID); err != nil {
-			return nil, err
-		}
-	}
-	hits, err := g.store.Searcher().Search(ctx, v, b.Query, f)
 	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(hits)}}, err
 }

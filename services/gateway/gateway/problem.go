@@ -104,9 +104,13 @@ var useProblems = sync.OnceFunc(func() {
 // logged and told as internal.
 func (g *Gateway) problem(ctx context.Context, err error) *Problem {
 	var p *Problem
-	switch {
-	case errors.As(err, &p):
+	if errors.As(err, &p) {
 		return p
+	}
+	if p = told(ctx, err); p != nil {
+		return p
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fail(http.StatusServiceUnavailable, "timeout", "it took too long; try again")
 	case store.Unstorable(err):
@@ -136,11 +140,11 @@ func (p *Problem) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// noSource is the same for a source that is missing and for one that the key is not for.
-func noSource(id string) *Problem {
+// unknownSource is the same for a source that is missing and for one that the key is not for.
+func unknownSource(id string) *Problem {
 	return fail(http.StatusNotFound, string(failure.UnknownSource), "no source "+strconv.Quote(id)+" is registered, or the key is not for it")
 }
 
-func noRun(id string) *Problem {
+func unknownRun(id string) *Problem {
 	return fail(http.StatusNotFound, "unknown_run", "there is no run "+strconv.Quote(id)+", or the key is not for its source")
 }

@@ -2,14 +2,12 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
-	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // operation is how far a sync is, in the shape in which Archon tells of any operation: what
@@ -52,7 +50,8 @@ var statuses = map[event.State]string{
 }
 
 // operationOf puts a run and its newest snapshot together.
-func operationOf(run store.Run, p event.Progress) operation {
+func operationOf(of control.Operation) operation {
+	run, p := of.Run, of.Progress
 	op := operation{
 		ProgressID: p.RunID, Type: "confluence_sync", StartTime: run.RequestedAt, Status: statuses[p.State], Progress: p.Percent,
 		Log: sentence(p), SourceID: p.SourceID, State: p.State, Mode: p.Mode, Counts: p.Counts, Code: p.Code, FinishedAt: p.FinishedAt,
@@ -101,28 +100,6 @@ func sentence(p event.Progress) string {
 	}
 }
 
-// operations lists the runs under way that v sees, the oldest first.
-func (g *Gateway) operations(ctx context.Context, v viewer.Viewer) ([]operation, error) {
-	runs, err := g.store.Reader().OpenRuns(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	ops := []operation{}
-	for _, run := range runs {
-		snap, err := g.store.Reader().Snapshot(ctx, v, run.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // its source was removed just now
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !snap.State.Final() {
-			ops = append(ops, operationOf(run, snap))
-		}
-	}
-	return ops, nil
-}
-
 type activeOutput struct {
 	Body struct {
 		Operations []operation `json:"operations" nullable:"false"`
@@ -131,9 +108,9 @@ type activeOutput struct {
 }
 
 func (g *Gateway) active(ctx context.Context, _ *struct{}) (*activeOutput, error) {
-	ops, err := g.operations(ctx, viewing(ctx))
+	ops, err := g.control.Active(ctx, viewing(ctx))
 	out := &activeOutput{}
-	out.Body.Operations, out.Body.Count = ops, len(ops)
+	out.Body.Operations, out.Body.Count = operations(ops), len(ops)
 	return out, err
 }
 
@@ -145,28 +122,9 @@ type ProgressInput struct {
 type progressOutput struct{ Body operation }
 
 func (g *Gateway) progress(ctx context.Context, in *ProgressInput) (*progressOutput, error) {
-	run, snap, err := g.snapshot(ctx, in.OperationID)
+	op, err := g.control.Progress(ctx, viewing(ctx), in.OperationID)
 	if err != nil {
 		return nil, err
 	}
-	return &progressOutput{Body: operationOf(run, snap)}, nil
-}
-
-// snapshot reads a run that the caller may see, and how far it is.
-func (g *Gateway) snapshot(ctx context.Context, id string) (store.Run, event.Progress, error) {
-	if err := validRun(id); err != nil {
-		return store.Run{}, event.Progress{}, err
-	}
-	snap, err := g.store.Reader().Snapshot(ctx, viewing(ctx), id)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Run{}, snap, noRun(id)
-	}
-	if err != nil {
-		return store.Run{}, snap, err
-	}
-	run, err := g.store.Reader().Run(ctx, viewing(ctx), id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = noRun(id)
-	}
-	return run, snap, err
+	return &progressOutput{Body: operationOf(op)}, nil
 }

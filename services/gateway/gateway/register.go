@@ -23,11 +23,15 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "POST /api/confluence/sources", "add-source", "Add a space as a source", g.addSource, status(http.StatusCreated), orOK)
 	add(g, api, "GET /api/confluence/sources", "list-sources", "List the sources", g.listSources)
 	add(g, api, "GET /api/confluence/{source_id}", "get-source", "Show a source", g.getSource)
+	add(g, api, "PATCH /api/confluence/{source_id}", "change-source", "Change settings of a source, and its token", g.changeSource)
 	add(g, api, "DELETE /api/confluence/{source_id}", "delete-source", "Delete a source with all that was stored of it", g.deleteSource, status(http.StatusNoContent))
 	add(g, api, "POST /api/confluence/{source_id}/sync", "sync-source", "Ask for a sync", g.sync, status(http.StatusAccepted))
 	add(g, api, "GET /api/confluence/{source_id}/status", "source-status", "Show how a source stands", g.status)
 	add(g, api, "GET /api/confluence/{source_id}/pages", "list-pages", "List a source's live pages", g.listPages)
 	add(g, api, "GET /api/confluence/{source_id}/runs", "list-runs", "List a source's runs, the newest first", g.listRuns)
+	add(g, api, "GET /api/confluence/{source_id}/runs/{run}", "get-run", "Show the whole story of a run", g.getRun)
+	add(g, api, "POST /api/confluence/{source_id}/runs/{run}/cancel", "cancel-run", "End a run that is under way or waits for its turn", g.cancelRun)
+	add(g, api, "GET /api/confluence/{source_id}/losses", "list-losses", "Add up what became of macros and elements on a source's pages", g.losses)
 	add(g, api, "GET /api/confluence/{source_id}/failures", "list-failures", "List the pages that are failed now", g.listFailures)
 	add(g, api, "POST /api/confluence/{source_id}/failures/retry", "retry-failures", "Ask for a sync that tries failed pages again", g.retryFailures, status(http.StatusAccepted))
 	add(g, api, "GET /api/confluence/{source_id}/removals", "list-removals", "List what left, and what was held back", g.listRemovals)
@@ -40,6 +44,7 @@ func (g *Gateway) register(api huma.API) {
 
 	add(g, api, "POST /api/knowledge/search", "search", "Search the chunks", g.search)
 	add(g, api, "GET /api/pages/{id}", "get-page", "Show a page: Markdown, facts, losses", g.getPage, gone)
+	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, gone)
 }
 
 // add registers one route. Whatever error its handler returns becomes a problem.
@@ -52,7 +57,7 @@ func add[I, O any](g *Gateway, api huma.API, pattern, id, summary string, handle
 		MaxBodyBytes: int64(g.cfg.MaxBody) + 1, BodyReadTimeout: g.cfg.Timeout,
 		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable},
 	}
-	if method == http.MethodPost || method == http.MethodDelete {
+	if method != http.MethodGet {
 		op.Errors = append(op.Errors, http.StatusConflict, http.StatusBadRequest, http.StatusRequestTimeout,
 			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
@@ -89,7 +94,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 	for _, one := range []struct {
 		name  string
 		check func() error
-	}{{"postgres", func() error { return g.store.Ping(ctx) }}, {"nats", g.bus.Healthy}} {
+	}{{"postgres", func() error { return g.record.Ping(ctx) }}, {"nats", g.bus.Healthy}} {
 		if err := one.check(); err != nil {
 			fail(http.StatusServiceUnavailable, "unavailable", one.name+" does not answer").write(w)
 			return
@@ -100,7 +105,7 @@ func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
 
 // measure serves the metrics, which are about all sources.
 func (g *Gateway) measure(w http.ResponseWriter, r *http.Request) {
-	if asking(r.Context()).key.Scoped() {
+	if !viewing(r.Context()).SeesAll() {
 		fail(http.StatusForbidden, "forbidden", "metrics are about all sources; this key is for some").write(w)
 		return
 	}

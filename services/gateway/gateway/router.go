@@ -75,7 +75,7 @@ func (rt *router) complete() error {
 // nothing answers for what is no route: 405 where the path is one with another method.
 func (rt *router) nothing(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := rt.mux.Handler(other); pattern != "/" && pattern != "" {

@@ -2,16 +2,10 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"net/http"
-	"strings"
-	"time"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -34,6 +28,18 @@ type acceptedOutput struct {
 	Body     accepted
 }
 
+// accept answers a request for a run.
+func (g *Gateway) accept(ctx context.Context, asked control.Asked) *acceptedOutput {
+	run := asked.Run
+	if asked.Unsent != nil {
+		g.log.Warn().Err(asked.Unsent).Str("run", run.ID).Str("request_id", requestID(ctx)).Msg("the broker did not take the request; the run is asked for again from its ledger")
+	}
+	at := "/api/progress/" + run.ID
+	return &acceptedOutput{Location: at, Body: accepted{
+		OperationID: run.ID, SourceID: run.SourceID, State: run.State, Progress: at, Events: at + "/events",
+	}}
+}
+
 type syncInput struct {
 	SourcePath
 	Idempotent
@@ -44,55 +50,15 @@ type syncInput struct {
 }
 
 func (g *Gateway) sync(ctx context.Context, in *syncInput) (*acceptedOutput, error) {
-	req := event.SyncRequested{RequestID: runID("sync", in.SourceID, in.Key), Mode: event.Incremental, SourceID: in.SourceID}
+	req := control.SyncRequest{SourceID: in.SourceID, Key: in.Key}
 	if in.Body != nil {
 		req.Mode, req.ApproveRemovals = in.Body.Mode, in.Body.ApproveRemovals
 	}
-	return g.request(ctx, req)
-}
-
-// runID makes the id of a new run. With an idempotency key it is made of the key, so that the
-// same key names the same run on every replica and after any restart.
-func runID(what, sourceID, key string) string {
-	if key == "" {
-		return time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
-	}
-	sum := sha256.Sum256([]byte(what + "\x00" + sourceID + "\x00" + key))
-	return "idem-" + hex.EncodeToString(sum[:16])
-}
-
-// publishWithin bounds the wait for the broker. The request is in the ledger by then, from
-// which it is asked for again.
-const publishWithin = 5 * time.Second
-
-// request writes a request down and publishes it.
-func (g *Gateway) request(ctx context.Context, req event.SyncRequested) (*acceptedOutput, error) {
-	run, err := g.store.RequestRun(ctx, req)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, noSource(req.SourceID)
-	case errors.Is(err, store.ErrRequestIDTaken):
-		return nil, fail(http.StatusConflict, string(failure.RequestIDTaken), "the id of the run is that of another source's run")
-	case err != nil:
+	asked, err := g.control.Sync(ctx, viewing(ctx), req)
+	if err != nil {
 		return nil, err
-	case run.RequestedMode != req.Mode || run.ApproveRemovals != req.ApproveRemovals || run.ApprovesRun != req.ApprovesRun:
-		return nil, fail(http.StatusConflict, "idempotency_key_reused", "the Idempotency-Key was used for a sync that was asked for differently; a new sync needs a new key")
 	}
-	if !run.State.Final() {
-		pubCtx, cancel := context.WithTimeout(ctx, publishWithin)
-		defer cancel()
-		if err := g.bus.Publish(pubCtx, req); err != nil {
-			g.log.Warn().Err(err).Str("run", run.ID).Str("request_id", requestID(ctx)).Msg("the broker did not take the request; the run is asked for again from its ledger")
-		}
-	}
-	return acceptedRun(run), nil
-}
-
-func acceptedRun(run store.Run) *acceptedOutput {
-	at := "/api/progress/" + run.ID
-	return &acceptedOutput{Location: at, Body: accepted{
-		OperationID: run.ID, SourceID: run.SourceID, State: run.State, Progress: at, Events: at + "/events",
-	}}
+	return g.accept(ctx, asked), nil
 }
 
 type listRunsInput struct {
@@ -105,19 +71,36 @@ type listRunsOutput struct{ Body list[store.Run] }
 
 func (g *Gateway) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutput, error) {
 	before, err := cursorOf(in.Cursor)
-	if err == nil {
-		err = g.known(ctx, in.SourceID)
-	}
 	if err != nil {
 		return nil, err
 	}
-	runs, err := g.store.Reader().RunsBefore(ctx, viewing(ctx), in.SourceID, before, in.Limit+1)
-	out := &listRunsOutput{Body: list[store.Run]{Items: orEmpty(runs)}}
-	if len(runs) > in.Limit {
-		out.Body.Items = runs[:in.Limit]
-		out.Body.Next = cursor(runs[in.Limit-1].ID)
-	}
-	return out, err
+	runs, err := g.control.RunsBefore(ctx, viewing(ctx), in.SourceID, before, in.Limit+1)
+	return &listRunsOutput{Body: part(runs, in.Limit, func(r store.Run) string { return r.ID })}, err
+}
+
+// RunPath is the part of a path that names a run of a source.
+type RunPath struct {
+	SourcePath
+	Run string `path:"run" maxLength:"64" doc:"the run's id"`
+}
+
+type getRunInput struct {
+	RunPath
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the most pages of each kind: failed, removed, held back"`
+}
+
+type getRunOutput struct{ Body control.Story }
+
+func (g *Gateway) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error) {
+	story, err := g.control.Story(ctx, viewing(ctx).Only(in.SourceID), in.Run, in.Limit)
+	return &getRunOutput{Body: story}, err
+}
+
+type cancelOutput struct{ Body control.Cancelled }
+
+func (g *Gateway) cancelRun(ctx context.Context, in *RunPath) (*cancelOutput, error) {
+	run, err := g.control.Cancel(ctx, viewing(ctx).Only(in.SourceID), in.Run)
+	return &cancelOutput{Body: run}, err
 }
 
 type listFailuresInput struct {
@@ -130,13 +113,11 @@ type listFailuresInput struct {
 type listFailuresOutput struct{ Body list[store.Failure] }
 
 func (g *Gateway) listFailures(ctx context.Context, in *listFailuresInput) (*listFailuresOutput, error) {
-	if err := g.known(ctx, in.SourceID); err != nil {
-		return nil, err
+	failed, err := g.control.Failures(ctx, viewing(ctx), in.SourceID, in.Run, in.PageID, in.Limit)
+	var noRun *control.UnknownRunError
+	if errors.As(err, &noRun) { // nothing failed in it
+		err = nil
 	}
-	if in.Run != "" && !event.ValidID(in.Run) || in.PageID != "" && !event.ValidID(in.PageID) {
-		return &listFailuresOutput{Body: list[store.Failure]{Items: []store.Failure{}}}, nil
-	}
-	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, in.Run, in.PageID, in.Limit)
 	return &listFailuresOutput{Body: list[store.Failure]{Items: orEmpty(failed)}}, err
 }
 
@@ -146,24 +127,9 @@ type retryInput struct {
 }
 
 func (g *Gateway) retryFailures(ctx context.Context, in *retryInput) (*acceptedOutput, error) {
-	if err := g.known(ctx, in.SourceID); err != nil {
-		return nil, err
-	}
-	req := event.SyncRequested{RequestID: runID("retry", in.SourceID, in.Key), Mode: event.Incremental, SourceID: in.SourceID}
-	if in.Key != "" {
-		// The run of the same key may have cured the pages.
-		if run, err := g.store.Run(ctx, req.RequestID); err == nil {
-			return acceptedRun(run), nil
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
-	}
-	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, "", "", 1)
+	runs, err := g.control.Retry(ctx, viewing(ctx), control.RetryRequest{SourceID: in.SourceID, Key: in.Key})
 	if err != nil {
 		return nil, err
 	}
-	if len(failed) == 0 {
-		return nil, fail(http.StatusConflict, "nothing_failed", "no page of the source is failed: there is nothing to try again")
-	}
-	return g.request(ctx, req)
+	return g.accept(ctx, runs[0].Asked), nil
 }

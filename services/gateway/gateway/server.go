@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -19,17 +20,35 @@ import (
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
-	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Record is what the API asks the database beside what people do.
+type Record interface {
+	keyStore
+	Ping(ctx context.Context) error
+}
+
+// Bus is what the API needs of the broker.
+type Bus interface {
+	FollowProgress(ctx context.Context, sourceID, runID string) iter.Seq2[event.Progress, error]
+	Healthy() error
+}
+
+var (
+	_ Record = (*store.Store)(nil)
+	_ Bus    = (*bus.Bus)(nil)
 )
 
 // Options are what the API stands on.
 type Options struct {
-	Store *store.Store
-	Bus   *bus.Bus
-	API   config.API
-	Trust service.Trust
-	Log   zerolog.Logger
+	Control *control.Control
+	Record  Record
+	Bus     Bus
+	API     config.API
+	Log     zerolog.Logger
 
 	// KeyCost is what the hashes of keys cost, so that a key that is none costs the same; 0 is
 	// that of real keys.
@@ -38,11 +57,11 @@ type Options struct {
 
 // Gateway is the HTTP API. Its handler may be used from many goroutines.
 type Gateway struct {
-	store *store.Store
-	bus   *bus.Bus
-	cfg   config.API
-	trust service.Trust
-	log   zerolog.Logger
+	control *control.Control
+	record  Record
+	bus     Bus
+	cfg     config.API
+	log     zerolog.Logger
 
 	keys        *keyring
 	loopback    bool
@@ -62,15 +81,15 @@ var ErrNoKeys = errors.New("there is no API key, and GATEWAY_ADDR is reached fro
 func New(o Options) (*Gateway, error) {
 	useProblems()
 	g := &Gateway{
-		store: o.Store, bus: o.Bus, cfg: o.API, trust: o.Trust, log: o.Log,
+		control: o.Control, record: o.Record, bus: o.Bus, cfg: o.API, log: o.Log,
 		loopback: isLoopbackHost(hostOf(o.API.Addr)), crossOrigin: http.NewCrossOriginProtection(),
 		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
 	}
 	var err error
-	if g.keys, err = newKeyring(o.Store, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
+	if g.keys, err = newKeyring(o.Record, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
 		return nil, err
 	}
-	g.metrics = newMetrics(o.Store, o.Log)
+	g.metrics = newMetrics(o.Control.Reader, o.Log)
 	g.router = newRouter(g)
 	api := humago.New(g.router, huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -116,7 +135,7 @@ func (g *Gateway) bounded(next http.Handler) http.Handler {
 // Serve listens until ctx ends, then lets what is under way finish. It returns ErrNoKeys
 // where nobody would need a key.
 func (g *Gateway) Serve(ctx context.Context) error {
-	has, err := g.store.HasAPIKeys(ctx)
+	has, err := g.record.HasAPIKeys(ctx)
 	if err != nil {
 		return err
 	}

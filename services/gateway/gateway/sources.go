@@ -2,9 +2,8 @@ package gateway
 
 import (
 	"context"
-	"errors"
 
-	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -19,6 +18,15 @@ type list[T any] struct {
 	Next  string `json:"next,omitempty" doc:"cursor of the next part; missing at the end"`
 }
 
+// part is the first limit of what was found; where there is more, the next part begins after the
+// last of them.
+func part[T any](found []T, limit int, id func(T) string) list[T] {
+	if len(found) <= limit {
+		return list[T]{Items: orEmpty(found)}
+	}
+	return list[T]{Items: found[:limit], Next: cursor(id(found[limit-1]))}
+}
+
 func orEmpty[T any](s []T) []T {
 	if s == nil {
 		return []T{}
@@ -29,47 +37,19 @@ func orEmpty[T any](s []T) []T {
 type listSourcesOutput struct{ Body list[store.Source] }
 
 func (g *Gateway) listSources(ctx context.Context, _ *struct{}) (*listSourcesOutput, error) {
-	all, err := g.store.Reader().Sources(ctx, viewing(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return &listSourcesOutput{Body: list[store.Source]{Items: orEmpty(all)}}, nil
+	all, err := g.control.Sources(ctx, viewing(ctx))
+	return &listSourcesOutput{Body: list[store.Source]{Items: all}}, err
 }
 
 type getSourceOutput struct{ Body store.Source }
 
 func (g *Gateway) getSource(ctx context.Context, in *SourcePath) (*getSourceOutput, error) {
-	src, err := g.source(ctx, in.SourceID)
-	if err != nil {
-		return nil, err
-	}
-	return &getSourceOutput{Body: src}, nil
-}
-
-// source reads a source with its counts.
-func (g *Gateway) source(ctx context.Context, id string) (store.Source, error) {
-	src, err := g.store.Reader().Source(ctx, viewing(ctx), id)
-	if errors.Is(err, store.ErrNotFound) {
-		err = noSource(id)
-	}
-	return src, err
-}
-
-// known complains about a source that is not there.
-func (g *Gateway) known(ctx context.Context, id string) error {
-	_, err := g.store.Source(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return noSource(id)
-	}
-	return err
+	src, err := g.control.Source(ctx, viewing(ctx), in.SourceID)
+	return &getSourceOutput{Body: src}, err
 }
 
 func (g *Gateway) deleteSource(ctx context.Context, in *SourcePath) (*struct{}, error) {
-	err := g.store.RemoveSource(ctx, in.SourceID)
-	if errors.Is(err, store.ErrNotFound) {
-		err = noSource(in.SourceID)
-	}
-	return nil, err
+	return nil, g.control.RemoveSource(ctx, viewing(ctx), in.SourceID)
 }
 
 // sourceStatus is how a source stands.
@@ -78,46 +58,31 @@ type sourceStatus struct {
 	Latest   *store.Run   `json:"latest_run,omitempty" doc:"the newest run, whatever became of it"`
 	Active   []operation  `json:"active" nullable:"false" doc:"the syncs under way or waiting"`
 	Held     []string     `json:"held_runs" nullable:"false" doc:"runs whose removals wait for a decision"`
-	Failures int          `json:"failed_pages" doc:"pages that are failed now, up to 1000"`
+	Failures int          `json:"failed_pages" doc:"pages that are failed now, up to 10000"`
 }
 
 type statusOutput struct{ Body sourceStatus }
 
-// mostFailures is as far as failed pages are counted.
-const mostFailures = 1000
-
 func (g *Gateway) status(ctx context.Context, in *SourcePath) (*statusOutput, error) {
-	st := sourceStatus{Held: []string{}}
-	var err error
-	if st.Source, err = g.source(ctx, in.SourceID); err != nil {
-		return nil, err
+	st, err := g.control.SourceStatus(ctx, viewing(ctx), in.SourceID)
+	out := &statusOutput{Body: sourceStatus{Source: st.Source, Latest: st.Latest, Active: operations(st.Active), Held: []string{}, Failures: st.Failures}}
+	for _, r := range st.Held {
+		out.Body.Held = append(out.Body.Held, r.ID)
 	}
-	runs, err := g.store.Reader().Runs(ctx, viewing(ctx), in.SourceID, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(runs) > 0 {
-		st.Latest = &runs[0]
-	}
-	if st.Active, err = g.operations(ctx, viewing(ctx).Only(in.SourceID)); err != nil {
-		return nil, err
-	}
-	held, err := g.store.Reader().HeldRuns(ctx, viewing(ctx), in.SourceID)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range held {
-		st.Held = append(st.Held, r.ID)
-	}
-	failed, err := g.store.Reader().Failures(ctx, viewing(ctx), in.SourceID, "", "", mostFailures)
-	st.Failures = len(failed)
-	return &statusOutput{Body: st}, err
+	return out, err
 }
 
-// validRun is what a run's id looks like.
-func validRun(id string) error {
-	if !event.ValidID(id) {
-		return noRun(id)
+func operations(ops []control.Operation) []operation {
+	all := []operation{}
+	for _, op := range ops {
+		all = append(all, operationOf(op))
 	}
-	return nil
+	return all
+}
+
+type lossesOutput struct{ Body list[store.LossTotal] }
+
+func (g *Gateway) losses(ctx context.Context, in *SourcePath) (*lossesOutput, error) {
+	all, err := g.control.Losses(ctx, viewing(ctx), in.SourceID)
+	return &lossesOutput{Body: list[store.LossTotal]{Items: orEmpty(all)}}, err
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/service"
 )
 
@@ -29,7 +30,10 @@ func load(lookup func(string) (string, bool)) (service.Settings, error) {
 }
 
 func run(ctx context.Context, d service.Deps) error {
-	g, err := New(Options{Store: d.Store, Bus: d.Bus, API: d.API, Trust: d.Trust, Log: d.Log})
+	g, err := New(Options{
+		Control: control.New(d.Store, d.Bus, control.NewVault(d.Trust, d.Store)),
+		Record:  d.Store, Bus: d.Bus, API: d.API, Log: d.Log,
+	})
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,10 @@ import (
 
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
+	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/page"
@@ -77,25 +79,35 @@ func newStore(t testing.TB) *store.Store {
 	return s
 }
 
-// options are those of the tests' worlds, as far as they are not the world's own.
-func options(change func(*Options)) Options {
-	o := Options{
-		API:   config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
-		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
+// setup is what a test may change of its world.
+type setup struct {
+	Options
+	Trust service.Trust
+}
+
+// newSetup is that of the tests' worlds.
+func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
+	o := setup{
+		Options: Options{
+			Record: s, Bus: b, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
+			API: config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
+		},
+		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
 	}
 	if change != nil {
 		change(&o)
 	}
-	return o
+	o.Control = control.New(s, b, control.NewVault(o.Trust, s))
+	return o.Options
 }
 
 // bareWorld has no key yet.
-func bareWorld(t testing.TB, change func(*Options)) *world {
+func bareWorld(t testing.TB, change func(*setup)) *world {
 	t.Helper()
 	w := &world{t: t, store: newStore(t), kit: bustest.New(t), log: &lockedBuffer{}, keys: map[string]string{}, ids: map[string]string{}, checked: map[string]bool{}}
 	var err error
-	w.g, err = New(options(func(o *Options) {
-		o.Store, o.Bus, o.Log = w.store, w.kit.Bus, zerolog.New(w.log)
+	w.g, err = New(newSetup(w.store, w.kit.Bus, func(o *setup) {
+		o.Log = zerolog.New(w.log)
 		if change != nil {
 			change(o)
 		}

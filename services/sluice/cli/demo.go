@@ -14,11 +14,11 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // demoSource is the one source that the demo makes, and the only thing that it removes.
@@ -58,6 +58,7 @@ type demo struct {
 	site    *sandbox.Site
 	served  *sandbox.Served
 	engine  *engine
+	session *session
 	dataDir string
 }
 
@@ -90,6 +91,8 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 		_ = d.served.Close()
 		return nil, err
 	}
+	s := d.engine.store
+	d.session = &session{Control: control.New(s, d.engine.bus, &tokens{s, cfg}), store: s, cfg: cfg, bus: &lateBus{bus: d.engine.bus}}
 	return d, nil
 }
 
@@ -133,14 +136,15 @@ func (d *demo) show(ctx context.Context, once bool) error {
 
 func (d *demo) script(ctx context.Context) error {
 	key := d.content.spaceKey()
-	if err := d.engine.store.RemoveSource(ctx, demoSource); err != nil && !isNotFound(err) {
+	var missing *control.UnknownSourceError
+	if err := d.session.RemoveSource(ctx, operator, demoSource); err != nil && !errors.As(err, &missing) {
 		return err
 	}
 	d.step("A stand-in for Confluence Cloud serves space %s with %s: %s/wiki/spaces/%s/overview",
 		key, plural(readable(d.site, key), "page", "pages"), d.served.URL, key)
-	err := d.engine.store.AddSource(ctx, store.Source{
+	_, err := d.session.AddSource(ctx, operator, control.NewSource{Source: store.Source{
 		ID: demoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: "Sluice demo", Tags: []string{"demo"},
-	})
+	}})
 	if err != nil {
 		return err
 	}
@@ -170,22 +174,22 @@ func (d *demo) step(format string, args ...any) {
 // sync runs a full sync, shows it, and says what became of the pages that it touched.
 func (d *demo) sync(ctx context.Context) error {
 	d.site.ResetStats()
-	req := event.SyncRequested{RequestID: newRequestID(), Mode: event.Full, SourceID: demoSource}
-	if err := d.engine.bus.Publish(ctx, req); err != nil {
+	asked, err := d.session.Sync(ctx, operator, control.SyncRequest{SourceID: demoSource, Mode: event.Full})
+	if err != nil {
 		return err
 	}
-	last, err := d.follow(ctx, d.engine.bus, demoSource, req.RequestID)
+	last, err := d.follow(ctx, d.session, asked.Run)
 	if err != nil {
 		return err
 	}
 	stats := d.site.Stats()
 	d.printf("  %s\n  %s to the site, %s fetched\n", summary(last), plural(int(stats.Total), "call", "calls"), plural(int(stats.Bodies), "body", "bodies"))
 	if last.Counts.Created < last.Counts.Listed/2 {
-		if err := d.changes(ctx, req.RequestID); err != nil {
+		if err := d.changes(ctx, asked.Run.ID); err != nil {
 			return err
 		}
 	}
-	failed, err := d.engine.store.Reader().LedgerPages(ctx, viewer.All(), req.RequestID, event.Failed, 20)
+	failed, err := d.session.Reader.LedgerPages(ctx, operator, asked.Run.ID, event.Failed, 20)
 	for _, p := range failed {
 		d.printf("  failed   %s: %s: %s\n", p.Title, p.Reason, p.Message)
 	}
@@ -197,7 +201,7 @@ func (d *demo) sync(ctx context.Context) error {
 
 func (d *demo) changes(ctx context.Context, runID string) error {
 	for _, outcome := range []event.Outcome{event.Created, event.Updated, event.Removed, event.Skipped} {
-		pages, err := d.engine.store.Reader().LedgerPages(ctx, viewer.All(), runID, outcome, 20)
+		pages, err := d.session.Reader.LedgerPages(ctx, operator, runID, outcome, 20)
 		if err != nil {
 			return err
 		}
@@ -278,22 +282,22 @@ func (d *demo) find(ctx context.Context) error {
 		query = "how do we rotate the signing keys"
 	}
 	d.step("Search: %s", query)
-	hits, err := d.engine.store.Searcher().Search(ctx, viewer.All(), query, search.Filter{SourceID: demoSource, Limit: 3})
+	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: demoSource, Limit: 3})
 	if err != nil {
 		return err
 	}
 	if len(hits) == 0 {
 		return fmt.Errorf("the demo found nothing for %q although it should be there", query)
 	}
-	if err := d.showHits(ctx, d.engine.store, query, search.Filter{SourceID: demoSource, Limit: 3}); err != nil {
+	if err := d.showHits(query, hits); err != nil {
 		return err
 	}
 	d.step("The chunks of the best page, each with the address of its heading")
-	p, err := d.engine.store.Reader().Page(ctx, viewer.All(), hits[0].PageID)
+	p, err := d.session.Page(ctx, operator, hits[0].PageID)
 	if err != nil {
 		return err
 	}
-	chunks, err := d.engine.store.Reader().Chunks(ctx, viewer.All(), p.SourceID, p.ID)
+	chunks, err := d.session.Chunks(ctx, operator, p)
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // allFailures is more than a table is for; what is beyond it is still tried again.
@@ -39,11 +37,8 @@ func (a *app) failedList() *cobra.Command {
 		Example: "  sluice failed list --source docs\n  sluice failed list -o json | jq -r '.[].message'",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				if err := a.known(cmd.Context(), s, sourceID, runID); err != nil {
-					return err
-				}
-				list, err := s.Reader().Failures(cmd.Context(), viewer.All(), sourceID, runID, "", allFailures)
+			return a.withControl(cmd.Context(), func(s *session) error {
+				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", allFailures)
 				if err != nil {
 					return err
 				}
@@ -58,7 +53,7 @@ func (a *app) failedList() *cobra.Command {
 
 func (a *app) showFailures(list []store.Failure) error {
 	if a.json() {
-		return a.printJSON(orEmpty(list))
+		return a.printJSON(list)
 	}
 	if len(list) == 0 {
 		a.printf("No page is failed.\n")
@@ -70,21 +65,6 @@ func (a *app) showFailures(list []store.Failure) error {
 	}
 	a.table(rows)
 	a.printf("\nTry them again: sluice failed retry\n")
-	return nil
-}
-
-// known complains about a source or run that does not exist; "" stands for any.
-func (a *app) known(ctx context.Context, s *store.Store, sourceID, runID string) error {
-	if sourceID != "" {
-		if _, err := s.Source(ctx, sourceID); err != nil {
-			return a.noSource(ctx, s, sourceID, err)
-		}
-	}
-	if runID != "" {
-		if _, err := s.Run(ctx, runID); err != nil {
-			return noRun(runID, err)
-		}
-	}
 	return nil
 }
 
@@ -100,19 +80,17 @@ again, and what changed since the last one.`,
 		Example: "  sluice failed retry --wait\n  sluice failed retry 98310\n  sluice failed retry --source docs",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			about := ""
+			r := control.RetryRequest{SourceID: sourceID}
 			if len(argv) == 1 {
-				about = argv[0]
+				r.About = argv[0]
 			}
-			var reqs []retry
-			err := a.withStore(cmd.Context(), func(s *store.Store) (err error) {
-				reqs, err = a.retries(cmd.Context(), s, sourceID, about)
-				return err
+			return a.withBroker(cmd.Context(), func(s *session) error {
+				runs, err := s.Retry(cmd.Context(), operator, r)
+				if err != nil {
+					return err
+				}
+				return a.showRetried(cmd.Context(), s, runs, wait)
 			})
-			if err != nil {
-				return err
-			}
-			return a.withBus(cmd.Context(), func(b *bus.Bus) error { return a.retry(cmd.Context(), b, reqs, wait) })
 		},
 	}
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the pages of this `source`")
@@ -120,85 +98,33 @@ again, and what changed since the last one.`,
 	return cmd
 }
 
-// retry is a sync that is to be asked for because pages have failed.
-type retry struct {
-	SourceID string `json:"source_id"`
-	RunID    string `json:"run_id"`
-	Subject  string `json:"progress_subject"`
-	Failed   int    `json:"failed_pages"` // of the source, all of which it lists again
-}
-
-// retries finds the sources with failed pages that match.
-func (a *app) retries(ctx context.Context, s *store.Store, sourceID, about string) ([]retry, error) {
-	if err := a.known(ctx, s, sourceID, ""); err != nil {
-		return nil, err
+// showRetried says what became of the requests, and with wait follows one run after the other.
+// The exit code is that of the one that ended worst.
+func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retried, wait bool) error {
+	type retried struct {
+		SourceID string `json:"source_id"`
+		requested
+		Failed int `json:"failed_pages"` // of the source, all of which it lists again
 	}
-	list, err := s.Reader().Failures(ctx, viewer.All(), sourceID, "", about, allFailures)
-	if err == nil && len(list) == 0 && about != "" {
-		list, err = s.Reader().Failures(ctx, viewer.All(), sourceID, about, "", allFailures)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case len(list) == 0:
-		return nil, nothingFailed(ctx, s, sourceID, about)
-	}
-	var ids []string
-	for _, f := range list {
-		ids = append(ids, f.SourceID)
-	}
-	slices.Sort(ids)
-	var reqs []retry
-	for _, id := range slices.Compact(ids) {
-		all, err := s.Reader().Failures(ctx, viewer.All(), id, "", "", allFailures)
-		if err != nil {
-			return nil, err
-		}
-		run := newRequestID()
-		reqs = append(reqs, retry{SourceID: id, RunID: run, Subject: event.ProgressSubject(id, run), Failed: len(all)})
-	}
-	return reqs, nil
-}
-
-func nothingFailed(ctx context.Context, s *store.Store, sourceID, about string) error {
-	of := ""
-	if sourceID != "" {
-		of = " of " + sourceID
-	}
-	if about == "" {
-		return fmt.Errorf("no page%s is failed: there is nothing to try again", of)
-	}
-	switch _, err := s.Run(ctx, about); {
-	case err == nil:
-		return fmt.Errorf("no page%s that failed in run %s is still failed", of, about)
-	case !errors.Is(err, store.ErrNotFound):
-		return err
-	}
-	return fmt.Errorf("no page%s is failed that has the id %q, and no run has it; see: sluice failed list", of, about)
-}
-
-// retry asks for the syncs, and with wait follows one after the other. The exit code is
-// that of the one that ended worst.
-func (a *app) retry(ctx context.Context, b *bus.Bus, reqs []retry, wait bool) error {
-	for _, r := range reqs {
-		if err := b.Publish(ctx, event.SyncRequested{RequestID: r.RunID, Mode: event.Incremental, SourceID: r.SourceID}); err != nil {
-			return err
-		}
+	var asked []retried
+	for _, r := range runs {
+		a.noticeUnsent(r.Asked)
+		asked = append(asked, retried{r.Run.SourceID, requested{r.Run.ID, event.ProgressSubject(r.Run.SourceID, r.Run.ID), r.Unsent == nil}, r.Failed})
 		if !a.json() {
-			a.printf("Run %s lists %s of %s again.\n", r.RunID, plural(r.Failed, "failed page", "failed pages"), r.SourceID)
+			a.printf("Run %s lists %s of %s again.\n", r.Run.ID, plural(r.Failed, "failed page", "failed pages"), r.Run.SourceID)
 		}
 	}
 	if !wait {
 		if a.json() {
-			return a.printJSON(reqs)
+			return a.printJSON(asked)
 		}
-		a.printf("Follow it: sluice status %s\n", reqs[0].RunID)
+		a.printf("Follow it: sluice status %s\n", runs[0].Run.ID)
 		return nil
 	}
 	var ends []event.Progress
 	var worst error
-	for _, r := range reqs {
-		last, err := a.follow(ctx, b, r.SourceID, r.RunID)
+	for _, r := range runs {
+		last, err := a.follow(ctx, s, r.Run)
 		if err != nil {
 			return err
 		}

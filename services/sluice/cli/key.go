@@ -42,10 +42,10 @@ and deletes sources as well. With --source the key is for these sources only.`,
 			if !apikey.Role(role).Valid() {
 				return usageError{fmt.Errorf("--role is read, operate or admin, not %q", role)}
 			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
+			return a.withControl(cmd.Context(), func(s *session) error {
 				for _, id := range sources {
-					if _, err := s.Source(cmd.Context(), id); err != nil {
-						return a.noSource(cmd.Context(), s, id, err)
+					if _, err := s.Source(cmd.Context(), operator, id); err != nil {
+						return err
 					}
 				}
 				id, token, hash, err := apikey.New()
@@ -54,7 +54,7 @@ and deletes sources as well. With --source the key is for these sources only.`,
 				}
 				slices.Sort(sources)
 				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources)}
-				if err := s.AddAPIKey(cmd.Context(), store.APIKey{Key: k, Hash: hash}); err != nil {
+				if err := s.store.AddAPIKey(cmd.Context(), store.APIKey{Key: k, Hash: hash}); err != nil {
 					return err
 				}
 				if a.json() {

@@ -1,16 +1,12 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/shared/bus"
-	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
@@ -31,12 +27,6 @@ is held when it would remove more pages than the brake permits; it removes nothi
 	return cmd
 }
 
-// heldRun is a held run with the pages that it would have removed.
-type heldRun struct {
-	store.Run
-	Pages []store.Removal `json:"pages"`
-}
-
 func (a *app) removalsList() *cobra.Command {
 	var runID string
 	var limit int
@@ -53,8 +43,12 @@ func (a *app) removalsList() *cobra.Command {
 			if limit < 1 {
 				return usageError{fmt.Errorf("--limit is at least 1, not %d", limit)}
 			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				return a.listRemovals(cmd.Context(), s, sourceID, runID, limit)
+			return a.withControl(cmd.Context(), func(s *session) error {
+				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, limit)
+				if err != nil {
+					return err
+				}
+				return a.showRemovals(list, runID != "")
 			})
 		},
 	}
@@ -63,24 +57,12 @@ func (a *app) removalsList() *cobra.Command {
 	return cmd
 }
 
-func (a *app) listRemovals(ctx context.Context, s *store.Store, sourceID, runID string, limit int) error {
-	if err := a.known(ctx, s, sourceID, runID); err != nil {
-		return err
-	}
-	held, err := heldOf(ctx, s, sourceID, runID)
-	if err != nil {
-		return err
-	}
-	removed, err := s.Reader().RemovedPages(ctx, viewer.All(), sourceID, runID, limit)
-	if err != nil {
-		return err
-	}
+// showRemovals shows what left and what was held back: of one run all of it.
+func (a *app) showRemovals(list control.Removals, all bool) error {
 	if a.json() {
-		return a.printJSON(struct {
-			Held    []heldRun           `json:"held"`
-			Removed []store.RemovedPage `json:"removed"`
-		}{orEmpty(held), orEmpty(removed)})
+		return a.printJSON(list)
 	}
+	held, removed := list.Held, list.Removed
 	if len(held)+len(removed) == 0 {
 		a.printf("Nothing was removed or held back.\n")
 		return nil
@@ -90,7 +72,7 @@ func (a *app) listRemovals(ctx context.Context, s *store.Store, sourceID, runID 
 			a.printf("\n")
 		}
 		shown := heldShown
-		if runID != "" {
+		if all {
 			shown = len(h.Pages)
 		}
 		a.showHeld(h, shown)
@@ -109,36 +91,7 @@ func (a *app) listRemovals(ctx context.Context, s *store.Store, sourceID, runID 
 	return nil
 }
 
-// heldOf returns the held runs that wait for a decision; of the run that is named also when
-// it was decided on.
-func heldOf(ctx context.Context, s *store.Store, sourceID, runID string) ([]heldRun, error) {
-	var runs []store.Run
-	if runID == "" {
-		var err error
-		if runs, err = s.Reader().HeldRuns(ctx, viewer.All(), sourceID); err != nil {
-			return nil, err
-		}
-	} else {
-		run, err := s.Run(ctx, runID)
-		if err != nil {
-			return nil, err
-		}
-		if run.State == event.StateHeld && (sourceID == "" || run.SourceID == sourceID) {
-			runs = append(runs, run)
-		}
-	}
-	var held []heldRun
-	for _, run := range runs {
-		pages, err := s.Reader().HeldRemovals(ctx, viewer.All(), run.ID)
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, heldRun{run, pages})
-	}
-	return held, nil
-}
-
-func (a *app) showHeld(h heldRun, shown int) {
+func (a *app) showHeld(h control.HeldRun, shown int) {
 	a.printf("Run %s of %s was held %s: %s would have gone.\n", h.ID, h.SourceID, ago(h.FinishedAt), plural(len(h.Pages), "page", "pages"))
 	rows := [][]string{{"  PAGE", "TITLE", "REASON"}}
 	for _, p := range h.Pages[:min(shown, len(h.Pages))] {
@@ -184,60 +137,17 @@ func (a *app) removalsApprove() *cobra.Command {
 up again: one that came back since stays, and pages that left since count against the brake.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			// The bus first: a decision that nobody hears of would look as if it had failed.
-			return a.withBus(cmd.Context(), func(b *bus.Bus) error {
-				var req event.SyncRequested
-				var done store.Run
-				err := a.withStore(cmd.Context(), func(s *store.Store) error {
-					run, err := decide(cmd.Context(), s, argv[0], store.Approved)
-					if err == nil {
-						req, done, err = approval(cmd.Context(), s, run)
-					}
-					return err
-				})
+			return a.withBroker(cmd.Context(), func(s *session) error {
+				asked, err := s.Approve(cmd.Context(), operator, argv[0], "")
 				if err != nil {
 					return err
 				}
-				if done.State.Final() && !wait {
-					return a.showApproved(argv[0], done)
-				}
-				return a.request(cmd.Context(), b, req, wait)
+				return a.showAsked(cmd.Context(), s, asked, wait)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "follow the sync to its end")
 	return cmd
-}
-
-func (a *app) showApproved(id string, done store.Run) error {
-	if a.json() {
-		return a.printJSON(map[string]string{"run_id": done.ID, "progress_subject": event.ProgressSubject(done.SourceID, done.ID)})
-	}
-	a.printf("What run %s held back was removed %s by run %s.\n", id, ago(done.FinishedAt), done.ID)
-	return nil
-}
-
-// approval is the request for the run that carries out what was approved, and that run where
-// it is there already: approving twice is one request, unless the first has come to nothing.
-func approval(ctx context.Context, s *store.Store, held store.Run) (event.SyncRequested, store.Run, error) {
-	req := event.SyncRequested{RequestID: "approve-" + held.ID, Mode: event.Full, ApprovesRun: held.ID, SourceID: held.SourceID}
-	if !event.ValidID(req.RequestID) {
-		req.RequestID = newRequestID()
-		return req, store.Run{}, nil
-	}
-	there, err := s.Run(ctx, req.RequestID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return req, store.Run{}, nil
-	case err != nil:
-		return req, there, err
-	}
-	completed := there.State == event.StateCompleted || there.State == event.StateCompletedWithFailures
-	if there.ApprovesRun != held.ID || there.State.Final() && !completed {
-		req.RequestID = newRequestID()
-		return req, store.Run{}, nil
-	}
-	return req, there, nil
 }
 
 func (a *app) removalsReject() *cobra.Command {
@@ -248,8 +158,8 @@ func (a *app) removalsReject() *cobra.Command {
 comes when the source's strategy wants it, or with sluice sync SOURCE --mode full.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				run, err := decide(cmd.Context(), s, argv[0], store.Rejected)
+			return a.withControl(cmd.Context(), func(s *session) error {
+				run, err := s.Reject(cmd.Context(), operator, argv[0])
 				if err != nil {
 					return err
 				}
@@ -261,18 +171,4 @@ comes when the source's strategy wants it, or with sluice sync SOURCE --mode ful
 			})
 		},
 	}
-}
-
-// decide writes the decision down, or says why there is nothing to decide.
-func decide(ctx context.Context, s *store.Store, id string, d store.Decision) (store.Run, error) {
-	run, err := s.Decide(ctx, id, d)
-	switch {
-	case errors.Is(err, store.ErrNotHeld) && run.State == event.StateHeld:
-		return run, fmt.Errorf("run %s was %s already; to look at the pages again: sluice sync %s --mode full", id, run.Decision, run.SourceID)
-	case errors.Is(err, store.ErrNotHeld):
-		return run, fmt.Errorf("run %s holds nothing back: it is %s; what waits for a decision: sluice removals list", id, words(run.State))
-	case err != nil:
-		return run, noRun(id, err)
-	}
-	return run, nil
 }

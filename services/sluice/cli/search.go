@@ -11,7 +11,6 @@ import (
 
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) search() *cobra.Command {
@@ -40,8 +39,13 @@ func (a *app) search() *cobra.Command {
 			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
 				return usageError{fmt.Errorf("--under is a page's id, such as 7000000012, not %q", f.Under)}
 			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				return a.showHits(cmd.Context(), s, strings.Join(words, " "), f)
+			query := strings.Join(words, " ")
+			return a.withControl(cmd.Context(), func(s *session) error {
+				hits, err := s.Search(cmd.Context(), operator, query, f)
+				if err != nil {
+					return err
+				}
+				return a.showHits(query, hits)
 			})
 		},
 	}
@@ -78,16 +82,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--since is a day such as 2026-01-31 or a time ago such as 7d or 24h, not %q", text)
 }
 
-func (a *app) showHits(ctx context.Context, s *store.Store, query string, f search.Filter) error {
-	hits, err := s.Searcher().Search(ctx, viewer.All(), query, f)
-	if err != nil {
-		return err
-	}
-	if len(hits) == 0 {
-		if err := a.nothingThere(ctx, s, f); err != nil {
-			return err
-		}
-	}
+func (a *app) showHits(query string, hits []search.Hit) error {
 	if a.json() {
 		return a.printJSON(orEmpty(hits))
 	}
@@ -97,22 +92,6 @@ func (a *app) showHits(ctx context.Context, s *store.Store, query string, f sear
 	}
 	for i, h := range hits {
 		a.showHit(i+1, h)
-	}
-	return nil
-}
-
-// nothingThere complains when a filter names what is not stored: that nothing is found is then
-// no wonder. A source of Archon's own is searched too, so its name is no mistake.
-func (a *app) nothingThere(ctx context.Context, s *store.Store, f search.Filter) error {
-	if f.SourceID != "" {
-		if _, err := s.Source(ctx, f.SourceID); err != nil {
-			return a.noSource(ctx, s, f.SourceID, err)
-		}
-	}
-	if f.Under != "" {
-		if _, err := s.Reader().Page(ctx, viewer.All(), f.Under); err != nil {
-			return noPage(f.Under, err)
-		}
 	}
 	return nil
 }
@@ -160,7 +139,7 @@ func (a *app) page() *cobra.Command {
 		Example: "  sluice page 7000000012\n  sluice page 7000000012 --chunks",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
+			return a.withControl(cmd.Context(), func(s *session) error {
 				return a.showPage(cmd.Context(), s, argv[0], chunks, losses)
 			})
 		},
@@ -171,21 +150,14 @@ func (a *app) page() *cobra.Command {
 	return cmd
 }
 
-func noPage(id string, err error) error {
-	if isNotFound(err) {
-		return fmt.Errorf("page %q is not stored; find pages with: sluice search WORDS", id)
-	}
-	return err
-}
-
-func (a *app) showPage(ctx context.Context, s *store.Store, id string, chunks, losses bool) error {
-	p, err := s.Reader().Page(ctx, viewer.All(), id)
+func (a *app) showPage(ctx context.Context, s *session, id string, chunks, losses bool) error {
+	p, err := s.KeptPage(ctx, operator, id)
 	if err != nil {
-		return noPage(id, err)
+		return err
 	}
 	switch {
 	case chunks:
-		list, err := s.Reader().Chunks(ctx, viewer.All(), p.SourceID, p.ID)
+		list, err := s.Chunks(ctx, operator, p)
 		if err != nil {
 			return err
 		}

@@ -56,19 +56,17 @@ Running services take a new token within half a minute.`,
 			if err != nil {
 				return usageError{err}
 			}
-			if t.token, err = a.readToken(t.file); err != nil {
-				return usageError{err}
+			given, err := a.givenToken(cmd, &t, cfg)
+			if err != nil {
+				return err
 			}
-			t.changed = cmd.Flags().Changed
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
+			return a.withControl(cmd.Context(), func(s *session) error {
+				var stored service.StoredToken
 				if site == "" {
-					src, err := s.Source(cmd.Context(), name)
-					if err != nil {
-						return a.noSource(cmd.Context(), s, name, err)
-					}
-					site = src.BaseURL
+					stored, err = s.SetToken(cmd.Context(), operator, name, *given)
+				} else {
+					stored, err = s.Vault.SetToken(cmd.Context(), name, site, *given)
 				}
-				stored, err := a.setSecret(cmd.Context(), s, cfg, name, site, t)
 				if err != nil {
 					return err
 				}
@@ -87,11 +85,9 @@ Running services take a new token within half a minute.`,
 
 // tokenFlags are what is said of a token beside where it comes from.
 type tokenFlags struct {
-	file    string
-	email   string
-	scoped  bool
-	token   secret.String
-	changed func(flag string) bool
+	file   string
+	email  string
+	scoped bool
 }
 
 func (t *tokenFlags) flags(cmd *cobra.Command) {
@@ -168,28 +164,17 @@ func tokenLine(t service.StoredToken) string {
 	return fmt.Sprintf("The token of %s is stored, encrypted with the master key %s: of %s for %s.", t.Name, t.KeyID, t.Email, t.Site)
 }
 
-// setSecret stores a credential.
-func (a *app) setSecret(ctx context.Context, s *store.Store, cfg config.Sluice, name, site string, t tokenFlags) (service.StoredToken, error) {
-	ring, err := service.Keys(ctx, cfg.Master, s)
+// givenToken reads a token with what the flags say of it.
+func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*service.GivenToken, error) {
+	token, err := a.readToken(t.file)
 	if err != nil {
-		return service.StoredToken{}, err
+		return nil, usageError{err}
 	}
-	given := service.GivenToken{Token: t.token, Email: t.email, Else: cfg.Email}
-	if t.changed("scoped") {
+	given := &service.GivenToken{Token: token, Email: t.email, Else: cfg.Email}
+	if cmd.Flags().Changed("scoped") {
 		given.Scoped = &t.scoped
 	}
-	trust := service.Trust{Hosts: cfg.Confluence.Hosts(), AllowHTTP: cfg.AllowHTTP, Ring: ring}
-	if _, err := trust.Site(site); err != nil {
-		return service.StoredToken{}, usageError{fmt.Errorf("the address of the site %w", err)}
-	}
-	stored, err := trust.SetToken(ctx, s, name, site, given)
-	switch {
-	case errors.Is(err, service.ErrWhose):
-		err = usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
-	case errors.Is(err, seal.ErrNoKey):
-		err = usageError{seal.ErrNoKey}
-	}
-	return stored, err
+	return given, nil
 }
 
 // storedSecret is a line of secret list.

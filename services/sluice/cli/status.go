@@ -7,24 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
 	ledgerShown = 20      // failures and removals of a run that the text shows
 	ledgerAll   = 1 << 30 // as many as there are, for --output json
 )
-
-// runStatus is what status shows of one run.
-type runStatus struct {
-	store.Story
-	WaitsFor string             `json:"waits_for,omitempty"` // the run whose end this one waits for
-	Failures []store.LedgerPage `json:"failures"`
-	Removals []store.LedgerPage `json:"removals"`
-	Held     []store.Removal    `json:"held"` // what a held run would have removed
-}
 
 func (a *app) status() *cobra.Command {
 	var sourceID string
@@ -34,7 +25,7 @@ func (a *app) status() *cobra.Command {
 		Example: "  sluice status\n  sluice status nightly-7\n  sluice status nightly-7 -o json | jq .stages",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
+			return a.withControl(cmd.Context(), func(s *session) error {
 				if len(argv) == 1 {
 					return a.showRun(cmd.Context(), s, argv[0])
 				}
@@ -46,16 +37,13 @@ func (a *app) status() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showRuns(ctx context.Context, s *store.Store, sourceID string) error {
-	if err := a.known(ctx, s, sourceID, ""); err != nil {
-		return err
-	}
-	runs, err := s.Reader().Runs(ctx, viewer.All(), sourceID, 10)
+func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
+	runs, err := s.Runs(ctx, operator, sourceID, 10)
 	if err != nil {
 		return err
 	}
 	if a.json() {
-		return a.printJSON(orEmpty(runs))
+		return a.printJSON(runs)
 	}
 	if err := a.listSources(ctx, s); err != nil || len(runs) == 0 {
 		return err
@@ -76,10 +64,10 @@ func took(r store.Run) string {
 	return r.FinishedAt.Sub(r.StartedAt).Round(10 * time.Millisecond).String()
 }
 
-func (a *app) showRun(ctx context.Context, s *store.Store, id string) error {
-	st, err := readStatus(ctx, s, id)
+func (a *app) showRun(ctx context.Context, s *session, id string) error {
+	st, err := s.Story(ctx, operator, id, ledgerAll)
 	if err != nil {
-		return noRun(id, err)
+		return err
 	}
 	if a.json() {
 		return a.printJSON(st)
@@ -109,34 +97,7 @@ func (a *app) showRun(ctx context.Context, s *store.Store, id string) error {
 	return nil
 }
 
-func readStatus(ctx context.Context, s *store.Store, id string) (runStatus, error) {
-	story, err := s.Reader().Story(ctx, viewer.All(), id)
-	if err != nil {
-		return runStatus{}, err
-	}
-	st := runStatus{Story: story, Held: []store.Removal{}}
-	if st.Failures, err = s.Reader().LedgerPages(ctx, viewer.All(), id, event.Failed, ledgerAll); err != nil {
-		return st, err
-	}
-	if st.Removals, err = s.Reader().LedgerPages(ctx, viewer.All(), id, event.Removed, ledgerAll); err != nil {
-		return st, err
-	}
-	switch st.State {
-	case event.StateHeld:
-		st.Held, err = s.Reader().HeldRemovals(ctx, viewer.All(), id)
-	case event.StateRequested:
-		var open []store.Run
-		open, err = s.Reader().OpenRuns(ctx, viewer.All())
-		for _, r := range open { // the oldest first: the last before this one is its turn's end
-			if r.SourceID == st.SourceID && r.ID != id && (r.State != event.StateRequested || r.RequestedAt.Before(st.RequestedAt)) {
-				st.WaitsFor = r.ID
-			}
-		}
-	}
-	return st, err
-}
-
-func (a *app) showTimes(st runStatus) {
+func (a *app) showTimes(st control.Story) {
 	a.printf("  asked for %s", ago(st.RequestedAt))
 	switch {
 	case st.WaitsFor != "":
@@ -172,7 +133,7 @@ func (a *app) showStages(st store.Story) {
 }
 
 // showLedger shows the pages of a run that did not end well, and how to go on.
-func (a *app) showLedger(st runStatus) {
+func (a *app) showLedger(st control.Story) {
 	a.ledgerTable(st.ID, "FAILED", []string{"STAGE", "CODE", "ATTEMPTS", "MESSAGE"}, st.Failures, func(p store.LedgerPage) []string {
 		return []string{p.Stage, p.Reason, fmt.Sprint(p.Attempts), cut(p.Message, 60)}
 	})
@@ -182,7 +143,7 @@ func (a *app) showLedger(st runStatus) {
 	a.ledgerTable(st.ID, "REMOVED", []string{"REASON"}, st.Removals, func(p store.LedgerPage) []string { return []string{p.Reason} })
 	if st.State == event.StateHeld {
 		a.printf("\n")
-		a.showHeld(heldRun{st.Run, st.Held}, ledgerShown)
+		a.showHeld(control.HeldRun{Run: st.Run, Pages: st.Held}, ledgerShown)
 	}
 }
 

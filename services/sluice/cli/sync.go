@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -20,35 +21,25 @@ func (a *app) sync() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sync SOURCE",
 		Short: "Ask for a sync of a source",
-		Long: `Ask the running stages for a sync of a source. It publishes one message on
-sluice.v1.sync.requested.SOURCE, which any other NATS client may do as well.
+		Long: `Ask the running stages for a sync of a source. The request is written down and then published on
+sluice.v1.sync.requested.SOURCE: while NATS is away it waits for it.
 
 incremental asks the search index what has changed; full compares every page of the
 space, and finds moves and removals too. The first sync of a source is always full.`,
 		Example: "  sluice sync docs --wait\n  sluice sync docs --mode full --wait\n  sluice sync docs --wait --output json | jq .counts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			req := event.SyncRequested{RequestID: requestID, Mode: event.Mode(mode), ApproveRemovals: approve, SourceID: argv[0]}
-			if req.RequestID == "" {
-				req.RequestID = newRequestID()
+			r := control.SyncRequest{SourceID: argv[0], Mode: event.Mode(mode), ApproveRemovals: approve, RunID: requestID}
+			if err := r.Check(); err != nil {
+				return inWords(err)
 			}
-			if !event.ValidID(req.RequestID) {
-				return usageError{fmt.Errorf("--request-id %q is not 1 to 64 letters, digits, '-' or '_'", requestID)}
-			}
-			if req.Mode != event.Incremental && req.Mode != event.Full {
-				return usageError{fmt.Errorf("--mode is incremental or full, not %q", mode)}
-			}
-			err := a.withStore(cmd.Context(), func(s *store.Store) error {
-				_, err := s.Source(cmd.Context(), req.SourceID)
+			return a.withBroker(cmd.Context(), func(s *session) error {
+				asked, err := s.Sync(cmd.Context(), operator, r)
 				if err != nil {
-					return a.noSource(cmd.Context(), s, req.SourceID, err)
+					return err
 				}
-				return nil
+				return a.showAsked(cmd.Context(), s, asked, wait)
 			})
-			if err != nil {
-				return err
-			}
-			return a.withBus(cmd.Context(), func(b *bus.Bus) error { return a.request(cmd.Context(), b, req, wait) })
 		},
 	}
 	cmd.Flags().StringVar(&mode, "mode", string(event.Incremental), "incremental or full")
@@ -58,50 +49,78 @@ space, and finds moves and removals too. The first sync of a source is always fu
 	return cmd
 }
 
-// newRequestID is short enough to read out and unlikely enough to be new.
-func newRequestID() string {
-	return time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
-}
-
-func (a *app) request(ctx context.Context, b *bus.Bus, req event.SyncRequested, wait bool) error {
-	if err := b.Publish(ctx, req); err != nil {
-		return err
-	}
-	if !wait {
-		if a.json() {
-			return a.printJSON(map[string]string{"run_id": req.RequestID, "progress_subject": event.ProgressSubject(req.SourceID, req.RequestID)})
-		}
-		a.printf("Run %s of %s is asked for. Follow it: sluice status %s\n", req.RequestID, req.SourceID, req.RequestID)
-		return nil
-	}
-	last, err := a.follow(ctx, b, req.SourceID, req.RequestID)
-	if err != nil {
-		return err
-	}
-	if a.json() {
-		if err := a.printJSON(last); err != nil {
+// showAsked says what became of a request, and with wait follows its run to the end.
+func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wait bool) error {
+	run := asked.Run
+	a.noticeUnsent(asked)
+	if wait {
+		last, err := a.follow(ctx, s, run)
+		if err != nil {
 			return err
 		}
-	} else {
-		a.printf("%s\n", summary(last))
+		if a.json() {
+			err = a.printJSON(last)
+		} else {
+			a.printf("%s\n", summary(last))
+		}
+		return cmp.Or(err, ending(last))
 	}
-	return ending(last)
+	switch {
+	case a.json():
+		return a.printJSON(requested{RunID: run.ID, Subject: event.ProgressSubject(run.SourceID, run.ID), Sent: asked.Unsent == nil})
+	case run.State.Final() && run.ApprovesRun != "":
+		a.printf("What run %s held back was removed %s by run %s.\n", run.ApprovesRun, ago(run.FinishedAt), run.ID)
+	case run.State.Final():
+		a.printf("Run %s of %s ended %s as %s. Look at it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
+	default:
+		a.printf("Run %s of %s is asked for. Follow it: sluice status %s\n", run.ID, run.SourceID, run.ID)
+	}
+	return nil
+}
+
+// requested is what scripts are told of a request.
+type requested struct {
+	RunID   string `json:"run_id"`
+	Subject string `json:"progress_subject"`
+	Sent    bool   `json:"sent"` // false while the broker is away; the request is written down
+}
+
+// noticeUnsent says that a request is written down and not yet sent.
+func (a *app) noticeUnsent(asked control.Asked) {
+	if asked.Unsent != nil {
+		a.notice(fmt.Sprintf("NATS does not answer: %v. The request is written down: run %s begins within some minutes once NATS is back.", asked.Unsent, asked.Run.ID))
+	}
 }
 
 // follow shows a run's progress until it ends, and returns its last snapshot.
-func (a *app) follow(ctx context.Context, b *bus.Bus, sourceID, runID string) (event.Progress, error) {
+func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Progress, error) {
+	if run.State.Final() {
+		op, err := s.Progress(ctx, operator, run.ID)
+		return op.Progress, err
+	}
+	b, err := s.bus.connect(ctx)
+	if err == nil {
+		var last event.Progress
+		if last, err = a.followOn(ctx, b, run); err == nil && last.State.Final() {
+			return last, nil
+		}
+	}
+	if ctx.Err() != nil { // whoever pressed Ctrl-C is not told of errors
+		a.notice(fmt.Sprintf("Stopped following; run %s goes on: sluice status %s", run.ID, run.ID))
+	}
+	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("the run is no longer followed; it goes on: sluice status %s", run.ID))
+}
+
+// followOn shows what the broker tells of a run, and returns the last of it.
+func (a *app) followOn(ctx context.Context, b *bus.Bus, run store.Run) (last event.Progress, err error) {
 	show := a.progressView()
 	defer show.close()
-	var last event.Progress
-	for p, err := range b.FollowProgress(ctx, sourceID, runID) {
+	for p, err := range b.FollowProgress(ctx, run.SourceID, run.ID) {
 		if err != nil {
 			return last, err
 		}
 		last = p
 		show.update(p)
-	}
-	if !last.State.Final() {
-		return last, fmt.Errorf("stopped following; the sync goes on: sluice status %s", runID)
 	}
 	return last, nil
 }

@@ -1,0 +1,201 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/viewer"
+)
+
+// Runs lists the newest runs, of a source where one is named. It returns an *UnknownSourceError.
+func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]store.Run, error) {
+	v, err := c.narrow(ctx, v, sourceID, "")
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.Reader.Runs(ctx, v, sourceID, limit)
+	return orEmpty(list), err
+}
+
+// RunsBefore lists a source's runs that were asked for before the run of the id, or all when it
+// is empty, the newest first. It returns an *UnknownSourceError.
+func (c *Control) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]store.Run, error) {
+	if _, err := c.known(ctx, v, sourceID); err != nil {
+		return nil, err
+	}
+	list, err := c.Reader.RunsBefore(ctx, v, sourceID, before, limit)
+	return orEmpty(list), err
+}
+
+// Operation is a run and how far it is.
+type Operation struct {
+	Run      store.Run
+	Progress event.Progress
+}
+
+// Active lists the runs that are under way or wait for their turn, the oldest first.
+func (c *Control) Active(ctx context.Context, v viewer.Viewer) ([]Operation, error) {
+	runs, err := c.Reader.OpenRuns(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	var ops []Operation
+	for _, run := range runs {
+		snap, err := c.Reader.Snapshot(ctx, v, run.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			continue // its source was removed just now
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !snap.State.Final() {
+			ops = append(ops, Operation{run, snap})
+		}
+	}
+	return ops, nil
+}
+
+// Progress tells how far a run is. It returns an *UnknownRunError.
+func (c *Control) Progress(ctx context.Context, v viewer.Viewer, id string) (Operation, error) {
+	run, err := c.knownRun(ctx, v, id)
+	if err != nil {
+		return Operation{}, err
+	}
+	snap, err := c.Reader.Snapshot(ctx, v, id)
+	return Operation{run, snap}, unknownRun(id, err)
+}
+
+// Story is all that is known of a run.
+type Story struct {
+	store.Story
+	WaitsFor string             `json:"waits_for,omitempty"` // the run whose end this one waits for
+	Failures []store.LedgerPage `json:"failures"`
+	Removals []store.LedgerPage `json:"removals"`
+	Held     []store.Removal    `json:"held"` // what a held run would have removed
+}
+
+// Story tells what a run did and where its time went, with at most so many pages of each kind.
+// It returns an *UnknownRunError.
+func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most int) (Story, error) {
+	if _, err := c.knownRun(ctx, v, id); err != nil {
+		return Story{}, err
+	}
+	told, err := c.Reader.Story(ctx, v, id)
+	if err != nil {
+		return Story{}, unknownRun(id, err)
+	}
+	st := Story{Story: told, Held: []store.Removal{}}
+	if st.Failures, err = c.Reader.LedgerPages(ctx, v, id, event.Failed, most); err != nil {
+		return st, err
+	}
+	if st.Removals, err = c.Reader.LedgerPages(ctx, v, id, event.Removed, most); err != nil {
+		return st, err
+	}
+	st.Failures, st.Removals = orEmpty(st.Failures), orEmpty(st.Removals)
+	switch st.State {
+	case event.StateHeld:
+		held, err := c.Reader.HeldRemovals(ctx, v, id)
+		st.Held = orEmpty(held[:min(len(held), most)])
+		return st, err
+	case event.StateRequested:
+		st.WaitsFor, err = c.waitsFor(ctx, v, st.Run)
+	}
+	return st, err
+}
+
+// waitsFor is the run after which it is this one's turn, "" for none.
+func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, run store.Run) (string, error) {
+	open, err := c.Reader.OpenRuns(ctx, v.Only(run.SourceID))
+	before := ""
+	for _, r := range open { // the oldest first
+		if r.ID != run.ID && (r.State != event.StateRequested || r.RequestedAt.Before(run.RequestedAt)) {
+			before = r.ID
+		}
+	}
+	return before, err
+}
+
+// Failures lists the pages that are failed now, the newest first: those of a source, of a run and
+// of a page where these are named. It returns an *UnknownSourceError or an *UnknownRunError.
+func (c *Control) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]store.Failure, error) {
+	v, err := c.narrow(ctx, v, sourceID, runID)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.Reader.Failures(ctx, v, sourceID, runID, pageID, limit)
+	return orEmpty(list), err
+}
+
+// Pages lists a source's live pages. It returns an *UnknownSourceError.
+func (c *Control) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f store.PageFilter) ([]store.PageInfo, error) {
+	if _, err := c.known(ctx, v, sourceID); err != nil {
+		return nil, err
+	}
+	list, err := c.Reader.Pages(ctx, v, sourceID, f)
+	return orEmpty(list), err
+}
+
+// Page returns a live page. It returns an *UnknownPageError, or a *PageRemovedError for a page
+// that left its space: who may not read it there is not to read it here.
+func (c *Control) Page(ctx context.Context, v viewer.Viewer, id string) (store.Page, error) {
+	p, err := c.Reader.LivePage(ctx, v, id)
+	if errors.Is(err, store.ErrNotFound) && p.Deleted {
+		return store.Page{}, &PageRemovedError{ID: id}
+	}
+	return p, unknownPage(id, err)
+}
+
+// KeptPage returns a page also when it was removed, for as long as it is kept: for an operator,
+// who has the database. It returns an *UnknownPageError.
+func (c *Control) KeptPage(ctx context.Context, v viewer.Viewer, id string) (store.Page, error) {
+	p, err := c.Reader.Page(ctx, v, id)
+	return p, unknownPage(id, err)
+}
+
+func unknownPage(id string, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return &UnknownPageError{ID: id}
+	}
+	return err
+}
+
+// Chunks lists a page's chunks in order; a removed page has none.
+func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page) ([]store.StoredChunk, error) {
+	list, err := c.Reader.Chunks(ctx, v, p.SourceID, p.ID)
+	return orEmpty(list), err
+}
+
+// Search finds chunks, the best first. Sources that the filter names have to be seen, or it
+// returns an *UnknownSourceError. Where nothing is found, so it does for a source that there is
+// not, and an *UnknownPageError for a page to look below that is not stored: then it is no wonder.
+// ErrNoQuery when there is no word to look for.
+func (c *Control) Search(ctx context.Context, v viewer.Viewer, query string, f search.Filter) ([]search.Hit, error) {
+	if strings.TrimSpace(query) == "" || !utf8.ValidString(query) {
+		return nil, ErrNoQuery
+	}
+	for _, id := range append([]string{f.SourceID}, f.Sources...) {
+		if id != "" && !v.Sees(id) {
+			return nil, c.unknownSource(ctx, v, id, store.ErrNotFound)
+		}
+	}
+	hits, err := c.Searcher.Search(ctx, v, query, f)
+	if err != nil || len(hits) > 0 {
+		return hits, err
+	}
+	if f.SourceID != "" { // a source of Archon's own is searched too
+		if _, err := c.known(ctx, v, f.SourceID); err != nil {
+			return nil, err
+		}
+	}
+	if f.Under != "" {
+		if _, err := c.KeptPage(ctx, v, f.Under); err != nil {
+			return nil, err
+		}
+	}
+	return []search.Hit{}, nil
+}

@@ -1,0 +1,231 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
+)
+
+// Sources lists the sources with their counts.
+func (c *Control) Sources(ctx context.Context, v viewer.Viewer) ([]store.Source, error) {
+	list, err := c.Reader.Sources(ctx, v)
+	return orEmpty(list), err
+}
+
+// Source returns a source with its counts, or an *UnknownSourceError.
+func (c *Control) Source(ctx context.Context, v viewer.Viewer, id string) (store.Source, error) {
+	src, err := c.Reader.Source(ctx, v, id)
+	return src, c.unknownSource(ctx, v, id, err)
+}
+
+// SourceStatus is how a source stands.
+type SourceStatus struct {
+	Source   store.Source
+	Latest   *store.Run  // the newest run, whatever became of it; nil before the first
+	Active   []Operation // the runs that are under way or wait for their turn
+	Held     []store.Run // whose removals wait for a decision
+	Failures int         // pages that are failed now, as far as they are counted: 10,000
+}
+
+// SourceStatus tells how a source stands. It returns an *UnknownSourceError.
+func (c *Control) SourceStatus(ctx context.Context, v viewer.Viewer, id string) (SourceStatus, error) {
+	var st SourceStatus
+	var err error
+	if st.Source, err = c.Source(ctx, v, id); err != nil {
+		return st, err
+	}
+	v = v.Only(id)
+	runs, err := c.Reader.Runs(ctx, v, id, 1)
+	if err != nil {
+		return st, err
+	}
+	if len(runs) > 0 {
+		st.Latest = &runs[0]
+	}
+	if st.Active, err = c.Active(ctx, v); err != nil {
+		return st, err
+	}
+	if st.Held, err = c.Reader.HeldRuns(ctx, v, id); err != nil {
+		return st, err
+	}
+	failed, err := c.Reader.Failures(ctx, v, id, "", "", mostFailures)
+	st.Failures = len(failed)
+	return st, err
+}
+
+// Losses adds up what became of macros and elements over a source's pages. It returns an
+// *UnknownSourceError.
+func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string) ([]store.LossTotal, error) {
+	if _, err := c.known(ctx, v, id); err != nil {
+		return nil, err
+	}
+	list, err := c.Reader.Losses(ctx, v, id)
+	return orEmpty(list), err
+}
+
+// NewSource is a source to be added.
+type NewSource struct {
+	store.Source
+	Token *service.GivenToken // of its own; nil for none
+
+	// Insist names settings in which the same source, where it is there already, must not differ:
+	// deletion_strategy, blog_posts. The others of a source that is there stay as they are.
+	Insist []string
+}
+
+// Check returns an *InvalidError for what can never be a source; its address is not looked at.
+func (n NewSource) Check() error {
+	if err := CheckSourceID(n.ID); err != nil {
+		return err
+	}
+	if err := confluence.CheckSpaceKey(n.SpaceKey); err != nil {
+		return &InvalidError{Field: "space_key", Reason: "is no space key: letters and digits, or ~ and the name of a personal space"}
+	}
+	if n.DeletionStrategy == "" { // the default
+		return nil
+	}
+	return CheckStrategy(n.DeletionStrategy)
+}
+
+// Added is what came of adding a source.
+type Added struct {
+	Source  store.Source
+	Created bool                 // it was not there before
+	Token   *service.StoredToken // nil when none was given
+}
+
+// AddSource registers a source and stores its token: both or nothing. Adding the same source
+// again changes nothing but its token. It returns an *InvalidError, an *OutOfScopeError, a
+// *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault.
+func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (Added, error) {
+	src := n.Source
+	if !v.Sees(src.ID) {
+		return Added{}, &OutOfScopeError{ID: src.ID}
+	}
+	if err := n.Check(); err != nil {
+		return Added{}, err
+	}
+	var err error
+	if src.BaseURL, err = c.Vault.Site(src.BaseURL); err != nil {
+		return Added{}, &InvalidError{Field: "base_url", Reason: err.Error()}
+	}
+	there, err := c.Ledger.Source(ctx, src.ID)
+	created := errors.Is(err, store.ErrNotFound)
+	if err != nil && !created {
+		return Added{}, err
+	}
+	if !created && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey {
+		if err := n.differs(there); err != nil {
+			return Added{}, err
+		}
+	}
+	if n.Token != nil { // before there is a source without its token
+		if err := c.Vault.Ready(ctx, src.ID, src.BaseURL, *n.Token); err != nil {
+			return Added{}, err
+		}
+	}
+	switch err := c.Ledger.AddSource(ctx, src); {
+	case errors.Is(err, store.ErrSourceExists):
+		return Added{}, &SourceExistsError{ID: src.ID}
+	case errors.Is(err, store.ErrSpaceTaken):
+		return Added{}, &SpaceTakenError{SpaceKey: src.SpaceKey, cause: err}
+	case err != nil:
+		return Added{}, err
+	}
+	added := Added{Created: created}
+	if added.Token, err = c.setToken(ctx, src.ID, src.BaseURL, n.Token); err != nil {
+		if created { // the database went away in between, or somebody changed the master key
+			err = errors.Join(err, c.Ledger.RemoveSource(context.WithoutCancel(ctx), src.ID))
+		}
+		return Added{}, err
+	}
+	added.Source, err = c.Source(ctx, v, src.ID)
+	return added, err
+}
+
+func (n NewSource) differs(there store.Source) error {
+	for _, field := range n.Insist {
+		if field == "deletion_strategy" && there.DeletionStrategy != n.DeletionStrategy || field == "blog_posts" && there.BlogPosts != n.BlogPosts {
+			return &SourceDiffersError{Source: there, Field: field}
+		}
+	}
+	return nil
+}
+
+func (c *Control) setToken(ctx context.Context, name, site string, given *service.GivenToken) (*service.StoredToken, error) {
+	if given == nil {
+		return nil, nil
+	}
+	stored, err := c.Vault.SetToken(ctx, name, site, *given)
+	return &stored, err
+}
+
+// SourceChange is what is to be changed of a source; what is empty stays as it is.
+type SourceChange struct {
+	store.SourceChange
+	Token *service.GivenToken
+}
+
+// Check returns ErrNothingToChange or an *InvalidError.
+func (s SourceChange) Check() error {
+	if s.empty() && s.Token == nil {
+		return ErrNothingToChange
+	}
+	if s.DeletionStrategy == "" {
+		return nil
+	}
+	return CheckStrategy(s.DeletionStrategy)
+}
+
+func (s SourceChange) empty() bool {
+	return s.DisplayName == "" && s.DeletionStrategy == "" && s.Tags == nil && s.BlogPosts == nil
+}
+
+// ChangeSource changes settings of a source, and its token. Nothing is changed where the token
+// cannot be stored. It returns the errors of Check, an *UnknownSourceError, or one of the vault.
+func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, change SourceChange) (Added, error) {
+	if err := change.Check(); err != nil {
+		return Added{}, err
+	}
+	if change.Tags != nil {
+		change.Tags = slices.DeleteFunc(orEmpty(slices.Clone(change.Tags)), func(t string) bool { return t == "" })
+	}
+	src, err := c.known(ctx, v, id)
+	if err != nil {
+		return Added{}, err
+	}
+	var changed Added
+	if changed.Token, err = c.setToken(ctx, id, src.BaseURL, change.Token); err != nil {
+		return Added{}, err
+	}
+	if !change.empty() {
+		if err := c.Ledger.UpdateSource(ctx, id, change.SourceChange); err != nil {
+			return Added{}, c.unknownSource(ctx, v, id, err)
+		}
+	}
+	changed.Source, err = c.Source(ctx, v, id)
+	return changed, err
+}
+
+// RemoveSource deletes a source with its pages, chunks, runs and token. It returns an
+// *UnknownSourceError.
+func (c *Control) RemoveSource(ctx context.Context, v viewer.Viewer, id string) error {
+	if _, err := c.known(ctx, v, id); err != nil {
+		return err
+	}
+	return c.unknownSource(ctx, v, id, c.Ledger.RemoveSource(ctx, id))
+}
+
+// SetToken stores a token of a source. It returns an *UnknownSourceError or one of the vault.
+func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given service.GivenToken) (service.StoredToken, error) {
+	src, err := c.known(ctx, v, id)
+	if err != nil {
+		return service.StoredToken{}, err
+	}
+	return c.Vault.SetToken(ctx, id, src.BaseURL, given)
+}
