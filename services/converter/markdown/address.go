@@ -175,7 +175,7 @@ func appendDestination(dst []byte, dest, title string) []byte {
 			dst = appendPercent(dst, byte(r))
 		case r == '&' && referenceAt(dest[i:]):
 			dst = append(dst, "&amp;"...) // some renderers read the reference behind a backslash too
-		case r >= 0x80 && runeClass(r) != classVisible:
+		case r >= 0x80 && (runeClass(r) != classVisible || isTag(r) || isDirection(r)):
 			dst = append(dst, url.PathEscape(string(r))...)
 		default:
 			dst = utf8.AppendRune(dst, r)

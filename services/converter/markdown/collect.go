@@ -59,7 +59,8 @@ type collector struct {
 	// lineEnd says that what comes next stands on a new line; see flat.go.
 	lineEnd bool
 	// glued says that the next line goes on behind what stands there, a marker or a label.
-	glued bool
+	glued  bool
+	hidden hiddenCharacters
 	// atom says that a lozenge or file ended here: a letter behind it begins a new word.
 	atom bool
 }
@@ -147,7 +148,11 @@ func (c *collector) text(s string, st style) {
 				space = true
 			}
 		case classInvisible:
+			c.hidden.invisible(r)
 		default:
+			if c.hidden.unseen(buf, r) {
+				break
+			}
 			buf = append(buf, s[i:i+size]...)
 			space = false
 		}
@@ -170,7 +175,9 @@ func (c *collector) code(s string, st style) {
 		case r == '\r' || r < ' ' && !isSpace(byte(r)) || r == 0x7f:
 		case r < ' ' || runeClass(r) == classSpace:
 			c.buf = append(c.buf, ' ')
-		case runeClass(r) == classVisible:
+		case runeClass(r) == classInvisible:
+			c.hidden.invisible(r)
+		case r < utf8.RuneSelf || !c.hidden.unseen(c.buf, r):
 			c.buf = utf8.AppendRune(c.buf, r)
 		}
 	}
@@ -200,7 +207,7 @@ func runeClass(r rune) class {
 	case r == 0xa0 || r == 0x85 || r == 0x1680 || 0x2000 <= r && r <= 0x200a ||
 		r == 0x2028 || r == 0x2029 || r == 0x202f || r == 0x205f || r == 0x3000:
 		return classSpace
-	case r == 0x200b || r == 0x2060 || r == 0xfeff || r == 0xad || 0x80 <= r && r < 0xa0:
+	case r == 0x200b || 0x2060 <= r && r <= 0x2064 || r == 0xfeff || r == 0xad || 0x80 <= r && r < 0xa0 || r == 0x180e || 0xfff9 <= r && r <= 0xfffb:
 		return classInvisible
 	}
 	return classVisible

@@ -232,6 +232,7 @@ func filled[T any](s []T) []T {
 }
 
 func (r *renderer) lossList() []page.Loss {
+	r.fileHiddenCharacters()
 	if r.w.flattened > 0 {
 		r.losses[lossKey{"nesting", page.Rendered, "lists and quotes below the deepest level that is indented"}] = r.w.flattened
 	}

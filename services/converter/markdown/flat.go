@@ -151,7 +151,7 @@ func (r *renderer) flatTable(n *node, st style) {
 			if i > 0 {
 				r.c.text(" / ", st)
 			}
-			r.walk(c.node, st)
+			r.walkCell(c, st)
 			r.c.lineEnd = false
 		}
 		r.c.lineEnd = true

@@ -75,6 +75,11 @@ func (r *renderer) reference(n *node, name string, rule macroRule, st style) {
 
 // bodied renders a macro that is its body and perhaps a title.
 func (r *renderer) bodied(n *node, rule macroRule, st style) {
+	veil := r.veil
+	r.veil.paint(n.param("bgColor"))
+	if n.param("hidden") == "true" {
+		r.veil.unseen |= notShown
+	}
 	switch {
 	case rule.as == asAlert:
 		kind := rule.arg
@@ -93,6 +98,7 @@ func (r *renderer) bodied(n *node, rule macroRule, st style) {
 			r.bodyOf(n, st)
 		})
 	}
+	r.veil = veil
 }
 
 // unknownMacro keeps what a macro that we know nothing of lets a reader see: its body, a

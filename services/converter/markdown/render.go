@@ -21,7 +21,8 @@ type renderer struct {
 	// deferred are blocks met inside a heading; they follow it.
 	deferred []*node
 	heading  bool
-	parent   tag // of the node that is being rendered
+	parent   tag  // of the node that is being rendered
+	veil     veil // how what is being rendered looks
 
 	anchors  anchors
 	headings []page.Heading
@@ -34,7 +35,7 @@ type lossKey struct {
 }
 
 func newRenderer(f page.Facts, bodySize int) *renderer {
-	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, anchors: anchors{}}
+	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, anchors: anchors{}, veil: veil{ink: noColour, ground: white}}
 	r.facts = newFacts(&r.places, &r.c)
 	return r
 }
@@ -45,12 +46,15 @@ func (r *renderer) lose(element string, fate page.Fate, reason string) {
 
 // walk renders the children of n.
 func (r *renderer) walk(n *node, st style) {
-	outer := r.parent
+	outer, veil := r.parent, r.veil
+	if len(n.attrs) > 0 {
+		r.veil.look(n)
+	}
 	for c := n.first; c != nil && !r.w.overflow; c = c.next {
 		r.parent = n.tag
 		r.node(c, st)
 	}
-	r.parent = outer
+	r.parent, r.veil = outer, veil
 }
 
 // alone renders body as a block of its own when the node stands among blocks, and in the
@@ -119,10 +123,17 @@ func (r *renderer) node(n *node, st style) {
 }
 
 // text gathers a text node.
-func (r *renderer) text(s string, st style) { r.c.text(s, st) }
+func (r *renderer) text(s string, st style) {
+	r.noteHidden(s)
+	r.c.text(s, st)
+}
 
 // blockNode renders a block element in the way that fits where it stands.
 func (r *renderer) blockNode(n *node, st style) {
+	veil := r.veil
+	if len(n.attrs) > 0 && n.tag != tagP && n.tag != tagDiv {
+		r.veil.look(n) // not all of them are walked as a whole
+	}
 	switch {
 	case r.heading && n.tag != tagP && n.tag != tagDiv && n.tag.heading() == 0:
 		r.deferred = append(r.deferred, n)
@@ -133,6 +144,7 @@ func (r *renderer) blockNode(n *node, st style) {
 		r.block(n, st)
 		r.flush()
 	}
+	r.veil = veil
 }
 
 // flush writes what was gathered as a paragraph, or as several where blank lines were made
@@ -240,6 +252,8 @@ func (r *renderer) fence(language, code string) {
 	r.w.out = append(r.w.out, ticks...)
 	r.w.out = append(r.w.out, language...)
 	r.w.end()
+	r.noteHidden(code)
+	r.c.hidden.inCode(code)
 	r.w.verbatim(code)
 	r.w.line()
 	r.w.out = append(r.w.out, ticks...)

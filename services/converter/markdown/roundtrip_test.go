@@ -310,7 +310,7 @@ func FuzzText(f *testing.F) {
 func shown(words []string) string {
 	text := strings.Map(func(r rune) rune {
 		switch {
-		case r == 0xad || r == 0x200b || r == 0x2060 || r == 0xfeff || r < ' ' || 0x7f <= r && r < 0xa0 && r != 0x85:
+		case r == 0xad || r == 0x200b || 0x2060 <= r && r <= 0x2064 || r == 0xfeff || r == 0x180e || 0xfff9 <= r && r <= 0xfffb || 0xe0000 <= r && r <= 0xe01ef || r < ' ' || 0x7f <= r && r < 0xa0 && r != 0x85:
 			return -1
 		case unicode.IsSpace(r):
 			return ' '

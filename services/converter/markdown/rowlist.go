@@ -43,7 +43,7 @@ func (r *renderer) columnHeads(head row, st style) []string {
 		}
 		start := len(r.c.pieces)
 		r.flat = true
-		r.walk(c.node, st.with(bold))
+		r.walkCell(c, st.with(bold))
 		r.flat = false
 		r.c.trimSpace()
 		label := r.plain(start)
@@ -98,7 +98,7 @@ func (r *renderer) rowItems(row row, labels []string, above []merged, st style) 
 			cellStyle = st.with(bold)
 		}
 		if !blank(c.node) {
-			item(label(x), func() { r.walk(c.node, cellStyle) })
+			item(label(x), func() { r.walkCell(c, cellStyle) })
 		}
 		reach := merged{rows: c.rowspan - 1}
 		if c.rowspan == 0 {

@@ -9,6 +9,7 @@ import (
 // cell is one cell of a table as it stands in the body.
 type cell struct {
 	node             *node
+	row              *node // the tr
 	header           bool
 	colspan, rowspan int
 }
@@ -56,7 +57,7 @@ func (r *renderer) table(n *node, st style) {
 	case layout && !t.headRow():
 		for _, row := range t.rows {
 			for _, c := range row.cells {
-				r.walk(c.node, st)
+				r.walkCell(c, st)
 				r.flush()
 			}
 		}
@@ -81,6 +82,9 @@ func readTable(n *node) tableTree {
 			switch c.tag {
 			case tagTR:
 				if cells := readRow(c); len(cells) > 0 {
+					for i := range cells {
+						cells[i].row = c
+					}
 					t.rows = append(t.rows, row{cells: cells, head: head})
 				}
 			case tagTHead:
@@ -110,7 +114,11 @@ func wrap(n *node) *node {
 }
 
 func readRow(n *node) []cell {
-	var cells []cell
+	count := 0
+	for c := n.first; c != nil; c = c.next {
+		count++
+	}
+	cells := make([]cell, 0, count)
 	for c := n.first; c != nil; c = c.next {
 		switch {
 		case c.tag == tagTH || c.tag == tagTD:
@@ -295,6 +303,9 @@ func (r *renderer) grid(t tableTree, head bool, st style) [][]slot {
 	}
 	for y, row := range t.rows {
 		x := 0
+		if grid[y] == nil {
+			grid[y] = make([]slot, 0, len(row.cells))
+		}
 		for _, c := range row.cells {
 			for x < len(grid[y]) && grid[y][x].filled {
 				x++
@@ -343,6 +354,16 @@ func place(grid [][]slot, x, y int, c cell, text []byte, head bool) {
 	}
 }
 
+// walkCell renders the children of a cell.
+func (r *renderer) walkCell(c cell, st style) {
+	veil := r.veil
+	if c.row != nil && len(c.row.attrs) > 0 {
+		r.veil.look(c.row)
+	}
+	r.walk(c.node, st)
+	r.veil = veil
+}
+
 // cellText renders a cell on one line. The slice is the caller's.
 func (r *renderer) cellText(c cell, head bool, st style) []byte {
 	wasFlat := r.flat
@@ -350,7 +371,7 @@ func (r *renderer) cellText(c cell, head bool, st style) []byte {
 	if c.header && !head {
 		st = st.with(bold) // a row's header
 	}
-	r.walk(c.node, st)
+	r.walkCell(c, st)
 	r.flat = wasFlat
 	defer r.c.reset()
 	if !r.c.trim() {
