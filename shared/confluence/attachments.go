@@ -43,7 +43,7 @@ func (c *Client) Attachments(ctx context.Context, pageID string) iter.Seq2[Attac
 			return Attachment{}, &objectError{pageID, "an attachment whose id or name is none"}
 		}
 		a := Attachment{
-			ID: w.ID, Status: w.Status, Title: w.Title, MediaType: w.MediaType,
+			ID: w.ID, Status: w.Status, Title: plain(w.Title), MediaType: w.MediaType,
 			FileID: w.FileID, FileSize: w.FileSize, Version: w.Version.Number,
 		}
 		if strings.HasPrefix(w.DownloadLink, "/") {

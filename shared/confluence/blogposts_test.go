@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,9 +29,10 @@ func TestSpaceBlogPosts(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, stub)
 	}
+	made := time.Date(2026, 4, 30, 15, 20, 0, 0, time.UTC)
 	require.Equal(t, []confluence.PageStub{
-		{ID: "1001", Kind: confluence.KindBlogPost, Version: 2, Status: "current", Title: "News", WebUI: "/spaces/ENG/blog/2026/04/30/1001/News"},
-		{ID: "1002", Kind: confluence.KindBlogPost, Version: 2, Status: "current", Title: "News", WebUI: "/spaces/ENG/blog/2026/04/30/1002/News"},
+		{ID: "1001", Kind: confluence.KindBlogPost, Version: 2, ModifiedAt: made, Status: "current", Title: "News", WebUI: "/spaces/ENG/blog/2026/04/30/1001/News"},
+		{ID: "1002", Kind: confluence.KindBlogPost, Version: 2, ModifiedAt: made, Status: "current", Title: "News", WebUI: "/spaces/ENG/blog/2026/04/30/1002/News"},
 	}, got)
 	require.Equal(t, "GET /wiki/api/v2/spaces/42/blogposts?limit=250&sort=id&status=current", f.seen()[0], "archived would be refused")
 

@@ -31,7 +31,7 @@ func (c *Client) exchange(r request, a *answer, reason string) Exchange {
 func (c *Client) classify(r request, a *answer) error {
 	// A site open to everybody serves a refused credential as a visitor, with 200 or 404.
 	if reason := a.header.Get("X-Seraph-Loginreason"); strings.Contains(reason, "FAILED") || strings.Contains(reason, "DENIED") {
-		return &AuthError{c.exchange(r, a, "the login failed: "+reason)}
+		return &AuthError{Exchange: c.exchange(r, a, "the login failed: "+reason)}
 	}
 	if a.status == http.StatusOK {
 		return nil // before its body is searched for a message: it may be megabytes of pages
@@ -39,10 +39,7 @@ func (c *Client) classify(r request, a *answer) error {
 	e := c.exchange(r, a, message(a.body))
 	switch s := a.status; {
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
-		if e.Reason == "" && !c.api().gateway {
-			e.Reason = "without a reason; a scoped API token is taken by the gateway only"
-		}
-		return &AuthError{e}
+		return c.refused(a, e)
 	case s == http.StatusNotFound:
 		return c.missing(r, a, e)
 	case s == http.StatusGone:
@@ -57,11 +54,25 @@ func (c *Client) classify(r request, a *answer) error {
 		e.Reason = "not modified, which was not asked for"
 		return &ProtocolError{Exchange: e}
 	case s >= 300:
-		return redirected(e, a.header)
+		return c.redirected(e, a.header)
 	default:
 		e.Reason = "a success without an answer"
 		return &ProtocolError{Exchange: e}
 	}
+}
+
+// refused is for 401 and 403. Confluence itself answers in JSON: a page for people comes from
+// what stands before it, which takes no scoped token, or does not let this machine's address in.
+func (c *Client) refused(a *answer, e Exchange) error {
+	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	switch {
+	case a.status == http.StatusForbidden && kind == "text/html":
+		e.Reason = "a page for people in place of an answer: the site's IP allowlist, or a proxy, does not let this machine's address in"
+		return &AuthError{Exchange: e, ByAddress: true}
+	case e.Reason == "" && !c.api().gateway:
+		e.Reason = "without a reason; a scoped API token is taken by the gateway only"
+	}
+	return &AuthError{Exchange: e}
 }
 
 // missing tells a 404 for a missing object from the 404 with which v2 answers a credential
@@ -74,7 +85,7 @@ func (c *Client) missing(r request, a *answer, e Exchange) error {
 	}
 	if e.Reason == "" || strings.EqualFold(e.Reason, "not found") || strings.EqualFold(e.Reason, "not_found") {
 		e.Reason = "a 404 that names no object, as for a credential that is refused"
-		return &AuthError{e}
+		return &AuthError{Exchange: e}
 	}
 	// v1 does not always name the object, but it answers a bad credential with 403.
 	if r.id != "" && (strings.HasPrefix(r.path, "/rest/api/") || strings.Contains(e.Reason, r.id)) {
@@ -91,10 +102,21 @@ func (c *Client) rateLimited(e Exchange, h http.Header) *RateLimitError {
 		e.Reason = c.clean(h.Get("RateLimit-Reason")) // an opaque word; real values differ from the documented
 	}
 	wait, asked := retryAfter(h, time.Now())
-	l := &RateLimitError{Exchange: e, RetryAt: time.Now().Add(wait), asked: asked, wait: wait}
 	if !asked {
-		l.RetryAt = time.Now().Add(fallbackWait)
+		return &RateLimitError{Exchange: e, RetryAt: time.Now().Add(fallbackWait)}
 	}
+	return c.pause(e, wait)
+}
+
+// pause is the error for a wait that was asked for. One answer must not stop a site for ever: a
+// wait of ten years is no quota's.
+func (c *Client) pause(e Exchange, wait time.Duration) *RateLimitError {
+	l := &RateLimitError{Exchange: e, asked: true, wait: min(wait, c.opt.longestPause)}
+	if l.wait < wait {
+		l.Asked = wait
+		c.log.Warn().Str("route", e.Route).Dur("asked", wait).Dur("pause", l.wait).Msg("confluence asks for a longer pause than is believed")
+	}
+	l.RetryAt = time.Now().Add(l.wait)
 	return l
 }
 
@@ -107,7 +129,7 @@ func (c *Client) serverError(r request, a *answer, e Exchange) error {
 		err.RetryAt = time.Now().Add(err.wait)
 	}
 	if err.wait > c.opt.maxWait {
-		return &RateLimitError{Exchange: e, RetryAt: err.RetryAt, asked: true, wait: err.wait}
+		return c.pause(e, err.wait)
 	}
 	return err
 }
@@ -137,18 +159,30 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 }
 
 func inSeconds(s float64) time.Duration {
-	const longest = 365 * 24 * 3600
+	const longest = 100 * 365 * 24 * 3600 // which a Duration holds
 	return time.Duration(min(s, longest) * float64(time.Second))
 }
 
-func redirected(e Exchange, h http.Header) error {
+// redirected is for 3xx that are not followed. A site that was renamed, or has a domain of its own
+// now, sends its callers to its new address for good.
+func (c *Client) redirected(e Exchange, h http.Header) error {
 	to, err := url.Parse(h.Get("Location"))
 	if err == nil && isLogin(to.Path) {
 		e.Reason = "redirected to a login page"
-		return &AuthError{e}
+		return &AuthError{Exchange: e}
 	}
 	e.Reason = "redirected to where the credential must not go"
-	return &ProtocolError{Exchange: e}
+	p := &ProtocolError{Exchange: e}
+	if err != nil || to.Host == "" {
+		return p
+	}
+	p.Reason = c.clean("redirected to " + to.Host + ", where the credential must not go")
+	forGood := e.Status == http.StatusMovedPermanently || e.Status == http.StatusPermanentRedirect
+	if s, err := parseSite(to.Scheme+"://"+to.Host, c.opt.insecureHTTP); err == nil && forGood && c.hide(to.Host) == to.Host {
+		p.MovedTo = s.public
+		p.Reason = c.clean("the site is at " + to.Host + " now: it was renamed, or has a domain of its own")
+	}
+	return p
 }
 
 func isLogin(p string) bool {

@@ -2,8 +2,9 @@
 // for search and the current user.
 //
 // It never takes a failure for an empty answer. Every list is an iterator that ends complete
-// or with an error; there is no third way. What the API does on failures, and the reason for
-// each rule, stands beside the code that heeds it.
+// or with an error; there is no third way. A *RowError ends nothing: it stands in the place of
+// one row that is no use, and the rows after it follow. What the API does on failures, and the
+// reason for each rule, stands beside the code that heeds it.
 //
 // Every method may return, apart from what its own comment adds:
 //
@@ -178,7 +179,7 @@ func (c *Client) Probe(ctx context.Context, spaceKey string) (Probe, error) {
 	}
 	// A site open to everybody answers a refused credential too, as nobody in particular.
 	if user.AccountID == "" || user.Type == "anonymous" {
-		return Probe{}, &AuthError{c.exchange(r, a, "answered as an anonymous visitor: the credential does not count")}
+		return Probe{}, &AuthError{Exchange: c.exchange(r, a, "answered as an anonymous visitor: the credential does not count")}
 	}
 	space, err := c.SpaceByKey(ctx, spaceKey)
 	if err != nil {

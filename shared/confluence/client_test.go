@@ -210,18 +210,16 @@ func TestPagesByID(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []confluence.Page{
 		{
-			PageStub: confluence.PageStub{ID: "1001", Kind: "page", Version: 3, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
+			PageStub: confluence.PageStub{ID: "1001", Kind: "page", Version: 3, ModifiedAt: rowMade, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
 			SpaceID:  "42", AuthorID: "712020:aa-bb",
-			CreatedAt:  time.Date(2025, 5, 27, 7, 9, 12, 0, time.UTC),
-			ModifiedAt: time.Date(2026, 2, 3, 4, 5, 6, 789e6, time.UTC),
-			Body:       `<p>Grüße &amp; "x"</p>`, URL: f.URL + "/wiki/spaces/ENG/pages/1001/Page+1001",
+			CreatedAt: time.Date(2025, 5, 27, 7, 9, 12, 0, time.UTC),
+			Body:      `<p>Grüße &amp; "x"</p>`, URL: f.URL + "/wiki/spaces/ENG/pages/1001/Page+1001",
 		},
 		{
-			PageStub: confluence.PageStub{ID: "1003", Kind: "page", Version: 1, Status: "trashed", Title: "Page 1003", WebUI: "/spaces/ENG/pages/1003/Page+1003"},
+			PageStub: confluence.PageStub{ID: "1003", Kind: "page", Version: 1, ModifiedAt: rowMade, Status: "trashed", Title: "Page 1003", WebUI: "/spaces/ENG/pages/1003/Page+1003"},
 			SpaceID:  "42", AuthorID: "712020:aa-bb",
-			CreatedAt:  time.Date(2025, 5, 27, 7, 9, 12, 0, time.UTC),
-			ModifiedAt: time.Date(2026, 2, 3, 4, 5, 6, 789e6, time.UTC),
-			URL:        f.URL + "/wiki/spaces/ENG/pages/1003/Page+1003",
+			CreatedAt: time.Date(2025, 5, 27, 7, 9, 12, 0, time.UTC),
+			URL:       f.URL + "/wiki/spaces/ENG/pages/1003/Page+1003",
 		},
 	}, pages)
 	u, err := url.Parse(f.seen()[1][len("GET "):])

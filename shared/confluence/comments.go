@@ -76,6 +76,12 @@ func (c *Client) thread(ctx context.Context, l listing, kind CommentKind, parent
 		return false
 	}
 	for w, err := range list(ctx, c, l, wireComment.check) {
+		if isRowError(err) {
+			if !yield(Comment{}, err) {
+				return false
+			}
+			continue
+		}
 		if err != nil {
 			yield(Comment{}, err)
 			return false

@@ -46,5 +46,5 @@ func (c *Client) Container(ctx context.Context, kind, id string) (Container, err
 	if w.ID != id || w.ParentID != "" && !isID(w.ParentID) {
 		return Container{}, c.malformed(r, &objectError{id, "a " + kind + " whose ids are not right"})
 	}
-	return Container{ID: w.ID, Kind: kind, Title: w.Title, ParentID: w.ParentID, ParentType: w.ParentType}, nil
+	return Container{ID: w.ID, Kind: kind, Title: plain(w.Title), ParentID: w.ParentID, ParentType: w.ParentType}, nil
 }

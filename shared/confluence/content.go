@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,7 +42,7 @@ func (k content) inSpace(ctx context.Context, c *Client, spaceID string) iter.Se
 	if !isID(spaceID) {
 		return fail[PageStub](fmt.Errorf("list %ss: space %w", k.name, ErrInvalidID))
 	}
-	l := listing{limit: maxLimit, request: request{
+	l := listing{limit: maxLimit, rows: k.kind, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/spaces/{id}/" + k.plural, path: "/api/v2/spaces/" + spaceID + "/" + k.plural,
 		// By id, so that what is changed during the walk keeps its place.
 		query: url.Values{"status": {strings.Join(k.statuses, ",")}, "sort": {"id"}},
@@ -59,11 +60,13 @@ func (k content) stub(w wirePage) (PageStub, error) {
 		return PageStub{}, &objectError{w.ID, a + " whose parent's id is no string of digits"}
 	case w.Version.Number < 1:
 		return PageStub{}, &objectError{w.ID, a + " without a version"}
+	case w.Version.Number > math.MaxInt32:
+		return PageStub{}, &objectError{w.ID, a + " whose version is larger than can be: " + strconv.Itoa(w.Version.Number)}
 	case w.Status == "":
 		return PageStub{}, &objectError{w.ID, a + " without a status"}
 	}
 	return PageStub{
-		ID: w.ID, Kind: k.kind, Version: w.Version.Number, Status: w.Status, Title: w.Title,
+		ID: w.ID, Kind: k.kind, Version: w.Version.Number, ModifiedAt: w.Version.CreatedAt.Time, Status: w.Status, Title: plain(w.Title),
 		ParentID: w.ParentID, ParentType: w.ParentType, WebUI: w.Links.WebUI, Subtype: w.Subtype,
 	}, nil
 }
@@ -78,7 +81,7 @@ func (k content) page(c *Client, w wirePage, body bool) (Page, error) {
 	}
 	p := Page{
 		PageStub: stub, SpaceID: w.SpaceID, AuthorID: w.AuthorID,
-		CreatedAt: w.CreatedAt.Time, ModifiedAt: w.Version.CreatedAt.Time, URL: c.pageURL(w.ID, w.Links.WebUI),
+		CreatedAt: w.CreatedAt.Time, URL: c.pageURL(w.ID, w.Links.WebUI),
 	}
 	if body {
 		var ok bool
@@ -142,7 +145,7 @@ func (k content) batch(ctx context.Context, c *Client, ids []string, o PagesOpti
 	for _, id := range ids {
 		asked[id] = true
 	}
-	l := listing{limit: maxLimit, request: request{
+	l := listing{limit: maxLimit, rows: k.kind, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/" + k.plural, path: "/api/v2/" + k.plural, query: query,
 	}}
 	var found []Page
@@ -215,7 +218,7 @@ func (k content) labels(ctx context.Context, c *Client, id string) iter.Seq2[Lab
 		if w.Name == "" {
 			return Label{}, &objectError{id, "a label without a name"}
 		}
-		return Label(w), nil
+		return Label{ID: w.ID, Name: plain(w.Name), Prefix: w.Prefix}, nil
 	})
 }
 

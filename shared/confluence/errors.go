@@ -39,7 +39,10 @@ func (e Exchange) text(what string) string {
 
 // AuthError says that the credential does not count: 401, 403, an anonymous answer, and the
 // 404 that names no object, which is how v2 answers a wrong or revoked credential.
-type AuthError struct{ Exchange }
+type AuthError struct {
+	Exchange
+	ByAddress bool // the address that the call came from is refused, not the credential
+}
 
 func (e *AuthError) Error() string { return e.text("not authorized") }
 
@@ -51,13 +54,18 @@ func (*AuthError) FailureCode() failure.Code { return failure.Unauthorized }
 // after every retry. It is worth trying again, so it has no failure code of its own.
 type RateLimitError struct {
 	Exchange
-	RetryAt time.Time // by this machine's clock; never zero
-	asked   bool      // Confluence named the time itself
+	RetryAt time.Time     // by this machine's clock; never zero
+	Asked   time.Duration // the wait that Confluence asked for, where RetryAt comes before its end; see WithLongestPause
+	asked   bool          // Confluence named the time itself
 	wait    time.Duration
 }
 
 func (e *RateLimitError) Error() string {
-	return e.text("rate limited until " + e.RetryAt.UTC().Format(time.RFC3339))
+	what := "rate limited until " + e.RetryAt.UTC().Format(time.RFC3339)
+	if e.Asked > 0 {
+		what += fmt.Sprintf(", although the wait asked for is %d seconds", int64(e.Asked/time.Second))
+	}
+	return e.text(what)
 }
 
 // NotBefore returns RetryAt; see failure.RetryAt.
@@ -114,6 +122,7 @@ type ProtocolError struct {
 	Exchange
 	ObjectID string // the page or other object whose data is wrong, where it is one
 	Listing  bool   // the listing cannot be proved complete
+	MovedTo  string // the site's new address, with /wiki, where the answer is that the site is there now
 	tooLarge bool   // more than one answer may hold
 	garbled  bool   // not what Confluence said, but what came of it on its way
 }
@@ -128,6 +137,23 @@ func (e *ProtocolError) FailureCode() failure.Code {
 	}
 	return failure.Protocol
 }
+
+// RowError says that one row of a listing is no use. The listing goes on after it: who passes it
+// over has all the other rows, and knows which one is missing. It is a *ProtocolError too, whose
+// ObjectID is the row's.
+type RowError struct {
+	ID    string // of the row's object
+	Kind  string // KindPage or KindBlogPost, or the type that a search gives; "" where it is not known
+	cause *ProtocolError
+}
+
+func (e *RowError) Error() string { return e.cause.text("row " + e.ID + " is no use") }
+
+// FailureCode returns failure.Protocol.
+func (*RowError) FailureCode() failure.Code { return failure.Protocol }
+
+// Unwrap returns the *ProtocolError.
+func (e *RowError) Unwrap() error { return e.cause }
 
 // StatusError is a 4xx that is none of the others, such as 400 for a CQL query that
 // Confluence does not understand. It has no failure code of its own.

@@ -88,6 +88,9 @@ func script(steps ...http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// rowMade is when the version of a pageRow was made.
+var rowMade = time.Date(2026, 2, 3, 4, 5, 6, 789e6, time.UTC)
+
 // pageRow is a row of v2 as Confluence writes it, with keys that nobody documents.
 func pageRow(id, version int, more string) string {
 	return fmt.Sprintf(`{"parentType":"page","parentId":"7","ownerId":"5c0","lastOwnerId":null,"authorId":"712020:aa-bb",

@@ -16,6 +16,7 @@ import (
 type listing struct {
 	request
 	limit int
+	rows  string // the kind of the rows' objects, where all are of one
 }
 
 const (
@@ -65,7 +66,7 @@ func whole[R any](ctx context.Context, c *Client, r request) ([]R, error) {
 }
 
 // list reads a listing to its end and converts its rows. The iterator ends complete or with
-// an error, which is then its last pair.
+// an error, which is then its last pair. A *RowError is in the place of its row.
 func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -77,17 +78,21 @@ func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (
 				return
 			}
 			for _, row := range rows {
-				v, err := convert(row)
+				v, err := none, row.err
 				if err == nil {
-					err = ctx.Err()
-				} else {
-					err = c.malformed(l.request, err)
+					v, err = convert(row.row)
 				}
 				if err != nil {
+					err = c.badRow(l, row.kind, err)
+				}
+				if ctx.Err() != nil {
+					err = ctx.Err()
+				}
+				if err != nil && !isRowError(err) {
 					yield(none, err)
 					return
 				}
-				if !yield(v, nil) {
+				if !yield(v, err) {
 					return
 				}
 			}
@@ -105,13 +110,13 @@ type walk struct {
 }
 
 // nextRows reads one page of the listing and finds the place of the following one.
-func nextRows[R any](ctx context.Context, w *walk) ([]R, error) {
+func nextRows[R any](ctx context.Context, w *walk) ([]rowOf[R], error) {
 	a, err := w.fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var env envelope[R]
-	if err := w.client.decode(w.listing.request, a, &env); err != nil {
+	env, err := decodeRows[R](w.client, w.listing.request, a)
+	if err != nil {
 		return nil, err
 	}
 	if env.Results == nil {
@@ -239,7 +244,7 @@ func (c *Client) learn(base string) {
 }
 
 // malformed is the error for data that is JSON but not what it must be.
-func (c *Client) malformed(r request, err error) error {
+func (c *Client) malformed(r request, err error) *ProtocolError {
 	e := &ProtocolError{Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: c.clean(err.Error())}}
 	var of *objectError
 	if errors.As(err, &of) {

@@ -243,8 +243,8 @@ func TestStubs(t *testing.T) {
 		got = append(got, stub)
 	}
 	require.Equal(t, []confluence.PageStub{
-		{ID: "1001", Kind: "page", Version: 3, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
-		{ID: "1002", Kind: "page", Version: 12, Status: "archived", Title: "Über & <Co>", WebUI: "/spaces/ENG/overview", Subtype: "live"},
+		{ID: "1001", Kind: "page", Version: 3, ModifiedAt: rowMade, Status: "current", Title: "Page 1001", ParentID: "7", ParentType: "page", WebUI: "/spaces/ENG/pages/1001/Page+1001"},
+		{ID: "1002", Kind: "page", Version: 12, ModifiedAt: rowMade.Truncate(time.Second), Status: "archived", Title: "Über & <Co>", WebUI: "/spaces/ENG/overview", Subtype: "live"},
 	}, got)
 }
 
@@ -290,7 +290,7 @@ func TestSearch(t *testing.T) {
 		got = append(got, hit)
 	}
 	require.Equal(t, []confluence.SearchResult{
-		{ID: "1001", Type: "page", Status: "current", Title: "A &amp; B", Version: 4, SpaceKey: "ENG"},
+		{ID: "1001", Type: "page", Status: "current", Title: "A &amp; B", Version: 4, ModifiedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), SpaceKey: "ENG"},
 		{ID: "1002", Type: "page", Status: "current", Title: "A &amp; B", Version: 1, SpaceKey: "ENG"},
 	}, got)
 	for _, seen := range f.seen() {

@@ -21,6 +21,7 @@ type options struct {
 	concurrency  int
 	timeout      time.Duration
 	maxWait      time.Duration
+	longestPause time.Duration
 	maxBody      int64
 	limiter      Limiter
 	log          zerolog.Logger
@@ -47,6 +48,8 @@ func defaults() options {
 		delays:      []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
 		breakAfter:  12, // failures in a row: three calls with all their retries
 		breakFor:    15 * time.Second,
+
+		longestPause: time.Hour, // quotas are filled again on the hour
 	}
 }
 
@@ -69,6 +72,10 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // WithMaxWait bounds the wait that Confluence may ask for and that is waited in place; a
 // longer one is returned as *RateLimitError at once. The default is 30 s.
 func WithMaxWait(d time.Duration) Option { return func(o *options) { o.maxWait = d } }
+
+// WithLongestPause bounds the wait that is believed at all: what asks for more is asked again
+// after d, and the error says what it wanted. The default is an hour. To ask too early costs one call.
+func WithLongestPause(d time.Duration) Option { return func(o *options) { o.longestPause = d } }
 
 // WithLimiter takes the budget from l in place of WithRate's: one budget for several clients,
 // or for a fleet of processes.
@@ -110,6 +117,8 @@ func (o *options) check() error {
 		return errors.New("the timeout must be above 0")
 	case o.maxWait < 0:
 		return errors.New("the longest wait must not be below 0")
+	case o.longestPause <= 0:
+		return errors.New("the longest pause must be above 0")
 	}
 	return nil
 }

@@ -11,9 +11,10 @@ import (
 // changed, moved or went.
 type PageStub struct {
 	ID         string
-	Kind       string // KindPage or KindBlogPost
-	Version    int
-	Status     string // current, archived, trashed, deleted
+	Kind       string    // KindPage or KindBlogPost
+	Version    int       // falls, and comes again with other text, when people delete old versions: see ModifiedAt
+	ModifiedAt time.Time // when this version was made, UTC
+	Status     string    // current, archived, trashed, deleted
 	Title      string
 	ParentID   string // "" for a page at the top, for one in the trash, and for a blog post
 	ParentType string // page, folder, whiteboard, database, embed
@@ -24,12 +25,11 @@ type PageStub struct {
 // Page is a page or blog post with its facts and, where it was asked for, its body.
 type Page struct {
 	PageStub
-	SpaceID    string
-	AuthorID   string    // account id of the creator
-	CreatedAt  time.Time // UTC
-	ModifiedAt time.Time // when this version was made, UTC
-	Body       string    // in storage format; "" also when it was not asked for
-	URL        string    // where a person reads the page, absolute
+	SpaceID   string
+	AuthorID  string    // account id of the creator
+	CreatedAt time.Time // UTC
+	Body      string    // in storage format; "" also when it was not asked for
+	URL       string    // where a person reads the page, absolute
 
 	Labels    []Label    // where a read of one was asked for them
 	Ancestors []Ancestor // where a read of one was asked for them, from the top downwards
@@ -71,7 +71,7 @@ func (b wireBody) storage() (string, bool) {
 	if b.Storage == nil || b.Storage.Value == nil {
 		return "", false
 	}
-	return *b.Storage.Value, true
+	return plain(*b.Storage.Value), true
 }
 
 // pageURL is BaseURL and the page's path. The site's own address is taken, not the one an
@@ -85,7 +85,8 @@ func (c *Client) pageURL(id, webUI string) string {
 
 // GetSpacePageIDs lists every current and archived page of a space, without bodies: the full
 // listing that proves what a space holds. It returns *NotFoundError when the space is unknown
-// or hidden. A page that is changed during the walk may come twice.
+// or hidden. A page that is changed during the walk may come twice. A page whose row is no use is
+// a *RowError, after which the listing goes on.
 func (c *Client) GetSpacePageIDs(ctx context.Context, spaceKey string) iter.Seq2[PageStub, error] {
 	return func(yield func(PageStub, error) bool) {
 		space, err := c.SpaceByKey(ctx, spaceKey)

@@ -4,22 +4,27 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // SearchResult is one content object that a CQL query found. The index lags behind writes and
 // knows no archived pages: a search is a hint, a listing is the truth.
 type SearchResult struct {
-	ID       string
-	Type     string // page, blogpost, comment, attachment, …; an attachment's ID is att and digits
-	Status   string
-	Title    string
-	Version  int      // 0 unless expand has version
-	SpaceKey string   // "" where Confluence does not say
-	Labels   []string // by name, sorted, personal ones left out; nil unless expand has metadata.labels
+	ID      string
+	Type    string // page, blogpost, comment, attachment, …; an attachment's ID is att and digits
+	Status  string
+	Title   string
+	Version int // 0 unless expand has version
+
+	ModifiedAt time.Time // when this version was made, UTC; zero unless expand has version
+	SpaceKey   string    // "" where Confluence does not say
+	Labels     []string  // by name, sorted, personal ones left out; nil unless expand has metadata.labels
 }
 
 type wireContent struct {
@@ -28,7 +33,8 @@ type wireContent struct {
 	Status  string `json:"status"`
 	Title   string `json:"title"`
 	Version *struct {
-		Number int `json:"number"`
+		Number int      `json:"number"`
+		When   wireTime `json:"when"`
 	} `json:"version"`
 	Space struct {
 		Key string `json:"key"`
@@ -52,7 +58,8 @@ const defaultSearchLimit = 100 // rows a call
 // separated list ("version,space"), the limit the rows a call (1 to 250; 0 means 100), which
 // Confluence may lower. Rows may come twice, or be missed, when pages are changed while an
 // order by lastmodified is walked. It returns the query's own error, such as
-// ErrInvalidSpaceKey, before any call; *StatusError when Confluence refuses the query.
+// ErrInvalidSpaceKey, before any call; *StatusError when Confluence refuses the query. A result
+// that is no use is a *RowError, after which the search goes on.
 func (c *Client) CQLSearch(ctx context.Context, cql CQL, expand string, limit int) iter.Seq2[SearchResult, error] {
 	text, err := cql.Text()
 	if err != nil {
@@ -90,7 +97,7 @@ func (w wireContent) result(version bool) (SearchResult, error) {
 	if !isID(strings.TrimPrefix(w.ID, "att")) {
 		return SearchResult{}, &objectError{"", "a result whose id is no string of digits"}
 	}
-	s := SearchResult{ID: w.ID, Type: w.Type, Status: w.Status, Title: w.Title, SpaceKey: w.Space.Key}
+	s := SearchResult{ID: w.ID, Type: w.Type, Status: w.Status, Title: plain(w.Title), SpaceKey: w.Space.Key}
 	if s.SpaceKey == "" {
 		s.SpaceKey, _ = strings.CutPrefix(w.Expandable.Space, "/rest/api/space/")
 	}
@@ -98,14 +105,17 @@ func (w wireContent) result(version bool) (SearchResult, error) {
 		s.Labels = []string{}
 		for _, label := range l.Results {
 			if label.Name != "" && label.Prefix != "my" {
-				s.Labels = append(s.Labels, label.Name)
+				s.Labels = append(s.Labels, plain(label.Name))
 			}
 		}
 		slices.Sort(s.Labels)
 		s.Labels = slices.Compact(s.Labels)
 	}
 	if w.Version != nil {
-		s.Version = w.Version.Number
+		s.Version, s.ModifiedAt = w.Version.Number, w.Version.When.Time
+	}
+	if s.Version > math.MaxInt32 {
+		return SearchResult{}, &objectError{w.ID, "a result whose version is larger than can be: " + strconv.Itoa(s.Version)}
 	}
 	if version && s.Version < 1 {
 		return SearchResult{}, &objectError{w.ID, "a result without the version that was asked for"}

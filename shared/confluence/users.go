@@ -52,7 +52,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 	found, err := whole[wireUser](ctx, c, r)
 	var refused *StatusError
 	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return &AuthError{refused.Exchange}
+		return &AuthError{Exchange: refused.Exchange}
 	}
 	if err != nil {
 		return err
@@ -61,6 +61,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 		if u.AccountID == "" {
 			return c.malformed(r, &objectError{"", "a user without an account id"})
 		}
+		u.DisplayName, u.PublicName = plain(u.DisplayName), plain(u.PublicName)
 		into[u.AccountID] = User(u)
 	}
 	return nil

@@ -58,6 +58,9 @@ func (d *doctor) space(ctx context.Context, site *service.Site, s store.Source) 
 	var auth *confluence.AuthError
 	var gone *confluence.NotFoundError
 	switch {
+	case errors.As(err, &auth) && auth.ByAddress:
+		d.fail(check, "have an admin of the site allow this machine's address", "%v", err)
+		return
 	case errors.As(err, &auth):
 		d.fail(check, tokenAdvice, "%v", err)
 		return
