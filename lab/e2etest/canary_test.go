@@ -24,9 +24,9 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 )

@@ -57,6 +57,11 @@ var rooms = []room{
 		why:     "retries of one HTTP call belong to the client; retries of work belong to the bus",
 	},
 	{
+		imports: []string{"github.com/go-json-experiment/json"},
+		home:    []string{"shared/fastjson"},
+		why:     "a second JSON library is for bodies of megabytes only",
+	},
+	{
 		imports: []string{"github.com/klauspost/compress"},
 		home:    []string{"shared/bus"},
 		why:     "how a body travels is the bus's own business",

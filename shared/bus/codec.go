@@ -11,8 +11,8 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/fastjson"
 	"github.com/sluicehq/sluice/shared/page"
-	"github.com/sluicehq/sluice/shared/wire"
 )
 
 // The headers of a message. A message that has none of them is plain JSON, and its type
@@ -157,7 +157,7 @@ func Decode[T any](d Delivery) (T, error) {
 	if e, ok := any(out).(event.Event); ok && d.Type != "" && e.EventType() != d.Type {
 		return out, Permanent(failure.New(failure.BadEvent, "a %s is not a %s", d.Type, e.EventType()))
 	}
-	if err := wire.Unmarshal(d.Data, &out); err != nil {
+	if err := fastjson.Unmarshal(d.Data, &out); err != nil {
 		var zero T
 		return zero, Permanent(failure.New(failure.BadEvent, "decode %s: %w", d.Type, err))
 	}

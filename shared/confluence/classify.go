@@ -15,8 +15,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/sluicehq/sluice/shared/outgoing"
-	"github.com/sluicehq/sluice/shared/wire"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
+	"github.com/sluicehq/sluice/shared/fastjson"
 )
 
 // exchange describes the call and its answer for an error.
@@ -226,7 +226,7 @@ func (c *Client) checkJSON(r request, a *answer) error {
 
 // decode reads an answer into v. Keys that v does not know are passed over.
 func (c *Client) decode(r request, a *answer, v any) error {
-	if err := wire.Unmarshal(a.body, v); err != nil {
+	if err := fastjson.Unmarshal(a.body, v); err != nil {
 		return &ProtocolError{Exchange: c.exchange(r, a, err.Error()), ObjectID: r.id}
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/confluence"
-	"github.com/sluicehq/sluice/shared/outgoing"
-	"github.com/sluicehq/sluice/shared/outgoing/outgoingtest"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing/outgoingtest"
 	"github.com/sluicehq/sluice/shared/secret"
 )
 

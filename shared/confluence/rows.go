@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/sluicehq/sluice/shared/wire"
+	"github.com/sluicehq/sluice/shared/fastjson"
 )
 
 // rowOf is a row of a listing, or why it cannot be read.
@@ -29,7 +29,7 @@ func decodeRows[R any](c *Client, r request, a *answer) (envelope[rowOf[R]], err
 		return envelope[rowOf[R]]{}, err
 	}
 	return rowsOf(apart.Results, apart, func(raw json.RawMessage) (out rowOf[R], _ error) {
-		bad := wire.Unmarshal(raw, &out.row)
+		bad := fastjson.Unmarshal(raw, &out.row)
 		if bad == nil {
 			return out, nil
 		}
@@ -37,7 +37,7 @@ func decodeRows[R any](c *Client, r request, a *answer) (envelope[rowOf[R]], err
 			ID   string `json:"id"`
 			Type any    `json:"type"`
 		}
-		if wire.Unmarshal(raw, &named) != nil || !isID(strings.TrimPrefix(named.ID, "att")) {
+		if fastjson.Unmarshal(raw, &named) != nil || !isID(strings.TrimPrefix(named.ID, "att")) {
 			return out, err
 		}
 		out.kind, _ = named.Type.(string)

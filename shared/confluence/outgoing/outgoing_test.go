@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/sluicehq/sluice/shared/outgoing"
-	"github.com/sluicehq/sluice/shared/outgoing/outgoingtest"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing/outgoingtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,6 +1,7 @@
-// Package wire reads large JSON in one pass. encoding/json goes over a document twice, first to
-// see whether it is one, and for megabytes of pages that is the larger part of the work.
-package wire
+// Package fastjson reads large JSON in one pass, for the bus and the Confluence client.
+// encoding/json goes over a document twice, first to see whether it is one, and for megabytes
+// of pages that is the larger part of the work.
+package fastjson
 
 import (
 	"github.com/go-json-experiment/json"

@@ -1,4 +1,4 @@
-package wire_test
+package fastjson_test
 
 import (
 	"encoding/json"
@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/wire"
+	"github.com/sluicehq/sluice/shared/fastjson"
 )
 
 // same reads doc as encoding/json does and here, and requires the same of both.
 func same[T any](t *testing.T, doc string) {
 	t.Helper()
 	var want, got T
-	wantErr, err := json.Unmarshal([]byte(doc), &want), wire.Unmarshal([]byte(doc), &got)
+	wantErr, err := json.Unmarshal([]byte(doc), &want), fastjson.Unmarshal([]byte(doc), &got)
 	require.Equal(t, wantErr == nil, err == nil, "%.200q: %v against %v", doc, err, wantErr)
 	if err == nil {
 		require.Equal(t, want, got, "%.200q", doc)
