@@ -23,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -43,7 +44,7 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	t.Cleanup(srv.Close)
 	id, token, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
-	require.NoError(t, w.store.AddAPIKey(t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: "reader", Role: apikey.Admin}, Hash: hash}))
+	require.NoError(t, w.store.Vault().AddAPIKey(t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: "reader", Role: apikey.Admin}, Hash: hash}))
 
 	page, err := os.ReadFile("../../docs/api.md")
 	require.NoError(t, err)

@@ -140,7 +140,7 @@ func (w *world) startAll() (stop func()) {
 	}
 	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
 	require.NoError(w.t, err)
-	site, err := service.NewSite(confluence, log, service.Stored(w.store, ring))
+	site, err := service.NewSite(confluence, log, service.Stored(w.store.Vault(), ring))
 	require.NoError(w.t, err)
 	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
 	require.NoError(w.t, err)

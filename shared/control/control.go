@@ -74,7 +74,7 @@ type Vault interface {
 	// Ready reports whether SetToken would take the token, and changes nothing.
 	Ready(ctx context.Context, name, site string, given service.GivenToken) error
 	// SetToken stores a token under the name of a source or of a site's host. The error is
-	// seal.ErrNoKey or service.ErrWhose, or wraps a *store.SealedError; nothing was changed then.
+	// seal.ErrNoKey or service.ErrWhose, or wraps a *vault.SealedError; nothing was changed then.
 	SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error)
 }
 
@@ -85,18 +85,18 @@ var (
 )
 
 // NewVault keeps tokens in the store, as far as trust permits.
-func NewVault(trust service.Trust, s *store.Store) Vault { return &vault{trust, s} }
+func NewVault(trust service.Trust, s *store.Store) Vault { return &trusted{trust, s} }
 
-type vault struct {
+type trusted struct {
 	service.Trust
 	store *store.Store
 }
 
-func (v *vault) Ready(ctx context.Context, name, site string, given service.GivenToken) error {
+func (v *trusted) Ready(ctx context.Context, name, site string, given service.GivenToken) error {
 	return v.Trust.Ready(ctx, v.store, name, site, given)
 }
 
-func (v *vault) SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error) {
+func (v *trusted) SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error) {
 	return v.Trust.SetToken(ctx, v.store, name, site, given)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 const (
@@ -29,36 +30,36 @@ const (
 	other = "https://other.atlassian.net/wiki"
 )
 
-// vault holds credentials by name, and may be broken.
-type vault struct {
+// memory holds credentials by name, and may be broken.
+type memory struct {
 	mu    sync.Mutex
-	kept  map[string]store.Credential
+	kept  map[string]vault.Credential
 	err   error
 	looks int
 }
 
-func (v *vault) Secret(_ context.Context, _ *seal.Ring, names ...string) (store.Credential, error) {
+func (v *memory) Secret(_ context.Context, _ *seal.Ring, names ...string) (vault.Credential, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.looks++
 	if v.err != nil {
-		return store.Credential{}, v.err
+		return vault.Credential{}, v.err
 	}
 	for _, name := range names {
 		if c, ok := v.kept[name]; ok {
 			return c, nil
 		}
 	}
-	return store.Credential{}, store.ErrNotFound
+	return vault.Credential{}, store.ErrNotFound
 }
 
-func (v *vault) put(name, site, token string) {
+func (v *memory) put(name, site, token string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.kept == nil {
-		v.kept = map[string]store.Credential{}
+		v.kept = map[string]vault.Credential{}
 	}
-	v.kept[name] = store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(token)}
+	v.kept[name] = vault.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(token)}
 }
 
 func settings(site string) config.Confluence {
@@ -68,7 +69,7 @@ func settings(site string) config.Confluence {
 	}
 }
 
-func siteOf(t *testing.T, c config.Confluence, v *vault) *Site {
+func siteOf(t *testing.T, c config.Confluence, v *memory) *Site {
 	t.Helper()
 	s, err := NewSite(c, zerolog.Nop(), Stored(v, nil))
 	require.NoError(t, err)
@@ -98,7 +99,7 @@ func refusal(t *testing.T, s *Site, id, site string) error {
 }
 
 func TestWhichCredentialASourceIsReadWith(t *testing.T) {
-	v := &vault{}
+	v := &memory{}
 	v.put("docs", acme, "of-the-source")
 	v.put("other.atlassian.net", other, "of-the-site")
 	s := siteOf(t, settings("https://ACME.atlassian.net"), v)
@@ -127,7 +128,7 @@ func TestWhichCredentialASourceIsReadWith(t *testing.T) {
 }
 
 func TestASourceWhoseSecretCannotBeOpenedIsNotReadWithAnother(t *testing.T) {
-	v := &vault{err: &store.SealedError{Name: "docs"}}
+	v := &memory{err: &vault.SealedError{Name: "docs"}}
 	s, err := NewSite(settings(acme), zerolog.Nop(), Stored(v, nil))
 	require.NoError(t, err)
 	_, err = s.Client(t.Context(), store.Source{ID: "docs", BaseURL: acme})
@@ -143,7 +144,7 @@ func TestASourceWhoseSecretCannotBeOpenedIsNotReadWithAnother(t *testing.T) {
 
 func TestAStoredCredentialIsLookedForNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := &vault{}
+		v := &memory{}
 		v.put("docs", acme, "first")
 		s := siteOf(t, settings(acme), v)
 		require.Equal(t, "first", s.reads(t, "docs", acme))
@@ -181,7 +182,7 @@ func TestARefusedCredentialIsLookedForSoon(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	site := server.URL + "/wiki"
-	v := &vault{}
+	v := &memory{}
 	v.put("docs", site, "first")
 	c := settings(site)
 	c.AllowHTTP = true
@@ -210,7 +211,7 @@ func TestARefusedCredentialIsLookedForSoon(t *testing.T) {
 // Clients of one site share its budget, whosever credential they have.
 func TestCredentialsOfASiteShareItsBudget(t *testing.T) {
 	for name, with := range map[string][]SiteOption{"alone": nil, "in a fleet": {Sharing(bustest.New(t).Connect())}} {
-		v := &vault{}
+		v := &memory{}
 		v.put("docs", acme, "one")
 		v.put("hr", acme, "two")
 		v.put("sales", other, "three")

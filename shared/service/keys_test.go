@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func TestMasterKeys(t *testing.T) {
@@ -36,10 +37,10 @@ func TestMasterKeys(t *testing.T) {
 	require.Equal(t, byKey, id(config.Master{MasterKey: key, MasterPassphrase: phrase}))
 
 	// From a passphrase to a key and on to another passphrase, and nothing is lost.
-	c := store.Credential{Site: acme, Email: "reader@acme.com", Token: secret.New("token")}
+	c := vault.Credential{Site: acme, Email: "reader@acme.com", Token: secret.New("token")}
 	ring, err = Keys(t.Context(), config.Master{MasterPassphrase: phrase}, s)
 	require.NoError(t, err)
-	_, err = s.SetSecret(t.Context(), ring, "docs", c)
+	_, err = s.Vault().SetSecret(t.Context(), ring, "docs", c)
 	require.NoError(t, err)
 	for _, m := range []config.Master{
 		{MasterKey: key, MasterPassphrase: phrase},
@@ -48,11 +49,11 @@ func TestMasterKeys(t *testing.T) {
 	} {
 		ring, err = Keys(t.Context(), m, s)
 		require.NoError(t, err)
-		n, err := s.RotateSecrets(t.Context(), ring)
+		n, err := s.Vault().RotateSecrets(t.Context(), ring)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 	}
-	got, err := s.Secret(t.Context(), ring, "docs")
+	got, err := s.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
 	require.Equal(t, c, got)
 }

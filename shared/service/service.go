@@ -223,7 +223,7 @@ func openSite(ctx context.Context, settings Settings, st *store.Store, b *bus.Bu
 		if err != nil {
 			return nil, err
 		}
-		with = append(with, Stored(st, ring))
+		with = append(with, Stored(st.Vault(), ring))
 	}
 	return NewSite(*settings.Confluence, log, with...)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // Site gives the client for each source: with the source's own credential, else that of its site,
@@ -28,24 +29,24 @@ type Site struct {
 	bus     *bus.Bus
 	secrets Secrets
 	ring    *seal.Ring
-	env     store.Credential // of the environment; its site is "" when it names none
+	env     vault.Credential // of the environment; its site is "" when it names none
 
 	mu      sync.Mutex
 	budgets map[string]confluence.Limiter // by site
-	clients map[store.Credential]*confluence.Client
+	clients map[vault.Credential]*confluence.Client
 	found   map[string]*finding // by source
 }
 
 // finding is the credential that a source was found to have.
 type finding struct {
-	credential store.Credential
+	credential vault.Credential
 	site       string // of the source, when it was looked for
 	at, next   time.Time
 }
 
 // Secrets opens stored credentials; see store.Store.
 type Secrets interface {
-	Secret(ctx context.Context, ring *seal.Ring, names ...string) (store.Credential, error)
+	Secret(ctx context.Context, ring *seal.Ring, names ...string) (vault.Credential, error)
 }
 
 // SiteOption changes how a site is called.
@@ -65,7 +66,7 @@ func Stored(secrets Secrets, ring *seal.Ring) SiteOption {
 var (
 	_ confluence.Limiter = (*bus.Budget)(nil)
 	_ confluence.Doner   = (*bus.Budget)(nil)
-	_ Secrets            = (*store.Store)(nil)
+	_ Secrets            = (*vault.Vault)(nil)
 )
 
 const (
@@ -85,7 +86,7 @@ const (
 func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site, error) {
 	s := &Site{
 		cfg: c, hosts: c.Hosts(), log: log,
-		budgets: map[string]confluence.Limiter{}, clients: map[store.Credential]*confluence.Client{}, found: map[string]*finding{},
+		budgets: map[string]confluence.Limiter{}, clients: map[vault.Credential]*confluence.Client{}, found: map[string]*finding{},
 	}
 	for _, f := range with {
 		f(s)
@@ -97,7 +98,7 @@ func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site
 	if err != nil {
 		return nil, failure.New(failure.Unauthorized, "CONFLUENCE_BASE_URL %w", err)
 	}
-	s.env = store.Credential{Site: site, Email: c.Email, Token: c.APIToken, Scoped: c.Gateway != ""}
+	s.env = vault.Credential{Site: site, Email: c.Email, Token: c.APIToken, Scoped: c.Gateway != ""}
 	_, err = s.client(s.env)
 	return s, err
 }
@@ -144,10 +145,10 @@ func errNoSite(src store.Source) error {
 }
 
 // credential finds what a source is to be read with.
-func (s *Site) credential(ctx context.Context, src store.Source, site string) (store.Credential, error) {
+func (s *Site) credential(ctx context.Context, src store.Source, site string) (vault.Credential, error) {
 	if s.secrets != nil {
-		c, err := s.secrets.Secret(ctx, s.ring, store.SecretNames(site, src.ID)...)
-		var locked *store.SealedError
+		c, err := s.secrets.Secret(ctx, s.ring, vault.SecretNames(site, src.ID)...)
+		var locked *vault.SealedError
 		switch {
 		case errors.As(err, &locked):
 			return c, failure.Wrap(failure.Unauthorized, err)
@@ -169,7 +170,7 @@ func (s *Site) credential(ctx context.Context, src store.Source, site string) (s
 }
 
 // client returns the client of a credential. All but NewSite hold mu.
-func (s *Site) client(c store.Credential) (*confluence.Client, error) {
+func (s *Site) client(c vault.Credential) (*confluence.Client, error) {
 	if client := s.clients[c]; client != nil {
 		return client, nil
 	}
@@ -220,7 +221,7 @@ func (s *Site) budget(site string) (confluence.Limiter, error) {
 }
 
 // heed has a credential that Confluence refuses looked for again soon: it may have been replaced.
-func (s *Site) heed(c store.Credential, call confluence.Call) {
+func (s *Site) heed(c vault.Credential, call confluence.Call) {
 	var refused *confluence.AuthError
 	if !errors.As(call.Err, &refused) {
 		return
@@ -237,7 +238,7 @@ func (s *Site) heed(c store.Credential, call confluence.Call) {
 // retire closes the connections of clients whose credential no source has any more. Calls under
 // way end as they would have.
 func (s *Site) retire() {
-	used := map[store.Credential]bool{s.env: true}
+	used := map[vault.Credential]bool{s.env: true}
 	for _, f := range s.found {
 		used[f.credential] = true
 	}
@@ -257,7 +258,7 @@ func Keys(ctx context.Context, m config.Master, s *store.Store) (*seal.Ring, err
 		return nil, err
 	}
 	if !m.MasterPassphrase.IsZero() {
-		salt, err := s.MasterSalt(ctx)
+		salt, err := s.Vault().MasterSalt(ctx)
 		if err != nil {
 			return nil, err
 		}

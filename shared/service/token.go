@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // Trust says where tokens may go, and with which keys they are kept.
@@ -70,34 +71,34 @@ func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, giv
 	if _, err := t.credential(ctx, s, name, site, given); err != nil {
 		return err
 	}
-	return s.CanSetSecret(ctx, t.Ring, name)
+	return s.Vault().CanSetSecret(ctx, t.Ring, name)
 }
 
 // SetToken stores a token, sealed, under the name of a source or of a site's host. The error is
-// seal.ErrNoKey or ErrWhose, or wraps a *store.SealedError where the token to be replaced, or
+// seal.ErrNoKey or ErrWhose, or wraps a *vault.SealedError where the token to be replaced, or
 // that of another name, cannot be opened; nothing was changed then.
 func (t Trust) SetToken(ctx context.Context, s *store.Store, name, site string, given GivenToken) (StoredToken, error) {
 	c, err := t.credential(ctx, s, name, site, given)
 	if err != nil {
 		return StoredToken{}, err
 	}
-	same, err := s.SetSecret(ctx, t.Ring, name, c)
+	same, err := s.Vault().SetSecret(ctx, t.Ring, name, c)
 	if err != nil {
 		return StoredToken{}, err
 	}
 	return StoredToken{Name: name, Site: c.Site, Email: c.Email, KeyID: t.Ring.Current(), Same: same}, nil
 }
 
-func (t Trust) credential(ctx context.Context, s *store.Store, name, site string, given GivenToken) (store.Credential, error) {
+func (t Trust) credential(ctx context.Context, s *store.Store, name, site string, given GivenToken) (vault.Credential, error) {
 	site, err := t.Site(site)
 	if err != nil {
-		return store.Credential{}, fmt.Errorf("the address of the site %w", err)
+		return vault.Credential{}, fmt.Errorf("the address of the site %w", err)
 	}
 	if t.Ring.Current() == "" {
-		return store.Credential{}, seal.ErrNoKey
+		return vault.Credential{}, seal.ErrNoKey
 	}
-	c := store.Credential{Site: site, Email: given.Email, Token: given.Token}
-	there, err := s.Secret(ctx, t.Ring, name)
+	c := vault.Credential{Site: site, Email: given.Email, Token: given.Token}
+	there, err := s.Vault().Secret(ctx, t.Ring, name)
 	switch {
 	case err == nil:
 		if c.Email == "" {

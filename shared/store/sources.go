@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -235,7 +236,7 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE source_id = $1`, id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+id); err != nil {
+		if err := vault.Forget(ctx, tx, id); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id)

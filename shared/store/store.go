@@ -24,6 +24,7 @@ import (
 	"github.com/sluicehq/sluice/migrations"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // Errors that callers tell apart.
@@ -40,6 +41,9 @@ type Store struct {
 
 // Searcher searches the chunks.
 func (s *Store) Searcher() *search.Searcher { return s.searcher }
+
+// Vault keeps the credentials and the API keys.
+func (s *Store) Vault() *vault.Vault { return vault.New(s.pool) }
 
 // Option changes what Open opens.
 type Option func(*opening)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -138,9 +138,9 @@ func TestOnEveryRouteAnotherSourceDoesNotExist(t *testing.T) {
 // stuckStore does not answer before the request is given up.
 type stuckStore struct{ keyStore }
 
-func (stuckStore) APIKey(ctx context.Context, _ string) (store.APIKey, error) {
+func (stuckStore) APIKey(ctx context.Context, _ string) (vault.APIKey, error) {
 	<-ctx.Done()
-	return store.APIKey{}, ctx.Err()
+	return vault.APIKey{}, ctx.Err()
 }
 
 func TestWhatTakesTooLongIsEnded(t *testing.T) {
@@ -149,7 +149,7 @@ func TestWhatTakesTooLongIsEnded(t *testing.T) {
 	w.addKey("read", apikey.Read)
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
 	w.addKey("stuck", apikey.Read)
-	w.g.keys.store = stuckStore{w.store}
+	w.g.keys.store = stuckStore{w.store.Vault()}
 	a := w.wants(http.StatusServiceUnavailable, "stuck", "GET", "/api/confluence/sources", "")
 	require.Equal(t, "timeout", a.code())
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")

@@ -195,7 +195,7 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 	w.g.keys.now = func() time.Time { return clock }
 	require.True(t, w.g.still(t.Context(), c, "docs"))
 	require.False(t, w.g.still(t.Context(), c, "hr"))
-	_, err := w.store.RevokeAPIKey(t.Context(), w.ids["docs"])
+	_, err := w.store.Vault().RevokeAPIKey(t.Context(), w.ids["docs"])
 	require.NoError(t, err)
 	clock = clock.Add(believeFor)
 	require.False(t, w.g.still(t.Context(), c, "docs"))

@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // fillIn makes a path of a pattern.
@@ -30,7 +30,7 @@ func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
 	w := newWorld(t)
 	revoked := "revoked"
 	w.addKey(revoked, apikey.Admin)
-	_, err := w.store.RevokeAPIKey(t.Context(), w.ids[revoked])
+	_, err := w.store.Vault().RevokeAPIKey(t.Context(), w.ids[revoked])
 	require.NoError(t, err)
 	require.Len(t, w.g.router.served, len(routes))
 	for _, pattern := range w.g.router.served {
@@ -152,7 +152,7 @@ func TestARevokedKeyEnds(t *testing.T) {
 	clock := time.Now()
 	w.g.keys.now = func() time.Time { return clock }
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
-	_, err := w.store.RevokeAPIKey(t.Context(), w.ids["read"])
+	_, err := w.store.Vault().RevokeAPIKey(t.Context(), w.ids["read"])
 	require.NoError(t, err)
 	clock = clock.Add(time.Minute)
 	require.LessOrEqual(t, believeFor, time.Minute)
@@ -200,7 +200,7 @@ type countingStore struct {
 	asked int
 }
 
-func (s *countingStore) APIKey(ctx context.Context, id string) (store.APIKey, error) {
+func (s *countingStore) APIKey(ctx context.Context, id string) (vault.APIKey, error) {
 	s.asked++
 	return s.keyStore.APIKey(ctx, id)
 }
@@ -208,7 +208,7 @@ func (s *countingStore) APIKey(ctx context.Context, id string) (store.APIKey, er
 // A wrong id must cost what a wrong secret costs: each works out one hash of the same cost.
 func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 	w := newWorld(t)
-	counting := &countingStore{keyStore: w.store}
+	counting := &countingStore{keyStore: w.store.Vault()}
 	// Of a cost at which the hash is most of the work.
 	const cost apikey.Cost = 8
 	w.addKeyAt(cost, "dear", apikey.Admin)
@@ -301,9 +301,9 @@ func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
 	require.Contains(t, serve("127.0.0.1:0"), "there is no API key")
 	id, _, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
-	require.NoError(t, s.AddAPIKey(t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: "x", Role: apikey.Read}, Hash: hash}))
+	require.NoError(t, s.Vault().AddAPIKey(t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: "x", Role: apikey.Read}, Hash: hash}))
 	require.NotContains(t, serve("0.0.0.0:0"), "there is no API key")
-	_, err = s.RevokeAPIKey(t.Context(), id)
+	_, err = s.Vault().RevokeAPIKey(t.Context(), id)
 	require.NoError(t, err)
 	g, err := New(at(":0", zerolog.Nop()))
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ func (w *world) source(id string) {
 
 func (w *world) keyOf(name string) apikey.Key {
 	w.t.Helper()
-	k, err := w.store.APIKey(w.t.Context(), w.ids[name])
+	k, err := w.store.Vault().APIKey(w.t.Context(), w.ids[name])
 	require.NoError(w.t, err)
 	return k.Key
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // How long a key that was proved is believed, and how many failed tries there may be. A
@@ -28,13 +29,13 @@ const (
 	unknownKeyID = "unknownkey00"
 )
 
-// keyStore is what the keyring needs of the store.
+// keyStore is what the keyring needs of the vault.
 type keyStore interface {
-	APIKey(ctx context.Context, id string) (store.APIKey, error)
+	APIKey(ctx context.Context, id string) (vault.APIKey, error)
 	HasAPIKeys(ctx context.Context) (bool, error)
 }
 
-var _ keyStore = (*store.Store)(nil)
+var _ keyStore = (*vault.Vault)(nil)
 
 // keyring tells whose key a request shows.
 type keyring struct {

@@ -27,7 +27,6 @@ import (
 
 // Record is what the API asks the database beside what people do.
 type Record interface {
-	keyStore
 	Ping(ctx context.Context) error
 }
 
@@ -46,6 +45,7 @@ var (
 type Options struct {
 	Control *control.Control
 	Record  Record
+	Keys    keyStore
 	Bus     Bus
 	API     config.API
 	Log     zerolog.Logger
@@ -86,7 +86,7 @@ func New(o Options) (*Gateway, error) {
 		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
 	}
 	var err error
-	if g.keys, err = newKeyring(o.Record, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
+	if g.keys, err = newKeyring(o.Keys, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
 		return nil, err
 	}
 	g.metrics = newMetrics(o.Control.Reader, o.Log)
@@ -135,7 +135,7 @@ func (g *Gateway) bounded(next http.Handler) http.Handler {
 // Serve listens until ctx ends, then lets what is under way finish. It returns ErrNoKeys
 // where nobody would need a key.
 func (g *Gateway) Serve(ctx context.Context) error {
-	has, err := g.record.HasAPIKeys(ctx)
+	has, err := g.keys.store.HasAPIKeys(ctx)
 	if err != nil {
 		return err
 	}

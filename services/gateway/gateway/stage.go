@@ -32,7 +32,7 @@ func load(lookup func(string) (string, bool)) (service.Settings, error) {
 func run(ctx context.Context, d service.Deps) error {
 	g, err := New(Options{
 		Control: control.New(d.Store, d.Bus, control.NewVault(d.Trust, d.Store)),
-		Record:  d.Store, Bus: d.Bus, API: d.API, Log: d.Log,
+		Record:  d.Store, Keys: d.Store.Vault(), Bus: d.Bus, API: d.API, Log: d.Log,
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // canary is a token that must never be seen again once it was given.
@@ -53,16 +54,16 @@ func TestATokenComesInAndNeverOut(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound, "there is no source whose token was refused")
 
 	post(http.StatusCreated, "admin", addBody(`,"token":"`+canary+`","email":"reader@acme.com","scoped":true`))
-	c, err := w.store.Secret(t.Context(), ring, "docs")
+	c, err := w.store.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
-	require.Equal(t, store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary), Scoped: true}, c)
+	require.Equal(t, vault.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary), Scoped: true}, c)
 	post(http.StatusOK, "admin", addBody(`,"token":"`+canary+`-2"`))
-	c, err = w.store.Secret(t.Context(), ring, "docs")
+	c, err = w.store.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
-	require.Equal(t, store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary + "-2"), Scoped: true}, c, "the rest stays")
+	require.Equal(t, vault.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(canary + "-2"), Scoped: true}, c, "the rest stays")
 	post(http.StatusOK, "admin", addBody(""))
 	post(http.StatusConflict, "admin", strings.Replace(addBody(`,"token":"`+canary+`-3"`), "DOCS", "ELSE", 1))
-	c, err = w.store.Secret(t.Context(), ring, "docs")
+	c, err = w.store.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
 	require.Equal(t, canary+"-2", c.Token.Reveal(), "a request that is refused changes no token")
 
@@ -121,8 +122,8 @@ func TestAWrongMasterKeyStoresNothing(t *testing.T) {
 	w.addKey("admin", apikey.Admin)
 	w.addKey("scoped", apikey.Admin, "docs")
 	theirs := newRing(t)
-	other := store.Credential{Site: site, Email: "x@acme.com", Token: secret.New("theirs")}
-	_, err := w.store.SetSecret(t.Context(), theirs, "other", other)
+	other := vault.Credential{Site: site, Email: "x@acme.com", Token: secret.New("theirs")}
+	_, err := w.store.Vault().SetSecret(t.Context(), theirs, "other", other)
 	require.NoError(t, err)
 	body := addBody(`,"token":"` + canary + `","email":"reader@acme.com"`)
 	for key, names := range map[string]bool{"admin": true, "scoped": false} {
@@ -133,10 +134,10 @@ func TestAWrongMasterKeyStoresNothing(t *testing.T) {
 	}
 	_, err = w.store.Source(t.Context(), "docs")
 	require.ErrorIs(t, err, store.ErrNotFound)
-	list, err := w.store.Secrets(t.Context())
+	list, err := w.store.Vault().Secrets(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 1)
-	c, err := w.store.Secret(t.Context(), theirs, "other")
+	c, err := w.store.Vault().Secret(t.Context(), theirs, "other")
 	require.NoError(t, err)
 	require.Equal(t, other, c)
 }

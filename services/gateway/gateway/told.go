@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/service"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // told puts what control, or its vault, says into a problem; nil for any other error.
@@ -90,7 +90,7 @@ func sourceTold(err error) *Problem {
 
 // tokenTold is told for a token that is not stored.
 func tokenTold(ctx context.Context, err error) *Problem {
-	var sealed *store.SealedError
+	var sealed *vault.SealedError
 	switch {
 	case errors.Is(err, seal.ErrNoKey):
 		return fail(http.StatusConflict, "no_master_key", "the token cannot be stored, since the HTTP API has no key to encrypt it with: set SLUICE_MASTER_KEY (or SLUICE_MASTER_PASSPHRASE, or their _FILE) for it and for every other service")

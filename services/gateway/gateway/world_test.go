@@ -29,6 +29,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -89,7 +90,7 @@ type setup struct {
 func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 	o := setup{
 		Options: Options{
-			Record: s, Bus: b, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
+			Record: s, Keys: s.Vault(), Bus: b, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
 			API: config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
 		},
 		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
@@ -162,7 +163,7 @@ func (w *world) addKeyAt(cost apikey.Cost, name string, role apikey.Role, source
 	w.t.Helper()
 	id, token, hash, err := cost.New()
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.store.AddAPIKey(w.t.Context(), store.APIKey{Key: apikey.Key{ID: id, Name: name, Role: role, Sources: sources}, Hash: hash}))
+	require.NoError(w.t, w.store.Vault().AddAPIKey(w.t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: name, Role: role, Sources: sources}, Hash: hash}))
 	w.keys[name], w.ids[name] = token.Reveal(), id
 }
 

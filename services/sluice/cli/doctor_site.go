@@ -34,7 +34,7 @@ func (d *doctor) confluence(ctx context.Context, st *store.Store, sources []stor
 	if err != nil {
 		d.fail("master key", "see the SLUICE_MASTER_… settings", "%v", err)
 	}
-	site, err := service.NewSite(d.cfg.Confluence, zerolog.Nop(), service.Stored(st, ring))
+	site, err := service.NewSite(d.cfg.Confluence, zerolog.Nop(), service.Stored(st.Vault(), ring))
 	if err != nil {
 		d.fail("confluence", "see CONFLUENCE_BASE_URL", "%v", err)
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func (a *app) key() *cobra.Command {
@@ -54,7 +55,7 @@ and deletes sources as well. With --source the key is for these sources only.`,
 				}
 				slices.Sort(sources)
 				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources)}
-				if err := s.store.AddAPIKey(cmd.Context(), store.APIKey{Key: k, Hash: hash}); err != nil {
+				if err := s.store.Vault().AddAPIKey(cmd.Context(), vault.APIKey{Key: k, Hash: hash}); err != nil {
 					return err
 				}
 				if a.json() {
@@ -79,7 +80,7 @@ func (a *app) keyList() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := s.APIKeys(cmd.Context())
+				list, err := s.Vault().APIKeys(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -124,7 +125,7 @@ func (a *app) keyRevoke() *cobra.Command {
 				id = argv[0]
 			}
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				k, err := s.RevokeAPIKey(cmd.Context(), id)
+				k, err := s.Vault().RevokeAPIKey(cmd.Context(), id)
 				if isNotFound(err) {
 					return errors.New("there is no such key; the keys are shown by: sluice key list")
 				}

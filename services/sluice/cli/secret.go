@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func (a *app) secret() *cobra.Command {
@@ -179,7 +180,7 @@ func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (
 
 // storedSecret is a line of secret list.
 type storedSecret struct {
-	store.Secret
+	vault.Secret
 	Key string `json:"key"` // current, old, missing or unreadable
 }
 
@@ -205,7 +206,7 @@ func (a *app) secretList() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
-				list, err := s.Secrets(cmd.Context())
+				list, err := s.Vault().Secrets(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -215,7 +216,7 @@ func (a *app) secretList() *cobra.Command {
 	}
 }
 
-func (a *app) listSecrets(list []store.Secret, ring *seal.Ring) error {
+func (a *app) listSecrets(list []vault.Secret, ring *seal.Ring) error {
 	var all []storedSecret
 	for _, info := range list {
 		line := storedSecret{Secret: info, Key: "missing"}
@@ -258,7 +259,7 @@ func (a *app) secretRemove() *cobra.Command {
 				if !strings.ContainsAny(name, ".:") {
 					name = argv[0] // a source's id keeps its letters
 				}
-				err := s.DeleteSecret(cmd.Context(), name)
+				err := s.Vault().DeleteSecret(cmd.Context(), name)
 				if isNotFound(err) {
 					return fmt.Errorf("no token is stored for %q; sluice secret list shows whose are", argv[0])
 				}
@@ -284,7 +285,7 @@ SLUICE_MASTER_KEY for every service, restart them, and run this. Then the old on
 				if ring.Current() == "" {
 					return usageError{seal.ErrNoKey}
 				}
-				n, err := s.RotateSecrets(cmd.Context(), ring)
+				n, err := s.Vault().RotateSecrets(cmd.Context(), ring)
 				if err != nil {
 					return fmt.Errorf("nothing was changed: %w", err)
 				}

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
@@ -119,12 +120,12 @@ func (a *app) showAdded(ctx context.Context, s *session, added control.Added) er
 	if site, err := siteURL(s.cfg.BaseURL, s.cfg.Confluence); err == nil && site == src.BaseURL {
 		return nil
 	}
-	list, err := s.store.Secrets(ctx)
+	list, err := s.store.Vault().Secrets(ctx)
 	if err != nil {
 		return err
 	}
-	names := store.SecretNames(src.BaseURL, src.ID)
-	if !slices.ContainsFunc(list, func(info store.Secret) bool { return slices.Contains(names, info.Name) }) {
+	names := vault.SecretNames(src.BaseURL, src.ID)
+	if !slices.ContainsFunc(list, func(info vault.Secret) bool { return slices.Contains(names, info.Name) }) {
 		a.notice(fmt.Sprintf("It has no API token yet, and CONFLUENCE_BASE_URL is not its site: sluice secret set %s < token.txt", src.ID))
 	}
 	return nil

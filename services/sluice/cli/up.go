@@ -75,7 +75,7 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 		return nil, err
 	}
 	e.deps.Trust = service.Trust{Hosts: cfg.Confluence.Hosts(), AllowHTTP: cfg.AllowHTTP, Ring: ring}
-	e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus), service.Stored(e.store, ring))
+	e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus), service.Stored(e.store.Vault(), ring))
 	return e, err
 }
 
@@ -172,7 +172,7 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	if cfg.API.Addr != "" {
 		a.printf("  HTTP API   http://%s/api/openapi.json\n", cfg.API.Addr)
 	}
-	secrets, err := e.store.Secrets(ctx)
+	secrets, err := e.store.Vault().Secrets(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package store_test
+package vault_test
 
 import (
 	"fmt"
@@ -8,10 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/storetest"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const canary = "ATATT-canary-5d41402abc4b2a76"
 
@@ -22,19 +27,19 @@ func masterKey(t *testing.T, fill byte) seal.Key {
 	return k
 }
 
-func credential(token string) store.Credential {
-	return store.Credential{Site: site, Email: "reader@acme.com", Token: secret.New(token), Scoped: true}
+func credential(token string) vault.Credential {
+	return vault.Credential{Site: storetest.Site, Email: "reader@acme.com", Token: secret.New(token), Scoped: true}
 }
 
 func TestASecretIsKeptSealed(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
-	_, err := s.Secret(t.Context(), ring, "docs")
+	_, err := s.Vault().Secret(t.Context(), ring, "docs")
 	require.ErrorIs(t, err, store.ErrNotFound)
-	same, err := s.SetSecret(t.Context(), ring, "docs", credential(canary))
+	same, err := s.Vault().SetSecret(t.Context(), ring, "docs", credential(canary))
 	require.NoError(t, err)
 	require.False(t, same)
-	got, err := s.Secret(t.Context(), ring, "docs")
+	got, err := s.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
 	require.Equal(t, credential(canary), got)
 
@@ -54,13 +59,13 @@ func TestASecretIsKeptSealed(t *testing.T) {
 }
 
 func TestTheSameTokenIsKnownAgain(t *testing.T) {
-	s, _ := open(t)
+	s, _ := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
-	_, err := s.SameToken(t.Context(), "docs", secret.New(canary))
+	_, err := s.Vault().SameToken(t.Context(), "docs", secret.New(canary))
 	require.ErrorIs(t, err, store.ErrNotFound)
 	for i, token := range []string{canary, canary, canary + "x", canary} {
-		is, _ := s.SameToken(t.Context(), "docs", secret.New(token))
-		same, err := s.SetSecret(t.Context(), ring, "docs", credential(token))
+		is, _ := s.Vault().SameToken(t.Context(), "docs", secret.New(token))
+		same, err := s.Vault().SetSecret(t.Context(), ring, "docs", credential(token))
 		require.NoError(t, err)
 		require.Equal(t, i == 1, same, token)
 		require.Equal(t, same, is, "without the key too")
@@ -68,42 +73,42 @@ func TestTheSameTokenIsKnownAgain(t *testing.T) {
 	// Another address with the same token is written nevertheless.
 	c := credential(canary)
 	c.Email = "other@acme.com"
-	same, err := s.SetSecret(t.Context(), ring, "docs", c)
+	same, err := s.Vault().SetSecret(t.Context(), ring, "docs", c)
 	require.NoError(t, err)
 	require.True(t, same)
-	got, err := s.Secret(t.Context(), ring, "docs")
+	got, err := s.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
 	require.Equal(t, c, got)
 }
 
 func TestTheFirstNameThatHasASecretCounts(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
-	_, err := s.SetSecret(t.Context(), ring, "acme.atlassian.net", credential("of-the-site"))
+	_, err := s.Vault().SetSecret(t.Context(), ring, "acme.atlassian.net", credential("of-the-site"))
 	require.NoError(t, err)
 	token := func(names ...string) string {
-		c, err := s.Secret(t.Context(), ring, names...)
+		c, err := s.Vault().Secret(t.Context(), ring, names...)
 		require.NoError(t, err)
 		return c.Token.Reveal()
 	}
 	require.Equal(t, "of-the-site", token("docs", "acme.atlassian.net"))
-	_, err = s.SetSecret(t.Context(), ring, "docs", credential("of-the-source"))
+	_, err = s.Vault().SetSecret(t.Context(), ring, "docs", credential("of-the-source"))
 	require.NoError(t, err)
 	require.Equal(t, "of-the-source", token("docs", "acme.atlassian.net"))
 	require.Equal(t, "of-the-site", token("acme.atlassian.net", "docs"))
 	// A secret that cannot be opened is not passed over for the next one.
 	_, err = conn.Exec(t.Context(), `UPDATE archon_settings SET encrypted_value = 'v2.x' WHERE key = 'confluence_token:docs'`)
 	require.NoError(t, err)
-	_, err = s.Secret(t.Context(), ring, "docs", "acme.atlassian.net")
+	_, err = s.Vault().Secret(t.Context(), ring, "docs", "acme.atlassian.net")
 	require.ErrorIs(t, err, seal.ErrMalformed)
 }
 
 // Whatever is wrong with key or row: a clear error, and every row as it was.
 func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	right, wrong := seal.NewRing(masterKey(t, 1)), seal.NewRing(masterKey(t, 2))
 	for _, name := range []string{"docs", "hr"} {
-		_, err := s.SetSecret(t.Context(), right, name, credential(canary+name))
+		_, err := s.Vault().SetSecret(t.Context(), right, name, credential(canary+name))
 		require.NoError(t, err)
 	}
 	rows := func() (all string) {
@@ -113,13 +118,13 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	before := rows()
 	refused := func(ring *seal.Ring, want any) {
 		t.Helper()
-		_, reading := s.Secret(t.Context(), ring, "docs")
-		_, setting := s.SetSecret(t.Context(), ring, "docs", credential("new"))
-		_, rotating := s.RotateSecrets(t.Context(), ring)
+		_, reading := s.Vault().Secret(t.Context(), ring, "docs")
+		_, setting := s.Vault().SetSecret(t.Context(), ring, "docs", credential("new"))
+		_, rotating := s.Vault().RotateSecrets(t.Context(), ring)
 		for _, err := range []error{reading, setting, rotating} {
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), canary)
-			var sealed *store.SealedError
+			var sealed *vault.SealedError
 			require.ErrorAs(t, err, &sealed)
 			require.Equal(t, "docs", sealed.Name)
 			if target, ok := want.(error); ok {
@@ -133,14 +138,14 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	refused(wrong, &missing)
 	require.Equal(t, right.Current(), missing.ID)
 	require.Equal(t, before, rows())
-	_, err := s.SetSecret(t.Context(), wrong, "new", credential("new"))
+	_, err := s.Vault().SetSecret(t.Context(), wrong, "new", credential("new"))
 	require.ErrorAs(t, err, &missing, "no secret of a mistaken key beside the others")
 	for _, none := range []*seal.Ring{nil, {}} {
-		_, err = s.SetSecret(t.Context(), none, "new", credential("new"))
+		_, err = s.Vault().SetSecret(t.Context(), none, "new", credential("new"))
 		require.ErrorIs(t, err, seal.ErrNoKey)
-		_, err = s.RotateSecrets(t.Context(), none)
+		_, err = s.Vault().RotateSecrets(t.Context(), none)
 		require.ErrorIs(t, err, seal.ErrNoKey)
-		_, err = s.Secret(t.Context(), none, "docs")
+		_, err = s.Vault().Secret(t.Context(), none, "docs")
 		require.ErrorAs(t, err, &missing)
 	}
 	require.Equal(t, before, rows())
@@ -162,21 +167,21 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	require.NoError(t, err)
 	refused(right, seal.ErrForged)
 	// What is lost is removed without a key, and set again.
-	require.NoError(t, s.DeleteSecret(t.Context(), "docs"))
-	require.ErrorIs(t, s.DeleteSecret(t.Context(), "docs"), store.ErrNotFound)
-	_, err = s.SetSecret(t.Context(), right, "docs", credential("new"))
+	require.NoError(t, s.Vault().DeleteSecret(t.Context(), "docs"))
+	require.ErrorIs(t, s.Vault().DeleteSecret(t.Context(), "docs"), store.ErrNotFound)
+	_, err = s.Vault().SetSecret(t.Context(), right, "docs", credential("new"))
 	require.NoError(t, err)
 }
 
 func TestRotationIsAllOrNothing(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	one, two := masterKey(t, 1), masterKey(t, 2)
 	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
-		_, err := s.SetSecret(t.Context(), seal.NewRing(one), name, credential(canary+name))
+		_, err := s.Vault().SetSecret(t.Context(), seal.NewRing(one), name, credential(canary+name))
 		require.NoError(t, err)
 	}
 	keyIDs := func() (ids []string) {
-		list, err := s.Secrets(t.Context())
+		list, err := s.Vault().Secrets(t.Context())
 		require.NoError(t, err)
 		for _, info := range list {
 			ids = append(ids, info.Name+" "+info.KeyID)
@@ -194,49 +199,49 @@ func TestRotationIsAllOrNothing(t *testing.T) {
 	damage := `UPDATE archon_settings SET encrypted_value = $1 || substr(encrypted_value, length($1) + 1) WHERE key = 'confluence_token:hr'`
 	_, err := conn.Exec(t.Context(), damage, "v1."+two.ID())
 	require.NoError(t, err)
-	_, err = s.RotateSecrets(t.Context(), both)
+	_, err = s.Vault().RotateSecrets(t.Context(), both)
 	require.ErrorIs(t, err, seal.ErrForged)
 	require.Equal(t, []string{"acme.atlassian.net " + one.ID(), "docs " + one.ID(), "hr " + two.ID()}, keyIDs())
 	_, err = conn.Exec(t.Context(), damage, "v1."+one.ID())
 	require.NoError(t, err)
 
-	n, err := s.RotateSecrets(t.Context(), both)
+	n, err := s.Vault().RotateSecrets(t.Context(), both)
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
 	require.Equal(t, all(two), keyIDs())
-	n, err = s.RotateSecrets(t.Context(), both)
+	n, err = s.Vault().RotateSecrets(t.Context(), both)
 	require.NoError(t, err)
 	require.Zero(t, n, "once is enough")
 	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
-		c, err := s.Secret(t.Context(), seal.NewRing(two), name)
+		c, err := s.Vault().Secret(t.Context(), seal.NewRing(two), name)
 		require.NoError(t, err)
 		require.Equal(t, credential(canary+name), c, "the old key is not needed any more")
-		same, err := s.SameToken(t.Context(), name, secret.New(canary+name))
+		same, err := s.Vault().SameToken(t.Context(), name, secret.New(canary+name))
 		require.NoError(t, err)
 		require.True(t, same)
 	}
 }
 
 func TestASourceTakesItsSecretAlong(t *testing.T) {
-	s, conn := open(t)
+	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
-	addSource(t, s, "docs")
+	storetest.AddSource(t, s, "docs")
 	// Archon's own rows, one of them under a name like ours.
 	_, err := conn.Exec(t.Context(), `INSERT INTO archon_settings (key, encrypted_value, is_encrypted, category) VALUES
 		('OPENAI_API_KEY', 'gAAAAA', true, 'api_keys'), ('confluence_token:of_archon', 'gAAAAA', true, 'api_keys')`)
 	require.NoError(t, err)
 	for _, name := range []string{"docs", "docs2", "acme.atlassian.net"} {
-		_, err := s.SetSecret(t.Context(), ring, name, credential(canary))
+		_, err := s.Vault().SetSecret(t.Context(), ring, name, credential(canary))
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
-	list, err := s.Secrets(t.Context())
+	list, err := s.Vault().Secrets(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 2, "only its own, and Archon's are none of ours")
-	_, err = s.RotateSecrets(t.Context(), seal.NewRing(masterKey(t, 2), masterKey(t, 1)))
+	_, err = s.Vault().RotateSecrets(t.Context(), seal.NewRing(masterKey(t, 2), masterKey(t, 1)))
 	require.NoError(t, err)
-	require.ErrorIs(t, s.DeleteSecret(t.Context(), "of_archon"), store.ErrNotFound)
-	_, err = s.SetSecret(t.Context(), seal.NewRing(masterKey(t, 2)), "of_archon", credential(canary))
+	require.ErrorIs(t, s.Vault().DeleteSecret(t.Context(), "of_archon"), store.ErrNotFound)
+	_, err = s.Vault().SetSecret(t.Context(), seal.NewRing(masterKey(t, 2)), "of_archon", credential(canary))
 	require.ErrorContains(t, err, "somebody else's")
 	var theirs int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_settings WHERE encrypted_value = 'gAAAAA'`).Scan(&theirs))
@@ -244,11 +249,11 @@ func TestASourceTakesItsSecretAlong(t *testing.T) {
 }
 
 func TestTheSaltStays(t *testing.T) {
-	s, _ := open(t)
+	s, _ := storetest.Open(t)
 	salts := make(chan string, 8)
 	for range cap(salts) {
 		go func() {
-			salt, err := s.MasterSalt(t.Context())
+			salt, err := s.Vault().MasterSalt(t.Context())
 			if err != nil {
 				salt = err.Error()
 			}
@@ -261,7 +266,7 @@ func TestTheSaltStays(t *testing.T) {
 	for range cap(salts) - 1 {
 		require.Equal(t, first, <-salts, "whoever asks, and at the same time")
 	}
-	list, err := s.Secrets(t.Context())
+	list, err := s.Vault().Secrets(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, list)
 }

@@ -1,4 +1,4 @@
-package store
+package vault
 
 import (
 	"context"
@@ -31,12 +31,12 @@ func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 }
 
 // AddAPIKey keeps a new key.
-func (s *Store) AddAPIKey(ctx context.Context, k APIKey) error {
+func (v *Vault) AddAPIKey(ctx context.Context, k APIKey) error {
 	sources := k.Sources
 	if sources == nil {
 		sources = []string{}
 	}
-	_, err := s.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
+	_, err := v.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
 		k.ID, pg.Clean(k.Name), k.Role, sources, k.Hash)
 	if err != nil {
 		return fmt.Errorf("add API key %s: %w", k.ID, err)
@@ -45,8 +45,8 @@ func (s *Store) AddAPIKey(ctx context.Context, k APIKey) error {
 }
 
 // APIKey returns a key, revoked or not, or ErrNotFound.
-func (s *Store) APIKey(ctx context.Context, id string) (APIKey, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys WHERE key_id = $1`, id)
+func (v *Vault) APIKey(ctx context.Context, id string) (APIKey, error) {
+	rows, _ := v.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys WHERE key_id = $1`, id)
 	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
 	if err != nil {
 		return k, pg.NotFound(err, "read API key "+id)
@@ -55,8 +55,8 @@ func (s *Store) APIKey(ctx context.Context, id string) (APIKey, error) {
 }
 
 // APIKeys lists every key, the revoked ones too, the oldest first.
-func (s *Store) APIKeys(ctx context.Context) ([]APIKey, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys ORDER BY created_at, key_id`)
+func (v *Vault) APIKeys(ctx context.Context) ([]APIKey, error) {
+	rows, _ := v.pool.Query(ctx, `SELECT `+apiKeyColumns+` FROM confluence_api_keys ORDER BY created_at, key_id`)
 	list, err := pgx.CollectRows(rows, scanAPIKey)
 	if err != nil {
 		return nil, fmt.Errorf("list API keys: %w", err)
@@ -65,9 +65,9 @@ func (s *Store) APIKeys(ctx context.Context) ([]APIKey, error) {
 }
 
 // HasAPIKeys reports whether there is a key that opens anything.
-func (s *Store) HasAPIKeys(ctx context.Context) (bool, error) {
+func (v *Vault) HasAPIKeys(ctx context.Context) (bool, error) {
 	var has bool
-	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_api_keys WHERE revoked_at IS NULL)`).Scan(&has)
+	err := v.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_api_keys WHERE revoked_at IS NULL)`).Scan(&has)
 	if err != nil {
 		return false, fmt.Errorf("look for API keys: %w", err)
 	}
@@ -76,8 +76,8 @@ func (s *Store) HasAPIKeys(ctx context.Context) (bool, error) {
 
 // RevokeAPIKey takes a key back. Doing so again changes nothing. ErrNotFound when there is
 // no such key.
-func (s *Store) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
-	rows, _ := s.pool.Query(ctx, `UPDATE confluence_api_keys SET revoked_at = coalesce(revoked_at, now())
+func (v *Vault) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
+	rows, _ := v.pool.Query(ctx, `UPDATE confluence_api_keys SET revoked_at = coalesce(revoked_at, now())
 		WHERE key_id = $1 RETURNING `+apiKeyColumns, id)
 	k, err := pgx.CollectExactlyOneRow(rows, scanAPIKey)
 	if err != nil {

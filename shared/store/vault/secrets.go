@@ -1,4 +1,4 @@
-package store
+package vault
 
 import (
 	"context"
@@ -117,7 +117,7 @@ func secretRows(ctx context.Context, tx pgx.Tx) ([]secretRow, error) {
 // secret of any name is sealed with a key that the ring has not, or the one to be replaced cannot
 // be opened: with a mistaken master key, one that nobody else has would come to lie beside the
 // others. DeleteSecret needs no key. The error is seal.ErrNoKey or wraps a *SealedError.
-func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c Credential) (same bool, err error) {
+func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c Credential) (same bool, err error) {
 	key := secretPrefix + name
 	text, err := sealCredential(ring, key, c)
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 	if err != nil {
 		return false, err
 	}
-	err = s.inTx(ctx, "set the secret of "+name, func(tx pgx.Tx) error {
+	err = pg.InTx(ctx, v.pool, "set the secret of "+name, func(tx pgx.Tx) error {
 		there, err := openableRows(ctx, tx, ring, key)
 		if err != nil {
 			return err
@@ -154,11 +154,11 @@ func (s *Store) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 }
 
 // CanSetSecret reports whether SetSecret would refuse for want of a key, with its errors.
-func (s *Store) CanSetSecret(ctx context.Context, ring *seal.Ring, name string) error {
+func (v *Vault) CanSetSecret(ctx context.Context, ring *seal.Ring, name string) error {
 	if ring.Current() == "" {
 		return seal.ErrNoKey
 	}
-	return s.inTx(ctx, "look at the secrets beside that of "+name, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, v.pool, "look at the secrets beside that of "+name, func(tx pgx.Tx) error {
 		_, err := openableRows(ctx, tx, ring, secretPrefix+name)
 		return err
 	})
@@ -190,9 +190,9 @@ func openable(ring *seal.Ring, r secretRow, wholly bool) error {
 
 // SameToken reports whether the token is the one that is stored under the name. It needs no key.
 // ErrNotFound when there is none.
-func (s *Store) SameToken(ctx context.Context, name string, token secret.String) (bool, error) {
+func (v *Vault) SameToken(ctx context.Context, name string, token secret.String) (bool, error) {
 	var hash string
-	err := s.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name).Scan(&hash)
+	err := v.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name).Scan(&hash)
 	if err != nil {
 		return false, pg.NotFound(err, "look for the secret of "+name)
 	}
@@ -201,13 +201,13 @@ func (s *Store) SameToken(ctx context.Context, name string, token secret.String)
 
 // Secret opens the first of the names under which a credential is stored. ErrNotFound when there
 // is none; otherwise the error may wrap a *SealedError, and no later name is tried then.
-func (s *Store) Secret(ctx context.Context, ring *seal.Ring, names ...string) (Credential, error) {
+func (v *Vault) Secret(ctx context.Context, ring *seal.Ring, names ...string) (Credential, error) {
 	keys := make([]string, len(names))
 	for i, name := range names {
 		keys[i] = secretPrefix + name
 	}
 	var key, text string
-	err := s.pool.QueryRow(ctx, `SELECT key, coalesce(encrypted_value, '') FROM archon_settings
+	err := v.pool.QueryRow(ctx, `SELECT key, coalesce(encrypted_value, '') FROM archon_settings
 		WHERE key = ANY ($1) AND`+ourSecrets+` ORDER BY array_position($1, key::text) LIMIT 1`, keys).Scan(&key, &text)
 	if err != nil {
 		return Credential{}, pg.NotFound(err, "read the secret of "+strings.Join(names, " or "))
@@ -216,8 +216,8 @@ func (s *Store) Secret(ctx context.Context, ring *seal.Ring, names ...string) (C
 }
 
 // Secrets lists what is known of the stored credentials, by name. It opens none.
-func (s *Store) Secrets(ctx context.Context) ([]Secret, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now())
+func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
+	rows, _ := v.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now())
 		FROM archon_settings WHERE`+ourSecrets+` ORDER BY key`)
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Secret, error) {
 		var info Secret
@@ -237,10 +237,10 @@ func (s *Store) Secrets(ctx context.Context) ([]Secret, error) {
 }
 
 // DeleteSecret forgets a credential. ErrNotFound when there is none.
-func (s *Store) DeleteSecret(ctx context.Context, name string) error {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name)
+func (v *Vault) DeleteSecret(ctx context.Context, name string) error {
+	tag, err := v.pool.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name)
 	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrNotFound
+		err = pg.ErrNotFound
 	}
 	if err != nil {
 		return fmt.Errorf("remove the secret of %s: %w", name, err)
@@ -251,12 +251,12 @@ func (s *Store) DeleteSecret(ctx context.Context, name string) error {
 // RotateSecrets seals every credential anew with the current key and returns how many were sealed
 // with another one. It is all or nothing: one that cannot be opened leaves every one as it is. The
 // error is seal.ErrNoKey or wraps a *SealedError for each that cannot be opened.
-func (s *Store) RotateSecrets(ctx context.Context, ring *seal.Ring) (int, error) {
+func (v *Vault) RotateSecrets(ctx context.Context, ring *seal.Ring) (int, error) {
 	if ring.Current() == "" {
 		return 0, fmt.Errorf("rotate secrets: %w", seal.ErrNoKey)
 	}
 	rotated := 0
-	err := s.inTx(ctx, "rotate secrets", func(tx pgx.Tx) error {
+	err := pg.InTx(ctx, v.pool, "rotate secrets", func(tx pgx.Tx) error {
 		rotated = 0
 		rows, err := secretRows(ctx, tx)
 		if err != nil {
@@ -291,14 +291,14 @@ func (s *Store) RotateSecrets(ctx context.Context, ring *seal.Ring) (int, error)
 
 // MasterSalt returns the salt that this database's passphrase is derived with, and makes it when
 // it is first asked for. It is no secret; without it, what the passphrase sealed does not open.
-func (s *Store) MasterSalt(ctx context.Context) (string, error) {
-	_, err := s.pool.Exec(ctx, `
+func (v *Vault) MasterSalt(ctx context.Context) (string, error) {
+	_, err := v.pool.Exec(ctx, `
 		INSERT INTO archon_settings (key, value, is_encrypted, category, description)
 		VALUES ($1, $2, false, '`+secretCategory+`', 'Salt of SLUICE_MASTER_PASSPHRASE. What was encrypted is lost without it.')
 		ON CONFLICT (key) DO NOTHING`, saltKey, seal.NewSalt())
 	var salt string
 	if err == nil {
-		err = s.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1`, saltKey).Scan(&salt)
+		err = v.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1`, saltKey).Scan(&salt)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the salt of the master passphrase: %w", err)
