@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -62,10 +62,10 @@ func newFleet(t *testing.T) *fleet {
 	ctx, cancel := context.WithCancel(t.Context())
 	var workers sync.WaitGroup
 	for _, p := range f.site.Pages("GEN") {
-		site, err := service.NewSite(config.Confluence{
+		site, err := credential.NewSite(config.Confluence{
 			BaseURL: srv.URL + "/wiki", Email: email, APIToken: secret.New(canary), Sites: config.Sites{AllowHTTP: true},
 			RequestsPerSecond: float64(*fleetRate), Concurrency: 12,
-		}, zerolog.Nop(), service.Sharing(kit.Connect()))
+		}, zerolog.Nop(), credential.Sharing(kit.Connect()))
 		require.NoError(t, err)
 		client, err := site.Client(t.Context(), store.Source{ID: "gen", BaseURL: srv.URL + "/wiki"})
 		require.NoError(t, err)

@@ -20,8 +20,8 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -35,7 +35,7 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	w := newWorld(t, sandbox.BuiltinSpace, site)
 	w.startAll()
 	g, err := gateway.New(gateway.Options{
-		Control: control.New(w.store, w.bus, control.NewVault(service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, w.store)),
+		Control: control.New(w.store, w.bus, control.NewVault(credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, w.store)),
 		Record:  w.store, Bus: w.bus, Log: zerolog.Nop(),
 		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
 	})

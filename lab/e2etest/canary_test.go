@@ -26,9 +26,9 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/service"
 )
 
 // lines keeps what several goroutines log.
@@ -162,10 +162,10 @@ func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, to
 // serveAPI serves the HTTP API on the world, with what it logs going to log.
 func (w *world) serveAPI(log io.Writer) {
 	w.t.Helper()
-	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
+	ring, err := credential.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
 	require.NoError(w.t, err)
 	g, err := gateway.New(gateway.Options{
-		Control: control.New(w.store, w.bus, control.NewVault(service.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring}, w.store)),
+		Control: control.New(w.store, w.bus, control.NewVault(credential.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring}, w.store)),
 		Record:  w.store, Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
 		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
 	})

@@ -19,18 +19,13 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
-	"github.com/sluicehq/sluice/services/converter/converter"
-	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
-	"github.com/sluicehq/sluice/services/fetcher/fetcher"
-	"github.com/sluicehq/sluice/services/progress/progress"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/pgtest"
-	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -131,25 +126,32 @@ func (w *world) startAll() (stop func()) {
 	if w.token == "" {
 		w.token = sandbox.DefaultToken
 	}
-	confluence := config.Confluence{
-		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(w.token),
-		Gateway: w.gateway, Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
+	given := map[string]string{
+		"CONFLUENCE_BASE_URL": w.served.URL + "/wiki", "CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": w.token,
+		"CONFLUENCE_GATEWAY": w.gateway, "CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_REQUESTS_PER_SECOND": "1000",
+		"SLUICE_MASTER_KEY": w.keys,
 	}
 	if w.keys != "" {
-		confluence.BaseURL, confluence.AllowedHosts = "", strings.TrimPrefix(w.served.URL, "http://")
+		for _, name := range []string{"CONFLUENCE_BASE_URL", "CONFLUENCE_EMAIL", "CONFLUENCE_API_TOKEN", "CONFLUENCE_GATEWAY"} {
+			delete(given, name)
+		}
+		given["CONFLUENCE_ALLOWED_HOSTS"] = strings.TrimPrefix(w.served.URL, "http://")
 	}
-	ring, err := service.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
-	require.NoError(w.t, err)
-	site, err := service.NewSite(confluence, log, service.Stored(w.store.Vault(), ring))
-	require.NoError(w.t, err)
-	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
-	require.NoError(w.t, err)
-	deps := service.Deps{Bus: w.bus, Store: w.store, Confluence: site, Chunks: defaults.Chunks, Brake: defaults.Brake, StallAfter: w.ground.stallAfter, Log: log}
+	if w.ground.ackWait > 0 {
+		given["NATS_ACK_WAIT"] = w.ground.ackWait.String()
+	}
+	if w.ground.stallAfter > 0 {
+		given["STALL_AFTER"] = w.ground.stallAfter.String()
+	}
+	host := service.NewHost(service.HostOptions{
+		Name: "sluice", Log: log, Store: w.store, Bus: w.bus,
+		Env: config.Read(stages.Command(), func(name string) (string, bool) { v, ok := given[name]; return v, ok }),
+	})
+	w.t.Cleanup(host.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- service.Run(ctx, deps, 20*time.Second,
-			fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage())
+		ended <- service.Run(ctx, host, 20*time.Second, stages.Pipeline()...)
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
@@ -233,8 +235,10 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", dir,
-		"../../services/fetcher", "../../services/converter", "../../services/chunk-writer", "../../services/deletion-detector", "../../services/progress")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", dir)
+	for _, name := range stages.Names() {
+		build.Args = append(build.Args, "../../services/"+name)
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the services: %w\n%s", err, out)
 	}

@@ -149,8 +149,10 @@ func arrow(s source, to string) bool {
 	}
 	mine, theirs := program(s.dir), program(to)
 	switch {
-	case mine == theirs, mine == "sluice":
+	case mine == theirs, mine == "sluice", mine == "stages":
 		return true
+	case theirs == "stages":
+		return false // which is made of all of them
 	case theirs == "sandbox":
 		// The stand-in is the outside world of a stage's tests, never of a stage.
 		return s.test
@@ -186,6 +188,8 @@ func TestArrowRulesBite(t *testing.T) {
 		{"services/fetcher/fetcher", "services/sandbox/sandbox", true, true},
 		{"services/fetcher/fetcher", "services/sandbox/sandbox", false, false},
 		{"services/sluice/cli", "services/fetcher/fetcher", false, true},
+		{"services/stages", "services/fetcher/fetcher", false, true},
+		{"services/fetcher/fetcher", "services/stages", true, false},
 		{"services/sluice/cli", "lab/child", false, false},
 		{"shared/store", "lab/storebench", true, false},
 		{"lab/bench", "services/fetcher/fetcher", false, true},

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/services/stages"
 )
 
 // longFiles are the files that may have more than maxLines lines, each with its reason.
@@ -66,7 +66,7 @@ func TestPackageNamesSaySomething(t *testing.T) {
 // be tested; the folders are those that config knows.
 func TestMainIsOneLine(t *testing.T) {
 	var known []string
-	for _, p := range config.Programs() {
+	for _, p := range stages.Programs() {
 		known = append(known, p.Name)
 	}
 	require.ElementsMatch(t, known, programs(t))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/config"
 )
 
@@ -55,7 +56,7 @@ var ownInCompose = map[string]string{
 // Compose gives every program exactly the variables that it reads, with the same defaults.
 func TestComposeNamesTheSameVariables(t *testing.T) {
 	p := compose(t, nil)
-	for _, prog := range config.Programs() {
+	for _, prog := range stages.Programs() {
 		service, ok := p.Services[prog.Name]
 		if !assert.True(t, ok, "compose has no service %s", prog.Name) {
 			continue
@@ -98,7 +99,7 @@ func TestComposeReadsWhatTheExampleNames(t *testing.T) {
 }
 
 func known(variable string) bool {
-	for _, p := range config.Programs() {
+	for _, p := range stages.Programs() {
 		for _, f := range p.Fields {
 			if f.Name == variable {
 				return true

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/config"
 )
 
 var update = flag.Bool("update", false, "write .env.example and docs/configuration.md anew")
 
-// .env.example and docs/configuration.md are written from the structs of shared/config:
+// .env.example and docs/configuration.md are written from the configuration types of the programs:
 // make docs.
 func TestSettingsAreDocumented(t *testing.T) {
 	for name, want := range map[string]string{".env.example": envExample(), "docs/configuration.md": configurationPage()} {
@@ -46,10 +47,9 @@ func TestEnvExampleIsAccepted(t *testing.T) {
 		v, ok := vars[name]
 		return v, ok
 	}
-	_, err := config.Load[config.Fetcher](lookup)
-	require.NoError(t, err)
-	_, err = config.Load[config.Sluice](lookup)
-	require.NoError(t, err)
+	for _, p := range stages.Programs() {
+		require.NoError(t, config.Read(p, lookup).Check(p.Types...), p.Name)
+	}
 }
 
 // variable is one environment variable over all programs.
@@ -63,7 +63,7 @@ type variable struct {
 func variables() []*variable {
 	var list []*variable
 	byName := map[string]*variable{}
-	for _, p := range config.Programs() {
+	for _, p := range stages.Programs() {
 		for _, f := range p.Fields {
 			v := byName[f.Name]
 			if v == nil {
@@ -80,27 +80,13 @@ func variables() []*variable {
 	return list
 }
 
-// groupTitles names the groups for readers, in the order of the structs.
-var groupTitles = map[string]string{
-	"Process":    "Every program",
-	"Service":    "Every stage",
-	"Nats":       "NATS",
-	"Postgres":   "Postgres",
-	"Confluence": "The Confluence site",
-	"Master":     "The key that stored tokens are encrypted with",
-	"Chunks":     "Chunks",
-	"Brake":      "The brake on removals",
-	"History":    "How long history is kept",
-	"Search":     "Search",
-	"Progress":   "The progress stage",
-	"API":        "The HTTP API",
-	"Standin":    "The stand-in",
-	"Sluice":     "The sluice command",
-}
+// site is the group that a newcomer fills in.
+var site = config.Fields(config.Confluence{})[len(config.Fields(config.Sites{}))].Group
 
-// grouped returns the variables by group. The site comes first: it is what a newcomer fills in.
+// grouped returns the variables by the titles of their groups, in the order of the structs. The
+// site comes first.
 func grouped() (order []string, by map[string][]*variable) {
-	order, by = []string{"Confluence"}, map[string][]*variable{"Confluence": nil}
+	order, by = []string{site}, map[string][]*variable{site: nil}
 	for _, v := range variables() {
 		if _, ok := by[v.Group]; !ok {
 			order = append(order, v.Group)
@@ -118,11 +104,11 @@ func envExample() string {
 		"# Written from shared/config by make docs; docs/configuration.md says more.\n")
 	order, by := grouped()
 	for _, group := range order {
-		fmt.Fprintf(&b, "\n# --- %s ---\n", groupTitles[group])
+		fmt.Fprintf(&b, "\n# --- %s ---\n", group)
 		for _, v := range by[group] {
 			fmt.Fprintf(&b, "\n# %s\n", v.Desc)
 			switch {
-			case group == "Confluence" && v.Required:
+			case group == site && v.Required:
 				fmt.Fprintf(&b, "# For example %s\n%s=\n", v.Example, v.Name)
 			case v.Default != "":
 				fmt.Fprintf(&b, "# %s=%s\n", v.Name, v.Default)
@@ -156,7 +142,7 @@ This page is written from ` + "`shared/config`" + ` by ` + "`make docs`" + `.
 `)
 	order, by := grouped()
 	for _, group := range order {
-		fmt.Fprintf(&b, "\n## %s\n\n| variable | default | what it is for | what it needs | read by |\n| --- | --- | --- | --- | --- |\n", groupTitles[group])
+		fmt.Fprintf(&b, "\n## %s\n\n| variable | default | what it is for | what it needs | read by |\n| --- | --- | --- | --- | --- |\n", group)
 		for _, v := range by[group] {
 			fmt.Fprintf(&b, "| `%s`%s | %s | %s | %s | %s |\n", v.Name, secretMark(v), defaultCell(v), descCell(v), needCell(v), readersCell(v))
 		}
@@ -203,7 +189,7 @@ func descCell(v *variable) string {
 }
 
 func readersCell(v *variable) string {
-	if len(v.readers) == len(config.Programs()) {
+	if len(v.readers) == len(stages.Programs()) {
 		return "all"
 	}
 	return strings.Join(v.readers, ", ")

@@ -8,17 +8,12 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
-	"github.com/sluicehq/sluice/services/converter/converter"
-	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
-	"github.com/sluicehq/sluice/services/fetcher/fetcher"
-	"github.com/sluicehq/sluice/services/progress/progress"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -40,19 +35,18 @@ func (w *world) calmRun(ctx context.Context, databaseURL string) {
 	defer b.Close()
 	require.NoError(w.t, b.Apply(ctx))
 
-	site, err := service.NewSite(config.Confluence{
-		BaseURL: w.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
-		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
-	}, zerolog.Nop())
-	require.NoError(w.t, err)
-	defaults, err := config.Load[config.Sluice](func(string) (string, bool) { return "", false })
-	require.NoError(w.t, err)
-	deps := service.Deps{Bus: b, Store: st, Confluence: site, Chunks: defaults.Chunks, Log: zerolog.Nop()}
+	given := map[string]string{
+		"CONFLUENCE_BASE_URL": w.served.URL + "/wiki", "CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken,
+		"CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_REQUESTS_PER_SECOND": "1000",
+	}
+	host := service.NewHost(service.HostOptions{
+		Name: "sluice", Log: zerolog.Nop(), Store: st, Bus: b,
+		Env: config.Read(stages.Command(), func(name string) (string, bool) { v, ok := given[name]; return v, ok }),
+	})
 	stageCtx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- service.Run(stageCtx, deps, 20*time.Second,
-			fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage())
+		ended <- service.Run(stageCtx, host, 20*time.Second, stages.Pipeline()...)
 	}()
 	defer func() {
 		cancel()

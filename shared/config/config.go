@@ -1,8 +1,9 @@
 // Package config reads the settings of every program from the environment, checks them all
 // before anything starts, and knows enough about them to write their documentation.
 //
-// Each service has one struct, made of the groups that it shares with others. A variable is
-// one field with these tags:
+// Each service has one struct, made of the groups that it shares with others. A group says what
+// it is for readers by a first field "_ struct{}" with the tag title. A variable is one field with
+// these tags:
 //
 //	env       the variable's name
 //	default   its value when the variable is not set or empty
@@ -18,10 +19,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"maps"
 	"reflect"
-	"strings"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -30,12 +29,25 @@ import (
 // the error is a *ConfigurationError that names all that are wrong, or the complaint that T
 // itself cannot be used as a configuration.
 func Load[T any](lookup func(string) (string, bool)) (T, error) {
+	return Of[T](Read(NewProgram(kebab(reflect.TypeFor[T]().Name()), TypeOf[T]()), lookup))
+}
+
+// Of returns T filled from what the program was given. T is a part of the program's settings:
+// one of its groups, or the configuration of a stage that runs in it. Defaults are the program's,
+// and what it may do without, T may as well. The error is a *ConfigurationError that names all of
+// T's settings that are wrong, or says that T has a setting which the program does not name.
+func Of[T any](e Environment) (T, error) {
 	var cfg, none T
-	fields := Fields(cfg)
-	c := &checker{service: kebab(reflect.TypeFor[T]().Name()), fields: map[string]Field{}, raw: map[string]string{}}
-	for _, f := range fields {
-		c.fields[f.Name] = f
-		c.gather(f, lookup)
+	c := &checker{service: e.program.Name, fields: map[string]Field{}, raw: e.raw, problems: maps.Clone(e.problems)}
+	var fields []Field
+	for _, f := range Fields(cfg) {
+		named, ok := e.field(f.Name)
+		if !ok {
+			return none, fmt.Errorf("%s is not among the settings of %s", f.Name, e.program.Name)
+		}
+		named.GoName = f.GoName
+		c.fields[f.Name] = named
+		fields = append(fields, named)
 	}
 	c.require(fields)
 	if err := env.ParseWithOptions(&cfg, env.Options{Environment: c.raw}); err != nil {
@@ -61,6 +73,12 @@ type checker struct {
 // checks is implemented by the groups that have rules beyond the types of their fields.
 type checks interface{ check(c *checker) }
 
+// Checked is the same for the structs of other packages: Check calls ensure for each variable
+// with a rule, and says whether its value is good. A variable without a value is not judged.
+type Checked interface {
+	Check(ensure func(variable string, ok bool))
+}
+
 // ensure records a problem with the variable unless ok. A variable without a value is fine
 // here: require has already spoken where it is not.
 func (c *checker) ensure(name string, ok bool) {
@@ -81,31 +99,6 @@ func (c *checker) wrong(name, is string) {
 	if c.problems[name] == "" {
 		c.problems[name] = is
 	}
-}
-
-// gather finds the raw value of f: the variable, for a secret the file that NAME_FILE names,
-// or the default.
-func (c *checker) gather(f Field, lookup func(string) (string, bool)) {
-	value, set := lookup(f.Name)
-	value = strings.TrimSpace(value)
-	if f.Secret {
-		if file, _ := lookup(f.Name + fileSuffix); strings.TrimSpace(file) != "" {
-			if value != "" {
-				c.wrong(f.Name, "is set twice, as "+f.Name+" and as "+f.Name+fileSuffix)
-				return
-			}
-			v, err := readSecret(strings.TrimSpace(file))
-			if err != nil {
-				c.wrong(f.Name, "cannot be read from "+f.Name+fileSuffix+" ("+err.Error()+")")
-				return
-			}
-			value = v
-		}
-	}
-	if value == "" && (!set || f.Empty == "") {
-		value = f.Default
-	}
-	c.raw[f.Name] = value
 }
 
 // require complains about each required variable that has no value. The required variables
@@ -143,7 +136,7 @@ func (c *checker) unparsable(err error, fields []Field) error {
 		}
 		// bad.Err quotes the value, so only its field's name is used.
 		for _, f := range fields {
-			if f.goName == bad.Name {
+			if f.GoName == bad.Name {
 				c.wrong(f.Name, f.saying(c.raw[f.Name]))
 			}
 		}
@@ -161,43 +154,20 @@ func (c *checker) walk(v reflect.Value) {
 	if g, ok := v.Interface().(checks); ok {
 		g.check(c)
 	}
+	if g, ok := v.Interface().(Checked); ok {
+		g.Check(c.ensure)
+	}
 }
 
 func (c *checker) err(fields []Field) error {
-	if len(c.problems) == 0 {
-		return nil
-	}
 	e := &ConfigurationError{Service: c.service}
 	for _, f := range fields {
 		if is := c.problems[f.Name]; is != "" {
 			e.Problems = append(e.Problems, Problem{Name: f.Name, Is: is, Need: f.Need, Example: f.Example})
 		}
 	}
+	if len(e.Problems) == 0 {
+		return nil
+	}
 	return e
-}
-
-const (
-	fileSuffix    = "_FILE"
-	maxSecretFile = 64 << 10 // bytes; a secret is small, so a bigger file is the wrong file
-)
-
-// readSecret returns the trimmed content of file. Its errors never quote the content.
-func readSecret(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
-		return "", err
-	}
-	v := strings.TrimSpace(string(b))
-	switch {
-	case len(b) > maxSecretFile:
-		return "", fmt.Errorf("%s holds more than %d bytes", file, maxSecretFile)
-	case v == "":
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return v, nil
 }

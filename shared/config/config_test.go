@@ -188,62 +188,6 @@ func TestSecretFromFile(t *testing.T) {
 	require.Contains(t, problems(t, err)["CONFLUENCE_API_TOKEN"].Is, "is set twice")
 }
 
-// Every secret of every program may come from a file, without the line break that editors leave at
-// its end, and a bad file is named without what stands in it.
-func TestEverySecretMayComeFromAFile(t *testing.T) {
-	dir := t.TempDir()
-	loads := map[string]func(map[string]string) error{
-		"fetcher":           func(m map[string]string) error { _, err := Load[Fetcher](from(m)); return err },
-		"converter":         func(m map[string]string) error { _, err := Load[Converter](from(m)); return err },
-		"chunk-writer":      func(m map[string]string) error { _, err := Load[ChunkWriter](from(m)); return err },
-		"deletion-detector": func(m map[string]string) error { _, err := Load[DeletionDetector](from(m)); return err },
-		"progress":          func(m map[string]string) error { _, err := Load[Progress](from(m)); return err },
-		"gateway":           func(m map[string]string) error { _, err := Load[Gateway](from(m)); return err },
-		"sandbox":           func(m map[string]string) error { _, err := Load[Sandbox](from(m)); return err },
-		"sluice":            func(m map[string]string) error { _, err := Load[Sluice](from(m)); return err },
-	}
-	secrets := 0
-	for _, p := range Programs() {
-		load, ok := loads[p.Name]
-		require.True(t, ok, "%s is not tested here", p.Name)
-		for _, f := range p.Fields {
-			if !f.Secret {
-				continue
-			}
-			secrets++
-			env := map[string]string{}
-			if f.Name == "SLUICE_MASTER_KEYS_OLD" { // which are of no use alone
-				env["SLUICE_MASTER_KEY"] = masterKey
-			}
-			for _, other := range p.Fields {
-				if other.Required && other.Name != f.Name {
-					env[other.Name] = other.Example
-				}
-			}
-			file := filepath.Join(dir, p.Name+f.Name)
-			require.NoError(t, os.WriteFile(file, []byte(f.Example+"\r\n"), 0o600))
-			env[f.Name+"_FILE"] = file
-			require.NoError(t, load(env), "%s of %s", f.Name, p.Name)
-
-			env[f.Name] = f.Example
-			require.Contains(t, problems(t, load(env))[f.Name].Is, "set twice")
-			delete(env, f.Name)
-			env[f.Name+"_FILE"] = file + "-missing"
-			err := load(env)
-			require.Contains(t, problems(t, err)[f.Name].Is, f.Name+"_FILE")
-			require.ErrorContains(t, err, file+"-missing")
-			require.NoError(t, os.WriteFile(file, []byte(canaryOfFile+" \x00"), 0o600))
-			env[f.Name+"_FILE"] = file
-			if err := load(env); err != nil {
-				require.NotContains(t, err.Error(), canaryOfFile)
-			}
-		}
-	}
-	require.Greater(t, secrets, 10)
-}
-
-const canaryOfFile = "canary-of-a-file"
-
 func TestMasterKeys(t *testing.T) {
 	other := "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
 	c, err := Load[Sluice](from(map[string]string{"SLUICE_MASTER_KEY": masterKey, "SLUICE_MASTER_KEYS_OLD": other + ",\n" + masterKey + " "}))
@@ -309,29 +253,6 @@ func TestUnusableStruct(t *testing.T) {
 	require.Error(t, err)
 	var ce *ConfigurationError
 	require.NotErrorAs(t, err, &ce)
-}
-
-// Every variable is described, its example is good, and no two fields of a program share a
-// variable or a Go name (a parse error is traced by that name).
-func TestFieldsAreComplete(t *testing.T) {
-	for _, p := range Programs() {
-		names, goNames := map[string]bool{}, map[string]bool{}
-		for _, f := range p.Fields {
-			require.NotEmpty(t, f.Need, "%s %s", p.Name, f.Name)
-			require.NotEmpty(t, f.Example, "%s %s", p.Name, f.Name)
-			require.Regexp(t, `^[A-Z].*\.$`, f.Desc, "%s %s", p.Name, f.Name)
-			require.False(t, names[f.Name], "%s declares %s twice", p.Name, f.Name)
-			require.False(t, goNames[f.goName], "%s has two fields named %s", p.Name, f.goName)
-			names[f.Name], goNames[f.goName] = true, true
-		}
-	}
-	all := map[string]string{}
-	for _, f := range Fields(Fetcher{}) {
-		all[f.Name] = f.Example
-	}
-	delete(all, "NATS_CREDS_FILE") // one credential is enough, and two are a mistake
-	_, err := Load[Fetcher](from(all))
-	require.NoError(t, err)
 }
 
 // Half a certificate, two credentials, or a credential for a server that sluice starts itself.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/secret"
@@ -15,12 +16,12 @@ type Field struct {
 	Example  string // a good value
 	Desc     string // what it is for
 	Empty    string // what an empty value means; "" when it means the default
-	Group    string // the struct that declares it: Nats, Confluence, …
+	Group    string // the title of the struct that declares it: "NATS", "The Confluence site", …
 	Required bool   // no value, no start; within an optional group, once one of them is set
 	Optional bool   // it stands in a group that may be left out as a whole
 	Secret   bool   // never printed; may come from NAME_FILE
 
-	goName string
+	GoName string // of the field in its struct, by which a value that cannot be parsed is traced
 }
 
 // Fields returns every variable of cfg, a configuration struct, in the order of its fields.
@@ -30,8 +31,13 @@ func Fields(cfg any) []Field { return fieldsOf(reflect.TypeOf(cfg), false, nil) 
 // defaults:"NAME=value …" replaces the defaults of single variables in it.
 func fieldsOf(t reflect.Type, optional bool, defaults map[string]string) []Field {
 	var fields []Field
+	title := ""
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.Name == "_" {
+			title = sf.Tag.Get("title")
+			continue
+		}
 		if sf.Anonymous && sf.Type.Kind() == reflect.Struct {
 			opt := optional || sf.Tag.Get("optional") == "true"
 			fields = append(fields, fieldsOf(sf.Type, opt, replaced(sf.Tag.Get("defaults"), defaults))...)
@@ -43,7 +49,7 @@ func fieldsOf(t reflect.Type, optional bool, defaults map[string]string) []Field
 		}
 		f := Field{
 			Name: name, Default: sf.Tag.Get("default"), Need: sf.Tag.Get("need"), Example: sf.Tag.Get("example"),
-			Desc: sf.Tag.Get("desc"), Empty: sf.Tag.Get("empty"), Group: t.Name(), goName: sf.Name,
+			Desc: sf.Tag.Get("desc"), Empty: sf.Tag.Get("empty"), Group: title, GoName: sf.Name,
 			Required: sf.Tag.Get("required") == "true", Optional: optional,
 			Secret: sf.Type == reflect.TypeFor[secret.String](),
 		}
@@ -80,21 +86,35 @@ func (f Field) saying(value string) string {
 // Program is one program and the variables that it reads.
 type Program struct {
 	Name   string // as the folder under services/
+	Types  []Type // its own configuration, and that of each stage in it
 	Fields []Field
 }
 
-// Programs returns every program in the order of the way of a page, the command last.
-func Programs() []Program {
-	return []Program{
-		{"fetcher", Fields(Fetcher{})},
-		{"converter", Fields(Converter{})},
-		{"chunk-writer", Fields(ChunkWriter{})},
-		{"deletion-detector", Fields(DeletionDetector{})},
-		{"progress", Fields(Progress{})},
-		{"gateway", Fields(Gateway{})},
-		{"sandbox", Fields(Sandbox{})},
-		{"sluice", Fields(Sluice{})},
+// NewProgram returns the program that has its configuration in the types. Where several name a
+// variable, the first one's default stands.
+func NewProgram(name string, types ...Type) Program {
+	p := Program{Name: name, Types: types}
+	for _, t := range types {
+		for _, f := range t.Fields {
+			if !slices.ContainsFunc(p.Fields, func(there Field) bool { return there.Name == f.Name }) {
+				p.Fields = append(p.Fields, f)
+			}
+		}
 	}
+	return p
+}
+
+// Type is a configuration type, for those who have to do with several.
+type Type struct {
+	Fields []Field
+	// Load is Of for the type: it returns a value of it.
+	Load func(Environment) (any, error)
+}
+
+// TypeOf returns T, a configuration struct, as a Type.
+func TypeOf[T any]() Type {
+	var cfg T
+	return Type{Fields: Fields(cfg), Load: func(e Environment) (any, error) { return Of[T](e) }}
 }
 
 // kebab turns ChunkWriter into chunk-writer.

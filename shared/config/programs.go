@@ -39,6 +39,7 @@ type DeletionDetector struct {
 
 // Progress configures services/progress.
 type Progress struct {
+	_ struct{} `title:"The progress stage"`
 	Service
 	Nats
 	Postgres
@@ -68,17 +69,16 @@ func (Gateway) check(c *checker) {
 }
 
 // Sluice configures services/sluice: the command-line program, which also runs every stage
-// in one process. Nothing is required: what is not named, it starts itself.
+// in one process. Nothing is required: what is not named, it starts itself. The settings of the
+// stages are its own as well; see NewProgram.
 type Sluice struct {
+	_          struct{} `title:"The sluice command"`
 	Service    `defaults:"HEALTH_ADDR= LOG_FORMAT=console LOG_LEVEL=warn"`
 	Nats       `optional:"true" defaults:"NATS_URL="`
 	Postgres   `optional:"true"`
 	Confluence `optional:"true"`
 	Master
 	Chunks
-	Search
-	Brake
-	History
 	API
 	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`
 	PGBinDir string `env:"SLUICE_PG_BINDIR" need:"a folder with initdb and postgres" example:"/usr/lib/postgresql/17/bin" desc:"Postgres programs to use instead of those that sluice finds or gets."`

@@ -17,6 +17,8 @@ type Sandbox struct {
 
 // Standin is what kind of site the stand-in plays.
 type Standin struct {
+	_ struct{} `title:"The stand-in"`
+
 	Addr   string        `env:"SANDBOX_ADDR" default:"127.0.0.1:8090" need:"a host and port to listen on" example:"127.0.0.1:8090" desc:"Where the stand-in serves its API."`
 	Email  string        `env:"SANDBOX_EMAIL" default:"demo@example.com" need:"an e-mail address" example:"demo@example.com" desc:"The account that the stand-in accepts."`
 	Token  secret.String `env:"SANDBOX_TOKEN" default:"sandbox-demo-token" need:"a text without spaces" example:"sandbox-demo-token" desc:"The API token that the stand-in accepts. It guards nothing but made-up pages."`

@@ -18,6 +18,7 @@ import (
 
 // Process is what every long-running program has.
 type Process struct {
+	_             struct{}      `title:"Every program"`
 	LogLevel      string        `env:"LOG_LEVEL" default:"info" need:"debug, info, warn or error" example:"info" desc:"The least severe line that is logged."`
 	LogFormat     string        `env:"LOG_FORMAT" default:"json" need:"json or console" example:"json" desc:"How log lines look: json for machines, console for people."`
 	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz (the process lives) and /readyz (its servers answer) are served."`
@@ -33,6 +34,7 @@ func (p Process) check(c *checker) {
 
 // Service is what every stage has.
 type Service struct {
+	_ struct{} `title:"Every stage"`
 	Process
 	Workers int `env:"WORKERS" default:"0" need:"a whole number from 0 to 256" example:"8" desc:"How many messages one process works on at a time; 0 leaves it to the stage."`
 }
@@ -43,6 +45,7 @@ func (s Service) check(c *checker) {
 
 // Nats says where the bus is. The URL may hold a user and password, so it is a secret.
 type Nats struct {
+	_            struct{}      `title:"NATS"`
 	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
 	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may give no sign of life before its work is given to another one. Tell all processes on one NATS the same."`
 	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least as many. Tell all processes on one NATS the same."`
@@ -66,17 +69,21 @@ func (n Nats) check(c *checker) {
 	c.ensure("NATS_REPLICAS", slices.Contains([]int{1, 3, 5}, n.NatsReplicas))
 }
 
-// Postgres says where the system of record is.
+// Postgres says where the system of record is, and how it is searched: whoever opens the database
+// opens it with all of this.
 type Postgres struct {
+	_           struct{}      `title:"Postgres"`
 	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Without one, sluice starts a server of its own."`
+	Search
 }
 
 func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["DATABASE_URL"])) }
 
 // Sites says on which sites sources may be, which is where tokens are sent.
 type Sites struct {
-	AllowHTTP    bool   `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
-	AllowedHosts string `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"The hosts that sources may be on, and that tokens are sent to, beside those of CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY where a service has these. A source on another host is refused, also by the HTTP API."`
+	_            struct{} `title:"The sites that may be read"`
+	AllowHTTP    bool     `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
+	AllowedHosts string   `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"The hosts that sources may be on, and that tokens are sent to, beside those of CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY where a service has these. A source on another host is refused, also by the HTTP API."`
 }
 
 func (s Sites) check(c *checker) {
@@ -95,6 +102,7 @@ func (s Sites) Hosts() outgoing.Hosts {
 
 // Confluence says which site is read, as whom and how fast.
 type Confluence struct {
+	_ struct{} `title:"The Confluence site"`
 	Sites
 	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment; for a scoped token set CONFLUENCE_GATEWAY as well" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
@@ -125,6 +133,7 @@ func (f Confluence) Hosts() outgoing.Hosts { return f.Sites.Hosts().With(f.BaseU
 // Master says with which key the secrets in archon_settings are sealed. With a key and a
 // passphrase, the key seals and what the passphrase sealed still opens.
 type Master struct {
+	_                struct{}      `title:"The key that stored tokens are encrypted with"`
 	MasterKey        secret.String `env:"SLUICE_MASTER_KEY" need:"32 random bytes as base64 or hex, as openssl rand -base64 32 makes them" example:"dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBrZXkhISE=" desc:"The key that stored tokens are encrypted with. Without one and without a passphrase none can be stored or used."`
 	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, parted by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it anew."`
 	MasterPassphrase secret.String `env:"SLUICE_MASTER_PASSPHRASE" need:"a text of 12 characters or more" example:"correct horse battery staple" desc:"Makes the key of a passphrase, by argon2id, where SLUICE_MASTER_KEY is not set."`
@@ -159,8 +168,9 @@ func (m Master) Keys() ([]seal.Key, error) {
 
 // Chunks says how Markdown is split.
 type Chunks struct {
-	MaxTokens     int `env:"CHUNK_MAX_TOKENS" default:"448" need:"a whole number from 64 to 8000" example:"448" desc:"The most tokens that a chunk holds, by an estimate. Many embedding models read 512 and drop the rest."`
-	OverlapTokens int `env:"CHUNK_OVERLAP_TOKENS" default:"0" need:"a whole number from 0 to half of CHUNK_MAX_TOKENS" example:"40" desc:"How many tokens of a chunk the next one repeats when a section is split."`
+	_             struct{} `title:"Chunks"`
+	MaxTokens     int      `env:"CHUNK_MAX_TOKENS" default:"448" need:"a whole number from 64 to 8000" example:"448" desc:"The most tokens that a chunk holds, by an estimate. Many embedding models read 512 and drop the rest."`
+	OverlapTokens int      `env:"CHUNK_OVERLAP_TOKENS" default:"0" need:"a whole number from 0 to half of CHUNK_MAX_TOKENS" example:"40" desc:"How many tokens of a chunk the next one repeats when a section is split."`
 }
 
 func (k Chunks) check(c *checker) {
@@ -172,8 +182,9 @@ func (k Chunks) check(c *checker) {
 
 // Brake says how many removals at a time are taken for a mistake until a person approves them.
 type Brake struct {
-	Pages   int `env:"REMOVAL_BRAKE_PAGES" default:"10" need:"a whole number from 0 to 1000000" example:"10" desc:"A run that would remove more pages than this, and more than REMOVAL_BRAKE_PERCENT, is held and removes nothing."`
-	Percent int `env:"REMOVAL_BRAKE_PERCENT" default:"20" need:"a whole number from 0 to 100" example:"20" desc:"The share of a source's pages in percent; see REMOVAL_BRAKE_PAGES."`
+	_       struct{} `title:"The brake on removals"`
+	Pages   int      `env:"REMOVAL_BRAKE_PAGES" default:"10" need:"a whole number from 0 to 1000000" example:"10" desc:"A run that would remove more pages than this, and more than REMOVAL_BRAKE_PERCENT, is held and removes nothing."`
+	Percent int      `env:"REMOVAL_BRAKE_PERCENT" default:"20" need:"a whole number from 0 to 100" example:"20" desc:"The share of a source's pages in percent; see REMOVAL_BRAKE_PAGES."`
 }
 
 func (b Brake) check(c *checker) {
@@ -183,6 +194,7 @@ func (b Brake) check(c *checker) {
 
 // History says how long what is only of the past is kept.
 type History struct {
+	_    struct{}      `title:"How long history is kept"`
 	Keep time.Duration `env:"HISTORY_KEEP" default:"2160h" need:"a time of at least 24h" example:"2160h" desc:"How long ended runs with their pages, and the Markdown of removed pages, are kept. The newest complete run of a source is kept anyway."`
 }
 
@@ -190,7 +202,8 @@ func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.
 
 // Search says how chunks are found. Whether the database knows the language, it says itself.
 type Search struct {
-	SearchLanguage string `env:"SEARCH_LANGUAGE" default:"english" need:"the name of a text search configuration of the database, such as english, german or simple" example:"german" desc:"The language whose rules bring words to their stem in search. For another than English, migrating makes indexes of its own, so tell all programs on a database the same."`
+	_              struct{} `title:"Search"`
+	SearchLanguage string   `env:"SEARCH_LANGUAGE" default:"english" need:"the name of a text search configuration of the database, such as english, german or simple" example:"german" desc:"The language whose rules bring words to their stem in search. For another than English, migrating makes indexes of its own, so tell all programs on a database the same."`
 }
 
 func (f Search) check(c *checker) {
@@ -199,6 +212,7 @@ func (f Search) check(c *checker) {
 
 // API says where the HTTP API is served, and how much one request may take.
 type API struct {
+	_          struct{}      `title:"The HTTP API"`
 	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. On anything but a loopback address it needs an API key to start: sluice key create."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`

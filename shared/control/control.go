@@ -13,8 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -72,10 +72,10 @@ type Vault interface {
 	// Site returns a site's address as sources keep it, or why no source may be there.
 	Site(address string) (string, error)
 	// Ready reports whether SetToken would take the token, and changes nothing.
-	Ready(ctx context.Context, name, site string, given service.GivenToken) error
+	Ready(ctx context.Context, name, site string, given credential.GivenToken) error
 	// SetToken stores a token under the name of a source or of a site's host. The error is
-	// seal.ErrNoKey or service.ErrWhose, or wraps a *vault.SealedError; nothing was changed then.
-	SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error)
+	// seal.ErrNoKey or credential.ErrWhose, or wraps a *vault.SealedError; nothing was changed then.
+	SetToken(ctx context.Context, name, site string, given credential.GivenToken) (credential.StoredToken, error)
 }
 
 var (
@@ -85,18 +85,18 @@ var (
 )
 
 // NewVault keeps tokens in the store, as far as trust permits.
-func NewVault(trust service.Trust, s *store.Store) Vault { return &trusted{trust, s} }
+func NewVault(trust credential.Trust, s *store.Store) Vault { return &trusted{trust, s} }
 
 type trusted struct {
-	service.Trust
+	credential.Trust
 	store *store.Store
 }
 
-func (v *trusted) Ready(ctx context.Context, name, site string, given service.GivenToken) error {
+func (v *trusted) Ready(ctx context.Context, name, site string, given credential.GivenToken) error {
 	return v.Trust.Ready(ctx, v.store, name, site, given)
 }
 
-func (v *trusted) SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error) {
+func (v *trusted) SetToken(ctx context.Context, name, site string, given credential.GivenToken) (credential.StoredToken, error) {
 	return v.Trust.SetToken(ctx, v.store, name, site, given)
 }
 

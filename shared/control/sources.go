@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/shared/confluence"
-	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -71,7 +71,7 @@ func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string) ([]sto
 // NewSource is a source to be added.
 type NewSource struct {
 	store.Source
-	Token *service.GivenToken // of its own; nil for none
+	Token *credential.GivenToken // of its own; nil for none
 
 	// Insist names settings in which the same source, where it is there already, must not differ:
 	// deletion_strategy, blog_posts. The others of a source that is there stay as they are.
@@ -95,8 +95,8 @@ func (n NewSource) Check() error {
 // Added is what came of adding a source.
 type Added struct {
 	Source  store.Source
-	Created bool                 // it was not there before
-	Token   *service.StoredToken // nil when none was given
+	Created bool                    // it was not there before
+	Token   *credential.StoredToken // nil when none was given
 }
 
 // AddSource registers a source and stores its token: both or nothing. Adding the same source
@@ -157,7 +157,7 @@ func (n NewSource) differs(there store.Source) error {
 	return nil
 }
 
-func (c *Control) setToken(ctx context.Context, name, site string, given *service.GivenToken) (*service.StoredToken, error) {
+func (c *Control) setToken(ctx context.Context, name, site string, given *credential.GivenToken) (*credential.StoredToken, error) {
 	if given == nil {
 		return nil, nil
 	}
@@ -168,7 +168,7 @@ func (c *Control) setToken(ctx context.Context, name, site string, given *servic
 // SourceChange is what is to be changed of a source; what is empty stays as it is.
 type SourceChange struct {
 	store.SourceChange
-	Token *service.GivenToken
+	Token *credential.GivenToken
 }
 
 // Check returns ErrNothingToChange or an *InvalidError.
@@ -222,10 +222,10 @@ func (c *Control) RemoveSource(ctx context.Context, v viewer.Viewer, id string) 
 }
 
 // SetToken stores a token of a source. It returns an *UnknownSourceError or one of the vault.
-func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given service.GivenToken) (service.StoredToken, error) {
+func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given credential.GivenToken) (credential.StoredToken, error) {
 	src, err := c.known(ctx, v, id)
 	if err != nil {
-		return service.StoredToken{}, err
+		return credential.StoredToken{}, err
 	}
 	return c.Vault.SetToken(ctx, id, src.BaseURL, given)
 }

@@ -14,22 +14,37 @@ import (
 )
 
 // Health serves /healthz, which answers while the process lives, and /readyz, which answers
-// 200 once everything that the process stands on answers too.
+// 200 once the process has started and everything that it stands on answers too. A nil Health
+// takes note of nothing.
 type Health struct {
 	mu     sync.Mutex
+	ready  bool
 	names  []string
 	checks map[string]func(context.Context) error
 }
 
-// NewHealth returns a page on which nothing is checked yet: not ready.
+// NewHealth returns the page of a process that is starting: not ready.
 func NewHealth() *Health { return &Health{checks: map[string]func(context.Context) error{}} }
 
 // Check adds something that must answer for the process to be ready.
 func (h *Health) Check(name string, check func(context.Context) error) {
+	if h == nil {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.names = append(h.names, name)
 	h.checks[name] = check
+}
+
+// Ready says that the process has started.
+func (h *Health) Ready() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ready = true
 }
 
 // Serve listens on addr until the returned function is called. An empty addr serves nothing.
@@ -55,16 +70,16 @@ func (h *Health) Serve(addr string, log zerolog.Logger) (stop func(), err error)
 func (h *Health) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /readyz", h.serveReady)
 	return mux
 }
 
-func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
+func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.names) == 0 {
+	if !h.ready {
 		http.Error(w, "starting: waiting for the servers that this service needs", http.StatusServiceUnavailable)
 		return
 	}

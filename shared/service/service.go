@@ -17,35 +17,17 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
-	"github.com/sluicehq/sluice/shared/store"
 )
-
-// Settings is what a stage's configuration comes down to. A nil part is one that the stage
-// does without.
-type Settings struct {
-	config.Service
-	Nats       config.Nats
-	Postgres   *config.Postgres
-	Confluence *config.Confluence
-	Master     config.Master
-	Sites      *config.Sites // of the gateway alone; the others have Confluence
-	Chunks     *config.Chunks
-	Brake      *config.Brake
-	History    *config.History
-	API        *config.API   // of the gateway alone
-	StallAfter time.Duration // of the progress stage alone
-}
 
 // Stage is one step of the way of a page, as a process runs it.
 type Stage struct {
-	Name string
-	// Load reads the stage's settings; the error is a *config.ConfigurationError.
-	Load func(lookup func(string) (string, bool)) (Settings, error)
-	// Run works until ctx ends, finishes or hands back what is under way, and returns nil.
-	// An error ends the process.
-	Run func(ctx context.Context, d Deps) error
+	Name string // as its folder under services/, and as its row in bus.Stages
+	// Settings is the stage's configuration type, made of the groups that it needs. What Open asks
+	// the host for has to be in it.
+	Settings config.Type
+	// Open takes from the host what the stage stands on, and returns the stage ready to run.
+	Open func(ctx context.Context, h *Host) (Runner, error)
 	// GCPercent is the garbage, in percent of what lives, that a process of this stage alone
 	// gathers before it collects; 0 leaves it at Go's 100, and GOGC in the environment comes
 	// first. A stage that works on pages one by one has little that lives and makes much: at
@@ -53,20 +35,32 @@ type Stage struct {
 	GCPercent int
 }
 
-// Deps is what stages stand on. A stage that names no Postgres or Confluence in its
-// settings finds nil there.
-type Deps struct {
-	Bus        *bus.Bus
-	Store      *store.Store
-	Confluence *Site
-	Chunks     config.Chunks
-	Brake      config.Brake
-	History    config.History
-	API        config.API
-	Trust      Trust         // of the gateway alone
-	Workers    int           // messages at a time, 0 for the stage's own choice
-	StallAfter time.Duration // 0 for the default; see the progress stage
-	Log        zerolog.Logger
+// Program is the stage as a program of its own.
+func (s Stage) Program() config.Program {
+	return config.NewProgram(s.Name, s.Settings)
+}
+
+// Runner is a stage that was opened. Run works until ctx ends, finishes or hands back what is
+// under way, and returns nil; an error ends the process.
+type Runner interface {
+	Run(ctx context.Context) error
+}
+
+// RunnerFunc is a function as a Runner.
+type RunnerFunc func(ctx context.Context) error
+
+// Run calls f.
+func (f RunnerFunc) Run(ctx context.Context) error { return f(ctx) }
+
+// All runs several runners as one: when one of them fails, the others are stopped.
+func All(runners ...Runner) Runner {
+	return RunnerFunc(func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, r := range runners {
+			group.Go(func() error { return r.Run(ctx) })
+		}
+		return group.Wait()
+	})
 }
 
 // Main is a service's main: it runs the stage until SIGINT or SIGTERM and exits, with 0
@@ -77,13 +71,18 @@ func Main(stage Stage) {
 }
 
 func run(stage Stage, args []string, lookup func(string) (string, bool), stderr io.Writer) int {
-	settings, err := stage.Load(lookup)
+	env := config.Read(stage.Program(), lookup)
+	if err := env.Check(stage.Settings); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	process, err := config.Of[config.Process](env)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2
 	}
 	if len(args) == 1 && args[0] == "health" {
-		if err := AskHealth(settings.HealthAddr); err != nil {
+		if err := AskHealth(process.HealthAddr); err != nil {
 			fmt.Fprintln(stderr, err)
 			return 1
 		}
@@ -94,10 +93,10 @@ func run(stage Stage, args []string, lookup func(string) (string, bool), stderr 
 		return 2
 	}
 	stage.collect(lookup)
-	log := Logger(stderr, settings.Process).With().Str("service", stage.Name).Logger()
+	log := Logger(stderr, process).With().Str("service", stage.Name).Logger()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, stage, settings, log); err != nil {
+	if err := serve(ctx, stage, env, process, log); err != nil {
 		log.Error().Err(err).Msg("stopped")
 		return 1
 	}
@@ -112,135 +111,41 @@ func (s Stage) collect(lookup func(string) (string, bool)) {
 	}
 }
 
-func serve(ctx context.Context, stage Stage, settings Settings, log zerolog.Logger) error {
-	var deps Deps
+func serve(ctx context.Context, stage Stage, env config.Environment, process config.Process, log zerolog.Logger) error {
 	health := NewHealth()
-	stopHealth, err := health.Serve(settings.HealthAddr, log)
+	stopHealth, err := health.Serve(process.HealthAddr, log)
 	if err != nil {
 		return err
 	}
 	defer stopHealth()
-
-	deps, closeDeps, err := connect(ctx, stage.Name, settings, log)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // asked to stop while it waited for a server
-		}
-		return err
-	}
-	defer closeDeps()
-	health.Check("nats", func(context.Context) error { return deps.Bus.Healthy() })
-	if deps.Store != nil {
-		health.Check("postgres", deps.Store.Ping)
-	}
-	log.Info().Msg("started")
-	return Run(ctx, deps, settings.ShutdownGrace, stage)
-}
-
-// connect waits for the servers that the settings name. Streams and consumers are applied
-// by every service: whichever comes first makes them.
-func connect(ctx context.Context, name string, settings Settings, log zerolog.Logger) (Deps, func(), error) {
-	deps := Deps{Workers: settings.Workers, StallAfter: settings.StallAfter, Log: log}
-	if settings.Chunks != nil {
-		deps.Chunks = *settings.Chunks
-	}
-	if settings.Brake != nil {
-		deps.Brake = *settings.Brake
-	}
-	if settings.History != nil {
-		deps.History = *settings.History
-	}
-	if settings.API != nil {
-		deps.API = *settings.API
-	}
-	if settings.Postgres != nil {
-		st, err := store.Open(ctx, settings.Postgres.DatabaseURL.Reveal())
-		if err != nil {
-			return deps, nil, err
-		}
-		if err := st.Ready(ctx); err != nil {
-			st.Close()
-			return deps, nil, err
-		}
-		deps.Store = st
-	}
-	closeStore := func() {
-		if deps.Store != nil {
-			deps.Store.Close()
-		}
-	}
-	b, err := bus.Connect(ctx, BusOptions(name, settings.Nats, log))
-	if err != nil {
-		closeStore()
-		return deps, nil, err
-	}
-	if err := b.Apply(ctx); err != nil {
-		b.Close()
-		closeStore()
-		return deps, nil, err
-	}
-	deps.Bus = b
-	if settings.Sites != nil {
-		if deps.Trust, err = trust(ctx, settings, deps.Store); err != nil {
-			b.Close()
-			closeStore()
-			return deps, nil, err
-		}
-	}
-	if settings.Confluence != nil {
-		if deps.Confluence, err = openSite(ctx, settings, deps.Store, b, log); err != nil {
-			b.Close()
-			closeStore()
-			return deps, nil, err
-		}
-	}
-	return deps, func() { b.Close(); closeStore() }, nil
-}
-
-// BusOptions are the options of a service's connection to the bus. The service's name is the
-// role that its credential has.
-func BusOptions(name string, n config.Nats, log zerolog.Logger) bus.Options {
-	return bus.Options{
-		URL: n.NatsURL.Reveal(), Name: name, AckWait: n.NatsAckWait, Replicas: n.NatsReplicas, Log: log,
-		Login: bus.Login{
-			Role: name, CredsFile: n.NatsCredsFile, NkeyFile: n.NatsNkeyFile,
-			CAFile: n.NatsCAFile, CertFile: n.NatsCertFile, KeyFile: n.NatsKeyFile,
-		},
-	}
-}
-
-// trust is what a stage needs that stores tokens.
-func trust(ctx context.Context, settings Settings, st *store.Store) (Trust, error) {
-	ring, err := Keys(ctx, settings.Master, st)
-	return Trust{Hosts: settings.Sites.Hosts(), AllowHTTP: settings.Sites.AllowHTTP, Ring: ring}, err
-}
-
-// openSite makes the site, with the stored credentials where the stage has a database.
-func openSite(ctx context.Context, settings Settings, st *store.Store, b *bus.Bus, log zerolog.Logger) (*Site, error) {
-	with := []SiteOption{Sharing(b)}
-	if st != nil {
-		ring, err := Keys(ctx, settings.Master, st)
-		if err != nil {
-			return nil, err
-		}
-		with = append(with, Stored(st.Vault(), ring))
-	}
-	return NewSite(*settings.Confluence, log, with...)
+	host := NewHost(HostOptions{Name: stage.Name, Env: env, Log: log, Health: health})
+	defer host.Close()
+	return Run(ctx, host, process.ShutdownGrace, stage)
 }
 
 // ErrGrace is returned by Run when a stage has not ended in the time given to it. What it
 // had in hand is delivered again.
 var ErrGrace = errors.New("work under way did not end in the grace time")
 
-// Run runs stages in this process until ctx ends or one of them fails, which stops the
-// others. After ctx has ended they have the grace time to finish.
-func Run(ctx context.Context, deps Deps, grace time.Duration, stages ...Stage) error {
+// Run opens stages on the host and runs them until ctx ends or one of them fails, which stops the
+// others. After ctx has ended they have the grace time to finish. The host stays open.
+func Run(ctx context.Context, h *Host, grace time.Duration, stages ...Stage) error {
+	runners := make([]Runner, len(stages))
+	for i, s := range stages {
+		var err error
+		if runners[i], err = s.Open(ctx, h.named(s.Name)); err != nil {
+			if ctx.Err() != nil {
+				return nil // asked to stop while it waited for a server
+			}
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	h.o.Health.Ready()
+	h.Log.Info().Msg("started")
 	group, stageCtx := errgroup.WithContext(ctx)
-	for _, s := range stages {
-		d := deps
-		d.Log = deps.Log.With().Str("stage", s.Name).Logger()
+	for i, s := range stages {
 		group.Go(func() error {
-			err := s.Run(stageCtx, d)
+			err := runners[i].Run(stageCtx)
 			if err == nil || stageCtx.Err() != nil && errors.Is(err, context.Canceled) {
 				return nil // asked to stop while it was still starting
 			}

@@ -22,8 +22,10 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func stage(name string, run func(ctx context.Context) error) service.Stage {
-	return service.Stage{Name: name, Run: func(ctx context.Context, _ service.Deps) error { return run(ctx) }}
+	return service.Stage{Name: name, Open: func(context.Context, *service.Host) (service.Runner, error) { return service.RunnerFunc(run), nil }}
 }
+
+func host() *service.Host { return service.NewHost(service.HostOptions{Log: zerolog.Nop()}) }
 
 func untilEnd(ctx context.Context) error {
 	<-ctx.Done()
@@ -33,7 +35,7 @@ func untilEnd(ctx context.Context) error {
 func TestRunStopsEveryStageWhenAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("a", untilEnd), stage("b", untilEnd)))
+	require.NoError(t, service.Run(ctx, host(), time.Minute, stage("a", untilEnd), stage("b", untilEnd)))
 }
 
 // A stage that is asked to stop while it still looks something up did nothing wrong; one that
@@ -45,18 +47,18 @@ func TestAStageThatIsStoppedWhileItStartsHasNotFailed(t *testing.T) {
 		<-ctx.Done()
 		return fmt.Errorf("look for something: %w", ctx.Err())
 	}
-	require.NoError(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("a", untilEnd), stage("b", starting)))
+	require.NoError(t, service.Run(ctx, host(), time.Minute, stage("a", untilEnd), stage("b", starting)))
 	broken := errors.New("broken")
 	failing := func(ctx context.Context) error {
 		<-ctx.Done()
 		return broken
 	}
-	require.ErrorIs(t, service.Run(ctx, service.Deps{Log: zerolog.Nop()}, time.Minute, stage("c", failing)), broken)
+	require.ErrorIs(t, service.Run(ctx, host(), time.Minute, stage("c", failing)), broken)
 }
 
 func TestOneFailingStageStopsTheOthersAndIsNamed(t *testing.T) {
 	broken := errors.New("broken")
-	err := service.Run(t.Context(), service.Deps{Log: zerolog.Nop()}, time.Minute,
+	err := service.Run(t.Context(), host(), time.Minute,
 		stage("a", untilEnd), stage("b", func(context.Context) error { return broken }))
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "b: ")
@@ -67,7 +69,7 @@ func TestAStageThatDoesNotEndIsLeftBehindAfterTheGraceTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		release := make(chan struct{})
-		err := service.Run(ctx, service.Deps{Log: zerolog.Nop()}, 20*time.Second,
+		err := service.Run(ctx, host(), 20*time.Second,
 			stage("stuck", func(context.Context) error { <-release; return nil }))
 		require.ErrorIs(t, err, service.ErrGrace)
 		close(release)
@@ -90,6 +92,8 @@ func TestHealthTellsWhatDoesNotAnswer(t *testing.T) {
 	broken := errors.New("secret detail")
 	state := broken
 	h.Check("postgres", func(context.Context) error { return state })
+	require.ErrorContains(t, service.AskHealth(addr), "starting", "what stands on it is not there yet")
+	h.Ready()
 	err = service.AskHealth(addr)
 	require.ErrorContains(t, err, "postgres")
 	require.NotContains(t, err.Error(), "secret detail")

@@ -34,8 +34,8 @@ func Steered(h bus.Handler) bus.Handler {
 	return func(ctx context.Context, d bus.Delivery) error { return Steer(h(ctx, d)) }
 }
 
-// Consume hands the consumer's messages to h and steers by the errors that it returns, so that
-// handlers return them as they are.
-func (d Deps) Consume(ctx context.Context, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) error {
-	return d.Bus.Consume(ctx, c, Steered(h), opts...)
+// Consume is a runner that hands the consumer's messages to h and steers by the errors that it
+// returns, so that handlers return them as they are.
+func Consume(b *bus.Bus, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) Runner {
+	return RunnerFunc(func(ctx context.Context) error { return b.Consume(ctx, c, Steered(h), opts...) })
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
@@ -65,7 +66,7 @@ func ToMarkdown(ctx context.Context, lookup func(string) (string, bool), in io.R
 type half struct {
 	dir     string
 	servers *local.Servers
-	store   *store.Store
+	host    *service.Host
 	bus     *bus.Bus
 	halt    func()        // ends the stages and waits for them
 	ended   chan struct{} // closed when the stages have
@@ -76,7 +77,8 @@ type half struct {
 // error is not nil.
 func startHalf(ctx context.Context, lookup func(string) (string, bool)) (*half, error) {
 	h := &half{halt: func() {}, ended: make(chan struct{})}
-	cfg, err := config.Load[config.Sluice](lookup)
+	env := config.Read(stages.Command(), lookup)
+	cfg, err := config.Of[config.Sluice](env)
 	if err != nil {
 		return h, err
 	}
@@ -87,44 +89,34 @@ func startHalf(ctx context.Context, lookup func(string) (string, bool)) (*half, 
 	if h.servers, err = local.Start(ctx, local.Options{DataDir: h.dir, PGBinDir: cfg.PGBinDir, Log: log}); err != nil {
 		return h, err
 	}
-	if h.store, err = store.Open(ctx, h.servers.DatabaseURL); err != nil {
-		return h, err
-	}
-	if _, err := h.store.Migrate(ctx); err != nil {
+	h.host = service.NewHost(service.HostOptions{
+		Name: "sluice", Log: log, Database: service.Make,
+		Env: env.With(map[string]string{"NATS_URL": h.servers.NatsURL, "DATABASE_URL": h.servers.DatabaseURL}),
+	})
+	st, err := h.host.Store(ctx)
+	if err != nil {
 		return h, err
 	}
 	space, _ := lookup("SPACE")
-	if err := h.store.AddSource(ctx, store.Source{ID: source, BaseURL: cfg.Confluence.BaseURL, SpaceKey: space}); err != nil {
+	if err := st.AddSource(ctx, store.Source{ID: source, BaseURL: cfg.Confluence.BaseURL, SpaceKey: space}); err != nil {
 		return h, err
 	}
-	nats := service.BusOptions("sluice", cfg.Nats, log)
-	nats.URL = h.servers.NatsURL
-	if h.bus, err = bus.Connect(ctx, nats); err != nil {
-		return h, err
-	}
-	if err := h.bus.Apply(ctx); err != nil {
-		return h, err
-	}
-	deps := service.Deps{Bus: h.bus, Store: h.store, Workers: cfg.Workers, Log: log}
-	if deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(h.bus)); err != nil {
+	if h.bus, err = h.host.Bus(ctx); err != nil {
 		return h, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	h.halt = func() { cancel(); <-h.ended }
 	go func() {
 		defer close(h.ended)
-		h.failed = service.Run(ctx, deps, cfg.ShutdownGrace, fetcher.Stage(), converter.Stage())
+		h.failed = service.Run(ctx, h.host, cfg.ShutdownGrace, fetcher.Stage(), converter.Stage())
 	}()
 	return h, warm.Up(ctx)
 }
 
 func (h *half) stop() {
 	h.halt()
-	if h.bus != nil {
-		h.bus.Close()
-	}
-	if h.store != nil {
-		h.store.Close()
+	if h.host != nil {
+		h.host.Close()
 	}
 	if h.servers != nil {
 		h.servers.Stop()

@@ -95,16 +95,22 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 
 // Stage is the chunk-writer as a process runs it.
 func Stage() service.Stage {
-	return service.Stage{
-		Name:      "chunk-writer",
-		GCPercent: 400,
-		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
-			c, err := config.Load[config.ChunkWriter](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Chunks: &c.Chunks}, err
-		},
-		Run: func(ctx context.Context, d service.Deps) error {
-			o := chunk.Options{MaxTokens: d.Chunks.MaxTokens, OverlapTokens: d.Chunks.OverlapTokens}
-			return d.Consume(ctx, bus.Write, Handler(d.Store, d.Bus, o), bus.Workers(d.Workers))
-		},
+	return service.Stage{Name: "chunk-writer", Settings: config.TypeOf[config.ChunkWriter](), Open: open, GCPercent: 400}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.ChunkWriter](h)
+	if err != nil {
+		return nil, err
 	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := chunk.Options{MaxTokens: cfg.MaxTokens, OverlapTokens: cfg.OverlapTokens}
+	return service.Consume(b, bus.Write, Handler(s, b, o), bus.Workers(cfg.Workers)), nil
 }

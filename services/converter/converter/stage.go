@@ -42,15 +42,17 @@ func Handler(b publisher) bus.Handler {
 
 // Stage is the converter as a process runs it.
 func Stage() service.Stage {
-	return service.Stage{
-		Name:      "converter",
-		GCPercent: 400,
-		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
-			c, err := config.Load[config.Converter](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats}, err
-		},
-		Run: func(ctx context.Context, d service.Deps) error {
-			return d.Consume(ctx, bus.Convert, Handler(d.Bus), bus.Workers(d.Workers))
-		},
+	return service.Stage{Name: "converter", Settings: config.TypeOf[config.Converter](), Open: open, GCPercent: 400}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.Converter](h)
+	if err != nil {
+		return nil, err
 	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return service.Consume(b, bus.Convert, Handler(b), bus.Workers(cfg.Workers)), nil
 }

@@ -231,16 +231,26 @@ func (d *Detector) announce(ctx context.Context, run store.Run) error {
 
 // Stage is the detector as a process runs it.
 func Stage() service.Stage {
-	return service.Stage{
-		Name: "deletion-detector",
-		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
-			c, err := config.Load[config.DeletionDetector](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master, Brake: &c.Brake}, err
-		},
-		Run: func(ctx context.Context, deps service.Deps) error {
-			opened := systems.New(systems.Means{Confluence: deps.Confluence, Log: deps.Log})
-			d := New(deps.Store, deps.Bus, opened, deps.Brake, deps.Log)
-			return deps.Consume(ctx, bus.Removals, d.Handle, bus.OnPermanent(d.Failed))
-		},
+	return service.Stage{Name: "deletion-detector", Settings: config.TypeOf[config.DeletionDetector](), Open: open}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.DeletionDetector](h)
+	if err != nil {
+		return nil, err
 	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := h.Systems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := New(s, b, opened, cfg.Brake, h.Log)
+	return service.Consume(b, bus.Removals, d.Handle, bus.OnPermanent(d.Failed)), nil
 }

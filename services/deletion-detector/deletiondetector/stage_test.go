@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
@@ -184,7 +185,7 @@ func (w *world) ended(runID string, outcome event.Outcome) map[string]string {
 // detector returns a detector that reads the site with the token.
 func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 	w.t.Helper()
-	site, err := service.NewSite(config.Confluence{
+	site, err := credential.NewSite(config.Confluence{
 		BaseURL: w.baseURL, Email: sandbox.DefaultEmail, APIToken: secret.New(token),
 		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 4,
 	}, zerolog.Nop())

@@ -11,7 +11,6 @@ import (
 	"context"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/services/fetcher/lister"
 	"github.com/sluicehq/sluice/services/fetcher/visit"
@@ -19,7 +18,6 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/service"
-	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -63,25 +61,33 @@ func New(l ledger, b publisher, s visit.Systems, log zerolog.Logger) *Fetcher {
 // Stage is the fetcher as a process runs it.
 func Stage() service.Stage {
 	return service.Stage{
-		Name: "fetcher",
+		Name: "fetcher", Settings: config.TypeOf[config.Fetcher](), Open: open,
 		// What lives are answers of a hundred bodies each, one a worker, so that as much garbage
 		// again would be most of what the process holds.
 		GCPercent: 50,
-		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
-			c, err := config.Load[config.Fetcher](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, Confluence: &c.Confluence, Master: c.Master}, err
-		},
-		Run: func(ctx context.Context, d service.Deps) error {
-			opened := systems.New(systems.Means{Confluence: d.Confluence, Log: d.Log})
-			l, f := lister.New(d.Store, d.Bus, opened, d.Log), New(d.Store, d.Bus, opened, d.Log)
-			group, ctx := errgroup.WithContext(ctx)
-			group.Go(func() error {
-				return d.Consume(ctx, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed))
-			})
-			group.Go(func() error {
-				return d.Consume(ctx, bus.Fetch, f.HandlePages, bus.Workers(d.Workers))
-			})
-			return group.Wait()
-		},
 	}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.Fetcher](h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	systems, err := h.Systems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, f := lister.New(s, b, systems, h.Log), New(s, b, systems, h.Log)
+	return service.All(
+		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed)),
+		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers)),
+	), nil
 }

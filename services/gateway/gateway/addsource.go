@@ -6,8 +6,8 @@ import (
 	"net/http"
 
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -19,22 +19,22 @@ type TokenInput struct {
 }
 
 // take is the token that a request has, nil where it has none. It is no longer in the request then.
-func (in *TokenInput) take() (*service.GivenToken, error) {
+func (in *TokenInput) take() (*credential.GivenToken, error) {
 	if in.Token == "" {
 		if in.Email != "" || in.Scoped != nil {
 			return nil, fail(http.StatusUnprocessableEntity, "invalid", "email and scoped are about a token, and there is none")
 		}
 		return nil, nil
 	}
-	token, err := service.ParseToken(in.Token)
+	token, err := credential.ParseToken(in.Token)
 	in.Token = ""
-	if errors.Is(err, service.ErrNotAToken) || errors.Is(err, secret.ErrRedacted) {
+	if errors.Is(err, credential.ErrNotAToken) || errors.Is(err, secret.ErrRedacted) {
 		return nil, fail(http.StatusUnprocessableEntity, "invalid", "token "+err.Error())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &service.GivenToken{Token: token, Email: in.Email, Scoped: in.Scoped}, nil
+	return &credential.GivenToken{Token: token, Email: in.Email, Scoped: in.Scoped}, nil
 }
 
 type addSourceInput struct {

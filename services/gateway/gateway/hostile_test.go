@@ -17,7 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
-	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -205,8 +205,8 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 func TestSitesThatSourcesMayBeOf(t *testing.T) {
 	t.Parallel()
 	hosts := outgoing.Hosts{"*.atlassian.net", "wiki.acme.com", "127.0.0.1:8090"}
-	secure := bareWorld(t, func(o *setup) { o.Trust = service.Trust{Hosts: hosts} })
-	standIn := bareWorld(t, func(o *setup) { o.Trust = service.Trust{Hosts: hosts, AllowHTTP: true} })
+	secure := bareWorld(t, func(o *setup) { o.Trust = credential.Trust{Hosts: hosts} })
+	standIn := bareWorld(t, func(o *setup) { o.Trust = credential.Trust{Hosts: hosts, AllowHTTP: true} })
 	n := 0
 	adds := func(w *world, address, want string) {
 		n++

@@ -15,27 +15,31 @@ import (
 
 // Stage is the HTTP API as a part of a process.
 func Stage() service.Stage {
-	return service.Stage{Name: "gateway", Load: load, Run: run}
+	return service.Stage{Name: "gateway", Settings: config.TypeOf[config.Gateway](), Open: open}
 }
 
-func load(lookup func(string) (string, bool)) (service.Settings, error) {
-	cfg, err := config.Load[config.Gateway](lookup)
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.Gateway](h)
 	if err != nil {
-		return service.Settings{}, err
+		return nil, err
 	}
-	return service.Settings{
-		Service: config.Service{Process: cfg.Process}, Nats: cfg.Nats, Postgres: &cfg.Postgres,
-		Sites: &cfg.Sites, Master: cfg.Master, API: &cfg.API,
-	}, nil
-}
-
-func run(ctx context.Context, d service.Deps) error {
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := h.Trust(ctx)
+	if err != nil {
+		return nil, err
+	}
 	g, err := New(Options{
-		Control: control.New(d.Store, d.Bus, control.NewVault(d.Trust, d.Store)),
-		Record:  d.Store, Keys: d.Store.Vault(), Bus: d.Bus, API: d.API, Log: d.Log,
+		Control: control.New(s, b, control.NewVault(trust, s)), Record: s, Keys: s.Vault(), Bus: b, API: cfg.API, Log: h.Log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return g.Serve(ctx)
+	return service.RunnerFunc(g.Serve), nil
 }

@@ -6,9 +6,9 @@ import (
 	"net/http"
 
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/seal"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
@@ -94,7 +94,7 @@ func tokenTold(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, seal.ErrNoKey):
 		return fail(http.StatusConflict, "no_master_key", "the token cannot be stored, since the HTTP API has no key to encrypt it with: set SLUICE_MASTER_KEY (or SLUICE_MASTER_PASSPHRASE, or their _FILE) for it and for every other service")
-	case errors.Is(err, service.ErrWhose):
+	case errors.Is(err, credential.ErrWhose):
 		return fail(http.StatusUnprocessableEntity, "invalid", "email: "+err.Error())
 	case errors.As(err, &sealed):
 		why := "that of another name cannot be opened"

@@ -24,10 +24,10 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
@@ -83,7 +83,7 @@ func newStore(t testing.TB) *store.Store {
 // setup is what a test may change of its world.
 type setup struct {
 	Options
-	Trust service.Trust
+	Trust credential.Trust
 }
 
 // newSetup is that of the tests' worlds.
@@ -93,7 +93,7 @@ func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 			Record: s, Keys: s.Vault(), Bus: b, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
 			API: config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
 		},
-		Trust: service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
+		Trust: credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
 	}
 	if change != nil {
 		change(&o)

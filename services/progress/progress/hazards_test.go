@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/progress/progress"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/service"
@@ -104,10 +105,16 @@ func TestAFactThatIsGivenUpFailsNoPage(t *testing.T) {
 	_, err = consumer.Next()
 	require.NoError(t, err)
 
+	host := service.NewHost(service.HostOptions{
+		Name: "progress", Log: zerolog.Nop(), Store: s, Bus: k.Bus,
+		Env: config.Read(progress.Stage().Program(), func(name string) (string, bool) {
+			return map[string]string{"DATABASE_URL": "postgres://unused"}[name], true
+		}),
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- progress.Stage().Run(ctx, service.Deps{Store: s, Bus: k.Bus, StallAfter: never, Log: zerolog.Nop()})
+		ended <- service.Run(ctx, host, time.Minute, progress.Stage())
 	}()
 	t.Cleanup(func() {
 		cancel()

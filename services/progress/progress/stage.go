@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
@@ -337,18 +336,25 @@ func (f *Follower) prune(ctx context.Context) error {
 
 // Stage is the progress service as a process runs it.
 func Stage() service.Stage {
-	return service.Stage{
-		Name: "progress",
-		Load: func(lookup func(string) (string, bool)) (service.Settings, error) {
-			c, err := config.Load[config.Progress](lookup)
-			return service.Settings{Service: c.Service, Nats: c.Nats, Postgres: &c.Postgres, StallAfter: c.StallAfter, History: &c.History}, err
-		},
-		Run: func(ctx context.Context, d service.Deps) error {
-			f := New(d.Store, d.Bus, d.StallAfter, d.History.Keep, d.Log)
-			group, ctx := errgroup.WithContext(ctx)
-			group.Go(func() error { return d.Consume(ctx, bus.Ledger, f.Handle, bus.OnPermanent(f.GiveUp)) })
-			group.Go(func() error { return f.Follow(ctx) })
-			return group.Wait()
-		},
+	return service.Stage{Name: "progress", Settings: config.TypeOf[config.Progress](), Open: open}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, err := service.Config[config.Progress](h)
+	if err != nil {
+		return nil, err
 	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := New(s, b, cfg.StallAfter, cfg.Keep, h.Log)
+	return service.All(
+		service.Consume(b, bus.Ledger, f.Handle, bus.OnPermanent(f.GiveUp)),
+		service.RunnerFunc(f.Follow),
+	), nil
 }

@@ -54,7 +54,7 @@ func serveConfigured(ctx context.Context, c config.Sandbox, stderr io.Writer) er
 		return err
 	}
 	health := service.NewHealth()
-	health.Check("site", func(context.Context) error { return nil })
+	health.Ready()
 	stopHealth, err := health.Serve(c.HealthAddr, log)
 	if err != nil {
 		_ = served.Close()

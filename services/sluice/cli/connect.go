@@ -3,30 +3,74 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/services/sluice/local"
-	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// settings reads the environment and the data folder.
+// environment reads what the program was given, once, and judges it: the settings of every stage
+// are the program's own. The data folder is in it.
+func (a *app) environment() (config.Environment, error) {
+	if a.env != nil {
+		return *a.env, nil
+	}
+	env := config.Read(stages.Command(), a.lookup)
+	cfg, err := config.Of[config.Sluice](env)
+	types := []config.Type{config.TypeOf[config.Sluice]()}
+	for _, s := range stages.All() {
+		if s.Name != apiStage || err != nil || cfg.API.Addr != "" {
+			types = append(types, s.Settings)
+		}
+	}
+	if err := env.Check(types...); err != nil {
+		return env, err
+	}
+	dir := a.dataDir
+	if dir == "" {
+		dir = cfg.DataDir
+	}
+	if dir == "" {
+		if dir, err = local.DefaultDataDir(); err != nil {
+			return env, err
+		}
+	}
+	env = env.With(map[string]string{"SLUICE_DATA_DIR": dir})
+	a.env = &env
+	return env, nil
+}
+
+// settings are those of the program itself.
 func (a *app) settings() (config.Sluice, error) {
-	cfg, err := config.Load[config.Sluice](a.lookup)
+	env, err := a.environment()
 	if err != nil {
-		return cfg, err
+		return config.Sluice{}, err
 	}
-	if a.dataDir != "" {
-		cfg.DataDir = a.dataDir
+	return config.Of[config.Sluice](env)
+}
+
+// at returns the environment with the addresses of servers that are not named in it.
+func at(env config.Environment, servers *local.Servers) config.Environment {
+	values := map[string]string{}
+	if servers.NatsURL != "" {
+		values["NATS_URL"] = servers.NatsURL
 	}
-	if cfg.DataDir == "" {
-		cfg.DataDir, err = local.DefaultDataDir()
+	if servers.DatabaseURL != "" {
+		values["DATABASE_URL"] = servers.DatabaseURL
 	}
-	return cfg, err
+	return env.With(values)
+}
+
+// host is what a command stands on. A person's command should not fail for a step that it can
+// take itself, so it migrates; the broker it leaves as it is.
+func (a *app) host(env config.Environment, log zerolog.Logger) *service.Host {
+	return service.NewHost(service.HostOptions{
+		Name: "sluice", Env: env, Log: log, Database: service.Make, Broker: service.Leave,
+	})
 }
 
 func (a *app) localOptions(cfg config.Sluice) local.Options {
@@ -36,9 +80,13 @@ func (a *app) localOptions(cfg config.Sluice) local.Options {
 	}
 }
 
-// withStore runs fn on the knowledge base: the one that the environment names, that of a
+// withDatabase runs fn where the database is: the one that the environment names, that of a
 // running sluice, or that of the data folder, which is started for as long as fn takes.
-func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error {
+func (a *app) withDatabase(ctx context.Context, fn func(config.Environment) error) error {
+	env, err := a.environment()
+	if err != nil {
+		return err
+	}
 	cfg, err := a.settings()
 	if err != nil {
 		return err
@@ -57,56 +105,33 @@ func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error 
 		return err
 	}
 	defer servers.Stop()
-	s, err := openStore(ctx, servers.DatabaseURL, cfg.Search)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	return fn(s)
+	return fn(at(env, servers))
 }
 
-// openStore opens the database and migrates it: a person's command should not fail for a
-// step that it can take itself.
-func openStore(ctx context.Context, url string, search config.Search) (*store.Store, error) {
-	s, err := store.Open(ctx, url, store.SearchLanguage(search.SearchLanguage))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Migrate(ctx); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// busOptions are those of the settings, at an address that may be of a server of our own.
-func (a *app) busOptions(cfg config.Sluice, url string, log zerolog.Logger) bus.Options {
-	o := service.BusOptions("sluice", cfg.Nats, log)
-	o.URL = url
-	return o
-}
-
-// withBus runs fn on the bus that the environment names or that a running sluice serves.
-func (a *app) withBus(ctx context.Context, fn func(*bus.Bus) error) error {
+// withHost runs fn on the servers that the environment names or that a running sluice serves.
+// Nothing but the database of the data folder is started for it.
+func (a *app) withHost(ctx context.Context, fn func(*service.Host) error) error {
 	cfg, err := a.settings()
 	if err != nil {
 		return err
 	}
-	url := cfg.NatsURL.Reveal()
-	if url == "" {
-		there, err := local.Running(cfg.DataDir)
-		if errors.Is(err, local.ErrNotRunning) {
-			return fmt.Errorf("%w: start it in another terminal with: sluice up, or set NATS_URL and DATABASE_URL", err)
+	return a.withDatabase(ctx, func(env config.Environment) error {
+		if there, err := local.Running(cfg.DataDir); err == nil && cfg.NatsURL.IsZero() {
+			env = env.With(map[string]string{"NATS_URL": there.NatsURL})
 		}
+		h := a.host(env, a.logger(cfg.Process))
+		defer h.Close()
+		return fn(h)
+	})
+}
+
+// withStore runs fn on the knowledge base, migrated.
+func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error {
+	return a.withHost(ctx, func(h *service.Host) error {
+		s, err := h.Store(ctx)
 		if err != nil {
 			return err
 		}
-		url = there.NatsURL
-	}
-	b, err := bus.Connect(ctx, a.busOptions(cfg, url, a.logger(cfg.Process)))
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	return fn(b)
+		return fn(s)
+	})
 }

@@ -13,10 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
-	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 )
@@ -63,6 +61,10 @@ type demo struct {
 }
 
 func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
+	env, err := a.environment()
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := a.settings()
 	if err != nil {
 		return nil, err
@@ -79,20 +81,25 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 	}
 	// The stand-in takes the place of whatever site the environment names; it knows no
 	// rate limit.
-	cfg.Confluence = config.Confluence{
-		BaseURL: d.served.URL + "/wiki", Email: sandbox.DefaultEmail, APIToken: secret.New(sandbox.DefaultToken),
-		Sites: config.Sites{AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 8,
-	}
-	if cfg.API.Addr, err = freeAddr(cfg.API.Addr); err != nil {
+	addr, err := freeAddr(cfg.API.Addr)
+	if err != nil {
 		_ = d.served.Close()
 		return nil, err
 	}
-	if d.engine, err = a.startEngine(ctx, cfg, a.logger(cfg.Process)); err != nil {
+	env = env.With(map[string]string{
+		"CONFLUENCE_BASE_URL": d.served.URL + "/wiki", "CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken,
+		"CONFLUENCE_GATEWAY": "", "CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_ALLOWED_HOSTS": "",
+		"CONFLUENCE_REQUESTS_PER_SECOND": "1000", "CONFLUENCE_CONCURRENCY": "8", "GATEWAY_ADDR": addr,
+	})
+	if d.engine, err = a.startEngine(ctx, env, nil); err != nil {
 		_ = d.served.Close()
 		return nil, err
 	}
-	s := d.engine.store
-	d.session = &session{Control: control.New(s, d.engine.bus, &tokens{s, cfg}), store: s, cfg: cfg, bus: &lateBus{bus: d.engine.bus}}
+	if d.session, err = newSession(ctx, d.engine.host); err != nil {
+		d.engine.close()
+		_ = d.served.Close()
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -318,7 +325,7 @@ func (d *demo) whereNext() {
 		{self + ` search "on-call handover"`, "search it yourself"},
 		{self + " status", "sources and runs"},
 		{self + " source list", "what is stored"},
-		{"curl http://" + d.engine.deps.API.Addr + "/api/confluence/sources", "the HTTP API; docs/api.md"},
+		{"curl http://" + d.engine.api + "/api/confluence/sources", "the HTTP API; docs/api.md"},
 		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
 		{"README.md", "your own site in five minutes"},
 	} {

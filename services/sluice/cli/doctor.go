@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -93,12 +94,18 @@ func (d *doctor) examine(ctx context.Context) {
 			natsURL = there.NatsURL
 		}
 	}
-	st, sources := d.database(ctx, databaseURL)
-	if st != nil {
-		defer st.Close()
+	env, err := d.a.environment()
+	if err != nil {
+		return // which was said
 	}
-	d.nats(ctx, natsURL)
-	d.confluence(ctx, st, sources)
+	h := service.NewHost(service.HostOptions{
+		Name: "sluice", Env: at(env, &local.Servers{NatsURL: natsURL, DatabaseURL: databaseURL}), Log: zerolog.Nop(),
+		Database: service.Leave, Broker: service.Leave,
+	})
+	defer h.Close()
+	st, sources := d.database(ctx, h, databaseURL)
+	d.nats(ctx, h, natsURL)
+	d.confluence(ctx, h, st, sources)
 }
 
 func (d *doctor) settings() bool {
@@ -142,27 +149,25 @@ func (d *doctor) disk() {
 }
 
 // database returns a migrated database with its sources, for the checks of Confluence.
-func (d *doctor) database(ctx context.Context, url string) (*store.Store, []store.Source) {
+func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*store.Store, []store.Source) {
 	if url == "" {
 		d.warn("database", "start one with: sluice up; or set DATABASE_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, examineWithin)
 	defer cancel()
-	s, err := store.Open(ctx, url)
+	s, err := h.Store(ctx)
 	if err != nil {
 		d.fail("database", "see that Postgres runs, and that DATABASE_URL has its address, user and password", "%s does not answer: %v", hidePassword(url), err)
 		return nil, nil
 	}
 	server, err := s.Server(ctx)
 	if err != nil {
-		s.Close()
 		d.fail("database", "see the database's log", "%v", err)
 		return nil, nil
 	}
 	d.ok("database", "PostgreSQL %s answers %s", server.Version, server.User)
 	if !d.migrations(ctx, s) {
-		s.Close()
 		return nil, nil
 	}
 	if len(server.Hidden) > 0 {
@@ -211,20 +216,18 @@ func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
 	return true
 }
 
-func (d *doctor) nats(ctx context.Context, url string) {
+func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 	if url == "" {
 		d.warn("nats", "start one with: sluice up; or set NATS_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, examineWithin)
 	defer cancel()
-	o := d.a.busOptions(d.cfg, url, zerolog.Nop())
-	b, err := bus.Connect(ctx, o)
+	b, err := h.Bus(ctx)
 	if err != nil {
 		d.fail("nats", "see that the server runs, and that NATS_URL and the NATS_…_FILE settings are right", "%v", err)
 		return
 	}
-	defer b.Close()
 	version, parts, err := b.Inspect(ctx)
 	if err != nil {
 		d.fail("jetstream", "start the server with JetStream, or give the credential the rights of sluice (sluice nats access)", "%v", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -21,7 +22,7 @@ const tokenAdvice = "make a new API token and set CONFLUENCE_EMAIL and CONFLUENC
 
 // confluence examines every source's space, with the credential that the stages read it with,
 // and what a sync asks for.
-func (d *doctor) confluence(ctx context.Context, st *store.Store, sources []store.Source) {
+func (d *doctor) confluence(ctx context.Context, h *service.Host, st *store.Store, sources []store.Source) {
 	if d.cfg.BaseURL == "" && len(sources) == 0 {
 		d.warn("confluence", "set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN", "no site is configured, so nothing is synced from here")
 		return
@@ -30,11 +31,11 @@ func (d *doctor) confluence(ctx context.Context, st *store.Store, sources []stor
 		d.warn("confluence", "add one: sluice source add docs --space DOCS", "there is no source, so no space to try %s with", d.cfg.BaseURL)
 		return
 	}
-	ring, err := service.Keys(ctx, d.cfg.Master, st)
+	ring, err := h.Keys(ctx)
 	if err != nil {
 		d.fail("master key", "see the SLUICE_MASTER_… settings", "%v", err)
 	}
-	site, err := service.NewSite(d.cfg.Confluence, zerolog.Nop(), service.Stored(st.Vault(), ring))
+	site, err := credential.NewSite(d.cfg.Confluence, zerolog.Nop(), credential.Stored(st.Vault(), ring))
 	if err != nil {
 		d.fail("confluence", "see CONFLUENCE_BASE_URL", "%v", err)
 		return
@@ -44,7 +45,7 @@ func (d *doctor) confluence(ctx context.Context, st *store.Store, sources []stor
 	}
 }
 
-func (d *doctor) space(ctx context.Context, site *service.Site, s store.Source) {
+func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Source) {
 	ctx, cancel := context.WithTimeout(ctx, 2*examineWithin)
 	defer cancel()
 	check := "source " + s.ID

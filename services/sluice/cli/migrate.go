@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/migrations"
-	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -32,25 +34,15 @@ func (a *app) migrateStep(use, short string, step func(*cobra.Command, *store.St
 	return &cobra.Command{
 		Use: use, Short: short, Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.settings()
-			if err != nil {
-				return err
-			}
-			o := a.localOptions(cfg)
-			if there, err := local.Running(cfg.DataDir); o.DatabaseURL == "" && err == nil {
-				o.DatabaseURL = there.DatabaseURL
-			}
-			servers, err := local.StartDatabase(cmd.Context(), o)
-			if err != nil {
-				return err
-			}
-			defer servers.Stop()
-			s, err := store.Open(cmd.Context(), servers.DatabaseURL, store.SearchLanguage(cfg.SearchLanguage))
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return step(cmd, s)
+			return a.withDatabase(cmd.Context(), func(env config.Environment) error {
+				h := service.NewHost(service.HostOptions{Name: "sluice", Env: env, Log: zerolog.Nop(), Database: service.Leave})
+				defer h.Close()
+				s, err := h.Store(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return step(cmd, s)
+			})
 		},
 	}
 }

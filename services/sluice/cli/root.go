@@ -93,6 +93,8 @@ type app struct {
 
 	dataDir string
 	output  string
+
+	env *config.Environment // once it was read
 }
 
 func (a *app) root() *cobra.Command {

@@ -16,10 +16,10 @@ import (
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
@@ -62,7 +62,7 @@ Running services take a new token within half a minute.`,
 				return err
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				var stored service.StoredToken
+				var stored credential.StoredToken
 				if site == "" {
 					stored, err = s.SetToken(cmd.Context(), operator, name, *given)
 				} else {
@@ -150,15 +150,15 @@ func (a *app) readToken(file string) (secret.String, error) {
 	case len(bytes.TrimSpace(b)) == 0:
 		return secret.String{}, fmt.Errorf("there is no token: %s is empty", from)
 	}
-	token, err := service.ParseToken(string(b))
-	if errors.Is(err, service.ErrNotAToken) {
+	token, err := credential.ParseToken(string(b))
+	if errors.Is(err, credential.ErrNotAToken) {
 		err = fmt.Errorf("what %s holds %w", from, err)
 	}
 	return token, err
 }
 
 // tokenLine tells what came of storing a token.
-func tokenLine(t service.StoredToken) string {
+func tokenLine(t credential.StoredToken) string {
 	if t.Same {
 		return fmt.Sprintf("It is the same token that %s has already, of %s for %s.", t.Name, t.Email, t.Site)
 	}
@@ -166,12 +166,12 @@ func tokenLine(t service.StoredToken) string {
 }
 
 // givenToken reads a token with what the flags say of it.
-func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*service.GivenToken, error) {
+func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*credential.GivenToken, error) {
 	token, err := a.readToken(t.file)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	given := &service.GivenToken{Token: token, Email: t.email, Else: cfg.Email}
+	given := &credential.GivenToken{Token: token, Email: t.email, Else: cfg.Email}
 	if cmd.Flags().Changed("scoped") {
 		given.Scoped = &t.scoped
 	}
@@ -191,7 +191,7 @@ func (a *app) withRing(ctx context.Context, f func(*store.Store, *seal.Ring) err
 		return err
 	}
 	return a.withStore(ctx, func(s *store.Store) error {
-		ring, err := service.Keys(ctx, cfg.Master, s)
+		ring, err := credential.Keys(ctx, cfg.Master, s)
 		if err != nil {
 			return err
 		}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"github.com/sluicehq/sluice/services/sluice/local"
-	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
@@ -21,23 +21,33 @@ var operator = viewer.All()
 // session is what a command works with: all that people do, as the operator.
 type session struct {
 	*control.Control
+	host  *service.Host
 	store *store.Store
 	cfg   config.Sluice
-	bus   *lateBus
+}
+
+// newSession returns a session on the host.
+func newSession(ctx context.Context, h *service.Host) (*session, error) {
+	cfg, err := service.Config[config.Sluice](h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{Control: control.New(s, lateBus{h}, &tokens{h, cfg, s}), host: h, store: s, cfg: cfg}, nil
 }
 
 // withControl runs fn on the knowledge base. What fn complains about is put into the words of the
 // command line.
 func (a *app) withControl(ctx context.Context, fn func(*session) error) error {
-	cfg, err := a.settings()
-	if err != nil {
-		return err
-	}
-	return a.withStore(ctx, func(s *store.Store) error {
-		b := &lateBus{}
-		defer b.close()
-		tokens := &tokens{store: s, cfg: cfg}
-		return inWords(fn(&session{Control: control.New(s, b, tokens), store: s, cfg: cfg, bus: b}))
+	return a.withHost(ctx, func(h *service.Host) error {
+		s, err := newSession(ctx, h)
+		if err != nil {
+			return err
+		}
+		return inWords(fn(s))
 	})
 }
 
@@ -48,75 +58,50 @@ func (a *app) withBroker(ctx context.Context, fn func(*session) error) error {
 	if err != nil {
 		return err
 	}
-	url := cfg.NatsURL.Reveal()
-	if url == "" {
-		there, err := local.Running(cfg.DataDir)
+	if cfg.NatsURL.IsZero() {
+		_, err := local.Running(cfg.DataDir)
 		if errors.Is(err, local.ErrNotRunning) {
 			return fmt.Errorf("%w: start it in another terminal with: sluice up, or set NATS_URL and DATABASE_URL", err)
 		}
 		if err != nil {
 			return err
 		}
-		url = there.NatsURL
 	}
-	return a.withControl(ctx, func(s *session) error {
-		s.bus.options = a.busOptions(cfg, url, a.logger(cfg.Process))
-		return fn(s)
-	})
+	return a.withControl(ctx, fn)
 }
 
-// lateBus is a connection to the broker that is made when it is first needed. It is used by one
-// goroutine.
-type lateBus struct {
-	options bus.Options
-	bus     *bus.Bus
-}
-
-func (l *lateBus) connect(ctx context.Context) (_ *bus.Bus, err error) {
-	if l.bus == nil {
-		l.bus, err = bus.Connect(ctx, l.options)
-	}
-	return l.bus, err
-}
+// lateBus is a connection to the broker that is made when it is first needed.
+type lateBus struct{ host *service.Host }
 
 // Publish connects and publishes, and waits for the broker until ctx ends.
-func (l *lateBus) Publish(ctx context.Context, e event.Event) error {
-	b, err := l.connect(ctx)
+func (l lateBus) Publish(ctx context.Context, e event.Event) error {
+	b, err := l.host.Bus(ctx)
 	if err != nil {
 		return err
 	}
 	return b.Publish(ctx, e)
 }
 
-func (l *lateBus) close() {
-	if l.bus != nil {
-		l.bus.Close()
-	}
-}
-
 // tokens is the vault of the settings. The master key is looked up where a token is stored, and
 // not for what needs none.
 type tokens struct {
-	store *store.Store
+	host  *service.Host
 	cfg   config.Sluice
+	store *store.Store
 }
 
 func (t *tokens) vault(ctx context.Context) (control.Vault, error) {
-	ring, err := service.Keys(ctx, t.cfg.Master, t.store)
-	trust := t.trust()
-	trust.Ring = ring
+	trust, err := t.host.Trust(ctx)
 	return control.NewVault(trust, t.store), err
 }
 
-func (t *tokens) trust() service.Trust {
-	return service.Trust{Hosts: t.cfg.Confluence.Hosts(), AllowHTTP: t.cfg.AllowHTTP}
+// Site returns a site's address as sources keep it.
+func (t *tokens) Site(address string) (string, error) {
+	return credential.Trust{Hosts: t.cfg.Confluence.Hosts(), AllowHTTP: t.cfg.AllowHTTP}.Site(address)
 }
 
-// Site returns a site's address as sources keep it.
-func (t *tokens) Site(address string) (string, error) { return t.trust().Site(address) }
-
 // Ready reports whether SetToken would take the token.
-func (t *tokens) Ready(ctx context.Context, name, site string, given service.GivenToken) error {
+func (t *tokens) Ready(ctx context.Context, name, site string, given credential.GivenToken) error {
 	v, err := t.vault(ctx)
 	if err != nil {
 		return err
@@ -125,10 +110,10 @@ func (t *tokens) Ready(ctx context.Context, name, site string, given service.Giv
 }
 
 // SetToken stores a token.
-func (t *tokens) SetToken(ctx context.Context, name, site string, given service.GivenToken) (service.StoredToken, error) {
+func (t *tokens) SetToken(ctx context.Context, name, site string, given credential.GivenToken) (credential.StoredToken, error) {
 	v, err := t.vault(ctx)
 	if err != nil {
-		return service.StoredToken{}, err
+		return credential.StoredToken{}, err
 	}
 	return v.SetToken(ctx, name, site, given)
 }

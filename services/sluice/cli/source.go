@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/control"
-	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
@@ -97,7 +97,7 @@ func (t *tokenFlags) sourceFlags(cmd *cobra.Command) {
 }
 
 // tokenOf reads the token that a command about a source was given, nil where it was given none.
-func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*service.GivenToken, error) {
+func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*credential.GivenToken, error) {
 	changed := cmd.Flags().Changed
 	switch {
 	case changed("token-file") && t.file == "":

@@ -98,7 +98,7 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 		op, err := s.Progress(ctx, operator, run.ID)
 		return op.Progress, err
 	}
-	b, err := s.bus.connect(ctx)
+	b, err := s.host.Bus(ctx)
 	if err == nil {
 		var last event.Progress
 		if last, err = a.followOn(ctx, b, run); err == nil && last.State.Final() {

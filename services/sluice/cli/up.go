@@ -5,18 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
-	"github.com/sluicehq/sluice/services/converter/converter"
-	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
-	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/gateway/gateway"
-	"github.com/sluicehq/sluice/services/progress/progress"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
@@ -24,31 +20,28 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// stages are all of them, as one process runs them; the HTTP API is one where it has an
-// address.
-func stages(api config.API) []service.Stage {
-	all := []service.Stage{
-		fetcher.Stage(), converter.Stage(), chunkwriter.Stage(), deletiondetector.Stage(), progress.Stage(),
-	}
-	if api.Addr != "" {
-		all = append(all, gateway.Stage())
-	}
-	return all
-}
+// apiStage is the stage that runs only where it has an address.
+const apiStage = "gateway"
 
 // engine is everything that one process runs: servers, connections and stages.
 type engine struct {
 	servers *local.Servers
+	host    *service.Host
 	store   *store.Store
 	bus     *bus.Bus
-	deps    service.Deps
+	stages  []service.Stage
 	grace   time.Duration
+	api     string // where the HTTP API is served; "" for nowhere
 }
 
 // startEngine starts the servers that are not named, migrates, and connects. The stages do
 // not run yet; see run.
-func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Logger) (_ *engine, err error) {
-	e := &engine{grace: cfg.ShutdownGrace}
+func (a *app) startEngine(ctx context.Context, env config.Environment, health *service.Health) (_ *engine, err error) {
+	cfg, err := config.Of[config.Sluice](env)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{grace: cfg.ShutdownGrace, api: cfg.API.Addr, stages: stagesOf(cfg.API)}
 	defer func() {
 		if err != nil {
 			e.close()
@@ -60,23 +53,24 @@ func (a *app) startEngine(ctx context.Context, cfg config.Sluice, log zerolog.Lo
 	if err = addrIsFree(cfg.API.Addr); err != nil {
 		return nil, err
 	}
-	if e.store, err = openStore(ctx, e.servers.DatabaseURL, cfg.Search); err != nil {
+	e.host = service.NewHost(service.HostOptions{
+		Name: "sluice", Env: at(env, e.servers), Log: a.logger(cfg.Process), Health: health, Database: service.Make, Broker: service.Make,
+	})
+	if e.store, err = e.host.Store(ctx); err != nil {
 		return nil, err
 	}
-	if e.bus, err = bus.Connect(ctx, a.busOptions(cfg, e.servers.NatsURL, log)); err != nil {
+	if e.bus, err = e.host.Bus(ctx); err != nil {
 		return nil, err
 	}
-	if err = e.bus.Apply(ctx); err != nil {
-		return nil, err
-	}
-	e.deps = service.Deps{Bus: e.bus, Store: e.store, Chunks: cfg.Chunks, Brake: cfg.Brake, History: cfg.History, API: cfg.API, Workers: cfg.Workers, Log: log}
-	ring, err := service.Keys(ctx, cfg.Master, e.store)
-	if err != nil {
-		return nil, err
-	}
-	e.deps.Trust = service.Trust{Hosts: cfg.Confluence.Hosts(), AllowHTTP: cfg.AllowHTTP, Ring: ring}
-	e.deps.Confluence, err = service.NewSite(cfg.Confluence, log, service.Sharing(e.bus), service.Stored(e.store.Vault(), ring))
+	// What is wrong with a token is said before anybody is told that all is up.
+	_, err = e.host.Credentials(ctx)
 	return e, err
+}
+
+// stagesOf are the stages that one process runs: all of them, the HTTP API where it has an
+// address.
+func stagesOf(api config.API) []service.Stage {
+	return slices.DeleteFunc(stages.All(), func(s service.Stage) bool { return s.Name == apiStage && api.Addr == "" })
 }
 
 // addrIsFree says so before anything else is told when the address of the HTTP API is another
@@ -103,7 +97,7 @@ func (e *engine) run(asked context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := service.Run(ctx, e.deps, e.grace, stages(e.deps.API)...)
+	err := service.Run(ctx, e.host, e.grace, e.stages...)
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -114,11 +108,8 @@ func (e *engine) run(asked context.Context) error {
 }
 
 func (e *engine) close() {
-	if e.bus != nil {
-		e.bus.Close()
-	}
-	if e.store != nil {
-		e.store.Close()
+	if e.host != nil {
+		e.host.Close()
 	}
 	if e.servers != nil {
 		e.servers.Stop()
@@ -137,24 +128,25 @@ is served on GATEWAY_ADDR; set to nothing, there is none.`,
   sluice up`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			env, err := a.environment()
+			if err != nil {
+				return err
+			}
 			cfg, err := a.settings()
 			if err != nil {
 				return err
 			}
-			log := a.logger(cfg.Process)
 			health := service.NewHealth()
-			stopHealth, err := health.Serve(cfg.HealthAddr, log)
+			stopHealth, err := health.Serve(cfg.HealthAddr, a.logger(cfg.Process))
 			if err != nil {
 				return err
 			}
 			defer stopHealth()
-			e, err := a.startEngine(cmd.Context(), cfg, log)
+			e, err := a.startEngine(cmd.Context(), env, health)
 			if err != nil {
 				return err
 			}
 			defer e.close()
-			health.Check("nats", func(context.Context) error { return e.bus.Healthy() })
-			health.Check("postgres", e.store.Ping)
 			if err := a.welcome(cmd.Context(), e, cfg); err != nil {
 				return err
 			}

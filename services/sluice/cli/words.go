@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/seal"
-	"github.com/sluicehq/sluice/shared/service"
 )
 
 // inWords says what is wrong as the person typed it, with the command that leads out. What it
@@ -43,7 +43,7 @@ func inWords(err error) error {
 		return nothingFailed(nothing)
 	case errors.As(err, &taken):
 		return errors.Unwrap(taken) // which names the other source
-	case errors.Is(err, service.ErrWhose):
+	case errors.Is(err, credential.ErrWhose):
 		return usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
 	case errors.Is(err, seal.ErrNoKey):
 		return usageError{seal.ErrNoKey}

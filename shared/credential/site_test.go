@@ -1,4 +1,4 @@
-package service
+package credential
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
+	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -36,7 +37,7 @@ func replica(t *testing.T, kit *bustest.Kit, address string) *confluence.Client 
 }
 
 // A 429 with a long Retry-After that one process sees parks the work of all of them, and
-// Steer gives it back until then.
+// whoever is refused knows until when.
 func TestSharedSiteObeysAPauseThatAnotherSaw(t *testing.T) {
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -56,7 +57,9 @@ func TestSharedSiteObeysAPauseThatAnotherSaw(t *testing.T) {
 		_, err := c.SpaceByKey(t.Context(), "DOCS")
 		require.ErrorAs(t, err, &limited)
 		require.WithinDuration(t, time.Now().Add(10*time.Minute), limited.RetryAt, 10*time.Second)
-		require.Error(t, Steer(err))
+		at, ok := failure.RetryAt(err)
+		require.True(t, ok)
+		require.WithinDuration(t, limited.RetryAt, at, time.Second)
 	}
 	require.EqualValues(t, 1, calls.Load(), "nobody asks again")
 }

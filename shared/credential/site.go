@@ -1,4 +1,6 @@
-package service
+// Package credential knows with which token a source is read: its own, that of its site, or that
+// of the environment, where tokens may be sent, and with which master keys they are kept.
+package credential
 
 import (
 	"context"
@@ -248,32 +250,4 @@ func (s *Site) retire() {
 			delete(s.clients, c)
 		}
 	}
-}
-
-// Keys makes the ring of the configured master keys, nil where there is none. The salt of a
-// passphrase is kept in the database.
-func Keys(ctx context.Context, m config.Master, s *store.Store) (*seal.Ring, error) {
-	keys, err := m.Keys()
-	if err != nil {
-		return nil, err
-	}
-	if !m.MasterPassphrase.IsZero() {
-		salt, err := s.Vault().MasterSalt(ctx)
-		if err != nil {
-			return nil, err
-		}
-		k, err := seal.Derive(m.MasterPassphrase, salt)
-		if err != nil {
-			return nil, err
-		}
-		if m.MasterKey.IsZero() {
-			keys = append([]seal.Key{k}, keys...)
-		} else {
-			keys = append(keys, k)
-		}
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	return seal.NewRing(keys[0], keys[1:]...), nil
 }

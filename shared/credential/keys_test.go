@@ -1,4 +1,4 @@
-package service
+package credential
 
 import (
 	"testing"
@@ -11,6 +11,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestMasterKeys(t *testing.T) {
 	s, err := store.Open(t.Context(), pgtest.URL(t))

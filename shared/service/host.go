@@ -1,0 +1,259 @@
+package service
+
+import (
+	"context"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/source/systems"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// Host is what the stages and commands of a process stand on: its settings, and the database, the
+// bus and the credentials that these name. Each is opened once, when it is first asked for, and
+// shared by all. Its methods may be called from many goroutines.
+type Host struct {
+	// Log is the process's logger; a stage's own Host has one that names the stage.
+	Log zerolog.Logger
+
+	*opened
+}
+
+// HostOptions say what a host is made of.
+type HostOptions struct {
+	// Name is the process's name on the bus, and the role that its credential has there.
+	Name string
+	Env  config.Environment
+	Log  zerolog.Logger
+	// Health is told of what was opened, and is ready once the stages have been; may be nil.
+	Health *Health
+
+	// Database and Broker say what is done to them when they are opened.
+	Database, Broker Care
+
+	// Store and Bus are taken in place of those that the settings name, and are left open by
+	// Close. They may be nil.
+	Store *store.Store
+	Bus   *bus.Bus
+}
+
+// Care is what is done to a server that was opened.
+type Care int
+
+const (
+	// Usual is the care of a stage: it waits until somebody has migrated the database, and sees
+	// to it that the broker's streams are there.
+	Usual Care = iota
+	// Make makes what is missing: the migrations, the streams.
+	Make
+	// Leave takes it as it is.
+	Leave
+)
+
+// opened is what the hosts of one process share.
+type opened struct {
+	o HostOptions
+
+	// Each is held while its part is opened, which may wait for a server: the others are not
+	// kept from theirs.
+	storeOnce, busOnce, siteOnce sync.Mutex
+
+	store   *store.Store
+	bus     *bus.Bus
+	site    *credential.Site
+	systems *systems.Systems
+	ring    *seal.Ring
+	keyed   bool // the ring was made
+}
+
+// NewHost returns a host on which nothing is open yet.
+func NewHost(o HostOptions) *Host {
+	return &Host{Log: o.Log, opened: &opened{o: o, store: o.Store, bus: o.Bus}}
+}
+
+// named returns the host of one stage: the same, with a log of its own.
+func (h *Host) named(stage string) *Host {
+	return &Host{Log: h.Log.With().Str("stage", stage).Logger(), opened: h.opened}
+}
+
+// Config returns T from the settings of the host's process: a stage's own configuration, or a
+// group of settings. The error is that of config.Of.
+func Config[T any](h *Host) (T, error) { return config.Of[T](h.o.Env) }
+
+// Store returns the database, which it waits for. The error says that the settings name none,
+// that it cannot be used, or that ctx ended.
+func (h *Host) Store(ctx context.Context) (*store.Store, error) {
+	h.storeOnce.Lock()
+	defer h.storeOnce.Unlock()
+	if h.store != nil {
+		return h.store, nil
+	}
+	cfg, err := Config[config.Postgres](h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, cfg.DatabaseURL.Reveal(), store.SearchLanguage(cfg.SearchLanguage))
+	if err != nil {
+		return nil, err
+	}
+	switch h.o.Database {
+	case Usual:
+		err = s.Ready(ctx)
+	case Make:
+		_, err = s.Migrate(ctx)
+	case Leave:
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	h.store = s
+	h.o.Health.Check("postgres", s.Ping)
+	return s, nil
+}
+
+// Bus returns the connection to the broker, which it waits for. The error says that the settings
+// name none, that the broker refuses, or that ctx ended.
+func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
+	h.busOnce.Lock()
+	defer h.busOnce.Unlock()
+	if h.bus != nil {
+		return h.bus, nil
+	}
+	cfg, err := Config[config.Nats](h)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bus.Connect(ctx, busOptions(h.o.Name, cfg, h.o.Log))
+	if err != nil {
+		return nil, err
+	}
+	if h.o.Broker != Leave {
+		if err := b.Apply(ctx); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	h.bus = b
+	h.o.Health.Check("nats", func(context.Context) error { return b.Healthy() })
+	return b, nil
+}
+
+// Keys returns the ring of the configured master keys, nil where there is none. It opens the
+// database, which keeps a passphrase's salt.
+func (h *Host) Keys(ctx context.Context) (*seal.Ring, error) {
+	h.siteOnce.Lock()
+	defer h.siteOnce.Unlock()
+	return h.keys(ctx)
+}
+
+// keys is Keys for a caller that holds siteOnce.
+func (h *Host) keys(ctx context.Context) (*seal.Ring, error) {
+	if h.keyed {
+		return h.ring, nil
+	}
+	cfg, err := Config[config.Master](h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h.ring, err = credential.Keys(ctx, cfg, s); err != nil {
+		return nil, err
+	}
+	h.keyed = true
+	return h.ring, nil
+}
+
+// Trust returns where tokens may go and with which keys they are kept, for whoever stores them.
+func (h *Host) Trust(ctx context.Context) (credential.Trust, error) {
+	cfg, err := Config[config.Sites](h)
+	if err != nil {
+		return credential.Trust{}, err
+	}
+	hosts := cfg.Hosts()
+	// A process that reads a site itself trusts it, and its gateway, as well.
+	if c, err := Config[config.Confluence](h); err == nil {
+		hosts = c.Hosts()
+	}
+	ring, err := h.Keys(ctx)
+	return credential.Trust{Hosts: hosts, AllowHTTP: cfg.AllowHTTP, Ring: ring}, err
+}
+
+// Credentials returns who gives the Confluence client for a source. It opens the database, where
+// stored tokens are, and the bus, over which all processes share the budget of requests.
+func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
+	h.siteOnce.Lock()
+	defer h.siteOnce.Unlock()
+	if h.site != nil {
+		return h.site, nil
+	}
+	cfg, err := Config[config.Confluence](h)
+	if err != nil {
+		return nil, err
+	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.Bus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := h.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	site, err := credential.NewSite(cfg, h.o.Log, credential.Sharing(b), credential.Stored(s.Vault(), ring))
+	if err != nil {
+		return nil, err
+	}
+	h.site = site
+	return site, nil
+}
+
+// Systems returns who opens a source, whatever system it is of.
+func (h *Host) Systems(ctx context.Context) (*systems.Systems, error) {
+	clients, err := h.Credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.siteOnce.Lock()
+	defer h.siteOnce.Unlock()
+	if h.systems == nil {
+		h.systems = systems.New(systems.Means{Confluence: clients, Log: h.o.Log})
+	}
+	return h.systems, nil
+}
+
+// Close closes what the host has opened itself.
+func (h *Host) Close() {
+	h.busOnce.Lock()
+	defer h.busOnce.Unlock()
+	h.storeOnce.Lock()
+	defer h.storeOnce.Unlock()
+	if h.bus != nil && h.bus != h.o.Bus {
+		h.bus.Close()
+	}
+	if h.store != nil && h.store != h.o.Store {
+		h.store.Close()
+	}
+}
+
+// busOptions are the options of a process's connection to the bus.
+func busOptions(name string, n config.Nats, log zerolog.Logger) bus.Options {
+	return bus.Options{
+		URL: n.NatsURL.Reveal(), Name: name, AckWait: n.NatsAckWait, Replicas: n.NatsReplicas, Log: log,
+		Login: bus.Login{
+			Role: name, CredsFile: n.NatsCredsFile, NkeyFile: n.NatsNkeyFile,
+			CAFile: n.NatsCAFile, CertFile: n.NatsCertFile, KeyFile: n.NatsKeyFile,
+		},
+	}
+}

@@ -1,0 +1,130 @@
+package service_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
+)
+
+// environment is that of a fetcher.
+func environment(given map[string]string) config.Environment {
+	all := map[string]string{
+		"CONFLUENCE_BASE_URL": "https://acme.atlassian.net/wiki", "CONFLUENCE_EMAIL": "reader@acme.com", "CONFLUENCE_API_TOKEN": "token",
+	}
+	for name, value := range given {
+		all[name] = value
+	}
+	return config.Read(config.NewProgram("fetcher", config.TypeOf[config.Fetcher]()), func(name string) (string, bool) {
+		v, ok := all[name]
+		return v, ok
+	})
+}
+
+func TestAHostOpensEachPartOnce(t *testing.T) {
+	kit, health := bustest.New(t), service.NewHealth()
+	h := service.NewHost(service.HostOptions{
+		Name: "fetcher", Log: zerolog.Nop(), Health: health,
+		Env: environment(map[string]string{"DATABASE_URL": pgtest.MigratedURL(t), "NATS_URL": kit.URL(), "SLUICE_MASTER_PASSPHRASE": "correct horse battery staple"}),
+	})
+	site, err := h.Credentials(t.Context())
+	require.NoError(t, err)
+	again, err := h.Credentials(t.Context())
+	require.NoError(t, err)
+	require.Same(t, site, again)
+	s, err := h.Store(t.Context())
+	require.NoError(t, err)
+	same, err := h.Store(t.Context())
+	require.NoError(t, err)
+	require.Same(t, s, same)
+	b, err := h.Bus(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, b.Healthy())
+	ring, err := h.Keys(t.Context())
+	require.NoError(t, err)
+	trust, err := h.Trust(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, ring.Current())
+	require.Equal(t, ring.Current(), trust.Ring.Current())
+	_, err = site.Client(t.Context(), store.Source{ID: "docs", BaseURL: "https://acme.atlassian.net/wiki"})
+	require.NoError(t, err)
+
+	// What was opened is what the health page tells of.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	stop, err := health.Serve(addr, zerolog.Nop())
+	require.NoError(t, err)
+	defer stop()
+	health.Ready()
+	require.NoError(t, service.AskHealth(addr))
+	h.Close()
+	require.ErrorContains(t, service.AskHealth(addr), "postgres")
+	require.Error(t, b.Healthy())
+}
+
+// What a host was lent it does not close, and what it was not told of it does not open.
+func TestAHostLeavesOpenWhatItWasLent(t *testing.T) {
+	kit := bustest.New(t)
+	s, err := store.Open(t.Context(), pgtest.MigratedURL(t))
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	h := service.NewHost(service.HostOptions{Name: "fetcher", Log: zerolog.Nop(), Env: environment(nil), Store: s, Bus: kit.Bus})
+	lent, err := h.Store(t.Context())
+	require.NoError(t, err)
+	require.Same(t, s, lent)
+	h.Close()
+	require.NoError(t, s.Ping(t.Context()))
+	require.NoError(t, kit.Bus.Healthy())
+}
+
+// Whoever opens the database searches it in the language that is set, which the database has to
+// know, whatever else is done to it.
+func TestEveryWayToOpenTheDatabaseKnowsTheLanguage(t *testing.T) {
+	url := pgtest.MigratedURL(t)
+	for _, care := range []service.Care{service.Usual, service.Make, service.Leave} {
+		open := func(language string) error {
+			h := service.NewHost(service.HostOptions{
+				Name: "fetcher", Log: zerolog.Nop(), Database: care, Env: environment(map[string]string{"DATABASE_URL": url, "SEARCH_LANGUAGE": language}),
+			})
+			defer h.Close()
+			_, err := h.Store(t.Context())
+			return err
+		}
+		require.NoError(t, open("german"))
+		require.ErrorContains(t, open("klingon"), "klingon")
+	}
+}
+
+// A stage is given its settings and nothing that it does not name.
+func TestAStageIsGivenItsOwnConfiguration(t *testing.T) {
+	type narrow struct {
+		config.Process
+		config.Nats
+	}
+	env := config.Read(config.NewProgram("narrow", config.TypeOf[narrow]()), func(name string) (string, bool) {
+		v, ok := map[string]string{"NATS_URL": "nats://elsewhere:4222"}[name]
+		return v, ok
+	})
+	var got narrow
+	s := service.Stage{Name: "narrow", Open: func(ctx context.Context, h *service.Host) (_ service.Runner, err error) {
+		if got, err = service.Config[narrow](h); err != nil {
+			return nil, err
+		}
+		_, err = h.Store(ctx)
+		return nil, err
+	}}
+	err := service.Run(t.Context(), service.NewHost(service.HostOptions{Env: env, Log: zerolog.Nop()}), 0, s)
+	require.EqualError(t, err, "narrow: DATABASE_URL is not among the settings of narrow")
+	require.Equal(t, secret.New("nats://elsewhere:4222"), got.NatsURL)
+}
