@@ -150,3 +150,26 @@ func TestNothingIsLeftForLater(t *testing.T) {
 		}
 	}
 }
+
+// One place decides what is retried: stages return errors as they are, and service.Steer tells the
+// bus. One place opens what they stand on: service.Host, with the settings of the process.
+func TestOnePlaceDecides(t *testing.T) {
+	for _, rule := range []struct {
+		call, home, why string
+	}{
+		{"bus.Permanent(", "shared/service/steer.go", "give the error a final code of shared/failure"},
+		{"bus.RetryAfter(", "shared/service/steer.go", "say when with failure.Later"},
+		{"store.Open(", "shared/service/host.go", "ask the Host for the database"},
+		{"bus.Connect(", "shared/service/host.go", "ask the Host for the bus"},
+	} {
+		found := false
+		for _, s := range all(t) {
+			if s.test || s.kit() || s.in("lab") || !strings.Contains(read(t, s.path), rule.call) {
+				continue
+			}
+			found = found || s.path == rule.home
+			assert.Equal(t, rule.home, s.path, "%s calls %s…): %s", s.path, rule.call, rule.why)
+		}
+		assert.True(t, found, "%s is nowhere called, so this proves nothing", rule.call)
+	}
+}

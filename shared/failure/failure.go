@@ -106,6 +106,25 @@ func (c Code) Final() bool {
 	}
 }
 
+// Later says that err passes by itself and is worth another try after d, which is no failure.
+// Later(nil, d) is nil.
+func Later(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &later{err, time.Now().Add(d)}
+}
+
+type later struct {
+	error
+	at time.Time
+}
+
+func (l *later) Unwrap() error { return l.error }
+
+// NotBefore returns the time before which it is no use to try again: see RetryAt.
+func (l *later) NotBefore() time.Time { return l.at }
+
 // RetryAt returns the time before which it is no use to try again, where err says one: its
 // outermost error with a NotBefore method does, unless that is the zero time.
 func RetryAt(err error) (time.Time, bool) {

@@ -110,6 +110,8 @@ func TestSteer(t *testing.T) {
 	require.Equal(t, plain, service.Steer(plain))
 	require.NotEqual(t, plain, service.Steer(&confluence.RateLimitError{RetryAt: time.Now().Add(time.Hour)}))
 	require.NoError(t, service.Steer(nil))
+	require.NotEqual(t, plain, service.Steer(failure.Later(plain, time.Minute)))
+	require.NoError(t, failure.Later(nil, time.Minute))
 	away := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	require.Equal(t, bus.RetryAfter(away, 2*time.Second), service.Steer(away), "which counts as no attempt")
 }

@@ -21,7 +21,7 @@ type publisher interface {
 var _ publisher = (*bus.Bus)(nil)
 
 // Handler returns the handler of fetched pages. A page that cannot be converted fails at
-// once with the converter's code: the same bytes would fail again.
+// once, for its codes are final: the same bytes would fail again.
 func Handler(b publisher) bus.Handler {
 	return func(ctx context.Context, d bus.Delivery) error {
 		in, err := bus.Decode[event.PageFetched](d)
@@ -30,7 +30,7 @@ func Handler(b publisher) bus.Handler {
 		}
 		out, err := markdown.Convert(in.Body, in.Page)
 		if err != nil {
-			return bus.Permanent(err)
+			return err
 		}
 		return b.Publish(ctx, event.PageConverted{
 			SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page,

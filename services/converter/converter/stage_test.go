@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,7 +44,7 @@ func fetched(n int, body string) event.PageFetched {
 func TestSuite(t *testing.T) {
 	bustest.Suite(t, bustest.Stage{
 		Consumer:  bus.Convert,
-		Handler:   func(b *bus.Bus) bus.Handler { return converter.Handler(b) },
+		Handler:   func(b *bus.Bus) bus.Handler { return service.Steered(converter.Handler(b)) },
 		Event:     func(n int) event.Event { return fetched(n, "<p>Body</p>") },
 		Publishes: event.TypePageConverted,
 		Fails:     1,
@@ -53,7 +54,7 @@ func TestSuite(t *testing.T) {
 func TestABodyBecomesMarkdownWithTheSameFacts(t *testing.T) {
 	k := bustest.New(t)
 	converted := bustest.Collect[event.PageConverted](k)
-	k.Consume(bus.Convert, converter.Handler(k.Bus))
+	k.Consume(bus.Convert, service.Steered(converter.Handler(k.Bus)))
 	in := fetched(1, `<h2>Set up</h2><p>Ask <ac:link><ri:user ri:account-id="bob"/></ac:link> or see `+
 		`<ac:link><ri:page ri:content-title="Other"/></ac:link>.</p><ac:structured-macro ac:name="no-such-macro"/>`)
 	k.Publish(in)
@@ -79,7 +80,7 @@ func TestABodyBeyondTheBoundsFailsAtOnce(t *testing.T) {
 	failed := bustest.Collect[event.PageFailed](k)
 	converted := bustest.Collect[event.PageConverted](k)
 	calls := make(chan bus.Delivery, 10)
-	handler := converter.Handler(k.Bus)
+	handler := service.Steered(converter.Handler(k.Bus))
 	k.Consume(bus.Convert, func(ctx context.Context, d bus.Delivery) error {
 		calls <- d
 		return handler(ctx, d)
@@ -133,7 +134,7 @@ func TestALargeBodyTravelsAsAClaimBothWays(t *testing.T) {
 	require.Greater(t, one, uint64(1<<20), "the body is too large for a message")
 
 	converted := bustest.Collect[event.PageConverted](k)
-	k.Consume(bus.Convert, converter.Handler(k.Bus))
+	k.Consume(bus.Convert, service.Steered(converter.Handler(k.Bus)))
 	out := converted.Wait(1)[0]
 	k.Empty(bus.Convert)
 	require.Equal(t, strings.Join(words, "\n\n")+"\n", out.Markdown)

@@ -96,7 +96,7 @@ func (f *Fetcher) runAndSource(ctx context.Context, runID string) (store.Run, st
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		err = bus.Permanent(failure.Wrap(failure.SourceGone, err))
+		err = failure.Wrap(failure.SourceGone, err)
 	}
 	return run, store.Source{}, err
 }

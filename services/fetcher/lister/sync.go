@@ -44,14 +44,14 @@ func (l *Lister) HandleSync(ctx context.Context, d bus.Delivery) error {
 		if err := l.announce(ctx, run.ID); err != nil {
 			return err
 		}
-		return bus.RetryAfter(errBusy, waitForTurn)
+		return failure.Later(errBusy, waitForTurn)
 	case event.StateListing:
 		if err := l.announce(ctx, run.ID); err != nil {
 			return err
 		}
 		err := l.list(ctx, run)
 		if errors.Is(err, store.ErrNotCurrent) {
-			return bus.RetryAfter(err, waitForTurn)
+			return failure.Later(err, waitForTurn)
 		}
 		if err != nil {
 			return err
