@@ -227,7 +227,7 @@ func (c *Client) checkJSON(r request, a *answer) error {
 // decode reads an answer into v. Keys that v does not know are passed over.
 func (c *Client) decode(r request, a *answer, v any) error {
 	if err := fastjson.Unmarshal(a.body, v); err != nil {
-		return &ProtocolError{Exchange: c.exchange(r, a, err.Error()), ObjectID: r.id}
+		return &ProtocolError{Exchange: c.exchange(r, a, fastjson.Reason(err)), ObjectID: r.id}
 	}
 	return nil
 }

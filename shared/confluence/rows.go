@@ -41,7 +41,7 @@ func decodeRows[R any](c *Client, r request, a *answer) (envelope[rowOf[R]], err
 			return out, err
 		}
 		out.kind, _ = named.Type.(string)
-		out.err = &objectError{named.ID, bad.Error()}
+		out.err = &objectError{named.ID, fastjson.Reason(bad)}
 		return out, nil
 	})
 }

@@ -33,11 +33,11 @@ func sorted[T any](t *testing.T, seq func(func(T, error) bool)) (good []T, bad [
 
 // What is wrong with the row 1002 of a listing, and what the error says of it.
 var oddRows = map[string]struct{ from, to, says string }{
-	"a date that is none":      {`"2026-02-03T04:05:06.789Z"`, `"yesterday"`, "timestamp"},
+	"a date that is none":      {`"2026-02-03T04:05:06.789Z"`, `"yesterday"`, "at /version/createdAt: a timestamp that is none"},
 	"a version beyond int32":   {`"number":3,`, `"number":2147483648,`, "2147483648"},
-	"a version beyond int64":   {`"number":3,`, `"number":1e30,`, "version"},
+	"a version beyond int64":   {`"number":3,`, `"number":1e30,`, "at /version/number: "},
 	"no version":               {`"version":{`, `"was":{`, "without a version"},
-	"a status of another type": {`"status":"current"`, `"status":[1]`, "status"},
+	"a status of another type": {`"status":"current"`, `"status":[1]`, "at /status: a JSON list that does not belong there"},
 	"a parent that is none":    {`"parentId":"7"`, `"parentId":"x"`, "parent"},
 }
 

@@ -4,6 +4,9 @@
 package fastjson
 
 import (
+	"cmp"
+	"errors"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -17,4 +20,19 @@ var tolerant = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowD
 // of no use after an error. Names that out does not have are passed over.
 func Unmarshal(doc []byte, out any) error {
 	return json.Unmarshal(doc, out, tolerant)
+}
+
+// Reason says what is wrong with a document that Unmarshal refused, and where in it, in words that
+// are not about Go.
+func Reason(err error) string {
+	var wrong *json.SemanticError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	kind := map[string]string{"{": "object", "[": "list"}[wrong.JSONKind.String()]
+	what := "a JSON " + cmp.Or(kind, wrong.JSONKind.String()) + " that does not belong there"
+	if wrong.Err != nil {
+		what = wrong.Err.Error()
+	}
+	return "at " + string(wrong.JSONPointer) + ": " + what
 }

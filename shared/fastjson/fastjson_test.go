@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,5 +73,26 @@ func TestWhatIsOddIsReadAlike(t *testing.T) {
 		`{"other":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`, strings.Repeat("[", 20_000),
 	} {
 		same[outer](t, doc)
+	}
+}
+
+func TestAReasonSaysWhereAndNothingOfGo(t *testing.T) {
+	var out struct {
+		Rows []struct {
+			N int       `json:"n"`
+			T time.Time `json:"t"`
+		} `json:"rows"`
+	}
+	for doc, want := range map[string]string{
+		`{"rows":[{"n":1},{"n":"x"}]}`: "at /rows/1/n: a JSON string that does not belong there",
+		`{"rows":[{"n":{}}]}`:          "at /rows/0/n: a JSON object that does not belong there",
+		`{"rows":[{"n":1e30}]}`:        "at /rows/0/n: ",
+		`{"rows":[{"t":"soon"}]}`:      "at /rows/0/t: ",
+		`{"rows":`:                     "unexpected EOF",
+	} {
+		err := fastjson.Unmarshal([]byte(doc), &out)
+		require.Error(t, err, doc)
+		require.Contains(t, fastjson.Reason(err), want, doc)
+		require.NotContains(t, fastjson.Reason(err), "Go ", doc)
 	}
 }
