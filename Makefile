@@ -11,7 +11,6 @@ LINT         := .cache/golangci-lint-$(LINT_VERSION)/golangci-lint
 
 # So are the scanners of make audit.
 VULNCHECK := .cache/govulncheck-v1.9.0/govulncheck
-GOSEC     := .cache/gosec-v2.30.0/gosec
 CYCLONEDX := .cache/cyclonedx-gomod-v1.10.0/cyclonedx-gomod
 
 FUZZTIME  ?= 20s
@@ -63,10 +62,9 @@ torture: ## kill everything in the middle, then compare with an undisturbed run 
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
-audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(GOSEC) $(CYCLONEDX) ## scan code, dependencies and licenses; list each program's parts in bin/sbom (VULNDB=url of a copy, AUDIT_OFFLINE=1 without)
+audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(CYCLONEDX) ## scan dependencies and licenses; list each program's parts in bin/sbom (VULNDB=url of a copy, AUDIT_OFFLINE=1 without)
 	@echo "=== audit ==="
 	@rm -rf bin/audit bin/sbom && mkdir -p bin/audit bin/sbom
-	$(GOSEC) -quiet -no-fail -fmt json -out bin/audit/gosec.json $(PACKAGES)
 	@set -e; for p in $(PROGRAMS); do \
 		echo "parts of $$p"; \
 		$(CYCLONEDX) bin -json -std -licenses -noserial -notimestamp -version v0.0.0 -output bin/sbom/$$p.cdx.json bin/$$p 2>bin/audit/$$p.log || { cat bin/audit/$$p.log; exit 1; }; \
@@ -74,7 +72,7 @@ audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(GOSEC) $(CYCLONEDX) ## scan 
 	$(if $(AUDIT_OFFLINE),@echo "NOT RUN: govulncheck (AUDIT_OFFLINE)",@set -e; for m in $(MODULES); do \
 		echo "vulnerabilities in $$m"; (cd $$m && GOWORK=off ../$(VULNCHECK) $(if $(VULNDB),-db $(VULNDB)) -test -format json ./...) >bin/audit/govulncheck-$$m.json; \
 	done)
-	go run ./lab/audit/report gosec=bin/audit/gosec.json $(if $(AUDIT_OFFLINE),,$(foreach m,$(MODULES),govulncheck=bin/audit/govulncheck-$(m).json)) $(foreach p,$(PROGRAMS),license=bin/sbom/$(p).cdx.json)
+	go run ./lab/audit/report $(if $(AUDIT_OFFLINE),,$(foreach m,$(MODULES),govulncheck=bin/audit/govulncheck-$(m).json)) $(foreach p,$(PROGRAMS),license=bin/sbom/$(p).cdx.json)
 
 fmt: $(LINT) ## format the code
 	$(LINT) fmt $(PACKAGES)
@@ -153,9 +151,6 @@ endef
 
 $(VULNCHECK):
 	$(call tool,golang.org/x/vuln/cmd/govulncheck)
-
-$(GOSEC):
-	$(call tool,github.com/securego/gosec/v2/cmd/gosec)
 
 $(CYCLONEDX):
 	$(call tool,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod)

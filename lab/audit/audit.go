@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +16,9 @@ import (
 
 // Finding is something that a scanner complains about.
 type Finding struct {
-	Tool  string // gosec, govulncheck or license
-	Rule  string // G304, GO-2026-1234, or the license
-	Where string // a file from the root, or a module
+	Tool  string // govulncheck or license
+	Rule  string // GO-2026-1234, or the license
+	Where string // a module
 	Text  string // what it is, for people
 }
 
@@ -93,37 +92,6 @@ func Judge(findings []Finding, exceptions []Exception, ran []string) []string {
 		}
 	}
 	return wrong
-}
-
-// Gosec reads the JSON report of gosec. Files are named from root.
-func Gosec(r io.Reader, root string) ([]Finding, error) {
-	var report struct {
-		Issues []struct {
-			Rule    string `json:"rule_id"`
-			Details string `json:"details"`
-			File    string `json:"file"`
-			Line    string `json:"line"`
-		} `json:"Issues"`
-		Errors map[string]any `json:"Golang errors"`
-		Stats  struct {
-			Files int `json:"files"`
-		} `json:"Stats"`
-	}
-	if err := json.NewDecoder(r).Decode(&report); err != nil {
-		return nil, fmt.Errorf("read gosec's report: %w", err)
-	}
-	if len(report.Errors) > 0 || report.Stats.Files == 0 {
-		return nil, fmt.Errorf("gosec could not read the code: %d files, errors %v", report.Stats.Files, report.Errors)
-	}
-	var list []Finding
-	for _, i := range report.Issues {
-		file, err := filepath.Rel(root, i.File)
-		if err != nil {
-			return nil, fmt.Errorf("read gosec's report: %w", err)
-		}
-		list = append(list, Finding{Tool: "gosec", Rule: i.Rule, Where: filepath.ToSlash(file), Text: "line " + i.Line + ": " + i.Details})
-	}
-	return list, nil
 }
 
 // Govulncheck reads govulncheck's stream of JSON. An advisory counts once a module, whether

@@ -110,13 +110,13 @@ func Main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case len(args) == 3 && args[0] == roleSite:
-		pages, err := strconv.Atoi(args[2])
+		pages, err := strconv.Atoi(args[2]) //nolint:gosec // len(args) is asked first
 		if err != nil {
 			return fmt.Errorf("how many pages: %w", err)
 		}
 		return serveSite(ctx, args[1], pages)
 	case len(args) == 3 && args[0] == roleNats:
-		return serveNats(ctx, args[1], args[2])
+		return serveNats(ctx, args[1], args[2]) //nolint:gosec // len(args) is asked first
 	}
 	return measure(ctx, args, out)
 }
@@ -263,7 +263,7 @@ func (b *bench) prepare(ctx context.Context, tmp string) (err error) {
 	if b.dir, err = os.MkdirTemp(tmp, "sluice-bench-"); err != nil {
 		return fmt.Errorf("make a folder for the servers' data: %w", err)
 	}
-	if err := os.Chmod(b.dir, 0o755); err != nil { // Postgres runs as somebody else where we are root
+	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as somebody else where we are root
 		return fmt.Errorf("open the folder to Postgres: %w", err)
 	}
 	b.r.Machine = proc.ThisMachine(b.dir)
@@ -287,7 +287,7 @@ func (b *bench) conclude(write string) (err error) {
 	if len(b.only) < len(sections) {
 		return fmt.Errorf("%s is written by a run of every section only", write)
 	}
-	f, err := os.Create(write)
+	f, err := os.Create(write) //nolint:gosec // the file that the person at the prompt names
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
@@ -310,7 +310,7 @@ func save(file string, r report.Results) error {
 
 // again makes the report of what an earlier run has saved.
 func (b *bench) again(file, write string) error {
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the file that the person at the prompt names
 	if err != nil {
 		return fmt.Errorf("read what was measured: %w", err)
 	}

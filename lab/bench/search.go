@@ -51,7 +51,7 @@ func (b *bench) searchesOf(ctx context.Context, w *world, pages int) error {
 	for _, during := range []bool{false, true} {
 		list := make([]report.Search, len(filters))
 		for round := range b.roundsOf(pages) {
-			rng := rand.New(rand.NewPCG(seed, uint64(round)))
+			rng := rand.New(rand.NewPCG(seed, uint64(round))) //nolint:gosec // the same questions for the same round
 			search := b.searchAlone
 			if during {
 				search = b.searchDuringSync

@@ -80,7 +80,7 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	if w.dir, err = os.MkdirTemp(b.dir, "world-"); err != nil {
 		return w, fmt.Errorf("make a folder: %w", err)
 	}
-	if err := os.Chmod(w.dir, 0o755); err != nil { // Postgres runs as somebody else where we are root
+	if err := os.Chmod(w.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as somebody else where we are root
 		return w, fmt.Errorf("open the folder to Postgres: %w", err)
 	}
 	w.pg, err = localpg.Start(ctx, localpg.Options{
@@ -204,7 +204,7 @@ func (w *world) env(stage string) (env []string, health string, err error) {
 }
 
 func (w *world) start(name, path string, env []string, args ...string) error {
-	log, err := os.OpenFile(filepath.Join(w.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(filepath.Join(w.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // its own log in its temporary folder
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", name, err)
 	}

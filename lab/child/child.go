@@ -35,7 +35,7 @@ type Process struct {
 // Start starts a program. On Linux the kernel kills it when this process ends, however that
 // happens. ended, unless it is nil, is called once it has ended, before Done is closed.
 func Start(s Spec, ended func(*os.ProcessState)) (*Process, error) {
-	p := &Process{name: s.Name, cmd: exec.CommandContext(context.Background(), s.Path, s.Args...), done: make(chan struct{})}
+	p := &Process{name: s.Name, cmd: exec.CommandContext(context.Background(), s.Path, s.Args...), done: make(chan struct{})} //nolint:gosec // programs of this repository, without a shell
 	if s.Arg0 != "" {
 		p.cmd.Args[0] = s.Arg0
 	}
@@ -100,7 +100,7 @@ func Build(ctx context.Context, into, from string, packages ...string) error {
 		return fmt.Errorf("make the folder of programs: %w", err)
 	}
 	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", into + string(filepath.Separator)}, packages...)
-	build := exec.CommandContext(ctx, "go", args...)
+	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // programs of this repository, without a shell
 	build.Dir, build.Env = from, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("build %s: %w", strings.Join(packages, ", "), err), errors.New(string(out)))

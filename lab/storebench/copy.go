@@ -84,7 +84,7 @@ func (k *Copied) out(ctx context.Context, c *pgx.Conn, list *[]part, name, table
 	if err != nil {
 		return 0, err
 	}
-	f, err := os.Create(filepath.Join(k.dir, name+".copy"))
+	f, err := os.Create(filepath.Join(k.dir, name+".copy")) //nolint:gosec // its own temporary folder
 	if err != nil {
 		return 0, fmt.Errorf("copy %s out: %w", table, err)
 	}

@@ -71,7 +71,7 @@ func (g *Budget) negotiate(ctx context.Context) time.Duration {
 		return time.Hour // run ends it
 	case errors.Is(err, errConflict):
 		g.table.retries++
-		pause(ctx, rand.N(time.Millisecond<<min(g.table.retries, 5)))
+		pause(ctx, rand.N(time.Millisecond<<min(g.table.retries, 5))) //nolint:gosec // spreads the retries of replicas
 	case missing(err):
 		g.bus.heal(ctx, err)
 	default:
@@ -100,7 +100,7 @@ func (g *Budget) silence(now time.Time) time.Duration {
 			at = latest(at, g.ready[n-1].slot.Add(-budgetLead))
 		}
 		if g.pause.After(now) {
-			at = latest(at, g.pause.Add(rand.N(pauseSlack)))
+			at = latest(at, g.pause.Add(rand.N(pauseSlack))) //nolint:gosec // spreads the retries of replicas
 		}
 		wait = at.Sub(now)
 	}
@@ -241,7 +241,7 @@ func (g *Budget) accept(s *schedule, got grant, d demand) {
 	}
 	g.after = now.Add(got.again)
 	if mine.Waiting > 0 && d.yield {
-		g.after = now.Add(20*time.Millisecond + rand.N(20*time.Millisecond))
+		g.after = now.Add(20*time.Millisecond + rand.N(20*time.Millisecond)) //nolint:gosec // spreads the retries of replicas
 	}
 	for _, slot := range got.slots {
 		if len(g.queue) == 0 {

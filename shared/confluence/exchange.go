@@ -118,7 +118,7 @@ func unhealthy(err error) bool {
 // repeated earlier than asked and callers that failed together do not return together.
 func (c *Client) delay(retries int, err error) time.Duration {
 	d := c.opt.delays[min(retries, len(c.opt.delays)-1)]
-	d += time.Duration(0.3 * rand.Float64() * float64(d))
+	d += time.Duration(0.3 * rand.Float64() * float64(d)) //nolint:gosec // spreads the retries of calls
 	var asked time.Duration
 	var limited *RateLimitError
 	var server *ServerError
@@ -129,7 +129,7 @@ func (c *Client) delay(retries int, err error) time.Duration {
 		asked = server.wait
 	}
 	if asked > 0 {
-		asked += time.Duration(rand.Float64() * float64(min(asked/10, time.Second)))
+		asked += time.Duration(rand.Float64() * float64(min(asked/10, time.Second))) //nolint:gosec // spreads the retries of calls
 	}
 	return max(d, asked)
 }

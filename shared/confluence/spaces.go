@@ -123,7 +123,7 @@ func checkedSpace(w wireSpace) (wireSpace, error) {
 
 // filtersSpaces reports whether the site has no space with a key that nobody would give one.
 func (c *Client) filtersSpaces(ctx context.Context) (bool, error) {
-	nobodys := fmt.Sprintf("SLUICE%016X", rand.Uint64())
+	nobodys := fmt.Sprintf("SLUICE%016X", rand.Uint64()) //nolint:gosec // any key that no space has
 	for _, err := range list(ctx, c, spacesByKey(nobodys, true, nil), checkedSpace) {
 		return false, err
 	}

@@ -127,7 +127,7 @@ func (p parcel) fetch(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	tree := filepath.Join(work, "tree")
-	if err := os.Mkdir(tree, 0o755); err != nil {
+	if err := os.Mkdir(tree, 0o755); err != nil { //nolint:gosec // Postgres, as another user, reads its programs
 		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
 	}
 	if err := p.unpack(ctx, file, tree); err != nil {
@@ -172,7 +172,7 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 		size = fmt.Sprintf(" (%d MB)", (resp.ContentLength+500_000)/1_000_000)
 	}
 	o.Notice("Downloading " + p.title + size + " …")
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // its own download folder
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
 	}

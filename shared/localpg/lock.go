@@ -60,7 +60,7 @@ func lockCluster(ctx context.Context, dataDir string, patience time.Duration) (*
 }
 
 func lockOwner(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // its own file beside the data folder
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
@@ -83,7 +83,7 @@ func lockOwner(path string) (*os.File, error) {
 
 // ownerName is for a message only: the owner writes its process id after it has the lock.
 func ownerName(path string) string {
-	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 {
+	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 { //nolint:gosec // its own file beside the data folder
 		return "process " + strings.TrimSpace(string(pid))
 	}
 	return "another process"
@@ -118,7 +118,7 @@ func lockLog(ctx context.Context, dataDir string) (*os.File, error) {
 }
 
 func openLog(ctx context.Context, path, dataDir string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // its own file beside the data folder
 	if err != nil {
 		return nil, fmt.Errorf("opening the server's log: %w", err)
 	}

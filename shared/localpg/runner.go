@@ -26,8 +26,8 @@ type runner struct {
 var childVariables = []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "LOCPATH"}
 
 func (r runner) command(ctx context.Context, path string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = "/" // ours may be closed to the account
+	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the programs of the Postgres that was found or named, without a shell
+	cmd.Dir = "/"                                  // ours may be closed to the account
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC"}
 	for _, name := range childVariables {
 		if v, ok := os.LookupEnv(name); ok {
@@ -91,7 +91,7 @@ func mkdirOpen(dir string) error {
 	if err := mkdirOpen(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it
 		if errors.Is(err, fs.ErrExist) {
 			return nil
 		}
@@ -100,7 +100,7 @@ func mkdirOpen(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Chmod(dir, 0o755)
+	return os.Chmod(dir, 0o755) //nolint:gosec // Postgres, as another user, enters it
 }
 
 // closedFolder names the outermost folder on the way to dir that the account may

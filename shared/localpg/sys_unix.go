@@ -119,7 +119,7 @@ func (a account) credential() *syscall.Credential {
 	if !a.drop {
 		return nil
 	}
-	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)} //nolint:gosec // the system gave both as 32 bits
 }
 
 func signalProcess(pid int, sig syscall.Signal) error { return syscall.Kill(pid, sig) }

@@ -169,7 +169,7 @@ func open(variable string, binDir func() (string, error)) (*server, error) {
 // that initialising is broken.
 func (s *server) run(binDir string) error {
 	// For tests that run as root: the server runs as somebody else.
-	if err := os.Chmod(s.dir, 0o755); err != nil {
+	if err := os.Chmod(s.dir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it
 		return fmt.Errorf("opening the server's folder: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // it may have to be downloaded

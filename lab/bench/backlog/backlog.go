@@ -30,7 +30,7 @@ func Await(ctx context.Context, b *bus.Bus, c bus.Consumer, messages int) error 
 		waiting := 0
 		for _, p := range parts {
 			if p.Name == "consumer "+c.Durable {
-				waiting = int(p.Waiting)
+				waiting = int(p.Waiting) //nolint:gosec // a count of messages
 			}
 		}
 		if waiting >= messages {

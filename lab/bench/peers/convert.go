@@ -24,7 +24,7 @@ func convertFolder(in, out string, facts page.Facts) error {
 		return fmt.Errorf("list %s: %w", in, err)
 	}
 	for _, path := range paths {
-		body, err := os.ReadFile(path)
+		body, err := os.ReadFile(path) //nolint:gosec // the comparison has just written the folder
 		if err != nil {
 			return fmt.Errorf("read a body: %w", err)
 		}

@@ -31,7 +31,7 @@ type child struct {
 
 // begin starts the program. It ends with ctx.
 func begin(ctx context.Context, env []string, program string, args ...string) (*child, error) {
-	c := &child{cmd: exec.CommandContext(ctx, program, args...), said: &tail{}}
+	c := &child{cmd: exec.CommandContext(ctx, program, args...), said: &tail{}} //nolint:gosec // our own drivers, without a shell
 	c.cmd.Env, c.cmd.Stderr, c.cmd.WaitDelay = env, c.said, 30*time.Second
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(os.Interrupt) }
 	var err error

@@ -56,8 +56,8 @@ func setUp(dir string, note func(format string, args ...any)) (kitchen, error) {
 func fresh(dir string, pins []byte) (bool, func() error) {
 	sum := sha256.Sum256(pins)
 	want, mark := hex.EncodeToString(sum[:]), filepath.Join(dir, ".made-from")
-	have, err := os.ReadFile(mark)
-	return err == nil && string(have) == want, func() error { return os.WriteFile(mark, []byte(want), 0o600) }
+	have, err := os.ReadFile(mark)                                                                             //nolint:gosec // its own pins and marks
+	return err == nil && string(have) == want, func() error { return os.WriteFile(mark, []byte(want), 0o600) } //nolint:gosec // its own mark
 }
 
 // python installs the set of packages, where it is not there yet, and returns its interpreter.
@@ -101,7 +101,7 @@ func (k kitchen) node(ctx context.Context) (string, error) {
 }
 
 func (k kitchen) install(dir, pins string, make func() error) error {
-	text, err := os.ReadFile(pins)
+	text, err := os.ReadFile(pins) //nolint:gosec // its own pins and marks
 	if err != nil {
 		return fmt.Errorf("read the pins: %w", err)
 	}
@@ -122,7 +122,7 @@ func interpreter(ctx context.Context, name, least string, args ...string) (strin
 	if err != nil {
 		return "", fmt.Errorf("%s is not on PATH: %w", name, exec.ErrNotFound)
 	}
-	out, err := exec.CommandContext(ctx, path, args...).Output()
+	out, err := exec.CommandContext(ctx, path, args...).Output() //nolint:gosec // Python, Node and npm on PATH, without a shell
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w", name, err)
 	}
@@ -152,7 +152,7 @@ func older(version, least string) bool {
 // quiet runs a program and returns the end of what it said where it fails.
 func quiet(ctx context.Context, dir, program string, args ...string) error {
 	said := &tail{}
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // Python, Node and npm on PATH, without a shell
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, said, said
 	if err := cmd.Run(); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", filepath.Base(program), err), errors.New(said.last()))

@@ -88,7 +88,7 @@ func bare(environ []string) []string {
 }
 
 func (p *sluice) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.program, append(args, "--data", p.dir)...)
+	cmd := exec.CommandContext(ctx, p.program, append(args, "--data", p.dir)...) //nolint:gosec // the sluice program that the person at the prompt names
 	cmd.Env = p.env
 	return cmd
 }

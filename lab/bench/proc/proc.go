@@ -122,7 +122,7 @@ func Children(pid int) []int {
 	var list []int
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, name := range threads {
-		text, err := os.ReadFile(name)
+		text, err := os.ReadFile(name) //nolint:gosec // below /proc
 		if err != nil {
 			continue // the thread has ended
 		}
@@ -138,7 +138,7 @@ func Children(pid int) []int {
 	// A kernel that keeps no such lists: everybody is asked for his parent.
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range files {
-		if text, err := os.ReadFile(name); err == nil {
+		if text, err := os.ReadFile(name); err == nil { //nolint:gosec // below /proc
 			if s, err := ParseStat(text); err == nil && s.Parent == pid {
 				list = append(list, s.PID)
 			}

@@ -277,7 +277,7 @@ func (p *plan) group(run []piece) (group piece, taken int) {
 			return group, n
 		}
 		if group.size >= p.opts.MinTokens {
-			key := uint64(run[n].level)<<32 | uint64(p.units[run[n].from].key)
+			key := uint64(run[n].level)<<32 | uint64(p.units[run[n].from].key) //nolint:gosec // a heading's level is 1 to 6
 			if key <= score {
 				best, bestTaken, score = group, n, key
 			}

@@ -245,7 +245,7 @@ func (p *parser) leafAt(rest string, inPara bool, tip *block) *block {
 	switch rest[0] {
 	case '#':
 		if n := atxLevel(rest); n > 0 {
-			return &block{kind: heading, level: uint8(n)}
+			return &block{kind: heading, level: uint8(n)} //nolint:gosec // levels of headings and kinds of HTML blocks are 1 to 7
 		}
 	case '`', '~':
 		if x := fenceOpener(rest); x != nil {
@@ -253,11 +253,11 @@ func (p *parser) leafAt(rest string, inPara bool, tip *block) *block {
 		}
 	case '<':
 		if n := htmlKind(rest, tip != nil && tip.kind == paragraph); n > 0 {
-			return &block{kind: htmlBlock, level: uint8(n), closed: closesHTML(rest, uint8(n))}
+			return &block{kind: htmlBlock, level: uint8(n), closed: closesHTML(rest, uint8(n))} //nolint:gosec // levels of headings and kinds of HTML blocks are 1 to 7
 		}
 	case '=', '-':
 		if n := underlineLevel(rest); n > 0 && inPara {
-			tip.kind, tip.level, tip.end = heading, uint8(n), p.end
+			tip.kind, tip.level, tip.end = heading, uint8(n), p.end //nolint:gosec // levels of headings and kinds of HTML blocks are 1 to 7
 			return tip
 		}
 	}

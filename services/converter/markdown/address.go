@@ -170,9 +170,9 @@ func appendDestination(dst []byte, dest, title string) []byte {
 	for i, r := range dest {
 		switch {
 		case (r == '[' || r == ']') && !inHost(dest, i):
-			dst = appendPercent(dst, byte(r)) // "](" ends a link's text, to some even here
+			dst = appendPercent(dst, byte(r)) //nolint:gosec // "](" ends a link's text, to some even here
 		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"|", r), (r == '(' || r == ')') && !balanced:
-			dst = appendPercent(dst, byte(r))
+			dst = appendPercent(dst, byte(r)) //nolint:gosec // ASCII only, as the case says
 		case r == '&' && referenceAt(dest[i:]):
 			dst = append(dst, "&amp;"...) // some renderers read the reference behind a backslash too
 		case r >= 0x80 && (runeClass(r) != classVisible || isTag(r) || isDirection(r)):

@@ -172,7 +172,7 @@ func (c *collector) code(s string, st style) {
 	start := len(c.buf)
 	for _, r := range s {
 		switch {
-		case r == '\r' || r < ' ' && !isSpace(byte(r)) || r == 0x7f:
+		case r == '\r' || r < ' ' && !isSpace(byte(r)) || r == 0x7f: //nolint:gosec // r is below a space
 		case r < ' ' || runeClass(r) == classSpace:
 			c.buf = append(c.buf, ' ')
 		case runeClass(r) == classInvisible:

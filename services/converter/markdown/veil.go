@@ -200,7 +200,7 @@ func hexColour(digits string) colour {
 	if err != nil {
 		return noColour
 	}
-	return colour(n)
+	return colour(n) //nolint:gosec // six hex digits are 24 bits
 }
 
 // noteHidden counts a text that is about to be written and is not seen on the page.

@@ -142,7 +142,7 @@ func (s *Site) SetFaults(seed int64, faults ...Fault) error {
 	b := &s.faults
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seed, b.set = uint64(seed), slices.Clone(faults)
+	b.seed, b.set = uint64(seed), slices.Clone(faults) //nolint:gosec // a seed: any bits will do
 	b.calls, b.hits, b.asked = make([]int, len(faults)), make([]int, len(faults)), map[uint64]int{}
 	b.burst = make([][]time.Time, len(faults))
 	return nil

@@ -325,7 +325,7 @@ func (s *Site) EditSome(space string, count int, seed int64) ([]string, error) {
 			pages = append(pages, n)
 		}
 	}
-	rng := rand.New(rand.NewPCG(uint64(seed), uint64(sp.id)))
+	rng := rand.New(rand.NewPCG(uint64(seed), uint64(sp.id))) //nolint:gosec // the same shuffle for the same seed
 	rng.Shuffle(len(pages), func(i, j int) { pages[i], pages[j] = pages[j], pages[i] })
 	pages = pages[:min(max(count, 0), len(pages))]
 	slices.SortFunc(pages, func(a, b *node) int { return cmp.Compare(a.id, b.id) })

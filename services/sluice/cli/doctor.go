@@ -243,7 +243,7 @@ func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 			d.warn(p.Name, "tell all processes the same NATS_ACK_WAIT and NATS_REPLICAS, and start a stage again", "is not as the topology says")
 		case p.Waiting > lag:
 			d.warn(p.Name, "start more replicas of the stage, or look into its log", "%d messages wait, %d are in hand", p.Waiting, p.InHand)
-		case p.MaxBytes > 0 && p.Bytes > uint64(p.MaxBytes)*9/10: //nolint:gosec // positive
+		case p.MaxBytes > 0 && p.Bytes > uint64(p.MaxBytes)*9/10:
 			d.warn(p.Name, "start more replicas of the stage that reads it, or look into its log", "is nearly full: %d of %d bytes", p.Bytes, p.MaxBytes)
 		default:
 			fine++

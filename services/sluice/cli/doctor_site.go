@@ -18,7 +18,7 @@ import (
 // more, for syncs go by Confluence's clock, but logs and ages mislead.
 const clockSkew = 30 * time.Second
 
-const tokenAdvice = "make a new API token and set CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN; for a scoped token set CONFLUENCE_GATEWAY=https://api.atlassian.com"
+const tokenAdvice = "make a new API token and set CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN; for a scoped token set CONFLUENCE_GATEWAY=https://api.atlassian.com" //nolint:gosec // advice on how to make a token
 
 // confluence examines every source's space, with the credential that the stages read it with,
 // and what a sync asks for.

@@ -136,7 +136,7 @@ func (a *app) readToken(file string) (secret.String, error) {
 		in = strings.NewReader(string(b))
 	}
 	if file != "" {
-		f, err := os.Open(file)
+		f, err := os.Open(file) //nolint:gosec // the file that the person at the prompt names
 		if err != nil {
 			return secret.String{}, fmt.Errorf("read the token: %w", err)
 		}

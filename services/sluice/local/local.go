@@ -95,7 +95,7 @@ func StartDatabase(ctx context.Context, o Options) (*Servers, error) {
 }
 
 func (s *Servers) startPostgres(ctx context.Context, o Options) error {
-	if err := os.MkdirAll(o.DataDir, 0o755); err != nil {
+	if err := os.MkdirAll(o.DataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
 		return fmt.Errorf("make the data folder (name another with --data): %w", err)
 	}
 	pg, err := localpg.Start(ctx, localpg.Options{
@@ -162,7 +162,7 @@ func (s *Servers) tell(dataDir string) error {
 	if s.pg == nil && s.nats == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dataDir, 0o755); err != nil {
+	if err := os.MkdirAll(dataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
 		return fmt.Errorf("make the data folder: %w", err)
 	}
 	text, err := json.Marshal(running{PID: os.Getpid(), NatsURL: s.NatsURL, DatabaseURL: s.DatabaseURL})
@@ -180,7 +180,7 @@ func (s *Servers) tell(dataDir string) error {
 // Running returns the addresses that a running process on the data folder serves, or
 // ErrNotRunning. A process that was killed may have left its file behind.
 func Running(dataDir string) (*Servers, error) {
-	text, err := os.ReadFile(filepath.Join(dataDir, "running.json"))
+	text, err := os.ReadFile(filepath.Join(dataDir, "running.json")) //nolint:gosec // its own file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotRunning
 	}

@@ -17,7 +17,7 @@ type APIKey struct {
 	Hash string `json:"-"`
 }
 
-const apiKeyColumns = `key_id, name, role, sources, created_at, revoked_at, hash`
+const apiKeyColumns = `key_id, name, role, sources, created_at, revoked_at, hash` //nolint:gosec // names of columns
 
 func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 	var k APIKey

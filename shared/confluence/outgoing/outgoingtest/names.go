@@ -57,7 +57,7 @@ func reply(query []byte, a netip.Addr) (answer []byte, counted bool) {
 		answer[7] = 1
 		answer = append(answer, 0xc0, 12)
 		answer = binary.BigEndian.AppendUint16(answer, family)
-		answer = append(answer, 0, 1, 0, 0, 0, 0, 0, byte(a.BitLen()/8))
+		answer = append(answer, 0, 1, 0, 0, 0, 0, 0, byte(a.BitLen()/8)) //nolint:gosec // 4 or 16
 		answer = append(answer, a.AsSlice()...)
 	}
 	return answer, counted
