@@ -74,13 +74,11 @@ func (s *Site) LeaveSpaceOutOfSearch(key string, yes bool) error {
 func (s *Site) changeOf(what, key string, f func(sp *space) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sp, err := s.space(key), error(nil)
+	sp := s.space(key)
 	if sp == nil {
-		err = ErrNotFound
-	} else {
-		err = f(sp)
+		return fmt.Errorf("%s space %s: %w", what, key, ErrNotFound)
 	}
-	if err != nil {
+	if err := f(sp); err != nil {
 		return fmt.Errorf("%s space %s: %w", what, key, err)
 	}
 	s.moment++
