@@ -74,7 +74,8 @@ CREATE TABLE confluence_page_content (
     includes jsonb DEFAULT '[]'::jsonb NOT NULL,
     pipeline_version integer NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    fetched_at timestamp with time zone
+    fetched_at timestamp with time zone,
+    body_hash text
 );
 
 CREATE TABLE confluence_pages (
@@ -250,6 +251,7 @@ COMMENT ON COLUMN confluence_page_content.includes IS 'pages that this one trans
 COMMENT ON COLUMN confluence_page_content.pipeline_version IS 'the converter''s and chunker''s generation; a new one rewrites the page';
 COMMENT ON COLUMN confluence_page_content.updated_at IS 'when the Markdown was last written';
 COMMENT ON COLUMN confluence_page_content.fetched_at IS 'when the body behind the Markdown was read';
+COMMENT ON COLUMN confluence_page_content.body_hash IS 'of the content as it was read, where its system counts no versions; the ledger counts them then';
 COMMENT ON TABLE confluence_pages IS 'Confluence pages as last synced; chunks are in archon_crawled_pages';
 COMMENT ON COLUMN confluence_pages.page_id IS 'Confluence''s page id';
 COMMENT ON COLUMN confluence_pages.source_id IS 'the source that it is of; a page has one';
@@ -268,7 +270,7 @@ COMMENT ON COLUMN confluence_removals.page_id IS 'the page''s id';
 COMMENT ON COLUMN confluence_removals.run_id IS 'the run that removed it';
 COMMENT ON COLUMN confluence_removals.source_id IS 'the source that it was of';
 COMMENT ON COLUMN confluence_removals.title IS 'its title at the time';
-COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved, unreadable or excluded';
+COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved, unreadable, excluded or deleted';
 COMMENT ON COLUMN confluence_removals.removed_at IS 'when it left; its chunks went with it';
 COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
 COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';

@@ -57,12 +57,12 @@ func (e *SourceDiffersError) Error() string {
 // SpaceTakenError says that the space is a source already. Its cause names that one, which the
 // viewer may not see.
 type SpaceTakenError struct {
-	SpaceKey string
-	cause    error
+	What  string // in words: "space DOCS"
+	cause error
 }
 
 func (e *SpaceTakenError) Error() string {
-	return fmt.Sprintf("space %s is a source already", e.SpaceKey)
+	return e.What + " is a source already"
 }
 
 // Unwrap returns the cause.

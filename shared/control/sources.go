@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -83,7 +84,11 @@ func (n NewSource) Check() error {
 	if err := CheckSourceID(n.ID); err != nil {
 		return err
 	}
-	if err := confluence.CheckSpaceKey(n.SpaceKey); err != nil {
+	if n.elsewhere() {
+		if n.Token != nil {
+			return &InvalidError{Field: "token", Reason: "is of no use: a " + n.System + " is read without one"}
+		}
+	} else if err := confluence.CheckSpaceKey(n.SpaceKey); err != nil {
 		return &InvalidError{Field: "space_key", Reason: "is no space key: letters and digits, or ~ and the name of a personal space"}
 	}
 	if n.DeletionStrategy == "" { // the default
@@ -91,6 +96,9 @@ func (n NewSource) Check() error {
 	}
 	return CheckStrategy(n.DeletionStrategy)
 }
+
+// elsewhere reports whether the source is of another system than Confluence.
+func (n NewSource) elsewhere() bool { return n.System != "" && n.System != store.Confluence }
 
 // Added is what came of adding a source.
 type Added struct {
@@ -110,16 +118,18 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	if err := n.Check(); err != nil {
 		return Added{}, err
 	}
-	var err error
-	if src.BaseURL, err = c.Vault.Site(src.BaseURL); err != nil {
-		return Added{}, &InvalidError{Field: "base_url", Reason: err.Error()}
+	if !n.elsewhere() {
+		var err error
+		if src.BaseURL, err = c.Vault.Site(src.BaseURL); err != nil {
+			return Added{}, &InvalidError{Field: "base_url", Reason: err.Error()}
+		}
 	}
 	there, err := c.Ledger.Source(ctx, src.ID)
 	created := errors.Is(err, store.ErrNotFound)
 	if err != nil && !created {
 		return Added{}, err
 	}
-	if !created && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey {
+	if !created && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey && there.Location == src.Location {
 		if err := n.differs(there); err != nil {
 			return Added{}, err
 		}
@@ -133,7 +143,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	case errors.Is(err, store.ErrSourceExists):
 		return Added{}, &SourceExistsError{ID: src.ID}
 	case errors.Is(err, store.ErrSpaceTaken):
-		return Added{}, &SpaceTakenError{SpaceKey: src.SpaceKey, cause: err}
+		return Added{}, &SpaceTakenError{What: cmp.Or(src.Location, "space "+src.SpaceKey), cause: err}
 	case err != nil:
 		return Added{}, err
 	}

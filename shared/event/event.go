@@ -232,7 +232,7 @@ type PageRemoved struct {
 	RunID    string    `json:"run_id"`
 	PageID   string    `json:"page_id"`
 	Title    string    `json:"title"`
-	Reason   string    `json:"reason"` // trashed, archived, moved, unreadable, excluded
+	Reason   string    `json:"reason"` // trashed, archived, moved, unreadable, excluded, deleted
 	At       time.Time `json:"at"`
 }
 

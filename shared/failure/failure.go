@@ -37,6 +37,10 @@ const (
 	ClaimMissing    Code = "claim_missing"     // a body left in the object store is no longer there
 	TooManyRemovals Code = "too_many_removals" // the brake held a run that would remove too much
 	AddressTaken    Code = "address_taken"     // chunks of something else stand under the page's address
+	FolderNotFound  Code = "folder_not_found"  // the folder is missing, is none, or holds no page: it is not mounted, perhaps
+	UnknownSystem   Code = "unknown_system"    // the source is of a system that this version does not know
+	NotReadable     Code = "not_readable"      // the page's file is there and cannot be read
+	NotText         Code = "not_text"          // the page's file holds bytes that are no text
 )
 
 // Error is an error with a code. Use New or Wrap to make one and CodeOf to read it.
@@ -98,7 +102,7 @@ func Doubtful(err error) bool {
 // Final reports whether a repetition cannot mend what failed with this code.
 func (c Code) Final() bool {
 	switch c {
-	case Unauthorized, SpaceNotFound, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
+	case Unauthorized, SpaceNotFound, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
 		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing:
 		return true
 	default:

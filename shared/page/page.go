@@ -8,7 +8,10 @@ import "time"
 // its space. A page has no kind.
 const BlogPost = "blogpost"
 
-// Ref names one version of a page. ID is Confluence's id, a string of digits.
+// Markdown is the format of a body that is Markdown already.
+const Markdown = "markdown"
+
+// Ref names one version of a page. ID is a string of digits.
 type Ref struct {
 	ID      string `json:"id"`
 	Version int    `json:"version"`
@@ -31,12 +34,14 @@ type Facts struct {
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	ModifiedAt time.Time `json:"modified_at,omitzero"` // when this version was made
 	Labels     []string  `json:"labels,omitempty"`
+	Format     string    `json:"format,omitempty"` // of the body: Markdown, or "" for storage format
+	Hash       string    `json:"hash,omitempty"`   // of the content, where the system counts no versions
 
 	// Users maps account ids that the body mentions, and the author, to display names,
 	// as far as they are known.
 	Users map[string]string `json:"users,omitempty"`
-	// Links maps the title of a page of this space that the body links to, to that page,
-	// as far as it is known. Storage format links by title, never by id.
+	// Links maps what the body links to a page of this source by, to that page, as far as it is
+	// known: in storage format its title, in Markdown the destination as it is written.
 	Links map[string]Link `json:"links,omitempty"`
 }
 

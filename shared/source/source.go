@@ -91,7 +91,8 @@ const (
 	Here     Standing = "here" // a current page of the source after all
 	Trashed  Standing = "trashed"
 	Archived Standing = "archived"
-	Moved    Standing = "moved" // in another space
+	Moved    Standing = "moved"   // in another space
+	Deleted  Standing = "deleted" // known to be gone, not only unreadable
 )
 
 // ErrBroken is in the chain of an error when the system does answer, but with an error of its

@@ -28,7 +28,7 @@ type ChunkMetadata struct {
 	SourceID      string   `json:"source_id"`
 	KnowledgeType string   `json:"knowledge_type"`
 	PageID        string   `json:"page_id,omitempty"` // "" for a document that is no page
-	CrawlType     string   `json:"crawl_type"`        // confluence or document
+	CrawlType     string   `json:"crawl_type"`        // confluence, page or document
 	WordCount     int      `json:"word_count"`
 	CharCount     int      `json:"char_count"`
 	ChunkIndex    int      `json:"chunk_index"`

@@ -23,14 +23,14 @@ type KeptPage struct {
 // lists in the version that is still kept: they can come back without being fetched.
 func (s *Store) Kept(ctx context.Context, run Run, ids []string) ([]KeptPage, error) {
 	rows, _ := s.pool.Query(ctx, `
-		SELECT p.page_id, CASE WHEN p.kind <> 'page' THEN p.kind ELSE '' END, p.version, p.title, p.space_key, p.last_modified, c.url, coalesce(l.parent_id, ''), coalesce(l.parent_kind, ''),
+		SELECT p.page_id, CASE WHEN p.kind <> 'page' THEN p.kind ELSE '' END, p.version, p.title, p.space_key, p.last_modified, c.url, coalesce(c.body_hash, ''), coalesce(l.parent_id, ''), coalesce(l.parent_kind, ''),
 			p.metadata, c.markdown, c.headings, c.losses, c.includes
 		FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id) JOIN confluence_page_content c USING (page_id)
 		WHERE l.run_id = $1 AND l.page_id = ANY ($3) AND l.outcome IS NULL AND l.status = 'current'
 		AND p.source_id = $2 AND p.is_deleted AND p.version = l.version AND p.title = l.title AND c.pipeline_version = $4
 		ORDER BY p.page_id`, run.ID, run.SourceID, ids, Pipeline)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k KeptPage, err error) {
-		err = row.Scan(&k.Page.ID, &k.Page.Kind, &k.Page.Version, &k.Page.Title, &k.Page.SpaceKey, &k.Page.ModifiedAt, &k.Page.URL,
+		err = row.Scan(&k.Page.ID, &k.Page.Kind, &k.Page.Version, &k.Page.Title, &k.Page.SpaceKey, &k.Page.ModifiedAt, &k.Page.URL, &k.Page.Hash,
 			&k.Page.ParentID, &k.Page.ParentType, &k.Metadata, &k.Markdown, &k.Headings, &k.Losses, &k.Includes)
 		return k, err
 	})

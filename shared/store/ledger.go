@@ -31,6 +31,7 @@ type Listed struct {
 	ParentID   string
 	ParentKind string
 	Labels     []string // nil: not known
+	Hash       string   // of the content, where its system counts no versions: then the ledger does
 }
 
 // ListingLease is how long a lister that gives no sign is waited for before another one may
@@ -97,16 +98,17 @@ func holdListing(ctx context.Context, q execer, runID string, attempt int) error
 }
 
 // AddListed writes a batch of the listing into the ledger. A page that is listed twice,
-// because it moved between batches, counts once, with its newest version. ErrNotCurrent
+// because it moved between batches, counts once, with its newest version. Of a page with a Hash,
+// the version is the stored one where the content is, else one more. ErrNotCurrent
 // when another replica lists the run now.
 func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch []Listed) error {
 	n := len(batch)
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
 	status, parents, parentKinds := make([]string, n), make([]string, n), make([]string, n)
-	labels, kinds := make([]*string, n), make([]string, n)
+	labels, kinds, hashes := make([]*string, n), make([]string, n), make([]string, n)
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
-		labels[i], kinds[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page")
+		labels[i], kinds[i], hashes[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, runID, attempt); err != nil {
@@ -114,16 +116,18 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 		}
 		_, err := tx.Exec(ctx, `
 			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind)
-			SELECT DISTINCT ON (id) $1, id, version, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
+			SELECT DISTINCT ON (id) $1, id, CASE WHEN hash = '' THEN version ELSE coalesce((
+				SELECT p.version + CASE WHEN c.body_hash = hash THEN 0 ELSE 1 END
+				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = id), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
 				string_to_array(labels, ' '), kind
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-				AS l(id, version, title, status, parent, parent_kind, labels, kind)
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash)
 			ORDER BY id, version DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
 				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind
 			WHERE excluded.version > confluence_sync_pages.version`,
-			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds)
+			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes)
 		return err
 	})
 }

@@ -87,7 +87,7 @@ func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *ev
 type stored struct {
 	there, deleted, same bool
 	open                 bool // the run is under way
-	newer                bool // another source has taken the page over since this body was read
+	newer                bool // another body of this version was read after this one: by another source, or of a page without versions
 	version              int
 	ended                event.Outcome // in this run's ledger
 	chunks               []oldChunk
@@ -139,7 +139,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
 				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
-			coalesce(p.source_id <> $2 AND p.version = $4 AND c.fetched_at > $11, false),
+			coalesce((p.source_id <> $2 OR $13 <> '') AND p.version = $4 AND c.fetched_at > $11, false),
 			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
@@ -150,13 +150,13 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline,
-		orNull(w.FetchedAt), w.Trail).
+		orNull(w.FetchedAt), w.Trail, w.Page.Hash).
 		QueryRow(func(row pgx.Row) error {
 			return row.Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
 		})
 	// The page may have come from another source of the same site, whose chunks of it go.
 	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
-	b.Queue(storedChunksSQL(`metadata ? 'page_id' AND metadata->>'page_id' = $1 AND metadata->>'crawl_type' = 'confluence'`), w.Page.ID).
+	b.Queue(storedChunksSQL(`metadata ? 'page_id' AND metadata->>'page_id' = $1 AND `+ourChunk), w.Page.ID).
 		Query(func(rows pgx.Rows) (err error) {
 			o.chunks, err = collectStored(rows)
 			return err
@@ -190,12 +190,12 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 			path = excluded.path, metadata = excluded.metadata, kind = excluded.kind, is_deleted = false, updated_at = now()`,
 		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata, cmp.Or(w.Page.Kind, "page"))
 	b.Queue(`
-		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at, body_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''))
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
-			fetched_at = excluded.fetched_at, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline, orNull(w.FetchedAt))
+			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, updated_at = now()`,
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline, orNull(w.FetchedAt), w.Page.Hash)
 	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
 	}

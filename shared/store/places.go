@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,7 +35,7 @@ func (p Place) Breadcrumb() []string {
 // the top. baseURL is the site's, for the ancestors' addresses.
 func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
 	// With the one id as it is, the server plans this once; for a list it would plan it at every call.
-	list, err := places(ctx, s.pool, sourceID, baseURL+"/spaces/"+spaceKey, "me.node_id = $2", pageID)
+	list, err := places(ctx, s.pool, sourceID, site{baseURL, spaceKey}, "me.node_id = $2", pageID)
 	if err != nil {
 		return Place{}, fmt.Errorf("read place of page %s: %w", pageID, err)
 	}
@@ -45,8 +46,8 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 }
 
 // places reads the places of nodes that are in the tree, those that the condition on me and $2
-// picks. space is the space's address.
-func places(ctx context.Context, q pg.Querier, sourceID, space, picked string, by any) (map[string]Place, error) {
+// picks.
+func places(ctx context.Context, q pg.Querier, sourceID string, at site, picked string, by any) (map[string]Place, error) {
 	rows, err := q.Query(ctx, `
 		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
 		FROM confluence_tree me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
@@ -64,15 +65,31 @@ func places(ctx context.Context, q pg.Querier, sourceID, space, picked string, b
 			p = Place{Path: path, Trail: trail, Ancestors: []page.Ancestor{}}
 		}
 		if id != me {
-			if kind == "page" {
-				kind = "pages"
-			}
-			p.Ancestors = append(p.Ancestors, page.Ancestor{ID: id, Title: title, URL: space + "/" + kind + "/" + id})
+			p.Ancestors = append(p.Ancestors, page.Ancestor{ID: id, Title: title, URL: at.address(kind, id, title, p.Ancestors)})
 		}
 		found[me] = p
 		return nil
 	})
 	return found, err
+}
+
+// site is where the addresses of a source's pages begin.
+type site struct{ base, space string }
+
+// address returns where a person finds a node: by its id in its space, or, where there are no
+// spaces, by the names on the way to it.
+func (s site) address(kind, id, title string, above []page.Ancestor) string {
+	if s.space != "" {
+		if kind == "page" {
+			kind = "pages"
+		}
+		return s.base + "/spaces/" + s.space + "/" + kind + "/" + id
+	}
+	parent := s.base
+	if n := len(above); n > 0 {
+		parent = above[n-1].URL
+	}
+	return parent + "/" + url.PathEscape(title)
 }
 
 // repathAtOnce bounds the pages of one transaction, since it holds a lock for each.
@@ -86,7 +103,7 @@ func (s *Store) Repath(ctx context.Context, run Run) error {
 	if err != nil {
 		return err
 	}
-	space, after := src.BaseURL+"/spaces/"+src.SpaceKey, ""
+	after := ""
 	for {
 		rows, _ := s.pool.Query(ctx, `SELECT node_id FROM confluence_tree
 			WHERE source_id = $1 AND stale AND node_id > $2 ORDER BY node_id LIMIT $3`, src.ID, after, repathAtOnce)
@@ -98,14 +115,14 @@ func (s *Store) Repath(ctx context.Context, run Run) error {
 			return nil
 		}
 		after = ids[len(ids)-1]
-		err = s.inTx(ctx, "move pages of "+src.ID, func(tx pgx.Tx) error { return repath(ctx, tx, run, space, ids) })
+		err = s.inTx(ctx, "move pages of "+src.ID, func(tx pgx.Tx) error { return repath(ctx, tx, run, site{src.BaseURL, src.SpaceKey}, ids) })
 		if err != nil {
 			return err
 		}
 	}
 }
 
-func repath(ctx context.Context, tx pgx.Tx, run Run, space string, ids []string) error {
+func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) error {
 	if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
 		return err
 	}
@@ -114,7 +131,7 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, space string, ids []string)
 	if err != nil {
 		return err
 	}
-	list, err := places(ctx, tx, run.SourceID, space, "me.node_id = ANY ($2)", ids)
+	list, err := places(ctx, tx, run.SourceID, at, "me.node_id = ANY ($2)", ids)
 	if err != nil {
 		return err
 	}
@@ -146,7 +163,7 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, space string, ids []string)
 		UPDATE archon_crawled_pages c SET metadata = jsonb_set(c.metadata, '{breadcrumb}', n.crumb::jsonb)
 		FROM unnest($2::text[], $3::text[]) AS n(id, crumb)
 		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = n.id AND c.source_id = $1
-		AND c.metadata->>'crawl_type' = 'confluence' AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
+		AND `+ourChunk+` AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
 		run.SourceID, known, crumbs)
 	return tx.SendBatch(ctx, b).Close()
 }

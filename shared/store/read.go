@@ -76,7 +76,7 @@ func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID s
 	rows, _ := r.pool.Query(ctx, `
 		SELECT id, chunk_number, content, metadata FROM archon_crawled_pages
 		WHERE source_id = $1 AND metadata ? 'page_id' AND metadata->>'page_id' = $2
-		AND metadata->>'crawl_type' = 'confluence' ORDER BY chunk_number`, sourceID, pageID)
+		AND `+ourChunk+` ORDER BY chunk_number`, sourceID, pageID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
 	if err != nil {
 		return nil, fmt.Errorf("read chunks of page %s: %w", pageID, err)

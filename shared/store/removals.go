@@ -31,6 +31,7 @@ const (
 	ReasonMoved      = "moved"
 	ReasonUnreadable = "unreadable"
 	ReasonExcluded   = "excluded"
+	ReasonDeleted    = "deleted" // known to be gone: a file that is no longer in its folder
 )
 
 // Candidates finds the stored pages of the run's source that its complete listing lacks or
@@ -135,7 +136,7 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE source_id = $1 AND metadata ? 'page_id'
-			AND metadata->>'page_id' = ANY ($2) AND metadata->>'crawl_type' = 'confluence'`, run.SourceID, ids)
+			AND metadata->>'page_id' = ANY ($2) AND `+ourChunk, run.SourceID, ids)
 		// An archived page keeps its place: what lies below it is still below it.
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,

@@ -128,7 +128,7 @@ func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error 
 			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
 			OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
 		FROM archon_sources
-		WHERE source_id = $1 AND metadata->>'source_type' = 'confluence' FOR NO KEY UPDATE`,
+		WHERE source_id = $1 AND `+ourSource+` FOR NO KEY UPDATE`,
 		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
 	if err != nil {
 		return pg.NotFound(err, "source "+req.SourceID)

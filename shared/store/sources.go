@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,17 @@ const (
 // DeletionStrategies are all of them, the default first.
 var DeletionStrategies = []DeletionStrategy{WeeklyReconciliation, EverySync, OnDemand}
 
-// Source is a Confluence space that is kept in the knowledge base: a row of archon_sources.
+// Confluence is the system of a source that is a Confluence space.
+const Confluence = "confluence"
+
+// Source is what is kept in the knowledge base, a Confluence space for example: a row of
+// archon_sources.
 type Source struct {
 	ID               string           `json:"source_id"`
-	BaseURL          string           `json:"base_url"` // the site with /wiki
-	SpaceKey         string           `json:"space_key"`
+	System           string           `json:"system"`              // confluence, or another of shared/source/systems
+	Location         string           `json:"location,omitempty"`  // where another system than Confluence has it, a folder for example
+	BaseURL          string           `json:"base_url"`            // the site with /wiki, or what the addresses of pages begin with
+	SpaceKey         string           `json:"space_key,omitempty"` // of Confluence alone
 	DisplayName      string           `json:"display_name"`
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
 	BlogPosts        bool             `json:"blog_posts"`     // the space's blog posts are kept too
@@ -42,10 +49,34 @@ type Source struct {
 	Chunks           int              `json:"chunks"`                       // chunks now
 }
 
+// String says in words what the source is, as "space DOCS of https://acme.atlassian.net/wiki".
+func (s Source) String() string {
+	if s.System == Confluence {
+		return "space " + s.SpaceKey + " of " + s.BaseURL
+	}
+	return s.System + " " + s.Location
+}
+
+// CrawlType is the crawl_type of the source's chunks: Archon's readers know those of Confluence
+// by a name of their own.
+func (s Source) CrawlType() string {
+	if s.System == Confluence {
+		return Confluence
+	}
+	return "page"
+}
+
+const (
+	// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
+	ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
+	// ourChunk is the condition for a chunk of a page; see Source.CrawlType.
+	ourChunk = `metadata->>'crawl_type' IN ('confluence', 'page')`
+)
+
 // What AddSource finds in the way.
 var (
 	ErrSourceExists = errors.New("the source id is taken")
-	ErrSpaceTaken   = errors.New("another source is of the same space")
+	ErrSpaceTaken   = errors.New("a page has one source, and another one has these")
 )
 
 // AddSource registers a source. Adding the same one again changes nothing; an id that is
@@ -63,13 +94,18 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		src.Tags = []string{}
 	}
 	if src.DisplayName == "" {
-		src.DisplayName = src.SpaceKey
+		src.DisplayName = cmp.Or(src.SpaceKey, src.ID)
 	}
+	src.System = cmp.Or(src.System, Confluence)
 	meta := map[string]any{
-		"source_type": "confluence", "knowledge_type": src.KnowledgeType, "tags": src.Tags,
-		"original_url":         src.BaseURL + "/spaces/" + src.SpaceKey,
-		"confluence_space_key": src.SpaceKey, "confluence_base_url": src.BaseURL,
-		"deletion_strategy": src.DeletionStrategy,
+		"source_type": src.System, "knowledge_type": src.KnowledgeType, "tags": src.Tags, "deletion_strategy": src.DeletionStrategy,
+	}
+	if src.System == Confluence {
+		meta["original_url"] = src.BaseURL + "/spaces/" + src.SpaceKey
+		meta["confluence_space_key"], meta["confluence_base_url"] = src.SpaceKey, src.BaseURL
+	} else {
+		meta["original_url"], meta["base_url"] = src.BaseURL, src.BaseURL
+		meta["sluice_system"], meta["location"] = src.System, src.Location
 	}
 	if src.BlogPosts {
 		meta["include_blog_posts"] = true
@@ -77,12 +113,18 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	// Space keys are compared without regard to case, as Confluence does.
 	var other string
 	err := s.pool.QueryRow(ctx, `SELECT source_id FROM archon_sources
-		WHERE source_id <> $1 AND metadata->>'source_type' = 'confluence' AND metadata->>'confluence_base_url' = $2
-		AND lower(metadata->>'confluence_space_key') = lower($3) ORDER BY source_id LIMIT 1`,
-		src.ID, src.BaseURL, src.SpaceKey).Scan(&other)
+		WHERE source_id <> $1 AND metadata->>'source_type' = $4 AND CASE $4 WHEN 'confluence' THEN
+			metadata->>'confluence_base_url' = $2 AND lower(metadata->>'confluence_space_key') = lower($3)
+			ELSE metadata->>'location' = $5 END
+		ORDER BY source_id LIMIT 1`,
+		src.ID, src.BaseURL, src.SpaceKey, src.System, src.Location).Scan(&other)
 	switch {
 	case err == nil:
-		return fmt.Errorf("add source %s: space %s is the source %s already: %w", src.ID, src.SpaceKey, other, ErrSpaceTaken)
+		what := "space " + src.SpaceKey
+		if src.System != Confluence {
+			what = src.String()
+		}
+		return fmt.Errorf("add source %s: %s is the source %s already: %w", src.ID, what, other, ErrSpaceTaken)
 	case !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("add source %s: %w", src.ID, err)
 	}
@@ -97,7 +139,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		return nil
 	}
 	there, err := s.Source(ctx, src.ID)
-	if err == nil && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey {
+	if err == nil && there.String() == src.String() && there.BaseURL == src.BaseURL {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -107,7 +149,8 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 }
 
 const sourceColumns = `
-	s.source_id, coalesce(s.metadata->>'confluence_base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
+	s.source_id, s.metadata->>'source_type', coalesce(s.metadata->>'location', ''),
+	coalesce(s.metadata->>'confluence_base_url', s.metadata->>'base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
 	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
@@ -117,7 +160,7 @@ const sourceColumns = `
 func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
 	var last, checked *time.Time
-	err := row.Scan(&src.ID, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
+	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
 		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
@@ -136,7 +179,7 @@ type SourceChange struct {
 	BlogPosts        *bool    // on, the next run is full; off, the next full run takes them out
 }
 
-// UpdateSource changes settings of a Confluence source and leaves the rest of its row alone,
+// UpdateSource changes settings of a source and leaves the rest of its row alone,
 // what other tools keep in its metadata included. Its title follows the name unless somebody
 // gave it another one. Chunks carry the new tags from their page's next write on.
 // ErrNotFound when there is no such source.
@@ -155,7 +198,7 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 		UPDATE archon_sources SET metadata = metadata || $2::jsonb, updated_at = now(),
 			source_display_name = coalesce(nullif($3, ''), source_display_name),
 			title = CASE WHEN $3 <> '' AND title IS NOT DISTINCT FROM source_display_name THEN $3 ELSE title END
-		WHERE source_id = $1 AND metadata->>'source_type' = 'confluence'`, id, set, c.DisplayName)
+		WHERE source_id = $1 AND `+ourSource, id, set, c.DisplayName)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}
@@ -165,11 +208,11 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 	return nil
 }
 
-// Source returns a Confluence source without its counts. ErrNotFound when there is none,
+// Source returns a source without its counts. ErrNotFound when there is none,
 // also when the id belongs to a source of another kind.
 func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0 FROM archon_sources s
-		WHERE s.source_id = $1 AND s.metadata->>'source_type' = 'confluence'`, id)
+		WHERE s.source_id = $1 AND `+ourSource, id)
 	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
 	if err != nil {
 		return src, pg.NotFound(err, "read source "+id)
@@ -177,7 +220,7 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 	return src, nil
 }
 
-// Sources lists every Confluence source with its counts, by id.
+// Sources lists every source with its counts, by id.
 func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error) {
 	return r.counted(ctx, v, "")
 }
@@ -213,7 +256,7 @@ func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Sou
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
-		FROM archon_sources s WHERE s.metadata->>'source_type' = 'confluence' AND ($1 = '' OR s.source_id = $1)
+		FROM archon_sources s WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
 		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, seen(v))
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
@@ -222,7 +265,7 @@ func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Sou
 	return list, nil
 }
 
-// RemoveSource deletes a Confluence source with its pages, chunks, runs and secret in one
+// RemoveSource deletes a source with its pages, chunks, runs and secret in one
 // transaction. Chunks go first: on an older Archon their foreign key does not cascade. Before
 // them the source is locked, which waits for the pages that are just being written.
 func (s *Store) RemoveSource(ctx context.Context, id string) error {

@@ -84,7 +84,7 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 	}, o)
 	chunks := rows(parts, store.ChunkMetadata{
 		URL: in.Page.URL, Title: in.Page.Title, SourceID: in.SourceID, KnowledgeType: src.KnowledgeType,
-		PageID: in.Page.ID, CrawlType: "confluence", Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
+		PageID: in.Page.ID, CrawlType: src.CrawlType(), Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
 	})
 	return store.PageWrite{
 		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path, Trail: place.Trail,

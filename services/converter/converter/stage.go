@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
 )
 
@@ -28,7 +29,11 @@ func Handler(b publisher) bus.Handler {
 		if err != nil {
 			return err
 		}
-		out, err := markdown.Convert(in.Body, in.Page)
+		convert := markdown.Convert
+		if in.Page.Format == page.Markdown {
+			convert = markdown.Adopt
+		}
+		out, err := convert(in.Body, in.Page)
 		if err != nil {
 			return err
 		}

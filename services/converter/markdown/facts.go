@@ -1,7 +1,6 @@
 package markdown
 
 import (
-	"cmp"
 	"math"
 	"net/url"
 	"slices"
@@ -236,12 +235,5 @@ func (r *renderer) lossList() []page.Loss {
 	if r.w.flattened > 0 {
 		r.losses[lossKey{"nesting", page.Rendered, "lists and quotes below the deepest level that is indented"}] = r.w.flattened
 	}
-	out := make([]page.Loss, 0, len(r.losses))
-	for k, n := range r.losses {
-		out = append(out, page.Loss{Element: k.element, Fate: k.fate, Count: n, Reason: k.reason})
-	}
-	slices.SortFunc(out, func(a, b page.Loss) int {
-		return cmp.Or(strings.Compare(a.Element, b.Element), strings.Compare(string(a.Fate), string(b.Fate)), strings.Compare(a.Reason, b.Reason))
-	})
-	return out
+	return sorted(r.losses)
 }

@@ -87,6 +87,7 @@ var reasons = map[source.Standing]string{
 	source.Trashed:  store.ReasonTrashed,
 	source.Archived: store.ReasonArchived,
 	source.Moved:    store.ReasonMoved,
+	source.Deleted:  store.ReasonDeleted,
 }
 
 func (v *verdict) take(id string, standing source.Standing) {

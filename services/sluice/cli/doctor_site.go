@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -40,9 +41,27 @@ func (d *doctor) confluence(ctx context.Context, h *service.Host, st *store.Stor
 		d.fail("confluence", "see CONFLUENCE_BASE_URL", "%v", err)
 		return
 	}
+	opened := systems.New(systems.Means{Confluence: site, Log: zerolog.Nop()})
 	for _, s := range sources {
-		d.space(ctx, site, s)
+		if s.System == store.Confluence {
+			d.space(ctx, site, s)
+		} else {
+			d.elsewhere(ctx, opened, s)
+		}
 	}
+}
+
+// elsewhere examines a source of another system than Confluence.
+func (d *doctor) elsewhere(ctx context.Context, opened *systems.Systems, s store.Source) {
+	system, err := opened.Open(ctx, s)
+	if err == nil {
+		err = system.Probe(ctx)
+	}
+	if err != nil {
+		d.fail("source "+s.ID, "the services have to see it under the same path", "%v", err)
+		return
+	}
+	d.ok("source "+s.ID, "%s can be read from here", s)
 }
 
 func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Source) {

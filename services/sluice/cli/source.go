@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
@@ -24,7 +26,7 @@ func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
 func (a *app) source() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "source",
-		Short: "Add, change, list and remove the spaces that are synced",
+		Short: "Add, change, list and remove the spaces and folders that are synced",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -34,18 +36,25 @@ func (a *app) source() *cobra.Command {
 
 func (a *app) sourceAdd() *cobra.Command {
 	var n control.NewSource
-	var strategy string
+	var strategy, folder string
 	var t tokenFlags
 	cmd := &cobra.Command{
-		Use:   "add SOURCE --space KEY",
-		Short: "Register a Confluence space as a source",
+		Use:   "add SOURCE --space KEY | --folder DIR",
+		Short: "Register a Confluence space, or a folder of Markdown files, as a source",
 		Long: `Register a Confluence space as a source. It is read with the token of --token-file, which is
-stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN.`,
-		Example: "  sluice source add docs --space DOCS\n  sluice source add hr --space HR --name 'People handbook' --tag policy\n" +
+stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN.
+
+With --folder the source is a folder of Markdown files, a git checkout for example. The services
+have to see it under the same path. Its addresses are those of the checkout's host where that is
+known, else file:// ones; --base-url gives others.`,
+		Example: "  sluice source add docs --space DOCS\n  sluice source add handbook --folder ~/handbook/docs\n  sluice source add hr --space HR --name 'People handbook' --tag policy\n" +
 			"  sluice source add legal --space LAW --base-url https://acme-legal.atlassian.net --email reader@acme.com --token-file /run/secrets/legal",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			n.ID, n.DeletionStrategy = argv[0], store.DeletionStrategy(strategy)
+			if folder != "" {
+				return a.addFolder(cmd, n, folder)
+			}
 			if n.SpaceKey == "" {
 				return usageError{errors.New("which space? give its key with --space, for example --space DOCS")}
 			}
@@ -81,13 +90,57 @@ stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN
 		},
 	}
 	cmd.Flags().StringVar(&n.SpaceKey, "space", "", "`key` of the space")
-	cmd.Flags().StringVar(&n.BaseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL)")
+	cmd.Flags().StringVar(&folder, "folder", "", "`folder` of Markdown files, instead of a space")
+	cmd.Flags().StringVar(&n.BaseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL), or what a folder's addresses begin with")
 	cmd.Flags().StringVar(&n.DisplayName, "name", "", "`name` shown to people (default the space's key)")
 	cmd.Flags().StringSliceVar(&n.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
 	cmd.Flags().BoolVar(&n.BlogPosts, "blog-posts", false, "sync the space's blog posts too")
 	t.sourceFlags(cmd)
 	return cmd
+}
+
+// addFolder registers a folder.
+func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) error {
+	for _, flag := range []string{"space", "blog-posts", "token-file", "email", "scoped"} {
+		if cmd.Flags().Changed(flag) {
+			return usageError{fmt.Errorf("--%s is about a space, and --folder is none", flag)}
+		}
+	}
+	src, err := systems.Locate("folder", dir)
+	if err != nil {
+		return usageError{err}
+	}
+	src.ID, src.Tags = n.ID, n.Tags
+	src.DisplayName = cmp.Or(n.DisplayName, src.DisplayName)
+	if n.BaseURL != "" {
+		if src.BaseURL, err = folderURL(n.BaseURL); err != nil {
+			return usageError{err}
+		}
+	}
+	if cmd.Flags().Changed("deletion-strategy") {
+		src.DeletionStrategy = n.DeletionStrategy
+	}
+	n = control.NewSource{Source: src, Insist: []string{"deletion_strategy"}}
+	if err := n.Check(); err != nil {
+		return inWords(err)
+	}
+	return a.withControl(cmd.Context(), func(s *session) error {
+		added, err := s.AddSource(cmd.Context(), operator, n)
+		if err != nil {
+			return err
+		}
+		return a.showAdded(cmd.Context(), s, added)
+	})
+}
+
+// folderURL checks what a folder's addresses are to begin with.
+func folderURL(s string) (string, error) {
+	u, err := parseURL(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "file" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("--base-url of a folder is an address with https://, http:// or file://, without user, query or fragment")
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
 // sourceFlags are those of a command that is about a source before it is about its token.
@@ -115,7 +168,10 @@ func (a *app) showAdded(ctx context.Context, s *session, added control.Added) er
 	if added.Token != nil {
 		a.printf("%s\n", tokenLine(*added.Token))
 	}
-	a.printf("Source %s is space %s of %s. Sync it: sluice sync %s --wait\n", src.ID, src.SpaceKey, src.BaseURL, src.ID)
+	a.printf("Source %s is %s. Sync it: sluice sync %s --wait\n", src.ID, src, src.ID)
+	if src.System != store.Confluence {
+		return nil
+	}
 	// Tell of a source that nothing is stored to read it with.
 	if site, err := siteURL(s.cfg.BaseURL, s.cfg.Confluence); err == nil && site == src.BaseURL {
 		return nil
@@ -167,7 +223,7 @@ func (a *app) listSources(ctx context.Context, s *session) error {
 	for _, src := range list {
 		rows = append(rows, []string{
 			src.ID, src.SpaceKey, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), orNever(src.LastSync),
-			string(src.DeletionStrategy), orNever(src.LastCheck), src.BaseURL,
+			string(src.DeletionStrategy), orNever(src.LastCheck), cmp.Or(src.Location, src.BaseURL),
 		})
 	}
 	a.table(rows)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,7 +181,7 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		a.printf("No source yet. In another terminal:\n  sluice source add docs --space DOCS\n  sluice sync docs --wait\n")
 	} else {
 		for _, s := range sources {
-			a.printf("  source     %s, space %s, %d pages, %d chunks\n", s.ID, s.SpaceKey, s.Pages, s.Chunks)
+			a.printf("  source     %s, %s, %d pages, %d chunks\n", s.ID, cmp.Or(s.Location, "space "+s.SpaceKey), s.Pages, s.Chunks)
 		}
 		a.printf("Sync one from another terminal: sluice sync %s --wait\n", sources[0].ID)
 	}

@@ -4,11 +4,14 @@ package systems
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/source"
 	"github.com/sluicehq/sluice/shared/source/confluencesource"
+	"github.com/sluicehq/sluice/shared/source/folder"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -25,7 +28,8 @@ type opener interface {
 
 // kinds are the systems, by the name that a source has them under.
 var kinds = map[string]func(Means) opener{
-	"confluence": func(m Means) opener { return confluencesource.New(m.Confluence, m.Log) },
+	store.Confluence: func(m Means) opener { return confluencesource.New(m.Confluence, m.Log) },
+	folder.System:    func(Means) opener { return folder.Opener{} },
 }
 
 // Systems opens sources, whatever system they are of. It is safe for concurrent use.
@@ -43,5 +47,24 @@ func New(m Means) *Systems {
 // Open opens a source, for one piece of work. The error has the code failure.Unauthorized when
 // this process may not read it.
 func (s *Systems) Open(ctx context.Context, src store.Source) (source.System, error) {
-	return s.openers["confluence"].Open(ctx, src)
+	o := s.openers[src.System]
+	if o == nil {
+		return nil, failure.New(failure.UnknownSystem, "source %s is a %s, which this version of the service does not know", src.ID, src.System)
+	}
+	return o.Open(ctx, src)
+}
+
+// locators find a source of a system by where it is.
+var locators = map[string]func(location string) (store.Source, error){
+	folder.System: folder.Locate,
+}
+
+// Locate returns the source of a system at a location, as AddSource takes it but for its id and
+// the settings that people choose. The error says what is wrong with the location.
+func Locate(system, location string) (store.Source, error) {
+	locate := locators[system]
+	if locate == nil {
+		return store.Source{}, fmt.Errorf("a %s is not told by a location", system)
+	}
+	return locate(location)
 }
