@@ -47,22 +47,22 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./lab/clienttest && \
 		go test -count=1 ./services/chunk-writer/chunk; }; }
 
-test-foreign: ## let a client that is not ours, from npm, read the Confluence stand-in (needs Node and npm)
+test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
 
 test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find nothing live in ours (needs Node and Python)
 	go test -count=1 -tags foreign -run '^TestForeignRenderers$$' ./services/converter/markdown
 
-test-openapi: ## hold the stand-in's answers against Atlassian's documents (OPENAPI=folder)
+test-openapi: ## check the stand-in's answers against Atlassian's OpenAPI documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
 	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
 
-torture: ## kill everything in the middle, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
+torture: ## kill processes mid-run, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
 	go test -count=1 -v -timeout 0 ./lab/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
-audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(CYCLONEDX) ## scan dependencies and licenses; list each program's parts in bin/sbom (VULNDB=url of a copy, AUDIT_OFFLINE=1 without)
+audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(CYCLONEDX) ## scan for vulnerabilities and licenses, write SBOMs to bin/sbom (VULNDB=url of a copy of the database, AUDIT_OFFLINE=1 without)
 	@echo "=== audit ==="
 	@rm -rf bin/audit bin/sbom && mkdir -p bin/audit bin/sbom
 	@set -e; for p in $(PROGRAMS); do \
@@ -91,7 +91,7 @@ build: ## a static binary of every program, into bin/
 	@echo "=== build ==="
 	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ $(addprefix ./services/,$(PROGRAMS))
 
-isolate: ## build every module without the workspace, as a stranger would
+isolate: ## build every module without the workspace, as users of it do
 	@echo "=== every module by itself ==="
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go build ./...) || exit 1; done
 
@@ -99,11 +99,11 @@ tidy: ## fail when a go.mod is not tidy
 	@echo "=== tidy ==="
 	@for m in $(MODULES); do echo "$$m"; (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
 
-docs: ## write .env.example and docs/configuration.md from shared/config, migrations/schema.sql from a database
+docs: ## generate .env.example, docs/configuration.md, NATS permissions and migrations/schema.sql
 	go test -count=1 ./lab/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
 	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
 
-fidelity: ## score what survives the conversion, over the golden pages (DIR=folder of storage bodies)
+fidelity: ## score the conversion to Markdown on the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
 
 retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl; else our own)
@@ -117,7 +117,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## measure everything from end to end and write docs/bench/benchmarks.md, in about half an hour (BENCH=small: does every part work; BENCH_ARGS="-only full", ROUNDS=3)
+bench: ## measure everything from end to end and write docs/bench/benchmarks.md, in about half an hour (BENCH=small: check that every part works; BENCH_ARGS="-only full", ROUNDS=3)
 	go build -o .cache/bench/bench ./lab/bench/sluice-bench
 	.cache/bench/bench -peers .cache/peers/results.json $(if $(filter small,$(BENCH)),-form small,-rounds $(ROUNDS) -raw .cache/bench/results.json $(if $(BENCH_ARGS),,-write docs/bench/benchmarks.md)) $(BENCH_ARGS)
 
@@ -132,11 +132,11 @@ bench-peers: ## compare with what people use today, into docs/bench/benchmarks-p
 	@go build -buildvcs=false -o bin/bench-peers ./lab/bench/peers/bench-peers
 	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) -raw .cache/peers/results.json
 
-cover: ## how much of the code the tests run, into cover.out
+cover: ## measure test coverage, into cover.out
 	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)
 	go tool cover -func=cover.out | tail -n 1
 
-clean: ## remove what the build made; .cache with the tools stays
+clean: ## remove build output; .cache with the tools stays
 	rm -rf bin cover.out
 
 $(LINT):

@@ -140,14 +140,14 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	b := &bench{size: whole, rounds: 3, out: out}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	form := f.String("form", "whole", "whole, or small to see that every part works")
-	only := f.String("only", "", "sections to run, parted by commas: "+strings.Join(names(), ", "))
+	only := f.String("only", "", "comma-separated sections to run: "+strings.Join(names(), ", "))
 	f.IntVar(&b.rounds, "rounds", b.rounds, "how often each figure is measured")
 	write := f.String("write", "", "the `file` that a run of every section writes its report to")
 	raw := f.String("raw", "", "the `file` for what was measured, as JSON, after each section")
 	f.StringVar(&b.peers, "peers", "", "the `file` that the comparison with the peers has left, if there is one")
 	from := f.String("from", "", "measure nothing: make the report of this `file` that -raw wrote")
 	tmp := f.String("tmp", os.TempDir(), "the `folder` in which servers keep their data meanwhile")
-	fullPages := f.String("full", "", "how many pages the full syncs have, parted by commas")
+	fullPages := f.String("full", "", "how many pages the full syncs have, comma-separated")
 	pages := f.Int("pages", 0, "how many pages all other sections have")
 	large := f.Int("large", 0, "how many pages the large knowledge base of the search has")
 	if err := f.Parse(args); err != nil {

@@ -44,7 +44,7 @@ type Progress struct {
 	Nats
 	Postgres
 	History
-	StallAfter time.Duration `env:"STALL_AFTER" default:"2m" need:"a time from 5s to 1h, longer than NATS_ACK_WAIT" example:"2m" desc:"A run in which nothing has moved for so long is sent again from its ledger."`
+	StallAfter time.Duration `env:"STALL_AFTER" default:"2m" need:"a time from 5s to 1h, longer than NATS_ACK_WAIT" example:"2m" desc:"A run that makes no progress for this long is sent again from its ledger."`
 }
 
 func (p Progress) check(c *checker) {

@@ -30,7 +30,7 @@ type Standin struct {
 	Title    string        `env:"SANDBOX_TITLE" default:"Sluice sandbox" need:"a text" example:"Acme" desc:"The stand-in's title, on the pages that a browser shows."`
 	BaseURL  string        `env:"SANDBOX_BASE_URL" need:"scheme and host" example:"http://acme.localhost:8090" desc:"The stand-in's address in links; else the one that is asked."`
 	MovedTo  string        `env:"SANDBOX_MOVED_TO" need:"scheme and host" example:"http://acme2.localhost:8090" desc:"The stand-in's new address, as of a site that was renamed: calls to any other are redirected to it with 301."`
-	CloudID  string        `env:"SANDBOX_CLOUD_ID" default:"5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10" need:"letters, digits and hyphens" example:"5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10" desc:"The stand-in's cloud id, by which its gateway address knows it."`
+	CloudID  string        `env:"SANDBOX_CLOUD_ID" default:"5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10" need:"letters, digits and hyphens" example:"5a9d0b0c-5b0e-4d5f-8a3c-2f6f1c6f7e10" desc:"The stand-in's cloud id, which is part of its gateway address."`
 	Latency  time.Duration `env:"SANDBOX_LATENCY" default:"0s" need:"a time from 0s to 1m" example:"120ms" desc:"How long the stand-in takes over each answer."`
 	IndexLag time.Duration `env:"SANDBOX_INDEX_LAG" default:"0s" need:"a time from 0s to 24h" example:"1m" desc:"How long the stand-in's search lags behind what is written."`
 	TimeZone string        `env:"SANDBOX_TIME_ZONE" default:"UTC" need:"a time zone" example:"America/Halifax" desc:"The zone in which the stand-in's search reads dates: that of its account."`

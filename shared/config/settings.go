@@ -21,8 +21,8 @@ type Process struct {
 	_             struct{}      `title:"Every program"`
 	LogLevel      string        `env:"LOG_LEVEL" default:"info" need:"debug, info, warn or error" example:"info" desc:"The least severe line that is logged."`
 	LogFormat     string        `env:"LOG_FORMAT" default:"json" need:"json or console" example:"json" desc:"How log lines look: json for machines, console for people."`
-	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz (the process lives) and /readyz (its servers answer) are served."`
-	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" default:"20s" need:"a time from 1s to 10m" example:"20s" desc:"How long work under way may take to end after SIGTERM."`
+	HealthAddr    string        `env:"HEALTH_ADDR" default:":8080" empty:"no health page" need:"a host and port to listen on" example:":8080" desc:"Where /healthz (the process is alive) and /readyz (its servers answer) are served."`
+	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" default:"20s" need:"a time from 1s to 10m" example:"20s" desc:"How long running work may take to finish after SIGTERM."`
 }
 
 func (p Process) check(c *checker) {
@@ -46,13 +46,13 @@ func (s Service) check(c *checker) {
 // Nats says where the bus is. The URL may hold a user and password, so it is a secret.
 type Nats struct {
 	_            struct{}      `title:"NATS"`
-	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"one or more addresses with nats://, tls://, ws:// or wss://, parted by commas" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. A user and password may stand in it. Without one, sluice starts a server of its own."`
-	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may give no sign of life before its work is given to another one. Tell all processes on one NATS the same."`
-	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least as many. Tell all processes on one NATS the same."`
+	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"comma-separated addresses with nats://, tls://, ws:// or wss://" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. It may contain a user and password. Without it, sluice starts its own server."`
+	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may be silent before its message goes to another worker. Use the same value for all processes on one NATS."`
+	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least that many. Use the same value for all processes on one NATS."`
 
 	NatsCredsFile string `env:"NATS_CREDS_FILE" need:"a file, without NATS_NKEY_FILE, and NATS_URL" example:"/run/secrets/fetcher.creds" desc:"The credentials file by which the service logs in to NATS. The service then makes no streams, unless it is progress or sluice."`
 	NatsNkeyFile  string `env:"NATS_NKEY_FILE" need:"a file, and NATS_URL" example:"/run/secrets/fetcher.nk" desc:"The file with the seed of the service's nkey, as sluice nats init makes it; in place of NATS_CREDS_FILE."`
-	NatsCAFile    string `env:"NATS_CA_FILE" need:"a file, and NATS_URL" example:"/run/secrets/nats-ca.pem" desc:"The certificates that the NATS server's is held against, in place of the system's. TLS itself is asked for by tls:// or by the server."`
+	NatsCAFile    string `env:"NATS_CA_FILE" need:"a file, and NATS_URL" example:"/run/secrets/nats-ca.pem" desc:"The CA certificates that verify the NATS server, instead of the system's. TLS itself is requested by tls:// or by the server."`
 	NatsCertFile  string `env:"NATS_CERT_FILE" need:"a file, and NATS_KEY_FILE" example:"/run/secrets/fetcher.pem" desc:"The service's own certificate, for a NATS server that asks for one."`
 	NatsKeyFile   string `env:"NATS_KEY_FILE" need:"a file, and NATS_CERT_FILE" example:"/run/secrets/fetcher-key.pem" desc:"The key of NATS_CERT_FILE."`
 }
@@ -73,7 +73,7 @@ func (n Nats) check(c *checker) {
 // opens it with all of this.
 type Postgres struct {
 	_           struct{}      `title:"Postgres"`
-	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Without one, sluice starts a server of its own."`
+	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Without it, sluice starts its own server."`
 	Search
 }
 
@@ -82,8 +82,8 @@ func (Postgres) check(c *checker) { c.ensure("DATABASE_URL", isPostgres(c.raw["D
 // Sites says on which sites sources may be, which is where tokens are sent.
 type Sites struct {
 	_            struct{} `title:"The sites that may be read"`
-	AllowHTTP    bool     `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and names that lead to addresses which are not public, for the stand-in only: the token travels in the open."`
-	AllowedHosts string   `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"hosts parted by commas, each with *. in front for all below it or :port behind" example:"acme.atlassian.net,api.atlassian.com" desc:"The hosts that sources may be on, and that tokens are sent to, beside those of CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY where a service has these. A source on another host is refused, also by the HTTP API."`
+	AllowHTTP    bool     `env:"CONFLUENCE_ALLOW_HTTP" default:"false" need:"true or false" example:"false" desc:"Permits a site without TLS, and host names that resolve to private addresses. For the stand-in only: the token is sent unencrypted."`
+	AllowedHosts string   `env:"CONFLUENCE_ALLOWED_HOSTS" default:"*.atlassian.net,api.atlassian.com" need:"comma-separated hosts, each with *. in front for all hosts below it, or with :port" example:"acme.atlassian.net,api.atlassian.com" desc:"The hosts that sources may be on and that tokens are sent to, in addition to those of CONFLUENCE_BASE_URL and CONFLUENCE_GATEWAY where a service has these. A source on another host is refused, also by the HTTP API."`
 }
 
 func (s Sites) check(c *checker) {
@@ -135,8 +135,8 @@ func (f Confluence) Hosts() outgoing.Hosts { return f.Sites.Hosts().With(f.BaseU
 type Master struct {
 	_                struct{}      `title:"The key that stored tokens are encrypted with"`
 	MasterKey        secret.String `env:"SLUICE_MASTER_KEY" need:"32 random bytes as base64 or hex, as openssl rand -base64 32 makes them" example:"dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBrZXkhISE=" desc:"The key that stored tokens are encrypted with. Without one and without a passphrase none can be stored or used."`
-	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, parted by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it anew."`
-	MasterPassphrase secret.String `env:"SLUICE_MASTER_PASSPHRASE" need:"a text of 12 characters or more" example:"correct horse battery staple" desc:"Makes the key of a passphrase, by argon2id, where SLUICE_MASTER_KEY is not set."`
+	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, separated by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it anew."`
+	MasterPassphrase secret.String `env:"SLUICE_MASTER_PASSPHRASE" need:"a text of 12 characters or more" example:"correct horse battery staple" desc:"A passphrase from which argon2id derives the key, if SLUICE_MASTER_KEY is not set."`
 }
 
 func (m Master) check(c *checker) {
@@ -203,7 +203,7 @@ func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.
 // Search says how chunks are found. Whether the database knows the language, it says itself.
 type Search struct {
 	_              struct{} `title:"Search"`
-	SearchLanguage string   `env:"SEARCH_LANGUAGE" default:"english" need:"the name of a text search configuration of the database, such as english, german or simple" example:"german" desc:"The language whose rules bring words to their stem in search. For another than English, migrating makes indexes of its own, so tell all programs on a database the same."`
+	SearchLanguage string   `env:"SEARCH_LANGUAGE" default:"english" need:"the name of a text search configuration of the database, such as english, german or simple" example:"german" desc:"The language in which search stems words. For a language other than English, migrating creates extra indexes, so use the same value for all programs on a database."`
 }
 
 func (f Search) check(c *checker) {

@@ -18,7 +18,7 @@ type Hosts []string
 // ErrHost says that a text names no host.
 var ErrHost = errors.New(`not a host, a "*." with a host, or one of them with a port`)
 
-// ParseHosts reads hosts parted by commas. The error wraps ErrHost.
+// ParseHosts reads comma-separated hosts. The error wraps ErrHost.
 func ParseHosts(list string) (Hosts, error) {
 	var hosts Hosts
 	for part := range strings.SplitSeq(list, ",") {
