@@ -2,6 +2,7 @@ package fidelity
 
 import (
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -91,11 +92,24 @@ func (o *oracle) element(e *element) {
 			o.f.headings = append(o.f.headings, e.name[1:]+" "+words)
 		}
 		o.block(e)
-	case "span", "strong", "b", "em", "i", "u", "s", "del", "sub", "sup", "code", "font", "small", "ac:inline-comment-marker", "ac:link-body", "ac:plain-text-link-body":
+	case "math", "mjx-container":
+		o.formula(e)
+	case "span":
+		switch class := e.attrs["class"]; {
+		case class == "MathJax_Preview":
+		case strings.HasPrefix(class, "katex"), strings.HasPrefix(class, "MathJax"):
+			o.formula(e)
+		default:
+			o.all(e)
+		}
+	case "strong", "b", "em", "i", "u", "s", "del", "sub", "sup", "code", "font", "small", "ac:inline-comment-marker", "ac:link-body", "ac:plain-text-link-body":
 		o.all(e)
 	case "a":
 		o.anchor(e)
 	case "img":
+		if strings.Contains(" "+e.attrs["class"]+" ", " emoticon ") || strings.Contains(e.attrs["src"], "/emoticons/") {
+			return // an emoji to the reader
+		}
 		o.f.images = append(o.f.images, o.address(e.attrs["src"]))
 	case "time":
 		if strings.TrimSpace(e.rawText()) == "" {
@@ -138,6 +152,17 @@ func (o *oracle) element(e *element) {
 	}
 }
 
+// formula reads a formula once, of the several forms that it is written in.
+func (o *oracle) formula(e *element) {
+	for _, name := range []string{"annotation", "math"} {
+		if f := e.find(name); f != nil {
+			o.text.WriteString(f.rawText())
+			return
+		}
+	}
+	o.text.WriteString(e.rawText())
+}
+
 // headingText is a heading's own line, without the blocks that stand inside it.
 func (o *oracle) headingText(e *element) string {
 	own := &element{}
@@ -150,13 +175,16 @@ func (o *oracle) headingText(e *element) string {
 	return o.textOf(own)
 }
 
+// issueAddress is an address of an issue in one of Jira's forms.
+var issueAddress = regexp.MustCompile(`/(browse|issues|queues|portal|boards)/(.*/)?[A-Z][A-Z0-9]+-[0-9]+`)
+
 // anchor reads <a>: a link whose text shows nothing is no link to the reader.
 func (o *oracle) anchor(e *element) {
 	target := o.address(e.attrs["href"])
 	if target != "" && (strings.TrimSpace(o.textOf(e)) != "" || e.find("ac:image") != nil || e.find("img") != nil) {
 		o.f.links = append(o.f.links, target)
 	}
-	if e.attrs["data-card-appearance"] != "" && strings.TrimSpace(e.rawText()) == e.attrs["href"] && (strings.HasPrefix(target, o.facts.BaseURL) || strings.Contains(target, "/browse/")) {
+	if e.attrs["data-card-appearance"] != "" && strings.TrimSpace(e.rawText()) == e.attrs["href"] && (strings.HasPrefix(target, o.facts.BaseURL) || issueAddress.MatchString(target)) {
 		return // the reader sees a card with a title, not the address
 	}
 	o.inLink++
@@ -356,7 +384,7 @@ func (o *oracle) table(e *element) {
 	}
 	collect(e)
 	g := make(grid, len(rows))
-	taken := map[[2]int]bool{}
+	taken := map[[2]int]string{} // the text over each place, that of merged cells in all of theirs
 	for y, r := range rows {
 		x := 0
 		for _, k := range r.kids {
@@ -364,26 +392,74 @@ func (o *oracle) table(e *element) {
 			if !ok || c.name != "td" && c.name != "th" {
 				continue
 			}
-			for taken[[2]int{y, x}] {
+			for _, over := taken[[2]int{y, x}]; over; _, over = taken[[2]int{y, x}] {
 				x++
 			}
 			across, down := spanOf(c, "colspan"), spanOf(c, "rowspan")
 			if down == 0 {
 				down = len(rows) - y
 			}
+			text := strings.Join(wordsOf(o.textOf(c)), " ")
 			for dy := range min(down, len(rows)-y) {
 				for dx := range max(across, 1) {
-					taken[[2]int{y + dy, x + dx}] = true
+					taken[[2]int{y + dy, x + dx}] = text
 				}
 			}
 			for len(g[y]) <= x {
 				g[y] = append(g[y], "")
 			}
-			g[y][x] = strings.Join(wordsOf(o.textOf(c)), " ")
+			g[y][x] = text
 			x += max(across, 1)
 		}
 	}
-	o.f.tables = append(o.f.tables, g)
+	o.f.tables = append(o.f.tables, oneHead(g, rows, taken))
+}
+
+// oneHead puts header rows that share merged cells together: Markdown's tables have one, and a
+// column is called by all of its heads.
+func oneHead(g grid, rows []*element, taken map[[2]int]string) grid {
+	heads := 0
+	for heads < len(rows)-1 && onlyHeads(rows[heads]) && (heads == 0 || hasMerged(rows[heads-1])) {
+		heads++
+	}
+	if heads < 2 {
+		return g
+	}
+	var first []string
+	for x := 0; ; x++ {
+		var column []string
+		any := false
+		for y := range heads {
+			text, there := taken[[2]int{y, x}]
+			any = any || there
+			if text != "" && (len(column) == 0 || column[len(column)-1] != text) {
+				column = append(column, text)
+			}
+		}
+		if !any {
+			break
+		}
+		first = append(first, strings.Join(column, " "))
+	}
+	return append(grid{first}, g[heads:]...)
+}
+
+func onlyHeads(r *element) bool {
+	for _, k := range r.kids {
+		if c, ok := k.(*element); ok && c.name == "td" {
+			return false
+		}
+	}
+	return true
+}
+
+func hasMerged(r *element) bool {
+	for _, k := range r.kids {
+		if c, ok := k.(*element); ok && (spanOf(c, "colspan") > 1 || spanOf(c, "rowspan") > 1) {
+			return true
+		}
+	}
+	return false
 }
 
 func spanOf(e *element, name string) int {

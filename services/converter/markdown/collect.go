@@ -59,10 +59,24 @@ type collector struct {
 	// lineEnd says that what comes next stands on a new line; see flat.go.
 	lineEnd bool
 	// glued says that the next line goes on behind what stands there, a marker or a label.
-	glued  bool
-	hidden hiddenCharacters
+	glued   bool
+	hidden  hiddenCharacters
+	written int // bytes that were ever gathered and show something
 	// atom says that a lozenge or file ended here: a letter behind it begins a new word.
 	atom bool
+}
+
+// gathered is how much a collector held at a moment.
+type gathered struct{ pieces, size, written int }
+
+func (c *collector) mark() gathered { return gathered{len(c.pieces), len(c.buf), c.written} }
+
+// rewind drops what was gathered since.
+func (c *collector) rewind(g gathered) {
+	c.pieces, c.buf, c.written = c.pieces[:g.pieces], c.buf[:g.size], g.written
+	if n := g.pieces; n > 0 {
+		c.pieces[n-1].end = min(c.pieces[n-1].end, g.size) // it may have grown
+	}
 }
 
 func (c *collector) reset() {
@@ -161,6 +175,9 @@ func (c *collector) text(s string, st style) {
 	if len(buf) == start {
 		return
 	}
+	if !space || len(buf) > start+1 {
+		c.written += len(buf) - start
+	}
 	p := c.extend(textPiece, st)
 	c.buf = buf
 	p.end = len(buf)
@@ -185,6 +202,7 @@ func (c *collector) code(s string, st style) {
 		return
 	}
 	end := len(c.buf)
+	c.written += end - start
 	c.buf = c.buf[:start]
 	p := c.extend(codePiece, st)
 	c.buf = c.buf[:end]
@@ -221,6 +239,7 @@ func (c *collector) raw(s string, st style) {
 	c.begin()
 	c.pieces = append(c.pieces, piece{kind: rawPiece, style: st, start: len(c.buf), end: len(c.buf) + len(s)})
 	c.buf = append(c.buf, s...)
+	c.written += len(s)
 }
 
 // br adds a hard line break.

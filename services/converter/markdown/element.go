@@ -20,12 +20,127 @@ func (r *renderer) hidden(n *node) {
 
 // unknown keeps the content of an element that we do not know.
 func (r *renderer) unknown(n *node, st style) {
-	if n.first != nil {
+	switch n.name {
+	case "math", "mjx-container":
+		r.mathML(n, st)
+		return
+	}
+	before := r.c.written
+	r.walk(n, st)
+	if r.c.written > before {
 		r.lose(n.name, page.Rendered, "unknown element: its content is kept")
 	} else {
 		r.lose(n.name, page.Dropped, "unknown element without content")
 	}
+}
+
+// mathML writes a formula once: as the LaTeX that it was made from, where it says so, else as its
+// text.
+func (r *renderer) mathML(n *node, st style) {
+	if tex := texOf(n); tex != "" {
+		r.formula(tex, st)
+		r.lose("math", page.Rendered, "")
+		return
+	}
+	before := r.c.written
+	if m := findNamed(n, "math"); m != nil && n.name != "math" {
+		n = m
+	}
+	r.walk(&node{tag: tagTransparent, first: &node{tag: tagText, text: textOf(n, MaxBody)}}, st)
+	if r.c.written > before {
+		r.lose("math", page.Placeholder, "only the characters of the formula")
+	} else {
+		r.lose("math", page.Dropped, "empty")
+	}
+}
+
+// texOf returns the LaTeX that a rendered formula holds beside what it shows.
+func texOf(n *node) string {
+	for c := n.first; c != nil; c = c.next {
+		if c.name == "annotation" && strings.Contains(c.attr("encoding"), "tex") {
+			return strings.TrimSpace(textOf(c, MaxBody))
+		}
+		if tex := texOf(c); tex != "" {
+			return tex
+		}
+	}
+	return ""
+}
+
+// findNamed returns the first element with the name below n.
+func findNamed(n *node, name string) *node {
+	for c := n.first; c != nil; c = c.next {
+		if c.name == name {
+			return c
+		}
+		if f := findNamed(c, name); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// span renders an element that means nothing by itself: its style and its class may.
+func (r *renderer) span(n *node, st style) {
+	tip := ""
+	for i := range n.attrs {
+		switch a := &n.attrs[i]; a.name {
+		case "style":
+			st.marks |= marksOf(a.value)
+		case "class":
+			if strings.HasPrefix(a.value, "katex") || strings.HasPrefix(a.value, "MathJax") {
+				if a.value == "MathJax_Preview" {
+					return // the formula itself follows
+				}
+				if texOf(n) != "" || findNamed(n, "math") != nil {
+					r.mathML(n, st)
+					return
+				}
+			}
+		case "title":
+			tip = oneLine(a.value)
+		}
+	}
 	r.walk(n, st)
+	if tip != "" && (n.name == "abbr" || n.name == "acronym" || n.name == "dfn") {
+		r.text(" ("+tip+")", st) // what the abbreviation stands for
+	}
+}
+
+// marksOf reads the formats that a style gives.
+func marksOf(css string) marks {
+	var m marks
+	for css != "" {
+		var one string
+		one, css, _ = strings.Cut(css, ";")
+		name, value, ok := strings.Cut(one, ":")
+		if !ok {
+			continue
+		}
+		value = strings.ToLower(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "!important")))
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "text-decoration", "text-decoration-line":
+			if strings.Contains(value, "line-through") {
+				m |= struck
+			}
+		case "font-weight":
+			if value == "bold" || value == "bolder" || len(value) == 3 && value >= "600" && value <= "900" {
+				m |= bold
+			}
+		case "font-style":
+			if value == "italic" || value == "oblique" {
+				m |= italic
+			}
+		case "vertical-align":
+			switch value {
+			case "super":
+				m |= superscript
+			case "sub":
+				m |= subscript
+			}
+		}
+	}
+	return m
 }
 
 // date renders <time>.
@@ -49,62 +164,4 @@ func (r *renderer) checkbox(n *node, st style) {
 		}
 	}
 	r.text("☐ ", st)
-}
-
-// adfExtension renders what the new editor keeps twice, as its own node and as the macro or
-// HTML that older readers fall back on: one of the two, never both.
-func (r *renderer) adfExtension(n *node, st style) {
-	node, fallback := n.child(tagADFNode), n.child(tagADFFallback)
-	switch {
-	case node != nil && node.attr("type") == "panel":
-		r.lose("adf:panel", page.Rendered, "")
-		r.alert(adfPanel(node), "", st, func() { r.adfContent(node, st) })
-	case node != nil && strings.HasPrefix(node.attr("type"), "decision"):
-		r.lose("adf:"+node.attr("type"), page.Rendered, "")
-		r.asBlock(func() { r.adfContent(node, st) })
-	case fallback != nil && fallback.first != nil:
-		if node != nil {
-			r.lose("adf:"+node.attr("type"), page.Rendered, "shown by its fallback")
-		}
-		r.asBlock(func() { r.walk(fallback, st) })
-	case node != nil:
-		r.lose("adf:"+node.attr("type"), page.Rendered, "unknown node: its content is kept")
-		r.asBlock(func() { r.adfContent(node, st) })
-	default:
-		r.walk(n, st)
-	}
-}
-
-// adfContent renders the content of a node and of the nodes inside it, not its attributes.
-func (r *renderer) adfContent(n *node, st style) {
-	for c := n.first; c != nil; c = c.next {
-		switch c.tag {
-		case tagADFContent:
-			r.walk(c, st)
-		case tagADFNode:
-			r.asBlock(func() { r.adfContent(c, st) })
-		}
-	}
-}
-
-// adfPanel is the alert for a panel of the new editor. Its names are not those of the
-// macros: its "note" is the purple box, its "warning" the yellow one.
-func adfPanel(n *node) string {
-	kind := ""
-	for c := n.first; c != nil; c = c.next {
-		if c.tag == tagADFAttribute && c.attr("key") == "panel-type" {
-			kind = strings.TrimSpace(textOf(c, 32))
-		}
-	}
-	switch kind {
-	case "note":
-		return "IMPORTANT"
-	case "tip", "success":
-		return "TIP"
-	case "warning":
-		return "WARNING"
-	case "error":
-		return "CAUTION"
-	}
-	return "NOTE"
 }

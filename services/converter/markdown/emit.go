@@ -22,6 +22,7 @@ type emitter struct {
 	spans  []span
 	stack  []int // open spans
 	esc    []byte
+	line   int // where in esc the line at work begins
 	out    []byte
 
 	// continued says that a line of the same paragraph stands before: that of an alert's kind.
@@ -248,6 +249,7 @@ func (e *emitter) part(c *collector, i int) {
 	switch p.kind {
 	case breakPiece:
 		e.tokens = append(e.tokens, token{kind: tokenBreak})
+		e.line = len(e.esc)
 		return
 	case codePiece:
 		e.codeSpan(c.bytes(p))

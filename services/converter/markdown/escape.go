@@ -2,7 +2,6 @@ package markdown
 
 import (
 	"bytes"
-	"html"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -192,7 +191,14 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 		start--
 	}
 	scheme := string(s[start:j])
-	if scheme != "http" && scheme != "https" || !bytes.HasSuffix(e.esc, s[start:j]) {
+	if !bytes.HasSuffix(e.esc, s[start:j]) {
+		return 0
+	}
+	if scheme == "ftp" && glued(s[j:], followed) { // others link these too, which we do not
+		e.esc = append(e.esc, "&#58;"...)
+		return j + 1
+	}
+	if scheme != "http" && scheme != "https" {
 		return 0
 	}
 	end := j
@@ -304,7 +310,7 @@ func lineMarker(s []byte, first, lineEnd bool) int {
 		}
 	case c == '~' && bytes.HasPrefix(s, []byte("~~~")):
 		return 0
-	case c == '[' && len(s) > 2 && (s[1] == '!' || s[2] == ']' && (s[1] == ' ' || s[1]|0x20 == 'x')):
+	case c == '[' && len(s) > 2 && (s[1] == '!' || s[1] == '^' || s[2] == ']' && (s[1] == ' ' || s[1]|0x20 == 'x')):
 		return 0
 	}
 	if lineEnd && bytes.IndexByte([]byte("-*_=:|"), s[0]) >= 0 && isRule(s, first) {
@@ -343,92 +349,29 @@ func (e *emitter) closingHashes() {
 	}
 }
 
-// codeSpan writes inline code between as many backticks as it takes.
-func (e *emitter) codeSpan(s []byte) {
-	if e.codeMisread(s) {
-		e.esc = append(e.esc, "<code>"...)
-		for _, r := range html.EscapeString(string(s)) {
-			switch r {
-			case '\\', '|', '`', '*', '_', '~', '[', ']', ':', '.', '@':
-				e.esc = appendReference(e.esc, r)
-			default:
-				e.esc = utf8.AppendRune(e.esc, r)
-			}
-		}
-		e.esc = append(e.esc, "</code>"...)
-		return
-	}
-	ticks := 1 + longestRun(s, '`')
-	if bytes.IndexByte(s, '`') < 0 {
-		ticks = 1
-	}
-	pad := s[0] == '`' || s[len(s)-1] == '`'
-	for range ticks {
-		e.esc = append(e.esc, '`')
-	}
-	if pad {
-		e.esc = append(e.esc, ' ')
-	}
-	e.esc = append(e.esc, s...)
-	if pad {
-		e.esc = append(e.esc, ' ')
-	}
-	for range ticks {
-		e.esc = append(e.esc, '`')
-	}
-}
-
-// codeMisread reports whether backticks would not do for the code: a table takes the
-// backslash before a pipe for its own; some renderers take the backtick in x`a@b.org` for the
-// beginning of an address; and in a paragraph that begins with a bracket, "]:" makes a
-// definition of it, code or not.
-func (e *emitter) codeMisread(s []byte) bool {
-	word, _, _ := bytes.Cut(s, []byte{' '})
-	switch {
-	case e.mode >= inCell && bytes.Contains(s, []byte(`\|`)):
-		return true
-	case e.mode == inHead && bytes.IndexByte(s, '"') >= 0:
-		return true
-	case bytes.IndexByte(s, '`') >= 0 && (bytes.IndexByte(s, '<') >= 0 || bytes.Contains(s, []byte("]("))):
-		return true // some renderers know a single backtick only
-	case closesLink(s):
-		return true
-	case len(e.esc) > 0 && e.esc[len(e.esc)-1] != ' ' && bytes.IndexByte(word, '@') > 0:
-		return true
-	case e.mode == inParagraph && bytes.Contains(s, []byte("]:")):
-		return e.bracketed()
-	}
-	return false
-}
-
-// closesLink reports whether code would end a link that the text before it seems to begin: some
-// renderers look for links first.
-func closesLink(code []byte) bool {
-	before, _, found := bytes.Cut(code, []byte("]("))
-	return found && bytes.Count(before, []byte{'['}) <= bytes.Count(before, []byte{']'})
-}
-
-// bracketed reports whether the block begins with a bracket, so that "]:" would make the
-// definition of a link of it.
+// bracketed reports whether the line begins with a bracket, so that "]:" would make the
+// definition of a link of it; to some renderers that is one in the middle of a paragraph too.
 func (e *emitter) bracketed() bool {
-	if len(e.tokens) > 0 && e.tokens[0].kind == tokenOpen {
-		return e.spans[e.tokens[0].span].link != nil
+	for i := len(e.tokens) - 1; i >= 0; i-- {
+		if e.tokens[i].kind == tokenBreak {
+			return i+1 < len(e.tokens) && e.begins(i+1) || i+1 == len(e.tokens) && e.openBracket(e.line)
+		}
 	}
-	return len(e.esc) > 0 && e.esc[0] == '['
+	if len(e.tokens) > 0 {
+		return e.begins(0)
+	}
+	return e.openBracket(0)
 }
 
-func longestRun[S []byte | string](s S, c byte) int {
-	longest, n := 0, 0
-	for i := range len(s) {
-		if s[i] != c {
-			n = 0
-			continue
-		}
-		n++
-		longest = max(longest, n)
+// begins reports whether token i, the first of its line, writes a bracket.
+func (e *emitter) begins(i int) bool {
+	if t := e.tokens[i]; t.kind == tokenOpen {
+		return e.spans[t.span].link != nil
 	}
-	return longest
+	return e.openBracket(e.tokens[i].start)
 }
+
+func (e *emitter) openBracket(at int) bool { return at < len(e.esc) && e.esc[at] == '[' }
 
 func isASCIIPunct(r rune) bool {
 	return '!' <= r && r <= '/' || ':' <= r && r <= '@' || '[' <= r && r <= '`' || '{' <= r && r <= '~'

@@ -105,16 +105,20 @@ func (r *renderer) flatList(n *node, st style, depth int) {
 
 // flatItem writes one item on a line of its own, with the lists inside it below.
 func (r *renderer) flatItem(n *node, marker string, depth int, st style) {
+	r.flatItemOf(marker, depth, func() { r.flatItemBody(n, depth, st) })
+}
+
+func (r *renderer) flatItemOf(marker string, depth int, body func()) {
 	r.newLine()
-	before, size := len(r.c.pieces), len(r.c.buf)
+	before := r.c.mark()
 	r.c.raw(strings.Repeat("  ", min(depth, 8))+marker, style{})
 	filled := len(r.c.pieces)
 	r.c.glued = true
-	r.flatItemBody(n, depth, st)
+	body()
 	r.c.glued = false
 	r.c.trimSpace()
 	if len(r.c.pieces) == filled {
-		r.c.pieces, r.c.buf = r.c.pieces[:before], r.c.buf[:size]
+		r.c.rewind(before)
 		return
 	}
 	r.c.lineEnd = true

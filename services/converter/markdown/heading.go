@@ -65,7 +65,7 @@ func (r *renderer) anchorText(n *node) string {
 			case tagTime:
 				b.WriteString("[date]")
 			case tagEmoticon:
-				b.WriteString(first(c.attr("ac:emoji-fallback"), c.attr("ac:emoji-shortname"), "[emoji]"))
+				b.WriteString(first(emojiFallback(c), c.attr("ac:emoji-shortname"), "[emoji]"))
 			case tagRIUser:
 				b.WriteString("@" + r.places.facts.Users[c.attr("ri:account-id")])
 			case tagImage:

@@ -11,18 +11,17 @@ import (
 
 // htmlMacro renders the html macro, whose body is real HTML and no storage format: it is
 // read by an HTML parser and then goes the way of everything else.
-func (r *renderer) htmlMacro(n *node, name string, st style) {
+func (r *renderer) htmlMacro(n *node, st style) {
 	source := ""
 	if b := n.child(tagPlainBody); b != nil {
 		source = plainText(b)
 	} else if b := n.child(tagRichBody); b != nil {
-		r.rendered(name)
 		r.walk(b, st)
 		return
 	}
 	doc, err := goquery.NewDocumentFromReader(strings.NewReader(source))
 	if err != nil || strings.TrimSpace(source) == "" {
-		r.lose("macro:"+name, page.Dropped, "empty")
+		r.tell(page.Dropped, "empty")
 		return
 	}
 	doc.Find("script, style, noscript, template, object, svg, head").Remove()
@@ -30,7 +29,6 @@ func (r *renderer) htmlMacro(n *node, name string, st style) {
 	for _, b := range doc.Find("body").Nodes {
 		fromHTML(root, b, 0)
 	}
-	r.rendered(name)
 	r.asBlock(func() { r.walk(root, st) })
 }
 

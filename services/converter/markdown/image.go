@@ -9,9 +9,13 @@ import (
 // image renders <ac:image> and <img>.
 func (r *renderer) image(n *node, st style) {
 	if n.tag == tagImg {
-		r.lose("img", page.Rendered, "")
-		src := n.attr("src")
-		r.picture(src, n.attr("alt"), n.attr("title"), st)
+		if s := oldEmoticon(n); s != "" {
+			r.text(s, st)
+			return
+		}
+		if r.picture(n.attr("src"), n.attr("alt"), n.attr("title"), st) {
+			r.lose("img", page.Rendered, "")
+		}
 		return
 	}
 	caption := n.child(tagImageCaption)
@@ -44,11 +48,16 @@ func (r *renderer) image(n *node, st style) {
 		r.lose("ac:image", page.Rendered, "")
 		r.drawImage(u, first(alt, name), title, st)
 	case n.child(tagRIURL) != nil:
-		r.lose("ac:image", page.Rendered, "")
-		r.picture(n.child(tagRIURL).attr("ri:value"), alt, title, st)
+		if r.picture(n.child(tagRIURL).attr("ri:value"), alt, title, st) {
+			r.lose("ac:image", page.Rendered, "")
+		}
 	default:
-		r.lose("ac:image", page.Placeholder, "names no file: its alternative text")
-		r.text(alt, st)
+		if text := first(alt, title); strings.TrimSpace(text) != "" {
+			r.lose("ac:image", page.Placeholder, "names no file: its alternative text")
+			r.text(text, st)
+		} else {
+			r.lose("ac:image", page.Dropped, "names no file")
+		}
 	}
 	if caption != nil {
 		r.caption(caption, st)
@@ -67,13 +76,13 @@ func (r *renderer) caption(n *node, st style) {
 	r.flush()
 }
 
-// picture renders an image from an address.
-func (r *renderer) picture(src, alt, title string, st style) {
+// picture renders an image from an address and reports whether it may be shown.
+func (r *renderer) picture(src, alt, title string, st style) bool {
 	u, safe := r.places.resolve(src)
 	if safe != safeURL || u == "" {
 		r.lose("img", page.Dropped, "the address cannot be linked; its text is kept")
 		r.text(first(alt, title), st)
-		return
+		return false
 	}
 	if alt == "" {
 		alt = u[strings.LastIndexByte(u, '/')+1:]
@@ -81,6 +90,7 @@ func (r *renderer) picture(src, alt, title string, st style) {
 	}
 	r.facts.asset(page.Asset{Title: alt, Type: "image", DownloadURL: u})
 	r.drawImage(u, alt, title, st)
+	return true
 }
 
 // drawImage adds a finished image.

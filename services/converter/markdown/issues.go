@@ -7,13 +7,31 @@ import (
 	"unicode/utf8"
 )
 
-// issueInURL returns the Jira issue that an address leads to.
+// issueInURL returns the Jira issue that an address leads to: its key is a part of the path, in
+// one of Jira's own ways (/browse/, /projects/X/issues/, /queues/custom/1/, /portal/1/), or one of
+// the parameters that open an issue on a board.
 func issueInURL(u *url.URL) string {
-	if _, key, ok := strings.Cut(u.Path, "/browse/"); ok && wholeIssueKey(key) {
+	jira, key := false, ""
+	for rest := u.Path; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		switch part {
+		case "browse", "issues", "issue", "queues", "portal", "requests", "jira", "servicedesk", "boards", "backlog":
+			jira = true
+		default:
+			if jira && wholeIssueKey(part) {
+				key = part
+			}
+		}
+	}
+	if key != "" || u.RawQuery == "" {
 		return key
 	}
-	if key := u.Query().Get("selectedIssue"); wholeIssueKey(key) {
-		return key
+	query := u.Query()
+	for _, p := range []string{"selectedIssue", "issueKey", "focusedIssue", "modal-issue"} {
+		if key := query.Get(p); wholeIssueKey(key) {
+			return key
+		}
 	}
 	return ""
 }

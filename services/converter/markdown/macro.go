@@ -6,36 +6,57 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// macro renders a macro and records its fate.
+// outcome is what became of the macro that is being rendered.
+type outcome struct {
+	fate   page.Fate
+	reason string
+}
+
+// tell says what becomes of the macro at work. macro files it when the macro is written.
+func (r *renderer) tell(fate page.Fate, reason string) { r.told = outcome{fate, reason} }
+
+// macro renders a macro and then records its fate: what has written nothing was not rendered.
 func (r *renderer) macro(n *node, st style) {
-	name := strings.ToLower(strings.TrimSpace(n.attr("ac:name")))
-	rule := macros[name]
+	name := macroName(n)
+	rule := ruleOf(name, n)
 	if r.heading && rule.isBlock(n) {
 		r.deferred = append(r.deferred, n)
 		return
 	}
+	told, before := r.told, r.c.written
+	r.tell(page.Rendered, "")
+	r.macroAs(n, name, rule, st)
+	if r.told.fate != page.Dropped && r.c.written == before {
+		r.tell(page.Dropped, "empty")
+	}
+	r.lose("macro:"+name, r.told.fate, r.told.reason)
+	r.told = told
+}
+
+func macroName(n *node) string { return strings.ToLower(strings.TrimSpace(n.attr("ac:name"))) }
+
+func (r *renderer) macroAs(n *node, name string, rule macroRule, st style) {
 	switch rule.as {
 	case asBody, asTitled, asAlert, asQuote:
-		r.rendered(name)
 		r.bodied(n, rule, st)
 	case asCode, asPlain:
-		r.codeMacro(n, name, rule, st)
+		r.codeMacro(n, rule, st)
 	case asMath:
 		r.math(n, name, st)
 	case asHTML:
-		r.htmlMacro(n, name, st)
+		r.htmlMacro(n, st)
 	case asStatus:
-		r.status(n, name, st)
+		r.status(n, st)
 	case asUser:
-		r.profile(n, name, st)
+		r.profile(n, st)
 	case asJira:
-		r.jira(n, name, st)
+		r.jira(n, st)
 	case asDiagram:
-		r.diagram(n, name, st)
+		r.diagram(n, st)
 	case asUnknown:
 		r.unknownMacro(n, name, st)
 	default:
-		r.reference(n, name, rule, st)
+		r.reference(n, rule, st)
 		r.bodyOf(n, st) // such a macro has none; if one does, it is there to be read
 	}
 }
@@ -52,24 +73,26 @@ func (m macroRule) isBlock(n *node) bool {
 }
 
 // reference renders a macro that stands for something which is not in the body.
-func (r *renderer) reference(n *node, name string, rule macroRule, st style) {
+func (r *renderer) reference(n *node, rule macroRule, st style) {
 	switch rule.as {
 	case asInclude:
-		r.include(n, name, rule.arg, st)
+		r.include(n, rule.arg, st)
 	case asFile:
-		r.file(n, name, st)
+		r.file(n, st)
 	case asFileList:
-		r.fileList(n, name, rule.arg, st)
+		r.fileList(n, rule.arg, st)
 	case asPicture:
-		r.pictureMacro(n, name, st)
+		r.pictureMacro(n, st)
 	case asAddress:
-		r.address(n, name, st)
+		r.address(n, st)
 	case asQuery:
-		r.query(n, name, rule.arg, st)
+		r.query(n, rule.arg, st)
+	case asRoadmap:
+		r.roadmap(n, rule.arg, st)
 	case asNothing:
-		r.lose("macro:"+name, page.Dropped, rule.arg)
+		r.tell(page.Dropped, rule.arg)
 	case asNavigation:
-		r.lose("macro:"+name, page.Dropped, "navigation")
+		r.tell(page.Dropped, "navigation")
 	}
 }
 
@@ -86,14 +109,18 @@ func (r *renderer) bodied(n *node, rule macroRule, st style) {
 		if k := messageKinds[n.param("type")]; k != "" {
 			kind = k
 		}
-		r.alert(kind, n.param("title"), st, func() { r.bodyOf(n, st) })
+		icon := n.param("panelIcon")
+		icon = first(n.param("panelIconText"), codePoints(n.param("panelIconId")), emoji[icon], icon)
+		r.alert(kind, icon, n.param("title"), st, func() { r.bodyOf(n, st) })
 	case rule.as == asQuote && !r.flat:
 		r.flush()
-		r.quote("", "", func() { r.bodyOf(n, st) })
+		r.quote("", nil, func() { r.bodyOf(n, st) })
+	case rule.as == asBody && r.inSentence() && n.sentence() != nil:
+		r.walk(n.sentence(), st)
 	default:
 		r.asBlock(func() {
 			if rule.as == asTitled {
-				r.titleLine(n.param("title"), st)
+				r.titleLine(first(n.param("title"), n.param("label"), n.param("name")), st)
 			}
 			r.bodyOf(n, st)
 		})
@@ -101,44 +128,32 @@ func (r *renderer) bodied(n *node, rule macroRule, st style) {
 	r.veil = veil
 }
 
-// unknownMacro keeps what a macro that we know nothing of lets a reader see: its body, a
-// title above it, a file that it points to.
-func (r *renderer) unknownMacro(n *node, name string, st style) {
-	rich, plain := n.child(tagRichBody), n.child(tagPlainBody)
-	switch {
-	case rich != nil:
-		r.lose("macro:"+name, page.Rendered, "unknown macro: its body is kept")
-		r.titleLine(n.param("title"), st)
-		r.walk(rich, st)
-	case plain != nil && strings.TrimSpace(plainText(plain)) != "":
-		r.lose("macro:"+name, page.Rendered, "unknown macro: its text is kept")
-		r.codeBlock("", n.param("title"), plainText(plain), st)
-	default:
-		if target := find(n, tagRIAttachment); target != nil {
-			r.alone(func() { r.fileLink(target, "file", st) })
-			r.lose("macro:"+name, page.Placeholder, "unknown macro: the file that it names stands for it")
-			return
-		}
-		if href := n.address(); href != "" {
-			r.alone(func() { r.hyperlink(href, "", href, st, func(st style) { r.text(href, st) }) })
-			r.lose("macro:"+name, page.Placeholder, "unknown macro: the address that it names stands for it")
-			return
-		}
-		r.lose("macro:"+name, page.Dropped, "unknown macro without a body")
-	}
+// inSentence reports whether what is being rendered stands in running text.
+func (r *renderer) inSentence() bool {
+	return tagStrong <= r.parent && r.parent <= tagP || r.parent.heading() > 0 || r.parent == tagLinkBody
 }
 
-// address is where a macro of which we know nothing seems to get what it shows from.
-func (n *node) address() string {
-	if target := find(n, tagRIURL); target != nil {
-		return target.attr("ri:value")
+// sentence returns the one paragraph that a macro's body is, or its body when it holds inline
+// content only, else nil.
+func (n *node) sentence() *node {
+	body := n.child(tagRichBody)
+	if body == nil {
+		return nil
 	}
-	for _, name := range []string{"url", "src", "href", "link"} {
-		if v := n.param(name); strings.HasPrefix(v, "http://") || strings.HasPrefix(v, "https://") {
-			return v
+	var only *node
+	for c := body.first; c != nil; c = c.next {
+		switch {
+		case c.tag == tagText && strings.TrimSpace(c.text) == "":
+		case c.tag == tagP && only == nil:
+			only = c
+		case c.tag >= tagP && c.tag != tagMacro && c.tag != tagLink && c.tag != tagEmoticon, only != nil && only.tag == tagP,
+			c.tag == tagMacro && (c.child(tagRichBody) != nil || ruleOf(macroName(c), c).isBlock(c)):
+			return nil
+		default:
+			only = body
 		}
 	}
-	return ""
+	return only
 }
 
 // paramNode returns the parameter with the name, or nil.
@@ -157,7 +172,7 @@ func (n *node) param(name string) string {
 		if u := p.child(tagRIURL); u != nil {
 			return u.attr("ri:value")
 		}
-		return strings.TrimSpace(textOf(p, 4096))
+		return strings.TrimSpace(textOf(p, 1<<20))
 	}
 	return ""
 }
@@ -183,7 +198,7 @@ func plainText(n *node) string {
 	return cleanCode(b.String())
 }
 
-// findRI returns the first resource identifier with the tag below n.
+// find returns the first resource identifier with the tag below n.
 func find(n *node, t tag) *node {
 	for c := n.first; c != nil; c = c.next {
 		if c.tag == t {
@@ -195,8 +210,6 @@ func find(n *node, t tag) *node {
 	}
 	return nil
 }
-
-func (r *renderer) rendered(name string) { r.lose("macro:"+name, page.Rendered, "") }
 
 // bodyOf walks a macro's body of either kind.
 func (r *renderer) bodyOf(n *node, st style) {
@@ -221,9 +234,18 @@ func (r *renderer) asBlock(body func()) {
 		r.flatLine(body)
 		return
 	}
-	r.flush()
+	r.part()
 	body()
 	r.flush()
+}
+
+// apart is asBlock, but for what stands in a sentence: that goes on.
+func (r *renderer) apart(body func()) {
+	if r.inSentence() {
+		body()
+		return
+	}
+	r.asBlock(body)
 }
 
 func (r *renderer) titleLine(title string, st style) {
@@ -237,22 +259,59 @@ var messageKinds = map[string]string{"success": "TIP", "hint": "TIP", "warning":
 
 var alertNames = map[string]string{"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
 
-// alert renders a box as an alert of the kind, in a cell or heading by its name.
-func (r *renderer) alert(kind, title string, st style, body func()) {
+// alert renders a box as an alert of the kind, with an icon of its own where it has one. In a cell
+// or heading its name begins the line. So it does inside of lists and quotes, where GitHub knows no
+// alerts.
+func (r *renderer) alert(kind, icon, title string, st style, body func()) {
+	if icon != "" {
+		icon = oneLine(icon) + " "
+	}
 	switch {
 	case r.flat:
 		r.flatLine(func() {
-			r.text(alertNames[kind]+": ", st.with(bold))
 			if title != "" {
+				r.text(alertNames[kind]+": ", st.with(bold))
+				r.text(icon, st)
 				r.text(title, st.with(bold))
 				r.c.lineEnd = true
-			} else {
-				r.c.glued = true
+				body()
+				return
 			}
+			r.lead(func() {
+				r.c.text(alertNames[kind]+": ", st.with(bold))
+				r.c.text(icon, st)
+			})
+			r.c.glued = true
 			body()
+			r.endLead()
 		})
+	case len(r.w.frames) > 1:
+		r.flush()
+		r.quote("", r.label(alertNames[kind], icon, title, st), body)
 	default:
 		r.flush()
-		r.quote(kind, title, body)
+		r.quote(kind, r.label("", icon, title, st), body)
+	}
+}
+
+// label returns what writes the first words of a box: its kind, icon and title in one line, or
+// without a title the kind and the icon before its text.
+func (r *renderer) label(kind, icon, title string, st style) func() {
+	if kind+icon+title == "" {
+		return nil
+	}
+	return func() {
+		if title != "" {
+			r.text(icon, st)
+			r.text(strings.TrimPrefix(kind+": "+title, ": "), st.with(bold))
+			r.flush()
+			return
+		}
+		r.lead(func() {
+			if kind != "" {
+				r.c.text(kind+": ", st.with(bold))
+			}
+			r.c.text(icon, st)
+		})
 	}
 }

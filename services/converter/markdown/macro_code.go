@@ -19,9 +19,16 @@ func (r *renderer) codeBlock(language, title, code string, st style) {
 	r.fence(safeLanguage(language), code)
 }
 
-// safeLanguage keeps what a language's name is made of; the rest could end the fence's line.
+// safeLanguage keeps what a language's name is made of; the rest could end the fence's line. Of two
+// names, html/xml, it takes the first, of a media type, text/x-python, the language.
 func safeLanguage(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
+	if kind, of, ok := strings.Cut(s, "/"); ok {
+		s = strings.TrimSpace(kind)
+		if s == "text" || s == "application" || s == "" {
+			s = strings.TrimPrefix(strings.TrimSpace(of), "x-")
+		}
+	}
 	return strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("+#._-", r) {
 			return r
@@ -31,55 +38,69 @@ func safeLanguage(s string) string {
 }
 
 // codeMacro renders a macro whose text is shown as it is.
-func (r *renderer) codeMacro(n *node, name string, rule macroRule, st style) {
+func (r *renderer) codeMacro(n *node, rule macroRule, st style) {
 	code := ""
 	if b := n.child(tagPlainBody); b != nil {
 		code = plainText(b)
 	} else if b := n.child(tagRichBody); b != nil {
 		code = preText(b)
 	}
-	if code == "" {
-		if target := find(n, tagRIAttachment); target != nil {
-			r.fileLink(target, "diagram", st)
-			r.lose("macro:"+name, page.Placeholder, "its text is in an attachment")
-			return
-		}
-		r.titleLine(n.param("title"), st)
-		r.lose("macro:"+name, page.Dropped, "empty")
-		return
-	}
 	language := rule.arg
 	if language == "" && rule.as == asCode {
 		language = first(n.param("language"), n.param("")) // the oldest pages give it no name
 	}
-	r.rendered(name)
+	if code == "" {
+		// What an app draws is in an attachment, in a parameter or in no place that we know.
+		if rule.arg != "" && r.source(n, language, st) || r.stands(n, st) {
+			return
+		}
+		r.titleLine(n.param("title"), st)
+		if r.tell(page.Dropped, "empty"); n.param("title") != "" {
+			r.tell(page.Placeholder, "only a title")
+		}
+		return
+	}
 	r.codeBlock(language, n.param("title"), code, st)
 }
 
 // math keeps LaTeX as it is: GitHub shows $`…`$ and math fences as formulas, and to every
 // other renderer they are code.
 func (r *renderer) math(n *node, name string, st style) {
-	latex := n.param("body")
-	if b := n.child(tagPlainBody); b != nil && strings.TrimSpace(plainText(b)) != "" {
+	latex := ""
+	if b := n.child(tagPlainBody); b != nil {
 		latex = plainText(b)
 	}
-	if latex == "" {
-		latex = n.param("")
+	for _, p := range []string{"body", "expression", "math", "value", ""} {
+		if strings.TrimSpace(latex) == "" {
+			latex = n.param(p)
+		}
 	}
-	if latex == "" {
-		r.lose("macro:"+name, page.Dropped, "empty")
+	if latex = first(latex, n.says(latexParams)); strings.TrimSpace(latex) == "" {
+		r.unknownMacro(n, name, st)
 		return
 	}
-	r.rendered(name)
-	inline := strings.Contains(name, "inline") || name == "unit" || r.flat
-	if !inline {
+	r.latex(latex, strings.Contains(name, "inline") || name == "unit", st)
+}
+
+// latexParams are the parameters in which apps keep a formula.
+var latexParams = []string{"latex", "tex", "formula", "equation"}
+
+// latex writes a formula in the line or, where it does not stand in one, as a block.
+func (r *renderer) latex(latex string, inline bool, st style) {
+	if !inline && !r.inSentence() && !r.flat {
 		r.flush()
 		r.fence("math", latex)
 		return
 	}
+	r.formula(latex, st)
+}
+
+// formula writes LaTeX in the line.
+func (r *renderer) formula(latex string, st style) {
 	r.c.raw("$", st)
 	st.code = true
-	r.c.code(strings.ReplaceAll(latex, "\n", " "), st)
+	r.noteHidden(latex)
+	r.c.code(oneLine(latex), st)
 	st.code = false
 	r.c.raw("$", st)
 }

@@ -8,32 +8,32 @@ import (
 )
 
 // status renders a lozenge as bold text.
-func (r *renderer) status(n *node, name string, st style) {
+func (r *renderer) status(n *node, st style) {
 	title := n.param("title")
 	if title == "" {
 		title = n.param("Status")
 	}
 	if title == "" {
-		r.lose("macro:"+name, page.Dropped, "empty")
+		r.tell(page.Dropped, "empty")
 		return
 	}
-	r.rendered(name)
+	r.noteHidden(title)
 	r.c.chip(title, st.with(bold))
 }
 
-func (r *renderer) profile(n *node, name string, st style) {
+func (r *renderer) profile(n *node, st style) {
 	u := find(n, tagRIUser)
 	if u == nil {
-		r.lose("macro:"+name, page.Dropped, "names no user")
+		r.tell(page.Dropped, "names no user")
+		r.stands(n, st)
 		return
 	}
-	r.rendered(name)
-	r.asBlock(func() { r.mention(u, st) })
+	r.apart(func() { r.mention(u, st) })
 }
 
 // jira renders one issue as a link and a query as its JQL: the issues that it finds are not
 // in the body.
-func (r *renderer) jira(n *node, name string, st style) {
+func (r *renderer) jira(n *node, st style) {
 	key := n.param("key")
 	if key == "" && wholeIssueKey(n.param("")) {
 		key = n.param("")
@@ -45,7 +45,6 @@ func (r *renderer) jira(n *node, name string, st style) {
 				target = u
 			}
 		}
-		r.rendered(name)
 		if r.places.site != "" {
 			st.link = &link{url: target}
 		}
@@ -66,10 +65,11 @@ func (r *renderer) jira(n *node, name string, st style) {
 		}
 	}
 	if jql == "" {
-		r.lose("macro:"+name, page.Dropped, "names neither an issue nor a query")
+		r.tell(page.Dropped, "names neither an issue nor a query")
+		r.stands(n, st)
 		return
 	}
-	r.lose("macro:"+name, page.Placeholder, "the issues that the query finds are not in the body")
+	r.tell(page.Placeholder, "the issues that the query finds are not in the body")
 	r.alone(func() { r.jql(jql, st) })
 }
 
@@ -80,63 +80,98 @@ func (r *renderer) jql(jql string, st style) {
 	}
 	r.text("Jira issues", l)
 	r.text(": ", st)
+	r.facts.issues([]byte(jql), len(r.c.buf)) // the keys that it names
 	st.code = true
 	r.text(jql, st)
 }
 
 // include renders a transclusion as the name of the page, with a link.
-func (r *renderer) include(n *node, name, lead string, st style) {
-	target := find(n, tagRIPage)
-	if target == nil {
-		target = find(n, tagRIBlogPost)
-	}
-	var l page.Link
-	switch {
-	case target != nil:
-		l = r.pageOf(target)
-	case n.param("") != "":
-		space, title, ok := strings.Cut(n.param(""), ":")
-		if !ok {
-			space, title = "", n.param("")
-		}
-		l = r.places.page(space, title)
-	case n.param("PageTitle") != "":
-		l = r.places.page(n.param("Space"), n.param("PageTitle"))
-	default:
-		if e := find(n, tagRIContentEntity); e != nil {
-			id := e.attr("ri:content-id")
-			l = page.Link{PageID: id, PageTitle: "page " + id, PageURL: r.places.content(id)}
-			break
-		}
-		r.lose("macro:"+name, page.Dropped, "names no page")
+func (r *renderer) include(n *node, lead string, st style) {
+	l, ok := r.pageNamed(n)
+	if !ok {
+		r.tell(page.Dropped, "names no page")
+		r.stands(n, st)
 		return
 	}
-	r.lose("macro:"+name, page.Placeholder, "the content of the other page is not in the body")
+	r.tell(page.Placeholder, "the content of the other page is not in the body")
 	r.facts.include(l)
-	r.asBlock(func() {
+	r.apart(func() {
 		r.text(lead, st)
 		st.link = &link{url: l.PageURL}
 		r.text(l.PageTitle, st)
 	})
 }
 
-func (r *renderer) file(n *node, name string, st style) {
+// pageNamed returns the page that the parameters of a macro which shows one name.
+func (r *renderer) pageNamed(n *node) (page.Link, bool) {
+	if l, ok := r.pageLinked(n); ok {
+		return l, true
+	}
+	for _, p := range []string{"", "page", "PageTitle", "pageTitle", "page-title", "pageName", "page-name", "content-title"} {
+		named := n.param(p)
+		if named == "" || webAddress(named) {
+			continue
+		}
+		if digits(named) {
+			return r.pageWithID(named), true
+		}
+		space, title, ok := strings.Cut(named, ":")
+		if !ok || p != "" && strings.ContainsAny(space, " /") {
+			space, title = first(n.param("Space"), n.param("space"), n.param("spaceKey"), n.param("space-key")), named
+		}
+		return r.places.page(space, strings.TrimSpace(title)), true
+	}
+	for _, p := range pageIDs {
+		if id := n.param(p); digits(id) {
+			return r.pageWithID(id), true
+		}
+	}
+	return page.Link{}, false
+}
+
+// pageIDs are the parameters in which apps keep the id of another page.
+var pageIDs = []string{"pageId", "page-id", "pageID", "contentId", "content-id"}
+
+// pageLinked returns the page that a parameter of a macro links.
+func (r *renderer) pageLinked(n *node) (page.Link, bool) {
+	for c := n.first; c != nil; c = c.next {
+		if c.tag != tagParameter {
+			continue
+		}
+		for _, t := range []tag{tagRIPage, tagRIBlogPost} {
+			if target := find(c, t); target != nil {
+				return r.pageOf(target), true
+			}
+		}
+		if e := find(c, tagRIContentEntity); e != nil {
+			return r.pageWithID(e.attr("ri:content-id")), true
+		}
+	}
+	return page.Link{}, false
+}
+
+func (r *renderer) pageWithID(id string) page.Link {
+	return page.Link{PageID: id, PageTitle: "page " + id, PageURL: r.places.content(id)}
+}
+
+func (r *renderer) file(n *node, st style) {
 	if target := find(n, tagRIAttachment); target != nil {
-		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
+		r.tell(page.Placeholder, "the file is an attachment")
 		r.alone(func() { r.fileLink(target, "file", st) })
 		return
 	}
 	if f := n.param("name"); f != "" {
-		r.lose("macro:"+name, page.Placeholder, "the file is an attachment")
+		r.tell(page.Placeholder, "the file is an attachment")
 		st.link = &link{url: r.attached(owner{}, f, "file")}
 		r.alone(func() { r.c.chip(f, st) })
 		return
 	}
-	r.lose("macro:"+name, page.Dropped, "names no file")
+	r.tell(page.Dropped, "names no file")
+	r.stands(n, st)
 }
 
-func (r *renderer) fileList(n *node, name, label string, st style) {
-	r.lose("macro:"+name, page.Placeholder, "the list of files is made when the page is viewed")
+func (r *renderer) fileList(n *node, label string, st style) {
+	r.tell(page.Placeholder, "the list of files is made when the page is viewed")
 	r.asBlock(func() {
 		r.titleLine(n.param("title"), st)
 		st.link = &link{url: r.places.facts.BaseURL + "/pages/viewpageattachments.action?pageId=" + url.QueryEscape(r.places.facts.ID)}
@@ -145,55 +180,70 @@ func (r *renderer) fileList(n *node, name, label string, st style) {
 }
 
 // address renders a macro that shows something from another address as a link there.
-func (r *renderer) address(n *node, name string, st style) {
+func (r *renderer) address(n *node, st style) {
 	for _, p := range []string{"url", "src", "redirectTo", ""} {
 		href := n.param(p)
 		if href == "" {
 			continue
 		}
-		r.lose("macro:"+name, page.Placeholder, "what the address shows is not in the body")
-		title := n.param("title")
-		if title == "" {
-			title = href
-		}
+		r.tell(page.Placeholder, "what the address shows is not in the body")
+		title := first(n.param("title"), href)
 		r.alone(func() { r.hyperlink(href, "", title, st, func(st style) { r.text(title, st) }) })
 		return
 	}
-	r.lose("macro:"+name, page.Dropped, "names no address")
+	r.tell(page.Dropped, "names no address")
+	r.stands(n, st)
+}
+
+// diagramNames are the parameters in which apps keep the name of a diagram, as they show it first.
+var diagramNames = []string{
+	"diagramDisplayName", "diagram-display-name", "displayName", "diagramName", "diagram-name", "filename", "fileName", "file-name", "name", "title",
 }
 
 // diagram renders a diagram as its text where the body holds it, otherwise as its name.
-func (r *renderer) diagram(n *node, name string, st style) {
+func (r *renderer) diagram(n *node, st style) {
 	if b := n.child(tagPlainBody); b != nil && strings.TrimSpace(plainText(b)) != "" {
-		r.rendered(name)
 		r.codeBlock("", n.param("diagramDisplayName"), plainText(b), st)
 		return
 	}
-	title := ""
-	for _, p := range []string{"diagramDisplayName", "diagramName", "name", "filename", "title"} {
-		if title = n.param(p); title != "" {
-			break
+	if r.source(n, "", st) || r.diagramFile(n, diagramNames, st) || r.stands(n, st) {
+		return
+	}
+	r.tell(page.Dropped, "names no diagram")
+}
+
+// diagramFile writes the name of a diagram that is an attachment, of this page or of another one.
+func (r *renderer) diagramFile(n *node, names []string, st style) bool {
+	title, attached := "", ""
+	for _, p := range names {
+		if v := n.param(p); v != "" {
+			title = first(title, v)
+			if attached == "" && !strings.Contains(strings.ToLower(p), "display") {
+				attached = v
+			}
 		}
 	}
 	if title == "" {
-		r.lose("macro:"+name, page.Dropped, "names no diagram")
-		return
+		return false
 	}
-	r.lose("macro:"+name, page.Placeholder, "the diagram is an attachment")
-	attached := n.param("diagramName")
-	if attached == "" {
-		attached = title
+	r.tell(page.Placeholder, "the diagram is an attachment")
+	var o owner
+	for _, p := range pageIDs {
+		if id := n.param(p); digits(id) {
+			o.id = id
+		}
 	}
-	r.asBlock(func() {
+	r.apart(func() {
 		r.text("Diagram: ", st)
-		st.link = &link{url: r.attached(owner{}, attached, "diagram")}
+		st.link = &link{url: r.attached(o, first(attached, title), "diagram")}
 		r.text(title, st)
 	})
+	return true
 }
 
 // query renders a macro that lists what a query finds as its name and the query.
-func (r *renderer) query(n *node, name, label string, st style) {
-	r.lose("macro:"+name, page.Placeholder, "what the query finds is not in the body")
+func (r *renderer) query(n *node, label string, st style) {
+	r.tell(page.Placeholder, "what the query finds is not in the body")
 	r.asBlock(func() {
 		r.titleLine(n.param("title"), st)
 		r.text(label, st)
@@ -208,12 +258,14 @@ func (r *renderer) query(n *node, name, label string, st style) {
 	})
 }
 
-func (r *renderer) pictureMacro(n *node, name string, st style) {
+func (r *renderer) pictureMacro(n *node, st style) {
 	src := n.param("src")
 	if src == "" {
-		r.lose("macro:"+name, page.Dropped, "names no image")
+		r.tell(page.Dropped, "names no image")
+		r.stands(n, st)
 		return
 	}
-	r.rendered(name)
-	r.picture(src, n.param("alt"), n.param("title"), st)
+	if !r.picture(src, n.param("alt"), n.param("title"), st) {
+		r.tell(page.Placeholder, "the address cannot be linked; its text is kept")
+	}
 }

@@ -23,6 +23,7 @@ const (
 	asAddress                     // a link to an address
 	asDiagram                     // a diagram's text or name
 	asQuery                       // the name of a report and its query; arg is the name
+	asRoadmap                     // a plan that a parameter holds; arg is its name
 	asNothing                     // dropped; arg says why
 	asNavigation                  // dropped: ways to other pages, or widgets for the reader's hand
 )
@@ -39,7 +40,9 @@ var macros = map[string]macroRule{
 	"info": {asAlert, "NOTE"}, "tip": {asAlert, "TIP"}, "note": {asAlert, "WARNING"}, "warning": {asAlert, "CAUTION"},
 	"panel": {asAlert, "NOTE"}, "auimessage": {asAlert, "NOTE"}, "success": {asAlert, "TIP"}, "error": {asAlert, "CAUTION"},
 
-	"expand": {asTitled, ""}, "ui-expand": {asTitled, ""}, "excerpt": {asBody, ""}, "details": {asBody, ""},
+	"expand": {asTitled, ""}, "ui-expand": {asTitled, ""}, "card": {asTitled, ""}, "deck": {asBody, ""}, "ui-tabs": {asBody, ""},
+	"ui-tab": {asTitled, ""}, "tab": {asTitled, ""}, "tabs": {asTitled, ""}, "tab-pane": {asTitled, ""}, "tabs-page": {asTitled, ""}, "tabs-group": {asBody, ""},
+	"localtab": {asTitled, ""}, "localtabgroup": {asBody, ""}, "excerpt": {asBody, ""}, "details": {asBody, ""},
 	"section": {asBody, ""}, "column": {asBody, ""}, "div": {asBody, ""}, "span": {asBody, ""},
 	"center": {asBody, ""}, "align": {asBody, ""}, "bgcolor": {asBody, ""}, "highlight": {asBody, ""},
 	"toc-zone": {asBody, ""}, "multiexcerpt": {asBody, ""}, "multiexcerpt-macro": {asBody, ""}, "chart": {asTitled, ""},
@@ -75,7 +78,7 @@ var macros = map[string]macroRule{
 	"gliffy": {asDiagram, ""}, "lucidchart": {asDiagram, ""}, "balsamiq": {asDiagram, ""}, "mockup": {asDiagram, ""},
 	"contentbylabel": {asQuery, "Pages by label"}, "detailssummary": {asQuery, "Page properties report"},
 	"tasks-report-macro": {asQuery, "Task report"}, "content-report-table": {asQuery, "Content report"},
-	"roadmap": {asQuery, "Roadmap"},
+	"roadmap": {asRoadmap, "Roadmap"},
 
 	"toc": {asNavigation, ""}, "pagetree": {asNavigation, ""}, "pagetreesearch": {asNavigation, ""},
 	"children": {asNavigation, ""}, "livesearch": {asNavigation, ""}, "search": {asNavigation, ""},

@@ -21,7 +21,10 @@ type renderer struct {
 	// deferred are blocks met inside a heading; they follow it.
 	deferred []*node
 	heading  bool
-	parent   tag  // of the node that is being rendered
+	parent   tag     // of the node that is being rendered
+	told     outcome // of the macro that is being rendered
+	led      int     // where the label of the block ends that is being gathered, 0 without one
+	unled    gathered
 	veil     veil // how what is being rendered looks
 
 	anchors  anchors
@@ -61,7 +64,7 @@ func (r *renderer) walk(n *node, st style) {
 // line when it stands in a paragraph: the same macro can do both.
 func (r *renderer) alone(body func()) {
 	switch r.parent {
-	case tagRoot, tagDiv, tagRichBody, tagADFContent, tagADFFallback:
+	case tagRoot, tagDiv, tagRichBody, tagADFContent, tagADFNode, tagADFFallback:
 		r.asBlock(body)
 	default:
 		body()
@@ -87,7 +90,9 @@ func (r *renderer) node(n *node, st style) {
 	case tagCode:
 		st.code = true
 		r.walk(n, st)
-	case tagTransparent, tagRoot, tagRichBody, tagLinkBody, tagPlainLinkBody, tagADFContent:
+	case tagTransparent:
+		r.span(n, st)
+	case tagRoot, tagRichBody, tagLinkBody, tagPlainLinkBody, tagADFContent:
 		r.walk(n, st)
 	case tagBr:
 		r.c.br(st)
@@ -139,6 +144,10 @@ func (r *renderer) blockNode(n *node, st style) {
 		r.deferred = append(r.deferred, n)
 	case r.flat:
 		r.flatBlock(n, st)
+	case n.tag == tagP || n.tag == tagDiv:
+		r.part()
+		r.block(n, st)
+		r.part()
 	default:
 		r.flush()
 		r.block(n, st)
@@ -150,6 +159,7 @@ func (r *renderer) blockNode(n *node, st style) {
 // flush writes what was gathered as a paragraph, or as several where blank lines were made
 // with breaks.
 func (r *renderer) flush() {
+	r.led = 0
 	if !r.c.trim() {
 		r.c.reset()
 		return
@@ -198,7 +208,7 @@ func (r *renderer) block(n *node, st style) {
 	case tagTable:
 		r.table(n, st)
 	case tagQuote:
-		r.quote("", "", func() { r.walk(n, st) })
+		r.quote("", nil, func() { r.walk(n, st) })
 	case tagPre:
 		r.fence("", preText(n))
 	case tagHR:
@@ -213,14 +223,16 @@ func (r *renderer) rule() {
 	if len(r.w.out) == 0 {
 		kind = "***" // three hyphens at the top of a file begin front matter
 	}
+	r.c.written++
 	r.w.block(otherBlock)
 	r.w.line()
 	r.w.out = append(r.w.out, kind...)
 	r.w.end()
 }
 
-// quote renders body behind "> ", as an alert of the kind when there is one, with a title.
-func (r *renderer) quote(alert, title string, body func()) {
+// quote renders body behind "> ", as an alert of the kind when there is one. label writes what
+// stands before body, if anything does.
+func (r *renderer) quote(alert string, label, body func()) {
 	before := r.w.mark()
 	r.w.block(otherBlock)
 	r.w.open(quotePrefix, quotePrefix)
@@ -231,16 +243,40 @@ func (r *renderer) quote(alert, title string, body func()) {
 		r.w.top().blocks, r.w.top().last = 1, alertLine
 	}
 	begun := r.w.top().blocks
-	if title = oneLine(title); title != "" {
-		r.c.text(title, style{marks: bold})
-		r.flush()
+	if label != nil {
+		label()
 	}
 	body()
+	r.endLead()
 	r.flush()
 	empty := r.w.top().blocks == begun
 	r.w.close()
 	if empty {
 		r.w.rewind(before)
+	}
+}
+
+// lead gathers a label with write: the paragraph that follows goes on behind it.
+func (r *renderer) lead(write func()) {
+	r.unled = r.c.mark()
+	write()
+	r.led = len(r.c.buf)
+}
+
+func (r *renderer) atLead() bool { return r.led > 0 && len(r.c.buf) == r.led }
+
+// endLead drops a label that nothing followed.
+func (r *renderer) endLead() {
+	if r.atLead() {
+		r.c.rewind(r.unled)
+	}
+	r.led = 0
+}
+
+// part ends the paragraph that is being gathered, unless it is a label yet.
+func (r *renderer) part() {
+	if !r.atLead() {
+		r.flush()
 	}
 }
 
@@ -254,6 +290,7 @@ func (r *renderer) fence(language, code string) {
 	r.w.end()
 	r.noteHidden(code)
 	r.c.hidden.inCode(code)
+	r.c.written += len(code)
 	r.w.verbatim(code)
 	r.w.line()
 	r.w.out = append(r.w.out, ticks...)

@@ -11,12 +11,12 @@ import (
 // cells are items of their own, labelled by their column and free to hold any block.
 func (r *renderer) rowList(t tableTree, st style) {
 	r.lose("table", page.Rendered, "cells hold blocks: written row by row")
-	head := t.headRow()
+	head := t.headRows()
 	var labels []string
-	rows := t.rows
-	if head {
-		labels = r.columnHeads(t.rows[0], st)
-		rows = rows[1:]
+	rows := t.rows[head:]
+	taken := []int{} // by column, rows of heads that a merged head still reaches down to
+	for _, row := range t.rows[:head] {
+		labels, taken = r.columnHeads(row, labels, taken, st)
 	}
 	l := &listWriter{kind: bulletBlock}
 	if r.w.lastBlock() == bulletBlock {
@@ -34,25 +34,38 @@ type merged struct {
 	text string // to repeat there, "" when it is too long
 }
 
-// columnHeads writes the header row as a line and returns each column's label.
-func (r *renderer) columnHeads(head row, st style) []string {
-	var labels []string
+// columnHeads writes a header row as a line and returns each column's label, put together with
+// that of the header row above it.
+func (r *renderer) columnHeads(head row, above []string, taken []int, st style) ([]string, []int) {
+	labels := slices.Clone(above)
+	x := 0
 	for i, c := range head.cells {
 		if i > 0 {
 			r.c.text(" / ", style{})
+			r.c.glued = true
 		}
 		start := len(r.c.pieces)
 		r.flat = true
 		r.walkCell(c, st.with(bold))
 		r.flat = false
 		r.c.trimSpace()
+		r.c.lineEnd = false
 		label := r.plain(start)
-		for range max(min(c.colspan, maxColumns-len(labels)), 1) {
-			labels = append(labels, label)
+		for x < len(taken) && taken[x] > 0 {
+			taken[x]--
+			x++
+		}
+		for range max(min(c.colspan, maxColumns-x), 1) {
+			for len(labels) <= x {
+				labels, taken = append(labels, ""), append(taken, 0)
+			}
+			labels[x] = join(": ", labels[x], label)
+			taken[x] = max(c.rowspan, 1) - 1
+			x++
 		}
 	}
 	r.flush()
-	return labels
+	return labels, taken
 }
 
 // rowItems writes the cells of a row as items, the first as the row's own text. It returns
@@ -69,9 +82,10 @@ func (r *renderer) rowItems(row row, labels []string, above []merged, st style) 
 	item := func(label string, body func()) {
 		labelled := func() {
 			if label != "" {
-				r.c.text(label+": ", style{marks: bold})
+				r.lead(func() { r.c.text(label+": ", style{marks: bold}) })
 			}
 			body()
+			r.endLead()
 		}
 		if first {
 			labelled()

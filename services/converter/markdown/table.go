@@ -2,7 +2,7 @@ package markdown
 
 import (
 	"bytes"
-	"strconv"
+	"slices"
 	"strings"
 )
 
@@ -54,7 +54,7 @@ func (r *renderer) table(n *node, st style) {
 		return
 	}
 	switch blocks, layout := t.needs(); {
-	case layout && !t.headRow():
+	case layout && t.headRows() == 0:
 		for _, row := range t.rows {
 			for _, c := range row.cells {
 				r.walkCell(c, st)
@@ -68,143 +68,6 @@ func (r *renderer) table(n *node, st style) {
 	}
 }
 
-type tableTree struct {
-	rows     []row
-	captions []*node
-}
-
-// readTable collects the rows of a table, wherever its sections put them.
-func readTable(n *node) tableTree {
-	var t tableTree
-	var section func(n *node, head bool)
-	section = func(n *node, head bool) {
-		for c := n.first; c != nil; c = c.next {
-			switch c.tag {
-			case tagTR:
-				if cells := readRow(c); len(cells) > 0 {
-					for i := range cells {
-						cells[i].row = c
-					}
-					t.rows = append(t.rows, row{cells: cells, head: head})
-				}
-			case tagTHead:
-				section(c, true)
-			case tagTBody, tagTFoot, tagCol:
-				section(c, false)
-			case tagTH, tagTD:
-				t.rows = append(t.rows, row{cells: []cell{readCell(c)}})
-			case tagText, tagCDATA:
-				if strings.TrimSpace(c.text) != "" {
-					t.captions = append(t.captions, wrap(c))
-				}
-			default:
-				t.captions = append(t.captions, wrap(c))
-			}
-		}
-	}
-	section(n, false)
-	return t
-}
-
-// wrap puts one node into a container of its own, so that it can be walked.
-func wrap(n *node) *node {
-	alone := *n
-	alone.next = nil
-	return &node{tag: tagDiv, first: &alone, last: &alone}
-}
-
-func readRow(n *node) []cell {
-	count := 0
-	for c := n.first; c != nil; c = c.next {
-		count++
-	}
-	cells := make([]cell, 0, count)
-	for c := n.first; c != nil; c = c.next {
-		switch {
-		case c.tag == tagTH || c.tag == tagTD:
-			cells = append(cells, readCell(c))
-		case c.tag == tagText && strings.TrimSpace(c.text) == "":
-		case c.tag == tagHidden, c.tag == tagHiddenVoid, c.tag == tagScript:
-		default:
-			cells = append(cells, cell{node: wrap(c), colspan: 1, rowspan: 1})
-		}
-	}
-	return cells
-}
-
-func readCell(n *node) cell {
-	return cell{node: n, header: n.tag == tagTH, colspan: max(span1(n.attr("colspan")), 1), rowspan: span1(n.attr("rowspan"))}
-}
-
-// span1 reads a span; 0 is "to the end" for rows.
-func span1(s string) int {
-	if s == "" {
-		return 1
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(s))
-	if err != nil || n < 0 {
-		return 1
-	}
-	return min(n, maxSpan)
-}
-
-// needs reports whether a cell holds blocks that no line can hold, and whether one is a
-// section of its own, a heading with text below it: such a table is a layout.
-func (t *tableTree) needs() (blocks, layout bool) {
-	for _, row := range t.rows {
-		for _, c := range row.cells {
-			blocks = blocks || needsBlocks(c.node)
-			layout = layout || !c.header && sectioned(c.node)
-		}
-	}
-	return blocks, layout
-}
-
-func needsBlocks(n *node) bool {
-	for c := n.first; c != nil; c = c.next {
-		switch c.tag {
-		case tagTable:
-			return true
-		case tagPre:
-			if strings.Contains(strings.TrimSpace(preText(c)), "\n") {
-				return true
-			}
-			continue
-		case tagMacro:
-			if body := c.child(tagPlainBody); body != nil {
-				if strings.Contains(plainText(body), "\n") {
-					return true
-				}
-				continue
-			}
-		case tagText, tagCDATA:
-			continue
-		}
-		if c.first != nil && needsBlocks(c) {
-			return true
-		}
-	}
-	return false
-}
-
-// sectioned reports whether a cell holds a heading and something besides.
-func sectioned(n *node) bool {
-	headings, others := false, false
-	for c := n.first; c != nil; c = c.next {
-		switch {
-		case c.tag.heading() > 0:
-			headings = headings || !blank(c)
-		case c.tag == tagDiv && sectioned(c):
-			return true
-		case c.tag == tagText:
-			others = others || strings.TrimSpace(c.text) != ""
-		default:
-			others = others || !blank(wrap(c))
-		}
-	}
-	return headings && others
-}
-
 // slot is one place of the grid.
 type slot struct {
 	text   []byte
@@ -214,7 +77,7 @@ type slot struct {
 
 // gfmTable writes the table with pipes.
 func (r *renderer) gfmTable(t tableTree, st style) {
-	head := t.headRow()
+	head := t.headRows()
 	grid := r.grid(t, head, st)
 	columns := 0
 	for _, row := range grid {
@@ -225,9 +88,11 @@ func (r *renderer) gfmTable(t tableTree, st style) {
 	}
 	r.w.block(otherBlock)
 	first := make([]slot, columns)
-	if head {
-		copy(first, grid[0])
-		grid = grid[1:]
+	if head > 0 {
+		for x := range first {
+			first[x] = oneHead(grid[:head], x)
+		}
+		grid = grid[head:]
 	}
 	r.row(first, columns)
 	r.w.line()
@@ -251,50 +116,26 @@ func (r *renderer) gfmTable(t tableTree, st style) {
 	}
 }
 
-// headRow reports whether the first row is a header: it says so, all its cells do, or all of
-// it is bold where the next row is not.
-func (t *tableTree) headRow() bool {
-	if t.rows[0].head {
-		return true
-	}
-	headers := true
-	for _, c := range t.rows[0].cells {
-		headers = headers && c.header
-	}
-	return headers || len(t.rows) > 1 && t.rows[0].allBold() && !t.rows[1].allBold()
-}
-
-// allBold reports whether a row of at least two cells holds bold text in each and no other.
-func (r row) allBold() bool {
-	for _, c := range r.cells {
-		if blank(c.node) || !allBold(c.node) {
-			return false
-		}
-	}
-	return len(r.cells) > 1
-}
-
-func allBold(n *node) bool {
-	for c := n.first; c != nil; c = c.next {
-		switch c.tag {
-		case tagText, tagCDATA:
-			if strings.TrimSpace(c.text) != "" {
-				return false
-			}
-		case tagStrong, tagBr, tagHidden:
-		case tagP, tagDiv, tagTransparent, tagEm:
-			if !allBold(c) {
-				return false
-			}
+// oneHead puts the heads of a column together, where the table has several rows of them.
+func oneHead(rows [][]slot, x int) slot {
+	var s slot
+	for _, row := range rows {
+		switch {
+		case x >= len(row) || len(row[x].text) == 0 || bytes.Equal(row[x].text, s.text):
+		case len(s.text) == 0:
+			s.text = row[x].text
 		default:
-			return false
+			s.text = append(append(slices.Clip(s.text), ": "...), row[x].text...)
+		}
+		if x < len(row) && row[x].align != 0 {
+			s.align = row[x].align
 		}
 	}
-	return true
+	return s
 }
 
 // grid renders every cell and lays it out, merged cells over all the places they cover.
-func (r *renderer) grid(t tableTree, head bool, st style) [][]slot {
+func (r *renderer) grid(t tableTree, head int, st style) [][]slot {
 	grid := make([][]slot, len(t.rows))
 	budget, columns := spanBudget, maxColumns
 	for _, row := range t.rows {
@@ -319,7 +160,7 @@ func (r *renderer) grid(t tableTree, head bool, st style) [][]slot {
 			} else if area > 1 {
 				budget -= area
 			}
-			place(grid, x, y, c, r.cellText(c, head && y == 0, st), head)
+			place(grid, x, y, c, r.cellText(c, y < head, st), head)
 			x += c.colspan
 		}
 	}
@@ -327,7 +168,7 @@ func (r *renderer) grid(t tableTree, head bool, st style) [][]slot {
 }
 
 // place puts a cell's text where it belongs.
-func place(grid [][]slot, x, y int, c cell, text []byte, head bool) {
+func place(grid [][]slot, x, y int, c cell, text []byte, head int) {
 	repeat := text
 	if len(repeat) > maxRepeat {
 		repeat = nil
@@ -340,7 +181,7 @@ func place(grid [][]slot, x, y int, c cell, text []byte, head bool) {
 			switch {
 			case dx == 0 && dy == 0:
 				s.text = text
-			case dx == 0 || head && y == 0:
+			case dx == 0 || y < head:
 				s.text = repeat
 			}
 			for len(row) <= x+dx {
