@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -15,6 +16,10 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/shared/page"
 )
+
+// sweeps is how many bodies TestSweepOfApps looks at: some with every run of the tests, many before
+// a change of the converter lands.
+var sweeps = flag.Uint64("sweeps", 3_000, "how many random bodies of apps' macros are swept")
 
 // sweep writes random bodies of what apps and editors write. Every text that a reader sees is a
 // word of its own, so that it can be looked for.
@@ -167,11 +172,7 @@ func (s *sweep) blocks(depth int) string {
 // text is seen again, and what is called rendered has written something.
 func TestSweepOfApps(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(10_000)
-	if testing.Short() {
-		seeds = 1_000
-	}
-	for seed := range seeds {
+	for seed := range *sweeps {
 		s := &sweep{Rand: rand.New(rand.NewPCG(seed, 22))}
 		body := s.blocks(3)
 		result, err := markdown.Convert(body, siteFacts())
