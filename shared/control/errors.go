@@ -46,8 +46,8 @@ func (e *SourceExistsError) Error() string {
 
 // SourceDiffersError says that the same source is there, with another setting than was asked for.
 type SourceDiffersError struct {
-	Source store.Source // as it is
-	Field  string       // that differs, as JSON has it
+	Source, Asked store.Source // as it is, and as it was to be added
+	Field         string       // that differs, as JSON has it
 }
 
 func (e *SourceDiffersError) Error() string {

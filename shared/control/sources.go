@@ -161,7 +161,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 func (n NewSource) differs(there store.Source) error {
 	for _, field := range n.Insist {
 		if field == "deletion_strategy" && there.DeletionStrategy != n.DeletionStrategy || field == "blog_posts" && there.BlogPosts != n.BlogPosts {
-			return &SourceDiffersError{Source: there, Field: field}
+			return &SourceDiffersError{Source: there, Asked: n.Source, Field: field}
 		}
 	}
 	return nil

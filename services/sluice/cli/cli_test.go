@@ -214,6 +214,7 @@ func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
 		{[]string{"search", "x", "--output", "yaml"}, 2, "text or json"},
 		{[]string{"search", "x", "--limt", "3"}, 2, "--limt"},
 		{[]string{"source", "add", "a.b", "--space", "X"}, 2, "source id"},
+		{[]string{"source", "add", "sources", "--space", "X", "--base-url", "https://acme.atlassian.net"}, 2, "reserved"},
 		{[]string{"source", "add", "docs"}, 2, "--space"},
 		{[]string{"source", "add", "docs", "--space", "X"}, 2, "CONFLUENCE_BASE_URL"},
 		{[]string{"source", "add", "docs", "--space", "X", "--base-url", "acme"}, 2, "https://acme.atlassian.net/wiki"},

@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -221,6 +223,7 @@ func cancelled(p *person, site *sandbox.Site) {
 	require.Contains(p.t, p.sees("status", "third"), "waits for the end of run second")
 	require.Contains(p.t, p.sees("status", "slow"), "5 under way")
 
+	leaves(p, "slow")
 	type end struct {
 		code int
 		said string
@@ -251,6 +254,21 @@ func cancelled(p *person, site *sandbox.Site) {
 	require.Regexp(p.t, `ended .* as cancelled`, p.errs(1, "cancel", "slow"))
 	require.Contains(p.t, p.errs(1, "cancel", "nothing"), `no run "nothing"`)
 	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "it is the third one's turn")
+}
+
+// leaves follows a run and presses Ctrl-C as soon as something is seen of it.
+func leaves(p *person, run string) {
+	ctx, ctrlC := context.WithCancel(p.t.Context())
+	defer ctrlC()
+	var stderr lockedBuffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, []string{"sync", "gen", "--request-id", run, "--wait", "--data", p.data}, p.lookup, strings.NewReader(""), io.Discard, &stderr)
+	}()
+	require.Eventually(p.t, func() bool { return strings.Contains(stderr.String(), "%") }, time.Minute, 20*time.Millisecond)
+	ctrlC()
+	require.Equal(p.t, 130, <-ended)
+	require.Contains(p.t, stderr.String(), "run "+run+" goes on: sluice status "+run)
 }
 
 // comes waits until a run is in a state.

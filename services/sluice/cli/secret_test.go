@@ -54,6 +54,7 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 	require.Contains(t, fails(2, append(add, "--email", "reader@acme.com")...), "SLUICE_MASTER_KEY")
 	p.env["SLUICE_MASTER_KEY_FILE"] = p.file("key", firstKey+"\n")
 	require.Contains(t, fails(2, add...), "--email")
+	require.Contains(t, sees("source", "list"), "No source yet", "there is no source whose token was refused")
 	require.Contains(t, sees(append(add, "--email", "reader@acme.com")...), "is stored")
 	require.Contains(t, sees("secret", "set", "docs", "--file", token), "same token")
 	p.in = canary + "2\n"

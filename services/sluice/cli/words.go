@@ -63,11 +63,12 @@ func sourceInWords(err error) error {
 	case errors.As(err, &exists):
 		return fmt.Errorf("%w; choose another id, or: sluice source remove %s", exists, exists.ID)
 	case errors.As(err, &differs):
-		src := differs.Source
+		src, asked := differs.Source, differs.Asked
 		if differs.Field == "blog_posts" {
-			return fmt.Errorf("%w; to change it: sluice source set %s --blog-posts=%t", differs, src.ID, !src.BlogPosts)
+			return fmt.Errorf("source %s is there already, with another setting; to change it: sluice source set %s --blog-posts=%t", src.ID, src.ID, asked.BlogPosts)
 		}
-		return fmt.Errorf("%w, %s; to change it: sluice source set %s --deletion-strategy STRATEGY", differs, src.DeletionStrategy, src.ID)
+		return fmt.Errorf("source %s is there already, with the deletion strategy %s; to change it: sluice source set %s --deletion-strategy %s",
+			src.ID, src.DeletionStrategy, src.ID, asked.DeletionStrategy)
 	}
 	return err
 }
