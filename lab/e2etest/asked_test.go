@@ -25,7 +25,7 @@ func TestARequestByTheCommandOutlivesNats(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, served.Close()) })
 	nats := newNats(t, "nats", "nats.conf")
 	nats.start()
-	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.url, ackWait: 5 * time.Second, stallAfter: 3 * time.Second})
+	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.url, ackWait: 5 * time.Second, stallAfter: 10 * time.Second})
 	w.startAll()
 	nats.kill()
 

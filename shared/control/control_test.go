@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/outgoing"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/store/storetest"
@@ -33,7 +33,7 @@ type world struct {
 	t     *testing.T
 	store *store.Store
 	kit   *bustest.Kit
-	trust service.Trust
+	trust credential.Trust
 }
 
 func newWorld(t *testing.T) *world {
@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: s, kit: bustest.New(t)}
 	key, err := seal.ParseKey(secret.New(base64.StdEncoding.EncodeToString(make([]byte, 32))))
 	require.NoError(t, err)
-	w.trust = service.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}, Ring: seal.NewRing(key)}
+	w.trust = credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}, Ring: seal.NewRing(key)}
 	w.Control = control.New(s, w.kit.Bus, control.NewVault(w.trust, s))
 	for _, id := range []string{"docs", "hr"} {
 		storetest.AddSource(t, s, id)
@@ -211,15 +211,15 @@ type tornVault struct{ control.Vault }
 
 var errTorn = errors.New("torn")
 
-func (tornVault) SetToken(context.Context, string, string, service.GivenToken) (service.StoredToken, error) {
-	return service.StoredToken{}, errTorn
+func (tornVault) SetToken(context.Context, string, string, credential.GivenToken) (credential.StoredToken, error) {
+	return credential.StoredToken{}, errTorn
 }
 
 func TestASourceIsAddedWithItsTokenOrNotAtAll(t *testing.T) {
 	w := newWorld(t)
 	n := control.NewSource{
 		Source: store.Source{ID: "new", BaseURL: "https://ACME.atlassian.net", SpaceKey: "NEW"},
-		Token:  &service.GivenToken{Token: secret.New("token")},
+		Token:  &credential.GivenToken{Token: secret.New("token")},
 	}
 	missing := func() {
 		t.Helper()
@@ -227,7 +227,7 @@ func TestASourceIsAddedWithItsTokenOrNotAtAll(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 	}
 	_, err := w.AddSource(t.Context(), everyone, n)
-	require.ErrorIs(t, err, service.ErrWhose)
+	require.ErrorIs(t, err, credential.ErrWhose)
 	missing()
 	n.Token.Email = "reader@acme.com"
 	unsealed := w.trust
@@ -316,7 +316,7 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			"losses":  second(w.Losses(ctx, v, "hr")),
 			"change":  second(w.ChangeSource(ctx, v, "hr", control.SourceChange{SourceChange: store.SourceChange{DisplayName: "X"}})),
 			"remove":  w.RemoveSource(ctx, v, "hr"),
-			"token":   second(w.SetToken(ctx, v, "hr", service.GivenToken{})),
+			"token":   second(w.SetToken(ctx, v, "hr", credential.GivenToken{})),
 			"runs":    second(w.Runs(ctx, v, "hr", 10)),
 			"before":  second(w.RunsBefore(ctx, v, "hr", "", 10)),
 			"removed": second(w.Removals(ctx, v, "hr", "", 10)),
