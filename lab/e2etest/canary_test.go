@@ -166,7 +166,7 @@ func (w *world) serveAPI(log io.Writer) {
 	require.NoError(w.t, err)
 	g, err := gateway.New(gateway.Options{
 		Control: control.New(w.store, w.bus, control.NewVault(credential.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring}, w.store)),
-		Record:  w.store, Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
+		Record:  w.store, Keys: w.store.Vault(), Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
 		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
 	})
 	require.NoError(w.t, err)
