@@ -25,6 +25,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/report"
 	"github.com/sluicehq/sluice/lab/bench/versus"
 	"github.com/sluicehq/sluice/lab/child"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/broker"
 )
 
@@ -253,7 +254,7 @@ func (b *bench) prepare(ctx context.Context, tmp string) (err error) {
 		return fmt.Errorf("find a place for the programs: %w", err)
 	}
 	packages := []string{"./services/sluice"}
-	for _, name := range stageNames {
+	for _, name := range stages.Names() {
 		packages = append(packages, "./services/"+name)
 	}
 	b.say("building the programs")

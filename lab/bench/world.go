@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/lab/child"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/localpg"
@@ -34,9 +35,6 @@ const (
 	// startPatience is for a server or a stage to be ready.
 	startPatience = time.Minute
 )
-
-// stageNames are the stages in the order of a page's way.
-var stageNames = []string{"fetcher", "converter", "chunk-writer", "progress", "deletion-detector"}
 
 // layout says how a world is made.
 type layout struct {
@@ -136,7 +134,7 @@ func (w *world) startPipeline(ctx context.Context) error {
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
-	for _, name := range stageNames {
+	for _, name := range stages.Names() {
 		n, named := w.layout.replicas[name]
 		if !named {
 			n = 1

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
@@ -34,7 +35,7 @@ func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, served.Close()) })
 	w := newWorldOver(t, sandbox.BuiltinSpace, site, served, ground{natsURL: nats.URL(), natsKeys: dir})
-	for _, name := range []string{"converter", "fetcher", "chunk-writer", "deletion-detector", "progress"} {
+	for _, name := range stages.Names() {
 		w.start(name)
 	}
 	first := w.sync(event.Full)

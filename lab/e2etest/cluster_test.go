@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 )
@@ -160,7 +161,7 @@ func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 		}
 	}
 
-	for _, name := range []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"} {
+	for _, name := range stages.Names() {
 		w.start(name)
 	}
 	id := w.ask(event.Full)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store/search"
@@ -175,7 +176,7 @@ func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
 	stop()
 
 	many := newWorldOn(t, one.space, one.site, one.served)
-	for _, name := range []string{"fetcher", "converter", "converter", "chunk-writer", "chunk-writer", "deletion-detector", "progress"} {
+	for _, name := range append(stages.Names(), "converter", "chunk-writer") {
 		many.start(name)
 	}
 	last := many.sync(event.Full)
@@ -251,7 +252,7 @@ func TestAScopedTokenIsUsedAtTheGateway(t *testing.T) {
 
 func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {
 	w := newWorld(t, sandbox.GeneratedSpace, generated(400))
-	names := []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"}
+	names := stages.Names()
 	var running []*program
 	for _, name := range names {
 		running = append(running, w.start(name))

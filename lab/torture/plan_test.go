@@ -3,17 +3,32 @@ package torture
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// The stages, as many of each as run.
-var replicas = []string{
-	"fetcher", "fetcher", "converter", "converter", "chunk-writer", "chunk-writer", "deletion-detector", "progress",
-}
+// The stages, as many of each as run, and for each stage which of them are its replicas. What has
+// a queue runs twice.
+var replicas, kinds = func() (names []string, kinds [][]int) {
+	for _, s := range bus.Stages {
+		if len(s.Consumes) == 0 {
+			continue // the HTTP API
+		}
+		kind := []int{len(names)}
+		names = append(names, s.Name)
+		if s.Consumes[0].QueueBytes > 0 {
+			kind = append(kind, len(names))
+			names = append(names, s.Name)
+		}
+		kinds = append(kinds, kind)
+	}
+	return names, kinds
+}()
 
 // blow is a way to disturb.
 type blow string
@@ -93,7 +108,7 @@ func newPlan(seed int64, pages int) plan {
 		full = append(full, pick(rng, killPostgres, killNats, freezeStage, killStage))
 	}
 	p.phases = []phase{
-		{mode: event.Full, strikes: strikes(rng, append(full, someStages(5)...))},
+		{mode: event.Full, strikes: strikes(rng, append(full, someStages(len(kinds))...))},
 		{mode: event.Incremental, strikes: strikes(rng, append([]blow{killPostgres}, someStages(2+more/2)...))},
 		{mode: event.Incremental, strikes: strikes(rng, append([]blow{pick(rng, killNats, wipeNats)}, someStages(2+more/2)...))},
 	}
@@ -112,9 +127,9 @@ func someStages(n int) []blow {
 	return list
 }
 
-// strikes puts blows into an order. The stages among them take turns, so that five hit five.
+// strikes puts blows into an order. The stages among them take turns, so that as many as there are hit each.
 func strikes(rng *rand.Rand, blows []blow) []strike {
-	kinds := [][]int{{0, 1}, {2, 3}, {4, 5}, {6}, {7}}
+	kinds := slices.Clone(kinds)
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	rng.Shuffle(len(blows), func(i, j int) { blows[i], blows[j] = blows[j], blows[i] })
 	list := make([]strike, len(blows))

@@ -9,54 +9,16 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Role is what one service may do on the bus when the broker asks who is there. It is written
-// from the topology, so that a credential and what its service does cannot drift apart.
-type Role struct {
-	Name      string // as the folder under services/
-	Publishes []event.Type
-	Consumes  []Consumer
-	Calls     bool // it calls Confluence, and so shares the request budget
-	Follows   bool // it reads the progress of runs
-	Hears     []event.Type
-	// Keeps says that it makes the streams, consumers and buckets. Whoever may make a stream
-	// can make one that copies another, so only few do.
-	Keeps bool
-}
-
-// Roles are the services that have a credential of their own, in the order of the way of a
-// page. The command is the operator's: it may do what any of the others may.
-var Roles = func() []Role {
-	roles := []Role{
-		{
-			Name: "fetcher", Consumes: []Consumer{Sync, Fetch}, Calls: true,
-			Publishes: []event.Type{
-				event.TypePagesListed, event.TypePageFetched, event.TypePageConverted, event.TypePageFailed,
-				event.TypeListingCompleted, event.TypeSyncRejected, event.TypeProgress,
-			},
-		},
-		{Name: "converter", Consumes: []Consumer{Convert}, Publishes: []event.Type{event.TypePageConverted, event.TypePageFailed}},
-		{Name: "chunk-writer", Consumes: []Consumer{Write}, Publishes: []event.Type{event.TypePageStored, event.TypePageFailed}},
-		{
-			Name: "deletion-detector", Consumes: []Consumer{Removals}, Calls: true,
-			Publishes: []event.Type{event.TypePageRemoved, event.TypePageFailed},
-		},
-		{
-			Name: "progress", Consumes: []Consumer{Ledger}, Follows: true, Keeps: true,
-			Publishes: []event.Type{event.TypeProgress, event.TypeSyncRequested, event.TypePageFailed},
-		},
-		{
-			Name: "gateway", Follows: true,
-			Publishes: []event.Type{event.TypeSyncRequested}, Hears: []event.Type{event.TypeProgress},
-		},
-	}
-	return append(roles, union("sluice", roles))
-}()
+// Roles are the stages, each of which has a credential of its own, and the command. That is the
+// operator's: it may do what any of the others may. What a credential may do follows from the list
+// of stages, so that it and what its service does cannot drift apart.
+var Roles = append(slices.Clone(Stages), union("sluice", Stages))
 
 // union is a role that may do what any of the roles may.
-func union(name string, roles []Role) Role {
-	u := Role{Name: name}
+func union(name string, roles []Stage) Stage {
+	u := Stage{Name: name}
 	for _, r := range roles {
-		u.Publishes, u.Hears = add(u.Publishes, r.Publishes), add(u.Hears, r.Hears)
+		u.Publishes, u.Large, u.Hears = add(u.Publishes, r.Publishes), add(u.Large, r.Large), add(u.Hears, r.Hears)
 		u.Consumes = append(u.Consumes, r.Consumes...)
 		u.Calls, u.Follows, u.Keeps = u.Calls || r.Calls, u.Follows || r.Follows, u.Keeps || r.Keeps
 	}
@@ -73,10 +35,10 @@ func add(to, more []event.Type) []event.Type {
 }
 
 // roleOf returns the role of a name, and false when there is none.
-func roleOf(name string) (Role, bool) {
-	i := slices.IndexFunc(Roles, func(r Role) bool { return r.Name == name })
+func roleOf(name string) (Stage, bool) {
+	i := slices.IndexFunc(Roles, func(r Stage) bool { return r.Name == name })
 	if i < 0 {
-		return Role{}, false
+		return Stage{}, false
 	}
 	return Roles[i], true
 }
@@ -87,10 +49,10 @@ func inbox(role string) string { return "_INBOX_" + role }
 // Permissions are the subjects that the role may publish to and subscribe to. There is no
 // right in it to make a consumer: a consumer may be told to deliver anywhere, so whoever
 // makes one can publish anywhere.
-func (r Role) Permissions() (publish, subscribe []string) {
+func (r Stage) Permissions() (publish, subscribe []string) {
 	may := map[string]bool{}
 	look := func(stream string) { may["$JS.API.STREAM.INFO."+stream] = true }
-	for _, t := range r.Publishes {
+	for _, t := range r.publishes() {
 		may[subject(t)] = true
 	}
 	for _, c := range r.Consumes {
@@ -133,7 +95,7 @@ func (r Role) Permissions() (publish, subscribe []string) {
 }
 
 // buckets are the streams behind the buckets that the role uses.
-func (r Role) buckets() []string {
+func (r Stage) buckets() []string {
 	var list []string
 	if len(r.Consumes) > 0 {
 		list = append(list, "KV_"+counterBucket)
@@ -148,8 +110,8 @@ func (r Role) buckets() []string {
 }
 
 // bodies reports whether events that may travel as a claim pass through the role.
-func (r Role) bodies() bool {
-	types := slices.Clone(r.Publishes)
+func (r Stage) bodies() bool {
+	types := r.publishes()
 	for _, c := range r.Consumes {
 		types = append(types, c.Types...)
 	}
@@ -157,7 +119,7 @@ func (r Role) bodies() bool {
 }
 
 // keep adds what Apply does, for the streams, consumers and buckets of the topology alone.
-func (Role) keep(may map[string]bool) {
+func (Stage) keep(may map[string]bool) {
 	kept := []string{advisoryStream, "OBJ_" + claimBucket, "KV_" + counterBucket, "KV_" + budgetBucket}
 	for _, s := range Topology {
 		kept = append(kept, s.Name)
@@ -180,7 +142,7 @@ func (Role) keep(may map[string]bool) {
 func AccessConfig() string {
 	var b strings.Builder
 	b.WriteString(`# Who may do what on the bus: a key for each service, with its own subjects alone.
-# Written from the topology in shared/bus by make docs; do not change it by hand.
+# Written from the list of stages in shared/bus by make docs; do not change it by hand.
 #
 # The public keys are in keys.conf, which sluice nats init makes; the services are given the
 # private ones by NATS_NKEY_FILE. docs/security/confluence-security.md says more.

@@ -66,7 +66,7 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 var errNotMade = errors.New("it is not there yet; a service that keeps the topology makes it (progress or sluice)")
 
 // lookOnce looks for the consumers and buckets of a role.
-func (b *Bus) lookOnce(ctx context.Context, r Role) error {
+func (b *Bus) lookOnce(ctx context.Context, r Stage) error {
 	look := func(part string, ask func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
 		defer cancel()

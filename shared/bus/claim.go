@@ -70,7 +70,7 @@ func claimGone() error {
 }
 
 // pieces asks for an object's pieces one by one. The client would make a consumer for them,
-// which a service must not be allowed to: see Role.Permissions.
+// which a service must not be allowed to: see Stage.Permissions.
 func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstream.ObjectInfo) ([]byte, error) {
 	data := make([]byte, 0, info.Size)
 	of := jetstream.WithGetMsgSubject("$O." + claimBucket + ".C." + info.NUID)

@@ -34,17 +34,6 @@ const (
 	payloadMargin = 512
 )
 
-// compressible says which events carry bodies or long lists. All others stay plain, so that
-// any NATS client can read them.
-func compressible(t event.Type) bool {
-	switch t {
-	case event.TypePagesListed, event.TypePageFetched, event.TypePageConverted:
-		return true
-	default:
-		return false
-	}
-}
-
 // newEncoder returns an encoder whose EncodeAll may be called from many goroutines. It keeps
 // one state for each that really runs at a time.
 func newEncoder() (*zstd.Encoder, error) {

@@ -103,21 +103,37 @@ func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) 
 	return p, nil
 }
 
-// Queued reports whether pages of a source wait for a stage or are in its hands: to be fetched,
-// converted or written.
+// Queued reports whether something of a source waits for a stage, or is in its hands, that a run
+// waits for: pages to be fetched, converted or written.
 func (b *Bus) Queued(ctx context.Context, sourceID string) (bool, error) {
 	if !event.ValidID(sourceID) {
 		return false, fmt.Errorf("look for messages of a source: %q is no id", sourceID)
 	}
-	for _, c := range []Consumer{Fetch, Convert, Write} {
-		subject := event.Subject(c.Types[0], sourceID)
+	for _, s := range Stages {
+		for _, c := range s.Consumes {
+			if !c.RunWaits {
+				continue
+			}
+			if there, err := b.holds(ctx, c, sourceID); err != nil || there {
+				return there, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// holds reports whether messages of a source are in the consumer's queue.
+func (b *Bus) holds(ctx context.Context, c Consumer, sourceID string) (bool, error) {
+	stream, err := b.js.Stream(ctx, c.Stream)
+	for _, t := range c.Types {
+		subject := event.Subject(t, sourceID)
 		var info *jetstream.StreamInfo
-		stream, err := b.js.Stream(ctx, c.Stream)
 		if err == nil {
 			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(subject))
 		}
 		switch {
 		case missing(err): // and its messages with it
+			return false, nil
 		case err != nil:
 			return false, fmt.Errorf("look for messages of %s: %w", sourceID, err)
 		case info.State.Subjects[subject] > 0:

@@ -1,7 +1,7 @@
 package bus
 
 import (
-	"runtime"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,18 +26,6 @@ type Stream struct {
 	Consumers []Consumer
 }
 
-// Consumer is a durable consumer: a place in a stream that all replicas of a service share.
-type Consumer struct {
-	Stream  string
-	Durable string
-	Stage   string       // the stage that reads it, as page.failed names it
-	Types   []event.Type // what it is given
-	Workers int          // handlers at a time in one process unless the process says otherwise
-	// MaxPending bounds the messages that are with handlers or wait for another try, over
-	// all replicas. A consumer that has reached it is given nothing new.
-	MaxPending int
-}
-
 const (
 	mib = 1 << 20
 
@@ -45,6 +33,12 @@ const (
 	// own retries; it is no guarantee, for the ids of acknowledged work are forgotten when
 	// the broker restarts.
 	duplicateWindow = 2 * time.Minute
+
+	factsStream   = "SLUICE_FACTS"
+	factsBytes    = 256 * mib
+	factsAge      = 72 * time.Hour
+	progressBytes = 64 * mib
+	progressAge   = 7 * 24 * time.Hour
 
 	claimBucket   = "SLUICE_CLAIMS"
 	claimBytes    = 1024 * mib
@@ -60,73 +54,39 @@ const (
 	advisoryAge    = 7 * 24 * time.Hour
 )
 
-// The durable consumers. Bodies travel in the messages of Convert and Write; a worker asks
-// for one message at a time, so that the workers bound what a process holds in memory.
-var (
-	Sync = Consumer{
-		Stream: "SLUICE_SYNC", Durable: "fetcher-sync", Stage: "fetcher",
-		Types: []event.Type{event.TypeSyncRequested}, Workers: 4,
-		MaxPending: maxRequests, // requests that wait for their turn never keep others from theirs
-	}
-	// As many as may call a site at a time by default: a worker waits for most of its time, and
-	// answers of a site far away take a second.
-	Fetch = Consumer{
-		Stream: "SLUICE_FETCH", Durable: "fetcher-pages", Stage: "fetcher",
-		Types: []event.Type{event.TypePagesListed}, Workers: 8, MaxPending: 1000,
-	}
-	Convert = Consumer{
-		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",
-		Types: []event.Type{event.TypePageFetched}, Workers: runtime.GOMAXPROCS(0), MaxPending: 1000,
-	}
-	// A worker keeps a connection of the database busy, which may be on the same cores: more than there are
-	// write no faster, and whoever searches meanwhile waits behind them.
-	Write = Consumer{
-		Stream: "SLUICE_WRITE", Durable: "chunk-writer", Stage: "chunk-writer",
-		Types: []event.Type{event.TypePageConverted}, Workers: min(max(2, runtime.GOMAXPROCS(0)), 4), MaxPending: 1000,
-	}
-	Removals = Consumer{
-		Stream: "SLUICE_FACTS", Durable: "deletion-detector", Stage: "deletion-detector",
-		Types: []event.Type{event.TypeListingCompleted}, Workers: 2, MaxPending: 1000,
-	}
-	Ledger = Consumer{
-		Stream: "SLUICE_FACTS", Durable: "progress", Stage: "progress",
-		Types:   []event.Type{event.TypePageStored, event.TypePageRemoved, event.TypePageFailed, event.TypeListingCompleted},
-		Workers: 4, MaxPending: 1000,
-	}
-)
+// Topology is everything that Apply makes. It follows from Stages.
+var Topology = topology(Stages)
 
-const maxRequests = 10_000
-
-// Topology is everything that Apply makes: a new stage is a row here.
-var Topology = []Stream{
-	{
-		Name: Sync.Stream, Work: true, Types: []event.Type{event.TypeSyncRequested},
-		MaxBytes: 16 * mib, MaxMsgs: maxRequests, Consumers: []Consumer{Sync},
-	},
-	{
-		Name: Fetch.Stream, Work: true, Types: []event.Type{event.TypePagesListed},
-		MaxBytes: 256 * mib, Consumers: []Consumer{Fetch},
-	},
-	{
-		Name: Convert.Stream, Work: true, Types: []event.Type{event.TypePageFetched},
-		MaxBytes: 512 * mib, Consumers: []Consumer{Convert},
-	},
-	{
-		Name: Write.Stream, Work: true, Types: []event.Type{event.TypePageConverted},
-		MaxBytes: 512 * mib, Consumers: []Consumer{Write},
-	},
-	{
-		Name: "SLUICE_FACTS",
-		Types: []event.Type{
-			event.TypePageStored, event.TypePageRemoved, event.TypePageFailed,
-			event.TypeListingCompleted, event.TypeSyncRejected,
-		},
-		MaxBytes: 256 * mib, MaxAge: 72 * time.Hour, Consumers: []Consumer{Removals, Ledger},
-	},
-	{
-		Name: "SLUICE_PROGRESS", Newest: true, Types: []event.Type{event.TypeProgress},
-		MaxBytes: 64 * mib, MaxAge: 7 * 24 * time.Hour,
-	},
+// topology gives every consumer with a queue a stream of its own. All else that stages publish are
+// facts, which any number of readers may have, but for progress.
+func topology(stages []Stage) []Stream {
+	facts := Stream{Name: factsStream, MaxBytes: factsBytes, MaxAge: factsAge}
+	var streams []Stream
+	var tasks []event.Type
+	for _, s := range stages {
+		for _, c := range s.Consumes {
+			if !c.queued() {
+				facts.Consumers = append(facts.Consumers, c)
+				continue
+			}
+			tasks = append(tasks, c.Types...)
+			streams = append(streams, Stream{
+				Name: c.Stream, Work: true, Types: c.Types, MaxBytes: c.QueueBytes, MaxMsgs: c.QueueMsgs, Consumers: []Consumer{c},
+			})
+		}
+	}
+	for _, s := range stages {
+		for _, t := range s.publishes() {
+			if t != event.TypeProgress && !slices.Contains(tasks, t) {
+				facts.Types = add(facts.Types, []event.Type{t})
+			}
+		}
+	}
+	// The order says nothing, but a broker would take another one for a change.
+	slices.Sort(facts.Types)
+	return append(streams, facts, Stream{
+		Name: progressStream, Newest: true, Types: []event.Type{event.TypeProgress}, MaxBytes: progressBytes, MaxAge: progressAge,
+	})
 }
 
 // subject is where events of type t are published, for every source.

@@ -41,6 +41,34 @@ func TestEveryTypeHasOneStream(t *testing.T) {
 	}
 }
 
+func TestTheListOfStagesFitsTogether(t *testing.T) {
+	published := map[event.Type]bool{}
+	for _, s := range bus.Stages {
+		require.Subset(t, s.Publishes, s.Large, s.Name)
+		for _, typ := range s.Publishes {
+			published[typ] = true
+		}
+		if len(s.Consumes) > 0 {
+			published[event.TypePageFailed] = true
+		}
+	}
+	durables, queues := map[string]bool{}, map[string]bool{}
+	for _, s := range bus.Stages {
+		for _, c := range s.Consumes {
+			require.Equal(t, s.Name, c.Stage, c.Durable)
+			require.False(t, durables[c.Durable], "two consumers are called %s", c.Durable)
+			durables[c.Durable] = true
+			for _, typ := range c.Types {
+				require.True(t, published[typ], "%s waits for %s, which nobody publishes", s.Name, typ)
+			}
+			if c.QueueBytes > 0 {
+				require.False(t, queues[c.Stream], "two consumers have the queue %s", c.Stream)
+				queues[c.Stream] = true
+			}
+		}
+	}
+}
+
 func TestManyReplicasApplyAtOnce(t *testing.T) {
 	k := bustest.New(t)
 	k.Stop()

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/figure"
 	"github.com/sluicehq/sluice/lab/bench/table"
 	"github.com/sluicehq/sluice/lab/bench/versus"
+	pipeline "github.com/sluicehq/sluice/services/stages"
 )
 
 // aim is one of the aims, and what came out.
@@ -101,9 +102,14 @@ func (r Results) peers() []aim {
 }
 
 // ours are the stages, with the most memory that each may have.
-var ours = map[string]float64{
-	"fetcher": 64 << 20, "converter": 128 << 20, "chunk-writer": 64 << 20, "deletion-detector": 64 << 20, "progress": 64 << 20,
-}
+var ours = func() map[string]float64 {
+	most := map[string]float64{}
+	for _, name := range pipeline.Names() {
+		most[name] = 64 << 20
+	}
+	most["converter"] = 128 << 20
+	return most
+}()
 
 // flat is how much more memory a stage may have for the largest space than for the smallest, and
 // still be said to have the same.
