@@ -18,7 +18,7 @@ import (
 
 // Pipeline is the generation of converter and chunker. A page that an older generation
 // wrote is listed as changed, so raising it rewrites every page on its next run.
-const Pipeline = 1
+const Pipeline = 2
 
 // Listed is one page as a listing gives it. Title, status and parent are empty where the
 // listing does not know them (the search index).

@@ -76,5 +76,5 @@ func TestChunksStayWhatTheyAre(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, "a311babaf6282b3f815464de72018c2e4514d7fb1c400292b718484db9ac3feb", hex.EncodeToString(sum.Sum(nil)))
+	require.Equal(t, "fd43b56a8860a5d8a38d7aaa1319d557bda3d0b02162f5e7974ddda2da3efb45", hex.EncodeToString(sum.Sum(nil)))
 }

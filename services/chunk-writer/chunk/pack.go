@@ -46,12 +46,7 @@ func (p *plan) addStems(all []*section) {
 	from, level, heads := 0, 7, 0 // of the stem at work; heads: tokens of its headings
 	flush := func(sec *section) {
 		st := stem{from: from, to: len(p.units), sec: sec, level: level}
-		if sec.head != nil {
-			st.again = sec.line + "\n\n"
-			if st.cost = Estimate(st.again); st.cost > p.max/8 {
-				st.again, st.cost = "", 0
-			}
-		}
+		st.again, st.cost = p.repeated(sec)
 		p.stems = append(p.stems, st)
 		from, level, heads = len(p.units), 7, 0
 	}
@@ -76,26 +71,30 @@ func (p *plan) addStems(all []*section) {
 	}
 }
 
-// addBlocks adds the units of a section's text. The first has room beside the headings over
-// it and is not cut off from them.
-func (p *plan) addBlocks(sec *section, heads int) {
-	room := p.max - heads
-	if room < p.max/2 {
-		room = p.max // the headings are too long to stand with any text
+// repeated returns a section's heading as its chunks repeat it, and its tokens.
+func (p *plan) repeated(sec *section) (again string, cost int) {
+	if sec.head == nil {
+		return "", 0
 	}
+	again = sec.line + "\n\n"
+	if cost = Estimate(again); cost > p.max/8 {
+		return "", 0
+	}
+	return again, cost
+}
+
+// addBlocks adds the units of a section's text. The first has room beside the headings over
+// it and is not cut off from them, as any has that stands under a title.
+func (p *plan) addBlocks(sec *section, heads int) {
+	over := title{size: heads}
+	_, cost := p.repeated(sec)
+	p.again = cost + p.opts.OverlapTokens
 	for i, b := range sec.blocks {
-		first := len(p.units)
 		r := rankBlock
-		if i > 0 {
-			room = p.max
-			if sec.blocks[i-1].kind == paragraph && b.kind != paragraph && b.kind != rule {
-				r = rankLead
-			}
+		if i > 0 && sec.blocks[i-1].kind == paragraph && b.kind != paragraph && b.kind != rule {
+			r = rankLead
 		}
-		p.block(b, &frame{}, room, r)
-		if i == 0 && heads > 0 && len(p.units) > first {
-			p.units[first].glue = true
-		}
+		over = p.under(over, b, &frame{}, p.max, r)
 	}
 }
 

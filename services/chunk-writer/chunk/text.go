@@ -185,6 +185,12 @@ func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 		r, n := utf8.DecodeRuneInString(s.src[i:end])
 		i += n
 		switch r {
+		case '\\':
+			if i < end && s.src[i] == '`' {
+				i++
+			}
+		case '`':
+			i = s.codeEnd(i-1, end)
 		case '.', '!', '?', '؟', '।':
 			j := s.closers(i, end)
 			if j < end && s.src[j] != ' ' && s.src[j] != '\n' {
@@ -216,6 +222,26 @@ func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 		}
 	}
 	return end, end
+}
+
+// codeEnd returns the offset behind the code span that begins at at, or behind its backticks where
+// nothing ends it. What is cut out of code would be text, and its tags would be live.
+func (s *splitter) codeEnd(at, end int) int {
+	const longest = 4000 // bytes that are looked at for the end
+	run := leading(s.src[at:end], '`')
+	limit := min(end, at+longest)
+	for i := at + run; i < limit; {
+		n := strings.IndexByte(s.src[i:limit], '`')
+		if n < 0 {
+			break
+		}
+		i += n
+		if n = leading(s.src[i:end], '`'); n == run {
+			return i + n
+		}
+		i += n
+	}
+	return at + run
 }
 
 // closers passes over the quotes, brackets and emphasis that can end a sentence.
@@ -263,11 +289,18 @@ func (s *splitter) words(start, from, end int, style textStyle) {
 // word returns where the word at from ends and where the next begins.
 func (s *splitter) word(from, end, quotes int) (stop, next int) {
 	for stop = from; stop < end; stop = next {
-		n := strings.IndexFunc(s.src[stop:end], unicode.IsSpace)
+		n := strings.IndexFunc(s.src[stop:end], func(r rune) bool { return r == '`' || unicode.IsSpace(r) })
 		if n < 0 {
 			break
 		}
 		stop += n
+		if s.src[stop] == '`' {
+			next = stop + 1
+			if stop == from || s.src[stop-1] != '\\' {
+				next = s.codeEnd(stop, end)
+			}
+			continue
+		}
 		if next = s.skip(stop, end, quotes); s.cuttable(next, end) {
 			return stop, next
 		}

@@ -28,7 +28,8 @@ type unit struct {
 type rank uint8
 
 const (
-	rankBlock    rank = iota + 1 // between two blocks
+	rankTitle    rank = iota + 1 // before a title of the text, see titleOf
+	rankBlock                    // between two blocks
 	rankLead                     // between a paragraph and the list, table or code it leads to
 	rankItem                     // between list items, table rows, parts of code
 	rankInner                    // inside an item or a part of code
@@ -54,6 +55,7 @@ type splitter struct {
 	max   int
 	units []unit
 	after bool // the next unit begins a chunk
+	again int  // tokens of what a chunk of the section at work repeats
 }
 
 // block adds the units of b. The first is to have at most room tokens, the others max.
@@ -119,11 +121,13 @@ func (s *splitter) inner(b *block, f *frame, room int) {
 	if above := Estimate(s.src[b.start:b.children[0].start]); above <= room/4 { // see block
 		room -= above
 	}
-	for i, c := range b.children {
-		if i > 0 {
+	over, first := title{}, true
+	for _, c := range b.children {
+		if !first {
 			room = s.max
 		}
-		s.block(c, f, room, rankInner)
+		over = s.under(over, c, f, room, rankInner)
+		first = first && over.line != "" // a title takes its text to what stands before it
 	}
 	// Lines of nothing but quote marks belong to no child.
 	if n := len(s.units); n > before {

@@ -1,0 +1,68 @@
+package chunk
+
+import "strings"
+
+// title is a line in bold alone, such as that of an expand, a tab or a code block: no heading to
+// Markdown, but one to its reader. It stays with the block that it introduces, and every chunk that
+// begins inside of that block repeats it.
+type title struct {
+	line string // "" when no title stands over the next block
+	size int    // tokens of what stands over the next block and is not to be cut off from it
+}
+
+// titleOf returns the line that b is, if it is a title, and the title of an alert in its first
+// paragraph, behind the line that says its kind.
+func (s *splitter) titleOf(b *block) string {
+	if b.kind != paragraph {
+		return ""
+	}
+	text := s.src[b.body:b.end]
+	if n := strings.LastIndexByte(text, '\n'); n >= 0 {
+		if first := strings.TrimRight(lineAt(s.src, b.body), " \t"); !isAlert(first) || strings.IndexByte(text, '\n') != n {
+			return ""
+		}
+		text = strings.TrimLeft(text[n+1:], "> ")
+	}
+	text = strings.TrimSpace(text)
+	inner, ok := strings.CutPrefix(strings.TrimSuffix(text, ":"), "**")
+	if !ok {
+		return ""
+	}
+	inner, ok = strings.CutSuffix(inner, "**")
+	if !ok || inner == "" || strings.Contains(inner, "**") {
+		return ""
+	}
+	return text
+}
+
+// under adds the units of b, which stands under over, and returns what stands over the next block.
+func (s *splitter) under(over title, b *block, f *frame, room int, r rank) title {
+	above := over.size
+	if over.line != "" {
+		above += s.again
+	}
+	if above > 0 && room-above >= s.max/2 {
+		room -= above
+	}
+	if over.line != "" {
+		g := *f
+		g.open += f.prefix + over.line + "\n" + strings.TrimRight(f.prefix, " ") + "\n"
+		if s.limitOpen(&g); g.open == "" {
+			g.open = f.open
+		}
+		f = &g
+	}
+	line := s.titleOf(b)
+	if line != "" && r == rankBlock {
+		r = rankTitle
+	}
+	first := len(s.units)
+	s.block(b, f, room, r)
+	if over.size > 0 && len(s.units) > first {
+		s.units[first].glue = true
+	}
+	if line == "" {
+		return title{}
+	}
+	return title{line, over.size + Estimate(s.src[b.start:b.end]) + 1}
+}
