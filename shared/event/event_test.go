@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,55 +63,54 @@ func released() map[string]event.Event {
 }
 
 func TestFixturesAreWhatIsWrittenAndRead(t *testing.T) {
-	all := released()
-	files, err := filepath.Glob("testdata/*.json")
+	for name, e := range released() {
+		t.Run(name, func(t *testing.T) { fixture(t, name, e) })
+	}
+}
+
+// fixture holds an event against the fixture of its name. An event that has a file of its own calls
+// it from a test of its own.
+func fixture(t *testing.T, name string, e event.Event) {
+	t.Helper()
+	base, _, _ := strings.Cut(name, ".markdown") // what was added later has a fixture of its own
+	require.Equal(t, event.Type(base), e.EventType())
+	fixture, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	require.NoError(t, err)
-	require.Len(t, files, len(all), "a fixture for each")
-	for name, e := range all {
-		t.Run(name, func(t *testing.T) {
-			base, _, _ := strings.Cut(name, ".markdown") // what was added later has a fixture of its own
-			require.Equal(t, event.Type(base), e.EventType())
-			fixture, err := os.ReadFile(filepath.Join("testdata", name+".json"))
-			require.NoError(t, err)
 
-			var written bytes.Buffer
-			enc := json.NewEncoder(&written)
-			enc.SetEscapeHTML(false)
-			enc.SetIndent("", "  ")
-			require.NoError(t, enc.Encode(e))
-			require.Equal(t, string(fixture), written.String(), "a new field needs a new fixture beside the old one; a changed one breaks readers")
+	var written bytes.Buffer
+	enc := json.NewEncoder(&written)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	require.NoError(t, enc.Encode(e))
+	require.Equal(t, string(fixture), written.String(), "a new field needs a new fixture beside the old one; a changed one breaks readers")
 
-			back := newOf(e)
-			require.NoError(t, json.Unmarshal(fixture, back))
-			require.Equal(t, e, back)
-		})
+	back := newOf(e)
+	require.NoError(t, json.Unmarshal(fixture, back))
+	require.Equal(t, e, back)
+}
+
+// Every fixture is held against an event, here or in the event's own test.
+func TestEveryFixtureIsTested(t *testing.T) {
+	fixtures, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, fixtures)
+	files, err := filepath.Glob("*_test.go")
+	require.NoError(t, err)
+	var tests strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests.Write(text)
+	}
+	for _, file := range fixtures {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		require.Contains(t, tests.String(), strconv.Quote(name), "no test holds %s against its event", file)
 	}
 }
 
 // newOf returns a new zero event of e's type.
 func newOf(e event.Event) event.Event {
-	switch e.(type) {
-	case *event.SyncRequested:
-		return &event.SyncRequested{}
-	case *event.SyncRejected:
-		return &event.SyncRejected{}
-	case *event.PagesListed:
-		return &event.PagesListed{}
-	case *event.PageFetched:
-		return &event.PageFetched{}
-	case *event.PageConverted:
-		return &event.PageConverted{}
-	case *event.PageStored:
-		return &event.PageStored{}
-	case *event.PageRemoved:
-		return &event.PageRemoved{}
-	case *event.PageFailed:
-		return &event.PageFailed{}
-	case *event.ListingCompleted:
-		return &event.ListingCompleted{}
-	default:
-		return &event.Progress{}
-	}
+	return reflect.New(reflect.TypeOf(e).Elem()).Interface().(event.Event)
 }
 
 func TestSubjects(t *testing.T) {
