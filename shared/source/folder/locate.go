@@ -70,7 +70,7 @@ func webAddress(dir string) string {
 		return ""
 	}
 	branch := ""
-	if head, err := os.ReadFile(filepath.Join(gitDir, "HEAD")); err == nil {
+	if head, err := os.ReadFile(filepath.Join(gitDir, "HEAD")); err == nil { //nolint:gosec // git's own file in the folder that the source names
 		line := strings.TrimSpace(string(head))
 		var onBranch bool
 		if branch, onBranch = strings.CutPrefix(line, "ref: refs/heads/"); !onBranch {
@@ -100,7 +100,7 @@ func gitDirs(top string) (gitDir, common string, err error) {
 	if err != nil || info.IsDir() {
 		return gitDir, gitDir, err
 	}
-	says, err := os.ReadFile(gitDir)
+	says, err := os.ReadFile(gitDir) //nolint:gosec // git's own file in the folder that the source names
 	if err != nil {
 		return "", "", err
 	}
@@ -109,7 +109,7 @@ func gitDirs(top string) (gitDir, common string, err error) {
 		return "", "", errors.New("a .git that is neither a folder nor names one")
 	}
 	gitDir = absolute(top, path)
-	says, err = os.ReadFile(filepath.Join(gitDir, "commondir"))
+	says, err = os.ReadFile(filepath.Join(gitDir, "commondir")) //nolint:gosec // git's own file in the folder that the source names
 	if err != nil {
 		return gitDir, gitDir, nil // a submodule has all in one place
 	}
@@ -125,7 +125,7 @@ func absolute(from, path string) string {
 
 // origin reads the address of the remote origin out of a configuration file.
 func origin(config string) string {
-	file, err := os.Open(config)
+	file, err := os.Open(config) //nolint:gosec // git's own file in the folder that the source names
 	if err != nil {
 		return ""
 	}
