@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/url"
@@ -69,14 +68,7 @@ func webAddress(dir string) string {
 	if err != nil {
 		return ""
 	}
-	branch := ""
-	if head, err := os.ReadFile(filepath.Join(gitDir, "HEAD")); err == nil { //nolint:gosec // git's own file in the folder that the source names
-		line := strings.TrimSpace(string(head))
-		var onBranch bool
-		if branch, onBranch = strings.CutPrefix(line, "ref: refs/heads/"); !onBranch {
-			branch = line // a commit by itself
-		}
-	}
+	branch, _ := strings.CutPrefix(says(filepath.Join(gitDir, "HEAD")), "ref: refs/heads/") // else a commit by itself
 	below, err := filepath.Rel(top, dir)
 	if err != nil || branch == "" {
 		return ""
@@ -100,20 +92,24 @@ func gitDirs(top string) (gitDir, common string, err error) {
 	if err != nil || info.IsDir() {
 		return gitDir, gitDir, err
 	}
-	says, err := os.ReadFile(gitDir) //nolint:gosec // git's own file in the folder that the source names
-	if err != nil {
-		return "", "", err
-	}
-	path, ok := strings.CutPrefix(strings.TrimSpace(string(says)), "gitdir: ")
+	path, ok := strings.CutPrefix(says(gitDir), "gitdir: ")
 	if !ok {
 		return "", "", errors.New("a .git that is neither a folder nor names one")
 	}
 	gitDir = absolute(top, path)
-	says, err = os.ReadFile(filepath.Join(gitDir, "commondir")) //nolint:gosec // git's own file in the folder that the source names
-	if err != nil {
+	if common = says(filepath.Join(gitDir, "commondir")); common == "" {
 		return gitDir, gitDir, nil // a submodule has all in one place
 	}
-	return gitDir, absolute(gitDir, strings.TrimSpace(string(says))), nil
+	return gitDir, absolute(gitDir, common), nil
+}
+
+// says is what a small file of git's holds, "" where it cannot be read.
+func says(name string) string {
+	text, err := os.ReadFile(name) //nolint:gosec // G304: in the checkout of the folder that a person has named
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func absolute(from, path string) string {
@@ -125,14 +121,9 @@ func absolute(from, path string) string {
 
 // origin reads the address of the remote origin out of a configuration file.
 func origin(config string) string {
-	file, err := os.Open(config) //nolint:gosec // git's own file in the folder that the source names
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = file.Close() }()
 	section := ""
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		line := strings.TrimSpace(lines.Text())
+	for line := range strings.Lines(says(config)) {
+		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "[") {
 			section = line
 			continue
