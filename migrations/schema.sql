@@ -150,7 +150,8 @@ CREATE TABLE confluence_sync_runs (
     decided_at timestamp with time zone,
     api_calls integer DEFAULT 0 NOT NULL,
     api_bytes bigint DEFAULT 0 NOT NULL,
-    blog_posts boolean DEFAULT false NOT NULL
+    blog_posts boolean DEFAULT false NOT NULL,
+    snapshot_seq bigint DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE confluence_tree (
@@ -319,6 +320,7 @@ COMMENT ON COLUMN confluence_sync_runs.decided_at IS 'when that was said';
 COMMENT ON COLUMN confluence_sync_runs.api_calls IS 'calls to Confluence for this run, repetitions included';
 COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, after decompression';
 COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
+COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the newest snapshot of the run: microseconds since 1970, or one more than the last one where the clock went back; 0 before the first';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
 COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';

@@ -62,7 +62,7 @@ func write(t *testing.T, s *store.Store, runID string, version int, word string,
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Judged(t.Context(), runID)) // which a first run, a full one, waits for
-	_, err = s.Advance(t.Context(), runID, func(event.Progress) error { return nil })
+	_, _, err = s.Advance(t.Context(), runID)
 	require.NoError(t, err)
 }
 

@@ -79,7 +79,7 @@ func (r Stage) Permissions() (publish, subscribe []string) {
 		may["$JS.API.DIRECT.GET.KV_"+budgetBucket+".$KV."+budgetBucket+".*"] = true
 		subscribe = append(subscribe, "$KV."+budgetBucket+".*")
 	}
-	if r.Follows {
+	if r.Follows || slices.Contains(r.Publishes, event.TypeProgress) { // what is older than the newest is not published
 		may["$JS.API.DIRECT.GET."+progressStream+"."+subject(event.TypeProgress)] = true
 		look(progressStream)
 	}

@@ -288,7 +288,8 @@ func missing(err error) bool {
 
 // passing reports whether err is of a broker that is away or busy, so that waiting helps.
 func passing(err error) bool {
-	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) || errors.Is(err, errNotMade) { // a server may be starting
+	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) || errors.Is(err, errNotMade) || // a server may be starting
+		is(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) { // another publisher was quicker
 		return true
 	}
 	for _, e := range []error{

@@ -21,29 +21,54 @@ func (b *Bus) LatestProgress(ctx context.Context, sourceID, runID string) (event
 	if err := validRun(sourceID, runID); err != nil {
 		return event.Progress{}, false, err
 	}
-	stream, err := b.js.Stream(ctx, progressStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	data, at, err := b.newest(ctx, sourceID, runID)
+	if errors.Is(err, jetstream.ErrStreamNotFound) || err == nil && at == 0 {
 		return event.Progress{}, false, nil
-	}
-	if err != nil {
-		return event.Progress{}, false, fmt.Errorf("look up progress of run %s: %w", runID, err)
-	}
-	msg, err := stream.GetLastMsgForSubject(ctx, event.ProgressSubject(sourceID, runID))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return event.Progress{}, false, nil
-	}
-	if err != nil {
-		return event.Progress{}, false, fmt.Errorf("read progress of run %s: %w", runID, err)
 	}
 	var p event.Progress
-	if err := json.Unmarshal(msg.Data, &p); err != nil {
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil {
 		return event.Progress{}, false, fmt.Errorf("read progress of run %s: %w", runID, err)
 	}
 	return p, true, nil
 }
 
-// FollowProgress yields the newest snapshot of a run at once and each new one as it comes.
-// It ends after a final one, or when ctx ends. Lost connections and restarts of the broker
+// newest reads the snapshot that is kept of a run, and its place in the stream; 0 when there is
+// none.
+func (b *Bus) newest(ctx context.Context, sourceID, runID string) (data []byte, at uint64, err error) {
+	stream, err := b.js.Stream(ctx, progressStream)
+	if err != nil {
+		return nil, 0, err
+	}
+	msg, err := stream.GetLastMsgForSubject(ctx, event.ProgressSubject(sourceID, runID))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return msg.Data, msg.Sequence, nil
+}
+
+// publishNewer publishes a snapshot unless a newer one of its run is kept: the stream keeps the
+// last that comes, and whoever comes late is to find the newest. Of publishers that find the same
+// one kept, the broker takes the first; the others look again.
+func (b *Bus) publishNewer(ctx context.Context, msg *nats.Msg, p event.Progress) (*jetstream.PubAck, error) {
+	data, at, err := b.newest(ctx, p.SourceID, p.RunID)
+	if err != nil {
+		return nil, err
+	}
+	var kept event.Progress
+	if at != 0 && json.Unmarshal(data, &kept) == nil && kept.After(p) { // what cannot be read is replaced
+		return &jetstream.PubAck{Stream: progressStream, Sequence: at, Duplicate: true}, nil
+	}
+	return b.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(1), jetstream.WithExpectLastSequencePerSubject(at))
+}
+
+// FollowProgress yields the newest snapshot of a run at once and each newer one as it comes: one
+// that comes late, after a newer one, is left out. It ends after a final one, or when ctx ends. Lost connections and restarts of the broker
 // delay snapshots and lose none that still matter: the newest is always yielded. An error is
 // yielded once, as the last, for ids that cannot be and for a closed bus.
 func (b *Bus) FollowProgress(ctx context.Context, sourceID, runID string) iter.Seq2[event.Progress, error] {
@@ -73,9 +98,8 @@ type following struct {
 	source, run string
 	yield       func(event.Progress, error) bool
 
-	last  event.Progress
-	seen  bool
-	floor time.Time // of the newest stored snapshot yielded; live ones before it are old news
+	last event.Progress
+	seen bool
 }
 
 func (f *following) follow(ctx context.Context) error {
@@ -127,10 +151,9 @@ func (f *following) stored(ctx context.Context) bool {
 		}
 		return ctx.Err() == nil
 	}
-	if !ok || f.seen && (p == f.last || !p.At.After(f.last.At)) {
+	if !ok || f.seen && !p.After(f.last) {
 		return true
 	}
-	f.floor = p.At
 	return f.give(p)
 }
 
@@ -141,8 +164,8 @@ func (f *following) live(msg *nats.Msg) bool {
 		f.b.log.Debug().Err(err).Str("run", f.run).Msg("unreadable progress ignored")
 		return true
 	}
-	// A final snapshot is never old news, whatever the clocks say.
-	if f.seen && (p == f.last || p.At.Before(f.floor) && !p.State.Final()) {
+	// The end of a run is never old news where clocks alone say which snapshot is newer.
+	if f.seen && (p == f.last || f.last.After(p) && (p.Seq != 0 || !p.State.Final())) {
 		return true
 	}
 	return f.give(p)

@@ -2,11 +2,13 @@ package bus_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -175,6 +177,83 @@ func TestFollowProgressFindsWhatItMissed(t *testing.T) {
 	serve(port)
 	require.Equal(t, []int{100}, percents(t, got, 1))
 	require.NoError(t, <-ended)
+}
+
+// numbered is a snapshot as programs make it now.
+func numbered(seq int64, percent int, state event.State) event.Progress {
+	p := snapshot(percent, state)
+	p.Seq = seq
+	return p
+}
+
+// Snapshots are published after the transactions that made them, so an older one may come last.
+func TestAnOlderSnapshotDoesNotReplaceANewerOne(t *testing.T) {
+	k := bustest.New(t)
+	kept := func() event.Progress {
+		p, there, err := k.Bus.LatestProgress(t.Context(), "docs", "run-1")
+		require.NoError(t, err)
+		require.True(t, there)
+		return p
+	}
+	k.Publish(numbered(7, 50, event.StateFetching))
+	got, ended := follow(t.Context(), k.Bus)
+	require.Equal(t, []int{50}, percents(t, got, 1))
+	k.Publish(numbered(6, 40, event.StateFetching))
+	require.Equal(t, numbered(7, 50, event.StateFetching), kept())
+	// One that reaches the subject all the same, as a publisher's that knows no numbers, or that
+	// had looked before the newer one came.
+	late, err := json.Marshal(numbered(5, 30, event.StateFailed))
+	require.NoError(t, err)
+	_, err = k.JetStream().Publish(t.Context(), event.ProgressSubject("docs", "run-1"), late)
+	require.NoError(t, err)
+	k.Publish(numbered(9, 60, event.StateFetching), numbered(10, 100, event.StateCompleted), numbered(8, 55, event.StateFetching))
+	require.Equal(t, []int{60, 100}, percents(t, got, 2), "a reader is never taken back, nor told a wrong end")
+	require.NoError(t, <-ended)
+	require.Equal(t, numbered(10, 100, event.StateCompleted), kept())
+	got, ended = follow(t.Context(), k.Bus)
+	require.Equal(t, []int{100}, percents(t, got, 1), "who comes late hears the end")
+	require.NoError(t, <-ended)
+
+	// The end may be asked for again, and is published again.
+	heard := bustest.Collect[event.Progress](k)
+	k.Publish(numbered(10, 100, event.StateCompleted))
+	require.Equal(t, numbered(10, 100, event.StateCompleted), heard.Wait(1)[0])
+}
+
+func TestPublishersOfOneRunOutOfOrder(t *testing.T) {
+	k := bustest.New(t)
+	got, ended := follow(t.Context(), k.Bus)
+	const publishers, each = 4, 25
+	var group errgroup.Group
+	for n := range publishers {
+		b := k.Connect()
+		group.Go(func() error {
+			for i := range each {
+				seq := i*publishers + n + 1
+				state := event.StateFetching
+				if seq == publishers*each {
+					state = event.StateCompleted
+				}
+				if err := b.Publish(t.Context(), numbered(int64(seq), seq, state)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.NoError(t, <-ended)
+	last := event.Progress{}
+	for range len(got) {
+		p := <-got
+		require.True(t, p.After(last))
+		require.GreaterOrEqual(t, p.Percent, last.Percent)
+		last = p
+	}
+	require.Equal(t, numbered(publishers*each, publishers*each, event.StateCompleted), last)
+	p, _, err := k.Bus.LatestProgress(t.Context(), "docs", "run-1")
+	require.NoError(t, err)
+	require.Equal(t, last, p)
 }
 
 func TestProgressOfWhatIsNoRun(t *testing.T) {

@@ -17,7 +17,8 @@ const inFlight = 32
 
 // Publish returns nil when the broker has stored the event, or had stored one with the same
 // message id before. While the stream is full or the broker away it waits and tries again,
-// until ctx ends. An event that can never be published is a permanent error.
+// until ctx ends. An event that can never be published is a permanent error. A snapshot of a run
+// that is older than the one that is kept is not published: it is nil as well.
 func (b *Bus) Publish(ctx context.Context, e event.Event) error {
 	l, err := b.encode(e)
 	if err != nil {
@@ -35,7 +36,11 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) error {
 	err = b.persist(ctx, string(l.event), func(ctx context.Context) error {
 		var err error
 		tries++
-		ack, err = b.js.PublishMsg(ctx, l.msg, jetstream.WithRetryAttempts(1))
+		if p, ok := e.(event.Progress); ok {
+			ack, err = b.publishNewer(ctx, l.msg, p)
+		} else {
+			ack, err = b.js.PublishMsg(ctx, l.msg, jetstream.WithRetryAttempts(1))
+		}
 		return err
 	})
 	if err != nil {

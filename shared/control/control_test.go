@@ -92,7 +92,7 @@ func (w *world) end(id string, check func() error) {
 		check = func() error { return w.store.Judged(w.t.Context(), id) }
 	}
 	require.NoError(w.t, check())
-	p, err := w.store.Advance(w.t.Context(), id, func(event.Progress) error { return nil })
+	p, _, err := w.store.Advance(w.t.Context(), id)
 	require.NoError(w.t, err)
 	require.True(w.t, p.State.Final(), p.State)
 }

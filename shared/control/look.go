@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -109,15 +110,13 @@ func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most in
 }
 
 // waitsFor is the run after which it is this one's turn, "" for none.
-func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, run store.Run) (string, error) {
-	open, err := c.Reader.OpenRuns(ctx, v.Only(run.SourceID))
-	before := ""
-	for _, r := range open { // the oldest first
-		if r.ID != run.ID && (r.State != event.StateRequested || r.RequestedAt.Before(run.RequestedAt)) {
-			before = r.ID
-		}
+func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, r store.Run) (string, error) {
+	open, err := c.Reader.OpenRuns(ctx, v.Only(r.SourceID))
+	line := make([]run.Place, len(open))
+	for i, o := range open {
+		line[i] = run.Place{ID: o.ID, State: o.State, Requested: o.RequestedAt}
 	}
-	return before, err
+	return run.WaitsFor(line, r.ID), err
 }
 
 // Failures lists the pages that are failed now, the newest first: those of a source, of a run and

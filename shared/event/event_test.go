@@ -29,8 +29,8 @@ var facts = page.Facts{
 	Links: map[string]page.Link{"Runbooks": {PageID: "6001", PageTitle: "Runbooks", PageURL: "https://acme.atlassian.net/wiki/spaces/DOCS/pages/6001"}},
 }
 
-// released is every event with its fixture. A fixture is never edited: a reader out there
-// was built against it.
+// released is every event with its fixture, and with one for each later addition, "type.field".
+// A fixture is never edited: a reader out there was built against it.
 func released() map[string]event.Event {
 	return map[string]event.Event{
 		"sync.requested": &event.SyncRequested{RequestID: "nightly-7", Mode: event.Full, ApproveRemovals: true},
@@ -59,6 +59,8 @@ func released() map[string]event.Event {
 		"page.failed":  &event.PageFailed{SourceID: "docs", RunID: "nightly-7", PageID: "7004", Version: 2, Stage: "converter", Code: failure.ConvertTooDeep, Message: "nested too deep", Attempts: 1, At: at},
 		"progress": &event.Progress{SourceID: "docs", RunID: "nightly-7", Mode: event.Full, State: event.StateFetching, Percent: 48,
 			Counts: event.Counts{Listed: 61, Pending: 31, Created: 30}, StartedAt: at, At: at.Add(time.Second)},
+		"progress.seq": &event.Progress{SourceID: "docs", RunID: "nightly-7", Mode: event.Full, State: event.StateFetching, Percent: 48,
+			Counts: event.Counts{Listed: 61, Pending: 31, Created: 30}, StartedAt: at, At: at.Add(time.Second), Seq: at.Add(time.Second).UnixMicro()},
 	}
 }
 
@@ -72,7 +74,7 @@ func TestFixturesAreWhatIsWrittenAndRead(t *testing.T) {
 // it from a test of its own.
 func fixture(t *testing.T, name string, e event.Event) {
 	t.Helper()
-	base, _, _ := strings.Cut(name, ".markdown") // what was added later has a fixture of its own
+	base := strings.TrimSuffix(strings.TrimSuffix(name, ".markdown"), ".seq") // what was added later has a fixture of its own
 	require.Equal(t, event.Type(base), e.EventType())
 	fixture, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	require.NoError(t, err)
@@ -145,4 +147,19 @@ func TestMsgIDsTellPublicationsApart(t *testing.T) {
 	v2 := v1
 	v2.Page.Version = 2
 	require.NotEqual(t, v1.MsgID(), v2.MsgID())
+}
+
+func TestWhichSnapshotIsNewer(t *testing.T) {
+	snap := func(seq int64, after time.Duration) event.Progress {
+		return event.Progress{Seq: seq, At: at.Add(after)}
+	}
+	require.True(t, snap(2, 0).After(snap(1, 0)))
+	require.True(t, snap(2, 0).After(snap(1, time.Hour)), "a clock that went back")
+	require.False(t, snap(1, time.Hour).After(snap(2, 0)))
+	require.False(t, snap(1, 0).After(snap(1, 0)))
+	// From a program that does not number them only the time is known.
+	require.True(t, snap(0, time.Second).After(snap(7, 0)))
+	require.True(t, snap(7, time.Second).After(snap(0, 0)))
+	require.False(t, snap(7, 0).After(snap(0, time.Second)))
+	require.True(t, snap(7, 0).After(event.Progress{}))
 }

@@ -58,6 +58,18 @@ type Progress struct {
 	StartedAt  time.Time    `json:"started_at,omitzero"`
 	FinishedAt time.Time    `json:"finished_at,omitzero"`
 	At         time.Time    `json:"at"`
+	// Seq grows with each snapshot of a run: snapshots may arrive late, and who follows a run
+	// drops those that are older than one it has seen. 0 comes from programs that did not yet
+	// number them; At says which is newer then.
+	Seq int64 `json:"seq,omitempty"`
+}
+
+// After reports whether e is newer than another snapshot of the same run.
+func (e Progress) After(other Progress) bool {
+	if e.Seq != 0 && other.Seq != 0 {
+		return e.Seq > other.Seq
+	}
+	return e.At.After(other.At)
 }
 
 // EventType returns TypeProgress.

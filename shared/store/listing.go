@@ -114,14 +114,14 @@ func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (e
 		if err != nil {
 			return err
 		}
-		snap = event.Progress{
-			SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, State: run.State,
-			Percent: percent(run, waiting), Counts: counts, Code: run.Code, Message: run.Message,
-			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt,
+		var at time.Time
+		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&at); err != nil {
+			return err
 		}
-		return tx.QueryRow(ctx, `SELECT now()`).Scan(&snap.At)
+		run.SnapshotSeq = max(run.SnapshotSeq, at.UnixMicro())
+		snap = snapshot(run, counts, waiting, at)
+		return nil
 	})
-	snap.At = snap.At.UTC()
 	return snap, err
 }
 

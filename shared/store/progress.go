@@ -3,27 +3,32 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Advance moves a run to the state that its ledger proves, and calls publish with the
-// snapshot before it commits. Snapshots of one run leave in order, whichever replica makes
-// them: the run's row is locked meanwhile. When the run completes, its source's watermark
-// moves in the same transaction.
-func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error) {
-	var snap event.Progress
-	err := s.inTx(ctx, "advance run "+runID, func(tx pgx.Tx) error {
+// Advance moves a run to the state that its ledger proves and returns a snapshot of it. When
+// the run completes, its source's watermark moves in the same transaction. The run's row is
+// locked meanwhile, so the snapshots of a run, whichever replica makes them, are numbered in
+// the order in which they were true.
+//
+// The caller publishes the snapshot, after the transaction: a broker that is away must not hold
+// the row, which whoever cancels the run needs. first is true for the first snapshot that tells
+// the end of the run: of several replicas one has it to tell.
+func (s *Store) Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error) {
+	err = s.inTx(ctx, "advance run "+runID, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs WHERE run_id = $1 FOR NO KEY UPDATE`, runID)
 		if err != nil {
 			return err
 		}
-		run, err := pgx.CollectExactlyOneRow(rows, scanRun)
+		r, err := pgx.CollectExactlyOneRow(rows, scanRun)
 		if err != nil {
 			return pg.NotFound(err, "read run "+runID)
 		}
@@ -31,27 +36,45 @@ func (s *Store) Advance(ctx context.Context, runID string, publish func(event.Pr
 		if err != nil {
 			return err
 		}
-		if next := nextState(run, counts, waiting); next != run.State {
-			if err := enter(ctx, tx, &run, next, counts); err != nil {
+		if next := standing(r, counts, waiting).Next(); next != r.State {
+			if err := enter(ctx, tx, &r, next, counts); err != nil {
 				return err
 			}
 		}
 		// Not now(), which is when the transaction began to wait for the lock.
-		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&snap.At); err != nil {
+		var at time.Time
+		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at); err != nil {
 			return err
 		}
-		snap = event.Progress{
-			SourceID: run.SourceID, RunID: run.ID, Mode: run.Mode, State: run.State,
-			Percent: percent(run, waiting), Counts: counts, Code: run.Code, Message: run.Message,
-			StartedAt: run.StartedAt, FinishedAt: run.FinishedAt, At: snap.At.UTC(),
-		}
-		return publish(snap)
+		first = r.State.Final() && r.SnapshotSeq <= r.FinishedAt.UnixMicro()
+		r.SnapshotSeq = run.NextSeq(r.SnapshotSeq, at)
+		snap = snapshot(r, counts, waiting, at)
+		_, err = tx.Exec(ctx, `UPDATE confluence_sync_runs SET snapshot_seq = $2 WHERE run_id = $1`, runID, r.SnapshotSeq)
+		return err
 	})
-	return snap, err
+	return snap, first, err
+}
+
+// standing is what the ledger says of a run.
+func standing(r Run, counts event.Counts, waiting int) run.Standing {
+	return run.Standing{
+		State: r.State, Mode: r.Mode, ListingDone: !r.ListingDone.IsZero(), Listed: r.Listed,
+		RemovalsChecked: !r.RemovalsChecked.IsZero(), TooManyRemovals: r.Code == failure.TooManyRemovals,
+		Counts: counts, AwaitBody: waiting,
+	}
+}
+
+// snapshot tells how far a run is.
+func snapshot(r Run, counts event.Counts, waiting int, at time.Time) event.Progress {
+	return event.Progress{
+		SourceID: r.SourceID, RunID: r.ID, Mode: r.Mode, State: r.State, Percent: standing(r, counts, waiting).Percent(),
+		Counts: counts, Code: r.Code, Message: r.Message, StartedAt: r.StartedAt, FinishedAt: r.FinishedAt,
+		At: at.UTC(), Seq: r.SnapshotSeq,
+	}
 }
 
 // count returns the run's pages by outcome, and how many of the pending ones wait for a
-// body rather than for the judgement of the deletion-detector.
+// body rather than for the deletion-detector to check them.
 func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
@@ -73,50 +96,31 @@ func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, 
 	return c, waiting, nil
 }
 
-func nextState(run Run, c event.Counts, waiting int) event.State {
-	if run.State != event.StateFetching && run.State != event.StateFinishing {
-		return run.State
-	}
-	judged := run.Mode != event.Full || !run.RemovalsChecked.IsZero()
-	switch {
-	case waiting > 0:
-		return event.StateFetching
-	case !judged || c.Pending > 0:
-		return event.StateFinishing
-	case run.Code == failure.TooManyRemovals:
-		return event.StateHeld
-	case c.Failed > 0:
-		return event.StateCompletedWithFailures
-	default:
-		return event.StateCompleted
-	}
-}
-
 // enter writes the run's new state; a final one first proves that the ledger balances. A run
 // whose ledger does not has failed: left open, it would keep its source from ever syncing.
-func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.Counts) error {
-	run.State = next
+func enter(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.Counts) error {
+	r.State = next
 	if !next.Final() {
-		_, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET state = $2 WHERE run_id = $1`, run.ID, next)
+		_, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET state = $2 WHERE run_id = $1`, r.ID, next)
 		return err
 	}
 	// Two counts made at two times: what the listing and the detector said they listed,
 	// and what the rows say became of it.
 	var proven int
 	err := tx.QueryRow(ctx, `SELECT listed + coalesce(removal_candidates, 0) FROM confluence_sync_runs
-		WHERE run_id = $1`, run.ID).Scan(&proven)
+		WHERE run_id = $1`, r.ID).Scan(&proven)
 	if err != nil {
 		return err
 	}
-	if sum := c.Created + c.Updated + c.Unchanged + c.Removed + c.Skipped + c.Failed; proven != c.Listed || sum != c.Listed {
-		run.State, run.Code = event.StateFailed, failure.Internal
-		run.Message = fmt.Sprintf("the ledger does not balance: %d listed, %d in the ledger, %d ended", proven, c.Listed, sum)
+	if !run.Balances(proven, c) {
+		r.State, r.Code = event.StateFailed, failure.Internal
+		r.Message = fmt.Sprintf("the ledger does not balance: %d listed, %d in the ledger, %d ended", proven, c.Listed, c.Listed-c.Pending)
 	}
 	err = tx.QueryRow(ctx, `
 		UPDATE confluence_sync_runs SET state = $2, code = nullif($3, ''), message = nullif($4, ''), finished_at = clock_timestamp()
-		WHERE run_id = $1 RETURNING finished_at`, run.ID, run.State, run.Code, run.Message).Scan(&run.FinishedAt)
-	run.FinishedAt = run.FinishedAt.UTC()
-	if err != nil || run.State == event.StateHeld || run.State == event.StateFailed {
+		WHERE run_id = $1 RETURNING finished_at`, r.ID, r.State, r.Code, r.Message).Scan(&r.FinishedAt)
+	r.FinishedAt = r.FinishedAt.UTC()
+	if err != nil || r.State == event.StateHeld || r.State == event.StateFailed {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
@@ -129,24 +133,8 @@ func enter(ctx context.Context, tx pgx.Tx, run *Run, next event.State, c event.C
 				'pages_created', $5::int, 'pages_updated', $6::int, 'pages_deleted', $7::int,
 				'last_sync_duration_seconds', extract(epoch FROM $4::timestamptz - $8::timestamptz))))
 		WHERE source_id = $1`,
-		run.SourceID, run.ListingStarted, run.Mode, run.FinishedAt, c.Created, c.Updated, c.Removed, run.StartedAt, run.BlogPosts)
+		r.SourceID, r.ListingStarted, r.Mode, r.FinishedAt, c.Created, c.Updated, c.Removed, r.StartedAt, r.BlogPosts)
 	return err
-}
-
-// percent grows with the listed pages that no longer wait for a body. Removal candidates,
-// which the ledger gets later, do not count: they would make it go back. The last point is
-// kept for the end of the run.
-func percent(run Run, waiting int) int {
-	switch {
-	case run.State == event.StateCompleted, run.State == event.StateCompletedWithFailures, run.State == event.StateHeld:
-		return 100
-	case run.ListingDone.IsZero():
-		return 0
-	case run.Listed == 0:
-		return 99
-	default:
-		return 99 * (run.Listed - waiting) / run.Listed
-	}
 }
 
 // Counts returns a run's pages by outcome, or ErrNotFound.

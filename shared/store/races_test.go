@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,7 +107,9 @@ func TestManyAdvanceOneRun(t *testing.T) {
 	_, _, err := s.Candidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.Judged(t.Context(), run.ID))
-	var published []event.Progress // appended to under the run's lock
+	var mu sync.Mutex
+	var made []event.Progress
+	var firsts int
 	var group errgroup.Group
 	group.Go(func() error {
 		for i := range pages {
@@ -117,7 +122,13 @@ func TestManyAdvanceOneRun(t *testing.T) {
 	for range 3 {
 		group.Go(func() error {
 			for {
-				snap, err := s.Advance(t.Context(), "r1", func(p event.Progress) error { published = append(published, p); return nil })
+				snap, first, err := s.Advance(t.Context(), "r1")
+				mu.Lock()
+				made = append(made, snap)
+				if first {
+					firsts++
+				}
+				mu.Unlock()
 				if err != nil || snap.State.Final() {
 					return err
 				}
@@ -125,8 +136,11 @@ func TestManyAdvanceOneRun(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
-	last := published[0]
-	for _, p := range published {
+	require.Equal(t, 1, firsts, "one has the end to tell")
+	slices.SortFunc(made, func(a, b event.Progress) int { return cmp.Compare(a.Seq, b.Seq) })
+	last := made[0]
+	for _, p := range made[1:] {
+		require.True(t, p.After(last), "each has a number of its own")
 		require.LessOrEqual(t, p.Counts.Pending, last.Counts.Pending)
 		require.GreaterOrEqual(t, p.Percent, last.Percent)
 		require.False(t, p.At.Before(last.At), "by its own time too")

@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -47,4 +49,33 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 		ids = append(ids, r.ID)
 	}
 	require.Contains(t, ids, "r2")
+}
+
+// The turns that the ledger gives are those of the line.
+func TestTheLedgerGivesTurnsAsTheLineDoes(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	ids := []string{"d", "b", "a", "c"}
+	for _, id := range ids {
+		_, err := s.RequestRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Full, SourceID: "docs"})
+		require.NoError(t, err)
+	}
+	_, err := conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET requested_at = now() - interval '1 hour' WHERE run_id IN ('b', 'a')`)
+	require.NoError(t, err)
+	for range ids {
+		open, err := s.OpenRuns(t.Context())
+		require.NoError(t, err)
+		var places []run.Place
+		for _, r := range open {
+			places = append(places, run.Place{ID: r.ID, State: r.State, Requested: r.RequestedAt})
+		}
+		line := run.Line(places)
+		for _, p := range slices.Backward(line) {
+			got, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: p.ID, Mode: event.Full, SourceID: "docs"})
+			require.NoError(t, err)
+			require.Equal(t, p == line[0], got.State == event.StateListing, p.ID)
+		}
+		_, err = s.CancelRun(t.Context(), line[0].ID)
+		require.NoError(t, err)
+	}
 }

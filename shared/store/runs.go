@@ -37,6 +37,7 @@ type Run struct {
 	Decision        Decision     `json:"decision,omitempty"`
 	APICalls        int          `json:"api_calls"` // to Confluence, repetitions included
 	APIBytes        int64        `json:"api_bytes"` // of their answers, after decompression
+	SnapshotSeq     int64        `json:"-"`         // of its newest snapshot
 }
 
 // Decision is what a person said to the removals of a held run.
@@ -51,13 +52,13 @@ const (
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
-	api_calls, api_bytes, blog_posts`
+	api_calls, api_bytes, blog_posts, snapshot_seq`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts)
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.SnapshotSeq)
 	r.RequestedAt = r.RequestedAt.UTC()
 	for _, t := range []struct {
 		from *time.Time
@@ -241,7 +242,7 @@ func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer) ([]Run, error)
 // FailRun ends a run that cannot go on. A run that has ended stays as it is.
 func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, message string) error {
 	_, err := s.pool.Exec(ctx, `
-		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = now()
+		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = clock_timestamp()
 		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, pg.Clean(message))
 	if err != nil {
 		return fmt.Errorf("fail run %s: %w", id, err)
@@ -258,7 +259,7 @@ var ErrEnded = errors.New("the run has ended")
 func (s *Store) CancelRun(ctx context.Context, id string) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "cancel run "+id, func(tx pgx.Tx) error {
-		rows, _ := tx.Query(ctx, `UPDATE confluence_sync_runs SET state = 'cancelled', finished_at = now(),
+		rows, _ := tx.Query(ctx, `UPDATE confluence_sync_runs SET state = 'cancelled', finished_at = clock_timestamp(),
 			listing_until = NULL, message = 'cancelled by request'
 			WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing') RETURNING `+runColumns, id)
 		var err error

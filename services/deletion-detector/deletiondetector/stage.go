@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/source"
 	"github.com/sluicehq/sluice/shared/source/systems"
@@ -67,13 +68,13 @@ type Detector struct {
 	ledger  ledger
 	bus     publisher
 	systems opener
-	brake   config.Brake
+	brake   run.Brake
 	log     zerolog.Logger
 }
 
 // New returns a detector that holds a run which would remove more than the brake permits.
 func New(l ledger, b publisher, s opener, brake config.Brake, log zerolog.Logger) *Detector {
-	return &Detector{ledger: l, bus: b, systems: s, brake: brake, log: log}
+	return &Detector{ledger: l, bus: b, systems: s, brake: run.Brake{Pages: brake.Pages, Percent: brake.Percent}, log: log}
 }
 
 // Handle judges the stored pages that a full run's listing lacks. Coming again, it judges
@@ -206,7 +207,7 @@ func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v 
 			n++
 		}
 	}
-	if run.ApproveRemovals || n <= d.brake.Pages || 100*n <= d.brake.Percent*live {
+	if run.ApproveRemovals || !d.brake.Holds(n, live) {
 		return false, nil
 	}
 	message := fmt.Sprintf("%d of %d pages have left source %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",

@@ -127,7 +127,7 @@ func (w *world) list(source, runID string, mode event.Mode, pages []sandbox.Page
 
 func (w *world) advance(runID string) event.Progress {
 	w.t.Helper()
-	snap, err := w.store.Advance(w.t.Context(), runID, func(event.Progress) error { return nil })
+	snap, _, err := w.store.Advance(w.t.Context(), runID)
 	require.NoError(w.t, err)
 	return snap
 }

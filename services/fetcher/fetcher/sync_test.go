@@ -1,11 +1,13 @@
 package fetcher_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -254,4 +256,34 @@ func TestAListingThatBreaksDoesNotWaitForTheLabels(t *testing.T) {
 	run := w.run("run-1", event.State.Final)
 	require.Equal(t, event.StateFailed, run.State)
 	w.Empty(bus.Sync)
+}
+
+// A broker that is away must not hold the run's row: who cancels the run needs it.
+func TestAnAnnouncementHoldsNoRunWhileTheBrokerIsAway(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.store.OpenRun(t.Context(), event.SyncRequested{RequestID: "open", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	w.Stop()
+	handled := make(chan error, 1)
+	go func() {
+		handled <- w.lister(w.Bus).HandleSync(t.Context(), bus.Delivery{
+			Type: event.TypeSyncRequested, SourceID: "docs", Attempt: 1, Data: []byte(`{"request_id": "waits"}`),
+		})
+	}()
+	require.Eventually(t, func() bool {
+		run, err := w.store.Run(t.Context(), "waits")
+		return err == nil && run.SnapshotSeq > 0
+	}, bustest.Patience, tick, "its snapshot waits for the broker")
+	soon, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err = w.store.CancelRun(soon, "waits")
+	require.NoError(t, err)
+	require.Error(t, <-handled, "the request comes again, and with it the announcement")
+	w.Start()
+	w.startSync()
+	w.ask("waits", event.Full, 1)
+	for p, err := range w.Bus.FollowProgress(t.Context(), "docs", "waits") {
+		require.NoError(t, err)
+		require.True(t, !p.State.Final() || p.State == event.StateCancelled)
+	}
 }

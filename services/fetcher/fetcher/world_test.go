@@ -160,7 +160,7 @@ func (w *world) finish(runID string) event.Progress {
 		require.NoError(w.t, w.store.KeepPages(ctx, run, candidates, "still_there"))
 		require.NoError(w.t, w.store.Judged(ctx, runID))
 	}
-	snap, err := w.store.Advance(ctx, runID, func(event.Progress) error { return nil })
+	snap, _, err := w.store.Advance(ctx, runID)
 	require.NoError(w.t, err)
 	require.True(w.t, snap.State.Final())
 	return snap

@@ -35,7 +35,7 @@ type ledger interface {
 	TreeFromListing(ctx context.Context, run store.Run) error
 	Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
-	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
+	Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error)
 }
 
 // publisher is what the lister needs of the bus.

@@ -12,12 +12,16 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
 // waitForTurn is how long a request waits before it looks again whether its source's open
 // run has ended.
 const waitForTurn = 2 * time.Second
+
+// publishWithin bounds the wait for the broker to take a snapshot.
+const publishWithin = 5 * time.Second
 
 var errBusy = errors.New("another run of the source is open")
 
@@ -129,9 +133,16 @@ func (l *Lister) send(ctx context.Context, run store.Run) error {
 	})
 }
 
+// announce publishes how far a run is. While the broker does not take it, the request comes
+// again, and with it the announcement.
 func (l *Lister) announce(ctx context.Context, runID string) error {
-	_, err := l.ledger.Advance(ctx, runID, func(p event.Progress) error { return l.bus.Publish(ctx, p) })
-	return err
+	snap, _, err := l.ledger.Advance(ctx, runID)
+	if err != nil {
+		return err
+	}
+	soon, cancel := context.WithTimeout(ctx, publishWithin)
+	defer cancel()
+	return failure.Later(l.bus.Publish(soon, snap), waitForTurn)
 }
 
 // reject answers a request that cannot become a run: on the source's rejections, and, where
@@ -141,14 +152,14 @@ func (l *Lister) reject(ctx context.Context, req event.SyncRequested, why error)
 	l.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
 	now, code := time.Now().UTC(), failure.CodeOf(why)
 	if event.ValidID(req.SourceID) && event.ValidID(req.RequestID) {
-		run, err := l.ledger.Run(ctx, req.RequestID)
+		other, err := l.ledger.Run(ctx, req.RequestID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if run.SourceID != req.SourceID {
+		if other.SourceID != req.SourceID {
 			err := l.bus.Publish(ctx, event.Progress{
 				SourceID: req.SourceID, RunID: req.RequestID, Mode: req.Mode, State: event.StateFailed,
-				Code: code, Message: why.Error(), FinishedAt: now, At: now,
+				Code: code, Message: why.Error(), FinishedAt: now, At: now, Seq: run.NextSeq(0, now),
 			})
 			if err != nil {
 				return err

@@ -313,8 +313,9 @@ func (w *world) end(run store.Run) event.Progress {
 
 func (w *world) advance(run store.Run) event.Progress {
 	w.t.Helper()
-	p, err := w.store.Advance(w.t.Context(), run.ID, func(p event.Progress) error { return w.kit.Bus.Publish(w.t.Context(), p) })
+	p, _, err := w.store.Advance(w.t.Context(), run.ID)
 	require.NoError(w.t, err)
+	w.kit.Publish(p)
 	return p
 }
 

@@ -177,12 +177,12 @@ type counting struct {
 	slow  time.Duration
 }
 
-func (c counting) Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error) {
+func (c counting) Advance(ctx context.Context, runID string) (event.Progress, bool, error) {
 	c.asked <- runID
 	timer := time.NewTimer(c.slow)
 	defer timer.Stop()
 	<-timer.C
-	return c.Store.Advance(ctx, runID, publish)
+	return c.Store.Advance(ctx, runID)
 }
 
 // delivery is a fact about the run as the bus hands it over.
@@ -227,4 +227,48 @@ func TestWhatIsCountedAndHowOften(t *testing.T) {
 	require.Positive(t, n)
 	require.LessOrEqual(t, n, 5)
 	require.NotEmpty(t, stored.All())
+}
+
+// A broker that is away must not hold the run's row: who cancels the run needs it.
+func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	replica(t, k, s, never)
+	run := listed(t, s, "run-1", 3)
+	snapshots.Wait(1)
+	k.Stop()
+	c := counting{s, make(chan string, 1000), 0}
+	f := progress.New(c, k.Bus, never, 0, zerolog.Nop())
+	require.NoError(t, f.Handle(t.Context(), delivery(run)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Follow(ctx) }()
+	<-c.asked // and its snapshot waits for the broker
+	soon, done := context.WithTimeout(t.Context(), 2*time.Second)
+	defer done()
+	_, err := s.CancelRun(soon, "run-1")
+	require.NoError(t, err)
+	cancel()
+	require.NoError(t, <-ended)
+	k.Start()
+	last := ends(t, snapshots, "run-1")
+	require.Equal(t, event.StateCancelled, last.State)
+	require.Equal(t, event.Counts{Listed: 3, Skipped: 3}, last.Counts)
+}
+
+// The first snapshot of an end is told by whoever made it. Should that one die over it, another
+// replica tells the end, after it has given it time.
+func TestAnEndThatItsFirstReplicaDidNotTell(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	snapshots := bustest.Collect[event.Progress](k)
+	run := listed(t, s, "run-1", 0)
+	judge(t, s, run)
+	_, first, err := s.Advance(t.Context(), "run-1")
+	require.NoError(t, err)
+	require.True(t, first)
+	_, again, err := s.Advance(t.Context(), "run-1")
+	require.NoError(t, err)
+	require.False(t, again)
+	replica(t, k, s, never)
+	require.Equal(t, event.StateCompleted, ends(t, snapshots, "run-1").State)
 }

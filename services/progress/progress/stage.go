@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -40,7 +41,7 @@ type ledger interface {
 	FailPage(ctx context.Context, f event.PageFailed) error
 	OpenRuns(ctx context.Context) ([]store.Run, error)
 	EndedRuns(ctx context.Context, within time.Duration) ([]string, error)
-	Advance(ctx context.Context, runID string, publish func(event.Progress) error) (event.Progress, error)
+	Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error)
 	StalledSources(ctx context.Context, idle time.Duration) ([]string, error)
 	ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]store.Run, error)
 	Prune(ctx context.Context, keep time.Duration) (int, error)
@@ -74,9 +75,10 @@ type Follower struct {
 
 // followed is what one replica remembers of a run between snapshots.
 type followed struct {
-	dirty bool
-	rest  time.Time // not before
-	last  event.Progress
+	dirty  bool
+	waited bool      // for another replica to tell its end
+	rest   time.Time // not before
+	last   event.Progress
 }
 
 // New returns a follower. A run in which nothing has moved for stall is asked for again;
@@ -184,40 +186,60 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 	f.mu.Lock()
 	last := f.runs[runID].last
 	f.mu.Unlock()
-	snap, err := f.ledger.Advance(ctx, runID, func(p event.Progress) error {
-		if same(last, p) && p.At.Sub(last.At) < repeatEvery {
-			return nil
+	snap, first, err := f.ledger.Advance(ctx, runID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		if snap, err = f.cancelled(ctx, last); err != nil {
+			return err
 		}
-		if p.State.Final() {
-			if said, err := f.said(ctx, p); err != nil || said {
-				return err
-			}
-			f.log.Info().Str("source", p.SourceID).Str("run", runID).Str("state", string(p.State)).
-				Int("listed", p.Counts.Listed).Int("failed", p.Counts.Failed).Msg("run ended")
-		}
-		last = p
-		return f.publish(ctx, p)
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		snap, err = f.cancelled(ctx, last)
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case snap.State.Final():
+		told, err := f.tellEnd(ctx, snap, first)
+		if err != nil || !told {
+			return err
+		}
+	case !same(last, snap) || snap.At.Sub(last.At) >= repeatEvery:
+		if err := f.publish(ctx, snap); err != nil {
+			return err
+		}
+		last = snap
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// Counting a large ledger takes a while, and each replica counts for itself.
-	f.runs[runID].rest = time.Now().Add(restFor * time.Since(begun))
 	if snap.State.Final() {
 		delete(f.runs, runID)
 		return nil
 	}
+	// Counting a large ledger takes a while, and each replica counts for itself.
+	f.runs[runID].rest = time.Now().Add(restFor * time.Since(begun))
 	f.runs[runID].last = last
 	return nil
 }
 
-// said reports whether the end of the run is known to those who follow it. While its row is
-// held, nobody else announces it in between.
+// tellEnd publishes the end of a run unless those who follow it know it, and reports whether they
+// do now. The replica whose snapshot is the first to say so publishes it at once; the others give
+// it time, and publish it when it has not come by then.
+func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) (told bool, err error) {
+	if told, err = f.said(ctx, end); err != nil || told {
+		return told, err
+	}
+	f.mu.Lock()
+	r := f.runs[end.RunID]
+	if !first && !r.waited {
+		r.waited, r.dirty, r.rest = true, true, time.Now().Add(publishWithin)
+		f.mu.Unlock()
+		return false, nil
+	}
+	r.waited = true
+	f.mu.Unlock()
+	f.log.Info().Str("source", end.SourceID).Str("run", end.RunID).Str("state", string(end.State)).
+		Int("listed", end.Counts.Listed).Int("failed", end.Counts.Failed).Msg("run ended")
+	err = f.publish(ctx, end)
+	return err == nil, err
+}
+
+// said reports whether the end of the run is known to those who follow it.
 func (f *Follower) said(ctx context.Context, p event.Progress) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
 	defer cancel()
@@ -235,7 +257,7 @@ func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Pr
 	last.State, last.Code = event.StateCancelled, failure.SourceGone
 	last.Message = "the source was removed while its run was under way"
 	last.At = time.Now().UTC()
-	last.FinishedAt = last.At
+	last.FinishedAt, last.Seq = last.At, run.NextSeq(last.Seq, last.At)
 	if said, err := f.said(ctx, last); err != nil || said {
 		return last, err
 	}
@@ -250,7 +272,7 @@ func (f *Follower) publish(ctx context.Context, e event.Event) error {
 
 // same reports whether two snapshots tell the same.
 func same(a, b event.Progress) bool {
-	a.At = b.At
+	a.At, a.Seq = b.At, b.Seq
 	return a == b
 }
 
