@@ -122,7 +122,8 @@ CREATE TABLE confluence_sync_pages (
     bytes integer,
     fetched_at timestamp with time zone,
     converted_at timestamp with time zone,
-    kind text DEFAULT 'page'::text NOT NULL
+    kind text DEFAULT 'page'::text NOT NULL,
+    version_at timestamp with time zone
 );
 
 CREATE TABLE confluence_sync_runs (
@@ -151,7 +152,8 @@ CREATE TABLE confluence_sync_runs (
     api_calls integer DEFAULT 0 NOT NULL,
     api_bytes bigint DEFAULT 0 NOT NULL,
     blog_posts boolean DEFAULT false NOT NULL,
-    snapshot_seq bigint DEFAULT 0 NOT NULL
+    snapshot_seq bigint DEFAULT 0 NOT NULL,
+    notes text[] DEFAULT '{}'::text[] NOT NULL
 );
 
 CREATE TABLE confluence_tree (
@@ -164,7 +166,8 @@ CREATE TABLE confluence_tree (
     path text,
     checked_run text,
     trail text,
-    stale boolean DEFAULT false NOT NULL
+    stale boolean DEFAULT false NOT NULL,
+    failed_run text
 );
 
 CREATE TABLE sluice_migrations (
@@ -258,7 +261,7 @@ COMMENT ON COLUMN confluence_pages.page_id IS 'Confluence''s page id';
 COMMENT ON COLUMN confluence_pages.source_id IS 'the source that it is of; a page has one';
 COMMENT ON COLUMN confluence_pages.space_key IS 'key of the space that it was in';
 COMMENT ON COLUMN confluence_pages.title IS 'title of the stored version';
-COMMENT ON COLUMN confluence_pages.version IS 'version.number of the stored body; an older one never overwrites it';
+COMMENT ON COLUMN confluence_pages.version IS 'version.number of the stored body; what is older, by last_modified and then by this number, never overwrites it';
 COMMENT ON COLUMN confluence_pages.last_modified IS 'when Confluence made this version';
 COMMENT ON COLUMN confluence_pages.is_deleted IS 'left the space; such a page has no chunks';
 COMMENT ON COLUMN confluence_pages.path IS 'materialized path /<ancestor id>/…/<page id>; folders count as ancestors';
@@ -294,6 +297,7 @@ COMMENT ON COLUMN confluence_sync_pages.bytes IS 'size of the body in storage fo
 COMMENT ON COLUMN confluence_sync_pages.fetched_at IS 'when its body was read';
 COMMENT ON COLUMN confluence_sync_pages.converted_at IS 'when it was Markdown';
 COMMENT ON COLUMN confluence_sync_pages.kind IS 'page or blogpost, as listed';
+COMMENT ON COLUMN confluence_sync_pages.version_at IS 'when the listed version was made; null where the listing does not know it';
 COMMENT ON TABLE confluence_sync_runs IS 'Every sync run; run_id is the id of the request';
 COMMENT ON COLUMN confluence_sync_runs.run_id IS 'id of the request that asked for the run; the same request twice is one run';
 COMMENT ON COLUMN confluence_sync_runs.source_id IS 'the source that is synced';
@@ -321,6 +325,7 @@ COMMENT ON COLUMN confluence_sync_runs.api_calls IS 'calls to Confluence for thi
 COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, after decompression';
 COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
 COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the newest snapshot of the run: microseconds since 1970, or one more than the last one where the clock went back; 0 before the first';
+COMMENT ON COLUMN confluence_sync_runs.notes IS 'what the run did without, and why, in sentences';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
 COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';
@@ -332,6 +337,7 @@ COMMENT ON COLUMN confluence_tree.path IS '/<ancestor id>/…/<node id>; begins 
 COMMENT ON COLUMN confluence_tree.checked_run IS 'the last run that asked Confluence about this node';
 COMMENT ON COLUMN confluence_tree.trail IS 'the titles on the path, one a line';
 COMMENT ON COLUMN confluence_tree.stale IS 'path or trail changed, and the stored page does not have it yet';
+COMMENT ON COLUMN confluence_tree.failed_run IS 'the run that could not look the container up; the next one asks again';
 COMMENT ON TABLE sluice_migrations IS 'Which of Sluice''s migrations were applied, as the migration tool keeps it';
 COMMENT ON COLUMN sluice_migrations.id IS 'order of application';
 COMMENT ON COLUMN sluice_migrations.version_id IS 'the number that the file begins with';

@@ -291,6 +291,11 @@ func (e ListingCompleted) MsgID() string {
 
 func msgID(t Type, parts ...string) string { return string(t) + ":" + strings.Join(parts, ":") }
 
+// pageMsgID tells versions apart by their time too, since a number comes again with other text.
 func pageMsgID(t Type, runID string, p page.Facts, attempt int) string {
-	return msgID(t, runID, p.ID, fmt.Sprint(p.Version), fmt.Sprint(attempt))
+	version := fmt.Sprint(p.Version)
+	if !p.ModifiedAt.IsZero() {
+		version += "@" + fmt.Sprint(p.ModifiedAt.UnixMilli())
+	}
+	return msgID(t, runID, p.ID, version, fmt.Sprint(attempt))
 }

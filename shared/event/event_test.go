@@ -147,6 +147,9 @@ func TestMsgIDsTellPublicationsApart(t *testing.T) {
 	v2 := v1
 	v2.Page.Version = 2
 	require.NotEqual(t, v1.MsgID(), v2.MsgID())
+	other := v1
+	other.Page.ModifiedAt = time.UnixMilli(1)
+	require.NotEqual(t, v1.MsgID(), other.MsgID(), "a number comes again with other text")
 }
 
 func TestWhichSnapshotIsNewer(t *testing.T) {

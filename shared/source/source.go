@@ -63,10 +63,11 @@ type Item struct {
 	page.Ref
 	Hash       string // of the content, where the system counts no versions; Version is 0 then
 	Title      string
-	Status     string   // current, archived; "" counts as current
-	ParentID   string   // "" for a page at the top
-	ParentKind string   // page, or a kind of container
-	Labels     []string // nil: not known
+	Status     string    // current, archived; "" counts as current
+	ParentID   string    // "" for a page at the top
+	ParentKind string    // page, or a kind of container
+	Labels     []string  // nil: not known
+	ModifiedAt time.Time // when this version was made; zero where the listing does not say
 }
 
 // Page is a page with its body, or what became of it.

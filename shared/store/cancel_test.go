@@ -67,16 +67,20 @@ func TestCancellingARunInMidWay(t *testing.T) {
 	_, err = s.CancelRun(t.Context(), "unknown")
 	require.ErrorIs(t, err, store.ErrNotFound)
 
-	// What was under way is stored: it is the page as it was at the time, and newer than none.
-	store1(t, s, write("docs", "r1", "2", 1, "Setup", "beta"))
+	// What was under way is left alone, for only an open run's pages are believed: it is listed again.
+	outcome, err := s.WritePage(t.Context(), write("docs", "r1", "2", 1, "Setup", "beta"))
+	require.NoError(t, err)
+	require.Equal(t, event.Skipped, outcome)
+	require.Empty(t, contents(t, s, "docs", "2"))
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"), listed("2", 1, "Setup"), listed("3", 1, "Odd"))
 	pending, err := s.Pending(t.Context(), "r2", "", 10)
 	require.NoError(t, err)
-	require.Len(t, pending, 1, "page 3 is listed again")
+	require.Len(t, pending, 2, "pages 2 and 3 are listed again")
+	store1(t, s, write("docs", "r2", "2", 1, "Setup", "beta"))
 	store1(t, s, write("docs", "r2", "3", 1, "Odd", "gamma"))
 	snap = finish(t, s, run)
 	require.Equal(t, event.StateCompleted, snap.State)
-	require.Equal(t, event.Counts{Listed: 3, Created: 1, Unchanged: 2}, snap.Counts)
+	require.Equal(t, event.Counts{Listed: 3, Created: 2, Unchanged: 1}, snap.Counts)
 	require.Equal(t, time.UTC, snap.FinishedAt.Location())
 }
 

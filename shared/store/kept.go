@@ -19,6 +19,10 @@ type KeptPage struct {
 	Includes []page.Link
 }
 
+// sameVersion is the condition under which the stored page p is the very version that is listed as
+// l. A number is not enough: it comes again with other text when older versions are deleted.
+const sameVersion = `p.version = l.version AND (l.version_at IS NULL OR p.last_modified = l.version_at)`
+
 // Kept returns those of the pages that were removed from the run's source and that the run
 // lists in the version that is still kept: they can come back without being fetched.
 func (s *Store) Kept(ctx context.Context, run Run, ids []string) ([]KeptPage, error) {
@@ -27,7 +31,7 @@ func (s *Store) Kept(ctx context.Context, run Run, ids []string) ([]KeptPage, er
 			p.metadata, c.markdown, c.headings, c.losses, c.includes
 		FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id) JOIN confluence_page_content c USING (page_id)
 		WHERE l.run_id = $1 AND l.page_id = ANY ($3) AND l.outcome IS NULL AND l.status = 'current'
-		AND p.source_id = $2 AND p.is_deleted AND p.version = l.version AND p.title = l.title AND c.pipeline_version = $4
+		AND p.source_id = $2 AND p.is_deleted AND `+sameVersion+` AND p.title = l.title AND c.pipeline_version = $4
 		ORDER BY p.page_id`, run.ID, run.SourceID, ids, Pipeline)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k KeptPage, err error) {
 		err = row.Scan(&k.Page.ID, &k.Page.Kind, &k.Page.Version, &k.Page.Title, &k.Page.SpaceKey, &k.Page.ModifiedAt, &k.Page.URL, &k.Page.Hash,

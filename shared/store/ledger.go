@@ -30,8 +30,9 @@ type Listed struct {
 	Status     string
 	ParentID   string
 	ParentKind string
-	Labels     []string // nil: not known
-	Hash       string   // of the content, where its system counts no versions: then the ledger does
+	ModifiedAt time.Time // when the version was made; zero where the listing does not know it
+	Labels     []string  // nil: not known
+	Hash       string    // of the content, where its system counts no versions: then the ledger does
 }
 
 // ListingLease is how long a lister that gives no sign is waited for before another one may
@@ -98,36 +99,39 @@ func holdListing(ctx context.Context, q execer, runID string, attempt int) error
 }
 
 // AddListed writes a batch of the listing into the ledger. A page that is listed twice,
-// because it moved between batches, counts once, with its newest version. Of a page with a Hash,
+// because it moved between batches, counts once, with its newest version: the one that was made
+// last, and of one time that with the higher number. Of a page with a Hash,
 // the version is the stored one where the content is, else one more. ErrNotCurrent
 // when another replica lists the run now.
 func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch []Listed) error {
 	n := len(batch)
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
 	status, parents, parentKinds := make([]string, n), make([]string, n), make([]string, n)
-	labels, kinds, hashes := make([]*string, n), make([]string, n), make([]string, n)
+	labels, kinds, hashes, made := make([]*string, n), make([]string, n), make([]string, n), make([]*time.Time, n)
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
-		labels[i], kinds[i], hashes[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash
+		labels[i], kinds[i], hashes[i], made[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash, orNull(l.ModifiedAt)
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind)
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind, version_at)
 			SELECT DISTINCT ON (id) $1, id, CASE WHEN hash = '' THEN version ELSE coalesce((
 				SELECT p.version + CASE WHEN c.body_hash = hash THEN 0 ELSE 1 END
 				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = id), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
-				string_to_array(labels, ' '), kind
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
-				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash)
-			ORDER BY id, version DESC
+				string_to_array(labels, ' '), kind, made
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash, made)
+			ORDER BY id, made DESC NULLS LAST, version DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
-				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind
-			WHERE excluded.version > confluence_sync_pages.version`,
-			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes)
+				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind,
+				version_at = excluded.version_at
+			WHERE (coalesce(excluded.version_at, '-infinity'), excluded.version)
+				> (coalesce(confluence_sync_pages.version_at, '-infinity'), confluence_sync_pages.version)`,
+			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes, made)
 		return err
 	})
 }
@@ -189,8 +193,8 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind)
-			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title, f.kind
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind, version_at)
+			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title, f.kind, f.version_at
 			FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id)
 			WHERE r.source_id = $2 AND (f.outcome = 'failed' OR f.outcome = 'skipped' AND f.reason = 'missing')
 			AND (f.kind = 'page' OR $3) AND NOT `+settledSQL+`
@@ -211,7 +215,8 @@ const settledSQL = `(
 		WHERE settled.source_id = r.source_id AND settled.mode = 'full' AND settled.started_at > f.ended_at
 		AND settled.state IN ('completed', 'completed_with_failures', 'held')))`
 
-// CompleteListing ends the listing: pages that are stored as listed end as unchanged, those of
+// CompleteListing ends the listing: pages that are stored as listed end as unchanged, also those
+// whose version has got another number, those of
 // which only the labels differ get them and end as updated, and archived pages that are not
 // stored end as skipped. Pages that show a page which is about to change are fetched too. It
 // returns the number of pages listed. The listing must be known to be complete, and for a full
@@ -222,7 +227,7 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
 			return err
 		}
-		for _, step := range []string{relabelSQL, unchangedSQL, showingSQL} {
+		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, showingSQL} {
 			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
 				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "posts": run.BlogPosts,
 			}); err != nil {
@@ -246,17 +251,29 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 }
 
 // asListed is the condition under which the stored page p with its content c is the one that
-// is listed as l. The search index knows no parents, so only a full listing compares paths: a
+// is listed as l, or newer. Numbers are compared where no time is known, and between versions of
+// one time. A page that is listed without a version is not known to be the stored one. The search index knows no parents, so only a full listing compares paths: a
 // move changes no version and shows there alone.
 const asListed = `
 	l.run_id = @run AND p.page_id = l.page_id AND p.source_id = @source
 	AND l.status = 'current' AND p.is_deleted = false AND c.pipeline_version = @pipeline
-	AND (p.version > l.version OR p.version = l.version AND (p.title = l.title OR l.title = ''))
+	AND l.version > 0 AND (
+		p.last_modified > l.version_at
+		OR p.last_modified = coalesce(l.version_at, p.last_modified) AND (
+			p.version > l.version OR p.version = l.version AND (p.title = l.title OR l.title = '')))
 	AND (@mode = 'incremental' OR p.path = (
 		SELECT t.path FROM confluence_tree t WHERE t.source_id = @source AND t.node_id = l.page_id))`
 
 // The steps of CompleteListing, in their order.
 const (
+	// A version that only has another number now, since older ones were deleted, is the same
+	// version. What a full listing says of it is the truth.
+	renumberSQL = `
+		UPDATE confluence_pages p SET version = l.version, updated_at = now()
+		FROM confluence_sync_pages l
+		WHERE @mode = 'full' AND l.run_id = @run AND l.outcome IS NULL AND p.page_id = l.page_id AND p.source_id = @source
+		AND p.is_deleted = false AND l.version > 0 AND p.last_modified = l.version_at AND p.version <> l.version`
+
 	relabelSQL = `
 		WITH relabelled AS (
 			UPDATE confluence_pages p SET metadata = jsonb_set(p.metadata, '{labels}', to_jsonb(l.labels)), updated_at = now()

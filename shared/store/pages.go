@@ -43,10 +43,10 @@ var ErrMoved = errors.New("the page has moved meanwhile")
 // transaction: a reader sees all old or all new. It returns how the page ended; a page that
 // had already ended in this run, or is stored in a newer version, is left as it is.
 //
-// A removed page comes back only by a run that is open: what an ended run fetched is of the
-// time before. RunID may be empty for a page that no run listed.
+// A page is written only while its run is open: what an ended run fetched is of the time before,
+// and the next run lists it again. RunID may be empty for a page that is of no run.
 //
-// The error carries failure.PageIDTaken when the id belongs to another site's page, and
+// The error carries failure.BadEvent when the run does not list the page, failure.PageIDTaken when the id belongs to another site's page, and
 // failure.SourceGone when the source, or the source that the run was of, was removed
 // meanwhile.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
@@ -73,7 +73,7 @@ func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *ev
 	}
 	b := &pgx.Batch{}
 	var changes bool
-	if *outcome, changes = old.decide(w); changes {
+	if *outcome, changes = old.decide(); changes {
 		if err := queuePage(b, w, old); err != nil {
 			return err
 		}
@@ -86,22 +86,21 @@ func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *ev
 // stored is what the database knows of a page before it is written.
 type stored struct {
 	there, deleted, same bool
-	open                 bool // the run is under way
-	newer                bool // another body of this version was read after this one: by another source, or of a page without versions
-	version              int
+	open                 bool          // the run is under way
+	newer                bool          // a newer version is stored, or another body of this one that was read later: by another source, or of a page without versions
 	ended                event.Outcome // in this run's ledger
 	chunks               []oldChunk
 }
 
 // decide says how the page ends and whether anything is to be written for that.
-func (o stored) decide(w PageWrite) (outcome event.Outcome, changes bool) {
+func (o stored) decide() (outcome event.Outcome, changes bool) {
 	switch {
-	case o.ended == event.Removed, o.deleted && (!o.open || o.ended != "" && o.ended != event.Failed):
+	case !o.open, o.ended == event.Removed, o.deleted && o.ended != "" && o.ended != event.Failed:
 		// A late copy of a page that has been removed since must not bring it back.
 		return cmp.Or(o.ended, event.Unchanged), false
 	case !o.there, o.deleted:
 		return event.Created, true
-	case o.version > w.Page.Version, o.same, o.newer:
+	case o.same, o.newer:
 		return event.Unchanged, false
 	default:
 		return event.Updated, true
@@ -128,18 +127,21 @@ func queueLocks(b *pgx.Batch, sourceID string, ids ...string) {
 // came, the later ones what the locks waited for.
 func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, error) {
 	var o stored
-	var mine, sameSite, otherSource, moved bool
+	var mine, listed, sameSite, otherSource, moved bool
 	var state event.State
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	queueLocks(b, w.SourceID, w.Page.ID)
 	b.Queue(`
-		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false), coalesce(p.version, 0),
-			coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
+		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false),
+			l.page_id IS NOT NULL, coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
 			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
-				AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
-			coalesce((p.source_id <> $2 OR $13 <> '') AND p.version = $4 AND c.fetched_at > $11, false),
+				AND p.last_modified = coalesce($14, p.last_modified) AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
+			coalesce(CASE
+				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14
+				WHEN p.version <> $4 THEN p.version > $4
+				ELSE (p.source_id <> $2 OR $13 <> '') AND c.fetched_at > $11 END, false),
 			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
@@ -150,9 +152,9 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline,
-		orNull(w.FetchedAt), w.Trail, w.Page.Hash).
+		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
-			return row.Scan(&mine, &o.there, &o.deleted, &o.version, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
+			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
 		})
 	// The page may have come from another source of the same site, whose chunks of it go.
 	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
@@ -172,8 +174,10 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 	case w.RunID != "" && state == "":
 		// A source of the same name may be there again: it is another one.
 		return o, failure.New(failure.SourceGone, "run %s is no longer there: its source was removed", w.RunID)
+	case w.RunID != "" && !listed:
+		return o, failure.New(failure.BadEvent, "run %s does not list page %s", w.RunID, w.Page.ID)
 	}
-	o.open = !state.Final()
+	o.open = w.RunID == "" || !state.Final()
 	if moved {
 		return o, ErrMoved
 	}
@@ -218,7 +222,7 @@ func modified(f page.Facts) time.Time {
 func queueEnd(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
 	b.Queue(`
 		WITH done AS (
-			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = greatest(version, $5),
+			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = $5, version_at = coalesce($10, version_at),
 				reason = NULL, message = NULL, attempts = $6, ended_at = now(),
 				fetched_at = $7, converted_at = $8, bytes = $9
 			WHERE run_id = $1 AND page_id = $2 AND (outcome IS NULL OR outcome = 'failed' AND EXISTS (
@@ -229,7 +233,7 @@ func queueEnd(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
 		SELECT outcome FROM confluence_sync_pages
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NOT NULL AND NOT EXISTS (SELECT FROM done)`,
 		w.RunID, w.Page.ID, *outcome, w.Page.Title, w.Page.Version, w.Attempt,
-		orNull(w.FetchedAt), orNull(w.ConvertedAt), w.BodyBytes).
+		orNull(w.FetchedAt), orNull(w.ConvertedAt), w.BodyBytes, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
 			if err := row.Scan(outcome); !errors.Is(err, pgx.ErrNoRows) {
 				return err

@@ -7,6 +7,8 @@ package chunkwriter
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
@@ -14,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -42,6 +45,9 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 		if err != nil {
 			return err
 		}
+		if in.RunID == "" {
+			return failure.New(failure.BadEvent, "page %s is of no run: only what a run lists is stored", in.Page.ID)
+		}
 		src, err := s.Source(ctx, in.SourceID)
 		if err != nil {
 			if errors.Is(err, store.ErrNotFound) {
@@ -49,6 +55,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 			}
 			return err
 		}
+		in.Page.BaseURL, in.Page.URL = src.BaseURL, address(in.Page, src.BaseURL)
 		var w store.PageWrite
 		var outcome event.Outcome
 		for {
@@ -73,6 +80,20 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 			Title: in.Page.Title, Outcome: outcome, Chunks: len(w.Chunks), Attempt: in.Attempt, At: time.Now().UTC(),
 		})
 	}
+}
+
+// address is where a person reads the page: always below its source's own address, whatever an
+// event says, since people follow it.
+func address(p page.Facts, base string) string {
+	base = strings.TrimSuffix(base, "/")
+	if strings.HasPrefix(p.URL, base+"/") {
+		return p.URL
+	}
+	u, err := url.Parse(p.URL)
+	if site, ok := strings.CutSuffix(base, "/wiki"); ok && err == nil && strings.HasPrefix(u.EscapedPath(), "/wiki/") {
+		return site + u.RequestURI() // the site under another of its names
+	}
+	return base + "/pages/viewpage.action?pageId=" + url.QueryEscape(p.ID)
 }
 
 // compose makes the rows of a page.

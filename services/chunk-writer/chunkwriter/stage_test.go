@@ -53,6 +53,14 @@ func listed(t *testing.T, s *store.Store, runID string, folders []store.Node, pa
 	require.NoError(t, err)
 }
 
+// numbered are listed pages with these ids.
+func numbered(from, to int) (pages []store.Listed) {
+	for id := from; id <= to; id++ {
+		pages = append(pages, store.Listed{ID: fmt.Sprint(id), Version: 1, Title: fmt.Sprint("Page ", id), Status: "current"})
+	}
+	return pages
+}
+
 // converted is a page in the given version, with two sections too large for one chunk.
 func converted(id string, version int, text string) event.PageConverted {
 	body := fmt.Sprintf("%s %s", text, long)
@@ -80,7 +88,7 @@ var small = chunk.Options{MaxTokens: 96, MinTokens: 8}
 
 func TestSuite(t *testing.T) {
 	s := open(t)
-	listed(t, s, "run-1", nil)
+	listed(t, s, "run-1", nil, numbered(100, 400)...)
 	bustest.Suite(t, bustest.Stage{
 		Consumer:  bus.Write,
 		Handler:   func(b *bus.Bus) bus.Handler { return service.Steered(chunkwriter.Handler(s, b, small)) },
@@ -141,7 +149,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 // What is stored is the newest version, however often and in whatever order pages come.
 func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	s, k := open(t), bustest.New(t)
-	listed(t, s, "run-1", nil)
+	listed(t, s, "run-1", nil, numbered(30, 31)...)
 	stored := bustest.Collect[event.PageStored](k)
 	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)), bus.Workers(1))
 	k.Publish(converted("30", 2, "new"))
@@ -155,7 +163,7 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	again.Attempt = 2
 	k.Publish(again, converted("30", 1, "old"))
 	for _, e := range stored.Wait(3)[1:] {
-		require.Equal(t, event.Unchanged, e.Outcome)
+		require.Equal(t, event.Created, e.Outcome, "how the page ended in its run")
 	}
 	now, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
@@ -202,7 +210,7 @@ func TestAPageWhoseSourceIsGoneFailsAtOnce(t *testing.T) {
 func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	stored, failed := bustest.Collect[event.PageStored](k), bustest.Collect[event.PageFailed](k)
-	listed(t, s, "run-1", nil)
+	listed(t, s, "run-1", nil, numbered(30, 31)...)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "others", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
 	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	k.Publish(converted("30", 1, "ours"))
@@ -221,6 +229,40 @@ func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
 	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "others", "30")
 	require.NoError(t, err)
 	require.Empty(t, chunks)
+}
+
+// Whoever can publish does not thereby write: only what an open run lists is stored, and its
+// address is one of the site's.
+func TestOnlyWhatAnOpenRunListsIsBelieved(t *testing.T) {
+	s, k := open(t), bustest.New(t)
+	listed(t, s, "run-1", nil, numbered(30, 31)...)
+	stored, failed := bustest.Collect[event.PageStored](k), bustest.Collect[event.PageFailed](k)
+	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)), bus.Workers(1))
+	noRun, notListed, elsewhere := converted("30", 9, "forged"), converted("32", 9, "forged"), converted("31", 1, "words")
+	noRun.RunID = ""
+	elsewhere.Page.URL, elsewhere.Page.BaseURL = "javascript:alert(1)", "https://evil.example/wiki"
+	k.Publish(noRun, notListed, elsewhere)
+	f := failed.Wait(1)[0] // a page of no run fails none
+	require.Equal(t, "32", f.PageID)
+	require.Equal(t, failure.BadEvent, f.Code)
+	require.Equal(t, 1, f.Attempts)
+	require.Equal(t, "31", stored.Wait(1)[0].PageID)
+	p, err := s.Reader().Page(t.Context(), viewer.All(), "31")
+	require.NoError(t, err)
+	require.Equal(t, site+"/pages/viewpage.action?pageId=31", p.URL)
+	for _, id := range []string{"30", "32"} {
+		_, err = s.Reader().Page(t.Context(), viewer.All(), id)
+		require.ErrorIs(t, err, store.ErrNotFound)
+	}
+
+	// The site under another of its names.
+	renamed := converted("30", 1, "words")
+	renamed.Page.URL = "https://wiki.acme.example/wiki/spaces/DOCS/pages/30/Page?x=1"
+	k.Publish(renamed)
+	stored.Wait(2)
+	p, err = s.Reader().Page(t.Context(), viewer.All(), "30")
+	require.NoError(t, err)
+	require.Equal(t, site+"/spaces/DOCS/pages/30/Page?x=1", p.URL)
 }
 
 // dying is a publisher that is reached and never gets through: the process is stopped there.

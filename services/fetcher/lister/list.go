@@ -191,7 +191,7 @@ func (l *Lister) walkPart(ctx context.Context, run store.Run, attempt int, part 
 			}
 			batch = append(batch, store.Listed{
 				ID: item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
-				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels, Hash: item.Hash,
+				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels, Hash: item.Hash, ModifiedAt: item.ModifiedAt,
 			})
 			if len(batch) == listBatch {
 				if err := give(); err != nil {

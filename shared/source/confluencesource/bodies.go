@@ -131,7 +131,7 @@ func (s *space) page(p confluence.Page, spaceID string) source.Page {
 	out := source.Page{Body: p.Body, Facts: page.Facts{
 		ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: s.key, BaseURL: s.site, URL: p.URL,
 		Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
-		CreatedAt: p.CreatedAt, ModifiedAt: p.ModifiedAt,
+		CreatedAt: p.CreatedAt, ModifiedAt: madeAt(p.ModifiedAt),
 	}}
 	switch {
 	case p.Status != "current":

@@ -94,13 +94,13 @@ func items[From, To any](list iter.Seq2[From, error], of func(From) To, doing st
 func ofStub(p confluence.PageStub) source.Item {
 	return source.Item{
 		Ref:   page.Ref{ID: p.ID, Version: p.Version, Kind: kindOf(p.Kind)},
-		Title: p.Title, Status: p.Status, ParentID: p.ParentID, ParentKind: p.ParentType,
+		Title: p.Title, Status: p.Status, ParentID: p.ParentID, ParentKind: p.ParentType, ModifiedAt: madeAt(p.ModifiedAt),
 	}
 }
 
 func ofHit(hit confluence.SearchResult) source.Item {
 	return source.Item{
-		Ref: page.Ref{ID: hit.ID, Version: hit.Version, Kind: kindOf(hit.Type)}, Title: hit.Title, Labels: hit.Labels,
+		Ref: page.Ref{ID: hit.ID, Version: hit.Version, Kind: kindOf(hit.Type)}, Title: hit.Title, Labels: hit.Labels, ModifiedAt: madeAt(hit.ModifiedAt),
 	}
 }
 

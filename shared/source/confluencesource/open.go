@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
@@ -151,6 +152,15 @@ type broken struct{ error }
 
 func (b *broken) Unwrap() error        { return b.error }
 func (b *broken) Is(target error) bool { return target == source.ErrBroken }
+
+// madeAt is when a version was made. A time that is still to come is none: what is ordered by it
+// would stand in the way of every later version.
+func madeAt(t time.Time) time.Time {
+	if t.After(time.Now().Add(24 * time.Hour)) {
+		return time.Time{}
+	}
+	return t
+}
 
 // kindOf is Confluence's kind in the words of package page.
 func kindOf(kind string) string {

@@ -1,0 +1,134 @@
+package e2etest
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
+)
+
+// patience is how long a run may take in which something fails for good: a call's own retries
+// included, but none of what repeats a whole task for minutes.
+const patience = 45 * time.Second
+
+// tries syncs and returns how the run stands at its end, or when the patience does.
+func (g *garden) tries(mode event.Mode) event.Progress {
+	g.t.Helper()
+	id := g.ask(mode)
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
+	defer cancel()
+	var last event.Progress
+	for p, err := range g.bus.FollowProgress(ctx, source, id) {
+		if err != nil {
+			break
+		}
+		last = p
+	}
+	g.t.Logf("%s run: %s %+v %q", mode, last.State, last.Counts, last.Message)
+	return last
+}
+
+// says reports whether a chunk of the page holds the text.
+func (g *garden) says(title, text string) bool {
+	g.t.Helper()
+	return g.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'page_id' = $1 AND content LIKE '%' || $2 || '%'`, g.ids[title], text) > 0
+}
+
+// write gives the page a new version with the text.
+func (g *garden) write(title, text string) {
+	g.t.Helper()
+	body := "<p>" + text + "</p>"
+	g.edit(title, sandbox.Edit{Body: &body})
+}
+
+// keepVersions deletes all versions of the page but the newest so many, and numbers these anew.
+func (g *garden) keepVersions(title string, keep int) {
+	g.t.Helper()
+	require.NoError(g.t, g.site.KeepVersions(g.ids[title], keep))
+}
+
+// A version's number is not what a version is: people and retention apps delete old versions, and
+// the newest one's number falls and comes again with another text.
+func TestRenumberedVersions(t *testing.T) {
+	for _, mode := range []event.Mode{event.Full, event.Incremental} {
+		t.Run(string(mode), func(t *testing.T) {
+			g := newGarden(t, sandbox.Options{})
+			for range 9 {
+				g.write("A", "The tenth text of A.")
+				g.write("D", "The tenth text of D.")
+			}
+			g.ends(event.Incremental, event.Counts{Updated: 2})
+
+			g.keepVersions("A", 2)
+			g.write("A", "Version three is new.")
+			g.keepVersions("D", 9)
+			g.write("D", "Version ten is another.")
+			last := g.tries(mode)
+			assert.Equal(t, 2, last.Counts.Updated)
+			assert.True(t, g.says("A", "Version three is new."), "10 → 3")
+			assert.True(t, g.says("D", "Version ten is another."), "10 → 10")
+			assert.False(t, g.says("A", "The tenth text"))
+
+			// The numbers that are stored now are no barrier to the next ones.
+			g.write("A", "And version four.")
+			g.tries(mode)
+			assert.True(t, g.says("A", "And version four."))
+		})
+	}
+}
+
+// What was removed, and comes back under a number that is kept, comes back with its new text.
+func TestAReusedNumberIsNotTheKeptMarkdown(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	g.write("D", "The second text of D.")
+	g.ends(event.Incremental, event.Counts{Updated: 1})
+	require.NoError(t, g.site.TrashPage(g.ids["D"]))
+	g.ends(event.Full, event.Counts{Removed: 1})
+	g.gone("D", true)
+	require.NoError(t, g.site.RestorePage(g.ids["D"]))
+	g.keepVersions("D", 1)
+	g.write("D", "Version two is another.")
+	g.tries(event.Full)
+	assert.True(t, g.says("D", "Version two is another."))
+	assert.False(t, g.says("D", "The second text"), "published from old Markdown")
+}
+
+// One absurd answer does not stop a page for ever.
+func TestAnAbsurdVersionFreezesNothing(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	require.NoError(t, g.site.NumberVersion(g.ids["D"], math.MaxInt32))
+	g.write("A", "So that there is a change.")
+	g.tries(event.Full)
+	require.NoError(t, g.site.NumberVersion(g.ids["D"], 1))
+	g.write("D", "Sane again.")
+	for _, mode := range []event.Mode{event.Incremental, event.Full} {
+		g.tries(mode)
+	}
+	assert.True(t, g.says("D", "Sane again."))
+}
+
+// A converted page that no run has listed is not believed, and freezes nothing.
+func TestAForgedVersionFreezesNothing(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	before := g.page("D")
+	require.NoError(t, g.bus.Publish(t.Context(), event.PageConverted{
+		SourceID: source, Markdown: "Forged.\n", Page: page.Facts{
+			ID: g.ids["D"], Version: math.MaxInt32, Title: "Forged", SpaceKey: gardenSpace, BaseURL: g.served.URL + "/wiki", URL: "javascript:alert(1)",
+			Status: "current", ModifiedAt: time.Now().UTC(),
+		},
+	}))
+	g.write("A", "So that there is a change.")
+	g.tries(event.Full)
+	assert.Equal(t, before.Title, g.page("D").Title)
+	assert.Equal(t, before.URL, g.page("D").URL)
+	g.write("D", "Sane again.")
+	g.tries(event.Full)
+	assert.True(t, g.says("D", "Sane again."))
+}
