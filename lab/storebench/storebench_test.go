@@ -61,7 +61,7 @@ func write(t *testing.T, s *store.Store, runID string, version int, word string,
 		_, err := s.WritePage(t.Context(), w)
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.Judged(t.Context(), runID)) // which a first run, a full one, waits for
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), runID)) // which a first run, a full one, waits for
 	_, _, err = s.Advance(t.Context(), runID)
 	require.NoError(t, err)
 }

@@ -82,14 +82,14 @@ func (w *world) failed(sourceID, id, page string) {
 func (w *world) held(sourceID, id string) {
 	w.t.Helper()
 	w.listed(sourceID, id)
-	w.end(id, func() error { return w.store.Hold(w.t.Context(), id, nil, nil, "too many") })
+	w.end(id, func() error { return w.store.HoldRun(w.t.Context(), id, nil, nil, "too many") })
 }
 
 // end ends a run whose removals are checked, by check where it is not nil.
 func (w *world) end(id string, check func() error) {
 	w.t.Helper()
 	if check == nil {
-		check = func() error { return w.store.Judged(w.t.Context(), id) }
+		check = func() error { return w.store.MarkRemovalsChecked(w.t.Context(), id) }
 	}
 	require.NoError(w.t, check())
 	p, _, err := w.store.Advance(w.t.Context(), id)

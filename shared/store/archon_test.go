@@ -231,11 +231,11 @@ func wholeLife(t *testing.T, s *store.Store, conn *pgx.Conn, v variant) {
 
 	run = fullRun(t, s, "docs", "r2", listed("2", 2, "Keys"))
 	store1(t, s, write("docs", "r2", "2", 2, "Keys", "more words", "edited words"))
-	candidates, _, err := s.Candidates(t.Context(), run)
+	candidates, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"1"}, candidates)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "1", Reason: "trashed"}}))
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.Equal(t, event.StateCompleted, advance(t, s, run.ID).State)
 	if v.vectors {
 		require.Equal(t, 2, archonFinds(t, conn), "a removed page is gone from Archon's own search too")

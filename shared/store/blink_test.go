@@ -292,12 +292,12 @@ func observe(t *testing.T, s *store.Store, conn *pgx.Conn, reads int64, rounds i
 			}
 		}
 		run = fullRun(t, s, "docs", fmt.Sprint("remove ", round))
-		_, _, err := s.Candidates(t.Context(), run)
+		_, _, err := s.FindRemovalCandidates(t.Context(), run)
 		require.NoError(t, err)
 		w.state.Add(1)
 		require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "1", Reason: "trashed"}}))
 		w.state.Add(1)
-		require.NoError(t, s.Judged(t.Context(), run.ID))
+		require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 		require.True(t, advance(t, s, run.ID).State.Final())
 		vacuum(t, conn)
 	}

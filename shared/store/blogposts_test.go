@@ -27,7 +27,7 @@ func post(id string, version int, title string) store.Listed {
 // storePosts writes what waits in a run, as its listing has it.
 func storePosts(t *testing.T, s *store.Store, run store.Run) {
 	t.Helper()
-	refs, err := s.Pending(t.Context(), run.ID, "", 100)
+	refs, err := s.PendingPages(t.Context(), run.ID, "", 100)
 	require.NoError(t, err)
 	for _, ref := range refs {
 		w := write("docs", run.ID, ref.ID, ref.Version, "Title "+ref.ID, "words of "+ref.ID)
@@ -106,7 +106,7 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 	addSource(t, s, "docs")
 	wantPosts(t, s, true)
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), post("2", 1, "Home"))
-	refs, err := s.Pending(t.Context(), run.ID, "", 10)
+	refs, err := s.PendingPages(t.Context(), run.ID, "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []page.Ref{{ID: "1", Version: 1}, {ID: "2", Version: 1, Kind: page.BlogPost}}, refs)
 	storePosts(t, s, run)
@@ -128,7 +128,7 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 	require.Equal(t, map[string]string{"Home": "1"}, titles, "links by title are to pages")
 
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Title 1"), post("2", 1, "Title 2"))
-	refs, err = s.Pending(t.Context(), run.ID, "", 10)
+	refs, err = s.PendingPages(t.Context(), run.ID, "", 10)
 	require.NoError(t, err)
 	require.Empty(t, refs, "both are as they are stored")
 }
@@ -163,7 +163,7 @@ func TestARunWithoutBlogPostsListsNone(t *testing.T) {
 		require.NoError(t, s.AddFailed(t.Context(), run, attempt))
 		_, err = s.CompleteListing(t.Context(), run, attempt)
 		require.NoError(t, err)
-		refs, err := s.Pending(t.Context(), run.ID, "", 10)
+		refs, err := s.PendingPages(t.Context(), run.ID, "", 10)
 		require.NoError(t, err)
 		_, err = s.CancelRun(t.Context(), run.ID)
 		require.NoError(t, err)

@@ -24,7 +24,7 @@ func incremental(t *testing.T, s *store.Store, id string) (run store.Run, again 
 	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
 	_, err = s.CompleteListing(t.Context(), run, attempt)
 	require.NoError(t, err)
-	pending, err := s.Pending(t.Context(), id, "", 100)
+	pending, err := s.PendingPages(t.Context(), id, "", 100)
 	require.NoError(t, err)
 	again = []string{}
 	for _, p := range pending {
@@ -73,7 +73,7 @@ func TestCancellingARunInMidWay(t *testing.T) {
 	require.Equal(t, event.Skipped, outcome)
 	require.Empty(t, contents(t, s, "docs", "2"))
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"), listed("2", 1, "Setup"), listed("3", 1, "Odd"))
-	pending, err := s.Pending(t.Context(), "r2", "", 10)
+	pending, err := s.PendingPages(t.Context(), "r2", "", 10)
 	require.NoError(t, err)
 	require.Len(t, pending, 2, "pages 2 and 3 are listed again")
 	store1(t, s, write("docs", "r2", "2", 1, "Setup", "beta"))
@@ -94,7 +94,7 @@ func TestACancelledRunHasNoCandidates(t *testing.T) {
 	_, err = s.CancelRun(t.Context(), late.ID)
 	require.NoError(t, err)
 	for _, ended := range []store.Run{run, late} {
-		candidates, _, err := s.Candidates(t.Context(), ended)
+		candidates, _, err := s.FindRemovalCandidates(t.Context(), ended)
 		require.NoError(t, err)
 		require.Empty(t, candidates)
 		require.NoError(t, s.RemovePages(t.Context(), ended, []store.Removal{{PageID: "1", Reason: store.ReasonTrashed}}))
@@ -114,7 +114,7 @@ func TestCancellingALister(t *testing.T) {
 	_, err = s.CancelRun(t.Context(), "r1")
 	require.NoError(t, err)
 	require.ErrorIs(t, s.AddListed(t.Context(), "r1", attempt, []store.Listed{listed("2", 1, "Setup")}), store.ErrNotCurrent)
-	require.ErrorIs(t, s.KeepListing(t.Context(), "r1", attempt), store.ErrNotCurrent)
+	require.ErrorIs(t, s.RenewListing(t.Context(), "r1", attempt), store.ErrNotCurrent)
 	_, err = s.CompleteListing(t.Context(), run, attempt)
 	require.ErrorIs(t, err, store.ErrNotCurrent)
 	require.Equal(t, event.Counts{Listed: 1, Skipped: 1}, advance(t, s, "r1").Counts)

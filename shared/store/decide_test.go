@@ -18,10 +18,10 @@ import (
 func remove(t *testing.T, s *store.Store, id string, gone []store.Removal, pages ...store.Listed) {
 	t.Helper()
 	run := fullRun(t, s, "docs", id, pages...)
-	_, _, err := s.Candidates(t.Context(), run)
+	_, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.RemovePages(t.Context(), run, gone))
-	require.NoError(t, s.Judged(t.Context(), id))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), id))
 	require.Equal(t, event.StateCompleted, advance(t, s, id).State)
 }
 
@@ -29,12 +29,12 @@ func remove(t *testing.T, s *store.Store, id string, gone []store.Removal, pages
 func hold(t *testing.T, s *store.Store, id string, gone ...store.Removal) {
 	t.Helper()
 	run := fullRun(t, s, "docs", id)
-	kept, _, err := s.Candidates(t.Context(), run)
+	kept, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	for _, r := range gone {
 		kept = slices.DeleteFunc(kept, func(id string) bool { return id == r.PageID })
 	}
-	require.NoError(t, s.Hold(t.Context(), id, gone, kept, "too many"))
+	require.NoError(t, s.HoldRun(t.Context(), id, gone, kept, "too many"))
 	require.Equal(t, event.StateHeld, advance(t, s, id).State)
 }
 
@@ -155,17 +155,17 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 
 	// Only what could not be read is looked at again; what a run lists is not.
 	run := fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
-	hidden, err := s.Hidden(t.Context(), run)
+	hidden, err := s.UnreadablePages(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"3"}, hidden)
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	run = fullRun(t, s, "docs", "r3", listed("1", 1, "Home"), listed("2", 2, "Setup"), listed("3", 1, "Keys"))
-	hidden, err = s.Hidden(t.Context(), run)
+	hidden, err = s.UnreadablePages(t.Context(), run)
 	require.NoError(t, err)
 	require.Empty(t, hidden)
 
 	// Page 3 is back in the version that is kept; page 2 is a newer one, and 1 was never away.
-	kept, err := s.Kept(t.Context(), run, []string{"1", "2", "3"})
+	kept, err := s.KeptPages(t.Context(), run, []string{"1", "2", "3"})
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
 	require.Equal(t, "3", kept[0].Page.ID)
@@ -173,7 +173,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	require.Equal(t, site+"/spaces/DOCS/pages/3", kept[0].Page.URL)
 	require.IsType(t, page.Metadata{}, kept[0].Metadata)
 	require.Equal(t, event.Created, store1(t, s, write("docs", "r3", "3", 1, "Keys", "alpha")))
-	kept, err = s.Kept(t.Context(), run, []string{"3"})
+	kept, err = s.KeptPages(t.Context(), run, []string{"3"})
 	require.NoError(t, err)
 	require.Empty(t, kept, "it is back")
 	removed, err = s.Reader().RemovedPages(t.Context(), viewer.All(), "", "r1", 10)
@@ -182,7 +182,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	require.WithinDuration(t, time.Now(), removed[1].RestoredAt, time.Minute)
 
 	// Purging takes what is kept of removed pages, never of one that is there.
-	require.NoError(t, s.Purge(t.Context(), run, []string{"1", "2", "3"}))
+	require.NoError(t, s.PurgePages(t.Context(), run, []string{"1", "2", "3"}))
 	for id, empty := range map[string]bool{"1": false, "2": true, "3": false} {
 		p, err := s.Reader().Page(t.Context(), viewer.All(), id)
 		require.NoError(t, err)
@@ -205,7 +205,7 @@ func TestPurgingLeavesOtherSourcesAlone(t *testing.T) {
 	addSource(t, s, "other")
 	fullRun(t, s, "other", "o1", listed("2", 2, "Setup"))
 	store1(t, s, write("other", "o1", "2", 2, "Setup", "beta"))
-	require.NoError(t, s.Purge(t.Context(), store.Run{SourceID: "docs"}, []string{"2"}))
+	require.NoError(t, s.PurgePages(t.Context(), store.Run{SourceID: "docs"}, []string{"2"}))
 	p, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.NotEmpty(t, p.Markdown)

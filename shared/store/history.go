@@ -46,7 +46,7 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) (int, error) {
 		return total, fmt.Errorf("look for removed pages to purge: %w", err)
 	}
 	for source, ids := range bySource {
-		if err := s.Purge(ctx, Run{SourceID: source}, ids); err != nil {
+		if err := s.PurgePages(ctx, Run{SourceID: source}, ids); err != nil {
 			return total, err
 		}
 	}

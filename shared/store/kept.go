@@ -23,9 +23,9 @@ type KeptPage struct {
 // l. A number is not enough: it comes again with other text when older versions are deleted.
 const sameVersion = `p.version = l.version AND (l.version_at IS NULL OR p.last_modified = l.version_at)`
 
-// Kept returns those of the pages that were removed from the run's source and that the run
+// KeptPages returns those of the pages that were removed from the run's source and that the run
 // lists in the version that is still kept: they can come back without being fetched.
-func (s *Store) Kept(ctx context.Context, run Run, ids []string) ([]KeptPage, error) {
+func (s *Store) KeptPages(ctx context.Context, run Run, ids []string) ([]KeptPage, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT p.page_id, CASE WHEN p.kind <> 'page' THEN p.kind ELSE '' END, p.version, p.title, p.space_key, p.last_modified, c.url, coalesce(c.body_hash, ''), coalesce(l.parent_id, ''), coalesce(l.parent_kind, ''),
 			p.metadata, c.markdown, c.headings, c.losses, c.includes

@@ -161,7 +161,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 		pages = append(pages, listed(id, to, "Log"))
 	}
 	run := fullRun(t, s, "docs", fmt.Sprint("run ", step), pages...)
-	_, _, err := s.Candidates(t.Context(), run)
+	_, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	write := func() error {
 		if to == 0 {
@@ -179,7 +179,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 		require.NoError(t, err)
 		require.Error(t, <-ended, where)
 		whole(t, conn, all, id, from, where+", when it is dead")
-		open, err := s.Pending(t.Context(), run.ID, "", 10)
+		open, err := s.PendingPages(t.Context(), run.ID, "", 10)
 		require.NoError(t, err)
 		if to > 0 {
 			require.Equal(t, []page.Ref{{ID: id, Version: to}}, open, where+": the run still waits for the page")
@@ -192,7 +192,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 	require.True(t, slices.ContainsFunc(list, func(p store.LedgerPage) bool { return p.PageID == id }), where)
 
 	// The next step has a page of its own; this one goes.
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.True(t, advance(t, s, run.ID).State.Final())
 	_, err = conn.Exec(t.Context(), `WITH c AS (DELETE FROM archon_crawled_pages) DELETE FROM confluence_pages`)
 	require.NoError(t, err)

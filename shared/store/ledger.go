@@ -44,7 +44,7 @@ const ListingLease = 45 * time.Second
 // listed. startedAt is Confluence's clock and becomes the watermark. It returns the
 // attempt, which every later step of this listing must show.
 //
-// ErrNotCurrent when another replica lists the run and has given a sign of life within
+// ErrNotCurrent when another replica lists the run and has renewed its lease within
 // ListingLease: copies of one request would else take the listing from each other for ever.
 func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error) {
 	var attempt int
@@ -66,20 +66,20 @@ func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.T
 	return attempt, err
 }
 
-// KeepListing is the lister's sign of life. ErrNotCurrent when the run is no longer its own.
-func (s *Store) KeepListing(ctx context.Context, runID string, attempt int) error {
+// RenewListing renews the lister's lease. ErrNotCurrent when the run is no longer its own.
+func (s *Store) RenewListing(ctx context.Context, runID string, attempt int) error {
 	if err := holdListing(ctx, s.pool, runID, attempt); err != nil {
-		return fmt.Errorf("keep the listing of run %s: %w", runID, err)
+		return fmt.Errorf("renew the lease of the listing of run %s: %w", runID, err)
 	}
 	return nil
 }
 
-// LeaveListing lets another replica list at once, for a lister that gives up before the end.
-func (s *Store) LeaveListing(ctx context.Context, runID string, attempt int) error {
+// ReleaseListing lets another replica list at once, for a lister that gives up before the end.
+func (s *Store) ReleaseListing(ctx context.Context, runID string, attempt int) error {
 	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET listing_until = NULL
 		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt)
 	if err != nil {
-		return fmt.Errorf("leave the listing of run %s: %w", runID, err)
+		return fmt.Errorf("release the listing of run %s: %w", runID, err)
 	}
 	return nil
 }
@@ -312,9 +312,9 @@ const (
 		ON CONFLICT (run_id, page_id) DO UPDATE SET outcome = NULL, ended_at = NULL WHERE l.outcome = 'unchanged'`
 )
 
-// Pending returns up to limit pages of the run that wait for their body, in order of their
+// PendingPages returns up to limit pages of the run that wait for their body, in order of their
 // ids, those after the given id.
-func (s *Store) Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error) {
+func (s *Store) PendingPages(ctx context.Context, runID, after string, limit int) ([]page.Ref, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT page_id, version, CASE WHEN kind <> 'page' THEN kind ELSE '' END FROM confluence_sync_pages
 		WHERE run_id = $1 AND outcome IS NULL AND status = 'current' AND page_id > $2
@@ -329,9 +329,9 @@ func (s *Store) Pending(ctx context.Context, runID, after string, limit int) ([]
 	return list, nil
 }
 
-// Unfinished returns which of the pages have no outcome in the run yet: a task that is
+// UnfinishedPages returns which of the pages have no outcome in the run yet: a task that is
 // delivered again need not fetch the others.
-func (s *Store) Unfinished(ctx context.Context, runID string, ids []string) ([]string, error) {
+func (s *Store) UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT page_id FROM confluence_sync_pages
 		WHERE run_id = $1 AND page_id = ANY ($2) AND outcome IS NULL ORDER BY page_id`, runID, ids)

@@ -90,7 +90,7 @@ func TestAMissingPageIsListedAgain(t *testing.T) {
 		require.NoError(t, s.AddFailed(t.Context(), run, attempt))
 		_, err = s.CompleteListing(t.Context(), run, attempt)
 		require.NoError(t, err)
-		pending, err := s.Pending(t.Context(), id, "", 10)
+		pending, err := s.PendingPages(t.Context(), id, "", 10)
 		require.NoError(t, err)
 		ids := []string{}
 		for _, p := range pending {
@@ -140,7 +140,7 @@ func TestAListerThatLivesIsNotStalled(t *testing.T) {
 	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, claimed, "it holds the lease, whatever else did not move")
-	require.NoError(t, s.LeaveListing(t.Context(), "r1", attempt))
+	require.NoError(t, s.ReleaseListing(t.Context(), "r1", attempt))
 	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Len(t, claimed, 1)

@@ -104,9 +104,9 @@ func TestManyAdvanceOneRun(t *testing.T) {
 		list = append(list, listed(fmt.Sprint(100+i), 1, "Page"))
 	}
 	run := fullRun(t, s, "docs", "r1", list...)
-	_, _, err := s.Candidates(t.Context(), run)
+	_, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	var mu sync.Mutex
 	var made []event.Progress
 	var firsts int

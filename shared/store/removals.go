@@ -34,11 +34,11 @@ const (
 	ReasonDeleted    = "deleted" // known to be gone: a file that is no longer in its folder
 )
 
-// Candidates finds the stored pages of the run's source that its complete listing lacks or
-// gives as archived, adds them to the ledger to be judged, and counts them once as such.
-// live is the number of pages that the source has now. Calling it again gives what is left
-// to judge; a run that has ended has nothing to judge any more.
-func (s *Store) Candidates(ctx context.Context, run Run) (pages []string, live int, err error) {
+// FindRemovalCandidates finds the stored pages of the run's source that its complete listing
+// lacks or gives as archived, and adds them to the ledger, once. live is the number of pages
+// that the source has now. Called again it returns the candidates that are not yet checked; for
+// a run that has ended there are none.
+func (s *Store) FindRemovalCandidates(ctx context.Context, run Run) (pages []string, live int, err error) {
 	err = s.inTx(ctx, "find removal candidates of run "+run.ID, func(tx pgx.Tx) error {
 		var counted bool
 		var state event.State
@@ -160,21 +160,21 @@ func (s *Store) KeepPages(ctx context.Context, run Run, ids []string, reason str
 	return nil
 }
 
-// Judged says that every removal candidate of the run has been dealt with.
-func (s *Store) Judged(ctx context.Context, runID string) error {
+// MarkRemovalsChecked records that every removal candidate of the run has been dealt with.
+func (s *Store) MarkRemovalsChecked(ctx context.Context, runID string) error {
 	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now()
 		WHERE run_id = $1 AND removals_checked_at IS NULL`, runID)
 	if err != nil {
-		return fmt.Errorf("close removals of run %s: %w", runID, err)
+		return fmt.Errorf("mark the removals of run %s as checked: %w", runID, err)
 	}
 	return nil
 }
 
-// Hold says that the run would remove too much: the candidates stay and end as skipped, with
-// what was found out about those that would go, and the run ends as held, with the message,
-// once its pages are stored. All of it happens at once: a run with half of it would end as if
+// HoldRun stops the removals of a run that would remove too much. Its candidates stay and end as
+// skipped, with the reason of each that would go; the run ends as held, with the message, once
+// its pages are stored. All of it is one transaction: with half of it the run would end as if
 // nothing had been wrong.
-func (s *Store) Hold(ctx context.Context, runID string, gone []Removal, kept []string, message string) error {
+func (s *Store) HoldRun(ctx context.Context, runID string, gone []Removal, kept []string, message string) error {
 	return s.inTx(ctx, "hold run "+runID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
 			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, pg.Clean(message))
@@ -213,7 +213,7 @@ func heldRemovals(ctx context.Context, q pg.Querier, v viewer.Viewer, runID stri
 		ORDER BY l.page_id`, runID, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Removal])
 	if err != nil {
-		return nil, fmt.Errorf("read what run %s held back: %w", runID, err)
+		return nil, fmt.Errorf("list the removals that run %s holds back: %w", runID, err)
 	}
 	return list, nil
 }
@@ -267,9 +267,9 @@ func (s *Store) Decide(ctx context.Context, runID string, d Decision) (Run, erro
 	return run, err
 }
 
-// Hidden lists the source's pages that an earlier run took out because they could not be
+// UnreadablePages lists the source's pages that an earlier run took out because they could not be
 // read, and whose Markdown is still kept, unless the run lists them.
-func (s *Store) Hidden(ctx context.Context, run Run) ([]string, error) {
+func (s *Store) UnreadablePages(ctx context.Context, run Run) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT r.page_id FROM confluence_removals r
 		JOIN confluence_pages p ON p.page_id = r.page_id AND p.source_id = r.source_id AND p.is_deleted
 		WHERE r.source_id = $2 AND r.run_id <> $1 AND r.reason = $3 AND r.restored_at IS NULL AND r.purged_at IS NULL
@@ -277,13 +277,13 @@ func (s *Store) Hidden(ctx context.Context, run Run) ([]string, error) {
 		ORDER BY r.page_id`, run.ID, run.SourceID, ReasonUnreadable)
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("list hidden pages of %s: %w", run.SourceID, err)
+		return nil, fmt.Errorf("list unreadable pages of %s: %w", run.SourceID, err)
 	}
 	return list, nil
 }
 
-// Purge deletes what is still kept of hidden pages: Markdown, losses and metadata.
-func (s *Store) Purge(ctx context.Context, run Run, ids []string) error {
+// PurgePages deletes what is still kept of removed pages: Markdown, losses and metadata.
+func (s *Store) PurgePages(ctx context.Context, run Run, ids []string) error {
 	for batch := range slices.Chunk(ids, removeAtOnce) {
 		err := s.inTx(ctx, "purge pages of "+run.SourceID, func(tx pgx.Tx) error {
 			if err := lockPages(ctx, tx, run.SourceID, batch...); err != nil {

@@ -19,7 +19,7 @@ func removal(t *testing.T, s *store.Store) store.Run {
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	run = fullRun(t, s, "docs", "r2")
-	candidates, _, err := s.Candidates(t.Context(), run)
+	candidates, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"1"}, candidates)
 	return run
@@ -32,7 +32,7 @@ func TestALateRemovalIsWithoutEffect(t *testing.T) {
 		s, _ := open(t)
 		run := removal(t, s)
 		require.NoError(t, s.RemovePages(t.Context(), run, gone))
-		require.NoError(t, s.Judged(t.Context(), run.ID))
+		require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 		require.Equal(t, event.StateCompleted, advance(t, s, run.ID).State)
 		fullRun(t, s, "docs", "r3", listed("1", 1, "Home"))
 		require.Equal(t, event.Created, store1(t, s, write("docs", "r3", "1", 1, "Home", "alpha")))
@@ -53,8 +53,8 @@ func TestALateRemovalIsWithoutEffect(t *testing.T) {
 func TestHolding(t *testing.T) {
 	s, _ := open(t)
 	run := removal(t, s)
-	require.NoError(t, s.Hold(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "too many"))
-	require.NoError(t, s.Hold(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "said twice"))
+	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "too many"))
+	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "said twice"))
 	snap := advance(t, s, run.ID)
 	require.Equal(t, event.StateHeld, snap.State)
 	require.Equal(t, failure.TooManyRemovals, snap.Code)
@@ -72,7 +72,7 @@ func TestManyRemovals(t *testing.T) {
 	_, err := conn.Exec(t.Context(), `INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path)
 		SELECT n::text, 'docs', 'DOCS', 'Page ' || n, 1, now(), '/' || n FROM generate_series(1, $1::int) AS n`, pages)
 	require.NoError(t, err)
-	candidates, live, err := s.Candidates(t.Context(), run)
+	candidates, live, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, pages, live)
 	removals := make([]store.Removal, len(candidates))
@@ -80,7 +80,7 @@ func TestManyRemovals(t *testing.T) {
 		removals[i] = store.Removal{PageID: id, Reason: "moved"}
 	}
 	require.NoError(t, s.RemovePages(t.Context(), run, removals))
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.Equal(t, event.Counts{Listed: pages, Removed: pages}, advance(t, s, run.ID).Counts)
 }
 
@@ -106,10 +106,10 @@ func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
 		}
 		removing := fmt.Sprintf("removing-%d", i)
 		run = fullRun(t, s, "docs", removing)
-		_, _, err := s.Candidates(t.Context(), run)
+		_, _, err := s.FindRemovalCandidates(t.Context(), run)
 		require.NoError(t, err)
 		require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "1", Reason: "trashed"}}))
-		require.NoError(t, s.Judged(t.Context(), run.ID))
+		require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 		require.Equal(t, event.StateCompleted, advance(t, s, removing).State)
 
 		store1(t, s, late)

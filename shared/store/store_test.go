@@ -50,9 +50,9 @@ func fullRun(t *testing.T, s *store.Store, source, id string, pages ...store.Lis
 // finish judges no removals and advances the run as far as it goes.
 func finish(t *testing.T, s *store.Store, run store.Run) event.Progress {
 	t.Helper()
-	_, _, err := s.Candidates(t.Context(), run)
+	_, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	return advance(t, s, run.ID)
 }
 
@@ -84,7 +84,7 @@ func TestARunFromRequestToWatermark(t *testing.T) {
 	run := fullRun(t, s, "docs", "r1", listed("1", 3, "Home"), listed("2", 1, "Setup"),
 		store.Listed{ID: "3", Version: 1, Title: "Old", Status: "archived"})
 
-	pending, err := s.Pending(t.Context(), "r1", "", 10)
+	pending, err := s.PendingPages(t.Context(), "r1", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []page.Ref{{ID: "1", Version: 3}, {ID: "2", Version: 1}}, pending)
 
@@ -149,8 +149,8 @@ func TestOnlyOneListerAtATime(t *testing.T) {
 	require.NoError(t, err)
 	second, err := s.StartListing(t.Context(), "r1", time.Now())
 	require.NoError(t, err)
-	require.ErrorIs(t, s.KeepListing(t.Context(), "r1", first), store.ErrNotCurrent)
-	require.NoError(t, s.LeaveListing(t.Context(), "r1", first), "a lister that was replaced leaves nothing")
+	require.ErrorIs(t, s.RenewListing(t.Context(), "r1", first), store.ErrNotCurrent)
+	require.NoError(t, s.ReleaseListing(t.Context(), "r1", first), "a lister that was replaced leaves nothing")
 	_, err = s.StartListing(t.Context(), "r1", time.Now())
 	require.ErrorIs(t, err, store.ErrNotCurrent)
 
@@ -227,13 +227,13 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
-	candidates, live, err := s.Candidates(t.Context(), run)
+	candidates, live, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"2"}, candidates)
 	require.Equal(t, 2, live)
 	require.Equal(t, event.StateFinishing, advance(t, s, "r2").State)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
-	require.NoError(t, s.Judged(t.Context(), "r2"))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), "r2"))
 	snap := advance(t, s, "r2")
 	require.Equal(t, event.StateCompleted, snap.State)
 	require.Equal(t, event.Counts{Listed: 2, Unchanged: 1, Removed: 1}, snap.Counts)
@@ -324,7 +324,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	}, totals)
 	finish(t, s, run)
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "A"))
-	_, _, err = s.Candidates(t.Context(), run)
+	_, _, err = s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
 	totals, err = s.Reader().Losses(t.Context(), viewer.All(), "docs")

@@ -61,7 +61,7 @@ func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
 
 	child.ParentID = "2"
 	fullRun(t, s, "docs", "r2", listed("1", 1, "A"), listed("2", 1, "B"), child)
-	pending, err := s.Pending(t.Context(), "r2", "", 10)
+	pending, err := s.PendingPages(t.Context(), "r2", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
 }

@@ -34,7 +34,7 @@ func writeAt(run, id string, version, made int, text string) store.PageWrite {
 // waiting lists the pages of the run that wait for their bodies.
 func waiting(t *testing.T, s *store.Store, run string) (ids []string) {
 	t.Helper()
-	refs, err := s.Pending(t.Context(), run, "", 10)
+	refs, err := s.PendingPages(t.Context(), run, "", 10)
 	require.NoError(t, err)
 	for _, r := range refs {
 		ids = append(ids, r.ID)
@@ -116,7 +116,7 @@ func TestAPageThatIsListedTwiceCountsWithWhatWasMadeLast(t *testing.T) {
 	for _, batch := range [][]store.Listed{{listedAt("1", 10, 10), listedAt("1", 2, 10)}, {listedAt("1", 9, 9), listedAt("1", 3, 11)}, {listedAt("1", 10, 10)}} {
 		require.NoError(t, s.AddListed(t.Context(), run.ID, attempt, batch))
 	}
-	refs, err := s.Pending(t.Context(), "r1", "", 10)
+	refs, err := s.PendingPages(t.Context(), "r1", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []page.Ref{{ID: "1", Version: 3}}, refs)
 }
@@ -141,13 +141,13 @@ func TestAFailedVersionIsListedAgainByItsTime(t *testing.T) {
 func TestKeptMarkdownIsOfTheVeryVersion(t *testing.T) {
 	s, _ := tenth(t)
 	gone := fullRun(t, s, "docs", "r1")
-	_, _, err := s.Candidates(t.Context(), gone)
+	_, _, err := s.FindRemovalCandidates(t.Context(), gone)
 	require.NoError(t, err)
 	require.NoError(t, s.RemovePages(t.Context(), gone, []store.Removal{{PageID: "1", Reason: store.ReasonTrashed}}))
 	require.Equal(t, event.StateCompleted, finish(t, s, gone).State)
 	for id, made := range map[string]int{"r2": 11, "r3": 10} {
 		run := fullRun(t, s, "docs", id, listedAt("1", 10, made))
-		kept, err := s.Kept(t.Context(), run, []string{"1"})
+		kept, err := s.KeptPages(t.Context(), run, []string{"1"})
 		require.NoError(t, err)
 		require.Equal(t, made == 10, len(kept) == 1)
 		_, err = s.CancelRun(t.Context(), id)

@@ -36,9 +36,9 @@ func (w *world) post(n int) []sandbox.Page {
 		_, err := w.store.WritePage(w.t.Context(), write(run, p))
 		require.NoError(w.t, err)
 	}
-	_, _, err := w.store.Candidates(w.t.Context(), run)
+	_, _, err := w.store.FindRemovalCandidates(w.t.Context(), run)
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.store.Judged(w.t.Context(), run.ID))
+	require.NoError(w.t, w.store.MarkRemovalsChecked(w.t.Context(), run.ID))
 	require.Equal(w.t, event.StateCompleted, w.advance(run.ID).State)
 	return posts
 }
@@ -135,7 +135,7 @@ func TestBlogPostsThatAreNoLongerWantedLeave(t *testing.T) {
 	for i, p := range posts {
 		ids[i] = p.ID
 	}
-	kept, err := w.store.Kept(t.Context(), again, ids)
+	kept, err := w.store.KeptPages(t.Context(), again, ids)
 	require.NoError(t, err)
 	require.Len(t, kept, 20)
 	require.Equal(t, "blogpost", kept[0].Page.Kind)

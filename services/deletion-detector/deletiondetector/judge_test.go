@@ -125,10 +125,10 @@ func TestARemovalIsAnnouncedAlsoAfterTheRunHasEnded(t *testing.T) {
 	p := w.below()[0]
 	require.NoError(t, w.site.TrashPage(p.ID))
 	run := w.relist("second")
-	_, _, err := w.store.Candidates(t.Context(), run)
+	_, _, err := w.store.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, w.store.RemovePages(t.Context(), run, []store.Removal{{PageID: p.ID, Reason: "trashed"}}))
-	require.NoError(t, w.store.Judged(t.Context(), run.ID))
+	require.NoError(t, w.store.MarkRemovalsChecked(t.Context(), run.ID))
 	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
 
 	removed := bustest.Collect[event.PageRemoved](k)

@@ -33,15 +33,15 @@ const verifyBatch = 250
 type ledger interface {
 	Run(ctx context.Context, id string) (store.Run, error)
 	Source(ctx context.Context, id string) (store.Source, error)
-	Candidates(ctx context.Context, run store.Run) (pages []string, live int, err error)
+	FindRemovalCandidates(ctx context.Context, run store.Run) (pages []string, live int, err error)
 	RemovePages(ctx context.Context, run store.Run, removals []store.Removal) error
 	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
-	Judged(ctx context.Context, runID string) error
-	Hold(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
+	MarkRemovalsChecked(ctx context.Context, runID string) error
+	HoldRun(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
 	HeldRemovals(ctx context.Context, runID string) ([]store.Removal, error)
 	BlogPosts(ctx context.Context, ids []string) (map[string]bool, error)
-	Hidden(ctx context.Context, run store.Run) ([]string, error)
-	Purge(ctx context.Context, run store.Run, ids []string) error
+	UnreadablePages(ctx context.Context, run store.Run) ([]string, error)
+	PurgePages(ctx context.Context, run store.Run, ids []string) error
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 	Removals(ctx context.Context, runID string) ([]store.Removal, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
@@ -115,16 +115,16 @@ func (d *Detector) Failed(ctx context.Context, m bus.Delivery, cause error) erro
 }
 
 func (d *Detector) judge(ctx context.Context, run store.Run) error {
-	candidates, live, err := d.ledger.Candidates(ctx, run)
+	candidates, live, err := d.ledger.FindRemovalCandidates(ctx, run)
 	if err != nil {
 		return err
 	}
-	hidden, err := d.ledger.Hidden(ctx, run)
+	hidden, err := d.ledger.UnreadablePages(ctx, run)
 	if err != nil {
 		return err
 	}
 	if len(candidates)+len(hidden) == 0 {
-		return d.ledger.Judged(ctx, run.ID)
+		return d.ledger.MarkRemovalsChecked(ctx, run.ID)
 	}
 	src, err := d.ledger.Source(ctx, run.SourceID)
 	if err != nil {
@@ -175,10 +175,10 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := before.lookUp(ctx, hidden); err != nil {
 		return err
 	}
-	if err := d.ledger.Purge(ctx, run, before.absent); err != nil {
+	if err := d.ledger.PurgePages(ctx, run, before.absent); err != nil {
 		return err
 	}
-	return d.ledger.Judged(ctx, run.ID)
+	return d.ledger.MarkRemovalsChecked(ctx, run.ID)
 }
 
 // hold ends the judgement when too much would go that nobody has approved. What the source's
@@ -212,7 +212,7 @@ func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v 
 	}
 	message := fmt.Sprintf("%d of %d pages have left source %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
 		n, live, src.ID, run.ID, run.ID)
-	return true, d.ledger.Hold(ctx, run.ID, gone, v.kept, message)
+	return true, d.ledger.HoldRun(ctx, run.ID, gone, v.kept, message)
 }
 
 func (d *Detector) announce(ctx context.Context, run store.Run) error {

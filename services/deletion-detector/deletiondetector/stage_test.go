@@ -79,9 +79,9 @@ func (w *world) addSource(id string) {
 		_, err := w.store.WritePage(ctx, write(run, p))
 		require.NoError(w.t, err)
 	}
-	_, _, err := w.store.Candidates(ctx, run)
+	_, _, err := w.store.FindRemovalCandidates(ctx, run)
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.store.Judged(ctx, run.ID))
+	require.NoError(w.t, w.store.MarkRemovalsChecked(ctx, run.ID))
 	require.Equal(w.t, event.StateCompleted, w.advance(run.ID).State)
 }
 

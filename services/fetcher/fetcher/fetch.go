@@ -29,7 +29,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	for i, ref := range task.Pages {
 		ids[i] = ref.ID
 	}
-	if ids, err = f.ledger.Unfinished(ctx, task.RunID, ids); err != nil || len(ids) == 0 {
+	if ids, err = f.ledger.UnfinishedPages(ctx, task.RunID, ids); err != nil || len(ids) == 0 {
 		return err
 	}
 	run, src, err := f.runAndSource(ctx, task.RunID)
@@ -71,7 +71,7 @@ func (f *Fetcher) restore(ctx context.Context, run store.Run, src store.Source, 
 	if run.Mode != event.Full {
 		return ids, nil
 	}
-	kept, err := f.ledger.Kept(ctx, run, ids)
+	kept, err := f.ledger.KeptPages(ctx, run, ids)
 	if err != nil || len(kept) == 0 {
 		return ids, err
 	}

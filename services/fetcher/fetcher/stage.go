@@ -26,10 +26,10 @@ type ledger interface {
 	visit.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
 	Run(ctx context.Context, id string) (store.Run, error)
-	Unfinished(ctx context.Context, runID string, ids []string) ([]string, error)
+	UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error)
 	SkipPage(ctx context.Context, runID, pageID, reason string) error
 	Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error)
-	Kept(ctx context.Context, run store.Run, ids []string) ([]store.KeptPage, error)
+	KeptPages(ctx context.Context, run store.Run, ids []string) ([]store.KeptPage, error)
 	StrayNodes(ctx context.Context, sourceID string, nodes []store.Node) ([]store.Node, error)
 	PagesByTitle(ctx context.Context, sourceID string, titles []string) (map[string]string, error)
 }

@@ -149,16 +149,16 @@ func (w *world) finish(runID string) event.Progress {
 	ctx := w.t.Context()
 	run, err := w.store.Run(ctx, runID)
 	require.NoError(w.t, err)
-	refs, err := w.store.Pending(ctx, runID, "", 1000)
+	refs, err := w.store.PendingPages(ctx, runID, "", 1000)
 	require.NoError(w.t, err)
 	for _, ref := range refs {
 		w.write(run, ref)
 	}
 	if run.Mode == event.Full {
-		candidates, _, err := w.store.Candidates(ctx, run)
+		candidates, _, err := w.store.FindRemovalCandidates(ctx, run)
 		require.NoError(w.t, err)
 		require.NoError(w.t, w.store.KeepPages(ctx, run, candidates, "still_there"))
-		require.NoError(w.t, w.store.Judged(ctx, runID))
+		require.NoError(w.t, w.store.MarkRemovalsChecked(ctx, runID))
 	}
 	snap, _, err := w.store.Advance(ctx, runID)
 	require.NoError(w.t, err)

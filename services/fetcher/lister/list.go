@@ -103,7 +103,7 @@ func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(
 				return
 			case <-tick.C:
 				// One sign may be lost; only the word that another lists ends this one.
-				if err := l.ledger.KeepListing(listCtx, runID, attempt); errors.Is(err, store.ErrNotCurrent) {
+				if err := l.ledger.RenewListing(listCtx, runID, attempt); errors.Is(err, store.ErrNotCurrent) {
 					cancel(err)
 				}
 			}
@@ -121,7 +121,7 @@ func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(
 	}
 	leaveCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer stop()
-	if leaveErr := l.ledger.LeaveListing(leaveCtx, runID, attempt); leaveErr != nil {
+	if leaveErr := l.ledger.ReleaseListing(leaveCtx, runID, attempt); leaveErr != nil {
 		l.log.Warn().Str("run", runID).Err(leaveErr).Msg("the listing is free only when its lease ends")
 	}
 	return err

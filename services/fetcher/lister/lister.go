@@ -26,14 +26,14 @@ type ledger interface {
 	OpenRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error)
-	KeepListing(ctx context.Context, runID string, attempt int) error
-	LeaveListing(ctx context.Context, runID string, attempt int) error
+	RenewListing(ctx context.Context, runID string, attempt int) error
+	ReleaseListing(ctx context.Context, runID string, attempt int) error
 	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
 	AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error
 	AddFailed(ctx context.Context, run store.Run, attempt int) error
 	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)
 	TreeFromListing(ctx context.Context, run store.Run) error
-	Pending(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
+	PendingPages(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
 	Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error)
 }

@@ -105,7 +105,7 @@ func (l *Lister) SyncFailed(ctx context.Context, d bus.Delivery, cause error) er
 func (l *Lister) send(ctx context.Context, run store.Run) error {
 	after := ""
 	for {
-		refs, err := l.ledger.Pending(ctx, run.ID, after, 20*event.MaxListed)
+		refs, err := l.ledger.PendingPages(ctx, run.ID, after, 20*event.MaxListed)
 		if err != nil {
 			return err
 		}

@@ -158,7 +158,7 @@ func (w *world) checkFailuresAndRemovals() {
 	require.NoError(t, w.store.FailPage(t.Context(), event.PageFailed{
 		SourceID: "docs", RunID: "second", PageID: "14", Version: 1, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1,
 	}))
-	left, err := w.store.Pending(t.Context(), "second", "", 10)
+	left, err := w.store.PendingPages(t.Context(), "second", "", 10)
 	require.NoError(t, err)
 	for _, p := range left {
 		require.NoError(t, w.store.SkipPage(t.Context(), "second", p.ID, "archived"))
@@ -179,10 +179,10 @@ func (w *world) checkFailuresAndRemovals() {
 
 	hold := func(id string) {
 		run := w.run("hr", id)
-		gone, _, err := w.store.Candidates(t.Context(), run)
+		gone, _, err := w.store.FindRemovalCandidates(t.Context(), run)
 		require.NoError(t, err)
 		require.NotEmpty(t, gone)
-		require.NoError(t, w.store.Hold(t.Context(), id, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: store.ReasonTrashed}}, []string{"21", "23"}, "too many"))
+		require.NoError(t, w.store.HoldRun(t.Context(), id, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: store.ReasonTrashed}}, []string{"21", "23"}, "too many"))
 		require.Equal(t, event.StateHeld, w.advance(run).State)
 	}
 	hold("held-1")
@@ -362,7 +362,7 @@ func TestAPageThatLeftIsNotShown(t *testing.T) {
 	w := newWorld(t)
 	w.fill()
 	run := w.run("docs", "second", listed("11", "12")...)
-	_, _, err := w.store.Candidates(t.Context(), run)
+	_, _, err := w.store.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, w.store.RemovePages(t.Context(), run, []store.Removal{{PageID: "13", Title: "Valve", Reason: store.ReasonUnreadable}}))
 	w.end(run)

@@ -305,9 +305,9 @@ func (w *world) write(run store.Run, id, path, title, text string, labels ...str
 // end brings a run to its end and publishes its snapshots, as the progress service does.
 func (w *world) end(run store.Run) event.Progress {
 	w.t.Helper()
-	_, _, err := w.store.Candidates(w.t.Context(), run)
+	_, _, err := w.store.FindRemovalCandidates(w.t.Context(), run)
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.store.Judged(w.t.Context(), run.ID))
+	require.NoError(w.t, w.store.MarkRemovalsChecked(w.t.Context(), run.ID))
 	return w.advance(run)
 }
 

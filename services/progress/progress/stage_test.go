@@ -78,10 +78,10 @@ func storePage(t *testing.T, s *store.Store, k *bustest.Kit, run store.Run, i in
 // judge does what the deletion-detector does when nothing left the space.
 func judge(t *testing.T, s *store.Store, run store.Run) {
 	t.Helper()
-	candidates, _, err := s.Candidates(t.Context(), run)
+	candidates, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.KeepPages(t.Context(), run, candidates, "still_there"))
-	require.NoError(t, s.Judged(t.Context(), run.ID))
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 }
 
 // replica runs one process's worth of the stage on a connection of its own.
