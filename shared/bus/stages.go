@@ -126,9 +126,9 @@ func (c Consumer) queued() bool { return c.QueueBytes > 0 }
 
 // publishes are all events that the stage publishes: the bus does so for it when it gives a
 // message up.
-func (s Stage) publishes() []event.Type {
-	list := slices.Clone(s.Publishes)
-	if len(s.Consumes) > 0 {
+func (r Stage) publishes() []event.Type {
+	list := slices.Clone(r.Publishes)
+	if len(r.Consumes) > 0 {
 		list = add(list, []event.Type{event.TypePageFailed})
 	}
 	return list

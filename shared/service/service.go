@@ -135,7 +135,7 @@ func Run(ctx context.Context, h *Host, grace time.Duration, stages ...Stage) err
 		var err error
 		if runners[i], err = s.Open(ctx, h.named(s.Name)); err != nil {
 			if ctx.Err() != nil {
-				return nil // asked to stop while it waited for a server
+				return nil //nolint:nilerr // asked to stop while it waited for a server
 			}
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
