@@ -46,7 +46,7 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 		`{"source_id":"new2","base_url":"https://acme.atlassian.net","space_key":"new"}`).code())
 	var src store.Source
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
-	require.Equal(t, store.Source{ID: "new", BaseURL: site, SpaceKey: "NEW", DisplayName: "NEW", DeletionStrategy: store.EverySync,
+	require.Equal(t, store.Source{ID: "new", System: "confluence", BaseURL: site, SpaceKey: "NEW", DisplayName: "NEW", DeletionStrategy: store.EverySync,
 		BlogPosts: true, KnowledgeType: "technical", Tags: []string{"a"}}, src)
 
 	var list items
