@@ -54,6 +54,33 @@ func (g *garden) keepVersions(title string, keep int) {
 	require.NoError(g.t, g.site.KeepVersions(g.ids[title], keep))
 }
 
+// stored expects that the run ended, and each of the pages with its own text.
+func (g *garden) stored(last event.Progress, titles ...string) {
+	g.t.Helper()
+	assert.True(g.t, last.State.Final(), "the run has not ended: %+v", last)
+	for _, title := range titles {
+		assert.Equal(g.t, 1, g.count(`SELECT count(*) FROM confluence_pages WHERE page_id = $1 AND NOT is_deleted`, g.ids[title]), "%s is not stored", title)
+	}
+}
+
+// wild is a garden that was never synced: what goes wrong does so from the first run on.
+func wild(t *testing.T, faults ...sandbox.Fault) *garden {
+	t.Helper()
+	site := sandbox.New(sandbox.Options{})
+	require.NoError(t, site.AddSpace(gardenSpace, "Home"))
+	g := &garden{world: newWorld(t, gardenSpace, site), ids: map[string]string{}}
+	g.ids["Home"] = site.Pages(gardenSpace)[0].ID
+	g.add("A", "Home")
+	g.add("B", "A")
+	folder, err := site.CreatePage(sandbox.Draft{Space: gardenSpace, Kind: sandbox.KindFolder, Title: "Folder"})
+	require.NoError(t, err)
+	g.ids["Folder"] = folder.ID
+	g.add("E", "Folder")
+	require.NoError(t, site.SetFaults(1, faults...))
+	g.startAll()
+	return g
+}
+
 // A version's number is not what a version is: people and retention apps delete old versions, and
 // the newest one's number falls and comes again with another text.
 func TestRenumberedVersions(t *testing.T) {
@@ -131,4 +158,68 @@ func TestAForgedVersionFreezesNothing(t *testing.T) {
 	g.write("D", "Sane again.")
 	g.tries(event.Full)
 	assert.True(t, g.says("D", "Sane again."))
+}
+
+// What breaks beside the listing costs what it is about, and nothing else; later it heals.
+//
+// Today, of a first full run: a folder that answers 500, and label search that answers 503, keep the
+// run at listing (listed=4, pending=4, no message) until the listing has been tried so often that it
+// fails; a folder that answers 403 fails the run after 15 s (doubted three times), 410 on folders or
+// on search at once; nothing is stored in any of these. users-bulk with 500 keeps the run at
+// fetching, nothing stored. Green already: label search and users-bulk that answer 403.
+func TestOneSideLookupStopsNothing(t *testing.T) {
+	const search, folders = "/wiki/rest/api/content/search", "/wiki/api/v2/folders/{id}"
+	for name, fault := range map[string]sandbox.Fault{
+		"a folder answers 500":    {Kind: sandbox.FaultServer, Route: folders},
+		"a folder answers 403":    {Kind: sandbox.FaultForbidden, Route: folders},
+		"folders are gone":        {Kind: sandbox.FaultGone, Route: folders},
+		"label search is down":    {Kind: sandbox.FaultServer, Status: 503, Route: search, Query: "expand=metadata.labels"},
+		"label search is refused": {Kind: sandbox.FaultForbidden, Route: search, Query: "expand=metadata.labels"},
+		"label search is gone":    {Kind: sandbox.FaultGone, Route: search, Query: "expand=metadata.labels"},
+		"people are down":         {Kind: sandbox.FaultServer, Route: "/wiki/api/v2/users-bulk"},
+		"people are refused":      {Kind: sandbox.FaultForbidden, Route: "/wiki/api/v2/users-bulk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := wild(t, fault)
+			g.stored(g.tries(event.Full), "Home", "A", "B", "E")
+			require.NoError(t, g.site.SetFaults(0))
+			require.NoError(t, g.site.SetLabels(g.ids["A"], "evergreen"))
+			g.stored(g.tries(event.Full), "Home", "A", "B", "E")
+			assert.Equal(t, "Folder", g.page("E").Metadata.Ancestors[1].Title, "it heals")
+			assert.Equal(t, []string{"evergreen"}, g.page("A").Metadata.Labels, "it heals")
+		})
+	}
+}
+
+// A row that is no use fails by its id; the rows beside it are stored.
+func TestOneOddRowStopsNothing(t *testing.T) {
+	for name, row := range map[string]map[string]any{
+		"a date that is none":    {"version": map[string]any{"createdAt": "yesterday"}},
+		"a version beyond int32": {"version": map[string]any{"number": 1 << 31}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := wild(t)
+			require.NoError(t, g.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultOddRow, Route: "/wiki/api/v2/*", PageID: g.ids["B"], Row: row}))
+			last := g.tries(event.Full)
+			g.stored(last, "Home", "A", "E")
+			assert.Equal(t, 1, last.Counts.Failed, "the odd one, by its id")
+			assert.Equal(t, 1, g.count(`SELECT count(*) FROM confluence_sync_pages WHERE page_id = $1 AND outcome = 'failed'`, g.ids["B"]))
+			require.NoError(t, g.site.SetFaults(0))
+			g.stored(g.tries(event.Full), "Home", "A", "B", "E")
+		})
+	}
+}
+
+// A page that is stored is not taken for removed because its row is odd.
+func TestAnOddRowRemovesNothing(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	odd := map[string]any{"version": map[string]any{"createdAt": "yesterday"}}
+	require.NoError(t, g.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultOddRow, Route: "/wiki/api/v2/*", PageID: g.ids["B"], Row: odd}))
+	g.write("A", "So that there is a change.")
+	last := g.tries(event.Full)
+	g.stored(last, "Home", "A", "B", "C", "D", "E")
+	assert.True(t, g.says("A", "So that there is a change."))
+	assert.Zero(t, last.Counts.Removed)
 }

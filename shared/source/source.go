@@ -58,7 +58,8 @@ type Listing struct {
 // Part walks a part of a listing, to its proven end or to an error.
 type Part func(ctx context.Context) iter.Seq2[Item, error]
 
-// Item is a page as a listing gives it. What the listing does not know is empty.
+// Item is a page as a listing gives it. With an Err its row is no use: then there is only its ID, and
+// perhaps its Kind. What the listing does not know is empty.
 type Item struct {
 	page.Ref
 	Hash       string // of the content, where the system counts no versions; Version is 0 then
@@ -67,6 +68,7 @@ type Item struct {
 	ParentID   string    // "" for a page at the top
 	ParentKind string    // page, or a kind of container
 	Labels     []string  // nil: not known
+	Err        error     // why the row is no use
 	ModifiedAt time.Time // when this version was made; zero where the listing does not say
 }
 
@@ -115,7 +117,8 @@ type Labelled struct {
 // Containers is implemented by a system in which something else than a page can be a parent.
 type Containers interface {
 	// Containers looks containers up. One that is hidden, or of a kind that is not known, has no
-	// title and no parent.
+	// title and no parent; one that could not be looked up has an Err. An error about the whole is
+	// returned.
 	Containers(ctx context.Context, refs []ContainerRef) ([]Container, error)
 }
 
@@ -128,6 +131,7 @@ type Container struct {
 	Title      string
 	ParentID   string // "" at the top
 	ParentKind string
+	Err        error // why it could not be looked up
 }
 
 // People is implemented by a system whose pages name people by account id.

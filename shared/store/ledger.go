@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
@@ -32,6 +33,7 @@ type Listed struct {
 	ParentKind string
 	ModifiedAt time.Time // when the version was made; zero where the listing does not know it
 	Labels     []string  // nil: not known
+	Failure    string    // why its row is no use, where it is none: then it ends as failed at once
 	Hash       string    // of the content, where its system counts no versions: then the ledger does
 }
 
@@ -50,7 +52,7 @@ func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.T
 	var attempt int
 	err := s.inTx(ctx, "start listing of run "+runID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			UPDATE confluence_sync_runs SET listing_started_at = $2, attempt = attempt + 1, sent_at = now(),
+			UPDATE confluence_sync_runs SET listing_started_at = $2, attempt = attempt + 1, sent_at = now(), notes = '{}',
 				listing_until = now() + $3::interval
 			WHERE run_id = $1 AND state = 'listing' AND coalesce(listing_until, now()) <= now()
 			RETURNING attempt`, runID, startedAt, ListingLease).Scan(&attempt)
@@ -108,30 +110,36 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
 	status, parents, parentKinds := make([]string, n), make([]string, n), make([]string, n)
 	labels, kinds, hashes, made := make([]*string, n), make([]string, n), make([]string, n), make([]*time.Time, n)
+	failures := make([]string, n)
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
 		labels[i], kinds[i], hashes[i], made[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash, orNull(l.ModifiedAt)
+		failures[i] = pg.Clean(l.Failure)
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind, version_at)
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind, version_at,
+				message, outcome, reason, stage, ended_at)
 			SELECT DISTINCT ON (id) $1, id, CASE WHEN hash = '' THEN version ELSE coalesce((
 				SELECT p.version + CASE WHEN c.body_hash = hash THEN 0 ELSE 1 END
 				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = id), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
-				string_to_array(labels, ' '), kind, made
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
-				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash, made)
+				string_to_array(labels, ' '), kind, made, nullif(failure, ''),
+				CASE WHEN failure <> '' THEN 'failed' END, CASE WHEN failure <> '' THEN $13 END,
+				CASE WHEN failure <> '' THEN 'fetcher' END, CASE WHEN failure <> '' THEN now() END
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
+				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash, made, failure)
 			ORDER BY id, made DESC NULLS LAST, version DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
 				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind,
-				version_at = excluded.version_at
+				version_at = excluded.version_at, message = excluded.message, outcome = excluded.outcome,
+				reason = excluded.reason, stage = excluded.stage, ended_at = excluded.ended_at
 			WHERE (coalesce(excluded.version_at, '-infinity'), excluded.version)
 				> (coalesce(confluence_sync_pages.version_at, '-infinity'), confluence_sync_pages.version)`,
-			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes, made)
+			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes, made, failures, failure.Protocol)
 		return err
 	})
 }

@@ -34,6 +34,7 @@ type Run struct {
 	Listed          int          `json:"listed"`
 	Code            failure.Code `json:"code,omitempty"`
 	Message         string       `json:"message,omitempty"`
+	Notes           []string     `json:"notes,omitempty"` // what the run did without, and why, in sentences
 	Decision        Decision     `json:"decision,omitempty"`
 	APICalls        int          `json:"api_calls"` // to Confluence, repetitions included
 	APIBytes        int64        `json:"api_bytes"` // of their answers, after decompression
@@ -52,13 +53,13 @@ const (
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
-	api_calls, api_bytes, blog_posts, snapshot_seq`
+	api_calls, api_bytes, blog_posts, snapshot_seq, notes`
 
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.SnapshotSeq)
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.SnapshotSeq, &r.Notes)
 	r.RequestedAt = r.RequestedAt.UTC()
 	for _, t := range []struct {
 		from *time.Time
@@ -277,6 +278,20 @@ func (s *Store) CancelRun(ctx context.Context, id string) (Run, error) {
 		return err
 	})
 	return run, err
+}
+
+// maxNotes bounds the notes of a run: what breaks for one folder may break for a thousand.
+const maxNotes = 20
+
+// Note writes down what a run does without, and why, as a sentence for its story. What stands there
+// already is not written twice.
+func (s *Store) Note(ctx context.Context, runID, note string) error {
+	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET notes = notes || $2::text
+		WHERE run_id = $1 AND NOT notes @> ARRAY[$2::text] AND cardinality(notes) < $3`, runID, pg.Clean(note), maxNotes)
+	if err != nil {
+		return fmt.Errorf("note with run %s: %w", runID, err)
+	}
+	return nil
 }
 
 // AddUsage adds to what a run has cost so far.

@@ -46,7 +46,7 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
 		SELECT $2, page_id, kind, title, parent_id, parent_kind
-		FROM confluence_sync_pages WHERE run_id = $1 ORDER BY page_id
+		FROM confluence_sync_pages WHERE run_id = $1 AND outcome IS DISTINCT FROM 'failed' ORDER BY page_id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
 			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind
 		WHERE (t.kind, t.title, t.parent_id, t.parent_kind)
@@ -70,13 +70,14 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 
 // UncheckedContainers returns parents that are not pages and that are still to be looked up,
 // since a listing of pages does not name them: in a full run all that it has not looked up
-// yet, else those that are not known at all. Only ID and Kind are set.
+// yet, else those that are not known at all; and those that an earlier run could not look up. Only ID and Kind are set.
 func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]Node, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT DISTINCT ON (c.parent_id) c.parent_id, c.parent_kind FROM confluence_tree c
 		LEFT JOIN confluence_tree p ON p.source_id = c.source_id AND p.node_id = c.parent_id
 		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind <> 'page'
-		AND (p.node_id IS NULL OR $4 = 'full' AND p.checked_run IS DISTINCT FROM $1)
+		AND (p.node_id IS NULL OR p.failed_run IS NOT NULL OR $4 = 'full' AND p.checked_run IS DISTINCT FROM $1)
+		AND p.failed_run IS DISTINCT FROM $1
 		ORDER BY c.parent_id LIMIT $3`, run.ID, run.SourceID, limit, run.Mode)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Node, error) {
 		var n Node
@@ -102,10 +103,28 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(id, kind, title, parent, parent_kind)
 		ORDER BY id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
-			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, checked_run = excluded.checked_run`,
+			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, checked_run = excluded.checked_run, failed_run = NULL`,
 		run.SourceID, run.ID, ids, kinds, titles, parents, parentKinds)
 	if err != nil {
 		return fmt.Errorf("put nodes: %w", err)
+	}
+	return nil
+}
+
+// FailNodes says that the run could not look containers up: what is known of them stays, and the
+// next run asks again. Only ID and Kind are read.
+func (s *Store) FailNodes(ctx context.Context, run Run, nodes []Node) error {
+	ids, kinds := make([]string, len(nodes)), make([]string, len(nodes))
+	for i, node := range nodes {
+		ids[i], kinds[i] = node.ID, node.Kind
+	}
+	err := s.inTree(ctx, run.SourceID, `
+		INSERT INTO confluence_tree (source_id, node_id, kind, title, failed_run)
+		SELECT DISTINCT ON (id) $1, id, kind, '', $2 FROM unnest($3::text[], $4::text[]) AS n(id, kind) ORDER BY id
+		ON CONFLICT (source_id, node_id) DO UPDATE SET failed_run = excluded.failed_run`,
+		run.SourceID, run.ID, ids, kinds)
+	if err != nil {
+		return fmt.Errorf("put nodes that could not be looked up: %w", err)
 	}
 	return nil
 }

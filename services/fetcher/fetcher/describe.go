@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/source"
 	"github.com/sluicehq/sluice/shared/store"
@@ -78,7 +79,13 @@ func (b *batch) names(ctx context.Context, pages []source.Page) (map[string]stri
 	if !ok || len(ids) == 0 {
 		return nil, nil
 	}
-	return people.Names(ctx, ids)
+	names, err := people.Names(ctx, ids)
+	if err != nil && (b.deliveries > 1 || failure.CodeOf(err) == failure.Gone) {
+		// A page without names is better than none, but names that are written are not looked up
+		// again: one failure is not enough.
+		err = b.DoWithout(ctx, err, "some pages show account ids in place of names until they are edited")
+	}
+	return names, err
 }
 
 // links looks up the pages to which the pages link by title.

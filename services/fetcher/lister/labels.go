@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/sluicehq/sluice/services/fetcher/visit"
-	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/source"
 )
 
@@ -12,8 +11,8 @@ import (
 // 32,000 pages, a few MiB. In a larger source the reading of labels waits then.
 const labelsAhead = 128
 
-// readLabels reads the labels of the source's pages where its listing lacks them. A credential
-// that may not read them leaves the labels as they are stored.
+// readLabels reads the labels of the source's pages where its listing lacks them. Where they cannot
+// be read, they stay as they are stored.
 func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) error {
 	labels, ok := v.System.(source.Labels)
 	if !ok {
@@ -30,12 +29,8 @@ func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[
 		}
 	}
 	for page, err := range labels.Labels(ctx, kinds(v.Run)) {
-		if failure.CodeOf(err) == failure.Unauthorized {
-			l.log.Warn().Err(err).Str("source", v.Run.SourceID).Msg("labels are not readable")
-			return nil
-		}
 		if err != nil {
-			return err
+			return v.DoWithout(ctx, err, "labels are as they were until the next full run")
 		}
 		if batch[page.PageID] = page.Labels; len(batch) == listBatch {
 			if err := give(); err != nil {

@@ -189,8 +189,14 @@ func (l *Lister) walkPart(ctx context.Context, run store.Run, attempt int, part 
 			if err != nil {
 				return err
 			}
+			why := ""
+			if item.Err != nil {
+				l.log.Warn().Str("run", run.ID).Str("page", item.ID).Err(item.Err).Msg("page given up")
+				why = item.Err.Error()
+			}
 			batch = append(batch, store.Listed{
-				ID: item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
+				Failure: why,
+				ID:      item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
 				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels, Hash: item.Hash, ModifiedAt: item.ModifiedAt,
 			})
 			if len(batch) == listBatch {

@@ -20,6 +20,8 @@ type Ledger interface {
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 	UncheckedContainers(ctx context.Context, run store.Run, limit int) ([]store.Node, error)
 	PutNodes(ctx context.Context, run store.Run, nodes []store.Node) error
+	FailNodes(ctx context.Context, run store.Run, nodes []store.Node) error
+	Note(ctx context.Context, runID, note string) error
 	BuildPaths(ctx context.Context, sourceID string) error
 	Repath(ctx context.Context, run store.Run) error
 }
@@ -85,6 +87,23 @@ func (v *Visit) OnlyHere(ctx context.Context, err error) bool {
 	return errors.Is(err, source.ErrBroken) && v.System.Probe(ctx) == nil
 }
 
+// DoWithout lets the work go on without what err is about, which is not the listing itself, and
+// notes so in the run's story. The note says what is missing and when it comes back. It returns nil, or
+// err where all of the system is away or wants a pause: then the work waits with it.
+func (v *Visit) DoWithout(ctx context.Context, err error, note string) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if _, pause := failure.RetryAt(err); pause && !errors.Is(err, source.ErrBroken) {
+		return err
+	}
+	if v.System.Probe(ctx) != nil {
+		return err
+	}
+	v.log.Warn().Str("source", v.Source.ID).Str("run", v.Run.ID).Err(err).Msg(note)
+	return v.ledger.Note(ctx, v.Run.ID, note+": "+err.Error())
+}
+
 // containersAtOnce is how many containers are looked up before they are written down.
 const containersAtOnce = 250
 
@@ -113,8 +132,22 @@ func (v *Visit) GrowTree(ctx context.Context) error {
 				return err
 			}
 			unknown = unknown[:0]
+			var failed []store.Node
 			for _, c := range found {
+				if c.Err != nil {
+					failed = append(failed, store.Node{ID: c.ID, Kind: c.Kind})
+					err = c.Err
+					continue
+				}
 				unknown = append(unknown, store.Node{ID: c.ID, Kind: c.Kind, Title: c.Title, ParentID: c.ParentID, ParentKind: c.ParentKind})
+			}
+			if len(failed) > 0 {
+				if err := v.DoWithout(ctx, err, "some folders are without their titles until the next run"); err != nil {
+					return err
+				}
+				if err := v.ledger.FailNodes(ctx, v.Run, failed); err != nil {
+					return err
+				}
 			}
 		}
 		if err := v.ledger.PutNodes(ctx, v.Run, unknown); err != nil {

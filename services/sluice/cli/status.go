@@ -92,6 +92,9 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 		a.printf("  %s to Confluence, %s in their answers, %s of page bodies\n",
 			plural(st.APICalls, "call", "calls"), size(st.APIBytes), size(st.Bytes))
 	}
+	for _, note := range st.Notes {
+		a.printf("%s\n", indent("Note: "+note, "  "))
+	}
 	a.showStages(st.Story)
 	a.showLedger(st)
 	return nil

@@ -31,11 +31,11 @@ func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, e
 	}
 	id, key := probe.Space.ID, probe.Space.Key
 	parts := []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
-		return items(s.client.SpacePages(s.counted(ctx), id), ofStub, "list space "+key)
+		return items(s.client.SpacePages(s.counted(ctx), id), ofStub, badRow, "list space "+key)
 	}}
 	if slices.Contains(kinds, page.BlogPost) {
 		parts = append(parts, func(ctx context.Context) iter.Seq2[source.Item, error] {
-			return items(s.client.SpaceBlogPosts(s.counted(ctx), id), ofStub, "list blog posts of space "+key)
+			return items(s.client.SpaceBlogPosts(s.counted(ctx), id), ofStub, badRow, "list blog posts of space "+key)
 		})
 	}
 	return source.Listing{At: probe.ServerTime, Parts: parts}, nil
@@ -54,7 +54,7 @@ func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds
 	).OrderBy("lastmodified", confluence.Asc)
 	return source.Listing{At: probe.ServerTime, Parts: []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
 		hits := s.client.CQLSearch(s.counted(ctx), cql, "version,metadata.labels", searchRows)
-		return items(hits, ofHit, "search for changes in space "+s.key)
+		return items(hits, ofHit, badRow, "search for changes in space "+s.key)
 	}}}, nil
 }
 
@@ -64,7 +64,7 @@ func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source
 	hits := s.client.CQLSearch(s.counted(ctx), cql, "metadata.labels", searchRows)
 	return items(hits, func(hit confluence.SearchResult) source.Labelled {
 		return source.Labelled{PageID: hit.ID, Labels: hit.Labels}
-	}, "read labels in space "+s.key)
+	}, nil, "read labels in space "+s.key)
 }
 
 // wanted holds for pages, and for the kinds.
@@ -75,10 +75,23 @@ func wanted(kinds source.Kinds) confluence.Condition {
 	return confluence.TypeIs(confluence.KindPage)
 }
 
-// items makes a listing of ours of one of Confluence's. Errors say what was being done.
-func items[From, To any](list iter.Seq2[From, error], of func(From) To, doing string) iter.Seq2[To, error] {
+// badRow is the item of a row that is no use: its page fails by itself.
+func badRow(row *confluence.RowError) source.Item {
+	return source.Item{Ref: page.Ref{ID: row.ID, Kind: kindOf(row.Kind)}, Err: row}
+}
+
+// items makes a listing of ours of one of Confluence's. Errors say what was being done. A row that is
+// no use becomes what bad makes of it, or is left out where there is no bad.
+func items[From, To any](list iter.Seq2[From, error], of func(From) To, bad func(*confluence.RowError) To, doing string) iter.Seq2[To, error] {
 	return func(yield func(To, error) bool) {
 		for row, err := range list {
+			var unusable *confluence.RowError
+			if errors.As(err, &unusable) {
+				if bad != nil && !yield(bad(unusable), nil) {
+					return
+				}
+				continue
+			}
 			if err != nil {
 				var none To
 				yield(none, fmt.Errorf("%s: %w", doing, meaning(err)))
@@ -105,19 +118,30 @@ func ofHit(hit confluence.SearchResult) source.Item {
 }
 
 // Containers looks up folders, whiteboards, databases and embeds, which listings of pages leave
-// out. One that is hidden from us, or of a kind that Confluence has made up since, has no title.
+// out. One that is hidden from us, or of a kind that Confluence has made up since, has no title. After
+// failures in a row the rest is not asked for: each costs its repetitions.
 func (s *space) Containers(ctx context.Context, refs []source.ContainerRef) ([]source.Container, error) {
 	ctx = s.counted(ctx)
 	found := make([]source.Container, len(refs))
+	failed := 0
 	for i, ref := range refs {
 		found[i].ContainerRef = ref
+		if failed >= refusals {
+			found[i].Err = found[i-1].Err
+			continue
+		}
 		c, err := s.client.Container(ctx, ref.Kind, ref.ID)
 		var hidden *confluence.NotFoundError
 		switch {
 		case err == nil:
+			failed = 0
 			found[i].Title, found[i].ParentID, found[i].ParentKind = c.Title, c.ParentID, c.ParentType
 		case !errors.As(err, &hidden) && !errors.Is(err, confluence.ErrInvalidArgument):
-			return nil, fmt.Errorf("look up %s %s: %w", ref.Kind, ref.ID, meaning(err))
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			failed++
+			found[i].Err = fmt.Errorf("look up %s %s: %w", ref.Kind, ref.ID, meaning(err))
 		}
 	}
 	return found, nil
