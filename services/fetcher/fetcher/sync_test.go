@@ -96,7 +96,8 @@ func TestARequestInEveryStateOfItsRun(t *testing.T) {
 	w.Empty(bus.Sync)
 	require.Equal(t, "run-1", again.RunID)
 	require.True(t, ended.FinishedAt.Equal(again.FinishedAt))
-	again.At, again.FinishedAt = ended.At, ended.FinishedAt
+	require.True(t, again.After(ended))
+	again.At, again.Seq, again.FinishedAt = ended.At, ended.Seq, ended.FinishedAt
 	require.Equal(t, ended, again)
 	require.Len(t, listings.All(), 3)
 	require.Len(t, tasks.All(), 3)

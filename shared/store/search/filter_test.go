@@ -175,6 +175,7 @@ func TestNestedMetadataComesBackAsItWentIn(t *testing.T) {
 func TestAPageThatChangesSourcesIsFoundInOne(t *testing.T) {
 	s, _ := filtered(t)
 	w := storetest.Page("other", "", "5", 2, "Title 5", "same words")
+	w.Page.ModifiedAt = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	storetest.Write(t, s, w)
 	require.NotContains(t, found(t, s, "words", search.Filter{SourceID: "docs"}), "5")
 	require.Contains(t, found(t, s, "words", search.Filter{SourceID: "other"}), "5")
