@@ -27,6 +27,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/budget"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
@@ -95,12 +96,12 @@ func TestEveryRoleDoesItsOwnWork(t *testing.T) {
 		require.NoError(t, b.Apply(t.Context()))
 	}
 	for role, b := range map[string]*bus.Bus{"fetcher": fetcher, "deletion-detector": g.as("deletion-detector")} {
-		budget, err := b.Budget("https://acme.atlassian.net", bus.BudgetLimits{PerSecond: 100, Concurrency: 4, MaxWait: time.Minute})
+		shares, err := budget.Join(b, "https://acme.atlassian.net", budget.Limits{PerSecond: 100, Concurrency: 4, MaxWait: time.Minute})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), bustest.Patience)
-		require.NoError(t, budget.Wait(ctx), role)
+		require.NoError(t, shares.Wait(ctx), role)
 		cancel()
-		budget.Done()
+		shares.Done()
 	}
 
 	require.NoError(t, gateway.Publish(t.Context(), event.SyncRequested{RequestID: "run-1", SourceID: "docs", Mode: event.Full}))

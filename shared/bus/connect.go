@@ -79,7 +79,7 @@ type Bus struct {
 	dec    *zstd.Decoder
 	closed chan struct{}
 
-	budgets sync.WaitGroup // end when closed is closed
+	beside sync.WaitGroup // what ends when closed is closed
 
 	connected announcement  // made at every connect and reconnect
 	refused   chan error    // the first complaint about a certificate
@@ -204,7 +204,7 @@ func (b *Bus) Close() {
 		b.nc.Close() // not connected: there is nobody to send the rest to
 	}
 	<-b.closed
-	b.budgets.Wait() // whose last word may be in the log
+	b.beside.Wait() // whose last word may be in the log
 }
 
 // Healthy returns nil when the broker answers, for a readiness check.

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/budget"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
@@ -66,8 +67,8 @@ func Stored(secrets Secrets, ring *seal.Ring) SiteOption {
 
 // The client tells a budget when a call has ended, by which its place comes free again.
 var (
-	_ confluence.Limiter = (*bus.Budget)(nil)
-	_ confluence.Doner   = (*bus.Budget)(nil)
+	_ confluence.Limiter = (*budget.Budget)(nil)
+	_ confluence.Doner   = (*budget.Budget)(nil)
 	_ Secrets            = (*vault.Vault)(nil)
 )
 
@@ -210,7 +211,7 @@ func (s *Site) budget(site string) (confluence.Limiter, error) {
 	}
 	var b confluence.Limiter = confluence.NewBudget(s.cfg.RequestsPerSecond, max(1, int(s.cfg.RequestsPerSecond)), longestPause)
 	if s.bus != nil {
-		shared, err := s.bus.Budget(site, bus.BudgetLimits{
+		shared, err := budget.Join(s.bus, site, budget.Limits{
 			PerSecond: s.cfg.RequestsPerSecond, Concurrency: s.cfg.Concurrency, MaxWait: longestPause,
 		})
 		if err != nil {

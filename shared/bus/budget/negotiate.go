@@ -1,4 +1,4 @@
-package bus
+package budget
 
 import (
 	"context"
@@ -8,8 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sluicehq/sluice/shared/bus"
 )
 
 const (
@@ -23,38 +22,25 @@ const (
 	shortestTrip, longestTrip = 2 * time.Millisecond, 5 * time.Second
 )
 
-// errConflict says that another replica has written in between.
-var errConflict = errors.New("another replica was faster")
-
-// table is where the schedule lies.
+// table is what the negotiation remembers.
 type table struct {
-	kv      jetstream.KeyValue
 	trip    time.Duration // from the plan to the news that it is stored, on the generous side
 	retries int           // without success so far
 }
 
-// run negotiates until the bus is closed.
-func (g *Budget) run(unsubscribe func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		timer := time.NewTimer(0)
-		defer timer.Stop()
-		for {
-			timer.Reset(g.negotiate(ctx))
-			select {
-			case <-g.kick:
-			case <-timer.C:
-			case <-ctx.Done():
-				return
-			}
+// run negotiates until ctx ends.
+func (g *Budget) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(g.negotiate(ctx))
+		select {
+		case <-g.kick:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
 		}
-	}()
-	<-g.bus.closed
-	cancel()
-	<-ended
-	unsubscribe()
+	}
 }
 
 // negotiate talks to the broker if there is something to say, and returns when to look again.
@@ -67,16 +53,18 @@ func (g *Budget) negotiate(ctx context.Context) time.Duration {
 	case err == nil:
 		g.table.retries = 0
 		return 0
-	case ctx.Err() != nil, errors.Is(err, ErrClosed), g.bus.nc.IsDraining(), g.bus.nc.IsClosed():
+	case ctx.Err() != nil, g.cell.Ending(err):
 		return time.Hour // run ends it
-	case errors.Is(err, errConflict):
+	case errors.Is(err, bus.ErrChanged):
 		g.table.retries++
-		pause(ctx, rand.N(time.Millisecond<<min(g.table.retries, 5))) //nolint:gosec // spreads the retries of replicas
-	case missing(err):
-		g.bus.heal(ctx, err)
+		select {
+		case <-time.After(rand.N(time.Millisecond << min(g.table.retries, 5))): //nolint:gosec // spreads the retries of replicas
+		case <-ctx.Done():
+		}
+	case g.cell.Heal(ctx, err):
 	default:
-		g.bus.log.Warn().Err(err).Msg("the request budget does not answer, nothing is called until it does")
-		pause(ctx, backoff(g.table.retries))
+		g.cell.Log().Warn().Err(err).Msg("the request budget does not answer, nothing is called until it does")
+		g.cell.Rest(ctx, g.table.retries)
 		g.table.retries++
 	}
 	return 0
@@ -119,11 +107,11 @@ func (g *Budget) silence(now time.Time) time.Duration {
 
 // bargain reads the schedule, takes what this replica needs and may have, and writes it back.
 func (g *Budget) bargain(ctx context.Context) error {
-	if err := g.bus.awaitConnection(ctx); err != nil {
+	if err := g.cell.Connected(ctx); err != nil {
 		return err
 	}
-	line := g.bus.nc.Stats().Reconnects
-	ctx, cancel := context.WithTimeout(ctx, g.bus.o.AckTimeout)
+	line, _ := g.cell.Line()
+	ctx, cancel := context.WithTimeout(ctx, g.cell.Timeout())
 	defer cancel()
 	clock, err := g.readClock(ctx, line)
 	if err != nil {
@@ -151,27 +139,20 @@ func (g *Budget) bargain(ctx context.Context) error {
 
 // load returns the schedule and its revision, which is 0 when it is made from nothing.
 func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64, error) {
-	if g.table.kv == nil {
-		kv, err := g.bus.js.KeyValue(ctx, budgetBucket)
-		if err != nil {
-			return nil, 0, err
-		}
-		g.table.kv = kv
-	}
-	entry, err := g.table.kv.Get(ctx, g.key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		since, err := g.untouched(ctx)
-		return g.blank(clock, since), 0, err
-	}
+	value, revision, err := g.cell.Read(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	var s schedule
-	if err := json.Unmarshal(entry.Value(), &s); err != nil || s.Epoch == "" {
-		g.bus.log.Warn().Err(err).Msg("the request budget cannot be read, beginning a new one")
-		return g.blank(clock, clock.now()), entry.Revision(), nil
+	if revision == 0 {
+		_, touched, err := g.cell.Clock(ctx)
+		return g.blank(clock, touched), 0, err
 	}
-	return &s, entry.Revision(), nil
+	var s schedule
+	if err := json.Unmarshal(value, &s); err != nil || s.Epoch == "" {
+		g.cell.Log().Warn().Err(err).Msg("the request budget cannot be read, beginning a new one")
+		return g.blank(clock, clock.now()), revision, nil
+	}
+	return &s, revision, nil
 }
 
 // blank is a schedule made from nothing, of whose bucket it is known since when nobody has
@@ -180,31 +161,12 @@ func (g *Budget) blank(clock brokerClock, since time.Time) *schedule {
 	return &schedule{Epoch: g.id + "-" + clock.there.UTC().Format(time.RFC3339Nano), Next: g.terms.first(clock.now(), since)}
 }
 
-// untouched returns the time of the last change of the bucket, by the broker's clock: when it
-// was made or emptied, or anything was written.
-func (g *Budget) untouched(ctx context.Context) (time.Time, error) {
-	stream, err := g.bus.js.Stream(ctx, "KV_"+budgetBucket)
-	if err != nil {
-		return time.Time{}, err
-	}
-	info := stream.CachedInfo()
-	return latest(info.Created, info.State.LastTime), nil
-}
-
 func (g *Budget) store(ctx context.Context, s *schedule, revision uint64) error {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode the request budget: %w", err)
 	}
-	if revision == 0 {
-		_, err = g.table.kv.Create(ctx, g.key, data)
-	} else {
-		_, err = g.table.kv.Update(ctx, g.key, data, revision)
-	}
-	if errors.Is(err, jetstream.ErrKeyExists) || is(err, jetstream.JSErrCodeStreamWrongLastSequence) {
-		return errConflict
-	}
-	if err != nil {
+	if err := g.cell.Write(ctx, data, revision); err != nil {
 		return fmt.Errorf("write the request budget: %w", err)
 	}
 	return nil
@@ -259,9 +221,9 @@ func (g *Budget) accept(s *schedule, got grant, d demand) {
 // hear follows what the other replicas write, so that a pause is obeyed at once and a free
 // place found soon. It is a hint: what is written may have been refused, or come from a
 // schedule that is lost.
-func (g *Budget) hear(msg *nats.Msg) {
+func (g *Budget) hear(value []byte) {
 	var s schedule
-	if err := json.Unmarshal(msg.Data, &s); err != nil || s.By == g.id {
+	if err := json.Unmarshal(value, &s); err != nil || s.By == g.id {
 		return
 	}
 	g.mu.Lock()
@@ -313,13 +275,13 @@ func (g *Budget) readClock(ctx context.Context, line uint64) (brokerClock, error
 	var shortest time.Duration
 	for range 3 {
 		asked := time.Now()
-		stream, err := g.bus.js.Stream(ctx, "KV_"+budgetBucket)
+		there, _, err := g.cell.Clock(ctx)
 		if err != nil {
 			return best, err
 		}
 		if way := time.Since(asked); best.here.IsZero() || way < shortest {
 			shortest = way
-			best = brokerClock{here: asked.Add(way / 2), there: stream.CachedInfo().TimeStamp, line: line}
+			best = brokerClock{here: asked.Add(way / 2), there: there, line: line}
 		}
 	}
 	return best, nil

@@ -1,4 +1,4 @@
-package bus_test
+package budget_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/budget"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 )
 
@@ -19,7 +19,7 @@ func TestBudgetSurvivesTheBroker(t *testing.T) {
 		t.Run(map[bool]string{false: "restart", true: "store wiped"}[wipe], func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
-			l := bus.BudgetLimits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
+			l := budget.Limits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
 			for i := range 3 {
 				f.busy(i, 4, 5*time.Millisecond, l)
 			}
@@ -62,7 +62,7 @@ func TestBudgetIsKeptWhenItsScheduleIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
-			l := bus.BudgetLimits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
+			l := budget.Limits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
 			for i := range 2 {
 				f.busy(i, 4, 5*time.Millisecond, l)
 			}
@@ -79,7 +79,7 @@ func TestBudgetIsKeptWhenItsScheduleIsLost(t *testing.T) {
 func TestBudgetOfANewSiteBeginsAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	g := f.budget(bus.BudgetLimits{PerSecond: 10, Concurrency: 4, MaxWait: time.Minute})
+	g := f.budget(budget.Limits{PerSecond: 10, Concurrency: 4, MaxWait: time.Minute})
 	busyFor(3 * time.Second) // two are given ahead, and one is of silence
 	began := time.Now()
 	require.NoError(t, g.Wait(t.Context()))
@@ -91,7 +91,7 @@ func TestBudgetOfANewSiteBeginsAtOnce(t *testing.T) {
 func TestBudgetPauseSurvivesALostStore(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	l := bus.BudgetLimits{PerSecond: 50, Concurrency: 4, MaxWait: time.Second}
+	l := budget.Limits{PerSecond: 50, Concurrency: 4, MaxWait: time.Second}
 	one := f.budget(l)
 	require.NoError(t, one.Wait(t.Context()))
 	one.Done()
@@ -108,7 +108,7 @@ func TestBudgetPauseSurvivesALostStore(t *testing.T) {
 		if err == nil {
 			two.Done()
 		}
-		var paused *bus.PausedError
+		var paused *budget.PausedError
 		return errors.As(err, &paused)
 	}, bustest.Patience, 10*time.Millisecond)
 }

@@ -1,4 +1,5 @@
-package bus
+// Package budget is the budget of calls to a site that all processes on one broker share.
+package budget
 
 import (
 	"context"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluicehq/sluice/shared/bus"
 )
 
 // PausedError says that a site wants no calls for longer than is waited in place.
@@ -24,9 +27,9 @@ func (e *PausedError) Error() string {
 // PausedUntil returns Until.
 func (e *PausedError) PausedUntil() time.Time { return e.Until }
 
-// BudgetLimits are what all processes on one broker may do together. They should be told the
+// Limits are what all processes on one broker may do together. They should be told the
 // same: a process goes by its own.
-type BudgetLimits struct {
+type Limits struct {
 	PerSecond   float64       // calls a second; a fraction is rounded up within one second
 	Concurrency int           // calls under way at one time
 	MaxWait     time.Duration // a longer pause is not waited for but is a *PausedError
@@ -39,8 +42,7 @@ type BudgetLimits struct {
 //
 // Without the broker there are no calls. Its methods may be called from many goroutines.
 type Budget struct {
-	bus     *Bus
-	key     string // of the site
+	cell    *bus.Cell
 	id      string // of this replica
 	terms   terms
 	maxWait time.Duration
@@ -77,26 +79,26 @@ type waiter struct {
 	wake chan struct{} // holds one token when slot or pause has changed
 }
 
-// Budget joins the budget of a site, which is known by its address alone. It lasts until the
-// bus is closed.
-func (b *Bus) Budget(site string, l BudgetLimits) (*Budget, error) {
+// Join joins the budget of a site, which is known by its address alone. It lasts until the bus is
+// closed. The error is bus.ErrClosed, or says that the limits are none.
+func Join(b *bus.Bus, site string, l Limits) (*Budget, error) {
 	if !(l.PerSecond > 0) || l.Concurrency < 1 {
 		return nil, fmt.Errorf("budget of %g calls a second, %d at a time: both must be above 0", l.PerSecond, l.Concurrency)
 	}
 	g := &Budget{
-		bus: b, key: budgetKey(site), id: rand.Text(), terms: newTerms(l.PerSecond, l.Concurrency),
+		id: rand.Text(), terms: newTerms(l.PerSecond, l.Concurrency),
 		maxWait: l.MaxWait, kick: make(chan struct{}, 1),
 	}
-	sub, err := b.nc.Subscribe("$KV."+budgetBucket+"."+g.key, g.hear)
-	if err != nil {
-		return nil, ErrClosed
+	var err error
+	if g.cell, err = b.Cell(key(site), g.hear); err != nil {
+		return nil, err
 	}
-	b.budgets.Go(func() { g.run(func() { _ = sub.Unsubscribe() }) })
+	g.cell.Keep(g.run)
 	return g, nil
 }
 
-// budgetKey tells sites apart and tells nothing about them.
-func budgetKey(site string) string {
+// key tells sites apart and tells nothing about them.
+func key(site string) string {
 	site = strings.TrimRight(strings.ToLower(strings.TrimSpace(site)), "/")
 	sum := sha256.Sum256([]byte(strings.TrimSuffix(site, "/wiki")))
 	return hex.EncodeToString(sum[:16])
@@ -104,7 +106,7 @@ func budgetKey(site string) string {
 
 // Wait blocks until one call may be made, which has to begin at once and end within
 // half a minute; Done then says that it has ended. Wait returns the context's error,
-// *PausedError, or ErrClosed, and after an error no call may be made.
+// *PausedError, or bus.ErrClosed, and after an error no call may be made.
 func (g *Budget) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -133,9 +135,9 @@ func (g *Budget) Wait(ctx context.Context) error {
 		case <-ctx.Done():
 			g.leave(w)
 			return ctx.Err()
-		case <-g.bus.closed:
+		case <-g.cell.Closed():
 			g.leave(w)
-			return ErrClosed
+			return bus.ErrClosed
 		}
 	}
 }
@@ -203,7 +205,8 @@ func (g *Budget) take(w *waiter) bool {
 // it has broken, the broker may have come back without its store, and others may have made a
 // new schedule.
 func (g *Budget) online() bool {
-	return g.bus.nc.IsConnected() && g.bus.nc.Stats().Reconnects == g.line
+	line, up := g.cell.Line()
+	return up && line == g.line
 }
 
 // leave takes out a waiter that has given up. The next in the queue gets its slot.

@@ -1,4 +1,4 @@
-package bus_test
+package budget_test
 
 import (
 	"context"
@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/budget"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const site = "https://acme.atlassian.net/wiki"
 
@@ -34,16 +38,16 @@ func newFleet(t *testing.T) *fleet {
 	return &fleet{t: t, kit: bustest.New(t), by: map[int]int{}, news: make(chan struct{}, 1)}
 }
 
-func (f *fleet) budget(l bus.BudgetLimits) *bus.Budget {
+func (f *fleet) budget(l budget.Limits) *budget.Budget {
 	f.t.Helper()
-	g, err := f.kit.Connect().Budget(site, l)
+	g, err := budget.Join(f.kit.Connect(), site, l)
 	require.NoError(f.t, err)
 	return g
 }
 
 // busy makes a replica with several workers, each of which calls again as soon as a call
 // has taken its time, until stop is called.
-func (f *fleet) busy(replica, workers int, call time.Duration, l bus.BudgetLimits) (g *bus.Budget, stop func()) {
+func (f *fleet) busy(replica, workers int, call time.Duration, l budget.Limits) (g *budget.Budget, stop func()) {
 	f.t.Helper()
 	g = f.budget(l)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -156,7 +160,7 @@ func TestBudgetIsKeptAndUsed(t *testing.T) {
 	}{{"three replicas", 3, 250, 0.95}, {"eight replicas", 8, 150, 0.9}} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFleet(t)
-			l := bus.BudgetLimits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
+			l := budget.Limits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
 			for i := range tc.replicas {
 				f.busy(i, 16, 20*time.Millisecond, l)
 			}
@@ -182,7 +186,7 @@ func TestBudgetConcurrencyIsTheFleets(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
-			l := bus.BudgetLimits{PerSecond: 1000, Concurrency: tc.concurrency, MaxWait: time.Minute}
+			l := budget.Limits{PerSecond: 1000, Concurrency: tc.concurrency, MaxWait: time.Minute}
 			for i := range tc.replicas {
 				f.busy(i, 4, 30*time.Millisecond, l)
 			}
@@ -203,7 +207,7 @@ func TestBudgetConcurrencyIsTheFleets(t *testing.T) {
 
 func TestBudgetPauseIsObeyedByAll(t *testing.T) {
 	f := newFleet(t)
-	l := bus.BudgetLimits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
+	l := budget.Limits{PerSecond: 50, Concurrency: 40, MaxWait: time.Minute}
 	first, _ := f.busy(0, 4, 5*time.Millisecond, l)
 	f.busy(1, 4, 5*time.Millisecond, l)
 	f.reach(20, time.Time{})
@@ -232,7 +236,7 @@ func between(times []time.Time, from, to time.Time) []time.Time {
 func TestBudgetLongPauseIsAnErrorForAll(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	l := bus.BudgetLimits{PerSecond: 1, Concurrency: 4, MaxWait: 2 * time.Second}
+	l := budget.Limits{PerSecond: 1, Concurrency: 4, MaxWait: 2 * time.Second}
 	one, two := f.budget(l), f.budget(l)
 	require.NoError(t, one.Wait(t.Context()))
 	one.Done()
@@ -249,7 +253,7 @@ func TestBudgetLongPauseIsAnErrorForAll(t *testing.T) {
 	}
 	refused := 0
 	for _, err := range append(late, one.Wait(t.Context()), f.budget(l).Wait(t.Context())) {
-		var paused *bus.PausedError
+		var paused *budget.PausedError
 		if errors.As(err, &paused) {
 			refused++
 			require.WithinDuration(t, until, paused.Until, 100*time.Millisecond)
@@ -261,7 +265,7 @@ func TestBudgetLongPauseIsAnErrorForAll(t *testing.T) {
 func TestBudgetCancel(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	g := f.budget(bus.BudgetLimits{PerSecond: 0.1, Concurrency: 4, MaxWait: time.Minute})
+	g := f.budget(budget.Limits{PerSecond: 0.1, Concurrency: 4, MaxWait: time.Minute})
 	ctx, cancel := context.WithCancel(t.Context())
 	waits := make(chan error, 20)
 	for range cap(waits) {
@@ -281,22 +285,22 @@ func TestBudgetEndsWithItsBus(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	b := f.kit.Connect()
-	g, err := b.Budget(site, bus.BudgetLimits{PerSecond: 0.1, Concurrency: 1, MaxWait: time.Minute})
+	g, err := budget.Join(b, site, budget.Limits{PerSecond: 0.1, Concurrency: 1, MaxWait: time.Minute})
 	require.NoError(t, err)
 	require.NoError(t, g.Wait(t.Context()))
 	waits := make(chan error, 1)
 	go func() { waits <- g.Wait(context.Background()) }()
 	b.Close()
 	require.ErrorIs(t, <-waits, bus.ErrClosed)
-	_, err = b.Budget(site, bus.BudgetLimits{PerSecond: 1, Concurrency: 1})
+	_, err = budget.Join(b, site, budget.Limits{PerSecond: 1, Concurrency: 1})
 	require.ErrorIs(t, err, bus.ErrClosed)
 }
 
 func TestBudgetOfNothingIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	for _, l := range []bus.BudgetLimits{{PerSecond: 0, Concurrency: 1}, {PerSecond: 1}, {PerSecond: -1, Concurrency: 1}} {
-		_, err := f.kit.Bus.Budget(site, l)
+	for _, l := range []budget.Limits{{PerSecond: 0, Concurrency: 1}, {PerSecond: 1}, {PerSecond: -1, Concurrency: 1}} {
+		_, err := budget.Join(f.kit.Bus, site, l)
 		require.Error(t, err)
 	}
 }
@@ -305,9 +309,9 @@ func TestBudgetOfNothingIsRefused(t *testing.T) {
 func TestBudgetSitesAreApartAndUnnamed(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	l := bus.BudgetLimits{PerSecond: 1, Concurrency: 1, MaxWait: time.Minute}
+	l := budget.Limits{PerSecond: 1, Concurrency: 1, MaxWait: time.Minute}
 	for _, address := range []string{site, "https://ACME.atlassian.net/wiki/", "https://acme.atlassian.net", "https://other.atlassian.net/wiki"} {
-		g, err := f.kit.Bus.Budget(address, l)
+		g, err := budget.Join(f.kit.Bus, address, l)
 		require.NoError(t, err)
 		if address != site && address != "https://other.atlassian.net/wiki" {
 			continue
@@ -330,7 +334,7 @@ func TestBudgetSitesAreApartAndUnnamed(t *testing.T) {
 func TestBudgetSurvivesGarbageInItsPlace(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	g := f.budget(bus.BudgetLimits{PerSecond: 10, Concurrency: 1, MaxWait: time.Minute})
+	g := f.budget(budget.Limits{PerSecond: 10, Concurrency: 1, MaxWait: time.Minute})
 	require.NoError(t, g.Wait(t.Context()))
 	g.Done()
 	kv, err := f.kit.JetStream().KeyValue(t.Context(), "SLUICE_BUDGETS")
