@@ -18,7 +18,7 @@ func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
 	run := fullRun(t, s, "docs", "r1", odd, listedAt("2", 1, 1))
 	require.Equal(t, []string{"2"}, waiting(t, s, "r1"))
 	store1(t, s, writeAt("r1", "2", 1, 1, "two"))
-	gone, _, err := s.Candidates(t.Context(), run)
+	gone, _, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Empty(t, gone)
 	snap := finish(t, s, run)
