@@ -223,3 +223,38 @@ func TestAnOddRowRemovesNothing(t *testing.T) {
 	assert.True(t, g.says("A", "So that there is a change."))
 	assert.Zero(t, last.Counts.Removed)
 }
+
+// An archived space is listed, or the run says what it cannot know.
+func TestAnArchivedSpaceIsNotSilentlySkipped(t *testing.T) {
+	g := newGarden(t, sandbox.Options{})
+	g.write("A", "The last word before the archive.")
+	require.NoError(t, g.site.TrashPage(g.ids["D"]))
+	require.NoError(t, g.site.ArchiveSpace(gardenSpace, true))
+	last := g.tries(event.Incremental)
+	assert.True(t, g.says("A", "The last word before the archive.") || last.Message != "", "a silent no-op")
+	g.tries(event.Full)
+	assert.True(t, g.says("A", "The last word before the archive."))
+	g.gone("D", true)
+	require.NoError(t, g.site.ArchiveSpace(gardenSpace, false))
+	g.write("A", "Back from the archive.")
+	g.tries(event.Incremental)
+	assert.True(t, g.says("A", "Back from the archive."))
+}
+
+// Where a search leaves out what the listing has, changes are not looked for by searching alone.
+func TestASearchThatLeavesOutPagesIsFoundOut(t *testing.T) {
+	for name, leaveOut := range map[string]func(g *garden) error{
+		"the whole space": func(g *garden) error { return g.site.LeaveSpaceOutOfSearch(gardenSpace, true) },
+		"one page":        func(g *garden) error { return g.site.LeaveOutOfSearch(g.ids["A"], true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGarden(t, sandbox.Options{})
+			require.NoError(t, leaveOut(g))
+			g.write("D", "So that there is a change.")
+			g.tries(event.Full) // which could see that they disagree
+			g.write("A", "Nobody finds this.")
+			g.tries(event.Incremental)
+			assert.True(t, g.says("A", "Nobody finds this."))
+		})
+	}
+}

@@ -102,6 +102,10 @@ const (
 // own. Asked for fewer pages at a time, it may answer for most of them.
 var ErrBroken = errors.New("the system answers with an error of its own")
 
+// ErrUnsearchable is in the chain of an error of Changes when the system cannot say what changed:
+// then all of the source is listed.
+var ErrUnsearchable = errors.New("what changed cannot be searched for")
+
 // Labels is implemented by a system whose listing lacks the labels of its pages.
 type Labels interface {
 	// Labels lists the labels of the source's pages, a page at a time.

@@ -84,7 +84,7 @@ const ReconcileEvery = 7 * 24 * time.Hour
 //
 // The first run of a source is full whatever was asked, since there is nothing to be
 // incremental to. A later one is full when its source's deletion strategy wants removals
-// looked for now, which only a full listing can prove, and when blog posts are wanted that no
+// looked for now, which only a full listing can prove, when the search was found to leave out pages, and when blog posts are wanted that no
 // full listing had: what changed lately is not all of them.
 //
 // It returns ErrNotFound when the source does not exist and ErrRequestIDTaken when the
@@ -128,6 +128,7 @@ func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error 
 			WHEN 'every_sync' THEN true
 			WHEN 'on_demand' THEN false
 			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
+			OR coalesce((metadata->>'search_misses')::int, 0) > 0
 			OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
 		FROM archon_sources
 		WHERE source_id = $1 AND `+ourSource+` FOR NO KEY UPDATE`,
@@ -292,6 +293,38 @@ func (s *Store) Note(ctx context.Context, runID, note string) error {
 		return fmt.Errorf("note with run %s: %w", runID, err)
 	}
 	return nil
+}
+
+// ListInFull makes a run that is being listed a full one.
+func (s *Store) ListInFull(ctx context.Context, runID string, attempt int) error {
+	tag, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET mode = 'full'
+		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = ErrNotCurrent
+	}
+	if err != nil {
+		return fmt.Errorf("list run %s in full: %w", runID, err)
+	}
+	return nil
+}
+
+// CompareSearch counts the listed pages that the search for labels left out, and remembers it for the
+// source: while there are any, its runs are full. Pages that are not stored yet do not count, since
+// the search index lags behind. The labels must have been read to their end.
+func (s *Store) CompareSearch(ctx context.Context, run Run) (missed int, err error) {
+	err = s.pool.QueryRow(ctx, `
+		WITH missed AS (
+			SELECT count(*)::int AS n FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id)
+			WHERE l.run_id = $1 AND l.status = 'current' AND l.labels IS NULL AND l.outcome IS DISTINCT FROM 'failed'
+			AND p.source_id = $2 AND p.is_deleted = false
+		)
+		UPDATE archon_sources SET metadata = CASE WHEN n > 0
+			THEN metadata || jsonb_build_object('search_misses', n) ELSE metadata - 'search_misses' END
+		FROM missed WHERE source_id = $2 RETURNING n`, run.ID, run.SourceID).Scan(&missed)
+	if err != nil {
+		return 0, fmt.Errorf("compare the search with the listing of run %s: %w", run.ID, err)
+	}
+	return missed, nil
 }
 
 // AddUsage adds to what a run has cost so far.

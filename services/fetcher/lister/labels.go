@@ -12,11 +12,11 @@ import (
 const labelsAhead = 128
 
 // readLabels reads the labels of the source's pages where its listing lacks them. Where they cannot
-// be read, they stay as they are stored.
-func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) error {
+// be read to their end, they stay as they are stored.
+func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) (complete bool, err error) {
 	labels, ok := v.System.(source.Labels)
 	if !ok {
-		return nil
+		return false, nil
 	}
 	batch := make(map[string][]string, listBatch)
 	give := func() error {
@@ -30,15 +30,15 @@ func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[
 	}
 	for page, err := range labels.Labels(ctx, kinds(v.Run)) {
 		if err != nil {
-			return v.DoWithout(ctx, err, "labels are as they were until the next full run")
+			return false, v.DoWithout(ctx, err, "labels are as they were until the next full run")
 		}
 		if batch[page.PageID] = page.Labels; len(batch) == listBatch {
 			if err := give(); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
-	return give()
+	return true, give()
 }
 
 // addLabels writes what readLabels gives into the ledger, whose rows have to be there.

@@ -3,6 +3,7 @@ package lister
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -42,14 +43,27 @@ func (l *Lister) list(ctx context.Context, run store.Run) error {
 }
 
 func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
-	run := v.Run
 	listing, err := begin(ctx, v)
+	unsearchable := err
+	if errors.Is(err, source.ErrUnsearchable) {
+		v.Run.Mode = event.Full
+		listing, err = begin(ctx, v)
+	}
 	if err != nil {
 		return err
 	}
+	run := v.Run
 	attempt, err := l.ledger.StartListing(ctx, run.ID, listing.At)
 	if err != nil {
 		return err
+	}
+	if unsearchable != nil {
+		if err := l.ledger.ListInFull(ctx, run.ID, attempt); err != nil {
+			return err
+		}
+		if err := l.ledger.Note(ctx, run.ID, "all pages are listed: "+unsearchable.Error()); err != nil {
+			return err
+		}
 	}
 	return l.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
 		var err error
@@ -131,11 +145,15 @@ func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(
 // not have are read meanwhile: a walk can only ask for one part after the other, so that side by
 // side they take half the time.
 func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listing source.Listing) error {
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
+	complete := false
 	labels := make(chan map[string][]string, labelsAhead)
 	group.Go(func() error {
 		defer close(labels)
-		return l.readLabels(ctx, v, labels)
+		var err error
+		complete, err = l.readLabels(ctx, v, labels)
+		return err
 	})
 	group.Go(func() error {
 		if err := l.walk(ctx, v.Run, attempt, listing); err != nil {
@@ -148,7 +166,15 @@ func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listi
 		}
 		return v.GrowTree(ctx)
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil || !complete {
+		return err
+	}
+	missed, err := l.ledger.CompareSearch(outer, v.Run)
+	if err != nil || missed == 0 {
+		return err
+	}
+	return l.ledger.Note(outer, v.Run.ID, fmt.Sprintf(
+		"the search leaves out %d pages that the listing has, so that runs list all pages until it does not", missed))
 }
 
 // walk brings the parts of a listing into the ledger, side by side.

@@ -31,6 +31,8 @@ type ledger interface {
 	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
 	AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error
 	AddFailed(ctx context.Context, run store.Run, attempt int) error
+	ListInFull(ctx context.Context, runID string, attempt int) error
+	CompareSearch(ctx context.Context, run store.Run) (missed int, err error)
 	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)
 	TreeFromListing(ctx context.Context, run store.Run) error
 	PendingPages(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)

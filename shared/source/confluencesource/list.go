@@ -48,6 +48,9 @@ func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds
 	if err != nil {
 		return source.Listing{}, err
 	}
+	if probe.Space.Status == "archived" {
+		return source.Listing{}, fmt.Errorf("space %s is archived, and the search index leaves it out: %w", s.key, source.ErrUnsearchable)
+	}
 	minutes := confluence.MinutesSince(since.Add(-overlap), probe.ServerTime)
 	cql := confluence.Where(
 		confluence.InSpace(s.key), wanted(kinds), confluence.ModifiedWithin(minutes),
