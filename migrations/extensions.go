@@ -111,7 +111,7 @@ func look(ctx context.Context, db queryer) (scene, error) {
 // may not create: Extensions says what to do then.
 func extend(ctx context.Context, db *sql.DB) ([]string, error) {
 	var added []string
-	for _, one := range []func(context.Context, *sql.Tx) (string, error){addVectors, addTrigrams} {
+	for _, one := range []func(context.Context, *sql.Tx) (string, error){addVectors, addTrigrams, addSimilar} {
 		what, err := locked(ctx, db, one)
 		if err != nil {
 			return added, err
@@ -180,10 +180,46 @@ func addTrigrams(ctx context.Context, tx *sql.Tx) (string, error) {
 	if err != nil || !s.ours || s.trgm.version != "" || !s.trgm.available {
 		return "", err
 	}
-	if _, err := create(ctx, tx, s.trgm); err != nil {
+	schema, err := create(ctx, tx, s.trgm)
+	if err != nil {
+		return "", err
+	}
+	if _, err := makeSimilar(ctx, tx, schema); err != nil {
 		return "", err
 	}
 	return "pg_trgm: search finds words that are nearly right", nil
+}
+
+// addSimilar makes the index of similar words beside an Archon, which brought the extension. The table is
+// ours, whoever made that of the chunks.
+func addSimilar(ctx context.Context, tx *sql.Tx) (string, error) {
+	s, err := look(ctx, tx)
+	if err != nil || s.trgm.version == "" {
+		return "", err
+	}
+	made, err := makeSimilar(ctx, tx, s.trgm.schema)
+	if err != nil || !made {
+		return "", err
+	}
+	return "pg_trgm: the index of similar words", nil
+}
+
+// makeSimilar makes the index by which search finds words that are nearly right, unless it is there.
+func makeSimilar(ctx context.Context, tx *sql.Tx, schema string) (made bool, err error) {
+	var there bool
+	err = tx.QueryRowContext(ctx, `SELECT to_regclass('confluence_words') IS NULL OR to_regclass('idx_confluence_words_similar') IS NOT NULL`).Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("look for the index of similar words: %w", err)
+	}
+	if there {
+		return false, nil
+	}
+	_, err = tx.ExecContext(ctx, `CREATE INDEX idx_confluence_words_similar ON confluence_words USING gin (word `+schema+`.gin_trgm_ops)
+		WHERE word ~ '^\^?[[:alpha:]]{3,30}$'`)
+	if err != nil {
+		return false, fmt.Errorf("make the index of similar words: %w", err)
+	}
+	return true, nil
 }
 
 // create makes the extension where it is missing and returns its schema, quoted: it need not

@@ -36,6 +36,9 @@ func (b *bench) searches(ctx context.Context) (err error) {
 	if err := storebench.Grow(ctx, w.pg.URL(), source, times, runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
+	if err := w.store.Searcher().Build(ctx); err != nil { // nobody told the search of the copies
+		return err
+	}
 	b.say("that took %s", time.Since(began).Round(time.Second))
 	return b.searchesOf(ctx, w, b.pages*times)
 }

@@ -21,7 +21,6 @@ const (
 
 // base is a knowledge base that was built from a set.
 type base struct {
-	store *store.Store
 	texts map[int64]string // of the chunks, by their ids
 }
 
@@ -38,7 +37,7 @@ func build(ctx context.Context, s *store.Store, pages []Page, o chunk.Options) (
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b := &base{store: s, texts: map[int64]string{}}
+	b := &base{texts: map[int64]string{}}
 	for _, p := range pages {
 		list, err := s.Reader().Chunks(ctx, viewer.All(), source, p.ID)
 		if err != nil {

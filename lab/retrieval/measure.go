@@ -29,17 +29,33 @@ func Measure(ctx context.Context, s *store.Store, set Set, o chunk.Options) ([]R
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.ask(ctx, "words", set)
-	return []Report{r}, err
+	searcher := s.Searcher()
+	var reports []Report
+	for _, w := range []struct {
+		name string
+		*search.Searcher
+	}{
+		{"words", searcher},
+		{"without titles", searcher.Without(search.Titles)},
+		{"without typos", searcher.Without(search.Typos)},
+		{"without exact", searcher.Without(search.Exact)},
+	} {
+		r, err := b.ask(ctx, w.name, w.Searcher, set)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
 }
 
 // ask asks the questions of a set.
-func (b *base) ask(ctx context.Context, way string, set Set) (Report, error) {
+func (b *base) ask(ctx context.Context, way string, searcher *search.Searcher, set Set) (Report, error) {
 	judge := newJudge(set)
 	var all []outcome
 	for _, q := range set.Questions {
 		began := time.Now()
-		found, err := b.store.Searcher().Search(ctx, viewer.All(), q.Text, search.Filter{})
+		found, err := searcher.Search(ctx, viewer.All(), q.Text, search.Filter{})
 		if err != nil {
 			return Report{}, fmt.Errorf("question %s: %w", q.ID, err)
 		}

@@ -134,6 +134,7 @@ func TestAKnowledgeBaseGrows(t *testing.T) {
 	before := indexes()
 	require.Greater(t, len(before), 5)
 	require.NoError(t, storebench.Grow(t.Context(), url, "docs", 4, 2))
+	require.NoError(t, s.Searcher().Build(t.Context()))
 	require.Equal(t, before, indexes(), "the indexes are what they were")
 
 	src, err := s.Reader().Source(t.Context(), viewer.All(), "docs")

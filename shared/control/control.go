@@ -48,7 +48,7 @@ type Reader interface {
 
 // Searcher finds chunks.
 type Searcher interface {
-	Search(ctx context.Context, v viewer.Viewer, query string, f search.Filter) ([]search.Hit, error)
+	Explain(ctx context.Context, v viewer.Viewer, query string, f search.Filter) (search.Answer, error)
 }
 
 // Ledger is where sources, runs and decisions are written down.

@@ -174,27 +174,35 @@ func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page) ([]
 // not, and an *UnknownPageError for a page to look below that is not stored: then it is no wonder.
 // ErrNoQuery when there is no word to look for.
 func (c *Control) Search(ctx context.Context, v viewer.Viewer, query string, f search.Filter) ([]search.Hit, error) {
+	a, err := c.Explain(ctx, v, query, f)
+	return a.Hits, err
+}
+
+// Explain is Search, and tells how it came to its hits.
+func (c *Control) Explain(ctx context.Context, v viewer.Viewer, query string, f search.Filter) (search.Answer, error) {
+	var none search.Answer
 	if strings.TrimSpace(query) == "" || !utf8.ValidString(query) {
-		return nil, ErrNoQuery
+		return none, ErrNoQuery
 	}
 	for _, id := range append([]string{f.SourceID}, f.Sources...) {
 		if id != "" && !v.Sees(id) {
-			return nil, c.unknownSource(ctx, v, id, store.ErrNotFound)
+			return none, c.unknownSource(ctx, v, id, store.ErrNotFound)
 		}
 	}
-	hits, err := c.Searcher.Search(ctx, v, query, f)
-	if err != nil || len(hits) > 0 {
-		return hits, err
+	a, err := c.Searcher.Explain(ctx, v, query, f)
+	if err != nil || len(a.Hits) > 0 {
+		return a, err
 	}
 	if f.SourceID != "" { // a source of Archon's own is searched too
 		if _, err := c.known(ctx, v, f.SourceID); err != nil {
-			return nil, err
+			return none, err
 		}
 	}
 	if f.Under != "" {
 		if _, err := c.KeptPage(ctx, v, f.Under); err != nil {
-			return nil, err
+			return none, err
 		}
 	}
-	return []search.Hit{}, nil
+	a.Hits = []search.Hit{}
+	return a, nil
 }

@@ -248,6 +248,7 @@ func wholeLife(t *testing.T, s *store.Store, conn *pgx.Conn, v variant) {
 		require.ErrorContains(t, err, "violates foreign key constraint", "which is why RemoveSource deletes chunks first")
 		require.NoError(t, s.RemoveSource(t.Context(), "docs"))
 	}
+	require.NoError(t, s.Searcher().Count(t.Context()), "what went is counted by whoever searches next")
 	require.Empty(t, holding(t, conn, "docs"))
 }
 

@@ -76,9 +76,10 @@ func TestASourceGoesWithAllThatItHas(t *testing.T) {
 			require.NotEmpty(t, holding(t, conn, "docs"))
 
 			c.remove(t, s, conn)
+			require.NoError(t, s.Searcher().Count(t.Context()), "what went is counted by whoever searches next")
 			require.Empty(t, holding(t, conn, "docs"))
 			require.Equal(t, team, everythingOf(t, conn, "team"))
-			hits, err := s.Searcher().Search(t.Context(), viewer.All(), "identical words", search.Filter{})
+			hits, err := s.Searcher().Search(t.Context(), viewer.All(), `"identical words"`, search.Filter{})
 			require.NoError(t, err)
 			require.Len(t, hits, 2)
 			for _, h := range hits {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/store/search"
 )
 
 // Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
@@ -92,6 +93,12 @@ type chunkPlan struct {
 	gone  []int64
 	moves []move // in an order in which no two chunks ever share an address
 	fresh []Chunk
+	words []search.Text // of the chunks whose words for the search are new, or are other ones
+}
+
+// text is what is searched of a chunk.
+func (c Chunk) text() search.Text {
+	return search.Text{Number: c.Number, Title: c.Metadata.Title, Section: c.Metadata.SectionTitle, Content: c.Content}
 }
 
 // planChunks compares by identity: heading path and content, as their hash, and which of its
@@ -112,6 +119,7 @@ func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan 
 		same := kept[c.Metadata.ContentHash]
 		if len(same) == 0 {
 			p.fresh = append(p.fresh, c)
+			p.words = append(p.words, c.text())
 			continue
 		}
 		o := same[0]
@@ -121,6 +129,10 @@ func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan 
 		if o.address != to || o.sourceID != sourceID || !reflect.DeepEqual(o.meta, c.Metadata) {
 			from[o.id] = o.address
 			p.moves = append(p.moves, move{o.id, to, &c.Metadata})
+			if o.url != url || o.sourceID != sourceID || o.meta.Title != c.Metadata.Title || o.meta.SectionTitle != c.Metadata.SectionTitle ||
+				o.meta.PageID != c.Metadata.PageID {
+				p.words = append(p.words, c.text())
+			}
 		}
 	}
 	for _, c := range old {
@@ -210,6 +222,7 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 			FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
 			url, sourceID, numbers, contents, metas)
 	}
+	search.Queue(b, url, p.words)
 	if len(p.gone) > 0 {
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1) AND metadata ? $2`, p.gone, pendingDeletion)
 	}

@@ -61,6 +61,9 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 			return err
 		})
 	})
+	if err == nil && (outcome == event.Created || outcome == event.Updated) {
+		s.searcher.Wrote(ctx, len(w.Chunks))
+	}
 	return outcome, err
 }
 

@@ -272,7 +272,7 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 	if _, err := s.Source(ctx, id); err != nil {
 		return err
 	}
-	return s.inTx(ctx, "remove source "+id, func(tx pgx.Tx) error {
+	err := s.inTx(ctx, "remove source "+id, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM archon_sources WHERE source_id = $1 FOR UPDATE`, id); err != nil {
 			return err
 		}
@@ -285,4 +285,8 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 		_, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id)
 		return err
 	})
+	if err == nil {
+		_ = s.searcher.Count(ctx) // its words; should it fail, the next one does it
+	}
+	return err
 }

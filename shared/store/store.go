@@ -135,7 +135,7 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return applied, err
 	}
-	if err := s.searcher.MakeIndexes(ctx); err != nil {
+	if err := s.searcher.Build(ctx); err != nil {
 		return applied, err
 	}
 	return applied, s.wait(ctx)
@@ -144,9 +144,6 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 // MigrateDown takes every migration of ours back and with it all that was synced. Archon's
 // tables stay.
 func (s *Store) MigrateDown(ctx context.Context) error {
-	if err := s.searcher.DropIndexes(ctx); err != nil {
-		return err
-	}
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	return migrations.Down(ctx, db)

@@ -79,7 +79,7 @@ func (g *Gateway) listChunks(ctx context.Context, in *PagePath) (*listChunksOutp
 
 type searchInput struct {
 	Body struct {
-		Query         string    `json:"query" minLength:"1" maxLength:"1000" doc:"words, \"phrases\", or, -not" example:"rotate the signing keys"`
+		Query         string    `json:"query" minLength:"1" maxLength:"1000" doc:"words, \"what must be there\", -not" example:"rotate the signing keys"`
 		SourceID      string    `json:"source_id,omitempty" maxLength:"64" doc:"only chunks of this source"`
 		Sources       []string  `json:"sources,omitempty" maxItems:"100" nullable:"false" doc:"only chunks of these sources"`
 		SpaceKey      string    `json:"space_key,omitempty" maxLength:"255" doc:"only pages of this space"`
@@ -89,6 +89,7 @@ type searchInput struct {
 		Mentions      string    `json:"mentions,omitempty" maxLength:"255" doc:"only pages that mention the account with this id"`
 		ModifiedSince time.Time `json:"modified_since,omitzero" doc:"only pages changed since"`
 		Limit         int       `json:"limit,omitempty" minimum:"1" maximum:"100" default:"10"`
+		PerPage       int       `json:"per_page,omitempty" minimum:"1" maximum:"100" default:"3" doc:"hits of one page at most"`
 	}
 }
 
@@ -103,7 +104,7 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	b := in.Body
 	hits, err := g.control.Search(ctx, viewing(ctx), b.Query, search.Filter{
 		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
-		ModifiedSince: b.ModifiedSince, Limit: b.Limit,
+		ModifiedSince: b.ModifiedSince, Limit: b.Limit, PerPage: b.PerPage,
 	})
 	var noPage *control.UnknownPageError
 	if errors.As(err, &noPage) { // nothing lies below it

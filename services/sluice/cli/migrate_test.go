@@ -67,7 +67,7 @@ func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
 	require.Contains(t, out, "applied pg_trgm: search finds words that are nearly right\n")
 	require.NotContains(t, out, "Without pg_trgm")
 
-	does(`CREATE TABLE archon_code_examples (); DROP EXTENSION pg_trgm`)
+	does(`CREATE TABLE archon_code_examples (); DROP EXTENSION pg_trgm CASCADE`)
 	out = p.sees("migrate", "up")
 	require.Contains(t, out, "Nothing to apply.\n")
 	require.Contains(t, out, "Without pg_trgm: the chunks' table is Archon's")

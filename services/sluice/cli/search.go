@@ -16,12 +16,13 @@ import (
 func (a *app) search() *cobra.Command {
 	var f search.Filter
 	var since string
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
 		Short: "Search the chunks",
-		Long: "Search the chunks by words, \"phrases\", or, and -exclusions; where too few are found, by similar\n" +
-			"words too. Each hit has the address of its heading. Filters narrow the search together; all but\n" +
-			"--source find Confluence pages only.",
+		Long: "Search the chunks by words. Any of them may match, and rare ones count more; what stands between\n" +
+			"\"quotes\" must be there, a -word must not, and typos are forgiven. Each hit has the address of its\n" +
+			"heading. Filters narrow the search together; all but --source find Confluence pages only.",
 		Example: `  sluice search rotate the signing keys
   sluice search '"on-call handover" -pager' --source docs
   sluice search getUserById --space ENG --under 7000000012
@@ -41,11 +42,14 @@ func (a *app) search() *cobra.Command {
 			}
 			query := strings.Join(words, " ")
 			return a.withControl(cmd.Context(), func(s *session) error {
-				hits, err := s.Search(cmd.Context(), operator, query, f)
+				answer, err := s.Explain(cmd.Context(), operator, query, f)
 				if err != nil {
 					return err
 				}
-				return a.showHits(query, hits)
+				if explain {
+					return a.showAnswer(query, answer)
+				}
+				return a.showHits(query, answer.Hits)
 			})
 		},
 	}
@@ -57,6 +61,8 @@ func (a *app) search() *cobra.Command {
 	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
 	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")
 	flags.StringVar(&since, "since", "", "only pages changed since this `time`: 2026-01-31, or 7d or 24h ago")
+	flags.IntVar(&f.PerPage, "per-page", 3, "the `number` of hits of one page at most")
+	flags.BoolVar(&explain, "explain", false, "tell which words were looked for, and where each leg put a hit")
 	flags.IntVar(&f.Limit, "limit", 5, "the `number` of hits at most")
 	return cmd
 }
@@ -93,6 +99,37 @@ func (a *app) showHits(query string, hits []search.Hit) error {
 	for i, h := range hits {
 		a.showHit(i+1, h)
 	}
+	return nil
+}
+
+// showAnswer shows the hits, and how they came about.
+func (a *app) showAnswer(query string, answer search.Answer) error {
+	if a.json() {
+		return a.printJSON(answer)
+	}
+	rows := [][]string{{"WORD", "FOR", "CHUNKS", "WORTH", "LOOKED FOR"}}
+	for _, t := range answer.Terms {
+		how := "in the index"
+		if !t.Read {
+			how = "in what others found"
+		}
+		rows = append(rows, []string{t.Word, t.For, fmt.Sprint(t.Chunks), fmt.Sprintf("%.2f", t.Worth), how})
+	}
+	a.table(rows)
+	if answer.Softened {
+		a.printf("What stands between quotes is nowhere as it stands: its words were looked for.\n")
+	}
+	a.printf("\n")
+	if err := a.showHits(query, answer.Hits); err != nil {
+		return err
+	}
+	rows = [][]string{{"HIT", "LEG", "PLACE", "SCORE"}}
+	for i, of := range answer.Legs {
+		for _, p := range of {
+			rows = append(rows, []string{fmt.Sprint(i + 1), p.Leg, fmt.Sprint(p.Rank), fmt.Sprintf("%.3f", p.Score)})
+		}
+	}
+	a.table(rows)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/pgtest"
@@ -30,6 +31,12 @@ func BenchmarkSearch(b *testing.B) {
 			require.NoError(b, err)
 			k := newCorpus(1)
 			k.load(b, url, chunks)
+			require.NoError(b, s.Searcher().Build(b.Context()))
+			conn, err := pgx.Connect(b.Context(), url)
+			require.NoError(b, err)
+			_, err = conn.Exec(b.Context(), `VACUUM ANALYZE confluence_chunk_words, confluence_words`)
+			require.NoError(b, err)
+			require.NoError(b, conn.Close(b.Context()))
 			queries := map[string]func() string{
 				"common":    func() string { return k.vocab[k.rng.IntN(20)] },
 				"two words": func() string { return k.vocab[k.rng.IntN(300)] + " " + k.vocab[k.rng.IntN(300)] },

@@ -6,12 +6,28 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// SQL gives tests the statement that Search runs, with its parameters.
-func (s *Searcher) SQL(ctx context.Context, v viewer.Viewer, query string, f Filter) (sql string, args []any, err error) {
-	known, err := s.common.of(ctx, s.pool)
-	if err != nil {
-		return "", nil, err
+// Statement is SQL with its parameters.
+type Statement struct {
+	SQL  string
+	Args []any
+}
+
+// Statements gives tests what a search asks the database: which pages pass the filter, where it is one
+// of pages, and for the hits.
+func (s *Searcher) Statements(ctx context.Context, v viewer.Viewer, query string, f Filter) []Statement {
+	a := parse(query)
+	k, err := s.lookUp(ctx, v, a, f)
+	if err == nil {
+		err = s.forgive(ctx, &k)
 	}
-	sql, args = s.searchSQL(v, query, f, known)
-	return sql, args, nil
+	if err != nil {
+		panic(err)
+	}
+	var list []Statement
+	if f.ofPages() {
+		sql, args := pagesSQL(v, f)
+		list = append(list, Statement{sql, args})
+	}
+	sql, args := s.statement(&k, v, f)
+	return append(list, Statement{sql, args})
 }

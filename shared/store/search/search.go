@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,11 @@ import (
 type Searcher struct {
 	pool     *pgxpool.Pool
 	language language
-	trgm     atomic.Bool // the similarity extension is there
-	common   commonWords
+	trgm     atomic.Bool  // the similarity extension is there
+	looked   atomic.Int64 // chunks up to this one are searchable, or are on their way by whoever writes them
+	wrote    atomic.Int64 // chunks that this process has written since
+	counted  atomic.Int64 // when this process last counted words, in seconds since 1970
+	without  []string     // legs that do not run
 }
 
 // New returns a searcher in a language: the name of one of the database's text search
@@ -58,6 +62,7 @@ type Filter struct {
 	Mentions      string // an account id
 	ModifiedSince time.Time
 	Limit         int // default 10, at most MaxHits
+	PerPage       int // hits of one page at most; default 3
 }
 
 // ofPages reports whether the filter asks for something that only Confluence pages have.
@@ -99,79 +104,126 @@ const (
 	MarkEnd   = "\u203a"
 )
 
-// Search finds chunks by the words of their text, of their page's title and of their heading,
-// and by similar words where there are too few of those. The query is in web search syntax:
-// words, "phrases", or, -not; a query that only excludes finds nothing. Hits are ranked by
-// reciprocal rank fusion, best first.
+const (
+	defaultHits    = 10
+	defaultPerPage = 3
+)
+
+func (f Filter) limit() int {
+	if f.Limit <= 0 {
+		return defaultHits
+	}
+	return min(f.Limit, MaxHits)
+}
+
+func (f Filter) perPage() int {
+	if f.PerPage <= 0 {
+		return defaultPerPage
+	}
+	return f.PerPage
+}
+
+// Search finds the chunks that answer best, by the words of their text, of their page's title
+// and of their heading. Any word of the query may match, and how rare it is decides; words
+// between "quotes" must be there, and a -word must not. Hits come best first, in the same
+// order for the same pages however they were stored.
 //
 // A chunk of a source that the viewer does not see, or that the filter leaves out, is never
 // found, whatever the query holds.
 func (s *Searcher) Search(ctx context.Context, v viewer.Viewer, query string, f Filter) ([]Hit, error) {
-	known, err := s.common.of(ctx, s.pool)
-	if err != nil {
-		return nil, fmt.Errorf("search: %w", err)
+	a, err := s.Explain(ctx, v, query, f)
+	return a.Hits, err
+}
+
+// Explain is Search, and tells how it came to its hits.
+func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f Filter) (Answer, error) {
+	asked := parse(query)
+	if asked.text == "" || !f.possible() {
+		return Answer{}, nil
 	}
-	sql, args := s.searchSQL(v, query, f, known)
+	a, err := s.answer(ctx, v, asked, f)
+	if err == nil && len(a.Hits) == 0 && asked.soften() {
+		// What stands between quotes is nowhere as it stands: an error message, say, with a name in it.
+		a, err = s.answer(ctx, v, asked, f)
+		a.Softened = true
+	}
+	if err != nil {
+		return Answer{}, fmt.Errorf("search: %w", err)
+	}
+	return a, nil
+}
+
+func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filter) (Answer, error) {
+	k, err := s.lookUp(ctx, v, a, f)
+	if err != nil {
+		return Answer{}, err
+	}
+	if s.behind(k) {
+		s.catchUp(ctx, k)
+		if k, err = s.lookUp(ctx, v, a, f); err != nil {
+			return Answer{}, err
+		}
+	}
+	s.looked.Store(max(s.looked.Load(), k.last-lateIDs))
+	if s.runs(Typos) {
+		if err := s.forgive(ctx, &k); err != nil {
+			return Answer{}, err
+		}
+	}
+	sql, args := s.statement(&k, v, f)
 	if sql == "" {
-		return nil, nil
+		return Answer{}, nil
 	}
-	mode := pgx.QueryExecModeCacheStatement
-	if f.SourceID != "" || f.ofPages() {
-		// Planned anew each time: what is right for a source of ten pages is wrong for one of
-		// ten thousand.
-		mode = pgx.QueryExecModeExec
+	var answer Answer
+	for _, t := range k.terms {
+		answer.Terms = append(answer.Terms, t.Term)
 	}
-	rows, _ := s.pool.Query(ctx, sql, append([]any{mode}, args...)...)
-	hits, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Hit])
-	if err != nil {
-		return nil, fmt.Errorf("search: %w", err)
-	}
-	return hits, nil
+	rows, _ := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
+	answer.Hits, answer.Legs, err = collect(rows)
+	return answer, err
 }
 
-// asked is a query, taken apart.
-type asked struct {
-	text   string   // as it was given
-	not    string   // the parts that exclude
-	words  []string // the words that do not, in lower case
-	parts  int      // how many parts they stand in: an identifier of several words is one
-	phrase bool     // some of them stand between quotes
+// statement is what answers, "" where nothing is asked.
+func (s *Searcher) statement(k *known, v viewer.Viewer, f Filter) (string, []any) {
+	k.terms = slices.DeleteFunc(k.terms, func(t term) bool { return t.title() && !s.runs(Titles) })
+	if len(k.terms) == 0 {
+		return "", nil
+	}
+	var p params
+	sc := k.scope(v, f, &p)
+	sc.required(k, &p)
+	k.weigh()
+	k.choose(min(mostEntries/max(sc.share, 0.01), mostFiltered))
+	depth := max(pool, defaultPerPage*f.limit())
+	with := candidates(k, sc, depth, &p)
+	legs := []leg{wordsLeg(k, depth)}
+	if k.whole.query != "" && s.runs(Exact) {
+		legs = append(legs, exactLeg(k, &p))
+	}
+	return statement(with, legs, k, f, &p), p.args
 }
 
-// parse takes a query in web search syntax apart as the database does.
-func parse(query string) asked {
-	// A zero byte fits no text of the database.
-	a := asked{text: strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(query, "\x00", " "), " "))}
-	for rest := a.text; rest != ""; rest = strings.TrimSpace(rest) {
-		var part string
-		part, rest = cutPart(rest)
-		if strings.HasPrefix(part, "-") {
-			a.not += " " + part
-			continue
-		}
-		a.parts++
-		a.phrase = a.phrase || strings.HasPrefix(part, `"`)
-		for _, w := range wordsOf(part) {
-			if w != "or" {
-				a.words = append(a.words, w)
-			}
-		}
-	}
-	a.not = strings.TrimSpace(a.not)
-	return a
+const (
+	lateIDs         = 200    // may be committed after later ones
+	smallBase       = 10_000 // chunks
+	countedBySearch = 2000   // more is counted by who writes
+	countedWithin   = 2 * time.Second
+	caughtUpWithin  = 3 * time.Second
+)
+
+// behind reports whether something is to be done before the search. In a small knowledge base each
+// chunk counts; in a large one it does not matter when words are counted some seconds later.
+func (s *Searcher) behind(k known) bool {
+	return k.unindexed || k.uncounted > 0 && (k.chunks < smallBase || time.Now().Unix()-s.counted.Load() >= int64(countedWithin.Seconds()))
 }
 
-// cutPart cuts the first part off a query: a word or a phrase, with the sign before it.
-func cutPart(query string) (part, rest string) {
-	sign := len(query) - len(strings.TrimLeft(query, "-"))
-	if strings.HasPrefix(query[sign:], `"`) {
-		if end := strings.IndexByte(query[sign+1:], '"'); end >= 0 {
-			end += sign + 2
-			return query[:end], query[end:]
-		}
+// catchUp does it, within a while: a search waits for nobody, and answers with what there is.
+func (s *Searcher) catchUp(ctx context.Context, k known) {
+	ctx, cancel := context.WithTimeout(ctx, caughtUpWithin)
+	defer cancel()
+	s.counted.Store(time.Now().Unix())
+	if k.unindexed && s.Index(ctx, indexedAtOnce) != nil {
+		return
 	}
-	if end := strings.IndexAny(query, " \t\r\n\v\f"); end >= 0 {
-		return query[:end], query[end:]
-	}
-	return query, ""
+	_ = s.Count(ctx)
 }

@@ -1,0 +1,188 @@
+package search
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Text is what is searched of a chunk, which is known by its number at an address.
+type Text struct {
+	Number  int
+	Title   string // of the page
+	Section string // the heading
+	Content string
+}
+
+// Queue adds to a batch what makes the chunks of one address searchable. They are in the
+// database already, or come there in the same transaction before.
+func Queue(b *pgx.Batch, url string, texts []Text) {
+	if len(texts) == 0 {
+		return
+	}
+	numbers := make([]int, len(texts))
+	for i, t := range texts {
+		numbers[i] = t.Number
+	}
+	args := append([]any{url, numbers}, columnsOf(texts)...)
+	b.Queue(indexSQL("JOIN archon_crawled_pages c ON c.url = $1 AND c.chunk_number = n.key"), args...)
+}
+
+// columnsOf are the parameters of indexSQL from the third one on. Lists of lists have to be of
+// one length in the database, so that words travel in one text, with a space between them.
+func columnsOf(texts []Text) []any {
+	parts, whole, titles, titleWhole := make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts))
+	lengths := make([]int, len(texts))
+	for i, t := range texts {
+		w := WordsOf(t.Content)
+		heading := t.Title + "\n" + t.Section
+		h := WordsOf(heading)
+		parts[i], whole[i], lengths[i] = join(w.Parts), join(w.Whole), w.Count
+		titles[i], titleWhole[i] = heading+"\n"+join(h.Parts), join(h.Whole)
+	}
+	return []any{parts, whole, titles, titleWhole, lengths}
+}
+
+// indexSQL writes the words of chunks c. In English the chunk has the vector of its text already, but not in
+// the tables of old Archons: the name then means the empty column outside of the subquery.
+func indexSQL(join string) string {
+	return `
+		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
+		SELECT c.id, c.source_id, CASE jsonb_typeof(c.metadata->'page_id') WHEN 'string' THEN c.metadata->>'page_id' END,
+			hashtextextended(c.content, hashtextextended(c.url, 0)), n.length, cardinality(tsvector_to_array(to_tsvector(l.language::regconfig, n.titles))),
+			coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN (SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id) END,
+					to_tsvector(l.language::regconfig, c.content))
+				|| to_tsvector(l.language::regconfig, n.parts)
+				|| array_to_tsvector(array_remove(string_to_array(n.whole, ' '), ''))
+				|| array_to_tsvector(ARRAY(SELECT '^' || lexeme FROM unnest(to_tsvector(l.language::regconfig, n.titles)
+					|| array_to_tsvector(array_remove(string_to_array(n.title_whole, ' '), '')))))
+		FROM (SELECT l.language, NULL::tsvector AS content_search_vector FROM confluence_search l) l,
+			unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[]) AS n (key, parts, whole, titles, title_whole, length)
+			` + join + `
+		ON CONFLICT (chunk_id) DO UPDATE SET source_id = excluded.source_id, page_id = excluded.page_id,
+			place = excluded.place, length = excluded.length, titles = excluded.titles, words = excluded.words`
+}
+
+// Bounds of what is done at once.
+const (
+	indexedAtOnce = 500
+	countedAtOnce = 5000
+	// longestIndexed is how much of a chunk's text is looked at for parts of words, in bytes.
+	longestIndexed = 1 << 20
+)
+
+// Index makes chunks searchable that something else than the store has written, such as an
+// Archon, and all of them where the language has changed. At most a number of them, unless it
+// is 0.
+func (s *Searcher) Index(ctx context.Context, most int) error {
+	for done := 0; most == 0 || done < most; {
+		n, err := s.indexSome(ctx)
+		done += n
+		if err != nil || n < indexedAtOnce {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Searcher) indexSome(ctx context.Context) (int, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT c.id, coalesce(c.metadata->>'title', ''), coalesce(c.metadata->>'section_title', ''), left(c.content, $2)
+		FROM archon_crawled_pages c
+		WHERE c.id > $1 AND NOT EXISTS (SELECT FROM confluence_chunk_words w WHERE w.chunk_id = c.id)
+		ORDER BY c.id LIMIT $3`, s.looked.Load(), longestIndexed, indexedAtOnce)
+	var ids []int64
+	var texts []Text
+	var id int64
+	var t Text
+	_, err := pgx.ForEachRow(rows, []any{&id, &t.Title, &t.Section, &t.Content}, func() error {
+		ids, texts = append(ids, id), append(texts, t)
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look for chunks that are not searchable yet: %w", err)
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	args := append([]any{nil, ids}, columnsOf(texts)...)
+	if _, err := s.pool.Exec(ctx, indexSQL("JOIN archon_crawled_pages c ON $1::text IS NULL AND c.id = n.key"), args...); err != nil {
+		return 0, fmt.Errorf("make chunks searchable: %w", err)
+	}
+	return len(ids), nil
+}
+
+// Count counts in how many chunks each word stands, for those that came and went since it was
+// last done. It returns at once where another one is counting.
+func (s *Searcher) Count(ctx context.Context) error {
+	for {
+		n, err := countSome(ctx, s.pool)
+		if err != nil {
+			return fmt.Errorf("count words: %w", err)
+		}
+		if n < countedAtOnce {
+			return nil
+		}
+	}
+}
+
+// Wrote counts words now and then: whoever writes chunks says how many. Should it fail, the next
+// one does it.
+func (s *Searcher) Wrote(ctx context.Context, chunks int) {
+	if chunks == 0 {
+		return
+	}
+	now := time.Now().Unix()
+	if s.wrote.Add(int64(chunks)) < countedBySearch && now-s.counted.Load() < int64(countedWithin.Seconds()) {
+		return
+	}
+	s.wrote.Store(0)
+	s.counted.Store(now)
+	_ = s.Count(ctx)
+}
+
+func countSome(ctx context.Context, pool *pgxpool.Pool) (n int, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var mine bool
+		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('confluence words', 0))`).Scan(&mine)
+		if err != nil || !mine {
+			return err
+		}
+		var ids, came []int64
+		err = tx.QueryRow(ctx, `
+			SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(chunk_id) FILTER (WHERE chunk_id IS NOT NULL), '{}')
+			FROM (SELECT id, chunk_id FROM confluence_words_uncounted ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) u`, countedAtOnce).Scan(&ids, &came)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		n = len(ids)
+		// The function that counts takes a statement as text, which holds numbers only.
+		b := &pgx.Batch{}
+		b.Queue(`
+			INSERT INTO confluence_words AS w (word, chunks)
+			SELECT word, sum(chunks) FROM (
+				SELECT word, ndoc AS chunks FROM ts_stat('SELECT words FROM confluence_chunk_words WHERE chunk_id = ANY (' || quote_literal($1::bigint[]::text) || ')')
+				UNION ALL
+				SELECT word, -ndoc FROM ts_stat('SELECT words FROM confluence_words_uncounted WHERE words IS NOT NULL AND id = ANY (' || quote_literal($2::bigint[]::text) || ')')
+			) changes GROUP BY word
+			ON CONFLICT (word) DO UPDATE SET chunks = w.chunks + excluded.chunks`, came, ids)
+		b.Queue(`
+			DELETE FROM confluence_words w USING ts_stat('SELECT words FROM confluence_words_uncounted WHERE words IS NOT NULL AND id = ANY (' || quote_literal($1::bigint[]::text) || ')') s
+			WHERE w.word = s.word AND w.chunks <= 0`, ids)
+		b.Queue(`
+			INSERT INTO confluence_word_totals AS t (source_id, chunks, length)
+			SELECT source_id, sum(n), sum(n * length) FROM (
+				SELECT source_id, length::bigint, 1 AS n FROM confluence_chunk_words WHERE chunk_id = ANY ($1)
+				UNION ALL
+				SELECT source_id, length, -1 FROM confluence_words_uncounted WHERE words IS NOT NULL AND id = ANY ($2)
+			) changes GROUP BY source_id
+			ON CONFLICT (source_id) DO UPDATE SET chunks = t.chunks + excluded.chunks, length = t.length + excluded.length`, came, ids)
+		b.Queue(`DELETE FROM confluence_word_totals WHERE chunks <= 0`)
+		b.Queue(`DELETE FROM confluence_words_uncounted WHERE id = ANY ($1)`, ids)
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return n, err
+}

@@ -1,0 +1,61 @@
+package search
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fusion is the constant of reciprocal rank fusion.
+const fusion = 60
+
+// leg is one way to rank chunks. Its SQL gives chunk_id, place and score, the best highest, for
+// as many chunks as there are candidates, in an order that is the same after every load of the same pages. It
+// may read "term", "candidate" and the legs before it.
+type leg struct {
+	name   string
+	weight float64
+	sql    string
+}
+
+// statement puts the legs together: a chunk's score is the sum of weight / (fusion + place) over
+// the legs that found it.
+func statement(with []string, legs []leg, k *known, f Filter, p *params) string {
+	var all []string
+	for _, l := range legs {
+		with = append(with, fmt.Sprintf(`
+%s AS MATERIALIZED (
+	SELECT chunk_id, place, score, row_number() OVER (ORDER BY score DESC, place, chunk_id) AS rank FROM (%s) ranked)`, l.name, l.sql))
+		all = append(all, fmt.Sprintf("SELECT chunk_id, place, '%[1]s' AS leg, rank, score AS own, '%[2]v'::float8 / (%[3]d + rank) AS score FROM %[1]s", l.name, l.weight, fusion))
+	}
+	join := "LEFT JOIN" // what is no page is found too
+	if f.ofPages() {
+		join = "JOIN"
+	}
+	return "WITH" + strings.Join(with, ",") + `
+SELECT c.id, c.source_id, coalesce(best.page_id, ''), coalesce(best.title, c.metadata->>'title', ''),
+	coalesce(best.space_key, ''), coalesce(best.version, 0), coalesce(best.last_modified, '0001-01-01 00:00:00Z'), ` + texts("breadcrumb") + `,
+	coalesce(c.metadata->>'section_title', ''), ` + texts("heading_path") + `, coalesce(c.metadata->>'citation_url', c.url),
+	ts_headline(` + p.add(k.language) + `::regconfig, c.content, ` + p.add(k.marked()) + `::tsquery,
+		'MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … ", StartSel=` + MarkStart + `, StopSel=` + MarkEnd + `'),
+	best.score, best.legs, best.ranks, best.owns
+FROM (
+	SELECT * FROM (
+		SELECT fused.*, p.page_id, p.title, p.space_key, p.version, p.last_modified,
+			row_number() OVER (PARTITION BY c.url ORDER BY fused.score DESC, fused.place, c.id) AS of_page
+		FROM (
+			SELECT chunk_id, place, sum(score) AS score, array_agg(leg ORDER BY leg) AS legs, array_agg(rank::int ORDER BY leg) AS ranks,
+				array_agg(own ORDER BY leg) AS owns
+			FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY chunk_id, place
+		) fused
+		JOIN archon_crawled_pages c ON c.id = fused.chunk_id
+		` + join + ` confluence_pages p ON p.page_id = c.metadata->>'page_id' AND p.source_id = c.source_id
+		WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
+	) ranked WHERE of_page <= ` + p.add(f.perPage()) + ` ORDER BY score DESC, place, chunk_id LIMIT ` + p.add(f.limit()) + `
+) best JOIN archon_crawled_pages c ON c.id = best.chunk_id ORDER BY best.score DESC, best.place, c.id`
+}
+
+// texts reads a list out of a chunk's metadata, whatever somebody else has put there.
+func texts(key string) string {
+	list := "c.metadata->'" + key + "'"
+	return "ARRAY(SELECT coalesce(e, '') FROM jsonb_array_elements_text(CASE jsonb_typeof(" + list + ") WHEN 'array' THEN " + list + " ELSE '[]' END) e)"
+}

@@ -1,0 +1,126 @@
+package search
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Words are the words of a text beside those that the database's own parser finds. It keeps
+// dotted names, paths and addresses as one word, and takes a run of Chinese or Japanese for
+// one: here they are taken apart, the same way for a text that is stored and for a question.
+type Words struct {
+	// Parts are what identifiers consist of: "kubectl.kubernetes.io/last-applied" is split at
+	// every sign, "getUserById" at its humps too. They are brought to their stem like others.
+	Parts []string
+	// Whole are identifiers as they stand, in lower case, and pairs of characters of the
+	// scripts that write without spaces. They are compared as they are.
+	Whole []string
+	// Count is how many words the text has.
+	Count int
+}
+
+const (
+	longestWhole = 100 // bytes; what is longer is found by its parts
+	// maxWord is the longest word that Postgres keeps, in bytes.
+	maxWord = 2000
+)
+
+// WordsOf takes a text apart.
+func WordsOf(text string) Words {
+	var w Words
+	for _, token := range strings.FieldsFunc(text, separates) {
+		w.add(token)
+	}
+	return w
+}
+
+// separates reports whether a character never stands inside an identifier.
+func separates(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune("\"'`()[]{}<>|,;*!?\u2018\u2019\u201c\u201d…", r)
+}
+
+// add takes apart what stands between separators: words with signs between them.
+func (w *Words) add(token string) {
+	token = strings.TrimFunc(token, func(r rune) bool { return !inWord(r) })
+	if token == "" {
+		return
+	}
+	pieces := strings.FieldsFunc(token, func(r rune) bool { return !inWord(r) })
+	split := len(pieces) > 1
+	for _, piece := range pieces {
+		if len(piece) > maxWord {
+			continue
+		}
+		if dense(piece) {
+			w.pairs(piece)
+			continue
+		}
+		w.Count++
+		if split {
+			w.Parts = append(w.Parts, piece)
+		}
+		if humps := humpsOf(piece); len(humps) > 1 {
+			w.Parts = append(w.Parts, humps...)
+		}
+	}
+	if split && len(token) <= longestWhole && !strings.Contains(token, "://") {
+		w.Whole = append(w.Whole, strings.ToLower(token))
+	}
+}
+
+// inWord reports whether a character is part of a word: letters, digits and marks on them.
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+
+// humpsOf splits "getUserById" and "HTTPServer" where a capital begins a word.
+func humpsOf(piece string) []string {
+	var humps []string
+	runes := []rune(piece)
+	start := 0
+	for i := 1; i < len(runes); i++ {
+		up := unicode.IsUpper(runes[i])
+		if up && (unicode.IsLower(runes[i-1]) || unicode.IsDigit(runes[i-1])) ||
+			up && unicode.IsUpper(runes[i-1]) && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
+			humps = append(humps, string(runes[start:i]))
+			start = i
+		}
+	}
+	return append(humps, string(runes[start:]))
+}
+
+// unspaced are the scripts that put no space between words.
+var unspaced = []*unicode.RangeTable{
+	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
+}
+
+func isUnspaced(r rune) bool { return r >= 0x0e00 && (unicode.In(r, unspaced...) || r == 'ー') }
+
+func dense(piece string) bool { return strings.ContainsFunc(piece, isUnspaced) }
+
+// pairs adds each two characters that follow each other in a run of such a script, or the only
+// one; what stands between the runs is a word.
+func (w *Words) pairs(piece string) {
+	for piece != "" {
+		first, size := utf8.DecodeRuneInString(piece)
+		runs := isUnspaced(first)
+		end := strings.IndexFunc(piece[size:], func(r rune) bool { return isUnspaced(r) != runs })
+		if end < 0 {
+			end = len(piece) - size
+		}
+		run := piece[:size+end]
+		piece = piece[size+end:]
+		w.Count++
+		if !runs {
+			w.Parts = append(w.Parts, run)
+			continue
+		}
+		runes := []rune(run)
+		w.Count += len(runes) / 2
+		if len(runes) == 1 {
+			w.Whole = append(w.Whole, run)
+		}
+		for i := range len(runes) - 1 {
+			w.Whole = append(w.Whole, string(runes[i:i+2]))
+		}
+	}
+}
