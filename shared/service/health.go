@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type Health struct {
 	mu     sync.Mutex
 	ready  bool
+	waits  []string // what is waited for while the process starts, the newest last
 	names  []string
 	checks map[string]func(context.Context) error
 }
@@ -45,6 +47,22 @@ func (h *Health) Ready() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ready = true
+}
+
+// waiting says what the process waits for, until the returned function is called.
+func (h *Health) waiting(what string) (done func()) {
+	if h == nil {
+		return func() {}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waits = append(h.waits, what)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		i := slices.Index(h.waits, what)
+		h.waits = slices.Delete(h.waits, i, i+1)
+	}
 }
 
 // Serve listens on addr until the returned function is called. An empty addr serves nothing.
@@ -80,7 +98,11 @@ func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.ready {
-		http.Error(w, "starting: waiting for the servers that this service needs", http.StatusServiceUnavailable)
+		what := "the servers that this service needs"
+		if len(h.waits) > 0 {
+			what = h.waits[len(h.waits)-1]
+		}
+		http.Error(w, "starting: waiting for "+what, http.StatusServiceUnavailable)
 		return
 	}
 	for _, name := range h.names {

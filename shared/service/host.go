@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -32,6 +33,9 @@ type HostOptions struct {
 	Log  zerolog.Logger
 	// Health is told of what was opened, and is ready once the stages have been; may be nil.
 	Health *Health
+
+	// Patience is how long the database is waited for; 0 is as long as it takes, as a service does.
+	Patience time.Duration
 
 	// Database and Broker say what is done to them when they are opened.
 	Database, Broker Care
@@ -85,8 +89,8 @@ func (h *Host) named(stage string) *Host {
 // group of settings. The error is that of config.Of.
 func Config[T any](h *Host) (T, error) { return config.Of[T](h.o.Env) }
 
-// Store returns the database, which it waits for. The error says that the settings name none,
-// that it cannot be used, or that ctx ended.
+// Store returns the database, which it waits for as long as the host's patience lasts. The error
+// says that the settings name none, that it cannot be used or does not answer, or that ctx ended.
 func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 	h.storeOnce.Lock()
 	defer h.storeOnce.Unlock()
@@ -97,12 +101,14 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.Open(ctx, cfg.DatabaseURL.Reveal(), store.SearchLanguage(cfg.SearchLanguage))
+	defer h.o.Health.waiting("Postgres")()
+	s, err := store.Open(ctx, cfg.DatabaseURL.Reveal(), store.SearchLanguage(cfg.SearchLanguage), store.Waiting(h.o.Patience, h.waits))
 	if err != nil {
 		return nil, err
 	}
 	switch h.o.Database {
 	case Usual:
+		defer h.o.Health.waiting("the migrations of the database")()
 		err = s.Ready(ctx)
 	case Make:
 		_, err = s.Migrate(ctx)
@@ -117,6 +123,9 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 	return s, nil
 }
 
+// waits logs what a part of the host is waited for.
+func (h *Host) waits(what string, why error) { h.Log.Warn().Err(why).Msg("waiting for " + what) }
+
 // Bus returns the connection to the broker, which it waits for. The error says that the settings
 // name none, that the broker refuses, or that ctx ended.
 func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
@@ -129,6 +138,7 @@ func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer h.o.Health.waiting("NATS")()
 	b, err := bus.Connect(ctx, busOptions(h.o.Name, cfg, h.o.Log))
 	if err != nil {
 		return nil, err

@@ -3,7 +3,10 @@ package service_test
 import (
 	"context"
 	"net"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -71,6 +74,48 @@ func TestAHostOpensEachPartOnce(t *testing.T) {
 	h.Close()
 	require.ErrorContains(t, service.AskHealth(addr), "postgres")
 	require.Error(t, b.Healthy())
+}
+
+// A process that starts says on its health page what it waits for, and ends when waiting is no help.
+func TestAHostSaysWhatItWaitsFor(t *testing.T) {
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { require.NoError(t, l.Close()) }()
+		return l.Addr().String()
+	}
+	page, health := free(), service.NewHealth()
+	stop, err := health.Serve(page, zerolog.Nop())
+	require.NoError(t, err)
+	defer stop()
+	hostOf := func(address string) *service.Host {
+		return service.NewHost(service.HostOptions{Name: "fetcher", Log: zerolog.Nop(), Health: health, Env: environment(map[string]string{"DATABASE_URL": address})})
+	}
+	says := func(text string) func() bool {
+		return func() bool {
+			err := service.AskHealth(page)
+			return err != nil && strings.Contains(err.Error(), text)
+		}
+	}
+	for address, text := range map[string]string{
+		"postgres://app:hunter2@" + free() + "/sluice": "waiting for Postgres",
+		pgtest.URL(t): "waiting for the migrations",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := hostOf(address).Store(ctx)
+			ended <- err
+		}()
+		require.Eventually(t, says(text), 10*time.Second, 10*time.Millisecond)
+		cancel()
+		require.Error(t, <-ended)
+	}
+	wrong, err := url.Parse(pgtest.URL(t))
+	require.NoError(t, err)
+	wrong.Path = "/not_there"
+	_, err = hostOf(wrong.String()).Store(t.Context())
+	require.ErrorContains(t, err, "3D000")
 }
 
 // What a host was lent it does not close, and what it was not told of it does not open.

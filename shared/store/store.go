@@ -37,6 +37,7 @@ var (
 type Store struct {
 	pool     *pgxpool.Pool
 	searcher *search.Searcher
+	patience patience
 }
 
 // Searcher searches the chunks.
@@ -48,7 +49,10 @@ func (s *Store) Vault() *vault.Vault { return vault.New(s.pool) }
 // Option changes what Open opens.
 type Option func(*opening)
 
-type opening struct{ language string }
+type opening struct {
+	language string
+	patience patience
+}
 
 // SearchLanguage sets the text search configuration that words are brought to their stem by,
 // "english" unless it is set. Open fails when the database has none of that name. Migrate
@@ -56,28 +60,25 @@ type opening struct{ language string }
 // are to be told the same.
 func SearchLanguage(name string) Option { return func(o *opening) { o.language = name } }
 
-// Open connects to the database at url (a postgres:// address) and waits, until ctx ends,
-// for it to accept connections, so that services may start in any order. It does not
-// migrate; see Migrate and Ready.
+// Open connects to the database at url (a postgres:// address) and waits, until ctx ends or as
+// Waiting says, for it to accept connections, so that services may start in any order. It fails at
+// once when waiting does not help: a wrong password, user or database, refused TLS; and after a
+// while when the host's name does not resolve. The error says what is wrong and what to do; it
+// names user, database and host, never the password. Open does not migrate; see Migrate and Ready.
 func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
-	cfg, err := pgxpool.ParseConfig(url)
+	cfg, err := poolConfig(url)
 	if err != nil {
-		// pgx's own error would quote the address, password included.
-		return nil, errors.New("DATABASE_URL is not a Postgres address; it looks like postgres://user:password@host:5432/database")
+		return nil, err
 	}
-	if cfg.MaxConns < 8 {
-		cfg.MaxConns = 8
-	}
-	cfg.AfterConnect = prepare
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	pool, err := newPool(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open database pool: %w", err)
+		return nil, err
 	}
 	var o opening
 	for _, option := range options {
 		option(&o)
 	}
-	s := &Store{pool: pool, searcher: search.New(pool, o.language)}
+	s := &Store{pool: pool, searcher: search.New(pool, o.language), patience: o.patience}
 	if err := s.wait(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -104,8 +105,11 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 // Close ends every connection.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ping reports whether the database answers.
+// Ping reports whether the database answers, in bounded time, a connection of those that the work
+// is done on.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if err := s.pool.Ping(ctx); err != nil {
 		return fmt.Errorf("ping database: %w", err)
 	}
@@ -113,16 +117,11 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 func (s *Store) wait(ctx context.Context) error {
-	for delay := 100 * time.Millisecond; ; delay = min(2*delay, 2*time.Second) {
-		err := s.pool.Ping(ctx)
-		if err == nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("connect to database: %w", err)
-		case <-time.After(delay):
-		}
+	err := s.patience.until(ctx, "Postgres", 2*time.Second, func(ctx context.Context) error {
+		return explain(s.pool.Config(), s.Ping(ctx))
+	})
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
 	}
 	return s.searcher.Prepare(ctx)
 }
@@ -164,24 +163,24 @@ func (s *Store) VerifyMigrations(ctx context.Context) error {
 	return migrations.Verify(ctx, db)
 }
 
-// Ready waits, until ctx ends, for every migration that this program knows to be applied: a
-// service may start before the migration has run.
+// errNotMigrated is why Ready waits, when all that is missing are migrations.
+var errNotMigrated = errors.New("the database is not migrated; run: sluice migrate up")
+
+// Ready waits, until ctx ends or as Waiting says, for every migration that this program knows to be
+// applied: a service may start before the migration has run.
 func (s *Store) Ready(ctx context.Context) error {
-	for {
+	err := s.patience.until(ctx, "the migrations of the database", time.Second, func(ctx context.Context) error {
 		list, err := s.Migrations(ctx)
 		missing := func(m migrations.Status) bool { return !m.Applied }
-		if err == nil && !slices.ContainsFunc(list, missing) {
-			return s.wait(ctx)
+		if err == nil && slices.ContainsFunc(list, missing) {
+			err = errNotMigrated
 		}
-		select {
-		case <-ctx.Done():
-			if err == nil {
-				err = errors.New("the database is not migrated; run: sluice migrate up")
-			}
-			return fmt.Errorf("wait for migrations: %w", err)
-		case <-time.After(time.Second):
-		}
+		return explain(s.pool.Config(), err)
+	})
+	if err != nil {
+		return fmt.Errorf("wait for migrations: %w", err)
 	}
+	return s.wait(ctx)
 }
 
 // inTx runs fn in one transaction, as pg.InTx does.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -65,11 +66,15 @@ func at(env config.Environment, servers *local.Servers) config.Environment {
 	return env.With(values)
 }
 
+// patience is how long a command waits for a database that does not answer. It logs meanwhile what
+// it waits for.
+const patience = 30 * time.Second
+
 // host is what a command stands on. A person's command should not fail for a step that it can
 // take itself, so it migrates; the broker it leaves as it is.
 func (a *app) host(env config.Environment, log zerolog.Logger) *service.Host {
 	return service.NewHost(service.HostOptions{
-		Name: "sluice", Env: env, Log: log, Database: service.Make, Broker: service.Leave,
+		Name: "sluice", Env: env, Log: log, Patience: patience, Database: service.Make, Broker: service.Leave,
 	})
 }
 

@@ -158,7 +158,7 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 	defer cancel()
 	s, err := h.Store(ctx)
 	if err != nil {
-		d.fail("database", "see that Postgres runs, and that DATABASE_URL has its address, user and password", "%s does not answer: %v", hidePassword(url), err)
+		d.fail("database", "see that Postgres runs, and that DATABASE_URL has its address, user and password", "%v", err)
 		return nil, nil
 	}
 	server, err := s.Server(ctx)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/migrations"
@@ -35,7 +34,13 @@ func (a *app) migrateStep(use, short string, step func(*cobra.Command, *store.St
 		Use: use, Short: short, Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDatabase(cmd.Context(), func(env config.Environment) error {
-				h := service.NewHost(service.HostOptions{Name: "sluice", Env: env, Log: zerolog.Nop(), Database: service.Leave})
+				process, err := config.Of[config.Process](env)
+				if err != nil {
+					return err
+				}
+				h := service.NewHost(service.HostOptions{
+					Name: "sluice", Env: env, Log: a.logger(process), Patience: patience, Database: service.Leave,
+				})
 				defer h.Close()
 				s, err := h.Store(cmd.Context())
 				if err != nil {

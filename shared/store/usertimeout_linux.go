@@ -1,0 +1,21 @@
+package store
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// userTimeout bounds how long sent data may stay unacknowledged, which the kernel would else allow
+// for a quarter of an hour.
+func userTimeout(network, _ string, c syscall.RawConn) error {
+	if network == "unix" {
+		return nil
+	}
+	var set error
+	err := c.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+	})
+	return errors.Join(err, set)
+}
