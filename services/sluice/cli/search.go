@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"html"
 	"strconv"
 	"strings"
 	"time"
@@ -149,8 +150,9 @@ func (a *app) showHit(place int, h search.Hit) {
 	a.printf("   %s\n%s\n\n", h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
 }
 
-// snippet is a hit's text on few lines: line breaks matter in a page, not in a list of hits.
-func snippet(text string) string { return strings.Join(strings.Fields(text), " ") }
+// snippet is a hit's text as a person reads it: line breaks matter in a page, not in a list of
+// hits, and the references that keep Markdown safe stand for their characters.
+func snippet(text string) string { return html.UnescapeString(strings.Join(strings.Fields(text), " ")) }
 
 // strong shows text in bold to a person.
 func (a *app) strong(text string) string {

@@ -70,3 +70,7 @@ func TestAgesSizesAndCuts(t *testing.T) {
 	require.Equal(t, []string{"1 page", "0 pages", "2 pages"}, []string{plural(1, "page", "pages"), plural(0, "page", "pages"), plural(2, "page", "pages")})
 	require.Equal(t, []string{"a b", "a long t…", "見出…"}, []string{cut("  a\n b ", 9), cut("a long text", 9), cut("見出しです", 5)})
 }
+
+func TestASnippetIsReadAsText(t *testing.T) {
+	require.Equal(t, `set <NAME> & "go"`, snippet("set &lt;NAME&gt;\n\n&amp; &quot;go&quot;"))
+}
