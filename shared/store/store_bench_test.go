@@ -218,7 +218,7 @@ func BenchmarkEdit(b *testing.B) {
 				_, err := db.WritePage(b.Context(), w)
 				require.NoError(b, err)
 			}
-			first := db.page(chunks)
+			first := db.pages(b, 1, chunks)[0]
 			_, err := db.WritePage(b.Context(), first)
 			require.NoError(b, err)
 			var texts []string
