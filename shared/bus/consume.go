@@ -132,7 +132,7 @@ func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) err
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer k.leave(ctx, messages)
 	ask, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -156,6 +156,20 @@ func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) err
 		}
 	}
 	return nil
+}
+
+// leave takes the subscription off and waits until the broker knows: a message that is sent to it
+// meanwhile is handled, or handed back, rather than left until its time to answer has passed and its
+// delivery counts for nothing.
+func (k *consuming) leave(ctx context.Context, messages jetstream.MessagesContext) {
+	messages.Drain()
+	for end := time.Now().Add(lastCall); time.Now().Before(end); {
+		msg, err := messages.Next(jetstream.NextMaxWait(time.Until(end)))
+		if err != nil {
+			break // all of it has come, or the broker does not answer
+		}
+		k.deliver(ctx, msg)
+	}
 }
 
 // firstLook is how long the first call for a message waits. The client asks for none while it takes
