@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/credential"
@@ -148,15 +149,22 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 		return Added{}, err
 	}
 	added := Added{Created: created}
+	// Whoever asked may be gone by now: that alone must not take the source back, which a second
+	// request may have found meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
 	if added.Token, err = c.setToken(ctx, src.ID, src.BaseURL, n.Token); err != nil {
 		if created { // the database went away in between, or somebody changed the master key
-			err = errors.Join(err, c.Ledger.RemoveSource(context.WithoutCancel(ctx), src.ID))
+			err = errors.Join(err, c.Ledger.RemoveSource(ctx, src.ID))
 		}
 		return Added{}, err
 	}
 	added.Source, err = c.Source(ctx, v, src.ID)
 	return added, err
 }
+
+// finishWithin bounds what is finished although nobody waits for it any more.
+const finishWithin = 15 * time.Second
 
 func (n NewSource) differs(there store.Source) error {
 	for _, field := range n.Insist {

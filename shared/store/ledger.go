@@ -266,7 +266,7 @@ const asListed = `
 	l.run_id = @run AND p.page_id = l.page_id AND p.source_id = @source
 	AND l.status = 'current' AND p.is_deleted = false AND c.pipeline_version = @pipeline
 	AND l.version > 0 AND (
-		p.last_modified > l.version_at
+		p.last_modified > l.version_at AND ` + timeCounts + `
 		OR p.last_modified = coalesce(l.version_at, p.last_modified) AND (
 			p.version > l.version OR p.version = l.version AND (p.title = l.title OR l.title = '')))
 	AND (@mode = 'incremental' OR p.path = (

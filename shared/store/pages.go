@@ -142,7 +142,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
 				AND p.last_modified = coalesce($14, p.last_modified) AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
 			coalesce(CASE
-				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14
+				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14 AND `+timeCounts+`
 				WHEN p.version <> $4 THEN p.version > $4
 				ELSE (p.source_id <> $2 OR $13 <> '') AND c.fetched_at > $11 END, false),
 			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
@@ -209,14 +209,25 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, w.Chunks)
 }
 
-// modified is when the page's version was made, as far as Confluence says.
+// timeCounts is the condition under which the time of the stored page p says anything: one that is
+// far ahead, from one absurd answer or event, would stand in the way of every later version.
+const timeCounts = `p.last_modified <= now() + interval '1 day'`
+
+// modified is when the page's version was made, as far as Confluence says. Where it says only what
+// cannot be, it is long ago: whatever is listed next is newer.
 func modified(f page.Facts) time.Time {
+	now := time.Now()
+	unsaid := now
 	for _, t := range []time.Time{f.ModifiedAt, f.CreatedAt} {
-		if !t.IsZero() {
+		switch {
+		case t.IsZero():
+		case t.Before(now.Add(24 * time.Hour)):
 			return t
+		default:
+			unsaid = time.Unix(0, 0)
 		}
 	}
-	return time.Now()
+	return unsaid
 }
 
 // queueEnd ends the page in the ledger. outcome becomes the one that stands there, and stays as it

@@ -101,7 +101,7 @@ func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string,
 	rows, _ := r.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
 			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
-		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p USING (page_id)
+		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.source_id = r.source_id
 		WHERE l.run_id = $1 AND l.outcome = $2 AND ($4::text[] IS NULL OR r.source_id = ANY ($4))
 		ORDER BY l.page_id LIMIT $3`, runID, outcome, limit, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])

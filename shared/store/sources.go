@@ -225,9 +225,9 @@ func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error)
 	return r.counted(ctx, v, "")
 }
 
-// SourceIDs lists the ids of the Confluence sources.
+// SourceIDs lists the ids of the sources that Sluice keeps.
 func (r *Reader) SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error) {
-	rows, _ := r.pool.Query(ctx, `SELECT source_id FROM archon_sources WHERE metadata->>'source_type' = 'confluence'
+	rows, _ := r.pool.Query(ctx, `SELECT source_id FROM archon_sources WHERE `+ourSource+`
 		AND ($1::text[] IS NULL OR source_id = ANY ($1)) ORDER BY source_id`, seen(v))
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {

@@ -165,3 +165,34 @@ func TestOnlyAnOpenRunsPagesAreWritten(t *testing.T) {
 	require.Equal(t, event.Updated, store1(t, s, writeAt("r1", "1", math.MaxInt32, 12, "late")))
 	require.Equal(t, []string{"eleven"}, contents(t, s, "docs", "1"))
 }
+
+// One absurd answer, or one forged event, gives a page a time that no later version reaches; so
+// may a row that was stored before times counted.
+func TestATimeFarAheadFreezesNoPage(t *testing.T) {
+	s, conn := tenth(t)
+	fullRun(t, s, "docs", "r1", listedAt("1", 11, 11))
+	forged := writeAt("r1", "1", 11, 11, "forged")
+	forged.Page.ModifiedAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	forged.Page.CreatedAt = forged.Page.ModifiedAt
+	store1(t, s, forged)
+	finish(t, s, mustRun(t, s, "r1"))
+	fullRun(t, s, "docs", "r2", listedAt("1", 12, 12))
+	require.Equal(t, []string{"1"}, waiting(t, s, "r2"))
+	store1(t, s, writeAt("r2", "1", 12, 12, "twelve"))
+	require.Equal(t, []string{"twelve"}, contents(t, s, "docs", "1"))
+
+	_, err := conn.Exec(t.Context(), `UPDATE confluence_pages SET last_modified = '9999-01-01' WHERE page_id = '1'`)
+	require.NoError(t, err)
+	finish(t, s, mustRun(t, s, "r2"))
+	fullRun(t, s, "docs", "r3", listedAt("1", 13, 13))
+	require.Equal(t, []string{"1"}, waiting(t, s, "r3"))
+	store1(t, s, writeAt("r3", "1", 13, 13, "thirteen"))
+	require.Equal(t, []string{"thirteen"}, contents(t, s, "docs", "1"))
+}
+
+func mustRun(t *testing.T, s *store.Store, id string) store.Run {
+	t.Helper()
+	run, err := s.Run(t.Context(), id)
+	require.NoError(t, err)
+	return run
+}

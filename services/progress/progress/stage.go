@@ -221,7 +221,7 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 // do now. The replica whose snapshot is the first to say so publishes it at once; the others give
 // it time, and publish it when it has not come by then.
 func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) (told bool, err error) {
-	if told, err = f.said(ctx, end); err != nil || told {
+	if _, told, err = f.said(ctx, end); err != nil || told {
 		return told, err
 	}
 	f.mu.Lock()
@@ -239,12 +239,12 @@ func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) 
 	return err == nil, err
 }
 
-// said reports whether the end of the run is known to those who follow it.
-func (f *Follower) said(ctx context.Context, p event.Progress) (bool, error) {
+// said reports whether the end of the run is known to those who follow it, and what they know.
+func (f *Follower) said(ctx context.Context, p event.Progress) (event.Progress, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
 	defer cancel()
 	newest, there, err := f.bus.LatestProgress(ctx, p.SourceID, p.RunID)
-	return there && newest.State == p.State, err
+	return newest, there && newest.State == p.State, err
 }
 
 // cancelled tells whoever follows a run that it went with its source: the ledger is no longer
@@ -257,10 +257,13 @@ func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Pr
 	last.State, last.Code = event.StateCancelled, failure.SourceGone
 	last.Message = "the source was removed while its run was under way"
 	last.At = time.Now().UTC()
-	last.FinishedAt, last.Seq = last.At, run.NextSeq(last.Seq, last.At)
-	if said, err := f.said(ctx, last); err != nil || said {
+	last.FinishedAt = last.At
+	newest, said, err := f.said(ctx, last)
+	if err != nil || said {
 		return last, err
 	}
+	// Another replica, by the database's clock, may have numbered the newest one.
+	last.Seq = run.NextSeq(max(last.Seq, newest.Seq), last.At)
 	return last, f.publish(ctx, last)
 }
 

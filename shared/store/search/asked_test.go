@@ -147,3 +147,22 @@ func TestWhatOthersWriteIsFound(t *testing.T) {
 		}
 	}), "walrus")
 }
+
+// A crawl writes more at once than one search takes on: the next ones go on.
+func TestManyThatOthersWriteAreFoundInTheEnd(t *testing.T) {
+	s, conn := stocked(t)
+	c, err := pgx.Connect(t.Context(), conn)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close(t.Context()) })
+	require.NotEmpty(t, found(t, s, "canteen", search.Filter{}))
+	_, err = c.Exec(t.Context(), `INSERT INTO archon_sources (source_id) VALUES ('web');
+		INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id)
+		SELECT 'https://example.com/' || n, 0, 'the walrus' || n || ' of many', 'web' FROM generate_series(1, 1300) n`)
+	require.NoError(t, err)
+	for range 4 {
+		found(t, s, "canteen", search.Filter{})
+	}
+	for _, n := range []string{"1", "700", "1099", "1300"} {
+		require.NotEmpty(t, found(t, s, "walrus"+n, search.Filter{}), n)
+	}
+}

@@ -164,7 +164,9 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			return Answer{}, err
 		}
 	}
-	s.looked.Store(max(s.looked.Load(), k.last-lateIDs))
+	if !k.unindexed { // what is left is looked for by the next search
+		s.looked.Store(max(s.looked.Load(), k.last-lateIDs))
+	}
 	if s.runs(Typos) {
 		if err := s.forgive(ctx, &k); err != nil {
 			return Answer{}, err
