@@ -61,11 +61,11 @@ type oldChunk struct {
 	meta     ChunkMetadata
 }
 
-// storedChunksSQL reads the chunks that meet a condition, in order, so that of two with the same
+// storedChunksSQL reads the chunks c that meet a condition, in order, so that of two with the same
 // text the first comes first.
 func storedChunksSQL(where string) string {
-	return `SELECT id, url, chunk_number, source_id, metadata FROM archon_crawled_pages
-		WHERE ` + where + ` ORDER BY chunk_number, id`
+	return `SELECT c.id, c.url, c.chunk_number, c.source_id, c.metadata FROM archon_crawled_pages c
+		WHERE ` + where + ` ORDER BY c.chunk_number, c.id`
 }
 
 func collectStored(rows pgx.Rows) ([]oldChunk, error) {

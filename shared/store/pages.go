@@ -160,8 +160,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
 		})
 	// The page may have come from another source of the same site, whose chunks of it go.
-	// Chunks of other kinds carry a page_id too; ours are told apart by crawl_type.
-	b.Queue(storedChunksSQL(`metadata ? 'page_id' AND metadata->>'page_id' = $1 AND `+ourChunk), w.Page.ID).
+	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")), w.Page.ID).
 		Query(func(rows pgx.Rows) (err error) {
 			o.chunks, err = collectStored(rows)
 			return err

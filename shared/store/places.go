@@ -162,8 +162,8 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 	b.Queue(`
 		UPDATE archon_crawled_pages c SET metadata = jsonb_set(c.metadata, '{breadcrumb}', n.crumb::jsonb)
 		FROM unnest($2::text[], $3::text[]) AS n(id, crumb)
-		WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = n.id AND c.source_id = $1
-		AND `+ourChunk+` AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
+		WHERE `+pg.ChunkOfPages("c", "= n.id")+` AND c.source_id = $1
+		AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
 		run.SourceID, known, crumbs)
 	return tx.SendBatch(ctx, b).Close()
 }

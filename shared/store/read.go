@@ -74,9 +74,8 @@ func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID s
 		return nil, nil
 	}
 	rows, _ := r.pool.Query(ctx, `
-		SELECT id, chunk_number, content, metadata FROM archon_crawled_pages
-		WHERE source_id = $1 AND metadata ? 'page_id' AND metadata->>'page_id' = $2
-		AND `+ourChunk+` ORDER BY chunk_number`, sourceID, pageID)
+		SELECT c.id, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
+		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= $2")+` ORDER BY c.chunk_number`, sourceID, pageID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
 	if err != nil {
 		return nil, fmt.Errorf("read chunks of page %s: %w", pageID, err)

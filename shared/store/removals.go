@@ -135,8 +135,7 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 			WHERE l.run_id = $1 AND l.page_id = ANY ($3) ORDER BY l.page_id ON CONFLICT DO NOTHING`, run.ID, run.SourceID, ids)
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
-		b.Queue(`DELETE FROM archon_crawled_pages WHERE source_id = $1 AND metadata ? 'page_id'
-			AND metadata->>'page_id' = ANY ($2) AND `+ourChunk, run.SourceID, ids)
+		b.Queue(`DELETE FROM archon_crawled_pages c WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= ANY ($2)"), run.SourceID, ids)
 		// An archived page keeps its place: what lies below it is still below it.
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,

@@ -58,7 +58,7 @@ func (s Source) String() string {
 }
 
 // CrawlType is the crawl_type of the source's chunks: Archon's readers know those of Confluence
-// by a name of their own.
+// by a name of their own. See pg.OurChunk.
 func (s Source) CrawlType() string {
 	if s.System == Confluence {
 		return Confluence
@@ -66,12 +66,8 @@ func (s Source) CrawlType() string {
 	return "page"
 }
 
-const (
-	// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
-	ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
-	// ourChunk is the condition for a chunk of a page; see Source.CrawlType.
-	ourChunk = `metadata->>'crawl_type' IN ('confluence', 'page')`
-)
+// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
+const ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
 
 // What AddSource finds in the way.
 var (

@@ -3,6 +3,8 @@ package search
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // fusion is the constant of reciprocal rank fusion.
@@ -48,7 +50,7 @@ FROM (
 			FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY chunk_id, place
 		) fused
 		JOIN archon_crawled_pages c ON c.id = fused.chunk_id
-		` + join + ` confluence_pages p ON p.page_id = c.metadata->>'page_id' AND p.source_id = c.source_id
+		` + join + ` confluence_pages p ON p.page_id = ` + pg.ChunkPage("c") + ` AND p.source_id = c.source_id
 		WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
 	) ranked WHERE of_page <= ` + p.add(f.perPage()) + ` ORDER BY score DESC, place, chunk_id LIMIT ` + p.add(f.limit()) + `
 ) best JOIN archon_crawled_pages c ON c.id = best.chunk_id ORDER BY best.score DESC, best.place, c.id`
