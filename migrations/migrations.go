@@ -74,6 +74,10 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 	if err := record(ctx, db, p); err != nil {
 		return applied, err
 	}
+	// Before anything may fail for want of an extension: until then strangers may read new tables.
+	if err := guard(ctx, db); err != nil {
+		return applied, err
+	}
 	added, err := extend(ctx, db)
 	return append(applied, added...), err
 }

@@ -7,7 +7,7 @@
 -- embedding_384, embedding_768, embedding_1024, embedding_1536 and embedding_3072, all but the
 -- last with an ivfflat index; where it has lz4, confluence_page_content.markdown is compressed
 -- with it; where Archon's roles exist
--- (Supabase), every confluence_* table has row level security.
+-- (Supabase), confluence_guard() keeps its public roles away from Sluice's tables and rows.
 
 CREATE TABLE archon_crawled_pages (
     id bigint DEFAULT nextval('archon_crawled_pages_id_seq'::regclass) NOT NULL,
@@ -171,6 +171,11 @@ CREATE TABLE confluence_sync_runs (
     notes text[] DEFAULT '{}'::text[] NOT NULL
 );
 
+CREATE TABLE confluence_tokens (
+    name text NOT NULL,
+    stored_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE confluence_tree (
     source_id text NOT NULL,
     node_id text NOT NULL,
@@ -240,6 +245,7 @@ ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_mode_check 
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_requested_mode_check CHECK ((requested_mode = ANY (ARRAY['incremental'::text, 'full'::text])));
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'listing'::text, 'fetching'::text, 'finishing'::text, 'completed'::text, 'completed_with_failures'::text, 'held'::text, 'failed'::text, 'cancelled'::text])));
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_tokens ADD CONSTRAINT confluence_tokens_pkey PRIMARY KEY (name);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_pkey PRIMARY KEY (source_id, node_id);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_word_totals ADD CONSTRAINT confluence_word_totals_pkey PRIMARY KEY (source_id);
@@ -281,6 +287,82 @@ CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (s
 CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
 CREATE INDEX idx_confluence_words_uncounted_chunk ON public.confluence_words_uncounted USING btree (chunk_id);
+
+CREATE OR REPLACE FUNCTION public.confluence_guard()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    home      oid := (SELECT relnamespace FROM pg_class WHERE oid = 'confluence_pages'::regclass);
+    -- Roles belong to the server: they count where this database gives them anything, or has Supabase's functions.
+    strangers text := (SELECT string_agg(quote_ident(rolname), ', ' ORDER BY rolname) FROM pg_roles r
+        WHERE rolname IN ('anon', 'authenticated') AND (to_regprocedure('auth.role()') IS NOT NULL OR EXISTS (
+            SELECT FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid AND b.datname = current_database()
+            WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid)));
+    served    boolean := EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role');
+    t         record;
+BEGIN
+    IF strangers IS NULL THEN
+        RETURN;
+    END IF;
+
+    -- Tables that Sluice made: nobody but the owner and Archon's service role. Where Sluice came first,
+    -- it made Archon's tables as well; they have no policy until an Archon gives them its own.
+    FOR t IN
+        SELECT c.oid::regclass AS name, c.relkind IN ('r', 'p') AS holds, c.relrowsecurity AS guarded,
+            EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive) AS allows,
+            EXISTS (SELECT FROM aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE r.rolname IN ('anon', 'authenticated')) AS granted
+        FROM pg_class c
+        WHERE c.relnamespace = home AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND (c.relname ~ '^(confluence_|sluice_migrations)'
+            OR to_regclass('archon_code_examples') IS NULL AND coalesce(
+                (SELECT a.oid FROM pg_depend d JOIN pg_class a ON a.oid = d.refobjid WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass
+                    AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND c.relkind = 'S'), c.oid)
+                IN (to_regclass('archon_sources'), to_regclass('archon_crawled_pages'), to_regclass('archon_settings'), to_regclass('archon_migrations')))
+    LOOP
+        IF t.holds AND NOT t.guarded THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name);
+        END IF;
+        IF t.holds AND NOT t.allows AND served THEN
+            EXECUTE format('CREATE POLICY confluence_service_role ON %s FOR ALL TO service_role USING (true)', t.name);
+        END IF;
+        IF t.granted THEN
+            EXECUTE format('REVOKE ALL ON %s FROM %s', t.name, strangers);
+        END IF;
+    END LOOP;
+
+    -- Archon's tables: its policies stay, and a restrictive one takes Sluice's rows out of them.
+    FOR t IN
+        SELECT c.oid::regclass AS name, CASE c.relname
+            WHEN 'archon_sources' THEN $q$(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system') IS NOT TRUE$q$
+            WHEN 'archon_settings' THEN $q$NOT (starts_with(key, 'confluence_') OR starts_with(key, 'sluice_'))$q$
+            ELSE 'NOT confluence_keeps(source_id)' END AS condition
+        FROM pg_class c
+        WHERE c.relnamespace = home AND c.relkind IN ('r', 'p')
+            AND c.relname IN ('archon_sources', 'archon_settings', 'archon_crawled_pages', 'archon_page_metadata', 'archon_code_examples')
+            AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'confluence_rows')
+    LOOP
+        EXECUTE format('CREATE POLICY confluence_rows ON %s AS RESTRICTIVE FOR ALL TO %s USING (%s)', t.name, strangers, t.condition);
+    END LOOP;
+    -- The record of migrations may be read, as Archon lets it be. Who changes it keeps Sluice from starting.
+    FOR t IN
+        SELECT cmd, CASE cmd WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END AS clause FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) cmd
+        WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = 'archon_migrations'::regclass AND p.polname = 'confluence_' || lower(cmd))
+    LOOP
+        EXECUTE format('CREATE POLICY %I ON archon_migrations AS RESTRICTIVE FOR %s TO %s %s (false)',
+            'confluence_' || lower(t.cmd), t.cmd, strangers, t.clause);
+    END LOOP;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_keeps(source text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$SELECT EXISTS (SELECT FROM archon_sources s WHERE s.source_id = source
+            AND (s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'))$function$
+;
 
 CREATE OR REPLACE FUNCTION public.confluence_words_came()
  RETURNS trigger
@@ -428,6 +510,9 @@ COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, aft
 COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
 COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the newest snapshot of the run: microseconds since 1970, or one more than the last one where the clock went back; 0 before the first';
 COMMENT ON COLUMN confluence_sync_runs.notes IS 'what the run did without, and why, in sentences';
+COMMENT ON TABLE confluence_tokens IS 'Whose tokens are stored in archon_settings';
+COMMENT ON COLUMN confluence_tokens.name IS 'a source, or the host of a site';
+COMMENT ON COLUMN confluence_tokens.stored_at IS 'when a token was first stored under the name';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
 COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';
@@ -458,3 +543,5 @@ COMMENT ON COLUMN sluice_migrations.id IS 'order of application';
 COMMENT ON COLUMN sluice_migrations.version_id IS 'the number that the file begins with';
 COMMENT ON COLUMN sluice_migrations.is_applied IS 'always true; a migration that is taken back has no row';
 COMMENT ON COLUMN sluice_migrations.tstamp IS 'when it was applied';
+COMMENT ON FUNCTION confluence_guard() IS 'Keeps Supabase''s public roles away from Sluice''s tables and rows';
+COMMENT ON FUNCTION confluence_keeps(text) IS 'Whether a source is one of Sluice''s';

@@ -162,6 +162,27 @@ func TestDoctorOfABrokenDatabase(t *testing.T) {
 	examined(t, env).finds(t, "fail", "migrations", "010")
 }
 
+// A public role of Supabase's that may do what it must not. Roles belong to the server, so this one goes
+// before the test ends.
+func TestDoctorOfAnExposedDatabase(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	var there bool
+	require.NoError(t, w.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'anon')`).Scan(&there))
+	if !there {
+		_, err := w.db.Exec(t.Context(), `CREATE ROLE anon NOLOGIN`)
+		require.NoError(t, err)
+		t.Cleanup(func() {
+			_, err := w.db.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY anon; DROP ROLE anon`)
+			require.NoError(t, err)
+		})
+	}
+	_, err := w.db.Exec(t.Context(), `GRANT SELECT ON confluence_pages TO anon`)
+	require.NoError(t, err)
+	examined(t, w.env()).finds(t, "fail", "public roles", "anon may select confluence_pages")
+}
+
 func TestDoctorOfABrokenBroker(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()

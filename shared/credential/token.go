@@ -105,7 +105,7 @@ func (t Trust) credential(ctx context.Context, s *store.Store, name, site string
 			c.Email = there.Email
 		}
 		c.Scoped = there.Scoped
-	case !errors.Is(err, store.ErrNotFound):
+	case !errors.Is(err, store.ErrNotFound) && !errors.Is(err, vault.ErrVanished):
 		return c, fmt.Errorf("%w; nothing was changed (sluice secret remove %s forgets it)", err, name)
 	case c.Email == "":
 		c.Email = given.Else

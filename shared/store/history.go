@@ -14,6 +14,14 @@ import (
 // pruneAtOnce bounds the runs of one transaction: each has a ledger as large as its space.
 const pruneAtOnce = 20
 
+// sweepAfter is for how long a token may be stored without its source.
+const sweepAfter = time.Hour
+
+// SweepTokens deletes the tokens of sources that somebody else deleted, and returns whose they were.
+func (s *Store) SweepTokens(ctx context.Context) ([]string, error) {
+	return s.Vault().Sweep(ctx, sweepAfter)
+}
+
 // Prune deletes ended runs with their pages, and what is kept of removed pages, once they are
 // older than keep. A run goes only when a later one of its source is complete: that one says
 // what is stored, and lists again what had failed. It returns how many runs went.

@@ -23,7 +23,7 @@ const schemaHeader = `-- What a database of Sluice's own holds once every migrat
 -- embedding_384, embedding_768, embedding_1024, embedding_1536 and embedding_3072, all but the
 -- last with an ivfflat index; where it has lz4, confluence_page_content.markdown is compressed
 -- with it; where Archon's roles exist
--- (Supabase), every confluence_* table has row level security.
+-- (Supabase), confluence_guard() keeps its public roles away from Sluice's tables and rows.
 `
 
 func TestTheSchemaFileIsInStep(t *testing.T) {

@@ -3,6 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sluicehq/sluice/migrations"
 )
 
 // Server is the database as it presents itself.
@@ -12,6 +16,9 @@ type Server struct {
 	// Hidden are tables of ours whose row-level security applies to the user, who therefore
 	// sees and writes only what a policy lets through.
 	Hidden []string
+	// Exposed says what Supabase's public roles may do with tables and rows of ours; see
+	// migrations.Exposed.
+	Exposed []string
 }
 
 // Server asks the database what it is.
@@ -25,5 +32,8 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 	if err != nil {
 		return d, fmt.Errorf("ask the database what it is: %w", err)
 	}
-	return d, nil
+	db := stdlib.OpenDBFromPool(s.pool)
+	defer func() { _ = db.Close() }()
+	d.Exposed, err = migrations.Exposed(ctx, db)
+	return d, err
 }

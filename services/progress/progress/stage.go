@@ -45,6 +45,7 @@ type ledger interface {
 	StalledSources(ctx context.Context, idle time.Duration) ([]string, error)
 	ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]store.Run, error)
 	Prune(ctx context.Context, keep time.Duration) (int, error)
+	SweepTokens(ctx context.Context) ([]string, error)
 }
 
 // publisher is what the progress stage needs of the bus.
@@ -349,8 +350,12 @@ func (f *Follower) nudge(ctx context.Context) error {
 
 // prune deletes what is only of the past.
 func (f *Follower) prune(ctx context.Context) error {
-	if f.keep <= 0 {
-		return nil
+	swept, err := f.ledger.SweepTokens(ctx)
+	for _, name := range swept {
+		f.log.Warn().Str("source", name).Msg("stored token deleted, because its source was deleted elsewhere; at Atlassian it counts until it is revoked")
+	}
+	if err != nil || f.keep <= 0 {
+		return err
 	}
 	n, err := f.ledger.Prune(ctx, f.keep)
 	if n > 0 {

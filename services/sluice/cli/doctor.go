@@ -174,6 +174,10 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 		d.fail("row-level security", "connect as the owner of the tables, or as a role with BYPASSRLS such as service_role",
 			"it hides rows from %s in %s", server.User, strings.Join(server.Hidden, ", "))
 	}
+	if n := len(server.Exposed); n > 0 {
+		d.fail("public roles", "run: sluice migrate up, as the owner of Archon's tables; where a table has no row level security: ALTER TABLE … ENABLE ROW LEVEL SECURITY",
+			"%s", strings.Join(server.Exposed[:min(n, 4)], "; "))
+	}
 	sources, err := s.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		d.fail("sources", "see the database's log", "%v", err)

@@ -181,7 +181,7 @@ func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (
 // storedSecret is a line of secret list.
 type storedSecret struct {
 	vault.Secret
-	Key string `json:"key"` // current, old, missing or unreadable
+	Key string `json:"key"` // current, old, missing, unreadable, or vanished where somebody else deleted the token
 }
 
 // withRing runs f on the store and with the master keys that are configured for it.
@@ -221,6 +221,8 @@ func (a *app) listSecrets(list []vault.Secret, ring *seal.Ring) error {
 	for _, info := range list {
 		line := storedSecret{Secret: info, Key: "missing"}
 		switch {
+		case info.Vanished:
+			line.Key = "vanished"
 		case info.KeyID == "":
 			line.Key = "unreadable"
 		case info.KeyID == ring.Current():

@@ -42,10 +42,16 @@ type Secret struct {
 	KeyID   string    `json:"key_id"` // of the master key that it is sealed with; "" where the row is no longer readable
 	Created time.Time `json:"created_at"`
 	Updated time.Time `json:"updated_at"`
+
+	Vanished bool `json:"vanished,omitempty"` // somebody else deleted it; see ErrVanished
 }
 
-// SealedError says which secret could not be opened. It wraps seal.ErrForged, seal.ErrMalformed
-// or a *seal.KeyError.
+// ErrVanished says that a token is no longer where it was stored, although Sluice did not remove it.
+var ErrVanished = errors.New("it was stored, and somebody else deleted or changed its row in archon_settings; " +
+	"set it again (sluice secret set), or do without it (sluice secret remove)")
+
+// SealedError says which secret could not be opened. It wraps seal.ErrForged, seal.ErrMalformed,
+// ErrVanished or a *seal.KeyError.
 type SealedError struct {
 	Name  string
 	cause error
@@ -148,6 +154,9 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 		if err == nil && tag.RowsAffected() == 0 {
 			err = fmt.Errorf("archon_settings has a row %s of somebody else's", key)
 		}
+		if err == nil {
+			_, err = tx.Exec(ctx, `INSERT INTO confluence_tokens (name) VALUES ($1) ON CONFLICT DO NOTHING`, name)
+		}
 		return err
 	})
 	return same, err
@@ -202,27 +211,32 @@ func (v *Vault) SameToken(ctx context.Context, name string, token secret.String)
 // Secret opens the first of the names under which a credential is stored. ErrNotFound when there
 // is none; otherwise the error may wrap a *SealedError, and no later name is tried then.
 func (v *Vault) Secret(ctx context.Context, ring *seal.Ring, names ...string) (Credential, error) {
-	keys := make([]string, len(names))
-	for i, name := range names {
-		keys[i] = secretPrefix + name
-	}
-	var key, text string
-	err := v.pool.QueryRow(ctx, `SELECT key, coalesce(encrypted_value, '') FROM archon_settings
-		WHERE key = ANY ($1) AND`+ourSecrets+` ORDER BY array_position($1, key::text) LIMIT 1`, keys).Scan(&key, &text)
-	if err != nil {
+	var name, text string
+	var there bool
+	err := v.pool.QueryRow(ctx, `SELECT n.name, s.key IS NOT NULL, coalesce(s.encrypted_value, '')
+		FROM unnest($1::text[]) WITH ORDINALITY AS n (name, place)
+		LEFT JOIN (SELECT key, encrypted_value FROM archon_settings WHERE`+ourSecrets+`) s ON s.key = '`+secretPrefix+`' || n.name
+		LEFT JOIN confluence_tokens k ON k.name = n.name
+		WHERE s.key IS NOT NULL OR k.name IS NOT NULL ORDER BY n.place LIMIT 1`, names).Scan(&name, &there, &text)
+	switch {
+	case err != nil:
 		return Credential{}, pg.NotFound(err, "read the secret of "+strings.Join(names, " or "))
+	case !there:
+		return Credential{}, &SealedError{Name: name, cause: ErrVanished}
 	}
-	return openCredential(ring, key, text)
+	return openCredential(ring, secretPrefix+name, text)
 }
 
 // Secrets lists what is known of the stored credentials, by name. It opens none.
 func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
-	rows, _ := v.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now())
-		FROM archon_settings WHERE`+ourSecrets+` ORDER BY key`)
+	rows, _ := v.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now()), false
+		FROM archon_settings WHERE`+ourSecrets+`
+		UNION ALL SELECT name, '', stored_at, stored_at, true FROM confluence_tokens
+		WHERE NOT EXISTS (SELECT FROM archon_settings WHERE key = '`+secretPrefix+`' || name AND`+ourSecrets+`) ORDER BY 1`)
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Secret, error) {
 		var info Secret
 		var text string
-		err := r.Scan(&info.Name, &text, &info.Created, &info.Updated)
+		err := r.Scan(&info.Name, &text, &info.Created, &info.Updated, &info.Vanished)
 		info.Name = strings.TrimPrefix(info.Name, secretPrefix)
 		if id, bad := seal.KeyID(text); bad == nil {
 			info.KeyID = id
@@ -238,14 +252,14 @@ func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
 
 // DeleteSecret forgets a credential. ErrNotFound when there is none.
 func (v *Vault) DeleteSecret(ctx context.Context, name string) error {
-	tag, err := v.pool.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = pg.ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("remove the secret of %s: %w", name, err)
-	}
-	return nil
+	err := pg.InTx(ctx, v.pool, "remove the secret of "+name, func(tx pgx.Tx) error {
+		n, err := forget(ctx, tx, name)
+		if err == nil && n == 0 {
+			err = pg.ErrNotFound
+		}
+		return err
+	})
+	return err
 }
 
 // RotateSecrets seals every credential anew with the current key and returns how many were sealed

@@ -248,6 +248,70 @@ func TestASourceTakesItsSecretAlong(t *testing.T) {
 	require.Equal(t, 2, theirs)
 }
 
+// Archon's policies let any user who is signed in delete a row of archon_settings. A source that had
+// a token must not go on with another one.
+func TestATokenThatVanishedIsMissed(t *testing.T) {
+	s, conn := storetest.Open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	vanish := func(sql string) {
+		t.Helper()
+		for _, name := range []string{"acme.atlassian.net", "docs"} {
+			_, err := s.Vault().SetSecret(t.Context(), ring, name, credential(canary+name))
+			require.NoError(t, err)
+		}
+		_, err := conn.Exec(t.Context(), sql+` WHERE key = 'confluence_token:docs'`)
+		require.NoError(t, err)
+		_, err = s.Vault().Secret(t.Context(), ring, "docs", "acme.atlassian.net")
+		require.ErrorIs(t, err, vault.ErrVanished)
+		require.ErrorContains(t, err, "the secret of docs")
+		list, err := s.Vault().Secrets(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		require.False(t, list[0].Vanished)
+		require.Equal(t, "docs", list[1].Name)
+		require.True(t, list[1].Vanished)
+		require.Empty(t, list[1].KeyID)
+	}
+	readWith := func(token string) {
+		t.Helper()
+		c, err := s.Vault().Secret(t.Context(), ring, "docs", "acme.atlassian.net")
+		require.NoError(t, err)
+		require.Equal(t, canary+token, c.Token.Reveal())
+	}
+	// Whoever decides about tokens says what is meant: another one, or none.
+	vanish(`DELETE FROM archon_settings`)
+	_, err := s.Vault().SetSecret(t.Context(), ring, "docs", credential(canary+"docs"))
+	require.NoError(t, err)
+	readWith("docs")
+	vanish(`UPDATE archon_settings SET key = 'x'`)
+	require.NoError(t, s.Vault().DeleteSecret(t.Context(), "docs"))
+	readWith("acme.atlassian.net")
+	require.ErrorIs(t, s.Vault().DeleteSecret(t.Context(), "docs"), store.ErrNotFound)
+}
+
+// Archon deletes a source without its token.
+func TestTheTokenOfASourceThatIsGoneIsSwept(t *testing.T) {
+	s, conn := storetest.Open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	storetest.AddSource(t, s, "docs")
+	storetest.AddSource(t, s, "hr")
+	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
+		_, err := s.Vault().SetSecret(t.Context(), ring, name, credential(canary))
+		require.NoError(t, err)
+	}
+	_, err := conn.Exec(t.Context(), `DELETE FROM archon_sources WHERE source_id = 'hr'`)
+	require.NoError(t, err)
+	swept, err := s.SweepTokens(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, swept, "a source may be about to come")
+	swept, err = s.Vault().Sweep(t.Context(), 0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"hr"}, swept)
+	var left string
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT string_agg(key, ' ' ORDER BY key) FROM archon_settings WHERE key LIKE 'confluence_token:%'`).Scan(&left))
+	require.Equal(t, "confluence_token:acme.atlassian.net confluence_token:docs", left)
+}
+
 func TestTheSaltStays(t *testing.T) {
 	s, _ := storetest.Open(t)
 	salts := make(chan string, 8)

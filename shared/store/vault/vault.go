@@ -5,9 +5,12 @@ package vault
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 // Vault keeps credentials and API keys in the knowledge base. It is safe for concurrent use.
@@ -18,6 +21,42 @@ func New(pool *pgxpool.Pool) *Vault { return &Vault{pool: pool} }
 
 // Forget deletes the credential that is stored under a name, if there is one, in a transaction.
 func Forget(ctx context.Context, tx pgx.Tx, name string) error {
-	_, err := tx.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name)
+	_, err := forget(ctx, tx, name)
 	return err
+}
+
+// forget returns how many rows it deleted.
+func forget(ctx context.Context, tx pgx.Tx, name string) (int64, error) {
+	stored, err := tx.Exec(ctx, `DELETE FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name)
+	if err != nil {
+		return 0, err
+	}
+	known, err := tx.Exec(ctx, `DELETE FROM confluence_tokens WHERE name = $1`, name)
+	return stored.RowsAffected() + known.RowsAffected(), err
+}
+
+// Sweep deletes the tokens of sources that are no longer there: Archon deletes a source without its
+// token. It returns the names. A token that is younger than age stays: its source may be about to come.
+func (v *Vault) Sweep(ctx context.Context, age time.Duration) ([]string, error) {
+	var swept []string
+	err := pg.InTx(ctx, v.pool, "delete the tokens of sources that are gone", func(tx pgx.Tx) error {
+		// A name with a dot or a colon is that of a site.
+		rows, _ := tx.Query(ctx, `SELECT name FROM confluence_tokens t
+			WHERE name !~ '[.:]' AND stored_at < now() - $1::interval AND NOT EXISTS (SELECT FROM archon_sources s WHERE s.source_id = t.name)
+			ORDER BY name FOR UPDATE`, age)
+		var err error
+		if swept, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		for _, name := range swept {
+			if err := Forget(ctx, tx, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return swept, nil
 }
