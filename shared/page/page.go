@@ -36,6 +36,8 @@ type Facts struct {
 	Labels     []string  `json:"labels,omitempty"`
 	Format     string    `json:"format,omitempty"` // of the body: Markdown, or "" for storage format
 	Hash       string    `json:"hash,omitempty"`   // of the content, where the system counts no versions
+	// Unnamed says that display names could not be looked up, so that the page is read again later.
+	Unnamed bool `json:"unnamed,omitempty"`
 
 	// Users maps account ids that the body mentions, and the author, to display names,
 	// as far as they are known.

@@ -21,6 +21,18 @@ import (
 // wrote is listed as changed, so raising it rewrites every page on its next run.
 const Pipeline = 2
 
+// again is the generation of a page that was written although something is missing from it that can
+// be had later: the next run fetches it again.
+const again = 0
+
+// generation is that of a page as it is to be written.
+func generation(f page.Facts) int {
+	if f.Unnamed {
+		return again
+	}
+	return Pipeline
+}
+
 // Listed is one page as a listing gives it. Title, status and parent are empty where the
 // listing does not know them (the search index).
 type Listed struct {
@@ -194,7 +206,8 @@ func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[str
 // AddFailed lists the source's pages whose last outcome was failed, or that Confluence did
 // not give when they were fetched, so that an incremental run tries them again although the
 // search index does not name them. A later full run that came to its end has settled them:
-// what it does not list is not there.
+// what it does not list is not there. So it lists stored pages from which something is missing that
+// could not be looked up.
 func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 	return s.inTx(ctx, "list failed pages again", func(tx pgx.Tx) error {
 		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
@@ -208,6 +221,15 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			AND (f.kind = 'page' OR $3) AND NOT `+settledSQL+`
 			ORDER BY f.page_id, f.ended_at DESC
 			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind, version_at)
+			SELECT $1, p.page_id, p.version, p.title, p.kind, p.last_modified
+			FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+			WHERE p.source_id = $2 AND p.is_deleted = false AND c.pipeline_version = $4 AND (p.kind = 'page' OR $3)
+			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts, again)
 		return err
 	})
 }

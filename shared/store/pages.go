@@ -154,7 +154,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		LEFT JOIN confluence_tree t ON t.source_id = $2 AND t.node_id = $1
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
-		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, Pipeline,
+		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, generation(w.Page),
 		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
 			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
@@ -201,7 +201,7 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
 			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), Pipeline, orNull(w.FetchedAt), w.Page.Hash)
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), generation(w.Page), orNull(w.FetchedAt), w.Page.Hash)
 	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
 	}

@@ -36,7 +36,7 @@ func (b *batch) place(ctx context.Context, pages []source.Page) error {
 // describe makes the pages' events. What a body refers to by account id or by title is
 // looked up here, so that the converter needs neither network nor database.
 func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Event, error) {
-	names, err := b.names(ctx, pages)
+	names, missing, err := b.names(ctx, pages)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +58,11 @@ func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Even
 		facts.Labels = labels[facts.ID]
 		facts.Users, facts.Links = filled(facts.Users), filled(facts.Links)
 		for _, id := range p.People {
-			if name := names[id]; name != "" {
+			name, known := names[id]
+			if name != "" {
 				facts.Users[id] = name
 			}
+			facts.Unnamed = facts.Unnamed || missing && !known
 		}
 		for _, title := range p.Titles {
 			if link, ok := links[title]; ok {
@@ -72,20 +74,22 @@ func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Even
 	return events, nil
 }
 
-// names looks up the display names of all whom the pages name.
-func (b *batch) names(ctx context.Context, pages []source.Page) (map[string]string, error) {
+// names looks up the display names of all whom the pages name. missing says that this failed for
+// some of them.
+func (b *batch) names(ctx context.Context, pages []source.Page) (names map[string]string, missing bool, err error) {
 	people, ok := b.System.(source.People)
 	ids := every(pages, func(p source.Page) []string { return p.People })
 	if !ok || len(ids) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	names, err := people.Names(ctx, ids)
+	names, err = people.Names(ctx, ids)
+	missing = err != nil
 	if err != nil && (b.deliveries > 1 || failure.CodeOf(err) == failure.Gone) {
-		// A page without names is better than none, but names that are written are not looked up
-		// again: one failure is not enough.
-		err = b.DoWithout(ctx, err, "some pages show account ids in place of names until they are edited")
+		// A page without names is better than none, but it is fetched twice for them: one failure is
+		// not enough.
+		err = b.DoWithout(ctx, err, "some pages show account ids in place of names until the next run")
 	}
-	return names, err
+	return names, missing, err
 }
 
 // links looks up the pages to which the pages link by title.

@@ -1,7 +1,9 @@
 package fetcher_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/fetcher/lister"
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
@@ -262,4 +267,44 @@ func TestAParentOfAnUnknownKind(t *testing.T) {
 	place, err := w.store.Place(t.Context(), "docs", p.ID, space, w.baseURL)
 	require.NoError(t, err)
 	require.Equal(t, "/424242/"+p.ID, place.Path)
+}
+
+// broken is a ledger that fails at what a listing says before its first page.
+type broken struct{ *store.Store }
+
+func (broken) Note(context.Context, string, string) error { return errors.New("the database is away") }
+
+// Whatever fails once the listing is a lister's: the next one need not wait for the lease to end.
+func TestAListingThatBrokeBeforeItsFirstPageIsFree(t *testing.T) {
+	w := newWorld(t)
+	w.listed("run-0", event.Full)
+	w.finish("run-0")
+	require.NoError(t, w.site.ArchiveSpace(space, true)) // it cannot be searched, which a note says
+	ask := request("run-1")
+	ask.Data = []byte(`{"request_id": "run-1"}`)
+	err := lister.New(broken{w.store}, w.Bus, w.systems(), zerolog.Nop()).HandleSync(t.Context(), ask)
+	require.ErrorContains(t, err, "the database is away")
+	require.NoError(t, w.lister(w.Bus).HandleSync(t.Context(), ask))
+}
+
+// A folder that could not be looked up is asked for again by the next run, whatever that lists.
+func TestAFolderHealsWithTheNextRun(t *testing.T) {
+	w := newWorld(t)
+	shelf := w.add(sandbox.Draft{Space: space, Kind: sandbox.KindFolder, Title: "Shelf"})
+	p := w.page("Page", "<p>words</p>", shelf.ID)
+	require.NoError(t, w.site.SetFaults(0, sandbox.Fault{Kind: sandbox.FaultServer, Route: "/wiki/api/v2/folders/{id}"}))
+	w.listed("run-1", event.Full)
+	title := func() string {
+		place, err := w.store.Place(t.Context(), "docs", p.ID, space, w.baseURL)
+		require.NoError(t, err)
+		return place.Ancestors[len(place.Ancestors)-1].Title
+	}
+	require.Empty(t, title())
+	w.finish("run-1")
+	w.listed("run-2", event.Incremental)
+	require.Empty(t, title(), "it is still down")
+	w.finish("run-2")
+	require.NoError(t, w.site.SetFaults(0))
+	w.listed("run-3", event.Incremental)
+	require.Equal(t, "Shelf", title())
 }

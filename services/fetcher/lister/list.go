@@ -57,23 +57,9 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 	if err != nil {
 		return err
 	}
-	if unsearchable != nil {
-		if err := l.ledger.ListInFull(ctx, run.ID, attempt); err != nil {
-			return err
-		}
-		if err := l.ledger.Note(ctx, run.ID, "all pages are listed: "+unsearchable.Error()); err != nil {
-			return err
-		}
-	}
+	// From here on the listing is this lister's, and whatever goes wrong gives it back.
 	return l.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
-		var err error
-		if run.Mode == event.Full {
-			err = l.listAll(ctx, v, attempt, listing)
-		} else if err = l.walk(ctx, run, attempt, listing); err == nil {
-			// The ledger knows what failed before; which of it all is stored already it finds below.
-			err = l.ledger.AddFailed(ctx, run, attempt)
-		}
-		if err != nil {
+		if err := l.fill(ctx, v, attempt, listing, unsearchable); err != nil {
 			return err
 		}
 		listed, err := l.ledger.CompleteListing(ctx, run, attempt)
@@ -83,6 +69,32 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 		l.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
 		return nil
 	})
+}
+
+// fill brings the listing into the ledger. unsearchable is why all is listed although less was asked
+// for; nil where nothing is.
+func (l *Lister) fill(ctx context.Context, v *visit.Visit, attempt int, listing source.Listing, unsearchable error) error {
+	run := v.Run
+	if unsearchable != nil {
+		if err := l.ledger.ListInFull(ctx, run.ID, attempt); err != nil {
+			return err
+		}
+		if err := l.ledger.Note(ctx, run.ID, "all pages are listed: "+unsearchable.Error()); err != nil {
+			return err
+		}
+	}
+	if run.Mode == event.Full {
+		return l.listAll(ctx, v, attempt, listing)
+	}
+	if err := l.walk(ctx, run, attempt, listing); err != nil {
+		return err
+	}
+	// The ledger knows what failed before; which of it all is stored already it finds later.
+	if err := l.ledger.AddFailed(ctx, run, attempt); err != nil {
+		return err
+	}
+	// So does the tree, of the folders that an earlier run could not look up.
+	return v.MendTree(ctx)
 }
 
 // begin begins the listing that the run's mode asks for.

@@ -107,6 +107,15 @@ func (v *Visit) DoWithout(ctx context.Context, err error, note string) error {
 // containersAtOnce is how many containers are looked up before they are written down.
 const containersAtOnce = 250
 
+// MendTree is GrowTree where something is to be looked up, and nothing where nothing is.
+func (v *Visit) MendTree(ctx context.Context) error {
+	unknown, err := v.ledger.UncheckedContainers(ctx, v.Run, 1)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	return v.GrowTree(ctx)
+}
+
 // GrowTree looks up the folders and other containers between pages, which listings of pages
 // leave out, up to the top, and then writes every node's path. A container without a title stays
 // in the tree, so that the path still runs through it.
