@@ -61,7 +61,8 @@ func (b *Bus) publishNewer(ctx context.Context, msg *nats.Msg, p event.Progress)
 		return nil, err
 	}
 	var kept event.Progress
-	if at != 0 && json.Unmarshal(data, &kept) == nil && kept.After(p) { // what cannot be read is replaced
+	// What cannot be read is replaced, and so is what was never true.
+	if at != 0 && json.Unmarshal(data, &kept) == nil && kept.After(p) && !kept.Absurd(time.Now()) {
 		return &jetstream.PubAck{Stream: progressStream, Sequence: at, Duplicate: true}, nil
 	}
 	return b.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(1), jetstream.WithExpectLastSequencePerSubject(at))
@@ -151,7 +152,7 @@ func (f *following) stored(ctx context.Context) bool {
 		}
 		return ctx.Err() == nil
 	}
-	if !ok || f.seen && !p.After(f.last) {
+	if !ok || f.seen && !p.After(f.last) && (p == f.last || !f.last.Absurd(time.Now())) {
 		return true
 	}
 	return f.give(p)
@@ -165,7 +166,7 @@ func (f *following) live(msg *nats.Msg) bool {
 		return true
 	}
 	// The end of a run is never old news where clocks alone say which snapshot is newer.
-	if f.seen && (p == f.last || f.last.After(p) && (p.Seq != 0 || !p.State.Final())) {
+	if f.seen && (p == f.last || f.last.After(p) && !f.last.Absurd(time.Now()) && (p.Seq != 0 || !p.State.Final())) {
 		return true
 	}
 	return f.give(p)

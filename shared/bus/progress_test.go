@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -291,5 +292,31 @@ func TestListen(t *testing.T) {
 	for _, source := range []string{"*", "a.b", " "} {
 		_, err = k.Bus.Listen(event.TypePageFetched, source, func(bus.Delivery) {})
 		require.Error(t, err)
+	}
+}
+
+// Anybody whom the broker lets publish may say anything of a run. What no ledger can have numbered
+// mutes nobody: not who publishes, not who follows.
+func TestAnAbsurdSnapshotMutesNothing(t *testing.T) {
+	k := bustest.New(t)
+	for name, forged := range map[string]event.Progress{
+		"a number": {Seq: math.MaxInt64, At: began},
+		"a time":   {At: time.Now().Add(time.Hour)},
+	} {
+		forged.SourceID, forged.RunID, forged.Mode, forged.State, forged.Percent = "docs", "run-1", event.Full, event.StateFetching, 5
+		got, ended := follow(t.Context(), k.Bus)
+		data, err := json.Marshal(forged)
+		require.NoError(t, err)
+		_, err = k.JetStream().Publish(t.Context(), forged.Subject(), data)
+		require.NoError(t, err)
+		require.Equal(t, []int{5}, percents(t, got, 1), name)
+		for i, p := range []event.Progress{snapshot(20, event.StateFetching), snapshot(100, event.StateCompleted)} {
+			p.Seq = time.Now().UnixMicro() + int64(i)
+			k.Publish(p)
+			require.Equal(t, []int{p.Percent}, percents(t, got, 1), name)
+		}
+		require.NoError(t, <-ended)
+		require.NoError(t, k.JetStream().DeleteStream(t.Context(), "SLUICE_PROGRESS"))
+		require.NoError(t, k.Bus.Apply(t.Context()))
 	}
 }

@@ -72,6 +72,16 @@ func (e Progress) After(other Progress) bool {
 	return e.At.After(other.At)
 }
 
+// clocksDiffer is how far the clocks of machines may be apart.
+const clocksDiffer = time.Minute
+
+// Absurd reports whether the snapshot's number or time is so far ahead that no ledger has made it: numbers
+// follow the clock. Such a snapshot is no reason to leave others out.
+func (e Progress) Absurd(now time.Time) bool {
+	latest := now.Add(clocksDiffer)
+	return e.Seq > latest.UnixMicro() || e.At.After(latest)
+}
+
 // EventType returns TypeProgress.
 func (Progress) EventType() Type { return TypeProgress }
 

@@ -209,8 +209,9 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 }
 
 // timeCounts is the condition under which the time of the stored page p says anything: one that is
-// far ahead, from one absurd answer or event, would stand in the way of every later version.
-const timeCounts = `p.last_modified <= now() + interval '1 day'`
+// still to come, from one absurd answer or event, would stand in the way of every version until
+// then. Clocks may be a little apart.
+const timeCounts = `p.last_modified <= now() + interval '1 minute'`
 
 // modified is when the page's version was made, as far as Confluence says. Where it says only what
 // cannot be, it is long ago: whatever is listed next is newer.

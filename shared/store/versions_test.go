@@ -196,3 +196,17 @@ func mustRun(t *testing.T, s *store.Store, id string) store.Run {
 	require.NoError(t, err)
 	return run
 }
+
+// A time that is still to come stands in the way of nothing, however near it is.
+func TestATimeToComeFreezesNoPage(t *testing.T) {
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r0", listed("1", 1, "Page"))
+	ahead := write("docs", "r0", "1", 1, "Page", "one")
+	ahead.Page.ModifiedAt = time.Now().Add(10 * time.Minute)
+	store1(t, s, ahead)
+	next := write("docs", "r0", "1", 2, "Page", "two")
+	next.Page.ModifiedAt = time.Now()
+	store1(t, s, next)
+	require.Equal(t, 2, version(t, s, "1"))
+}

@@ -221,8 +221,9 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 // tellEnd publishes the end of a run unless those who follow it know it, and reports whether they
 // do now. The replica whose snapshot is the first to say so publishes it at once; the others give
 // it time, and publish it when it has not come by then.
-func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) (told bool, err error) {
-	if _, told, err = f.said(ctx, end); err != nil || told {
+func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) (bool, error) {
+	newest, told, err := f.said(ctx, end)
+	if err != nil || told && newest.Counts == end.Counts { // else somebody else has said so
 		return told, err
 	}
 	f.mu.Lock()
@@ -264,6 +265,9 @@ func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Pr
 		return last, err
 	}
 	// Another replica, by the database's clock, may have numbered the newest one.
+	if newest.Absurd(last.At) {
+		newest.Seq = 0
+	}
 	last.Seq = run.NextSeq(max(last.Seq, newest.Seq), last.At)
 	return last, f.publish(ctx, last)
 }
