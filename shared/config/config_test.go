@@ -302,3 +302,16 @@ func keys(m map[string]Problem) []string {
 	}
 	return names
 }
+
+// Sources that are folders, or have tokens of their own, need no site in the settings.
+func TestWhoReadsSourcesNeedsNoSite(t *testing.T) {
+	given := map[string]string{"DATABASE_URL": "postgres://localhost/db"}
+	lookup := func(name string) (string, bool) { v, ok := given[name]; return v, ok }
+	_, err := Load[Fetcher](lookup)
+	require.NoError(t, err)
+	_, err = Load[DeletionDetector](lookup)
+	require.NoError(t, err)
+	given["CONFLUENCE_BASE_URL"] = "https://acme.atlassian.net"
+	_, err = Load[Fetcher](lookup)
+	require.ErrorContains(t, err, "CONFLUENCE_EMAIL", "half a credential is a mistake")
+}

@@ -4,12 +4,13 @@ import (
 	"time"
 )
 
-// Fetcher configures services/fetcher.
+// Fetcher configures services/fetcher. Without a site of its own it reads sources that have a token
+// of their own, and folders.
 type Fetcher struct {
 	Service
 	Nats
 	Postgres
-	Confluence
+	Confluence `optional:"true"`
 	Master
 }
 
@@ -32,7 +33,7 @@ type DeletionDetector struct {
 	Service
 	Nats
 	Postgres
-	Confluence
+	Confluence `optional:"true"`
 	Master
 	Brake
 }

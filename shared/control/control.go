@@ -55,6 +55,8 @@ type Searcher interface {
 type Ledger interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	AddSource(ctx context.Context, src store.Source) error
+	// TakeBackSource undoes AddSource where nobody has found the source since.
+	TakeBackSource(ctx context.Context, id string) error
 	UpdateSource(ctx context.Context, id string, c store.SourceChange) error
 	RemoveSource(ctx context.Context, id string) error
 	RequestRun(ctx context.Context, req event.SyncRequested) (store.Run, error)

@@ -423,3 +423,52 @@ func TestWhereNothingIsFoundItSaysWhy(t *testing.T) {
 	require.ErrorIs(t, find(" ", search.Filter{}), control.ErrNoQuery)
 	require.ErrorIs(t, find("a\xff", search.Filter{}), control.ErrNoQuery)
 }
+
+// Whoever adds a source and then fails with its token does not take it from somebody who has added
+// it meanwhile.
+func TestASourceThatSomebodyElseFoundStays(t *testing.T) {
+	w := newWorld(t)
+	n := control.NewSource{
+		Source: store.Source{ID: "new", BaseURL: storetest.Site, SpaceKey: "NEW"},
+		Token:  &credential.GivenToken{Token: secret.New("token"), Email: "reader@acme.com"},
+	}
+	whole := w.Vault
+	other := *w.Control
+	w.Vault = lateVault{tornVault{whole}, func() {
+		added, err := other.AddSource(t.Context(), everyone, control.NewSource{Source: n.Source})
+		require.NoError(t, err)
+		require.False(t, added.Created)
+	}}
+	_, err := w.AddSource(t.Context(), everyone, n)
+	require.ErrorIs(t, err, errTorn)
+	_, err = w.store.Source(t.Context(), "new")
+	require.NoError(t, err)
+}
+
+// lateVault is one that fails after something has happened.
+type lateVault struct {
+	control.Vault
+	first func()
+}
+
+func (v lateVault) SetToken(ctx context.Context, name, site string, given credential.GivenToken) (credential.StoredToken, error) {
+	v.first()
+	return v.Vault.SetToken(ctx, name, site, given)
+}
+
+// What a source of a system has to be, its own package says.
+func TestASourceIsCheckedByItsSystem(t *testing.T) {
+	for field, src := range map[string]store.Source{
+		"space_key": {SpaceKey: "a b"}, "location": {System: "folder", Location: "docs"}, "system": {System: "wiki"}, "": {System: "folder", Location: "/docs"},
+	} {
+		src.ID = "new"
+		err := control.NewSource{Source: src}.Check()
+		if field == "" {
+			require.NoError(t, err)
+			continue
+		}
+		var invalid *control.InvalidError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, field, invalid.Field)
+	}
+}

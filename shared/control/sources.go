@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -85,12 +85,11 @@ func (n NewSource) Check() error {
 	if err := CheckSourceID(n.ID); err != nil {
 		return err
 	}
-	if n.elsewhere() {
-		if n.Token != nil {
-			return &InvalidError{Field: "token", Reason: "is of no use: a " + n.System + " is read without one"}
-		}
-	} else if err := confluence.CheckSpaceKey(n.SpaceKey); err != nil {
-		return &InvalidError{Field: "space_key", Reason: "is no space key: letters and digits, or ~ and the name of a personal space"}
+	if n.elsewhere() && n.Token != nil {
+		return &InvalidError{Field: "token", Reason: "is of no use: a " + n.System + " is read without one"}
+	}
+	if field, reason := systems.Check(n.Source); field != "" {
+		return &InvalidError{Field: field, Reason: reason}
 	}
 	if n.DeletionStrategy == "" { // the default
 		return nil
@@ -155,7 +154,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	defer cancel()
 	if added.Token, err = c.setToken(ctx, src.ID, src.BaseURL, n.Token); err != nil {
 		if created { // the database went away in between, or somebody changed the master key
-			err = errors.Join(err, c.Ledger.RemoveSource(ctx, src.ID))
+			err = errors.Join(err, c.Ledger.TakeBackSource(ctx, src.ID))
 		}
 		return Added{}, err
 	}

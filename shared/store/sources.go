@@ -124,15 +124,15 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	case !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("add source %s: %w", src.ID, err)
 	}
-	tag, err := s.pool.Exec(ctx, `
-		INSERT INTO archon_sources (source_id, source_url, source_display_name, title, metadata)
-		VALUES ($1, $2, $3, $3, $4) ON CONFLICT (source_id) DO NOTHING`,
+	// One that is there already bears a mark of it: whoever added it does not take it back then.
+	_, err = s.pool.Exec(ctx, `
+		INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata)
+		VALUES ($1, $2, $3, $3, $4)
+		ON CONFLICT (source_id) DO UPDATE SET updated_at = clock_timestamp()
+		WHERE s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'`,
 		src.ID, meta["original_url"], src.DisplayName, meta)
 	if err != nil {
 		return fmt.Errorf("add source %s: %w", src.ID, err)
-	}
-	if tag.RowsAffected() == 1 {
-		return nil
 	}
 	there, err := s.Source(ctx, src.ID)
 	if err == nil && there.String() == src.String() && there.BaseURL == src.BaseURL {
@@ -259,6 +259,18 @@ func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Sou
 		return nil, fmt.Errorf("list sources: %w", err)
 	}
 	return list, nil
+}
+
+// TakeBackSource deletes a source that was added just now, unless somebody has found it there since,
+// or changed it, or asked for a run of it.
+func (s *Store) TakeBackSource(ctx context.Context, id string) error {
+	_, err := s.pool.Exec(ctx, `
+		DELETE FROM archon_sources WHERE source_id = $1 AND `+ourSource+` AND updated_at = created_at
+		AND NOT EXISTS (SELECT FROM confluence_sync_runs r WHERE r.source_id = $1)`, id)
+	if err != nil {
+		return fmt.Errorf("take source %s back: %w", id, err)
+	}
+	return nil
 }
 
 // RemoveSource deletes a source with its pages, chunks, runs and secret in one

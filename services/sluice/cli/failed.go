@@ -59,13 +59,19 @@ func (a *app) showFailures(list []store.Failure) error {
 		a.printf("No page is failed.\n")
 		return nil
 	}
-	rows := [][]string{{"PAGE", "TITLE", "SOURCE", "RUN", "STAGE", "CODE", "ATTEMPTS", "WHEN", "MESSAGE"}}
-	for _, f := range list {
-		rows = append(rows, []string{f.PageID, cut(f.Title, 30), f.SourceID, f.RunID, f.Stage, f.Code, fmt.Sprint(f.Attempts), ago(f.FailedAt), cut(f.Message, 60)})
-	}
-	a.table(rows)
+	a.table(failureRows(list))
 	a.printf("\nTry them again: sluice failed retry\n")
 	return nil
+}
+
+// failureRows is the table of failed pages, which fits into 80 columns.
+func failureRows(list []store.Failure) [][]string {
+	rows := [][]string{{"PAGE", "TITLE", "SOURCE", "WHEN", "WHY"}}
+	for _, f := range list {
+		why := fmt.Sprintf("%s in the %s, after %s, in run %s: %s", f.Code, f.Stage, plural(f.Attempts, "attempt", "attempts"), f.RunID, cut(f.Message, 60))
+		rows = append(rows, []string{f.PageID, cut(f.Title, 30), f.SourceID, ago(f.FailedAt), why})
+	}
+	return rows
 }
 
 func (a *app) failedRetry() *cobra.Command {

@@ -83,12 +83,17 @@ func (a *app) showRemovals(list control.Removals, all bool) error {
 	if len(held) > 0 {
 		a.printf("\n")
 	}
-	rows := [][]string{{"REMOVED", "PAGE", "TITLE", "SOURCE", "REASON", "RUN", "SINCE THEN"}}
-	for _, r := range removed {
-		rows = append(rows, []string{ago(r.RemovedAt), r.PageID, cut(r.Title, 40), r.SourceID, r.Reason, r.RunID, since(r)})
-	}
-	a.table(rows)
+	a.table(removedRows(removed))
 	return nil
+}
+
+// removedRows is the table of removed pages, which fits into 80 columns.
+func removedRows(removed []store.RemovedPage) [][]string {
+	rows := [][]string{{"REMOVED", "PAGE", "TITLE", "SOURCE", "WHY, AND SINCE THEN"}}
+	for _, r := range removed {
+		rows = append(rows, []string{ago(r.RemovedAt), r.PageID, cut(r.Title, 40), r.SourceID, r.Reason + " in run " + r.RunID + "; " + since(r)})
+	}
+	return rows
 }
 
 func (a *app) showHeld(h control.HeldRun, shown int) {

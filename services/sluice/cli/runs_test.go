@@ -176,7 +176,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	p.sees("sync", "gen", "--mode", "full", "--wait")
 	list = p.sees("removals", "list", "--limit", "100")
 	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
-	require.Regexp(p.t, gone[0]+` .* trashed +approve-held-2 +back (just now|\d+ seconds ago)`, list)
+	require.Regexp(p.t, gone[0]+` .* trashed in run approve-held-2; back (just now|\d+ seconds ago)`, list)
 	var all struct {
 		Held    []any            `json:"held"`
 		Removed []map[string]any `json:"removed"`
@@ -189,7 +189,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 }
 
 func sourceSettings(p *person) {
-	require.Regexp(p.t, `gen +\S+ +36 +\d+ +\S.* on_demand +(just now|\d+ seconds ago)`, p.sees("source", "list"))
+	require.Regexp(p.t, `gen +36 +\d+ +GEN at \S+ +\S.* (just now|\d+ seconds ago), on demand`, p.sees("source", "list"))
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
 	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name, --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")

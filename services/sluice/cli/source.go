@@ -219,15 +219,24 @@ func (a *app) listSources(ctx context.Context, s *session) error {
 		a.printf("No source yet. Add one: sluice source add docs --space DOCS\n")
 		return nil
 	}
-	rows := [][]string{{"SOURCE", "SPACE", "PAGES", "CHUNKS", "LAST SYNC", "REMOVALS", "CHECKED", "SITE"}}
+	a.table(sourceRows(list))
+	return nil
+}
+
+// sourceRows is the table of sources, which fits into 80 columns.
+func sourceRows(list []store.Source) [][]string {
+	rows := [][]string{{"SOURCE", "PAGES", "CHUNKS", "SPACE OR FOLDER", "LAST SYNC", "REMOVALS CHECKED"}}
 	for _, src := range list {
+		where := src.Location
+		if src.SpaceKey != "" {
+			where = src.SpaceKey + " at " + strings.TrimSuffix(strings.TrimPrefix(src.BaseURL, "https://"), "/wiki")
+		}
 		rows = append(rows, []string{
-			src.ID, src.SpaceKey, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), orNever(src.LastSync),
-			string(src.DeletionStrategy), orNever(src.LastCheck), cmp.Or(src.Location, src.BaseURL),
+			src.ID, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), where, orNever(src.LastSync),
+			orNever(src.LastCheck) + ", " + strings.ReplaceAll(string(src.DeletionStrategy), "_", " "),
 		})
 	}
-	a.table(rows)
-	return nil
+	return rows
 }
 
 func orNever(t time.Time) string {

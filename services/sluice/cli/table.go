@@ -29,7 +29,7 @@ func (a *app) width() int {
 
 const (
 	gap       = 2  // spaces between two columns
-	leastWrap = 16 // characters that a column of sentences keeps when it is wrapped
+	leastWrap = 12 // characters that a column of sentences keeps when it is wrapped
 )
 
 // columns lays rows out in a table no wider than width, 0 being any width: sentences are wrapped
@@ -67,13 +67,17 @@ func columns(rows [][]string, width int) string {
 // fitted returns the widths of the columns, and whether they fit.
 func fitted(rows [][]string, width int) (widths []int, fit bool) {
 	var wraps []bool
+	var least []int // so that no word is broken
 	for n, r := range rows {
 		for i, c := range r {
 			if i == len(widths) {
-				widths, wraps = append(widths, 0), append(wraps, false)
+				widths, wraps, least = append(widths, 0), append(wraps, false), append(least, leastWrap)
 			}
 			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(c))
 			wraps[i] = wraps[i] || n > 0 && strings.Contains(strings.TrimSpace(c), " ")
+			for word := range strings.FieldsSeq(c) {
+				least[i] = max(least[i], text.StringWidthWithoutEscSequences(word))
+			}
 		}
 	}
 	over := -width - gap
@@ -83,7 +87,7 @@ func fitted(rows [][]string, width int) (widths []int, fit bool) {
 	for ; width > 0 && over > 0; over-- {
 		widest := -1
 		for i, w := range widths {
-			if wraps[i] && w > leastWrap && (widest < 0 || w > widths[widest]) {
+			if wraps[i] && w > least[i] && (widest < 0 || w > widths[widest]) {
 				widest = i
 			}
 		}

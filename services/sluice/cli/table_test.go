@@ -7,6 +7,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 var failures = [][]string{
@@ -73,4 +75,27 @@ func TestAgesSizesAndCuts(t *testing.T) {
 
 func TestASnippetIsReadAsText(t *testing.T) {
 	require.Equal(t, `set <NAME> & "go"`, snippet("set &lt;NAME&gt;\n\n&amp; &quot;go&quot;"))
+}
+
+// The lists that people read most fit into a terminal of the usual width as tables: a row in a record
+// of its own takes a screen for ten.
+func TestListsFitIntoEightyColumns(t *testing.T) {
+	const run = "20260102-030405-abcdef"
+	at := time.Now().Add(-50 * time.Minute)
+	for name, rows := range map[string][][]string{
+		"sources": sourceRows([]store.Source{
+			{ID: "engineering", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "ENGINEERING", Pages: 120_000, Chunks: 900_000, DeletionStrategy: store.WeeklyReconciliation, LastSync: at, LastCheck: at},
+			{ID: "handbook", System: "folder", Location: "/home/ann/handbook", DeletionStrategy: store.EverySync},
+		}),
+		"failures": failureRows([]store.Failure{{PageID: "1234567890", Title: "Rotating the signing keys", SourceID: "engineering", RunID: run, Stage: "converter", Code: "convert_too_deep", Attempts: 1, FailedAt: at, Message: "nested too deep"}}),
+		"removals": removedRows([]store.RemovedPage{{PageID: "1234567890", Title: "Rotating the signing keys", SourceID: "engineering", Reason: "unreadable", RunID: run, RemovedAt: at}}),
+	} {
+		out := columns(rows, 80)
+		require.True(t, strings.Contains(strings.SplitN(out, "\n", 2)[0], rows[0][2]), "%s is a table:\n%s", name, out)
+		for line := range strings.Lines(out) {
+			require.LessOrEqual(t, text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, "\n")), 80, name)
+		}
+		require.NotContains(t, columns(rows, 0), "\n ", "a row is one line where no terminal is")
+		t.Logf("%s\n%s", name, out)
+	}
 }

@@ -44,6 +44,14 @@ func New(clients Clients, log zerolog.Logger) *Opener {
 	}
 }
 
+// Check says what of a new source cannot be, as systems.Check.
+func Check(src store.Source) (field, reason string) {
+	if confluence.CheckSpaceKey(src.SpaceKey) != nil {
+		return "space_key", "is no space key: letters and digits, or ~ and the name of a personal space"
+	}
+	return "", ""
+}
+
 // Open opens the source's space. The errors are those of Clients; nothing is called yet.
 func (o *Opener) Open(ctx context.Context, src store.Source) (source.System, error) {
 	client, err := o.clients.Client(ctx, src)

@@ -40,6 +40,14 @@ func Locate(dir string) (store.Source, error) {
 	}, nil
 }
 
+// Check says what of a new source cannot be, as systems.Check.
+func Check(src store.Source) (field, reason string) {
+	if !filepath.IsAbs(src.Location) {
+		return "location", "is the whole path of a folder"
+	}
+	return "", ""
+}
+
 // remotes are the forms of a remote's address: as a URL, and as ssh has it.
 var remotes = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:https?|ssh|git)://(?:[^@/]+@)?([^/:]+)(?::\d+)?/(.+?)(?:\.git)?/?$`),

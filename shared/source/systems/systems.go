@@ -3,6 +3,7 @@
 package systems
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -52,6 +53,24 @@ func (s *Systems) Open(ctx context.Context, src store.Source) (source.System, er
 		return nil, failure.New(failure.UnknownSystem, "source %s is a %s, which this version of the service does not know", src.ID, src.System)
 	}
 	return o.Open(ctx, src)
+}
+
+// checks say what of a new source of a system cannot be: a field as the HTTP API names it, "" for
+// none, and the reason, as the end of a sentence.
+var checks = map[string]func(src store.Source) (field, reason string){
+	store.Confluence: confluencesource.Check,
+	folder.System:    folder.Check,
+}
+
+// Check says what of a new source can never be: a field as the HTTP API names it, and the reason as
+// the end of a sentence about it. Both are "" where nothing is wrong. Its base address is not looked
+// at. A source without a system is one of Confluence.
+func Check(src store.Source) (field, reason string) {
+	check := checks[cmp.Or(src.System, store.Confluence)]
+	if check == nil {
+		return "system", "is not known to this version"
+	}
+	return check(src)
 }
 
 // locators find a source of a system by where it is.
