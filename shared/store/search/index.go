@@ -71,7 +71,7 @@ func indexSQL(join string) string {
 // Bounds of what is done at once.
 const (
 	indexedAtOnce = 500
-	countedAtOnce = 5000
+	countedAtOnce = 10_000
 	// longestIndexed is how much of a chunk's text is looked at for parts of words, in bytes.
 	longestIndexed = 1 << 20
 )
@@ -138,7 +138,7 @@ func (s *Searcher) Wrote(ctx context.Context, chunks int) {
 		return
 	}
 	now := time.Now().Unix()
-	if s.wrote.Add(int64(chunks)) < countedBySearch && now-s.counted.Load() < int64(countedWithin.Seconds()) {
+	if s.wrote.Add(int64(chunks)) < countedByWriter && now-s.counted.Load() < int64(writtenWithin.Seconds()) {
 		return
 	}
 	s.wrote.Store(0)

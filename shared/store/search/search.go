@@ -208,15 +208,32 @@ func (s *Searcher) statement(k *known, v viewer.Viewer, f Filter) (string, []any
 const (
 	lateIDs         = 200    // may be committed after later ones
 	smallBase       = 10_000 // chunks
-	countedBySearch = 2000   // more is counted by who writes
+	countedBySearch = 2000   // chunks; more is left to who writes, unless nobody does
 	countedWithin   = 2 * time.Second
 	caughtUpWithin  = 3 * time.Second
+
+	// Who writes counts rarely: one word costs the same in one chunk and in thousands.
+	countedByWriter = 20_000 // chunks
+	writtenWithin   = 10 * time.Second
+	leftFor         = 3 * writtenWithin
 )
 
 // behind reports whether something is to be done before the search. In a small knowledge base each
 // chunk counts; in a large one it does not matter when words are counted some seconds later.
 func (s *Searcher) behind(k known) bool {
-	return k.unindexed || k.uncounted > 0 && (k.chunks < smallBase || time.Now().Unix()-s.counted.Load() >= int64(countedWithin.Seconds()))
+	since := time.Duration(time.Now().Unix()-s.counted.Load()) * time.Second
+	switch {
+	case k.unindexed:
+		return true
+	case k.uncounted == 0:
+		return false
+	case k.chunks < smallBase:
+		return true
+	case k.uncounted > countedBySearch:
+		return since >= leftFor
+	default:
+		return since >= countedWithin
+	}
 }
 
 // catchUp does it, within a while: a search waits for nobody, and answers with what there is.

@@ -29,26 +29,39 @@ const (
 // WordsOf takes a text apart.
 func WordsOf(text string) Words {
 	var w Words
-	for _, token := range strings.FieldsFunc(text, separates) {
+	for token := range strings.FieldsFuncSeq(text, separates) {
 		w.add(token)
 	}
 	return w
 }
 
+const separators = "\"'`()[]{}<>|,;*!?\u2018\u2019\u201c\u201d…"
+
+// What ASCII characters are: looked up, since most of every text is.
+var asciiSeparates, asciiInWord = func() (separate, in [utf8.RuneSelf]bool) {
+	for r := range rune(utf8.RuneSelf) {
+		separate[r] = unicode.IsSpace(r) || strings.ContainsRune(separators, r)
+		in[r] = unicode.IsLetter(r) || unicode.IsDigit(r)
+	}
+	return separate, in
+}()
+
 // separates reports whether a character never stands inside an identifier.
 func separates(r rune) bool {
-	return unicode.IsSpace(r) || strings.ContainsRune("\"'`()[]{}<>|,;*!?\u2018\u2019\u201c\u201d…", r)
+	if r < utf8.RuneSelf {
+		return asciiSeparates[r]
+	}
+	return unicode.IsSpace(r) || strings.ContainsRune(separators, r)
 }
 
 // add takes apart what stands between separators: words with signs between them.
 func (w *Words) add(token string) {
-	token = strings.TrimFunc(token, func(r rune) bool { return !inWord(r) })
+	token = strings.TrimFunc(token, notInWord)
 	if token == "" {
 		return
 	}
-	pieces := strings.FieldsFunc(token, func(r rune) bool { return !inWord(r) })
-	split := len(pieces) > 1
-	for _, piece := range pieces {
+	split := strings.ContainsFunc(token, notInWord)
+	for piece := range strings.FieldsFuncSeq(token, notInWord) {
 		if len(piece) > maxWord {
 			continue
 		}
@@ -70,10 +83,21 @@ func (w *Words) add(token string) {
 }
 
 // inWord reports whether a character is part of a word: letters, digits and marks on them.
-func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return asciiInWord[r]
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+}
 
-// humpsOf splits "getUserById" and "HTTPServer" where a capital begins a word.
+func notInWord(r rune) bool { return !inWord(r) }
+
+// humpsOf splits "getUserById" and "HTTPServer" where a capital begins a word. A piece without a
+// hump gives one or none.
 func humpsOf(piece string) []string {
+	if _, size := utf8.DecodeRuneInString(piece); !strings.ContainsFunc(piece[size:], unicode.IsUpper) {
+		return nil
+	}
 	var humps []string
 	runes := []rune(piece)
 	start := 0
