@@ -18,6 +18,7 @@ import (
 // Every service as its own process with its own key, on a broker with the configuration of
 // deploy/: full and incremental runs and a removal go as they do on an open broker.
 func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, bus.WriteKeys(dir))
 	for _, name := range []string{"nats.conf", "nats-access.conf", "nats-secured.conf"} {

@@ -92,6 +92,7 @@ func size(t *testing.T, dir string) (sum int64) {
 // The chunk-writer is down for the whole of a run. What is before it fills up, stands still,
 // and loses nothing.
 func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
+	t.Parallel()
 	const (
 		space, pages = "NOISE", 2000
 		bound        = mib // of each stream of bodies, in place of 512 MiB

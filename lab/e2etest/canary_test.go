@@ -67,6 +67,7 @@ func forms(token string) []string {
 // object store included, in no row of any table, in no answer and no metric of the API, and in
 // nothing that the command prints.
 func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
+	t.Parallel()
 	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, nil) })
 	t.Run("stored", func(t *testing.T) {
 		lookForTheToken(t, func(w *world, typed, _ *lines, token string) {

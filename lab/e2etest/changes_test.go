@@ -217,6 +217,7 @@ func TestMovedToAnotherSpace(t *testing.T) {
 }
 
 func TestRemovedAndBackWithoutAFetch(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		reason      string
 		leave, back func(g *garden, id string) error
@@ -311,6 +312,7 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func TestAChangeIsFoundWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name  string
 		ahead time.Duration

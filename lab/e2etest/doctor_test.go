@@ -124,6 +124,7 @@ func TestDoctorStartsNothing(t *testing.T) {
 }
 
 func TestDoctorOfABrokenDatabase(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -184,6 +185,7 @@ func TestDoctorOfAnExposedDatabase(t *testing.T) {
 }
 
 func TestDoctorOfABrokenBroker(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -214,6 +216,7 @@ func TestDoctorOfABrokenBroker(t *testing.T) {
 }
 
 func TestDoctorOfABrokenSite(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)

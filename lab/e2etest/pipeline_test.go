@@ -169,7 +169,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 }
 
 func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
-	const pages = 2000
+	const pages = 600 // six tasks
 	one := newWorld(t, sandbox.GeneratedSpace, generated(pages))
 	stop := one.startAll()
 	require.Equal(t, event.StateCompleted, one.sync(event.Full).State)
@@ -251,6 +251,7 @@ func TestAScopedTokenIsUsedAtTheGateway(t *testing.T) {
 }
 
 func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.GeneratedSpace, generated(400))
 	names := stages.Names()
 	var running []*program

@@ -4,6 +4,7 @@ package e2etest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,13 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// Tests that wait for an outage or a timeout run side by side, more of them than there are cores.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	pgtest.Main(m)
+}
 
 // world is a site, a broker and a database, with no stage running yet.
 type world struct {

@@ -154,6 +154,7 @@ func rows(t *testing.T, conn *pgx.Conn) []string {
 // Whatever Archon made stays as it is, through our migrations, a source's whole life, and the
 // way back.
 func TestAnExistingArchonIsNotAltered(t *testing.T) {
+	t.Parallel()
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			address, conn := v.install(t)

@@ -320,6 +320,7 @@ func vacuum(t *testing.T, conn *pgx.Conn) {
 
 // Each way of reading has its ten thousand, over two thousand editions.
 func TestSearchNeverBlinks(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	err := observe(t, s, conn, 10_000, 50, func(ctx context.Context, e edition) error {
 		outcome, err := s.WritePage(ctx, e.write("1", ""))

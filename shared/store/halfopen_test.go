@@ -100,6 +100,7 @@ func (f *firewall) forget() {
 }
 
 func TestConnectionsThatAFirewallForgotAreReplaced(t *testing.T) {
+	t.Parallel()
 	address := pgtest.MigratedURL(t)
 	u, err := url.Parse(address)
 	require.NoError(t, err)

@@ -103,6 +103,7 @@ func whole(t *testing.T, conn *pgx.Conn, all map[string]reader, pageID string, n
 // A writer may be killed anywhere: what was there stands whole, also while it is at work, and
 // the same write again succeeds.
 func TestAWriterThatIsKilledLeavesTheOldAnswer(t *testing.T) {
+	t.Parallel()
 	const before, after = 4, 8 // they share chunks, in another order
 	for _, c := range []struct {
 		name     string

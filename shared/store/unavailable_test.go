@@ -12,6 +12,7 @@ import (
 )
 
 func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	_, err := s.Run(t.Context(), "none")
 	require.Error(t, err)

@@ -87,6 +87,7 @@ func free(t *testing.T) int {
 }
 
 func TestAServerThatIsAwayIsWaitedForAndSaid(t *testing.T) {
+	t.Parallel()
 	at := "127.0.0.1:" + strconv.Itoa(free(t))
 	var said told
 	_, err := store.Open(t.Context(), "postgres://app:hunter2@"+at+"/sluice", store.Waiting(2*time.Second, said.add))
@@ -106,6 +107,7 @@ func TestAServerThatIsAwayIsWaitedForAndSaid(t *testing.T) {
 }
 
 func TestAHostThatDoesNotResolve(t *testing.T) {
+	t.Parallel()
 	_, err := store.Open(t.Context(), "postgres://app:hunter2@postgres.invalid/sluice", store.Waiting(time.Second, nil))
 	require.ErrorContains(t, err, `Postgres at postgres.invalid:5432 cannot be reached: the name "postgres.invalid" does not resolve`)
 
@@ -117,6 +119,7 @@ func TestAHostThatDoesNotResolve(t *testing.T) {
 }
 
 func TestAServerThatStartsLater(t *testing.T) {
+	t.Parallel()
 	port := free(t)
 	var said told
 	type result struct {
@@ -174,6 +177,7 @@ func TestTooManyConnectionsIsWaitedFor(t *testing.T) {
 }
 
 func TestMissingMigrationsAreWaitedForAndSaid(t *testing.T) {
+	t.Parallel()
 	var said told
 	s, err := store.Open(t.Context(), pgtest.URL(t), store.Waiting(2*time.Second, said.add))
 	require.NoError(t, err)
