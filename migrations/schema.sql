@@ -253,13 +253,12 @@ ALTER TABLE confluence_words ADD CONSTRAINT confluence_words_pkey PRIMARY KEY (w
 ALTER TABLE confluence_words_uncounted ADD CONSTRAINT confluence_words_uncounted_pkey PRIMARY KEY (id);
 ALTER TABLE sluice_migrations ADD CONSTRAINT sluice_migrations_pkey PRIMARY KEY (id);
 
-CREATE INDEX idx_archon_crawled_pages_content_search ON public.archon_crawled_pages USING gin (content_search_vector);
-CREATE INDEX idx_archon_crawled_pages_embedding_dimension ON public.archon_crawled_pages USING btree (embedding_dimension);
-CREATE INDEX idx_archon_crawled_pages_embedding_model ON public.archon_crawled_pages USING btree (embedding_model);
-CREATE INDEX idx_archon_crawled_pages_llm_chat_model ON public.archon_crawled_pages USING btree (llm_chat_model);
-CREATE INDEX idx_archon_crawled_pages_metadata ON public.archon_crawled_pages USING gin (metadata);
-CREATE INDEX idx_archon_crawled_pages_source_id ON public.archon_crawled_pages USING btree (source_id);
+CREATE INDEX idx_confluence_chunks_confluence_page_id ON public.archon_crawled_pages USING btree (((metadata ->> 'confluence_page_id'::text))) WHERE (metadata ? 'confluence_page_id'::text);
+CREATE INDEX idx_confluence_chunks_internal_links ON public.archon_crawled_pages USING gin (((metadata -> 'internal_links'::text))) WHERE (metadata ? 'internal_links'::text);
+CREATE INDEX idx_confluence_chunks_jira_issue_links ON public.archon_crawled_pages USING gin (((metadata -> 'jira_issue_links'::text))) WHERE (metadata ? 'jira_issue_links'::text);
 CREATE INDEX idx_confluence_chunks_page_id ON public.archon_crawled_pages USING btree (((metadata ->> 'page_id'::text))) WHERE (metadata ? 'page_id'::text);
+CREATE INDEX idx_confluence_chunks_source ON public.archon_crawled_pages USING btree (source_id);
+CREATE INDEX idx_confluence_chunks_user_mentions ON public.archon_crawled_pages USING gin (((metadata -> 'user_mentions'::text))) WHERE (metadata ? 'user_mentions'::text);
 CREATE INDEX idx_archon_sources_display_name ON public.archon_sources USING btree (source_display_name);
 CREATE INDEX idx_archon_sources_knowledge_type ON public.archon_sources USING btree (((metadata ->> 'knowledge_type'::text)));
 CREATE INDEX idx_archon_sources_metadata ON public.archon_sources USING gin (metadata);

@@ -107,8 +107,8 @@ func addCopy(ctx context.Context, c *pgx.Conn, sourceID string, n int) error {
 			FROM confluence_page_content c JOIN confluence_pages p USING (page_id) WHERE source_id = $1 AND page_id !~ '-'`,
 		`INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
 			SELECT url || '-' || $2, chunk_number, ` + of(text, "content") + `, metadata || jsonb_build_object(
-				'page_id', metadata->>'page_id' || '-' || $2, 'title', ` + of(title, "metadata->>'title'") + `, 'url', url || '-' || $2), source_id
-			FROM archon_crawled_pages WHERE source_id = $1 AND metadata->>'page_id' !~ '-'`,
+				'page_id', metadata->>'page_id' || '-' || $2, 'confluence_page_id', metadata->>'confluence_page_id' || '-' || $2, 'title', ` + of(title, "metadata->>'title'") + `, 'url', url || '-' || $2), source_id
+			FROM archon_crawled_pages WHERE source_id = $1 AND metadata->>'confluence_page_id' !~ '-'`,
 	} {
 		if _, err := c.Exec(ctx, sql, sourceID, fmt.Sprint(n)); err != nil {
 			return err

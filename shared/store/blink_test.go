@@ -344,6 +344,7 @@ func TestABlinkIsSeen(t *testing.T) {
 		b := &pgx.Batch{}
 		w := e.write("1", "")
 		for _, c := range w.Chunks {
+			c.Metadata.ArchonPage = c.Metadata.PageID
 			b.Queue(`INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id) VALUES ($1, $2, $3, $4, 'docs')`,
 				w.Page.URL, c.Number, c.Content, c.Metadata)
 		}

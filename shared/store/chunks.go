@@ -28,13 +28,14 @@ type ChunkMetadata struct {
 	Description   string   `json:"description"`
 	SourceID      string   `json:"source_id"`
 	KnowledgeType string   `json:"knowledge_type"`
-	PageID        string   `json:"page_id,omitempty"` // "" for a document that is no page
+	ArchonPage    string   `json:"page_id,omitempty"` // the id of Archon's row for the page, or PageID where Archon has no such rows; the store's own
 	CrawlType     string   `json:"crawl_type"`        // confluence, page or document
 	WordCount     int      `json:"word_count"`
 	CharCount     int      `json:"char_count"`
 	ChunkIndex    int      `json:"chunk_index"`
 	Tags          []string `json:"tags"`
 
+	PageID       string   `json:"confluence_page_id,omitempty"` // the page, as its system calls it; "" for a document that is no page
 	SectionTitle string   `json:"section_title"`
 	HeadingPath  []string `json:"heading_path"`
 	Breadcrumb   []string `json:"breadcrumb"`

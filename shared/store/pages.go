@@ -205,7 +205,7 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
 	}
-	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, w.Chunks)
+	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, namedForArchon(w.Chunks))
 }
 
 // timeCounts is the condition under which the time of the stored page p says anything: one that is

@@ -58,7 +58,7 @@ func (s Source) String() string {
 }
 
 // CrawlType is the crawl_type of the source's chunks: Archon's readers know those of Confluence
-// by a name of their own. See pg.OurChunk.
+// by a name of their own.
 func (s Source) CrawlType() string {
 	if s.System == Confluence {
 		return Confluence
@@ -66,8 +66,12 @@ func (s Source) CrawlType() string {
 	return "page"
 }
 
-// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
-const ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
+const (
+	// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
+	ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
+	// systemOf is the system that a source is of; see archonSource for what source_type says.
+	systemOf = `coalesce(metadata->>'sluice_system', metadata->>'source_type')`
+)
 
 // What AddSource finds in the way.
 var (
@@ -93,15 +97,12 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		src.DisplayName = cmp.Or(src.SpaceKey, src.ID)
 	}
 	src.System = cmp.Or(src.System, Confluence)
-	meta := map[string]any{
-		"source_type": src.System, "knowledge_type": src.KnowledgeType, "tags": src.Tags, "deletion_strategy": src.DeletionStrategy,
-	}
+	meta := archonSource(src)
+	meta["sluice_system"], meta["deletion_strategy"] = src.System, src.DeletionStrategy
 	if src.System == Confluence {
-		meta["original_url"] = src.BaseURL + "/spaces/" + src.SpaceKey
 		meta["confluence_space_key"], meta["confluence_base_url"] = src.SpaceKey, src.BaseURL
 	} else {
-		meta["original_url"], meta["base_url"] = src.BaseURL, src.BaseURL
-		meta["sluice_system"], meta["location"] = src.System, src.Location
+		meta["base_url"], meta["location"] = src.BaseURL, src.Location
 	}
 	if src.BlogPosts {
 		meta["include_blog_posts"] = true
@@ -109,7 +110,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	// Space keys are compared without regard to case, as Confluence does.
 	var other string
 	err := s.pool.QueryRow(ctx, `SELECT source_id FROM archon_sources
-		WHERE source_id <> $1 AND metadata->>'source_type' = $4 AND CASE $4 WHEN 'confluence' THEN
+		WHERE source_id <> $1 AND `+systemOf+` = $4 AND CASE $4 WHEN 'confluence' THEN
 			metadata->>'confluence_base_url' = $2 AND lower(metadata->>'confluence_space_key') = lower($3)
 			ELSE metadata->>'location' = $5 END
 		ORDER BY source_id LIMIT 1`,
@@ -126,11 +127,11 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	}
 	// One that is there already bears a mark of it: whoever added it does not take it back then.
 	_, err = s.pool.Exec(ctx, `
-		INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata)
-		VALUES ($1, $2, $3, $3, $4)
+		INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata, summary)
+		VALUES ($1, $2, $3, $3, $4, $5)
 		ON CONFLICT (source_id) DO UPDATE SET updated_at = clock_timestamp()
 		WHERE s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'`,
-		src.ID, meta["original_url"], src.DisplayName, meta)
+		src.ID, src.address(), src.DisplayName, meta, src.summary(0, nil))
 	if err != nil {
 		return fmt.Errorf("add source %s: %w", src.ID, err)
 	}
@@ -145,7 +146,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 }
 
 const sourceColumns = `
-	s.source_id, s.metadata->>'source_type', coalesce(s.metadata->>'location', ''),
+	s.source_id, ` + systemOf + `, coalesce(s.metadata->>'location', ''),
 	coalesce(s.metadata->>'confluence_base_url', s.metadata->>'base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
 	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),

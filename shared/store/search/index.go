@@ -53,7 +53,7 @@ func columnsOf(texts []Text) []any {
 func indexSQL(join string) string {
 	return `
 		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
-		SELECT c.id, c.source_id, CASE jsonb_typeof(c.metadata->'page_id') WHEN 'string' THEN ` + pg.ChunkPage("c") + ` END,
+		SELECT c.id, c.source_id, ` + pg.ChunkPage("c") + `,
 			hashtextextended(c.content, hashtextextended(c.url, 0)), n.length, cardinality(tsvector_to_array(to_tsvector(l.language::regconfig, n.titles))),
 			coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN (SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id) END,
 					to_tsvector(l.language::regconfig, c.content))

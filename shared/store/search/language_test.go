@@ -60,8 +60,6 @@ func TestAnotherLanguageHasIndexesOfItsOwn(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(t.Context()) })
-	_, err = conn.Exec(t.Context(), without)
-	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `
 		INSERT INTO archon_sources (source_id) VALUES ('big');
 		INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id, metadata)

@@ -40,18 +40,12 @@ const birdsSQL = `
 	UPDATE confluence_pages SET path = '/home/' || page_id WHERE page_id::int < 100;
 	INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id, metadata)
 	SELECT 'https://example.com/' || n, i, 'chunk ' || CASE WHEN i = 7 THEN 'pelican' ELSE 'sparrow' END || ' number ' || i,
-		CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, jsonb_build_object('page_id', n::text, 'title', 'Page ' || n)
+		CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, jsonb_build_object('confluence_page_id', n::text, 'title', 'Page ' || n)
 	FROM generate_series(1, %[1]d) n, generate_series(0, 9) i;
 	ANALYZE archon_crawled_pages, confluence_pages`
 
-// without are the indexes that neither searching nor the rows need while they are loaded.
-const without = `DROP INDEX idx_archon_crawled_pages_metadata,
-	idx_archon_crawled_pages_embedding_model, idx_archon_crawled_pages_embedding_dimension, idx_archon_crawled_pages_llm_chat_model`
-
 func TestEachFilterUsesItsIndex(t *testing.T) {
 	s, conn := storetest.Open(t)
-	_, err := conn.Exec(t.Context(), without)
-	require.NoError(t, err)
 	birds(t, s, conn, 5000)
 	for name, c := range map[string]struct {
 		filter search.Filter

@@ -143,7 +143,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 			('https://example.com/b', 0, 'the walrus wakes', 'web', '{"page_id": null}'),
 			('https://example.com/c', 0, 'the walrus swims', 'web', '[]'),
 			('https://example.com/d', 0, 'the walrus is on its way out', 'web', '{"_pending_deletion": true}'),
-			('https://example.com/e', 0, 'the walrus claims to be a page of another source', 'web', '{"page_id": "3"}')`)
+			('https://example.com/e', 0, 'the walrus claims to be a page of another source', 'web', '{"page_id": "3", "confluence_page_id": "3"}')`)
 	require.NoError(t, err)
 	hits, err = s.Searcher().Search(t.Context(), viewer.All(), "walrus", search.Filter{})
 	require.NoError(t, err)
