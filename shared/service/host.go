@@ -89,6 +89,19 @@ func (h *Host) named(stage string) *Host {
 // group of settings. The error is that of config.Of.
 func Config[T any](h *Host) (T, error) { return config.Of[T](h.o.Env) }
 
+// Open returns what nearly every stage works with: its own configuration, the database and the bus.
+// The errors are those of Config, Host.Store and Host.Bus.
+func Open[T any](ctx context.Context, h *Host) (cfg T, s *store.Store, b *bus.Bus, err error) {
+	if cfg, err = Config[T](h); err != nil {
+		return cfg, nil, nil, err
+	}
+	if s, err = h.Store(ctx); err != nil {
+		return cfg, nil, nil, err
+	}
+	b, err = h.Bus(ctx)
+	return cfg, s, b, err
+}
+
 // Store returns the database, which it waits for as long as the host's patience lasts. The error
 // says that the settings name none, that it cannot be used or does not answer, or that ctx ended.
 func (h *Host) Store(ctx context.Context) (*store.Store, error) {
@@ -205,15 +218,7 @@ func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
 	if h.site != nil {
 		return h.site, nil
 	}
-	cfg, err := Config[config.Confluence](h)
-	if err != nil {
-		return nil, err
-	}
-	s, err := h.Store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.Bus(ctx)
+	cfg, s, b, err := Open[config.Confluence](ctx, h)
 	if err != nil {
 		return nil, err
 	}

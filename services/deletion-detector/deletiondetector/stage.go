@@ -236,15 +236,7 @@ func Stage() service.Stage {
 }
 
 func open(ctx context.Context, h *service.Host) (service.Runner, error) {
-	cfg, err := service.Config[config.DeletionDetector](h)
-	if err != nil {
-		return nil, err
-	}
-	s, err := h.Store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.Bus(ctx)
+	cfg, s, b, err := service.Open[config.DeletionDetector](ctx, h)
 	if err != nil {
 		return nil, err
 	}

@@ -69,15 +69,7 @@ func Stage() service.Stage {
 }
 
 func open(ctx context.Context, h *service.Host) (service.Runner, error) {
-	cfg, err := service.Config[config.Fetcher](h)
-	if err != nil {
-		return nil, err
-	}
-	s, err := h.Store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.Bus(ctx)
+	cfg, s, b, err := service.Open[config.Fetcher](ctx, h)
 	if err != nil {
 		return nil, err
 	}

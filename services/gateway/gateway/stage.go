@@ -19,15 +19,7 @@ func Stage() service.Stage {
 }
 
 func open(ctx context.Context, h *service.Host) (service.Runner, error) {
-	cfg, err := service.Config[config.Gateway](h)
-	if err != nil {
-		return nil, err
-	}
-	s, err := h.Store(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b, err := h.Bus(ctx)
+	cfg, s, b, err := service.Open[config.Gateway](ctx, h)
 	if err != nil {
 		return nil, err
 	}
