@@ -26,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-renderers test-openapi audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
+.PHONY: help setup demo test test-foreign test-renderers test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -56,6 +56,9 @@ test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find not
 test-openapi: ## check the stand-in's answers against Atlassian's OpenAPI documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
 	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
+
+test-pooler: ## the store's tests through PgBouncer in transaction mode
+	SLUICE_TEST_POOLER=1 go test -count=1 ./shared/store/...
 
 torture: ## kill processes mid-run, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
 	go test -count=1 -v -timeout 0 ./lab/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))

@@ -57,7 +57,11 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, err := p.Up(ctx)
+	var results []*goose.MigrationResult
+	err = alone(ctx, db, func() (err error) {
+		results, err = p.Up(ctx)
+		return err
+	})
 	if notAllowed(err) {
 		return nil, fmt.Errorf("apply migrations: %w; this user needs the right to create tables, and the extensions that the server has "+
 			"(as a superuser: CREATE EXTENSION pg_trgm; CREATE EXTENSION vector)", err)
@@ -89,7 +93,11 @@ func Down(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.DownTo(ctx, 0); err != nil {
+	err = alone(ctx, db, func() error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("take migrations back: %w", err)
 	}
 	for _, s := range p.ListSources() {
@@ -179,17 +187,30 @@ func Verify(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-func provider(db *sql.DB) (*goose.Provider, error) {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // seconds, tries
-	if err != nil {
-		return nil, fmt.Errorf("prepare migration lock: %w", err)
+// alone runs fn while no other process migrates: older releases take the same lock. It is held by a
+// transaction and not by a session, since a pooler may give the next statement to another one.
+func alone(ctx context.Context, db *sql.DB, fn func() error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err == nil {
+		defer func() { _ = tx.Rollback() }()
+		_, err = tx.ExecContext(ctx, `SELECT set_config('lock_timeout', '300s', true), set_config('idle_in_transaction_session_timeout', '0', true)`)
 	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lock.DefaultLockID)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for another process that migrates: %w", err)
+	}
+	return fn()
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
 	store, err := database.NewStore(database.DialectPostgres, versionTable)
 	if err != nil {
 		return nil, fmt.Errorf("prepare migration store: %w", err)
 	}
 	p, err := goose.NewProvider("", db, files,
-		goose.WithStore(store), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithStore(store), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}

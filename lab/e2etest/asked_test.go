@@ -50,7 +50,7 @@ func TestARequestByTheCommandOutlivesNats(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(told.String(), "run tired begins") }, time.Minute, 20*time.Millisecond)
 	ctrlC()
 	require.Equal(t, 130, <-ended)
-	require.Contains(t, told.String(), "run tired goes on: sluice status tired")
+	require.Contains(t, told.String(), "run tired goes on: sluice status tired --follow")
 
 	nats.start()
 	for _, id := range []string{"early", "tired"} {

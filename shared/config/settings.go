@@ -73,7 +73,7 @@ func (n Nats) check(c *checker) {
 // opens it with all of this.
 type Postgres struct {
 	_           struct{}      `title:"Postgres"`
-	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database. Without it, sluice starts its own server."`
+	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database; through a pooler in transaction mode too (PgBouncer, Supabase's port 6543), which is detected. Without it, sluice starts its own server."`
 	Search
 }
 

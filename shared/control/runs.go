@@ -43,6 +43,9 @@ func (r SyncRequest) Check() error {
 // Asked is what became of a request. It is written down in any case.
 type Asked struct {
 	Run store.Run
+	// WaitsFor is the run after which it is this one's turn, "" for none. Its source's runs go one
+	// after the other.
+	WaitsFor string
 	// Unsent is why the broker did not take the request in time, nil when it did. The run begins
 	// once the broker is back.
 	Unsent error
@@ -98,7 +101,11 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 	}
 	pubCtx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return Asked{Run: run, Unsent: c.Bus.Publish(pubCtx, req)}, nil
+	asked := Asked{Run: run, Unsent: c.Bus.Publish(pubCtx, req)}
+	if run.State == event.StateRequested {
+		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
+	}
+	return asked, err
 }
 
 // RetryRequest says which failed pages are to be tried again: those of a source, and of a page or run,

@@ -8,8 +8,8 @@
 // and its tests call URL, or MigratedURL. Where no server can be had the tests fail; they never
 // skip. DATABASE_URL is never looked at: it may name somebody's data.
 //
-// VectorURL is the same on a server that has pgvector, which few machines have installed, and
-// Schema tells what a database holds.
+// VectorURL is the same on a server that has pgvector, which few machines have installed, Pooled puts
+// PgBouncer before a database, and Schema tells what one holds.
 package pgtest
 
 import (
@@ -48,6 +48,7 @@ var tests struct {
 	inUse  bool
 	plain  shared
 	vector shared
+	pooler bouncer
 }
 
 // shared is a server that the process's tests share, opened when the first one asks.
@@ -84,7 +85,7 @@ type server struct {
 func Main(m *testing.M, options ...goleak.Option) {
 	tests.inUse = true
 	code := m.Run()
-	err := errors.Join(tests.plain.close(), tests.vector.close())
+	err := errors.Join(tests.pooler.close(), tests.plain.close(), tests.vector.close())
 	if err == nil && code == 0 {
 		err = goleak.Find(options...)
 	}

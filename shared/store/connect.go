@@ -35,7 +35,6 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 		return nil, errors.New("DATABASE_URL is not a Postgres address; it looks like postgres://user:password@host:5432/database")
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
-	cfg.AfterConnect = prepare
 	conn := cfg.ConnConfig
 	if conn.ConnectTimeout == 0 {
 		conn.ConnectTimeout = connectWithin

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -19,6 +20,10 @@ type Server struct {
 	// Exposed says what Supabase's public roles may do with tables and rows of ours; see
 	// migrations.Exposed.
 	Exposed []string
+	// Pooled says that a pooler stands between, and Mode how statements are sent: cache_statement, or
+	// through a pooler cache_describe, unless DATABASE_URL names another default_query_exec_mode.
+	Pooled bool
+	Mode   string
 }
 
 // Server asks the database what it is.
@@ -32,6 +37,8 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 	if err != nil {
 		return d, fmt.Errorf("ask the database what it is: %w", err)
 	}
+	pooled, mode := s.way.get()
+	d.Pooled, d.Mode = pooled, strings.ReplaceAll(mode.String(), " ", "_")
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	d.Exposed, err = migrations.Exposed(ctx, db)

@@ -38,6 +38,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	searcher *search.Searcher
 	patience patience
+	way      *way
 }
 
 // Searcher searches the chunks.
@@ -70,6 +71,7 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	way := throughPoolers(cfg, url)
 	pool, err := newPool(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -78,28 +80,12 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	for _, option := range options {
 		option(&o)
 	}
-	s := &Store{pool: pool, searcher: search.New(pool, o.language), patience: o.patience}
+	s := &Store{pool: pool, searcher: search.New(pool, o.language), patience: o.patience, way: way}
 	if err := s.wait(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-// prepare sets what a session has its own way of, so that Archon's tables and the server stay as they
-// are.
-//
-// Large values are compressed with lz4 where the server has it: to write chunks then takes a twentieth
-// less of the server's time than with its own pglz, and reading them less too. What waits to be sorted
-// into a GIN index is kept to 1 MB in place of 4: each search reads all of it, and sorting it in more
-// often takes no measurable time.
-func prepare(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config(name, CASE name WHEN 'default_toast_compression' THEN 'lz4' ELSE '1MB' END, false)
-		FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals) OR name = 'gin_pending_list_limit'`)
-	if err != nil {
-		return fmt.Errorf("prepare a session: %w", err)
-	}
-	return nil
 }
 
 // Close ends every connection.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -333,7 +334,13 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 }
 
 func TestLargeChunksAreCompressedAsTheServerDoesBest(t *testing.T) {
-	s, conn := open(t)
+	address := pgtest.MigratedURL(t) // never through a pooler, whose sessions are left as they are
+	s, err := store.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
 	store1(t, s, write("docs", "r1", "1", 1, "A", strings.Repeat("the same again, ", 1000)))

@@ -167,6 +167,9 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 		return nil, nil
 	}
 	d.ok("database", "PostgreSQL %s answers %s", server.Version, server.User)
+	if server.Pooled {
+		d.ok("pooler", "a pooler stands before the database: statements are sent in the mode %s", server.Mode)
+	}
 	if !d.migrations(ctx, s) {
 		return nil, nil
 	}

@@ -215,7 +215,14 @@ func cancelled(p *person, site *sandbox.Site) {
 	require.NoError(p.t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultSlow, Route: "/wiki/api/v2/pages", DelayMS: 600_000}))
 	p.sees("sync", "gen", "--mode", "full", "--request-id", "slow")
 	p.comes("slow", "fetching")
-	p.sees("sync", "gen", "--request-id", "second")
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "slow"), "under way already: fetching. Follow it: sluice status slow --follow")
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "second"), "waits for the end of run slow. Follow it: sluice status second --follow")
+	var asked struct {
+		WaitsFor string `json:"waits_for"`
+	}
+	p.reads(&asked, "sync", "gen", "--request-id", "second")
+	require.Equal(p.t, "slow", asked.WaitsFor)
+	require.Contains(p.t, p.errs(2, "status", "--follow"), "which run?")
 	p.comes("second", "requested")
 	p.sees("sync", "gen", "--request-id", "third")
 	p.comes("third", "requested")
@@ -228,24 +235,29 @@ func cancelled(p *person, site *sandbox.Site) {
 		code int
 		said string
 	}
-	follow := func(id string) <-chan end {
+	follow := func(seen string, args ...string) <-chan end {
 		ended, follower := make(chan end, 1), *p
+		var out, stderr lockedBuffer
+		defer func() {
+			require.Eventually(p.t, func() bool { return strings.Contains(stderr.String(), seen) }, time.Minute, 20*time.Millisecond, args)
+		}()
 		go func() {
-			var out, stderr lockedBuffer
-			code := cli.Run(follower.t.Context(), []string{"sync", "gen", "--request-id", id, "--wait", "--data", p.data}, p.lookup, strings.NewReader(""), &out, &stderr)
+			code := cli.Run(follower.t.Context(), append(args, "--data", p.data), p.lookup, strings.NewReader(""), &out, &stderr)
 			ended <- end{code, out.String()}
 		}()
 		return ended
 	}
-	waiting, running := follow("second"), follow("slow")
+	waiting := follow("Run second waits for the end of run slow", "sync", "gen", "--request-id", "second", "--wait")
+	running := follow("%", "sync", "gen", "--request-id", "slow", "--wait")
+	status := follow("Run second waits for the end of run slow", "status", "second", "--follow")
 	require.Contains(p.t, p.sees("cancel", "second"), "Run second of gen is cancelled: 0 pages listed")
 	require.NoError(p.t, site.SetFaults(1))
 	require.Contains(p.t, p.sees("cancel", "slow"), "listed again by the next sync")
-	for id, ended := range map[string]<-chan end{"second": waiting, "slow": running} {
+	for id, ended := range map[string]<-chan end{"second": waiting, "slow": running, "status of second": status} {
 		select {
 		case e := <-ended:
 			require.Equal(p.t, 1, e.code, id)
-			require.Contains(p.t, e.said, "gen: cancelled", id)
+			require.Regexp(p.t, "gen: cancelled|of gen, incremental: cancelled", e.said, id)
 			require.Contains(p.t, e.said, "cancelled by request", id)
 		case <-time.After(time.Minute):
 			require.Fail(p.t, "nobody told the follower of "+id)
@@ -268,7 +280,7 @@ func leaves(p *person, run string) {
 	require.Eventually(p.t, func() bool { return strings.Contains(stderr.String(), "%") }, time.Minute, 20*time.Millisecond)
 	ctrlC()
 	require.Equal(p.t, 130, <-ended)
-	require.Contains(p.t, stderr.String(), "run "+run+" goes on: sluice status "+run)
+	require.Contains(p.t, stderr.String(), "run "+run+" goes on: sluice status "+run+" --follow")
 }
 
 // comes waits until a run is in a state.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,12 +21,23 @@ const (
 
 func (a *app) status() *cobra.Command {
 	var sourceID string
+	var follow bool
 	cmd := &cobra.Command{
-		Use:     "status [RUN]",
-		Short:   "Show the sources and their newest runs, or the whole story of one run",
-		Example: "  sluice status\n  sluice status nightly-7\n  sluice status nightly-7 -o json | jq .stages",
+		Use:   "status [RUN]",
+		Short: "Show the sources and their newest runs, or the whole story of one run",
+		Long: `Show the sources and their newest runs, or the whole story of one run.
+
+With --follow it shows a run's progress until the run ends, then its story; the exit code is that of
+sync --wait. Ctrl-C ends the following, not the run.`,
+		Example: "  sluice status\n  sluice status nightly-7\n  sluice status nightly-7 --follow\n  sluice status nightly-7 -o json | jq .stages",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if follow && len(argv) == 0 {
+				return usageError{errors.New("which run? sluice status RUN --follow follows one; sluice status lists the newest")}
+			}
+			if follow {
+				return a.withBroker(cmd.Context(), func(s *session) error { return a.followRun(cmd.Context(), s, argv[0]) })
+			}
 			return a.withControl(cmd.Context(), func(s *session) error {
 				if len(argv) == 1 {
 					return a.showRun(cmd.Context(), s, argv[0])
@@ -34,7 +47,24 @@ func (a *app) status() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the runs of this `source`")
+	cmd.Flags().BoolVar(&follow, "follow", false, "show the run's progress until it ends")
 	return cmd
+}
+
+// followRun shows a run's progress to its end, and then its story.
+func (a *app) followRun(ctx context.Context, s *session, id string) error {
+	st, err := s.Story(ctx, operator, id, 0)
+	if err != nil {
+		return err
+	}
+	if st.WaitsFor != "" {
+		a.notice(fmt.Sprintf("Run %s waits for the end of run %s, which came first.", id, st.WaitsFor))
+	}
+	last, err := a.follow(ctx, s, st.Run)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(a.showRun(ctx, s, id), ending(last))
 }
 
 func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {

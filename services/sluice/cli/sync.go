@@ -54,6 +54,9 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	run := asked.Run
 	a.noticeUnsent(asked)
 	if wait {
+		if asked.WaitsFor != "" {
+			a.notice(fmt.Sprintf("Run %s waits for the end of run %s, which came first.", run.ID, asked.WaitsFor))
+		}
 		last, err := a.follow(ctx, s, run)
 		if err != nil {
 			return err
@@ -67,22 +70,31 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	}
 	switch {
 	case a.json():
-		return a.printJSON(requested{RunID: run.ID, Subject: event.ProgressSubject(run.SourceID, run.ID), Sent: asked.Unsent == nil})
+		return a.printJSON(requested{RunID: run.ID, Subject: event.ProgressSubject(run.SourceID, run.ID), WaitsFor: asked.WaitsFor, Sent: asked.Unsent == nil})
 	case run.State.Final() && run.ApprovesRun != "":
 		a.printf("What run %s held back was removed %s by run %s.\n", run.ApprovesRun, ago(run.FinishedAt), run.ID)
 	case run.State.Final():
 		a.printf("Run %s of %s ended %s as %s. Look at it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
+	case asked.WaitsFor != "":
+		a.printf("Run %s of %s is asked for, and waits for the end of run %s. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, following(run.ID))
+	case run.State != event.StateRequested:
+		a.printf("Run %s of %s is under way already: %s. Follow it: %s\n", run.ID, run.SourceID, words(run.State), following(run.ID))
 	default:
-		a.printf("Run %s of %s is asked for. Follow it: sluice status %s\n", run.ID, run.SourceID, run.ID)
+		a.printf("Run %s of %s is asked for. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
 	}
 	return nil
 }
+
+// following is the command that follows a run.
+func following(runID string) string { return "sluice status " + runID + " --follow" }
 
 // requested is what scripts are told of a request.
 type requested struct {
 	RunID   string `json:"run_id"`
 	Subject string `json:"progress_subject"`
-	Sent    bool   `json:"sent"` // false while the broker is away; the request is written down
+	// WaitsFor is the run that has to end first.
+	WaitsFor string `json:"waits_for,omitempty"`
+	Sent     bool   `json:"sent"` // false while the broker is away; the request is written down
 }
 
 // noticeUnsent says that a request is written down and not yet sent.
@@ -106,9 +118,9 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 		}
 	}
 	if ctx.Err() != nil { // whoever pressed Ctrl-C is not told of errors
-		a.notice(fmt.Sprintf("Stopped following; run %s goes on: sluice status %s", run.ID, run.ID))
+		a.notice(fmt.Sprintf("Stopped following; run %s goes on: %s", run.ID, following(run.ID)))
 	}
-	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("the run is no longer followed; it goes on: sluice status %s", run.ID))
+	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("the run is no longer followed; it goes on: %s", following(run.ID)))
 }
 
 // followOn shows what the broker tells of a run, and returns the last of it.

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 func stocked(t *testing.T, options ...store.Option) (*store.Store, string) {
 	t.Helper()
 	url := pgtest.URL(t)
-	s, err := store.Open(t.Context(), url, options...)
+	s, err := store.Open(t.Context(), pgtest.MaybePooled(t, url), options...)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	_, err = s.Migrate(t.Context())
@@ -180,7 +180,7 @@ func TestLimits(t *testing.T) {
 
 func TestSearchWithoutSimilarity(t *testing.T) {
 	url := pgtest.URL(t)
-	s, err := store.Open(t.Context(), url)
+	s, err := store.Open(t.Context(), pgtest.MaybePooled(t, url))
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	_, err = s.Migrate(t.Context())
@@ -190,7 +190,7 @@ func TestSearchWithoutSimilarity(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	_, err = conn.Exec(t.Context(), `DROP EXTENSION pg_trgm CASCADE`)
 	require.NoError(t, err)
-	plain, err := store.Open(t.Context(), url)
+	plain, err := store.Open(t.Context(), pgtest.MaybePooled(t, url))
 	require.NoError(t, err)
 	t.Cleanup(plain.Close)
 	storetest.AddSource(t, plain, "docs")

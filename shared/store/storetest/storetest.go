@@ -24,7 +24,7 @@ const Site = "https://acme.atlassian.net/wiki"
 func Open(t *testing.T, options ...store.Option) (*store.Store, *pgx.Conn) {
 	t.Helper()
 	url := pgtest.MigratedURL(t)
-	s, err := store.Open(t.Context(), url, options...)
+	s, err := store.Open(t.Context(), pgtest.MaybePooled(t, url), options...)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	conn, err := pgx.Connect(t.Context(), url)
