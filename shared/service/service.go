@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 // Stage is one step of the way of a page, as a process runs it.
@@ -71,6 +72,7 @@ func Main(stage Stage) {
 }
 
 func run(stage Stage, args []string, lookup func(string) (string, bool), stderr io.Writer) int {
+	stderr = terminal.NewWriter(stderr)
 	env := config.Read(stage.Program(), lookup)
 	if err := env.Check(stage.Settings); err != nil {
 		fmt.Fprintln(stderr, err)
@@ -173,18 +175,33 @@ func Logger(w io.Writer, p config.Process) zerolog.Logger {
 	if err != nil {
 		level = zerolog.InfoLevel
 	}
-	if p.LogFormat == "console" {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !terminal(w)}
-	}
-	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+	return zerolog.New(logWriter(w, p.LogFormat)).Level(level).With().Timestamp().Logger()
 }
 
-// terminal reports whether w shows to a person rather than going into a file or a pipe.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+// logWriter writes events to w in the format, "json" or "console". What a page or a site says may be part
+// of an event; nothing of it is obeyed by a terminal, or begins a line of its own.
+func logWriter(w io.Writer, format string) io.Writer {
+	if format != "console" {
+		return escaping{w}
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return zerolog.ConsoleWriter{
+		Out: terminal.NewWriter(w), TimeFormat: time.TimeOnly, NoColor: !terminal.Is(w),
+		FormatPrepare: func(fields map[string]any) error {
+			// Other fields are quoted where it needs be.
+			if text, ok := fields[zerolog.MessageFieldName].(string); ok {
+				fields[zerolog.MessageFieldName] = terminal.Line(text)
+			}
+			return nil
+		},
+	}
+}
+
+// escaping writes JSON events.
+type escaping struct{ to io.Writer }
+
+func (e escaping) Write(event []byte) (int, error) {
+	if _, err := e.to.Write(terminal.EscapeJSON(event)); err != nil {
+		return 0, err
+	}
+	return len(event), nil
 }

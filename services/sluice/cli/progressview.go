@@ -7,6 +7,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 // progressView shows a run to a person: a bar on a terminal, else a line when something
@@ -24,9 +25,10 @@ const lineEvery = time.Second
 
 func (a *app) progressView() *progressView {
 	v := &progressView{line: a.notice}
-	if terminal(a.err) {
+	// The bar moves the cursor, so it writes past what cleans: all that it says is Sluice's own.
+	if screen, ok := terminal.File(a.err); ok && terminal.Is(screen) {
 		v.bar = progressbar.NewOptions(100,
-			progressbar.OptionSetWriter(a.err), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetWriter(screen), progressbar.OptionSetWidth(30),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false),
 			progressbar.OptionSetTheme(progressbar.ThemeUnicode))
 	}

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,10 +15,10 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 // The exit codes. Scripts may rely on them.
@@ -55,6 +56,7 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if _, file := stderr.(*os.File); !file {
 		stderr = zerolog.SyncWriter(stderr) // the stages' loggers and the program itself write to it
 	}
+	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
 	a := &app{lookup: lookup, in: stdin, out: stdout, err: stderr}
 	root := a.root()
 	root.SetArgs(args)
@@ -148,24 +150,24 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 func (a *app) json() bool { return a.output == "json" }
 
-// printJSON writes v on one indented block, as --output json asks for.
+// printJSON writes v on one indented block, as --output json asks for. What a terminal would obey is
+// escaped, so that nothing of it is lost.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.out.Write(terminal.EscapeJSON(b.Bytes()))
+	return err
 }
 
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
 
 // notice tells a person what is going on, apart from the command's output.
 func (a *app) notice(text string) { fmt.Fprintln(a.err, text) }
-
-// terminal reports whether w shows to a person, who is given a moving bar and colours.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
 
 func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.err, c) }
 

@@ -55,6 +55,7 @@ func TestWhatPeopleDoAboutRuns(t *testing.T) {
 	t.Run("removals", func(t *testing.T) { p.t = t; heldRemovals(p, site) })
 	t.Run("sources", func(t *testing.T) { p.t = t; sourceSettings(p) })
 	t.Run("cancel", func(t *testing.T) { p.t = t; cancelled(p, site) })
+	t.Run("hostile titles", func(t *testing.T) { p.t = t; hostileTitles(p, site) })
 	p.t = t
 }
 

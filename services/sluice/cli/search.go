@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 func (a *app) search() *cobra.Command {
@@ -139,13 +140,14 @@ func (a *app) showHit(place int, h search.Hit) {
 	if h.SectionTitle != "" && h.SectionTitle != h.Title {
 		where += " › " + h.SectionTitle
 	}
+	where = terminal.Line(where)
 	of := h.SourceID
 	if h.PageID != "" {
 		of += ", page " + h.PageID
 	}
 	a.printf("%d. %s  [%s]\n", place, a.strong(where), of)
 	if len(h.Breadcrumb) > 0 {
-		a.printf("   in %s\n", strings.Join(h.Breadcrumb, " › "))
+		a.printf("   in %s\n", terminal.Line(strings.Join(h.Breadcrumb, " › ")))
 	}
 	a.printf("   %s\n%s\n\n", h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
 }
@@ -156,7 +158,7 @@ func snippet(text string) string { return html.UnescapeString(strings.Join(strin
 
 // strong shows text in bold to a person.
 func (a *app) strong(text string) string {
-	if terminal(a.out) {
+	if terminal.Is(a.out) {
 		return "\x1b[1m" + text + "\x1b[0m"
 	}
 	return text
@@ -164,7 +166,7 @@ func (a *app) strong(text string) string {
 
 // marked shows the words that matched in bold to a person, else between the marks.
 func (a *app) marked(text string) string {
-	if terminal(a.out) {
+	if terminal.Is(a.out) {
 		return strings.NewReplacer(search.MarkStart, "\x1b[1m", search.MarkEnd, "\x1b[0m").Replace(text)
 	}
 	return text
@@ -227,13 +229,13 @@ func (a *app) showChunks(p store.Page, list []store.StoredChunk) error {
 	if p.Deleted {
 		gone = ", removed"
 	}
-	a.printf("%s (page %s, version %d%s): %s\n", a.strong(p.Title), p.ID, p.Version, gone, plural(len(list), "chunk", "chunks"))
+	a.printf("%s (page %s, version %d%s): %s\n", a.strong(terminal.Line(p.Title)), p.ID, p.Version, gone, plural(len(list), "chunk", "chunks"))
 	for _, c := range list {
 		under := strings.Join(c.Metadata.HeadingPath, " › ")
 		if under == "" {
 			under = c.Metadata.SectionTitle
 		}
-		a.printf("\n[%d] %s\n    %s\n%s\n", c.Number, under, c.Metadata.CitationURL, indent(c.Content, "    | "))
+		a.printf("\n[%d] %s\n    %s\n%s\n", c.Number, terminal.Line(under), c.Metadata.CitationURL, indent(c.Content, "    | "))
 	}
 	return nil
 }

@@ -2,21 +2,30 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 // table prints rows in columns; the first row is the heading. On a terminal it keeps to the
 // terminal's width; anywhere else, where programs may read it, a row is one line.
-func (a *app) table(rows [][]string) { a.printf("%s", columns(rows, a.width())) }
+func (a *app) table(rows [][]string) {
+	clean := make([][]string, len(rows)) // before it is measured
+	for i, r := range rows {
+		for _, cell := range r {
+			clean[i] = append(clean[i], terminal.Clean(cell))
+		}
+	}
+	a.printf("%s", columns(clean, a.width()))
+}
 
 // width is how many characters fit on a line of the terminal that the output is; 0 when it is none.
 func (a *app) width() int {
-	f, ok := a.out.(*os.File)
+	f, ok := terminal.File(a.out)
 	if !ok {
 		return 0
 	}

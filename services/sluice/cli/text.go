@@ -7,6 +7,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/sluicehq/sluice/shared/terminal"
 )
 
 // ago says how long ago t was: "5 minutes ago", and after a month its date.
@@ -38,7 +40,9 @@ func indent(s, margin string) string {
 }
 
 // cut shortens text to one line of at most n characters.
-func cut(s string, n int) string { return text.Snip(strings.Join(strings.Fields(s), " "), n, "…") }
+func cut(s string, n int) string {
+	return text.Snip(terminal.Line(strings.Join(strings.Fields(s), " ")), n, "…")
+}
 
 // size says how much n bytes are: "82 kB".
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }

@@ -1,0 +1,24 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Commands are the command lines that do something, "source list" for example.
+func Commands() []string {
+	var list []string
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			if sub.HasSubCommands() {
+				walk(sub)
+			} else {
+				list = append(list, strings.TrimPrefix(sub.CommandPath(), "sluice "))
+			}
+		}
+	}
+	walk((&app{}).root())
+	return list
+}
