@@ -89,26 +89,38 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 // Down takes every migration of ours back, and what is written about them. Archon's tables
 // stay, also those that were made here: they may hold Archon's data by now.
 func Down(ctx context.Context, db *sql.DB) error {
+	if err := DownTo(ctx, db, 0); err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, `DROP TABLE IF EXISTS `+versionTable); err != nil {
+		return fmt.Errorf("drop %s: %w", versionTable, err)
+	}
+	return nil
+}
+
+// DownTo takes back the migrations whose number is higher than version, and what is written about
+// them: the database is then as an older release made it.
+func DownTo(ctx context.Context, db *sql.DB, version int64) error {
 	p, err := provider(db)
 	if err != nil {
 		return err
 	}
 	err = alone(ctx, db, func() error {
-		_, err := p.DownTo(ctx, 0)
+		_, err := p.DownTo(ctx, version)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("take migrations back: %w", err)
 	}
 	for _, s := range p.ListSources() {
+		if s.Version <= version {
+			continue
+		}
 		_, err := db.ExecContext(ctx, `DELETE FROM archon_migrations WHERE version = $1 AND migration_name = $2`,
 			Version, name(s.Path))
 		if err != nil {
 			return fmt.Errorf("unrecord %s: %w", name(s.Path), err)
 		}
-	}
-	if _, err := db.ExecContext(ctx, `DROP TABLE IF EXISTS `+versionTable); err != nil {
-		return fmt.Errorf("drop %s: %w", versionTable, err)
 	}
 	return nil
 }

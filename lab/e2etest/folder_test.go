@@ -89,7 +89,7 @@ func (h *handbook) ends(want event.Counts) {
 		}
 		return err
 	}))
-	rows, err := h.db.Query(h.t.Context(), `SELECT c.url FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+	rows, err := h.db.Query(h.t.Context(), `SELECT c.url FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE p.source_id = $1 AND p.is_deleted = false`, handbookSource)
 	require.NoError(h.t, err)
 	var stored []string
@@ -134,11 +134,11 @@ func TestAFolderOfMarkdown(t *testing.T) {
 	require.Equal(t, []string{"a b", base + "/guides/deep/a%20b.md"}, []string{title, address})
 	var path, links, ancestors, labels string
 	meta := `SELECT p.path, p.metadata->'internal_links'->0->>'page_url', coalesce(p.metadata->'ancestors'->1->>'url', ''), p.metadata->'labels'->>0
-		FROM confluence_pages p JOIN confluence_page_content c USING (page_id) WHERE c.url = $1`
+		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id) WHERE c.url = $1`
 	require.NoError(t, h.db.QueryRow(t.Context(), meta, base+"/README.md").Scan(&path, &links, &ancestors, &labels))
 	require.Equal(t, []string{base + "/guides/setup.md#first-steps", "start"}, []string{links, labels})
 	require.NoError(t, h.db.QueryRow(t.Context(), `SELECT p.path, p.metadata->'ancestors'->1->>'url' FROM confluence_pages p
-		JOIN confluence_page_content c USING (page_id) WHERE c.url = $1`, base+"/guides/deep/a%20b.md").Scan(&path, &ancestors))
+		JOIN confluence_page_content c USING (page_id, site_id) WHERE c.url = $1`, base+"/guides/deep/a%20b.md").Scan(&path, &ancestors))
 	require.Regexp(t, `^/9\d+/9\d+/9\d+$`, path)
 	require.Equal(t, base+"/guides/deep", ancestors)
 

@@ -98,13 +98,13 @@ func addCopy(ctx context.Context, c *pgx.Conn, sourceID string, n int) error {
 	)
 	of := func(pattern, column string) string { return fmt.Sprintf(pattern, column) }
 	for _, sql := range []string{
-		`INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, is_deleted, path, metadata, kind)
-			SELECT page_id || '-' || $2, source_id, space_key, ` + of(title, "title") + `, version, last_modified, is_deleted,
+		`INSERT INTO confluence_pages (page_id, site_id, source_id, space_key, title, version, last_modified, is_deleted, path, metadata, kind)
+			SELECT page_id || '-' || $2, site_id, source_id, space_key, ` + of(title, "title") + `, version, last_modified, is_deleted,
 				regexp_replace(path, '(\d+)', '\1-' || $2, 'g'), metadata, kind
 			FROM confluence_pages WHERE source_id = $1 AND page_id !~ '-'`,
-		`INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version)
-			SELECT page_id || '-' || $2, url || '-' || $2, ` + of(text, "markdown") + `, losses, c.headings, includes, pipeline_version
-			FROM confluence_page_content c JOIN confluence_pages p USING (page_id) WHERE source_id = $1 AND page_id !~ '-'`,
+		`INSERT INTO confluence_page_content (page_id, site_id, url, markdown, losses, headings, includes, pipeline_version)
+			SELECT page_id || '-' || $2, c.site_id, url || '-' || $2, ` + of(text, "markdown") + `, losses, c.headings, includes, pipeline_version
+			FROM confluence_page_content c JOIN confluence_pages p USING (page_id, site_id) WHERE source_id = $1 AND page_id !~ '-'`,
 		`INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
 			SELECT url || '-' || $2, chunk_number, ` + of(text, "content") + `, metadata || jsonb_build_object(
 				'page_id', metadata->>'page_id' || '-' || $2, 'confluence_page_id', metadata->>'confluence_page_id' || '-' || $2, 'title', ` + of(title, "metadata->>'title'") + `, 'url', url || '-' || $2), source_id

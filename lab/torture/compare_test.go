@@ -22,7 +22,7 @@ const rowsSQL = `
 	SELECT concat_ws(' | ', 'page', page_id, source_id, space_key, title, version, last_modified, path, metadata)
 		FROM confluence_pages WHERE NOT is_deleted UNION ALL
 	SELECT concat_ws(' | ', 'content', page_id, url, markdown, losses, headings, includes, pipeline_version)
-		FROM confluence_page_content JOIN confluence_pages USING (page_id) WHERE NOT is_deleted UNION ALL
+		FROM confluence_page_content JOIN confluence_pages USING (page_id, site_id) WHERE NOT is_deleted UNION ALL
 	SELECT concat_ws(' | ', 'chunk', metadata->>'page_id', chunk_number, url, content, metadata, source_id)
 		FROM archon_crawled_pages UNION ALL
 	SELECT concat_ws(' | ', 'node', node_id, kind, title, parent_id, parent_kind, path) FROM confluence_tree

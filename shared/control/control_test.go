@@ -341,8 +341,8 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			require.ErrorAs(t, err, &noRun, "%s: %s", name, what)
 		}
 		var noPage *control.UnknownPageError
-		require.ErrorAs(t, second(w.Page(ctx, v, "21")), &noPage)
-		require.ErrorAs(t, second(w.KeptPage(ctx, v, "21")), &noPage)
+		require.ErrorAs(t, second(w.Page(ctx, v, "", "21")), &noPage)
+		require.ErrorAs(t, second(w.KeptPage(ctx, v, "", "21")), &noPage)
 		var nothing *control.NothingFailedError
 		require.ErrorAs(t, second(w.Retry(ctx, v, control.RetryRequest{About: "f1"})), &nothing)
 		require.False(t, nothing.IsRun)
@@ -368,7 +368,7 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			require.Zero(t, n)
 		}
 	}
-	p, err := w.Page(ctx, viewer.OfSources("hr"), "21")
+	p, err := w.Page(ctx, viewer.OfSources("hr"), "", "21")
 	require.NoError(t, err)
 	chunks, err := w.Chunks(ctx, viewer.OfSources("hr"), p)
 	require.NoError(t, err)

@@ -139,9 +139,15 @@ func (c *Control) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f
 	return orEmpty(list), err
 }
 
-// Page returns a live page. It returns an *UnknownPageError, or a *PageRemovedError for a page
-// that left its space: who may not read it there is not to read it here.
-func (c *Control) Page(ctx context.Context, v viewer.Viewer, id string) (store.Page, error) {
+// Page returns a live page, of the source where one is named. It returns an *UnknownSourceError, an
+// *UnknownPageError, a *store.AmbiguousPageError where the id is that of pages of several sites and
+// no source is named, or a *PageRemovedError for a page that left its space: who may not read it
+// there is not to read it here.
+func (c *Control) Page(ctx context.Context, v viewer.Viewer, sourceID, id string) (store.Page, error) {
+	v, err := c.narrow(ctx, v, sourceID, "")
+	if err != nil {
+		return store.Page{}, err
+	}
 	p, err := c.Reader.LivePage(ctx, v, id)
 	if errors.Is(err, store.ErrNotFound) && p.Deleted {
 		return store.Page{}, &PageRemovedError{ID: id}
@@ -150,8 +156,12 @@ func (c *Control) Page(ctx context.Context, v viewer.Viewer, id string) (store.P
 }
 
 // KeptPage returns a page also when it was removed, for as long as it is kept: for an operator,
-// who has the database. It returns an *UnknownPageError.
-func (c *Control) KeptPage(ctx context.Context, v viewer.Viewer, id string) (store.Page, error) {
+// who has the database. It returns the errors of Page but the last.
+func (c *Control) KeptPage(ctx context.Context, v viewer.Viewer, sourceID, id string) (store.Page, error) {
+	v, err := c.narrow(ctx, v, sourceID, "")
+	if err != nil {
+		return store.Page{}, err
+	}
 	p, err := c.Reader.Page(ctx, v, id)
 	return p, unknownPage(id, err)
 }
@@ -172,6 +182,7 @@ func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page) ([]
 // Search finds chunks, the best first. Sources that the filter names have to be seen, or it
 // returns an *UnknownSourceError. Where nothing is found, so it does for a source that there is
 // not, and an *UnknownPageError for a page to look below that is not stored: then it is no wonder.
+// A *store.AmbiguousPageError where pages of several sites have the id of the page to look below.
 // ErrNoQuery when there is no word to look for.
 func (c *Control) Search(ctx context.Context, v viewer.Viewer, query string, f search.Filter) ([]search.Hit, error) {
 	a, err := c.Explain(ctx, v, query, f)
@@ -199,7 +210,8 @@ func (c *Control) Explain(ctx context.Context, v viewer.Viewer, query string, f 
 		}
 	}
 	if f.Under != "" {
-		if _, err := c.KeptPage(ctx, v, f.Under); err != nil {
+		var ambiguous *store.AmbiguousPageError // between what is not searched
+		if _, err := c.KeptPage(ctx, v, "", f.Under); err != nil && !errors.As(err, &ambiguous) {
 			return none, err
 		}
 	}

@@ -129,7 +129,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	if err != nil && !created {
 		return Added{}, err
 	}
-	if !created && there.BaseURL == src.BaseURL && there.SpaceKey == src.SpaceKey && there.Location == src.Location {
+	if !created && there.Same(src) {
 		if err := n.differs(there); err != nil {
 			return Added{}, err
 		}

@@ -33,7 +33,7 @@ const (
 	BadListing      Code = "bad_listing"       // the listing cannot be proved complete
 	ConvertTooDeep  Code = "convert_too_deep"  // the body nests deeper than the bound
 	ConvertTooLarge Code = "convert_too_large" // the body is larger than the bound
-	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id is stored
+	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id was stored; older releases gave it
 	ClaimMissing    Code = "claim_missing"     // a body left in the object store is no longer there
 	TooManyRemovals Code = "too_many_removals" // the brake held a run that would remove too much
 	AddressTaken    Code = "address_taken"     // chunks of something else stand under the page's address

@@ -112,7 +112,7 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 	storePosts(t, s, run)
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 
-	posts, err := s.BlogPosts(t.Context(), []string{"1", "2", "3"})
+	posts, err := s.BlogPosts(t.Context(), "docs", []string{"1", "2", "3"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"2": true}, posts)
 	for id, kind := range map[string]string{"1": "page", "2": "blogpost"} {

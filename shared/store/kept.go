@@ -29,7 +29,7 @@ func (s *Store) KeptPages(ctx context.Context, run Run, ids []string) ([]KeptPag
 	rows, _ := s.pool.Query(ctx, `
 		SELECT p.page_id, CASE WHEN p.kind <> 'page' THEN p.kind ELSE '' END, p.version, p.title, p.space_key, p.last_modified, c.url, coalesce(c.body_hash, ''), coalesce(l.parent_id, ''), coalesce(l.parent_kind, ''),
 			p.metadata, c.markdown, c.headings, c.losses, c.includes
-		FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id) JOIN confluence_page_content c USING (page_id)
+		FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id) JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE l.run_id = $1 AND l.page_id = ANY ($3) AND l.outcome IS NULL AND l.status = 'current'
 		AND p.source_id = $2 AND p.is_deleted AND `+sameVersion+` AND p.title = l.title AND c.pipeline_version = $4
 		ORDER BY p.page_id`, run.ID, run.SourceID, ids, Pipeline)

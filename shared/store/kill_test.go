@@ -95,7 +95,7 @@ func whole(t *testing.T, conn *pgx.Conn, all map[string]reader, pageID string, n
 	var chunks, pending, versions, contents int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE metadata ? '_pending_deletion'),
 		(SELECT coalesce(sum(version), 0) FROM confluence_pages WHERE page_id = $1 AND NOT is_deleted),
-		(SELECT count(*) FROM confluence_page_content JOIN confluence_pages USING (page_id) WHERE page_id = $1 AND NOT is_deleted)
+		(SELECT count(*) FROM confluence_page_content JOIN confluence_pages USING (page_id, site_id) WHERE page_id = $1 AND NOT is_deleted)
 		FROM archon_crawled_pages WHERE metadata->>'page_id' = $1`, pageID).Scan(&chunks, &pending, &versions, &contents))
 	require.Equal(t, []int{texts, 0, number, min(number, 1)}, []int{chunks, pending, versions, contents}, where)
 }

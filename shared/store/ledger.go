@@ -137,7 +137,8 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 				message, outcome, reason, stage, ended_at)
 			SELECT DISTINCT ON (id) $1, id, CASE WHEN hash = '' THEN version ELSE coalesce((
 				SELECT p.version + CASE WHEN c.body_hash = hash THEN 0 ELSE 1 END
-				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = id), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
+				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
+				WHERE p.page_id = id AND p.site_id = `+siteOfRun+`), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
 				string_to_array(labels, ' '), kind, made, nullif(failure, ''),
 				CASE WHEN failure <> '' THEN 'failed' END, CASE WHEN failure <> '' THEN $13 END,
 				CASE WHEN failure <> '' THEN 'fetcher' END, CASE WHEN failure <> '' THEN now() END
@@ -187,7 +188,7 @@ func (s *Store) AddLabels(ctx context.Context, runID string, attempt int, labels
 func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(l.labels, (SELECT array_agg(x) FROM jsonb_array_elements_text(p.metadata->'labels') x), '{}')
-		FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
+		FROM confluence_sync_pages l LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.site_id = `+siteOfRun+`
 		WHERE l.run_id = $1 AND l.page_id = ANY ($2)`, runID, ids)
 	labels := make(map[string][]string, len(ids))
 	var id string
@@ -227,7 +228,7 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 		_, err = tx.Exec(ctx, `
 			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind, version_at)
 			SELECT $1, p.page_id, p.version, p.title, p.kind, p.last_modified
-			FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+			FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 			WHERE p.source_id = $2 AND p.is_deleted = false AND c.pipeline_version = $4 AND (p.kind = 'page' OR $3)
 			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts, again)
 		return err
@@ -308,7 +309,7 @@ const (
 		WITH relabelled AS (
 			UPDATE confluence_pages p SET metadata = jsonb_set(p.metadata, '{labels}', to_jsonb(l.labels)), updated_at = now()
 			FROM confluence_sync_pages l, confluence_page_content c
-			WHERE c.page_id = l.page_id AND l.labels IS NOT NULL AND p.metadata->'labels' IS DISTINCT FROM to_jsonb(l.labels)
+			WHERE c.page_id = p.page_id AND c.site_id = p.site_id AND l.labels IS NOT NULL AND p.metadata->'labels' IS DISTINCT FROM to_jsonb(l.labels)
 			AND ` + asListed + `
 			RETURNING p.page_id
 		)
@@ -317,7 +318,7 @@ const (
 
 	unchangedSQL = `
 		UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
-		FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE l.outcome IS NULL AND ` + asListed
 
 	// A page that shows another one has no new version when that one changes. Includes go by
@@ -326,7 +327,7 @@ const (
 	showingSQL = `
 		WITH RECURSIVE shows AS (
 			SELECT p.page_id, p.version, p.title, p.kind, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
-			FROM confluence_page_content c JOIN confluence_pages p USING (page_id)
+			FROM confluence_page_content c JOIN confluence_pages p USING (page_id, site_id)
 			CROSS JOIN jsonb_array_elements(c.includes) i
 			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false AND (p.kind = 'page' OR @posts)
 		), affected AS (

@@ -62,7 +62,7 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 			coalesce((SELECT array_agg(l) FROM jsonb_array_elements_text(
 				CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) l), '{}'),
 			coalesce((p.metadata->>'word_count')::int, 0)
-		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id)
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE p.source_id = $1 AND p.is_deleted = false AND p.page_id > $2
 		AND ($3 = '' OR p.kind = $3) AND ($4 = '' OR p.metadata->'labels' ? $4)
 		AND ($5 = '' OR strpos(lower(p.title), lower($5)) > 0)

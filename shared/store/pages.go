@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,9 +47,9 @@ var ErrMoved = errors.New("the page has moved meanwhile")
 // A page is written only while its run is open: what an ended run fetched is of the time before,
 // and the next run lists it again. RunID may be empty for a page that is of no run.
 //
-// The error carries failure.BadEvent when the run does not list the page, failure.PageIDTaken when the id belongs to another site's page, and
-// failure.SourceGone when the source, or the source that the run was of, was removed
-// meanwhile.
+// The error carries failure.BadEvent when the run does not list the page, and failure.SourceGone
+// when the source, or the source that the run was of, was removed meanwhile. A page of another site
+// that has the same id is another page.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
 	var outcome event.Outcome
 	err := pg.Again("write page "+w.Page.ID, func() error {
@@ -88,6 +89,7 @@ func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *ev
 
 // stored is what the database knows of a page before it is written.
 type stored struct {
+	site                 *int // of the source
 	there, deleted, same bool
 	open                 bool          // the run is under way
 	newer                bool          // a newer version is stored, or another body of this one that was read later: by another source, or of a page without versions
@@ -130,15 +132,14 @@ func queueLocks(b *pgx.Batch, sourceID string, ids ...string) {
 // came, the later ones what the locks waited for.
 func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, error) {
 	var o stored
-	var mine, listed, sameSite, otherSource, moved bool
+	var mine, listed, moved bool
 	var state event.State
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	queueLocks(b, w.SourceID, w.Page.ID)
 	b.Queue(`
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false),
-			l.page_id IS NOT NULL, coalesce(l.outcome, ''), coalesce(r.state, ''), coalesce(p.source_id <> $2, false),
-			coalesce(me.metadata->>'confluence_base_url' = theirs.metadata->>'confluence_base_url', false),
+			l.page_id IS NOT NULL, coalesce(l.outcome, ''), coalesce(r.state, ''), at.site_id,
 			coalesce(p.source_id = $2 AND p.version = $4 AND p.title = $5 AND p.path = $6 AND p.metadata = $7::jsonb
 				AND p.last_modified = coalesce($14, p.last_modified) AND c.url = $8 AND c.markdown = $9 AND c.pipeline_version = $10, false),
 			coalesce(CASE
@@ -148,19 +149,19 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
-		LEFT JOIN confluence_pages p ON p.page_id = $1
-		LEFT JOIN archon_sources theirs ON theirs.source_id = p.source_id
-		LEFT JOIN confluence_page_content c ON c.page_id = $1
+		LEFT JOIN confluence_spaces at ON at.source_id = me.source_id
+		LEFT JOIN confluence_pages p ON p.page_id = $1 AND p.site_id = at.site_id
+		LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
 		LEFT JOIN confluence_tree t ON t.source_id = $2 AND t.node_id = $1
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, generation(w.Page),
 		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
-			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &otherSource, &sameSite, &o.same, &o.newer, &moved)
+			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved)
 		})
 	// The page may have come from another source of the same site, whose chunks of it go.
-	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")), w.Page.ID).
+	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")+` AND c.source_id IN `+sameSite), w.Page.ID, w.SourceID).
 		Query(func(rows pgx.Rows) (err error) {
 			o.chunks, err = collectStored(rows)
 			return err
@@ -171,8 +172,8 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		return o, err
 	case !mine:
 		return o, failure.New(failure.SourceGone, "source %s is no longer registered", w.SourceID)
-	case otherSource && !sameSite:
-		return o, failure.New(failure.PageIDTaken, "page %s of another site is stored under the same id", w.Page.ID)
+	case o.site == nil: // fails closed: it is not known whose page has this id
+		return o, fmt.Errorf("source %s is of no known site; it was not added by Sluice", w.SourceID)
 	case w.RunID != "" && state == "":
 		// A source of the same name may be there again: it is another one.
 		return o, failure.New(failure.SourceGone, "run %s is no longer there: its source was removed", w.RunID)
@@ -189,21 +190,22 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 // queuePage makes what is stored of the page what is to be written.
 func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 	b.Queue(`
-		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata, kind)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (page_id) DO UPDATE SET source_id = excluded.source_id, space_key = excluded.space_key,
+		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata, kind, site_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (page_id, site_id) DO UPDATE SET source_id = excluded.source_id, space_key = excluded.space_key,
 			title = excluded.title, version = excluded.version, last_modified = excluded.last_modified,
 			path = excluded.path, metadata = excluded.metadata, kind = excluded.kind, is_deleted = false, updated_at = now()`,
-		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata, cmp.Or(w.Page.Kind, "page"))
+		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata, cmp.Or(w.Page.Kind, "page"), old.site)
 	b.Queue(`
-		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at, body_hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''))
-		ON CONFLICT (page_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at, body_hash, site_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10)
+		ON CONFLICT (page_id, site_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
 			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), generation(w.Page), orNull(w.FetchedAt), w.Page.Hash)
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), generation(w.Page), orNull(w.FetchedAt), w.Page.Hash, old.site)
 	if old.deleted {
-		b.Queue(`UPDATE confluence_removals SET restored_at = now() WHERE page_id = $1 AND restored_at IS NULL`, w.Page.ID)
+		b.Queue(`UPDATE confluence_removals SET restored_at = now()
+			WHERE page_id = $1 AND restored_at IS NULL AND source_id IN `+sameSite, w.Page.ID, w.SourceID)
 	}
 	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, namedForArchon(w.Chunks))
 }

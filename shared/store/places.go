@@ -152,10 +152,10 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 			FROM unnest($3::text[], $4::text[], $5::text[]) AS n(id, path, ancestors)
 			WHERE p.page_id = n.id AND p.source_id = $2 AND p.is_deleted = false
 			AND (p.path <> n.path OR p.metadata->'ancestors' IS DISTINCT FROM n.ancestors::jsonb)
-			RETURNING p.page_id, p.version, p.last_modified, p.title
+			RETURNING p.page_id, p.site_id, p.version, p.last_modified, p.title
 		)
 		UPDATE confluence_sync_pages l SET outcome = 'updated', ended_at = now()
-		FROM moved p JOIN confluence_page_content c USING (page_id)
+		FROM moved p JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE l.run_id = $1 AND l.page_id = p.page_id AND l.outcome IS NULL AND l.status = 'current'
 		AND `+sameVersion+` AND p.title = l.title AND c.pipeline_version = $6`,
 		run.ID, run.SourceID, known, paths, ancestors, Pipeline)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,18 +47,34 @@ type Page struct {
 	Markdown     string        `json:"markdown"`
 }
 
-// Page returns a stored page, also one that has been removed, or ErrNotFound.
+// AmbiguousPageError says that the viewer sees pages of several sites that have one id.
+type AmbiguousPageError = pg.AmbiguousPageError
+
+// Page returns a stored page, also one that has been removed, or ErrNotFound. Where several sites
+// have a page with the id it is the only one that has not been removed, or an *AmbiguousPageError;
+// a viewer of one source sees one of them.
 func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
 			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
-		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id) WHERE p.page_id = $1
-		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))`, id, seen(v))
-	p, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Page])
-	if err != nil {
-		return p, pg.NotFound(err, "read page "+id)
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id) WHERE p.page_id = $1
+		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))
+		ORDER BY p.is_deleted, p.source_id`, id, seen(v))
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Page])
+	switch {
+	case err != nil:
+		return Page{}, fmt.Errorf("read page %s: %w", id, err)
+	case len(list) == 0:
+		return Page{}, fmt.Errorf("read page %s: %w", id, ErrNotFound)
+	case len(list) > 1 && list[0].Deleted == list[1].Deleted:
+		ambiguous := &AmbiguousPageError{ID: id}
+		for _, p := range list {
+			ambiguous.Sources = append(ambiguous.Sources, p.SourceID)
+		}
+		slices.Sort(ambiguous.Sources)
+		return Page{}, ambiguous
 	}
-	return p, nil
+	return list[0], nil
 }
 
 // StoredChunk is a chunk as it stands in the database.
@@ -127,7 +144,7 @@ func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string) (
 	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT l.element, l.fate, coalesce(l.reason, ''), count(*)::int, sum(l.count)::int
-		FROM confluence_pages p JOIN confluence_page_content c USING (page_id)
+		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int, reason text)
 		WHERE p.source_id = $1 AND p.is_deleted = false
 		GROUP BY 1, 2, 3 ORDER BY l.fate = 'rendered', sum(l.count) DESC, 1, 2, 3`, sourceID)

@@ -77,9 +77,10 @@ func (s *Store) FindRemovalCandidates(ctx context.Context, run Run) (pages []str
 	return pages, live, err
 }
 
-// BlogPosts returns which of the stored pages with the ids are blog posts.
-func (s *Store) BlogPosts(ctx context.Context, ids []string) (map[string]bool, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT page_id FROM confluence_pages WHERE page_id = ANY ($1) AND kind = $2`, ids, page.BlogPost)
+// BlogPosts returns which of a source's stored pages with the ids are blog posts.
+func (s *Store) BlogPosts(ctx context.Context, sourceID string, ids []string) (map[string]bool, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT page_id FROM confluence_pages
+		WHERE source_id = $1 AND page_id = ANY ($2) AND kind = $3`, sourceID, ids, page.BlogPost)
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("tell blog posts from pages: %w", err)
@@ -131,7 +132,7 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		b := &pgx.Batch{}
 		b.Queue(`INSERT INTO confluence_removals (page_id, run_id, source_id, title, reason)
 			SELECT l.page_id, l.run_id, $2, coalesce(p.title, l.title), l.reason
-			FROM confluence_sync_pages l LEFT JOIN confluence_pages p USING (page_id)
+			FROM confluence_sync_pages l LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.site_id = `+siteOfRun+`
 			WHERE l.run_id = $1 AND l.page_id = ANY ($3) ORDER BY l.page_id ON CONFLICT DO NOTHING`, run.ID, run.SourceID, ids)
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
@@ -301,12 +302,12 @@ func (s *Store) PurgePages(ctx context.Context, run Run, ids []string) error {
 func purge(ctx context.Context, tx pgx.Tx, where string, args ...any) error {
 	_, err := tx.Exec(ctx, `
 		WITH empty AS (
-			UPDATE confluence_pages p SET metadata = '{}', updated_at = now() WHERE p.is_deleted AND `+where+` RETURNING p.page_id
+			UPDATE confluence_pages p SET metadata = '{}', updated_at = now() WHERE p.is_deleted AND `+where+` RETURNING p.page_id, p.site_id
 		), gone AS (
-			DELETE FROM confluence_page_content c USING empty WHERE c.page_id = empty.page_id
+			DELETE FROM confluence_page_content c USING empty WHERE c.page_id = empty.page_id AND c.site_id = empty.site_id
 		)
-		UPDATE confluence_removals r SET purged_at = now() FROM empty
-		WHERE r.page_id = empty.page_id AND r.restored_at IS NULL AND r.purged_at IS NULL`, args...)
+		UPDATE confluence_removals r SET purged_at = now() FROM empty JOIN confluence_spaces s USING (site_id)
+		WHERE r.page_id = empty.page_id AND r.source_id = s.source_id AND r.restored_at IS NULL AND r.purged_at IS NULL`, args...)
 	return err
 }
 

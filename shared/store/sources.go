@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +39,9 @@ type Source struct {
 	System           string           `json:"system"`              // confluence, or another of shared/source/systems
 	Location         string           `json:"location,omitempty"`  // where another system than Confluence has it, a folder for example
 	BaseURL          string           `json:"base_url"`            // the site with /wiki, or what the addresses of pages begin with
-	SpaceKey         string           `json:"space_key,omitempty"` // of Confluence alone
+	SpaceKey         string           `json:"space_key,omitempty"` // of Confluence alone; as it is now, as far as is known
+	SpaceID          string           `json:"-"`                   // Confluence's, "" while it is not known
+	Keys             []string         `json:"-"`                   // every key that the space is known to have or to have had, in small letters
 	DisplayName      string           `json:"display_name"`
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
 	BlogPosts        bool             `json:"blog_posts"`     // the space's blog posts are kept too
@@ -107,36 +111,36 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	if src.BlogPosts {
 		meta["include_blog_posts"] = true
 	}
-	// Space keys are compared without regard to case, as Confluence does.
-	var other string
-	err := s.pool.QueryRow(ctx, `SELECT source_id FROM archon_sources
-		WHERE source_id <> $1 AND `+systemOf+` = $4 AND CASE $4 WHEN 'confluence' THEN
-			metadata->>'confluence_base_url' = $2 AND lower(metadata->>'confluence_space_key') = lower($3)
-			ELSE metadata->>'location' = $5 END
-		ORDER BY source_id LIMIT 1`,
-		src.ID, src.BaseURL, src.SpaceKey, src.System, src.Location).Scan(&other)
-	switch {
-	case err == nil:
-		what := "space " + src.SpaceKey
-		if src.System != Confluence {
-			what = src.String()
+	added := false
+	err := s.inTx(ctx, "add source "+src.ID, func(tx pgx.Tx) error {
+		if err := lockSites(ctx, tx); err != nil {
+			return err
 		}
-		return fmt.Errorf("add source %s: %s is the source %s already: %w", src.ID, what, other, ErrSpaceTaken)
-	case !errors.Is(err, pgx.ErrNoRows):
-		return fmt.Errorf("add source %s: %w", src.ID, err)
-	}
-	// One that is there already bears a mark of it: whoever added it does not take it back then.
-	_, err = s.pool.Exec(ctx, `
-		INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata, summary)
-		VALUES ($1, $2, $3, $3, $4, $5)
-		ON CONFLICT (source_id) DO UPDATE SET updated_at = clock_timestamp()
-		WHERE s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'`,
-		src.ID, src.address(), src.DisplayName, meta, src.summary(0, nil))
-	if err != nil {
-		return fmt.Errorf("add source %s: %w", src.ID, err)
+		at, err := siteFor(ctx, tx, src)
+		if err != nil {
+			return err
+		}
+		// One that is there already bears a mark of it: whoever added it does not take it back then.
+		err = tx.QueryRow(ctx, `
+			INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata, summary)
+			VALUES ($1, $2, $3, $3, $4, $5)
+			ON CONFLICT (source_id) DO UPDATE SET updated_at = clock_timestamp()
+			WHERE s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'
+			RETURNING s.xmax = 0`,
+			src.ID, src.address(), src.DisplayName, meta, src.summary(0, nil)).Scan(&added)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil || !added {
+			return err
+		}
+		return at.enter(ctx, tx, src)
+	})
+	if err != nil || added {
+		return err
 	}
 	there, err := s.Source(ctx, src.ID)
-	if err == nil && there.String() == src.String() && there.BaseURL == src.BaseURL {
+	if err == nil && there.Same(src) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -145,9 +149,21 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	return fmt.Errorf("add source %s: %w", src.ID, ErrSourceExists)
 }
 
+// Same reports whether other is the same space of the same site, whatever letters its key is written
+// in and by whichever of its names, or the same place in another system.
+func (s Source) Same(other Source) bool {
+	if system := cmp.Or(other.System, Confluence); s.System != system || !strings.EqualFold(s.BaseURL, other.BaseURL) {
+		return false
+	}
+	return s.Location == other.Location && (s.SpaceKey == other.SpaceKey || slices.Contains(s.Keys, strings.ToLower(other.SpaceKey)))
+}
+
+const sourceFrom = ` FROM archon_sources s LEFT JOIN confluence_spaces n USING (source_id) `
+
 const sourceColumns = `
 	s.source_id, ` + systemOf + `, coalesce(s.metadata->>'location', ''),
 	coalesce(s.metadata->>'confluence_base_url', s.metadata->>'base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
+	coalesce(n.space_id, ''), coalesce(n.keys || n.old_keys, '{}'),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
 	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
@@ -157,7 +173,7 @@ const sourceColumns = `
 func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
 	var last, checked *time.Time
-	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.DisplayName, &src.DeletionStrategy,
+	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.SpaceID, &src.Keys, &src.DisplayName, &src.DeletionStrategy,
 		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
@@ -208,7 +224,7 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 // Source returns a source without its counts. ErrNotFound when there is none,
 // also when the id belongs to a source of another kind.
 func (s *Store) Source(ctx context.Context, id string) (Source, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0 FROM archon_sources s
+	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0`+sourceFrom+`
 		WHERE s.source_id = $1 AND `+ourSource, id)
 	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
 	if err != nil {
@@ -253,7 +269,7 @@ func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Sou
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
-		FROM archon_sources s WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
+		`+sourceFrom+` WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
 		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, seen(v))
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
@@ -282,6 +298,9 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 		return err
 	}
 	err := s.inTx(ctx, "remove source "+id, func(tx pgx.Tx) error {
+		if err := lockSites(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SELECT FROM archon_sources WHERE source_id = $1 FOR UPDATE`, id); err != nil {
 			return err
 		}
@@ -291,8 +310,10 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 		if err := vault.Forget(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id)
-		return err
+		if _, err := tx.Exec(ctx, `DELETE FROM archon_sources WHERE source_id = $1`, id); err != nil {
+			return err
+		}
+		return dropSites(ctx, tx)
 	})
 	if err == nil {
 		_ = s.searcher.Count(ctx) // its words; should it fail, the next one does it

@@ -206,29 +206,33 @@ func TestAPageWhoseSourceIsGoneFailsAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-// Page ids are unique on a site only, and they are the key of a page here.
-func TestAPageIdOfAnotherSiteIsRefused(t *testing.T) {
+// Page ids are unique on a site only: another site's page with the same id is another page.
+func TestAPageIdOfAnotherSiteIsAnotherPage(t *testing.T) {
 	s, k := open(t), bustest.New(t)
-	stored, failed := bustest.Collect[event.PageStored](k), bustest.Collect[event.PageFailed](k)
+	stored := bustest.Collect[event.PageStored](k)
 	listed(t, s, "run-1", nil, numbered(30, 31)...)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "others", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
 	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	k.Publish(converted("30", 1, "ours"))
 	stored.Wait(1)
 
+	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "run-2", Mode: event.Full, SourceID: "others"})
+	require.NoError(t, err)
+	attempt, err := s.StartListing(t.Context(), run.ID, time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddListed(t.Context(), run.ID, attempt, []store.Listed{{ID: "30", Version: 9}}))
 	theirs := converted("30", 9, "theirs")
 	theirs.SourceID, theirs.RunID = "others", "run-2"
 	k.Publish(theirs)
-	f := failed.Wait(1)[0]
-	require.Equal(t, failure.PageIDTaken, f.Code)
-	require.Equal(t, 1, f.Attempts)
-	p, err := s.Reader().Page(t.Context(), viewer.All(), "30")
-	require.NoError(t, err)
-	require.Equal(t, "docs", p.SourceID)
-	require.Equal(t, 1, p.Version)
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "others", "30")
-	require.NoError(t, err)
-	require.Empty(t, chunks)
+	require.Equal(t, "others", stored.Wait(2)[1].SourceID)
+	for source, version := range map[string]int{"docs": 1, "others": 9} {
+		p, err := s.Reader().Page(t.Context(), viewer.OfSources(source), "30")
+		require.NoError(t, err)
+		require.Equal(t, version, p.Version)
+		chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, "30")
+		require.NoError(t, err)
+		require.NotEmpty(t, chunks)
+	}
 }
 
 // Whoever can publish does not thereby write: only what an open run lists is stored, and its

@@ -39,7 +39,7 @@ type ledger interface {
 	MarkRemovalsChecked(ctx context.Context, runID string) error
 	HoldRun(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
 	HeldRemovals(ctx context.Context, runID string) ([]store.Removal, error)
-	BlogPosts(ctx context.Context, ids []string) (map[string]bool, error)
+	BlogPosts(ctx context.Context, sourceID string, ids []string) (map[string]bool, error)
 	UnreadablePages(ctx context.Context, run store.Run) ([]string, error)
 	PurgePages(ctx context.Context, run store.Run, ids []string) error
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
@@ -144,7 +144,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := system.Probe(ctx); err != nil {
 		return err
 	}
-	posts, err := d.ledger.BlogPosts(ctx, slices.Concat(candidates, hidden))
+	posts, err := d.ledger.BlogPosts(ctx, run.SourceID, slices.Concat(candidates, hidden))
 	if err != nil {
 		return err
 	}

@@ -58,18 +58,23 @@ type PagePath struct {
 	ID string `path:"id" maxLength:"64" doc:"Confluence's page id" example:"7000000012"`
 }
 
+type pageInput struct {
+	PagePath
+	Source string `query:"source" maxLength:"64" doc:"the page's source: needed where several sites have a page with this id"`
+}
+
 type getPageOutput struct{ Body store.Page }
 
-func (g *Gateway) getPage(ctx context.Context, in *PagePath) (*getPageOutput, error) {
-	p, err := g.control.Page(ctx, viewing(ctx), in.ID)
+func (g *Gateway) getPage(ctx context.Context, in *pageInput) (*getPageOutput, error) {
+	p, err := g.control.Page(ctx, viewing(ctx), in.Source, in.ID)
 	return &getPageOutput{Body: p}, err
 }
 
 type listChunksOutput struct{ Body list[store.StoredChunk] }
 
-func (g *Gateway) listChunks(ctx context.Context, in *PagePath) (*listChunksOutput, error) {
+func (g *Gateway) listChunks(ctx context.Context, in *pageInput) (*listChunksOutput, error) {
 	v := viewing(ctx)
-	p, err := g.control.Page(ctx, v, in.ID)
+	p, err := g.control.Page(ctx, v, in.Source, in.ID)
 	if err != nil {
 		return nil, err
 	}

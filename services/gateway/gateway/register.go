@@ -43,8 +43,8 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET "+eventsPath, "follow-progress", "Follow a sync to its end", g.events, eventStream)
 
 	add(g, api, "POST /api/knowledge/search", "search", "Search the chunks", g.search)
-	add(g, api, "GET /api/pages/{id}", "get-page", "Show a page: Markdown, facts, losses", g.getPage, gone)
-	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, gone)
+	add(g, api, "GET /api/pages/{id}", "get-page", "Show a page: Markdown, facts, losses", g.getPage, onePage)
+	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, onePage)
 }
 
 // add registers one route. Whatever error its handler returns becomes a problem.
@@ -85,7 +85,8 @@ func orOK(op *huma.Operation) {
 	}}
 }
 
-func gone(op *huma.Operation) { op.Errors = append(op.Errors, http.StatusGone) }
+// onePage is for what tells of one page, which may have left, and whose id several sites may have.
+func onePage(op *huma.Operation) { op.Errors = append(op.Errors, http.StatusGone, http.StatusConflict) }
 
 // ready answers 200 once the servers that the API stands on answer.
 func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
@@ -28,6 +30,7 @@ func requestTold(err error) *Problem {
 		noRun   *control.UnknownRunError
 		noPage  *control.UnknownPageError
 		left    *control.PageRemovedError
+		several *store.AmbiguousPageError
 		taken   *control.RunIDTakenError
 		reused  *control.KeyReusedError
 		ended   *control.EndedError
@@ -40,6 +43,8 @@ func requestTold(err error) *Problem {
 		return unknownRun(noRun.ID)
 	case errors.As(err, &noPage):
 		return fail(http.StatusNotFound, string(failure.NotFound), "no such page is stored, or the key is not for its source")
+	case errors.As(err, &several): // it names sources that the key is for, and no others
+		return conflict("page_ambiguous", "several sites have a page with this id; name the source of the one that is meant: "+strings.Join(several.Sources, ", "))
 	case errors.As(err, &left):
 		return fail(http.StatusGone, "page_removed", "the page left its space")
 	case errors.As(err, &taken):

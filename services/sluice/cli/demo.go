@@ -300,7 +300,7 @@ func (d *demo) find(ctx context.Context) error {
 		return err
 	}
 	d.step("The chunks of the best page, each with the address of its heading")
-	p, err := d.session.Page(ctx, operator, hits[0].PageID)
+	p, err := d.session.Page(ctx, operator, hits[0].SourceID, hits[0].PageID)
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,7 @@ func (a *app) marked(text string) string {
 
 func (a *app) page() *cobra.Command {
 	var chunks, losses bool
+	var source string
 	cmd := &cobra.Command{
 		Use:     "page ID",
 		Short:   "Show a stored page: its Markdown, its chunks or what conversion lost",
@@ -181,18 +182,19 @@ func (a *app) page() *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				return a.showPage(cmd.Context(), s, argv[0], chunks, losses)
+				return a.showPage(cmd.Context(), s, source, argv[0], chunks, losses)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&chunks, "chunks", false, "show the page's chunks with their citations")
 	cmd.Flags().BoolVar(&losses, "losses", false, "show what became of macros and elements")
+	cmd.Flags().StringVar(&source, "source", "", "the page's `source`, where several sites have a page with this id")
 	cmd.MarkFlagsMutuallyExclusive("chunks", "losses")
 	return cmd
 }
 
-func (a *app) showPage(ctx context.Context, s *session, id string, chunks, losses bool) error {
-	p, err := s.KeptPage(ctx, operator, id)
+func (a *app) showPage(ctx context.Context, s *session, source, id string, chunks, losses bool) error {
+	p, err := s.KeptPage(ctx, operator, source, id)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/seal"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 // inWords says what is wrong as the person typed it, with the command that leads out. What it
@@ -21,6 +22,7 @@ func inWords(err error) error {
 		notHeld *control.NotHeldError
 		noRun   *control.UnknownRunError
 		noPage  *control.UnknownPageError
+		several *store.AmbiguousPageError
 		nothing *control.NothingFailedError
 		taken   *control.SpaceTakenError
 	)
@@ -39,6 +41,8 @@ func inWords(err error) error {
 		return fmt.Errorf("run %s holds nothing back: it is %s; what waits for a decision: sluice removals list", notHeld.Run.ID, words(notHeld.Run.State))
 	case errors.As(err, &noPage):
 		return fmt.Errorf("%w; find pages with: sluice search WORDS", noPage)
+	case errors.As(err, &several):
+		return usageError{fmt.Errorf("%w; say which with --source, for example --source %s", several, several.Sources[0])}
 	case errors.As(err, &nothing):
 		return nothingFailed(nothing)
 	case errors.As(err, &taken):

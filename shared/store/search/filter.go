@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -36,6 +37,43 @@ func (f Filter) sources(v viewer.Viewer) []string {
 	return seen
 }
 
+// root is the page under which is searched. There is none of site 0.
+type root struct {
+	site int
+	path string
+}
+
+// findRoot looks up the page under which is to be searched, among what is searched. It returns a
+// *pg.AmbiguousPageError where several sites have a page with the id.
+func (s *Searcher) findRoot(ctx context.Context, v viewer.Viewer, f *Filter) error {
+	if f.Under == "" {
+		return nil
+	}
+	rows, _ := s.pool.Query(ctx, `SELECT site_id, path, source_id, is_deleted FROM confluence_pages
+		WHERE page_id = $1 AND ($2::text[] IS NULL OR source_id = ANY ($2)) ORDER BY is_deleted, source_id`, f.Under, f.sources(v))
+	type page struct {
+		root
+		source  string
+		deleted bool
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p page, err error) {
+		return p, row.Scan(&p.site, &p.path, &p.source, &p.deleted)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for page %s: %w", f.Under, err)
+	case len(list) > 1 && list[0].deleted == list[1].deleted:
+		ambiguous := &pg.AmbiguousPageError{ID: f.Under}
+		for _, p := range list {
+			ambiguous.Sources = append(ambiguous.Sources, p.source)
+		}
+		return ambiguous
+	case len(list) > 0:
+		f.root = list[0].root
+	}
+	return nil
+}
+
 // params makes the parameters of a statement.
 type params struct{ args []any }
 
@@ -52,12 +90,17 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 		of = append(of, "p.source_id = ANY ("+p.add(sources)+"::text[])")
 	}
 	if f.SpaceKey != "" {
-		of = append(of, "p.space_key = "+p.add(f.SpaceKey))
+		// By any key that the space has or had, in any letters.
+		key := p.add(f.SpaceKey)
+		named := ` FROM confluence_spaces n JOIN archon_sources s USING (source_id) WHERE lower(` + key + `) = ANY (n.keys || n.old_keys)`
+		of = append(of, `p.space_key = ANY (ARRAY(SELECT s.metadata->>'confluence_space_key'`+named+`) || `+key+`::text)`,
+			`(p.space_key = `+key+` OR p.source_id = ANY (ARRAY(SELECT source_id`+named+`)))`)
 	}
 	if f.Under != "" {
 		// As a range, since the index is one by bytes; "0" follows "/".
-		root := "(SELECT path FROM confluence_pages WHERE page_id = " + p.add(f.Under) + ")"
-		of = append(of, "p.path ~>=~ "+root, "p.path ~<~ ("+root+" || '0')", "starts_with(p.path || '/', "+root+" || '/')")
+		// As a query, since the planner takes what it knows of the order of other languages for that by bytes.
+		root := "(SELECT " + p.add(f.root.path) + "::text)"
+		of = append(of, "p.site_id = "+p.add(f.root.site), "p.path ~>=~ "+root, "p.path ~<~ ("+root+" || '0')", "starts_with(p.path || '/', "+root+" || '/')")
 	}
 	if f.Label != "" {
 		of = append(of, "p.metadata->'labels' ? "+p.add(strings.ToLower(f.Label)))
@@ -74,13 +117,16 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	return strings.Join(of, " AND ")
 }
 
-// pagesSQL asks for the pages that pass the filter, and how many chunks they have.
+// pagesSQL asks for the pages that pass the filter, and how many chunks they have. Where another site
+// has a page with one of the ids, it says of which source each is.
 func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 	var p params
 	where := f.pagesWhere(v, &p)
 	return fmt.Sprintf(`
-		WITH passing AS MATERIALIZED (SELECT p.page_id FROM confluence_pages p WHERE %s LIMIT %d)
+		WITH passing AS MATERIALIZED (SELECT p.page_id, p.site_id, p.source_id FROM confluence_pages p WHERE %s LIMIT %d)
 		SELECT coalesce((SELECT array_agg(page_id) FROM passing), '{}'),
+			coalesce((SELECT array_agg(source_id || '/' || page_id) FROM passing WHERE (SELECT count(*) FROM confluence_sites) > 1
+				AND EXISTS (SELECT FROM passing mine JOIN confluence_pages o USING (page_id) WHERE o.site_id <> mine.site_id)), '{}'),
 			(SELECT count(*) FROM (SELECT FROM passing JOIN confluence_chunk_words w USING (page_id) LIMIT %d) c)::int,
 			coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`, where, manyPages+1, fewChunks+1), p.args
 }
@@ -89,7 +135,7 @@ func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 // of ten pages is wrong for one of ten thousand.
 func (s *Searcher) passing(ctx context.Context, v viewer.Viewer, f Filter, k *known) error {
 	sql, args := pagesSQL(v, f)
-	err := s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.pages, &k.ofPages, &k.allPages)
+	err := s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.pages, &k.pagesOf, &k.ofPages, &k.allPages)
 	if err != nil {
 		return fmt.Errorf("look for pages: %w", err)
 	}
@@ -114,9 +160,12 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 		s.few = s.few || k.ofPages <= fewChunks
 		if len(k.pages) <= manyPages {
 			s.where += " AND w.page_id = ANY (" + p.add(k.pages) + "::text[])"
+			if len(k.pagesOf) > 0 {
+				s.where += " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
+			}
 			s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
 		} else {
-			s.where += " AND EXISTS (SELECT FROM confluence_pages p WHERE " + f.pagesWhere(v, p) + " AND p.page_id = w.page_id OFFSET 0)"
+			s.where += " AND EXISTS (SELECT FROM confluence_pages p WHERE " + f.pagesWhere(v, p) + " AND p.page_id = w.page_id AND p.source_id = w.source_id OFFSET 0)"
 			s.share = min(s.share, manyPages/max(k.allPages, manyPages))
 		}
 	}

@@ -47,6 +47,7 @@ type known struct {
 	not      []phrase
 
 	pages    []string // that pass the filter, up to one more than manyPages
+	pagesOf  []string // source/page of each, where another site has a page with one of the ids
 	ofPages  int      // chunks of those, up to one more than fewChunks
 	allPages float64
 }

@@ -30,8 +30,10 @@ func birds(t *testing.T, s *store.Store, conn *pgx.Conn, pages int) {
 
 const birdsSQL = `
 	INSERT INTO archon_sources (source_id) VALUES ('big'), ('small');
-	INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
-	SELECT n, CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, 'SPACE' || n %% 100, 'Page ' || n, 1,
+	INSERT INTO confluence_sites (site_id) VALUES (1);
+	INSERT INTO confluence_spaces (source_id, site_id) VALUES ('big', 1), ('small', 1);
+	INSERT INTO confluence_pages (page_id, site_id, source_id, space_key, title, version, last_modified, path, metadata)
+	SELECT n, 1, CASE WHEN n %% 100 = 0 THEN 'small' ELSE 'big' END, 'SPACE' || n %% 100, 'Page ' || n, 1,
 		timestamptz '2026-01-01' - n * interval '1 hour', '/home/' || n / 100 || '/' || n, jsonb_build_object(
 			'labels', jsonb_build_array('label-' || n %% 200, 'all'),
 			'jira_issue_links', jsonb_build_array(jsonb_build_object('issue_key', 'OPS-' || n %% 500)),
@@ -65,7 +67,8 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 			c.filter.Limit, c.filter.PerPage = search.MaxHits, 1
 			used, read := explain(t, conn, s, "pelican 7", c.filter)
 			require.Contains(t, used, c.index)
-			require.Empty(t, read, "no table is read from end to end")
+			small := func(table string) bool { return table == "confluence_spaces" || table == "confluence_sites" }
+			require.Empty(t, slices.DeleteFunc(read, small), "no table is read from end to end that grows with the pages")
 			require.Len(t, found(t, s, "pelican 7", c.filter), c.hits)
 		})
 	}
@@ -120,8 +123,8 @@ func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f
 func TestNestedMetadataIsFoundThroughItsIndex(t *testing.T) {
 	s, conn := filtered(t)
 	_, err := conn.Exec(t.Context(), `
-		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata)
-		SELECT 'x' || n, 'docs', 'FILL', 'Filler', 1, now() - interval '10 years', '/x' || n, metadata
+		INSERT INTO confluence_pages (page_id, site_id, source_id, space_key, title, version, last_modified, path, metadata)
+		SELECT 'x' || n, site_id, 'docs', 'FILL', 'Filler', 1, now() - interval '10 years', '/x' || n, metadata
 			|| '{"labels": ["filler"], "jira_issue_links": [{"issue_key": "FILL-1"}], "user_mentions": [{"account_id": "filler"}]}'
 		FROM generate_series(1, 5000) n, confluence_pages WHERE page_id = '1';
 		ANALYZE confluence_pages`)

@@ -63,6 +63,8 @@ type Filter struct {
 	ModifiedSince time.Time
 	Limit         int // default 10, at most MaxHits
 	PerPage       int // hits of one page at most; default 3
+
+	root root // the page of Under
 }
 
 // ofPages reports whether the filter asks for something that only Confluence pages have.
@@ -135,11 +137,15 @@ func (s *Searcher) Search(ctx context.Context, v viewer.Viewer, query string, f 
 	return a.Hits, err
 }
 
-// Explain is Search, and tells how it came to its hits.
+// Explain is Search, and tells how it came to its hits. It returns a *store.AmbiguousPageError where
+// pages of several sites have the id of Filter.Under, and Filter.SourceID does not say which.
 func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f Filter) (Answer, error) {
 	asked := parse(query)
 	if asked.text == "" || !f.possible() {
 		return Answer{}, nil
+	}
+	if err := s.findRoot(ctx, v, &f); err != nil {
+		return Answer{}, err
 	}
 	a, err := s.answer(ctx, v, asked, f)
 	if err == nil && len(a.Hits) == 0 && asked.soften() {

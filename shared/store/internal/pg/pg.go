@@ -80,3 +80,14 @@ func Clean(text string) string {
 	}
 	return text
 }
+
+// AmbiguousPageError says that pages of several sites have one id. Which is meant is for whoever
+// asks to say, by the source.
+type AmbiguousPageError struct {
+	ID      string
+	Sources []string // of the pages, in order
+}
+
+func (e *AmbiguousPageError) Error() string {
+	return fmt.Sprintf("several sites have a page %s: it is in the sources %s", e.ID, strings.Join(e.Sources, ", "))
+}
