@@ -1,5 +1,5 @@
-// Package converter is the stage that turns a page's storage format into Markdown. The work
-// itself is the pure package markdown; this is the shell around it. It has no database.
+// Package converter is the stage that turns a page's storage format into Markdown. Package markdown
+// does the work; this package connects it to the bus. It has no database.
 package converter
 
 import (
@@ -14,15 +14,15 @@ import (
 	"github.com/sluicehq/sluice/shared/service"
 )
 
-// publisher is what the converter needs of the bus.
+// publisher is the part of the bus that the converter uses.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 }
 
 var _ publisher = (*bus.Bus)(nil)
 
-// Handler returns the handler of fetched pages. A page that cannot be converted fails at
-// once, for its codes are final: the same bytes would fail again.
+// Handler returns the handler of fetched pages. A page that cannot be converted fails immediately:
+// its failure codes are final, because the same bytes would fail again.
 func Handler(b publisher) bus.Handler {
 	return func(ctx context.Context, d bus.Delivery) error {
 		in, err := bus.Decode[event.PageFetched](d)
@@ -45,7 +45,7 @@ func Handler(b publisher) bus.Handler {
 	}
 }
 
-// Stage is the converter as a process runs it.
+// Stage describes the converter as a stage of a process.
 func Stage() service.Stage {
 	return service.Stage{Name: "converter", Settings: config.TypeOf[config.Converter](), Open: open, GCPercent: 400}
 }

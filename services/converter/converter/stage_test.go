@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const site = "https://acme.atlassian.net/wiki"
 
-// fetched is the n-th page, with a fact in every field that a page can have.
+// fetched is the n-th page, with every fact that a page can have.
 func fetched(n int, body string) event.PageFetched {
 	return event.PageFetched{
 		SourceID: "docs", RunID: "run-1", Attempt: 2, Body: body,
@@ -70,11 +70,11 @@ func TestABodyBecomesMarkdownWithTheSameFacts(t *testing.T) {
 	require.Equal(t, len(out.Markdown), out.Metadata.ContentLength)
 	require.Equal(t, []page.User{{AccountID: "bob", DisplayName: "Bob Builder", ProfileURL: out.Metadata.UserMentions[0].ProfileURL}}, out.Metadata.UserMentions)
 	require.Equal(t, "1009", out.Metadata.InternalLinks[0].PageID)
-	require.NotEmpty(t, out.Losses, "the macro that nobody knows is recorded")
+	require.NotEmpty(t, out.Losses, "the unknown macro is recorded")
 }
 
-// A body beyond the bounds fails at its first attempt, with the converter's own code, and
-// those behind it pass.
+// An oversized body fails on its first attempt with the converter's own code; the pages behind it
+// pass.
 func TestABodyBeyondTheBoundsFailsAtOnce(t *testing.T) {
 	k := bustest.New(t)
 	failed := bustest.Collect[event.PageFailed](k)
@@ -103,11 +103,11 @@ func TestABodyBeyondTheBoundsFailsAtOnce(t *testing.T) {
 	require.Equal(t, map[string]failure.Code{"1001": failure.ConvertTooLarge, "1002": failure.ConvertTooDeep}, codes)
 	require.Equal(t, "1003", converted.Wait(1)[0].Page.ID)
 	k.Empty(bus.Convert)
-	require.Len(t, calls, 3, "what cannot be converted is not tried again")
+	require.Len(t, calls, 3, "a page that cannot be converted is not retried")
 	require.Len(t, failed.All(), 2)
 }
 
-// held returns how many bytes lie in the object store; what was deleted leaves little behind.
+// held returns the size of the object store in bytes; deleted objects leave little behind.
 func held(t *testing.T, k *bustest.Kit) uint64 {
 	t.Helper()
 	store, err := k.JetStream().ObjectStore(t.Context(), "SLUICE_CLAIMS")
@@ -119,7 +119,7 @@ func held(t *testing.T, k *bustest.Kit) uint64 {
 
 const little = 64 << 10
 
-// A body that does not fit into a message, even compressed, comes and goes as a claim check.
+// A body that does not fit into a message, even compressed, travels as a claim check in and out.
 func TestALargeBodyTravelsAsAClaimBothWays(t *testing.T) {
 	k := bustest.New(t)
 	var body strings.Builder
@@ -140,7 +140,7 @@ func TestALargeBodyTravelsAsAClaimBothWays(t *testing.T) {
 	require.Equal(t, strings.Join(words, "\n\n")+"\n", out.Markdown)
 	require.Equal(t, fetched(1, "").Page, out.Page)
 	require.Eventually(t, func() bool { return held(t, k) < one+little }, bustest.Patience, 10*time.Millisecond,
-		"the body that was read is gone, the Markdown waits for its reader")
+		"the body that was read is deleted, the Markdown waits for its reader")
 	require.Greater(t, held(t, k), uint64(1<<20))
 
 	got := make(chan event.PageConverted, 1)
@@ -153,7 +153,7 @@ func TestALargeBodyTravelsAsAClaimBothWays(t *testing.T) {
 	require.Eventually(t, func() bool { return held(t, k) < little }, bustest.Patience, 10*time.Millisecond)
 }
 
-// next returns what comes out of ch next.
+// next returns the next value from ch.
 func next[T any](t *testing.T, ch <-chan T) (v T) {
 	t.Helper()
 	select {

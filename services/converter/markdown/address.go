@@ -26,7 +26,8 @@ func newPlaces(facts page.Facts) places {
 	return p
 }
 
-// page returns the page with the title in the space; an empty space is this page's own.
+// page returns a link to the page with the title in the space; an empty space means this page's
+// own.
 func (p *places) page(space, title string) page.Link {
 	own := space == "" || space == p.facts.SpaceKey
 	if own {
@@ -36,7 +37,7 @@ func (p *places) page(space, title string) page.Link {
 			}
 			return l
 		}
-		// A blog post may bear the title of a page, and is not meant then.
+		// A blog post may have the same title as a page; the link means the page.
 		if title == p.facts.Title && p.facts.URL != "" && p.facts.Kind != page.BlogPost {
 			return page.Link{PageID: p.facts.ID, PageTitle: title, PageURL: p.facts.URL}
 		}
@@ -68,7 +69,7 @@ func (p *places) content(id string) string {
 	return p.facts.BaseURL + "/pages/viewpage.action?pageId=" + url.QueryEscape(id)
 }
 
-// attachment returns the address of a file on the page with the id, this page if empty.
+// attachment returns the address of a file on the page with the id; an empty id means this page.
 func (p *places) attachment(pageID, file string) string {
 	if pageID == "" {
 		pageID = p.facts.ID
@@ -82,10 +83,10 @@ func (p *places) profile(account string) string {
 
 func (p *places) issue(key string) string { return p.site + "/browse/" + url.PathEscape(key) }
 
-// anchor returns the address of a place on this page.
+// anchor returns the address of an anchor on this page.
 func (p *places) anchor(name string) string { return p.facts.URL + "#" + encodeComponent(name) }
 
-// scheme classes of an address.
+// safety classifies an address by its scheme.
 type safety uint8
 
 const (
@@ -94,7 +95,7 @@ const (
 	hostileURL                // could run code: not shown
 )
 
-// linkable are the schemes that every renderer and reader may follow.
+// linkable holds the schemes that every renderer and reader may follow.
 var linkable = map[string]bool{"http": true, "https": true, "mailto": true}
 
 // resolve makes an href absolute and says whether it may be linked.
@@ -113,8 +114,8 @@ func (p *places) resolve(href string) (string, safety) {
 	scheme := schemeOf(href)
 	switch {
 	case scheme == "":
-		// A path whose first part holds a reference would get a scheme if it were decoded twice:
-		// javascript&colon;alert(1).
+		// If the first segment of a path holds a character reference, a renderer that decodes twice
+		// would see a scheme: javascript&colon;alert(1).
 		if part, _, _ := strings.Cut(href, "/"); strings.ContainsAny(part, "&:") {
 			href = "./" + href
 		}
@@ -127,8 +128,8 @@ func (p *places) resolve(href string) (string, safety) {
 	return href, plainScheme
 }
 
-// schemeOf returns the lower-case scheme of an address, "" for a relative one. Whatever
-// stands before the first colon counts, so that a browser cannot see a scheme that we do not.
+// schemeOf returns the lower-case scheme of an address, "" for a relative one. Everything before
+// the first colon counts, so that a browser cannot see a scheme that schemeOf misses.
 func schemeOf(href string) string {
 	i := strings.IndexAny(href, ":/?#")
 	if i <= 0 || href[i] != ':' {
@@ -143,7 +144,7 @@ func schemeOf(href string) string {
 	return scheme
 }
 
-// cleanURL drops what browsers drop: control characters and white space around.
+// cleanURL drops what browsers drop: control characters and surrounding white space.
 func cleanURL(s string) string {
 	clean := true
 	for i := range len(s) {
@@ -163,14 +164,13 @@ func cleanURL(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r == ' ' || runeClass(r) != classVisible && r > ' ' })
 }
 
-// appendDestination writes a link's address and title as CommonMark wants them between the
-// parentheses.
+// appendDestination writes a link's address and title in CommonMark's syntax for the parentheses.
 func appendDestination(dst []byte, dest, title string) []byte {
 	balanced := balancedParens(dest)
 	for i, r := range dest {
 		switch {
 		case (r == '[' || r == ']') && !inHost(dest, i):
-			dst = appendPercent(dst, byte(r)) //nolint:gosec // "](" ends a link's text, to some even here
+			dst = appendPercent(dst, byte(r)) //nolint:gosec // some renderers end a link's text at "](", even here
 		case r <= ' ' || strings.ContainsRune("\x7f<>\\`\"|", r), (r == '(' || r == ')') && !balanced:
 			dst = appendPercent(dst, byte(r)) //nolint:gosec // ASCII only, as the case says
 		case r == '&' && referenceAt(dest[i:]):
@@ -219,7 +219,7 @@ func appendPercent(dst []byte, c byte) []byte {
 	return append(dst, '%', hex[c>>4], hex[c&15])
 }
 
-// appendReference writes a character as a numeric reference.
+// appendReference writes a character as a numeric character reference.
 func appendReference(dst []byte, r rune) []byte {
 	return append(strconv.AppendInt(append(dst, "&#"...), int64(r), 10), ';')
 }

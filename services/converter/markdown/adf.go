@@ -6,8 +6,8 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// adfExtension renders what the new editor keeps twice, as its own node and as the macro or
-// HTML that older readers fall back on: one of the two, never both.
+// adfExtension renders content that the new editor stores twice: as its own node, and as the macro
+// or HTML that older readers fall back to. It renders one of the two, never both.
 func (r *renderer) adfExtension(n *node, st style) {
 	node, fallback := n.child(tagADFNode), n.child(tagADFFallback)
 	if node == nil {
@@ -44,8 +44,8 @@ func (r *renderer) adfExtension(n *node, st style) {
 	r.lose("adf:"+kind, page.Rendered, reason)
 }
 
-// adfMacro reads an app's extension as the macro that it is: its parameters are those of the app,
-// and its name the last part of its key.
+// adfMacro reads an app's extension as a macro. The macro has the app's parameters; its name is the
+// last part of the extension's key.
 func (n *node) adfMacro() *node {
 	key := n.adf("extension-key")
 	m := &node{tag: tagMacro, name: "ac:structured-macro", attrs: []attr{{"ac:name", key[strings.LastIndexByte(key, '/')+1:]}}}
@@ -73,7 +73,7 @@ func (n *node) adfMacro() *node {
 	return m
 }
 
-// adfParameters adds the parameters below p to the macro; key is that of p.
+// adfParameters adds the parameters below p to the macro; key is p's key.
 func (n *node) adfParameters(p *node, key string) {
 	for c := p.first; c != nil; c = c.next {
 		if c.tag != tagADFAttribute {
@@ -103,7 +103,7 @@ func (n *node) adf(key string) string {
 	return ""
 }
 
-// decisions renders a list of decisions: what was decided, and what is still to be.
+// decisions renders a list of decisions: those made and those still open.
 func (r *renderer) decisions(n *node, st style) {
 	l := &listWriter{kind: bulletBlock}
 	if r.w.lastBlock() == l.kind {
@@ -139,7 +139,7 @@ func (r *renderer) decisions(n *node, st style) {
 	})
 }
 
-// adfContent renders the content of a node and of the nodes inside it, not its attributes.
+// adfContent renders the content of a node and of its descendants, not their attributes.
 func (r *renderer) adfContent(n *node, st style) {
 	for c := n.first; c != nil; c = c.next {
 		switch c.tag {
@@ -157,8 +157,8 @@ func (r *renderer) adfContent(n *node, st style) {
 	}
 }
 
-// adfPanel is the alert for a panel of the new editor. Its names are not those of the
-// macros: its "note" is the purple box, its "warning" the yellow one.
+// adfPanel is the alert for a panel of the new editor. Its names differ from the macros' names: its
+// "note" is the purple box, its "warning" the yellow one.
 func adfPanel(n *node) string {
 	switch n.adf("panel-type") {
 	case "note":

@@ -17,8 +17,8 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 )
 
-// samplePage is a page of at least size bytes with what real pages hold: headings, prose
-// with links and formats, nested lists, tables, code, panels, tasks and images.
+// samplePage is a page of at least size bytes with the content of real pages: headings, prose with
+// links and formats, nested lists, tables, code, panels, tasks and images.
 func samplePage(size int) string {
 	var b strings.Builder
 	for n := 1; b.Len() < size; n++ {
@@ -55,8 +55,8 @@ func BenchmarkConvert(b *testing.B) {
 	}
 }
 
-// BenchmarkLibrary converts the same page with html-to-markdown, which ADR 0004 compares
-// with: its input is HTML, so Confluence's own elements are lost on it.
+// BenchmarkLibrary converts the same page with html-to-markdown, the library that ADR 0004 compares
+// with. Its input is HTML, so it loses Confluence's own elements.
 func BenchmarkLibrary(b *testing.B) {
 	body := samplePage(75 << 10)
 	conv := htmltomarkdown.NewConverter(htmltomarkdown.WithPlugins(base.NewBasePlugin(), commonmark.NewCommonmarkPlugin(), table.NewTablePlugin()))
@@ -69,8 +69,8 @@ func BenchmarkLibrary(b *testing.B) {
 	}
 }
 
-// BenchmarkEncodingXML only reads the tokens of the same page, which is what a converter on
-// top of encoding/xml would begin with.
+// BenchmarkEncodingXML only reads the tokens of the same page, the first step of any converter on
+// top of encoding/xml.
 func BenchmarkEncodingXML(b *testing.B) {
 	body := "<root>" + samplePage(75<<10) + "</root>"
 	b.SetBytes(int64(len(body)))

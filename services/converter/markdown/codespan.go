@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// codeSpan writes inline code between as many backticks as it takes.
+// codeSpan writes inline code between as many backticks as needed.
 func (e *emitter) codeSpan(s []byte) {
 	if e.codeMisread(s) {
 		e.esc = append(e.esc, "<code>"...)
@@ -53,7 +53,7 @@ func (e *emitter) codeMisread(s []byte) bool {
 	case e.mode == inHead && bytes.IndexByte(s, '"') >= 0:
 		return true
 	case bytes.IndexByte(s, '`') >= 0 && (bytes.IndexByte(s, '<') >= 0 || bytes.Contains(s, []byte("]("))):
-		return true // some renderers know a single backtick only
+		return true // some renderers support only a single backtick
 	case closesLink(s):
 		return true
 	case len(e.esc) > 0 && e.esc[len(e.esc)-1] != ' ' && bytes.IndexByte(word, '@') > 0:
@@ -64,8 +64,8 @@ func (e *emitter) codeMisread(s []byte) bool {
 	return false
 }
 
-// closesLink reports whether code would end a link that the text before it seems to begin: some
-// renderers look for links first.
+// closesLink reports whether code would end a link that the text before it seems to open: some
+// renderers look for links before code.
 func closesLink(code []byte) bool {
 	before, _, found := bytes.Cut(code, []byte("]("))
 	return found && bytes.Count(before, []byte{'['}) <= bytes.Count(before, []byte{']'})

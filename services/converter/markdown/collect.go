@@ -17,13 +17,13 @@ const (
 	numMarks = 5
 )
 
-// link is where a piece of text leads. Two links to one address are two links.
+// link is the target of a piece of text. Two links to the same address are two links.
 type link struct {
 	url   string
 	title string
 }
 
-// style is what applies to a piece.
+// style is the formatting of a piece.
 type style struct {
 	marks marks
 	code  bool
@@ -56,22 +56,22 @@ type piece struct {
 type collector struct {
 	buf    []byte
 	pieces []piece
-	// lineEnd says that what comes next stands on a new line; see flat.go.
+	// lineEnd says that the next content starts on a new line; see flat.go.
 	lineEnd bool
-	// glued says that the next line goes on behind what stands there, a marker or a label.
+	// glued says that the next line continues behind the current text, a marker or a label.
 	glued   bool
 	hidden  hiddenCharacters
-	written int // bytes that were ever gathered and show something
-	// atom says that a lozenge or file ended here: a letter behind it begins a new word.
+	written int // visible bytes gathered so far
+	// atom says that a lozenge or file just ended: a letter behind it begins a new word.
 	atom bool
 }
 
-// gathered is how much a collector held at a moment.
+// gathered is the size of a collector at a moment.
 type gathered struct{ pieces, size, written int }
 
 func (c *collector) mark() gathered { return gathered{len(c.pieces), len(c.buf), c.written} }
 
-// rewind drops what was gathered since.
+// rewind drops everything gathered since g.
 func (c *collector) rewind(g gathered) {
 	c.pieces, c.buf, c.written = c.pieces[:g.pieces], c.buf[:g.size], g.written
 	if n := g.pieces; n > 0 {
@@ -85,7 +85,7 @@ func (c *collector) reset() {
 	c.lineEnd, c.glued, c.atom = false, false, false
 }
 
-// begin breaks the line that a block ended, now that something follows it.
+// begin breaks the line after a finished block, now that more content follows.
 func (c *collector) begin() {
 	c.glued = false
 	if c.lineEnd {
@@ -93,7 +93,7 @@ func (c *collector) begin() {
 	}
 }
 
-// spaceBefore reports whether a space at the end of the buffer would be one too many.
+// spaceBefore reports whether another space at the end of the buffer would be one too many.
 func (c *collector) spaceBefore() bool {
 	if len(c.pieces) == 0 {
 		return true
@@ -102,7 +102,7 @@ func (c *collector) spaceBefore() bool {
 	return p.kind == breakPiece || c.buf[len(c.buf)-1] == ' '
 }
 
-// extend returns the buffer's current piece of the kind and style, or begins one.
+// extend returns the buffer's current piece if its kind and style match, or begins a new one.
 func (c *collector) extend(kind pieceKind, st style) *piece {
 	if n := len(c.pieces); n > 0 {
 		if p := &c.pieces[n-1]; p.kind == kind && p.style == st {
@@ -217,9 +217,9 @@ const (
 	classInvisible
 )
 
-// runeClass says what a character beyond ASCII is in running text. No-break and other wide
-// or narrow spaces are spaces, or no search would find the words beside them; zero-width
-// spaces and byte order marks are nothing. Joiners stay: scripts and emoji need them.
+// runeClass returns the class of a character beyond ASCII in running text. No-break, wide and
+// narrow spaces count as spaces, or no search would find the words beside them; zero-width spaces
+// and byte order marks are dropped. Joiners stay: scripts and emoji need them.
 func runeClass(r rune) class {
 	switch {
 	case r == 0xa0 || r == 0x85 || r == 0x1680 || 0x2000 <= r && r <= 0x200a ||
@@ -252,7 +252,7 @@ func (c *collector) br(st style) {
 	c.pieces = append(c.pieces, piece{kind: breakPiece, style: style{link: st.link}, start: len(c.buf), end: len(c.buf)})
 }
 
-// chip adds what Confluence shows as a thing of its own, set off from the words around it.
+// chip adds an element that Confluence shows apart from the words around it.
 func (c *collector) chip(s string, st style) {
 	if n := len(c.pieces); n > 0 && c.pieces[n-1].kind != breakPiece {
 		if r, _ := utf8.DecodeLastRune(c.buf); isWordRune(r) {
@@ -278,7 +278,8 @@ func (c *collector) trimSpace() {
 	}
 }
 
-// trim drops breaks and space at the end, none stand at the beginning, and reports whether anything is left.
+// trim drops breaks and spaces at the end (there are none at the beginning) and reports whether
+// anything is left.
 func (c *collector) trim() bool {
 	c.trimSpace()
 	for n := len(c.pieces); n > 0 && c.pieces[n-1].kind == breakPiece; n = len(c.pieces) {

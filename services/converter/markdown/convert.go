@@ -1,6 +1,6 @@
-// Package markdown turns a page body in Confluence's storage format into Markdown that can
-// be quoted: CommonMark with GitHub's tables, task lists, alerts and strikethrough. Nothing
-// readable is lost in silence, nothing is invented, and what comes out is safe to render.
+// Package markdown turns a page body in Confluence's storage format into Markdown: CommonMark with
+// GitHub's tables, task lists, alerts and strikethrough. It records every loss of readable content,
+// invents nothing, and its output is safe to render.
 //
 // The package is a pure function: no context, no network, no clock, no log. The same body
 // and facts give the same bytes.
@@ -20,8 +20,8 @@ const (
 	MaxBody = 16 << 20
 	// MaxDepth is how deeply elements may nest; a deeper body is failure.ConvertTooDeep.
 	MaxDepth = 256
-	// MaxGrowth bounds the Markdown: at most MaxGrowth times the body plus 64 KiB. Only a
-	// body made for it (thousands of deep list items) gets there: failure.ConvertTooLarge.
+	// MaxGrowth limits the Markdown to MaxGrowth times the body plus 64 KiB. Only a body made for
+	// this purpose (thousands of deep list items) reaches it: failure.ConvertTooLarge.
 	MaxGrowth = 16
 
 	growthFloor = 64 << 10
@@ -33,16 +33,16 @@ type Result struct {
 	Metadata page.Metadata // every list is empty, never nil
 	Headings []page.Heading
 	Losses   []page.Loss // sorted by element, fate and reason
-	// Includes are the pages whose content this page shows in place (include and
-	// excerpt-include), by title; PageURL carries the space, and PageID is set where known.
+	// Includes are the pages whose content this page shows in place (include and excerpt-include),
+	// by title. PageURL carries the space; PageID is set where known.
 	Includes []page.Link
 }
 
-// Convert renders a body in storage format as Markdown. facts give the page's address and
-// what is known of the people and pages that the body names.
+// Convert renders a body in storage format as Markdown. facts give the page's address and the known
+// people and pages that the body mentions.
 //
-// Malformed bodies are not errors: what can be read is rendered and a loss is recorded. The
-// only errors carry failure.ConvertTooLarge or failure.ConvertTooDeep.
+// A malformed body is not an error: Convert renders the readable content and records a loss. All
+// errors carry failure.ConvertTooLarge or failure.ConvertTooDeep.
 func Convert(body string, facts page.Facts) (Result, error) {
 	if len(body) > MaxBody {
 		return Result{}, failure.New(failure.ConvertTooLarge, "the body has %d bytes, the bound is %d", len(body), MaxBody)

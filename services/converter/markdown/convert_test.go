@@ -32,8 +32,8 @@ func TestBounds(t *testing.T) {
 	require.Equal(t, failure.ConvertTooLarge, failure.CodeOf(err))
 	require.Len(t, convert(t, strings.Repeat("x", markdown.MaxBody)).Markdown, markdown.MaxBody+1)
 
-	// Every line of a code block is indented by all the lists around it: 30 levels make
-	// 60 bytes of each empty byte here.
+	// Every list around a code block indents each of its lines: 30 levels turn one empty byte into
+	// 60.
 	lists := strings.Repeat("<ul><li>x", 30) + `<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[` +
 		strings.Repeat("y\n", 200_000) + `]]></ac:plain-text-body></ac:structured-macro>` + strings.Repeat("</li></ul>", 30)
 	_, err = markdown.Convert(lists, page.Facts{})
@@ -63,7 +63,7 @@ func TestFactsMayBeMissing(t *testing.T) {
 	require.Nil(t, result.Metadata.CreatedBy)
 }
 
-// TestIDsDoNotMatter: Confluence writes new ids at each save, and the Markdown stays.
+// TestIDsDoNotMatter: Confluence writes new ids on each save; the Markdown must not change.
 func TestIDsDoNotMatter(t *testing.T) {
 	t.Parallel()
 	body := `<p local-id="A">x</p><ac:structured-macro ac:name="info" ac:schema-version="1" ac:local-id="A" ac:macro-id="A"><ac:rich-text-body><p>y <ac:link ac:local-id="A"><ri:page ri:content-title="Z" ri:version-at-save="1" /></ac:link></p></ac:rich-text-body></ac:structured-macro><p />`
@@ -90,7 +90,7 @@ func TestHeadingAnchors(t *testing.T) {
 		{`<h2>By <ac:link><ri:user ri:account-id="557058:ada" /></ac:link></h2>`, "By-%40Ada-Lovelace"},
 		{`<h2><ac:emoticon ac:emoji-shortname=":rocket:" ac:emoji-id="1f680" ac:emoji-fallback="🚀" /> Go</h2>`, "%F0%9F%9A%80-Go"},
 		{`<h2>See <a href="https://example.org" data-card-appearance="inline">https://example.org</a></h2>`, "See-%5BinlineCard%5D"},
-		// A heading in a cell is no heading of the Markdown, but it takes its id.
+		// A heading in a cell is not a heading in the Markdown, but it takes its id.
 		{"<table><tbody><tr><th><h2>A</h2></th><th>x</th></tr><tr><td>1</td><td>2</td></tr></tbody></table><h2>A</h2>", "A.1"},
 	} {
 		var got []string
@@ -148,7 +148,7 @@ func TestWordCount(t *testing.T) {
 	}
 }
 
-// macroOf is a macro with parameters, given as name, value, name, value.
+// macroOf returns a macro; params alternate name and value.
 func macroOf(name string, params ...string) string {
 	var b strings.Builder
 	b.WriteString(`<ac:structured-macro ac:name="` + name + `">`)
@@ -164,11 +164,11 @@ func codeOf(code string) string {
 
 const site = "https://acme.atlassian.net/wiki"
 
-// TestOddForms are forms that are rare, old or incomplete, each with what becomes of it.
+// TestOddForms converts rare, old and incomplete forms.
 func TestOddForms(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		// Code keeps its bytes; what no text file holds goes.
+		// Code keeps its bytes, except those that no text file holds.
 		codeOf("a\r\nb\rc"):     "```\na\nb\nc\n```\n",
 		codeOf("a\x00\x1bb\tc"): "```\nab\tc\n```\n",
 		codeOf("\n\n"):          "```\n\n\n\n```\n",
@@ -227,8 +227,8 @@ func TestOddForms(t *testing.T) {
 	}
 }
 
-// TestDeepListsKeepTheirText: no reader counts beyond 32 levels, and indenting them all would
-// make the square of the body.
+// TestDeepListsKeepTheirText: no reader counts beyond 32 levels, and indenting every level would
+// make the output grow with the square of the body.
 func TestDeepListsKeepTheirText(t *testing.T) {
 	t.Parallel()
 	const depth = 80
@@ -249,7 +249,7 @@ func TestFilesOnTheSiteAreAssets(t *testing.T) {
 	require.Empty(t, meta.ExternalLinks)
 }
 
-// The day stands before a blog post's id in its address.
+// A blog post's address has the day before the id.
 func TestBlogPostsAreInternalLinks(t *testing.T) {
 	t.Parallel()
 	blog := site + "/spaces/OPS/blog/2026/04/30/65780/"
@@ -260,7 +260,7 @@ func TestBlogPostsAreInternalLinks(t *testing.T) {
 	}, meta.InternalLinks)
 	require.Empty(t, meta.ExternalLinks)
 
-	// A page may bear the blog post's own title; the link is to the page.
+	// A page may have the same title as the blog post; the link means the page.
 	twin := `<p><ac:link><ri:page ri:content-title="Release Handbook" /></ac:link></p>`
 	facts := siteFacts()
 	own, err := markdown.Convert(twin, facts)
@@ -272,8 +272,8 @@ func TestBlogPostsAreInternalLinks(t *testing.T) {
 	require.Contains(t, other.Markdown, site+"/display/OPS/Release+Handbook")
 }
 
-// TestMalformedBodiesStayReadable: what is not well-formed is repaired and told, never an
-// empty page in silence.
+// TestMalformedBodiesStayReadable: malformed markup is repaired and recorded; it never becomes an
+// empty page without a loss.
 func TestMalformedBodiesStayReadable(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
@@ -298,8 +298,8 @@ func TestMalformedBodiesStayReadable(t *testing.T) {
 	require.Equal(t, []page.Loss{{Element: "storage-format", Fate: page.Rendered, Count: 1, Reason: "element not closed"}}, losses)
 }
 
-// TestTimeIsLinear converts bodies that invite work in the square of their size. At a
-// quarter of a megabyte that would be minutes; linear it is a fraction of a second each.
+// TestTimeIsLinear converts bodies that provoke quadratic time. At a quarter of a megabyte,
+// quadratic time takes minutes; linear time takes a fraction of a second.
 func TestTimeIsLinear(t *testing.T) {
 	t.Parallel()
 	const size = 256 << 10

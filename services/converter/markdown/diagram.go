@@ -11,19 +11,19 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// sourceParams are the parameters in which apps keep the source of a diagram or a formula, as
-// plainName writes them.
+// sourceParams are the parameters in which apps keep the source of a diagram or a formula, spelled
+// as plainName returns them.
 var sourceParams = map[string]bool{
 	"data": true, "source": true, "src": true, "code": true, "diagram": true, "diagramsource": true, "diagramcode": true,
 	"diagramdefinition": true, "definition": true, "dsl": true, "uml": true, "plantuml": true, "mermaid": true, "dot": true,
 	"text": true, "content": true, "body": true, "script": true, "graph": true, "value": true, "markup": true, "input": true,
 }
 
-// maxSource bounds what a parameter may unpack to: a few bytes can hold gigabytes.
+// maxSource limits the unpacked size of a parameter: a few bytes can hold gigabytes.
 const maxSource = 256 << 10
 
-// source writes the source of a diagram that a parameter of a macro holds, plain or packed, as a
-// block of code. language is that of the macro, "" where the source has to tell it.
+// source writes a diagram's source from a macro's parameter, plain or packed, as a code block.
+// language is the macro's language, "" where the source has to tell it.
 func (r *renderer) source(n *node, language string, st style) bool {
 	for c := n.first; c != nil; c = c.next {
 		if c.tag != tagParameter || !sourceParams[plainName(c.attr("ac:name"))] {
@@ -39,8 +39,8 @@ func (r *renderer) source(n *node, language string, st style) bool {
 	return false
 }
 
-// unpack finds the source of a diagram in a parameter's value and its language. Without trust it has
-// to look like one.
+// unpack finds a diagram's source and its language in a parameter's value. Without trust, the
+// source must look like a diagram.
 func unpack(value string, trust bool) (code, language string) {
 	plain := strings.TrimSpace(value)
 	if language = sniff(plain); language != "" {
@@ -62,7 +62,7 @@ func unpack(value string, trust bool) (code, language string) {
 		return "", ""
 	}
 	packed := raw
-	for _, header := range []int{0, 2} { // raw, and behind the header of zlib
+	for _, header := range []int{0, 2} { // raw, and after a zlib header
 		if header >= len(packed) {
 			break
 		}
@@ -86,7 +86,7 @@ func unpack(value string, trust bool) (code, language string) {
 	return text, language
 }
 
-// sniff returns the language of a diagram's source, "" when it looks like none.
+// sniff returns the language of a diagram's source, "" if it recognizes none.
 func sniff(code string) string {
 	code = strings.TrimSpace(code)
 	for strings.HasPrefix(code, "%%") { // a comment or a setting of mermaid

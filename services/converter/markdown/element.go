@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// hidden records elements that a reader of the page does not see either, where it matters.
+// hidden records elements that readers of the page do not see either, where this matters.
 func (r *renderer) hidden(n *node) {
 	switch n.name {
 	case "ac:placeholder":
@@ -18,7 +18,7 @@ func (r *renderer) hidden(n *node) {
 	}
 }
 
-// unknown keeps the content of an element that we do not know.
+// unknown keeps the content of an unknown element.
 func (r *renderer) unknown(n *node, st style) {
 	switch n.name {
 	case "math", "mjx-container":
@@ -34,8 +34,7 @@ func (r *renderer) unknown(n *node, st style) {
 	}
 }
 
-// mathML writes a formula once: as the LaTeX that it was made from, where it says so, else as its
-// text.
+// mathML writes a formula once: as its LaTeX source if it carries one, else as its text.
 func (r *renderer) mathML(n *node, st style) {
 	if tex := texOf(n); tex != "" {
 		r.formula(tex, st)
@@ -54,7 +53,7 @@ func (r *renderer) mathML(n *node, st style) {
 	}
 }
 
-// texOf returns the LaTeX that a rendered formula holds beside what it shows.
+// texOf returns the LaTeX source that a rendered formula carries.
 func texOf(n *node) string {
 	for c := n.first; c != nil; c = c.next {
 		if c.name == "annotation" && strings.Contains(c.attr("encoding"), "tex") {
@@ -80,7 +79,7 @@ func findNamed(n *node, name string) *node {
 	return nil
 }
 
-// span renders an element that means nothing by itself: its style and its class may.
+// span renders an element without a meaning of its own; its style and class may have one.
 func (r *renderer) span(n *node, st style) {
 	tip := ""
 	for i := range n.attrs {
@@ -103,11 +102,11 @@ func (r *renderer) span(n *node, st style) {
 	}
 	r.walk(n, st)
 	if tip != "" && (n.name == "abbr" || n.name == "acronym" || n.name == "dfn") {
-		r.text(" ("+tip+")", st) // what the abbreviation stands for
+		r.text(" ("+tip+")", st) // the abbreviation's meaning
 	}
 }
 
-// marksOf reads the formats that a style gives.
+// marksOf reads the formats from a style attribute.
 func marksOf(css string) marks {
 	var m marks
 	for css != "" {
@@ -152,7 +151,7 @@ func (r *renderer) date(n *node, st style) {
 	r.text(n.attr("datetime"), st)
 }
 
-// checkbox renders the box of an HTML form as far as it says something.
+// checkbox renders the checkbox of an HTML form if it carries information.
 func (r *renderer) checkbox(n *node, st style) {
 	if n.attr("type") != "checkbox" {
 		return

@@ -1,20 +1,20 @@
 package markdown
 
-// mode is where inline content is written.
+// mode is the place where inline content is written.
 type mode uint8
 
 const (
 	inParagraph mode = iota // breaks are a backslash and a newline
 	inHeading               // breaks are spaces
 	inCell                  // breaks are <br>; pipes are escaped by the table
-	inHead                  // a cell of a table's head, of which some make an attribute: no quotes
+	inHead                  // a cell of a table's head: no quotes, because some renderers make it an attribute
 )
 
 // emitter writes a collector's pieces as inline Markdown.
 //
-// Emphasis is the hard part: "**" only opens and closes where CommonMark's flanking rules
-// let it, and text such as 강조(x)는 with the first four characters bold breaks them. Where
-// a delimiter would not be understood, the HTML element of the same meaning is written.
+// Emphasis is the hard part: CommonMark's flanking rules decide where "**" opens and closes, and
+// text such as 강조(x)는 with the first four characters bold breaks them. Where a renderer would not
+// understand a delimiter, the emitter writes the HTML element with the same meaning.
 type emitter struct {
 	mode   mode
 	parts  []piece
@@ -22,10 +22,11 @@ type emitter struct {
 	spans  []span
 	stack  []int // open spans
 	esc    []byte
-	line   int // where in esc the line at work begins
+	line   int // start of the current line in esc
 	out    []byte
 
-	// continued says that a line of the same paragraph stands before: that of an alert's kind.
+	// continued says that the paragraph already has a line before this one: the line with an
+	// alert's kind.
 	continued bool
 
 	star, under, tilde bool // whether an unescaped one could be a delimiter in this block
@@ -144,7 +145,7 @@ func common(a, b style) style {
 	return st
 }
 
-// scan finds out which delimiter characters could pair up in this block.
+// scan finds the delimiter characters that could pair up in this block.
 func (e *emitter) scan(c *collector) {
 	var star, under, tilde int
 	for i := range e.parts {
@@ -179,8 +180,7 @@ func (e *emitter) scan(c *collector) {
 	e.star, e.under, e.tilde = star > 1, under > 1, tilde > 1
 }
 
-// marks closes and opens spans so that part i stands under its style. What lasts longer is
-// opened first.
+// marks closes and opens spans so that part i gets its style. It opens the longest span first.
 func (e *emitter) marks(i int) {
 	want := e.parts[i].style
 	keep := 0
@@ -217,7 +217,7 @@ func (e *emitter) marks(i int) {
 	}
 }
 
-// within reports whether the span goes on over a part of the style.
+// within reports whether the span continues over a part of the style.
 func (s span) within(st style) bool {
 	if s.link != nil {
 		return st.link == s.link
@@ -225,7 +225,7 @@ func (s span) within(st style) bool {
 	return st.marks&s.mark != 0
 }
 
-// lasting counts the parts from i on that the span would cover, as far as it matters.
+// lasting counts the parts from i on that the span would cover, up to the point where it matters.
 func (e *emitter) lasting(i int, s span) int {
 	n := 0
 	for ; i < len(e.parts) && n < 16 && s.within(e.parts[i].style); i++ {
@@ -279,7 +279,7 @@ func (e *emitter) autolink(c *collector, i int) bool {
 		(i+1 == len(e.parts) || e.parts[i+1].style.link != l)
 }
 
-// plainURL reports whether url can stand between angle brackets as it is.
+// plainURL reports whether url can be written between angle brackets unchanged.
 func plainURL(url string) bool {
 	if len(url) < 9 || url[:7] != "http://" && url[:8] != "https://" {
 		return false

@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// emoji are Confluence's own emoticons: their old names, and the short names of those that
-// have no code point of their own.
+// emoji are Confluence's own emoticons: the old names, and the short names of emoticons without a
+// code point of their own.
 var emoji = map[string]string{
 	"smile": "🙂", "sad": "🙁", "cheeky": "😛", "laugh": "😀", "wink": "😉",
 	"thumbs-up": "👍", "thumbs-down": "👎", "information": "ℹ️", "tick": "✅", "cross": "❌",
@@ -34,7 +34,7 @@ var emoji = map[string]string{
 	":broken_heart:": "💔", ":flag_on:": "🚩", ":flag_off:": "🏳️", ":tick:": "✅", ":cross:": "❌",
 }
 
-// emoticon renders an emoji as a character. ac:name comes last: for emoji that the old
+// emoticon renders an emoji as a character. It tries ac:name last, because for emoji that the old
 // editor did not have it is a misleading "blue-star".
 func (r *renderer) emoticon(n *node, st style) {
 	short := n.attr("ac:emoji-shortname")
@@ -64,7 +64,8 @@ func (r *renderer) emoticon(n *node, st style) {
 	r.text(name, st)
 }
 
-// emojiFallback returns the characters of an emoji. Some importers write them as JavaScript does.
+// emojiFallback returns the characters of an emoji. Some importers write them as JavaScript
+// escapes.
 func emojiFallback(n *node) string {
 	s := n.attr("ac:emoji-fallback")
 	if !strings.Contains(s, `\u`) {
@@ -86,7 +87,7 @@ func emojiFallback(n *node) string {
 		}
 		v, err := strconv.ParseUint(hex, 16, 21)
 		if err != nil {
-			return "" // the id or the name will say it
+			return "" // the caller tries the id and the name
 		}
 		r := rune(v)
 		if n := len(out); n > 0 && utf16.IsSurrogate(out[n-1]) {
@@ -103,7 +104,7 @@ func emojiFallback(n *node) string {
 	return string(out)
 }
 
-// oldEmoticon returns the emoji that an image of Confluence's own stands for.
+// oldEmoticon returns the emoji for one of Confluence's own images.
 func oldEmoticon(n *node) string {
 	class := " " + n.attr("class") + " "
 	if !strings.Contains(class, " emoticon ") && !strings.Contains(n.attr("src"), "/emoticons/") {
@@ -141,8 +142,8 @@ func codePoints(id string) string {
 	return b.String()
 }
 
-// emojiPart reports whether emoji are made of the code point. An id that only looks like one
-// is the site's own.
+// emojiPart reports whether emoji contain the code point. An id that only looks like code points is
+// the site's own.
 func emojiPart(r rune) bool {
 	return 0x1f000 <= r && r <= 0x1faff || 0x2000 <= r && r <= 0x32ff || 0xe0020 <= r && r <= 0xe007f ||
 		'0' <= r && r <= '9' || r == '#' || r == '*' || r == 0xa9 || r == 0xae || r == 0xfe0f

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// decode replaces character references. Unlike HTML's rules it wants the semicolon: in
-// "?a=1&copy=2" nothing is a reference.
+// decode replaces character references. Unlike HTML, it requires the semicolon: "?a=1&copy=2" holds
+// no reference.
 func decode(s string) string {
 	i := strings.IndexByte(s, '&')
 	if i < 0 {
@@ -31,8 +31,8 @@ func decode(s string) string {
 	return string(b)
 }
 
-// reference decodes the character reference that s begins with and returns its length, 0 if
-// there is none.
+// reference decodes the character reference at the start of s and returns its length, 0 if there is
+// none.
 func reference(s string) (string, int) {
 	const longest = 33 // &CounterClockwiseContourIntegral;
 	end := strings.IndexByte(s[:min(len(s), longest)], ';')
@@ -83,8 +83,8 @@ func numericReference(digits string, length int) (string, int) {
 	return string(rune(v)), length
 }
 
-// referenceAt reports whether s begins with what a Markdown renderer would decode as a
-// character reference.
+// referenceAt reports whether a Markdown renderer would decode the start of s as a character
+// reference.
 func referenceAt(s string) bool {
 	_, n := reference(s)
 	return n > 0

@@ -109,7 +109,7 @@ func (e *emitter) parsed(s []byte, j int, inLink, followed bool) bool {
 	case '"':
 		return e.mode == inHead
 	case '{':
-		// Python-Markdown's {: onclick=… } gives attributes to what stands before it.
+		// Python-Markdown's {: onclick=… } adds attributes to the text before it.
 		end := bytes.IndexByte(s[j:], '}')
 		return end > 0 && bytes.IndexByte(s[j:j+end], '=') > 0
 	}
@@ -163,8 +163,8 @@ func flanking(s []byte, from, to int) bool {
 	return from == 0 || to == len(s) || s[from-1] != ' ' || s[to] != ' '
 }
 
-// insideWord reports whether the run s[from:to] has letters or digits on both sides, where
-// '_' means nothing, or spaces.
+// insideWord reports whether the run s[from:to] has letters or digits on both sides, where '_'
+// means nothing, or spaces on both sides.
 func insideWord(s []byte, from, to int) bool {
 	if from == 0 || to == len(s) {
 		return false
@@ -176,12 +176,12 @@ func insideWord(s []byte, from, to int) bool {
 
 func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// longestAddress is as far as an address in running text is looked at.
+// longestAddress is the part of an address in running text that is examined, in bytes.
 const longestAddress = 2000
 
-// bareURL writes an address in running text between angle brackets when it holds characters
-// that would need backslashes: inside an autolink those would become part of the address.
-// s[j] is the colon. It returns the position after the address, 0 when there is nothing to do.
+// bareURL writes an address in running text between angle brackets when it holds characters that
+// would need backslashes: an autolink would take the backslashes for part of the address. s[j] is
+// the colon. It returns the position after the address, 0 when nothing is needed.
 func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	if inLink || !bytes.HasPrefix(s[j:], []byte("://")) {
 		return 0
@@ -194,7 +194,7 @@ func (e *emitter) bareURL(s []byte, j int, inLink, followed bool) int {
 	if !bytes.HasSuffix(e.esc, s[start:j]) {
 		return 0
 	}
-	if scheme == "ftp" && glued(s[j:], followed) { // others link these too, which we do not
+	if scheme == "ftp" && glued(s[j:], followed) { // other renderers link these, Sluice does not
 		e.esc = append(e.esc, "&#58;"...)
 		return j + 1
 	}
@@ -244,8 +244,8 @@ func tagLike[S string | []byte](address S) bool {
 	return false
 }
 
-// addressEnd is where an address that seems to end at end really does: punctuation behind it
-// belongs to the sentence, and so does a bracket that the address did not open.
+// addressEnd returns the real end of an address that seems to end at end: punctuation behind it
+// belongs to the sentence, and so does a closing bracket that the address did not open.
 func addressEnd(s []byte, from, end int) int {
 	for ; end > from; end-- {
 		switch c := s[end-1]; c {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// facts gathers what a page mentions, each thing once and in the order of the page.
+// facts gathers the things that a page mentions, each once and in page order.
 type facts struct {
 	places *places
 	meta   page.Metadata
@@ -18,8 +18,8 @@ type facts struct {
 
 	includes []page.Link
 
-	// pending are the issues that links and macros in text still to be read name, with their
-	// place in that text, so that they are filed in the order of the page.
+	// pending are the issues that links and macros in still unread text name, with their position
+	// in that text. They are filed in page order.
 	text    *collector
 	pending []pendingIssue
 }
@@ -47,7 +47,7 @@ func (f *facts) issue(key, address string) {
 	f.pending = append(f.pending, pendingIssue{len(f.text.buf), key, address})
 }
 
-// settle files the pending issues that stand before a place.
+// settle files the pending issues before a position.
 func (f *facts) settle(before int) {
 	n := 0
 	for n < len(f.pending) && f.pending[n].at <= before {
@@ -96,7 +96,7 @@ func (f *facts) asset(a page.Asset) {
 	}
 }
 
-// href files an absolute address under what it leads to.
+// href files an absolute address in the list for its target.
 func (f *facts) href(address, title string) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -120,8 +120,8 @@ func (f *facts) href(address, title string) {
 	}
 }
 
-// onSite files an address of the page's own site; what is neither a page nor a file there
-// (a search, a board) is no link that the metadata has a place for.
+// onSite files an address on the page's own site. The metadata has no list for addresses that are
+// neither pages nor files (a search, a board).
 func (f *facts) onSite(u *url.URL, address, title string) {
 	if l, ok := f.pageInURL(u, title); ok {
 		if l.PageID == "" || l.PageID != f.places.facts.ID {
@@ -222,7 +222,7 @@ func (r *renderer) result() Result {
 	}
 }
 
-// filled is s, or an empty slice for nil, which JSON shows as [].
+// filled returns s, or an empty slice for nil: JSON shows it as [].
 func filled[T any](s []T) []T {
 	if s == nil {
 		return []T{}

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// resolve settles for every span whether its Markdown delimiters would be understood where
-// they stand. A span that becomes HTML changes its neighbours' surroundings, hence the loop.
+// resolve decides for every span whether renderers would understand its Markdown delimiters in
+// their place. A span that becomes HTML changes its neighbours' surroundings, hence the loop.
 func (e *emitter) resolve() {
 	for pass := 0; ; pass++ {
 		changed := false
@@ -25,8 +25,8 @@ func (e *emitter) resolve() {
 			for end < len(e.tokens) && e.tokens[end].kind == t.kind && e.spans[e.tokens[end].span].delimiter() == own {
 				end++
 			}
-			// A run inside another span of its character must not be able to end that span or
-			// to begin a new one: it has to open only, or to close only.
+			// A run inside another span of the same character must not be able to end that span or
+			// to begin a new one: it must only open, or only close.
 			outer := stars
 			if own == '*' && t.kind == tokenOpen {
 				stars += end - i
@@ -51,32 +51,32 @@ func (e *emitter) resolve() {
 	}
 }
 
-// flanks reports whether the run of delimiters in tokens[from:to] opens or closes as it is
-// meant to; strictly says that it must not be able to do the other.
+// flanks reports whether the run of delimiters in tokens[from:to] opens or closes as intended;
+// strictly means that it must not be able to do the opposite.
 func (e *emitter) flanks(from, to int, own byte, strictly bool) bool {
 	opening := e.tokens[from].kind == tokenOpen
 	if opening && from > 0 {
-		// "**a***b*": a closing run and an opening one of the same character would melt.
+		// "**a***b*": a closing run and an opening run of the same character would merge.
 		if before := e.tokens[from-1]; before.kind == tokenClose && e.spans[before.span].delimiter() == own {
 			return false
 		}
 	}
 	before, after := e.neighbour(from, -1), e.neighbour(to-1, 1)
 	if own == '~' && before == '~' {
-		return false // some count the escaped one as part of the run
+		return false // some renderers count the escaped one as part of the run
 	}
 	if !unicode.IsSpace(before) && e.mailNext(to) {
-		return false // some take the delimiter for the beginning of the address
+		return false // some renderers take the delimiter for the start of the address
 	}
 	if !opening {
-		before, after = after, before // what may close is the mirror image of what may open
+		before, after = after, before // closing mirrors opening
 	}
 	return opens(before, after) && !(strictly && mayOpen(after, before))
 }
 
-// opens is CommonMark's rule for a delimiter that may open between the two characters.
-// Renderers differ on whether symbols count as punctuation: opens holds for all of them,
-// mayOpen for any.
+// opens is CommonMark's rule for a delimiter between the two characters that may open. Renderers
+// differ on whether symbols count as punctuation: opens holds for all of them, mayOpen for any of
+// them.
 func opens(before, after rune) bool {
 	return !unicode.IsSpace(after) && (!unicode.IsPunct(after) && !unicode.IsSymbol(after) || unicode.IsSpace(before) || isPunct(before))
 }
@@ -111,7 +111,7 @@ func (e *emitter) neighbour(i, dir int) rune {
 		case t.kind == tokenBreak:
 			return ' '
 		case t.kind != tokenText:
-			return '<' // another delimiter, a bracket or a tag: punctuation all
+			return '<' // another delimiter, a bracket or a tag: all are punctuation
 		case t.start == t.end:
 		case dir > 0:
 			r, _ := utf8.DecodeRune(e.esc[t.start:t.end])

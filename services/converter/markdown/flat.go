@@ -12,7 +12,7 @@ import (
 func (r *renderer) flatBlock(n *node, st style) {
 	if n.tag.heading() > 0 {
 		if !r.heading && !blank(n) {
-			r.anchors.next(r.anchorText(n)) // it takes its id, though here it is a line of a cell
+			r.anchors.next(r.anchorText(n)) // the heading takes its id, although it is only a line of a cell here
 			r.lose(n.name, page.Rendered, "in a table cell: bold text")
 		}
 		r.flatLine(func() { r.walk(n, r.flatHeading(st)) })
@@ -51,7 +51,7 @@ func (r *renderer) flatLine(body func()) {
 	}
 }
 
-// newLine ends the line that is being gathered, if there is one.
+// newLine ends the current line, if there is one.
 func (r *renderer) newLine() {
 	if r.c.glued {
 		return
@@ -147,7 +147,7 @@ func (r *renderer) flatCode(code string, st style) {
 	r.c.lineEnd = true
 }
 
-// flatTable writes a table inside a heading or a cell: a line a row.
+// flatTable writes a table inside a heading or a cell, one line for each row.
 func (r *renderer) flatTable(n *node, st style) {
 	for _, row := range readTable(n).rows {
 		r.newLine()

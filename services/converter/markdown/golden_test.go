@@ -40,9 +40,9 @@ func siteFacts() page.Facts {
 	}
 }
 
-// TestGolden converts testdata/golden/<name>/in.xml and compares the Markdown (out.md), what
-// the page mentions (meta.json: metadata, headings and includes) and the losses
-// (losses.json). A new case is a folder with an in.xml and a run with -update.
+// TestGolden converts testdata/golden/<name>/in.xml and compares the Markdown (out.md), the facts
+// that the page mentions (meta.json: metadata, headings and includes) and the losses (losses.json).
+// To add a case, add a folder with an in.xml and run the test with -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	cases, err := filepath.Glob("testdata/golden/*/in.xml")

@@ -9,16 +9,16 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// anchors hands out the ids that Confluence gives to headings in the browser.
+// anchors assigns the ids that Confluence gives to headings in the browser.
 //
-// The scheme is that of the renderer which Confluence Cloud's page view runs (Atlassian's
-// editor packages, @atlaskit/renderer, ReactSerializer.getHeadingId): the heading's text,
-// trimmed, every white space as '-', case and punctuation as they are; where the id is
-// taken, ".1", ".2" and so on. "Copy link" on a Cloud heading gives that id through
-// encodeURIComponent, which mozilla/markfluence checked in a browser in August 2026
-// (docs/confluence/links-and-anchors.md there), and so do we. Pages that still use the
-// legacy editor answer to PageTitle-HeadingWithoutSpaces instead, the form that body.view
-// shows; storage format does not tell which editor a page has.
+// The scheme is the scheme of the renderer in Confluence Cloud's page view (Atlassian's editor
+// packages, @atlaskit/renderer, ReactSerializer.getHeadingId): the heading's text, trimmed, with
+// every white space as '-', case and punctuation unchanged; if the id is taken, ".1", ".2" and so
+// on follow. "Copy link" on a Cloud heading gives that id through encodeURIComponent, as
+// mozilla/markfluence checked in a browser in August 2026 (docs/confluence/links-and-anchors.md
+// there); anchors does the same. Pages that still use the legacy editor use
+// PageTitle-HeadingWithoutSpaces instead, the form that body.view shows; storage format does not
+// tell which editor a page has.
 type anchors map[string]int
 
 // next returns the percent-encoded anchor of a heading with the text.
@@ -47,11 +47,11 @@ func (a anchors) next(text string) string {
 	}
 }
 
-// scriptSpace is what \s and trim take for white space in JavaScript.
+// scriptSpace reports whether \s and trim in JavaScript treat the rune as white space.
 func scriptSpace(r rune) bool { return r != 0x85 && unicode.IsSpace(r) || r == 0xfeff }
 
-// anchorText is the text that a heading's id is made of. Inline nodes that are no text
-// count by the text they carry, and those that carry none by their type's name.
+// anchorText is the text from which a heading's id is built. An inline node without text of its own
+// contributes the text it carries, or its type's name if it carries none.
 func (r *renderer) anchorText(n *node) string {
 	var b strings.Builder
 	var walk func(*node)
@@ -103,7 +103,7 @@ func (r *renderer) anchorText(n *node) string {
 	return b.String()
 }
 
-// appendCollapsed adds text with its ASCII white space collapsed, as HTML is read.
+// appendCollapsed adds text with its ASCII white space collapsed, as HTML requires.
 func appendCollapsed(b *strings.Builder, s string) {
 	for i := range len(s) {
 		if !isSpace(s[i]) {
@@ -116,8 +116,8 @@ func appendCollapsed(b *strings.Builder, s string) {
 	}
 }
 
-// headingBlock writes a heading and then what no heading can hold: the tables, lists or
-// macros that were put inside it.
+// headingBlock writes a heading, then the tables, lists or macros inside it, which no heading can
+// hold.
 func (r *renderer) headingBlock(n *node, level int) {
 	wasFlat, wasHeading, outer := r.flat, r.heading, r.deferred
 	r.flat, r.heading, r.deferred = true, true, nil
@@ -130,7 +130,7 @@ func (r *renderer) headingBlock(n *node, level int) {
 		r.c.reset()
 	}
 	if text := r.plain(0); text == "" {
-		r.flush() // an image alone: no heading to anyone who reads
+		r.flush() // an image alone: readers see no heading
 	} else {
 		r.unbold()
 		r.facts.read(&r.c)
@@ -149,7 +149,7 @@ func (r *renderer) headingBlock(n *node, level int) {
 	}
 }
 
-// unbold drops bold where everything is: a heading says it already.
+// unbold drops bold if the whole heading is bold: a heading implies it.
 func (r *renderer) unbold() {
 	for i := range r.c.pieces {
 		p := &r.c.pieces[i]
@@ -163,7 +163,7 @@ func (r *renderer) unbold() {
 	}
 }
 
-// plain is the collected text from a piece on, without markup.
+// plain is the collected text from a piece on, without formatting.
 func (r *renderer) plain(from int) string {
 	var b strings.Builder
 	for i := min(from, len(r.c.pieces)); i < len(r.c.pieces); i++ {

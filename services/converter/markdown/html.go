@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// htmlMacro renders the html macro, whose body is real HTML and no storage format: it is
-// read by an HTML parser and then goes the way of everything else.
+// htmlMacro renders the html macro. Its body is real HTML, not storage format: an HTML parser reads
+// it, and the result is rendered like everything else.
 func (r *renderer) htmlMacro(n *node, st style) {
 	source := ""
 	if b := n.child(tagPlainBody); b != nil {
@@ -32,7 +32,7 @@ func (r *renderer) htmlMacro(n *node, st style) {
 	r.asBlock(func() { r.walk(root, st) })
 }
 
-// fromHTML copies an HTML tree into ours; what nests deeper than MaxDepth is flattened.
+// fromHTML copies an HTML tree into nodes; it flattens elements that nest deeper than MaxDepth.
 func fromHTML(parent *node, h *html.Node, depth int) {
 	for c := h.FirstChild; c != nil; c = c.NextSibling {
 		switch c.Type {
@@ -41,7 +41,7 @@ func fromHTML(parent *node, h *html.Node, depth int) {
 		case html.ElementNode:
 			n := &node{name: c.Data, tag: htmlTagOf(c.Data)}
 			if n.tag == tagUnknown {
-				n.tag = tagTransparent // HTML has many elements, and none of them is a surprise
+				n.tag = tagTransparent // HTML has many elements, and all of them are expected
 			}
 			for _, a := range c.Attr {
 				n.attrs = append(n.attrs, attr{a.Key, a.Val})

@@ -109,7 +109,7 @@ func (r *renderer) drawImage(u, alt, title string, st style) {
 	r.c.raw(string(b), st)
 }
 
-// appendAlt escapes text for between an image's brackets: all that could be markup there.
+// appendAlt escapes text for an image's brackets: every character that could be markup there.
 func appendAlt(dst []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; c {

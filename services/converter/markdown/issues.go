@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// issueInURL returns the Jira issue that an address leads to: its key is a part of the path, in
-// one of Jira's own ways (/browse/, /projects/X/issues/, /queues/custom/1/, /portal/1/), or one of
-// the parameters that open an issue on a board.
+// issueInURL returns the Jira issue of an address. Its key is part of the path, in one of Jira's
+// forms (/browse/, /projects/X/issues/, /queues/custom/1/, /portal/1/), or a parameter that opens
+// an issue on a board.
 func issueInURL(u *url.URL) string {
 	jira, key := false, ""
 	for rest := u.Path; rest != ""; {
@@ -41,7 +41,7 @@ func wholeIssueKey(s string) bool {
 	return end > 0 && start == 0 && end == len(s)
 }
 
-// issues finds issue keys in running text that begins at offset.
+// issues finds issue keys in running text; offset is the position of its start.
 func (f *facts) issues(text []byte, offset int) {
 	for at := 0; ; {
 		i := bytes.IndexByte(text[at:], '-')
@@ -60,8 +60,8 @@ func (f *facts) issues(text []byte, offset int) {
 	}
 }
 
-// notProjects are words that look like the project of an issue key and name a standard, an
-// algorithm, a period or a thing that is counted: UTF-8, SHA-256, ISO-8601, RFC-2119.
+// notProjects are words that look like the project of an issue key but name a standard, an
+// algorithm, a period or a counted thing: UTF-8, SHA-256, ISO-8601, RFC-2119.
 var notProjects = map[string]bool{
 	"UTF": true, "UCS": true, "ISO": true, "IEC": true, "IEEE": true, "RFC": true, "ECMA": true,
 	"ANSI": true, "ASCII": true, "DIN": true, "EN": true, "JIS": true, "KS": true, "GB": true,
@@ -78,8 +78,8 @@ var notProjects = map[string]bool{
 	"TOP": true, "TOR": true, "VER": true, "RC": true, "V1": true, "V2": true, "V3": true, "NO": true,
 }
 
-// issueKeyAt returns the range of the issue key whose hyphen is text[hyphen]; end is 0 when
-// there is none. A key is [A-Z][A-Z0-9]+-[1-9][0-9]* and no part of a longer word or number.
+// issueKeyAt returns the range of the issue key whose hyphen is text[hyphen]; end is 0 if there is
+// none. A key is [A-Z][A-Z0-9]+-[1-9][0-9]* and not part of a longer word or number.
 func issueKeyAt(text []byte, hyphen int) (start, end int) {
 	if hyphen < 2 {
 		return 0, 0

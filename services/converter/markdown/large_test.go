@@ -11,8 +11,9 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// Pages far above the usual 75 KB, and ones that nest deeper than any author would: each is
-// converted whole, or refused with an error; none takes the process with it.
+// TestOversizedAndDeepPages converts pages far above the usual 75 KB, and pages that nest deeper
+// than any author would nest. Each is converted whole or rejected with an error; none crashes the
+// process.
 func TestOversizedAndDeepPages(t *testing.T) {
 	paragraph := `<p>Sluice gates <strong>open</strong> at <a href="https://example.com/a">dawn</a>. <script>alert(1)</script></p>`
 	for _, size := range []int{75 << 10, 1 << 20, 5 << 20} {

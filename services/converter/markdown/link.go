@@ -17,7 +17,7 @@ func (r *renderer) anchorElement(n *node, st style) {
 	}
 	name := oneLine(textOf(n, 300))
 	if n.attr("data-card-appearance") != "" && (name == "" || name == href) {
-		// A card shows the title of what it leads to, and the body holds only the address.
+		// A card shows its target's title, and the body holds only the address.
 		if title := r.cardTitle(href); title != "" {
 			r.hyperlink(href, "", title, st, func(st style) { r.text(title, st) })
 			return
@@ -25,14 +25,14 @@ func (r *renderer) anchorElement(n *node, st style) {
 	}
 	r.hyperlink(href, n.attr("title"), name, st, func(st style) {
 		if find(n, tagMacro) == nil {
-			r.walk(n, st) // where that is nothing, the page shows nothing either
+			r.walk(n, st) // if this shows nothing, the page shows nothing either
 			return
 		}
 		r.orElse(href, st, func() { r.walk(n, st) })
 	})
 }
 
-// cardTitle is the title of a page or the key of an issue, as far as an address tells it.
+// cardTitle is the title of a page or the key of an issue, if the address contains it.
 func (r *renderer) cardTitle(href string) string {
 	target, safe := r.places.resolve(href)
 	u, err := url.Parse(target)
@@ -49,7 +49,7 @@ func (r *renderer) cardTitle(href string) string {
 	return oneLine(l.PageTitle)
 }
 
-// hyperlink renders a link to an address; name is how the metadata calls it.
+// hyperlink renders a link to an address; name is its name in the metadata.
 func (r *renderer) hyperlink(href, title, name string, st style, body func(style)) {
 	target, safe := r.places.resolve(href)
 	switch safe {
@@ -82,7 +82,7 @@ func (r *renderer) hyperlink(href, title, name string, st style, body func(style
 	body(st)
 }
 
-// orElse writes text where body shows nothing.
+// orElse writes text if body shows nothing.
 func (r *renderer) orElse(text string, st style, body func()) {
 	gathered, written := len(r.c.buf), len(r.w.out)
 	body()
@@ -91,7 +91,7 @@ func (r *renderer) orElse(text string, st style, body func()) {
 	}
 }
 
-// confluenceLink renders <ac:link>: a target, and a body or none.
+// confluenceLink renders <ac:link>: a target, with or without a body.
 func (r *renderer) confluenceLink(n *node, st style) {
 	var target, body *node
 	for c := n.first; c != nil; c = c.next {
@@ -147,7 +147,7 @@ func (r *renderer) linkBody(body *node, text string, st style) {
 	}
 }
 
-// selfLink renders a link without a target: to a place on this page, or to nothing.
+// selfLink renders a link without a target page: to an anchor on this page, or to nothing.
 func (r *renderer) selfLink(n, body *node, anchor string, st style) {
 	if anchor != "" {
 		st.link = &link{url: r.places.anchor(anchor)}
@@ -161,7 +161,7 @@ func (r *renderer) selfLink(n, body *node, anchor string, st style) {
 	r.walk(n, st)
 }
 
-// destination is where a resource identifier leads and how it is called.
+// destination is the address and the name of a resource identifier's target.
 type destination struct{ url, text string }
 
 func (r *renderer) destination(n *node) destination {
@@ -215,7 +215,7 @@ func (r *renderer) pageOf(n *node) page.Link {
 	return r.places.page(space, title)
 }
 
-// resource renders a resource identifier that stands outside a link.
+// resource renders a resource identifier outside a link.
 func (r *renderer) resource(n *node, st style) {
 	d := r.destination(n)
 	if d.url != "" {
@@ -224,8 +224,8 @@ func (r *renderer) resource(n *node, st style) {
 	r.text(d.text, st)
 }
 
-// owner is the page that holds an attachment: its id, or its address where only its title
-// is known. Both are empty for this page.
+// owner is the page that holds an attachment: its id, or its address if only its title is known.
+// Both are empty for this page.
 type owner struct{ id, url string }
 
 func (r *renderer) owner(n *node) owner {
@@ -244,8 +244,8 @@ func (r *renderer) owner(n *node) owner {
 	return owner{}
 }
 
-// attached files an attachment and returns its address, that of its page where the id that
-// the address needs is not known.
+// attached files an attachment and returns its address, or its page's address if the page's id is
+// unknown.
 func (r *renderer) attached(o owner, name, kind string) string {
 	a := page.Asset{Title: name, Type: assetType(name, kind)}
 	target := o.url
@@ -279,7 +279,7 @@ func assetType(name, kind string) string {
 // mention renders ri:user.
 func (r *renderer) mention(n *node, st style) { r.mentionOr(n, nil, st) }
 
-// mentionOr renders a user: the name that is known, else what the link says, else the id.
+// mentionOr renders a user: the known name, else the link's text, else the id.
 func (r *renderer) mentionOr(n, body *node, st style) {
 	account := n.attr("ri:account-id")
 	r.facts.mention(account)

@@ -11,7 +11,7 @@ func (r *renderer) list(n *node, st style) {
 	for c := n.first; c != nil && !r.w.overflow; c = c.next {
 		r.listChild(c, l, st)
 	}
-	// What stood loose between the items belongs to the last of them; see listChild.
+	// Loose content between the items belongs to the last item; see listChild.
 	r.flush()
 }
 
@@ -19,7 +19,7 @@ func (r *renderer) list(n *node, st style) {
 type listWriter struct {
 	kind   blockKind
 	number int  // of the next item; bullets have none
-	empty  int  // items before the next that hold nothing
+	empty  int  // empty items before the next
 	opened bool // whether the list has begun in the output
 	tasks  bool
 }
@@ -32,7 +32,7 @@ func (r *renderer) beginList(n *node) *listWriter {
 			l.number = start
 		}
 	}
-	// Two lists in a row would be one: the second takes the other marker.
+	// Two lists in a row would become one: the second takes the other marker.
 	if r.w.lastBlock() == l.kind {
 		l.kind++
 	}
@@ -40,8 +40,8 @@ func (r *renderer) beginList(n *node) *listWriter {
 	return l
 }
 
-// listChild writes one child of a list. Only items should stand there; a nested list written
-// between items belongs to the item before it, and text gets an item of its own.
+// listChild writes one child of a list. Only items are valid there; a nested list between items
+// belongs to the item before it, and text gets an item of its own.
 func (r *renderer) listChild(c *node, l *listWriter, st style) {
 	switch c.tag {
 	case tagText, tagCDATA:
@@ -80,7 +80,7 @@ func (r *renderer) listChild(c *node, l *listWriter, st style) {
 	r.item(l, "", func() { r.node(c, st) })
 }
 
-// onlyList returns the list that is all an item holds: such an item only indents.
+// onlyList returns the list of an item that holds nothing else: such an item only indents.
 func onlyList(n *node) *node {
 	var only *node
 	for c := n.first; c != nil; c = c.next {
@@ -95,8 +95,8 @@ func onlyList(n *node) *node {
 	return only
 }
 
-// nested writes a list that has no item of its own to hang on: below the item before, or in
-// place of this list where there is none.
+// nested writes a list without an item of its own: below the item before it, or in place of this
+// list if there is none.
 func (r *renderer) nested(n *node, l *listWriter, st style) {
 	if !l.opened {
 		r.list(n, st)
@@ -107,13 +107,13 @@ func (r *renderer) nested(n *node, l *listWriter, st style) {
 	r.w.close()
 }
 
-// item writes one item; mark is what stands before its text, a task's box.
+// item writes one item; mark precedes its text, for example a task's box.
 func (r *renderer) item(l *listWriter, mark string, body func()) {
 	before := r.w.mark()
 	if !l.opened {
 		r.w.list(l.kind, l.number)
 	}
-	// Empty items are left out, unless what follows counts on them.
+	// Empty items are left out, unless the numbering of a later item depends on them.
 	for n := l.number - l.empty; l.opened && l.kind.isNumbered() && n < l.number; n++ {
 		r.w.line()
 		r.w.out = append(strconv.AppendInt(r.w.out, int64(n), 10), l.delimiter())
@@ -133,7 +133,7 @@ func (r *renderer) item(l *listWriter, mark string, body func()) {
 	l.number++
 }
 
-// indent is the width of the marker of the item before.
+// indent is the width of the previous item's marker.
 func (l *listWriter) indent() string {
 	if l.kind.isNumbered() {
 		return strings.Repeat(" ", len(strconv.Itoa(l.number-1))+2)
@@ -151,7 +151,7 @@ func (l *listWriter) marker() string {
 	return "- "
 }
 
-// delimiter stands behind the number of an item.
+// delimiter follows the number of an item.
 func (l *listWriter) delimiter() byte {
 	if l.kind == parenBlock {
 		return ')'
@@ -159,7 +159,7 @@ func (l *listWriter) delimiter() byte {
 	return '.'
 }
 
-// itemMark returns the box of an item in a list of tasks as older pages have it.
+// itemMark returns the box of an item in a task list of an older page.
 func (r *renderer) itemMark(n *node, l *listWriter) string {
 	if !l.tasks || n.tag != tagLI {
 		return ""
@@ -188,7 +188,7 @@ func (r *renderer) task(n *node, l *listWriter, st style) {
 	})
 }
 
-// strayItem renders an item that stands outside a list.
+// strayItem renders an item outside a list.
 func (r *renderer) strayItem(n *node, st style) {
 	l := &listWriter{kind: bulletBlock}
 	if k := r.w.lastBlock(); k == bulletBlock {
@@ -201,7 +201,7 @@ func (r *renderer) strayItem(n *node, st style) {
 	r.item(l, "", func() { r.walk(n, st) })
 }
 
-// textOf is the text below n, at most about limit bytes of it.
+// textOf is the text below n, at most about limit bytes.
 func textOf(n *node, limit int) string {
 	if n.first != nil && n.first == n.last && n.first.tag == tagText {
 		return n.first.text[:min(len(n.first.text), limit)]

@@ -6,16 +6,16 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// outcome is what became of the macro that is being rendered.
+// outcome is the fate of the current macro.
 type outcome struct {
 	fate   page.Fate
 	reason string
 }
 
-// tell says what becomes of the macro at work. macro files it when the macro is written.
+// tell sets the fate of the current macro. macro records it when the macro is written.
 func (r *renderer) tell(fate page.Fate, reason string) { r.told = outcome{fate, reason} }
 
-// macro renders a macro and then records its fate: what has written nothing was not rendered.
+// macro renders a macro and then records its fate: a macro that wrote nothing was not rendered.
 func (r *renderer) macro(n *node, st style) {
 	name := macroName(n)
 	rule := ruleOf(name, n)
@@ -57,11 +57,11 @@ func (r *renderer) macroAs(n *node, name string, rule macroRule, st style) {
 		r.unknownMacro(n, name, st)
 	default:
 		r.reference(n, rule, st)
-		r.bodyOf(n, st) // such a macro has none; if one does, it is there to be read
+		r.bodyOf(n, st) // such macros have no body; if one does, it is meant to be read
 	}
 }
 
-// isBlock reports whether a heading cannot hold what the macro becomes.
+// isBlock reports whether the macro becomes a block, which a heading cannot hold.
 func (m macroRule) isBlock(n *node) bool {
 	switch m.as {
 	case asCode, asPlain, asAlert, asQuote, asTitled, asHTML:
@@ -72,7 +72,7 @@ func (m macroRule) isBlock(n *node) bool {
 	return false
 }
 
-// reference renders a macro that stands for something which is not in the body.
+// reference renders a macro whose content is not in the body.
 func (r *renderer) reference(n *node, rule macroRule, st style) {
 	switch rule.as {
 	case asInclude:
@@ -96,7 +96,7 @@ func (r *renderer) reference(n *node, rule macroRule, st style) {
 	}
 }
 
-// bodied renders a macro that is its body and perhaps a title.
+// bodied renders a macro with a body and perhaps a title.
 func (r *renderer) bodied(n *node, rule macroRule, st style) {
 	veil := r.veil
 	r.veil.paint(n.param("bgColor"))
@@ -128,12 +128,12 @@ func (r *renderer) bodied(n *node, rule macroRule, st style) {
 	r.veil = veil
 }
 
-// inSentence reports whether what is being rendered stands in running text.
+// inSentence reports whether the current node is in running text.
 func (r *renderer) inSentence() bool {
 	return tagStrong <= r.parent && r.parent <= tagP || r.parent.heading() > 0 || r.parent == tagLinkBody
 }
 
-// sentence returns the one paragraph that a macro's body is, or its body when it holds inline
+// sentence returns the only paragraph of a macro's body, or the body itself if it holds inline
 // content only, else nil.
 func (n *node) sentence() *node {
 	body := n.child(tagRichBody)
@@ -177,7 +177,7 @@ func (n *node) param(name string) string {
 	return ""
 }
 
-// plainText is the text of a plain-text body, whose CDATA may come in parts.
+// plainText is the text of a plain-text body, which may consist of several CDATA sections.
 func plainText(n *node) string {
 	if n.first == nil {
 		return ""
@@ -228,7 +228,7 @@ func (r *renderer) bodyOf(n *node, st style) {
 	}
 }
 
-// asBlock parts what body gathers from what stands around it.
+// asBlock separates what body gathers from the content around it.
 func (r *renderer) asBlock(body func()) {
 	if r.flat {
 		r.flatLine(body)
@@ -239,7 +239,7 @@ func (r *renderer) asBlock(body func()) {
 	r.flush()
 }
 
-// apart is asBlock, but for what stands in a sentence: that goes on.
+// apart is asBlock, except that it continues a sentence.
 func (r *renderer) apart(body func()) {
 	if r.inSentence() {
 		body()
@@ -254,14 +254,14 @@ func (r *renderer) titleLine(title string, st style) {
 	}
 }
 
-// messageKinds are the types that the auimessage macro and its like take.
+// messageKinds are the types of the auimessage macro and similar macros.
 var messageKinds = map[string]string{"success": "TIP", "hint": "TIP", "warning": "WARNING", "error": "CAUTION"}
 
 var alertNames = map[string]string{"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
 
-// alert renders a box as an alert of the kind, with an icon of its own where it has one. In a cell
-// or heading its name begins the line. So it does inside of lists and quotes, where GitHub knows no
-// alerts.
+// alert renders a box as an alert of the kind, with its own icon if it has one. In a cell or
+// heading, and inside lists and quotes, where GitHub supports no alerts, the alert's name begins
+// the line instead.
 func (r *renderer) alert(kind, icon, title string, st style, body func()) {
 	if icon != "" {
 		icon = oneLine(icon) + " "
@@ -294,8 +294,8 @@ func (r *renderer) alert(kind, icon, title string, st style, body func()) {
 	}
 }
 
-// label returns what writes the first words of a box: its kind, icon and title in one line, or
-// without a title the kind and the icon before its text.
+// label returns a function that writes the first words of a box: its kind, icon and title on one
+// line, or, without a title, the kind and the icon before its text.
 func (r *renderer) label(kind, icon, title string, st style) func() {
 	if kind+icon+title == "" {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// codeBlock writes code with its title above it, as inline code where no block fits.
+// codeBlock writes code with its title above it, or as inline code where no block fits.
 func (r *renderer) codeBlock(language, title, code string, st style) {
 	if r.flat {
 		r.newLine()
@@ -19,8 +19,8 @@ func (r *renderer) codeBlock(language, title, code string, st style) {
 	r.fence(safeLanguage(language), code)
 }
 
-// safeLanguage keeps what a language's name is made of; the rest could end the fence's line. Of two
-// names, html/xml, it takes the first, of a media type, text/x-python, the language.
+// safeLanguage keeps the characters of a language's name; the others could end the fence's line. It
+// takes the first of two names (html/xml) and the subtype of a media type (text/x-python).
 func safeLanguage(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if kind, of, ok := strings.Cut(s, "/"); ok {
@@ -37,7 +37,7 @@ func safeLanguage(s string) string {
 	}, s[:min(len(s), 40)])
 }
 
-// codeMacro renders a macro whose text is shown as it is.
+// codeMacro renders a macro whose text is shown unchanged.
 func (r *renderer) codeMacro(n *node, rule macroRule, st style) {
 	code := ""
 	if b := n.child(tagPlainBody); b != nil {
@@ -50,7 +50,7 @@ func (r *renderer) codeMacro(n *node, rule macroRule, st style) {
 		language = first(n.param("language"), n.param("")) // the oldest pages give it no name
 	}
 	if code == "" {
-		// What an app draws is in an attachment, in a parameter or in no place that we know.
+		// An app's drawing is in an attachment, in a parameter or in an unknown place.
 		if rule.arg != "" && r.source(n, language, st) || r.stands(n, st) {
 			return
 		}
@@ -63,8 +63,8 @@ func (r *renderer) codeMacro(n *node, rule macroRule, st style) {
 	r.codeBlock(language, n.param("title"), code, st)
 }
 
-// math keeps LaTeX as it is: GitHub shows $`…`$ and math fences as formulas, and to every
-// other renderer they are code.
+// math keeps LaTeX unchanged: GitHub shows $`…`$ and math fences as formulas; every other renderer
+// shows them as code.
 func (r *renderer) math(n *node, name string, st style) {
 	latex := ""
 	if b := n.child(tagPlainBody); b != nil {
@@ -85,7 +85,7 @@ func (r *renderer) math(n *node, name string, st style) {
 // latexParams are the parameters in which apps keep a formula.
 var latexParams = []string{"latex", "tex", "formula", "equation"}
 
-// latex writes a formula in the line or, where it does not stand in one, as a block.
+// latex writes a formula inline or as a block.
 func (r *renderer) latex(latex string, inline bool, st style) {
 	if !inline && !r.inSentence() && !r.flat {
 		r.flush()
@@ -95,7 +95,7 @@ func (r *renderer) latex(latex string, inline bool, st style) {
 	r.formula(latex, st)
 }
 
-// formula writes LaTeX in the line.
+// formula writes LaTeX inline.
 func (r *renderer) formula(latex string, st style) {
 	r.c.raw("$", st)
 	st.code = true

@@ -31,7 +31,7 @@ func (r *renderer) profile(n *node, st style) {
 	r.apart(func() { r.mention(u, st) })
 }
 
-// jira renders one issue as a link and a query as its JQL: the issues that it finds are not
+// jira renders one issue as a link and a query as its JQL: the issues that the query finds are not
 // in the body.
 func (r *renderer) jira(n *node, st style) {
 	key := n.param("key")
@@ -102,7 +102,7 @@ func (r *renderer) include(n *node, lead string, st style) {
 	})
 }
 
-// pageNamed returns the page that the parameters of a macro which shows one name.
+// pageNamed returns the page that the parameters of an including macro name.
 func (r *renderer) pageNamed(n *node) (page.Link, bool) {
 	if l, ok := r.pageLinked(n); ok {
 		return l, true
@@ -132,7 +132,7 @@ func (r *renderer) pageNamed(n *node) (page.Link, bool) {
 // pageIDs are the parameters in which apps keep the id of another page.
 var pageIDs = []string{"pageId", "page-id", "pageID", "contentId", "content-id"}
 
-// pageLinked returns the page that a parameter of a macro links.
+// pageLinked returns the page to which a parameter of a macro links.
 func (r *renderer) pageLinked(n *node) (page.Link, bool) {
 	for c := n.first; c != nil; c = c.next {
 		if c.tag != tagParameter {
@@ -179,7 +179,7 @@ func (r *renderer) fileList(n *node, label string, st style) {
 	})
 }
 
-// address renders a macro that shows something from another address as a link there.
+// address renders a macro that shows content from another address as a link to that address.
 func (r *renderer) address(n *node, st style) {
 	for _, p := range []string{"url", "src", "redirectTo", ""} {
 		href := n.param(p)
@@ -195,12 +195,13 @@ func (r *renderer) address(n *node, st style) {
 	r.stands(n, st)
 }
 
-// diagramNames are the parameters in which apps keep the name of a diagram, as they show it first.
+// diagramNames are the parameters in which apps keep the name of a diagram, the preferred one
+// first.
 var diagramNames = []string{
 	"diagramDisplayName", "diagram-display-name", "displayName", "diagramName", "diagram-name", "filename", "fileName", "file-name", "name", "title",
 }
 
-// diagram renders a diagram as its text where the body holds it, otherwise as its name.
+// diagram renders a diagram as its text if the body holds it, otherwise as its name.
 func (r *renderer) diagram(n *node, st style) {
 	if b := n.child(tagPlainBody); b != nil && strings.TrimSpace(plainText(b)) != "" {
 		r.codeBlock("", n.param("diagramDisplayName"), plainText(b), st)
@@ -212,7 +213,7 @@ func (r *renderer) diagram(n *node, st style) {
 	r.tell(page.Dropped, "names no diagram")
 }
 
-// diagramFile writes the name of a diagram that is an attachment, of this page or of another one.
+// diagramFile writes the name of a diagram that is an attachment of this page or of another page.
 func (r *renderer) diagramFile(n *node, names []string, st style) bool {
 	title, attached := "", ""
 	for _, p := range names {
@@ -241,7 +242,7 @@ func (r *renderer) diagramFile(n *node, names []string, st style) bool {
 	return true
 }
 
-// query renders a macro that lists what a query finds as its name and the query.
+// query renders a macro that lists search results as its name and the query.
 func (r *renderer) query(n *node, label string, st style) {
 	r.tell(page.Placeholder, "what the query finds is not in the body")
 	r.asBlock(func() {

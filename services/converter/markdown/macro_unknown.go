@@ -6,8 +6,8 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// ruleOf returns what becomes of the macro with the name. Apps have a name for each of their
-// forms ("multiexcerpt-fast-include-block-macro"), so a part of it may say what the macro is.
+// ruleOf returns the rule for the macro with the name. Apps have a name for each of their forms
+// ("multiexcerpt-fast-include-block-macro"), so a part of the name can identify the macro.
 func ruleOf(name string, n *node) macroRule {
 	rule, known := macros[name]
 	if known || n.child(tagRichBody) != nil || n.child(tagPlainBody) != nil {
@@ -21,7 +21,7 @@ func ruleOf(name string, n *node) macroRule {
 	return rule
 }
 
-// nameParts are the parts of names that say what a macro without a body is, in this order.
+// nameParts are the parts of names that identify a macro without a body, in this order.
 var nameParts = []struct {
 	name string
 	rule macroRule
@@ -34,8 +34,8 @@ var nameParts = []struct {
 	{"latex", macroRule{asMath, ""}}, {"math", macroRule{asMath, ""}}, {"katex", macroRule{asMath, ""}},
 }
 
-// The parameters that hold what a reader sees, in any way of writing them. The first kind names the
-// macro's content, the second is content.
+// These parameters hold text for readers, in any spelling. The first kind names the macro's
+// content, the second is content.
 var (
 	titleParams = []string{
 		"title", "label", "heading", "header", "caption", "tabtitle", "tablabel", "tabname", "buttontext", "buttonlabel", "linktext",
@@ -47,7 +47,7 @@ var (
 	}
 )
 
-// says returns the value of the first parameter of one of the names that a reader could read.
+// says returns the value of the first readable parameter with one of the names.
 func (n *node) says(names []string) string {
 	for _, name := range names {
 		for c := n.first; c != nil; c = c.next {
@@ -62,7 +62,7 @@ func (n *node) says(names []string) string {
 	return ""
 }
 
-// plainName makes one of startDate, start-date and start_date.
+// plainName returns the same form for startDate, start-date and start_date.
 func plainName(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || r == ' ' {
@@ -89,8 +89,8 @@ func webAddress(v string) bool {
 	return ok && rest != "" && !strings.ContainsAny(v, " \t\n<>")
 }
 
-// unknownMacro keeps what a macro that we know nothing of lets a reader see: its body with a title
-// above it, or what its parameters hold.
+// unknownMacro keeps the readable content of an unknown macro: its body with a title above it, or
+// its parameters' values.
 func (r *renderer) unknownMacro(n *node, name string, st style) {
 	rich, plain := n.child(tagRichBody), n.child(tagPlainBody)
 	switch {
@@ -113,7 +113,8 @@ func (r *renderer) unknownMacro(n *node, name string, st style) {
 	}
 }
 
-// title is what stands above the body of a macro. Its name says little, but for a tab's or a card's.
+// title is the line above the body of a macro. The macro's name is informative only for tabs and
+// cards.
 func (n *node) title(name string) string {
 	names := titleParams[:len(titleParams)-1]
 	for _, part := range []string{"tab", "card", "pane", "slide", "step", "section"} {
@@ -124,14 +125,14 @@ func (n *node) title(name string) string {
 	return n.says(names)
 }
 
-// tooltip writes what the page shows when the mouse is over a word, behind the word.
+// tooltip writes a word's tooltip behind the word.
 func (r *renderer) tooltip(n *node, st style) {
 	if tip := first(n.says([]string{"tooltip", "hint", "description", "content", "definition"}), n.says(titleParams[:len(titleParams)-1])); tip != "" {
 		r.text(" ("+tip+")", st)
 	}
 }
 
-// extras writes what else the parameters of a macro with a body hold.
+// extras writes the remaining readable parameters of a macro with a body.
 func (r *renderer) extras(n *node, st style) {
 	for _, name := range []string{"subtitle", "summary", "description", "tooltip", "hint", "caption", "author", "cite", "date", "duedate"} {
 		if v := n.says([]string{name}); v != "" && v != n.title("") {
@@ -140,8 +141,8 @@ func (r *renderer) extras(n *node, st style) {
 	}
 }
 
-// stands writes what the parameters of a macro hold that stands for it: a diagram's source, a
-// file, a page, addresses, a person, texts. It reports whether there was any.
+// stands writes the parameters that identify a macro's content: a diagram's source, a file, a page,
+// addresses, a person, texts. It reports whether there were any.
 func (r *renderer) stands(n *node, st style) bool {
 	if r.source(n, "", st) {
 		return true
@@ -181,7 +182,7 @@ func (r *renderer) stands(n *node, st style) bool {
 	return r.texts(n, label, st)
 }
 
-// addresses links the addresses that a macro's parameters hold; the first bears the label.
+// addresses links the addresses in a macro's parameters; the first gets the label.
 func (r *renderer) addresses(n *node, label string, st style) bool {
 	seen := map[string]bool{}
 	for c := n.first; c != nil; c = c.next {

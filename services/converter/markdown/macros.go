@@ -25,7 +25,7 @@ const (
 	asQuery                       // the name of a report and its query; arg is the name
 	asRoadmap                     // a plan that a parameter holds; arg is its name
 	asNothing                     // dropped; arg says why
-	asNavigation                  // dropped: ways to other pages, or widgets for the reader's hand
+	asNavigation                  // dropped: navigation to other pages, or interactive widgets
 )
 
 type macroRule struct {
@@ -33,7 +33,7 @@ type macroRule struct {
 	arg string
 }
 
-// macros says what becomes of each macro. A macro that is not here keeps its body.
+// macros gives each macro its rule. A macro that is not listed keeps its body.
 var macros = map[string]macroRule{
 	// Boxes. The names collide with the editor's own panels, see adfPanel: the macro "note" is
 	// the yellow box and "warning" the red one.
@@ -48,7 +48,7 @@ var macros = map[string]macroRule{
 	"toc-zone": {asBody, ""}, "multiexcerpt": {asBody, ""}, "multiexcerpt-macro": {asBody, ""}, "chart": {asTitled, ""},
 	"quote": {asQuote, ""}, "blockquote": {asQuote, ""},
 
-	// Code and text that is shown as it is.
+	// Code and text that is shown unchanged.
 	"code": {asCode, ""}, "codeblock": {asCode, ""}, "paste-code-macro": {asCode, ""},
 	"noformat": {asPlain, ""}, "preformatted": {asPlain, ""}, "markdown": {asCode, "markdown"},
 	"mermaid": {asCode, "mermaid"}, "mermaid-macro": {asCode, "mermaid"}, "mermaid-cloud": {asCode, "mermaid"},
@@ -60,12 +60,12 @@ var macros = map[string]macroRule{
 	"eazy-math-block": {asMath, ""}, "eazy-math-inline": {asMath, ""},
 	"easy-math-block": {asMath, ""}, "easy-math-inline": {asMath, ""},
 
-	// Small things in the line.
+	// Inline elements.
 	"status": {asStatus, ""}, "status-handy": {asStatus, ""}, "profile": {asUser, ""}, "profile-picture": {asUser, ""},
 	"jira": {asJira, ""}, "jiraissues": {asJira, ""}, "jira-issues": {asJira, ""},
 	"anchor": {asNothing, "a target for links, nothing to read"},
 
-	// What lives elsewhere.
+	// Content from elsewhere.
 	"include": {asInclude, "Included page: "}, "includeplus": {asInclude, "Included page: "},
 	"excerpt-include": {asInclude, "Excerpt of "}, "excerpt-includeplus": {asInclude, "Excerpt of "},
 	"multiexcerpt-include": {asInclude, "Excerpt of "}, "multiexcerpt-include-macro": {asInclude, "Excerpt of "},

@@ -6,8 +6,8 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// node is an element, or text when tag is tagText or tagCDATA. Strings are slices of the
-// body wherever nothing had to be decoded.
+// node is an element, or text when tag is tagText or tagCDATA. Strings are slices of the body
+// unless decoding changed them.
 type node struct {
 	tag         tag
 	name        string // qualified name as written
@@ -58,15 +58,16 @@ type tree struct {
 	problems []problem // in order of first appearance
 }
 
-// parser reads storage format: an XML fragment without a root, with undeclared prefixes and
-// HTML's named entities. It never refuses a body: what is not well-formed is repaired the
-// way a reader would, and noted. ADR 0004 says why it is not encoding/xml.
+// parser reads storage format: an XML fragment without a root, with undeclared prefixes and HTML's
+// named entities. It never rejects a body: it repairs malformed markup as a reader would understand
+// it, and notes it. ADR 0004 says why it does not use encoding/xml.
 type parser struct {
 	src string
 	pos int
-	// Where the last '>' stands, and whether "-->" and "?>" were looked for in vain: another
-	// search would scan to the end again, and a body of a million unclosed tags or comments
-	// would take a million scans. Most bodies have no comment, so those are not looked for before.
+	// These fields hold the position of the last '>', and whether "-->" and "?>" are known to be
+	// missing: another search would scan to the end again, and a body of a million unclosed tags or
+	// comments would need a million scans. Most bodies have no comment, so the parser searches only
+	// when it meets one.
 	lastGT          int
 	noComment, noPI bool
 
@@ -136,7 +137,7 @@ func (p *parser) text(raw string) {
 	p.top().append(n)
 }
 
-// markup consumes what begins with the '<' at pos.
+// markup consumes the markup that begins with the '<' at pos.
 func (p *parser) markup() {
 	rest := p.src[p.pos:]
 	switch {
@@ -177,7 +178,7 @@ func (p *parser) cdata(rest string) {
 }
 
 // skip drops a comment, declaration or processing instruction. none says that no closing mark
-// follows any more, and is set when that shows.
+// follows; skip sets it when a search fails.
 func (p *parser) skip(rest, end string, none *bool) {
 	i := -1
 	if !*none {
@@ -185,7 +186,8 @@ func (p *parser) skip(rest, end string, none *bool) {
 	}
 	if i < 0 {
 		*none = true
-		// Nothing closes it: only the opening is dropped, so that what follows stays readable.
+		// It is never closed: only the opening is dropped, so that the text behind it stays
+		// readable.
 		p.note("a comment or declaration not closed")
 		p.pos += 2
 		for p.pos < len(p.src) && p.src[p.pos] == '-' {
@@ -249,7 +251,7 @@ func (p *parser) startTag(rest string) {
 	p.names[n.name]++
 }
 
-// rawText drops the content of script and style, which no one reads.
+// rawText drops the content of script and style, which readers never see.
 func (p *parser) rawText(n *node) {
 	end := strings.Index(p.src[p.pos:], "</"+n.name)
 	if end < 0 {
@@ -265,7 +267,7 @@ func (p *parser) rawText(n *node) {
 	}
 }
 
-// attributes reads from rest[i:] up to and with the '>' and returns the position after it.
+// attributes reads rest[i:] up to and including the '>' and returns the position after it.
 func (p *parser) attributes(n *node, rest string, i int) (int, bool) {
 	start := len(p.attrs)
 	selfClosed := false
@@ -346,7 +348,7 @@ func isNameByte(c byte) bool {
 	return isNameStart(c) || '0' <= c && c <= '9' || c == ':' || c == '-' || c == '.'
 }
 
-// lower is strings.ToLower without a call for the usual name, which is lower case already.
+// lower is strings.ToLower without a call for lower-case names, the usual case.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {

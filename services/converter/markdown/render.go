@@ -15,17 +15,17 @@ type renderer struct {
 	facts  *facts // what the page mentions
 	losses map[lossKey]int
 
-	// flat says that only inline content fits here, a heading or a table cell: blocks are
+	// flat says that only inline content fits here, in a heading or a table cell: blocks are
 	// written as lines, see flat.go.
 	flat bool
-	// deferred are blocks met inside a heading; they follow it.
+	// deferred are the blocks inside a heading; they follow it.
 	deferred []*node
 	heading  bool
-	parent   tag     // of the node that is being rendered
-	told     outcome // of the macro that is being rendered
-	led      int     // where the label of the block ends that is being gathered, 0 without one
+	parent   tag     // tag of the parent of the current node
+	told     outcome // fate of the current macro
+	led      int     // end of the current block's label, 0 without a label
 	unled    gathered
-	veil     veil // how what is being rendered looks
+	veil     veil // visibility of the current content
 
 	anchors  anchors
 	headings []page.Heading
@@ -60,8 +60,8 @@ func (r *renderer) walk(n *node, st style) {
 	r.parent, r.veil = outer, veil
 }
 
-// alone renders body as a block of its own when the node stands among blocks, and in the
-// line when it stands in a paragraph: the same macro can do both.
+// alone renders body as a separate block when the node is among blocks, and inline when it is in a
+// paragraph: the same macro can be in either place.
 func (r *renderer) alone(body func()) {
 	switch r.parent {
 	case tagRoot, tagDiv, tagRichBody, tagADFContent, tagADFNode, tagADFFallback:
@@ -71,8 +71,8 @@ func (r *renderer) alone(body func()) {
 	}
 }
 
-// node renders one node. Inline content is gathered; a block first ends the paragraph that
-// is being gathered, wherever it stands, so that nothing inside a span or a link is lost.
+// node renders one node. It gathers inline content; a block first ends the current paragraph, even
+// inside a span or a link, so that no content is lost.
 func (r *renderer) node(n *node, st style) {
 	switch n.tag {
 	case tagText, tagCDATA:
@@ -133,11 +133,11 @@ func (r *renderer) text(s string, st style) {
 	r.c.text(s, st)
 }
 
-// blockNode renders a block element in the way that fits where it stands.
+// blockNode renders a block element in the form that fits its surroundings.
 func (r *renderer) blockNode(n *node, st style) {
 	veil := r.veil
 	if len(n.attrs) > 0 && n.tag != tagP && n.tag != tagDiv {
-		r.veil.look(n) // not all of them are walked as a whole
+		r.veil.look(n) // not every block is walked as a whole
 	}
 	switch {
 	case r.heading && n.tag != tagP && n.tag != tagDiv && n.tag.heading() == 0:
@@ -156,8 +156,8 @@ func (r *renderer) blockNode(n *node, st style) {
 	r.veil = veil
 }
 
-// flush writes what was gathered as a paragraph, or as several where blank lines were made
-// with breaks.
+// flush writes the gathered content as a paragraph, or as several if double breaks form blank
+// lines.
 func (r *renderer) flush() {
 	r.led = 0
 	if !r.c.trim() {
@@ -192,7 +192,7 @@ func blankLine(pieces []piece) int {
 	return len(pieces)
 }
 
-// block renders a block element; no paragraph is being gathered.
+// block renders a block element while no paragraph is being gathered.
 func (r *renderer) block(n *node, st style) {
 	if level := n.tag.heading(); level > 0 {
 		r.headingBlock(n, level)
@@ -213,7 +213,7 @@ func (r *renderer) block(n *node, st style) {
 		r.fence("", preText(n))
 	case tagHR:
 		r.rule()
-	default: // parts of a table or an image without their whole
+	default: // parts of a table or an image outside one
 		r.walk(n, st)
 	}
 }
@@ -230,8 +230,8 @@ func (r *renderer) rule() {
 	r.w.end()
 }
 
-// quote renders body behind "> ", as an alert of the kind when there is one. label writes what
-// stands before body, if anything does.
+// quote renders body behind "> ", as an alert of the kind if alert names one. label writes the text
+// before body, if any.
 func (r *renderer) quote(alert string, label, body func()) {
 	before := r.w.mark()
 	r.w.block(otherBlock)
@@ -256,7 +256,7 @@ func (r *renderer) quote(alert string, label, body func()) {
 	}
 }
 
-// lead gathers a label with write: the paragraph that follows goes on behind it.
+// lead gathers a label with write: the next paragraph continues behind it.
 func (r *renderer) lead(write func()) {
 	r.unled = r.c.mark()
 	write()
@@ -265,7 +265,7 @@ func (r *renderer) lead(write func()) {
 
 func (r *renderer) atLead() bool { return r.led > 0 && len(r.c.buf) == r.led }
 
-// endLead drops a label that nothing followed.
+// endLead drops a label without a paragraph behind it.
 func (r *renderer) endLead() {
 	if r.atLead() {
 		r.c.rewind(r.unled)
@@ -273,14 +273,14 @@ func (r *renderer) endLead() {
 	r.led = 0
 }
 
-// part ends the paragraph that is being gathered, unless it is a label yet.
+// part ends the current paragraph, unless it is only a label so far.
 func (r *renderer) part() {
 	if !r.atLead() {
 		r.flush()
 	}
 }
 
-// fence writes code between backticks, to the byte.
+// fence writes code between fences, byte for byte.
 func (r *renderer) fence(language, code string) {
 	r.w.block(otherBlock)
 	ticks := strings.Repeat("`", max(3, longestRun(code, '`')+1))
@@ -318,7 +318,7 @@ func preText(n *node) string {
 	return cleanCode(strings.TrimPrefix(b.String(), "\n"))
 }
 
-// cleanCode makes line ends newlines and drops characters that no text file holds.
+// cleanCode turns line ends into newlines and drops characters that no text file holds.
 func cleanCode(s string) string {
 	if strings.IndexByte(s, '\r') >= 0 {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")

@@ -24,9 +24,9 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 )
 
-// TestForeignRenderers renders what Convert makes of hostile and of random bodies with the
-// Markdown renderers that people use and that know more, less or something else than CommonMark,
-// and wants nothing live in any of them. It installs them itself, at pinned versions.
+// TestForeignRenderers converts hostile and random bodies, renders the Markdown with popular
+// renderers that deviate from CommonMark, and requires that no output contains active content. It
+// installs the renderers itself, at pinned versions.
 func TestForeignRenderers(t *testing.T) {
 	documents := foreignDocuments(t)
 	asked, err := json.Marshal(documents)
@@ -53,9 +53,9 @@ func TestForeignRenderers(t *testing.T) {
 	}
 }
 
-// foreignDocuments is the Markdown of every hostile body, and of random ones. Code is left out:
-// what it holds is written to the byte, and a renderer that does not know fences, or does not
-// know them inside a list, takes it for text.
+// foreignDocuments is the Markdown of every hostile body, and of random bodies. Code is left out:
+// it is written byte for byte, and a renderer without support for fences, or for fences inside a
+// list, takes it for text.
 func foreignDocuments(t *testing.T) []string {
 	t.Helper()
 	var bodies []string
@@ -86,8 +86,8 @@ func foreignDocuments(t *testing.T) []string {
 	return slices.Compact(documents)
 }
 
-// foreignTexts are what somebody writes to get something past a converter; foreignPlaces are
-// where § can be written.
+// foreignTexts are attempts to get active content past a converter; foreignPlaces are the contexts
+// for them, at §.
 var (
 	foreignTexts = []string{
 		`<script>alert(1)</script>`, `<img src=x onerror=alert(1)>`, `<svg/onload=alert(1)>`, `<iframe src=javascript:alert(1)>`,

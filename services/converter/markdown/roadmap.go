@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// roadmap renders the planner macro, which keeps its lanes, bars and markers in a parameter.
+// roadmap renders the planner macro, which stores its lanes, bars and markers in a parameter.
 func (r *renderer) roadmap(n *node, name string, st style) {
 	var plan struct {
 		Title string
@@ -32,7 +32,7 @@ func (r *renderer) roadmap(n *node, name string, st style) {
 		r.tell(page.Placeholder, "its plan cannot be read")
 		return
 	}
-	var items [][2]string // a lane and what it holds
+	var items [][2]string // a lane and its content
 	for _, lane := range plan.Lanes {
 		for _, bar := range lane.Bars {
 			items = append(items, [2]string{lane.Title, dated(join(": ", bar.Title, bar.Description), bar.StartDate)})
@@ -56,7 +56,7 @@ func (r *renderer) roadmap(n *node, name string, st style) {
 	})
 }
 
-// dated puts the day of a time behind a text.
+// dated appends the day of a time to a text.
 func dated(text, when string) string {
 	day, _, _ := strings.Cut(strings.TrimSpace(when), " ")
 	day, _, _ = strings.Cut(day, "T")
@@ -66,7 +66,7 @@ func dated(text, when string) string {
 	return join(" ", text, "("+day+")")
 }
 
-// join puts the texts that are there together.
+// join joins the texts that are not empty.
 func join(between string, texts ...string) string {
 	var some []string
 	for _, t := range texts {
@@ -77,7 +77,7 @@ func join(between string, texts ...string) string {
 	return strings.Join(some, between)
 }
 
-// listItem writes an item of a list that is not in the body, in a cell as a line.
+// listItem writes an item of a list that is not in the body; in a cell, as a line.
 func (r *renderer) listItem(l *listWriter, body func()) {
 	if r.flat {
 		r.flatItemOf("- ", 0, body)

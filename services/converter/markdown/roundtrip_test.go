@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 )
 
-// gfm renders Markdown as the most trusting reader would, raw HTML included.
+// gfm renders Markdown without any protection, raw HTML included.
 var gfm = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))
 
 func renderHTML(t testing.TB, md string) string {
@@ -29,7 +29,7 @@ func renderHTML(t testing.TB, md string) string {
 	return b.String()
 }
 
-// visibleWords is what a reader sees of rendered HTML.
+// visibleWords are the words of rendered HTML that readers see.
 func visibleWords(t testing.TB, doc string) []string {
 	t.Helper()
 	root, err := xhtml.Parse(strings.NewReader(doc))
@@ -55,14 +55,14 @@ func visibleWords(t testing.TB, doc string) []string {
 	return strings.Fields(b.String())
 }
 
-// author writes random storage format together with the text that a reader must see.
+// author writes random storage format together with the text that readers must see.
 type author struct {
 	*rand.Rand
 	body, text strings.Builder
-	plain      bool // without addresses, which renderers link by themselves
+	plain      bool // without addresses, which renderers link on their own
 }
 
-// tricky are pieces of text that mean something in Markdown somewhere.
+// tricky are texts with a meaning in some Markdown dialect.
 var tricky = []string{
 	"*", "**", "_", "__", "~", "~~", "~~~", "`", "``", "```", "\\", "\\\\", "[", "]", "](", "(", ")", "[x]", "[ ]", "[!NOTE]",
 	"!", "![", "<", ">", "</p>", "<b>", "<!--", "<script>", "&", "&lt;", "&#42;", "&amp;", "#", "##", "-", "--", "---", "+", "=", "===",
@@ -79,7 +79,7 @@ func (a *author) words() {
 		}
 		a.body.WriteString(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(w))
 		a.text.WriteString(w)
-		// goldmark takes markup beside a bare mail address for a part of it: "x`a@b.org`".
+		// goldmark treats markup next to a bare mail address as part of it: "x`a@b.org`".
 		if strings.Contains(w, "@") {
 			a.body.WriteByte(' ')
 			a.text.WriteByte(' ')
@@ -206,8 +206,8 @@ func (a *author) block(depth int) {
 	}
 }
 
-// TestReadsAsWritten writes random pages full of characters that mean something in Markdown
-// and checks that the rendered page shows exactly the words that were written.
+// TestReadsAsWritten writes random pages full of characters with a meaning in Markdown and checks
+// that the rendered page shows exactly the original words.
 func TestReadsAsWritten(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(1500) {
@@ -229,8 +229,8 @@ func TestReadsAsWritten(t *testing.T) {
 	}
 }
 
-// formats is what a reader sees of HTML, a line a character that is no space: the character
-// and the formats that it stands under.
+// formats describes the visible text of HTML, one line for each character that is not a space: the
+// character and its formats.
 func formats(t testing.TB, doc string) []string {
 	t.Helper()
 	root, err := xhtml.Parse(strings.NewReader(doc))
@@ -259,8 +259,8 @@ func formats(t testing.TB, doc string) []string {
 	return out
 }
 
-// TestFormatsAsWritten checks that every character of a paragraph is as bold, italic, struck,
-// raised, monospaced and linked in the rendered page as in the body.
+// TestFormatsAsWritten checks that every character of a paragraph has the same formats in the
+// rendered page as in the body: bold, italic, strikethrough, superscript, code, link.
 func TestFormatsAsWritten(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {
@@ -282,8 +282,8 @@ func TestFormatsAsWritten(t *testing.T) {
 	}
 }
 
-// FuzzText writes any text into a paragraph, a list item, a heading and a cell, and wants to
-// read exactly its words again.
+// FuzzText writes any text into a paragraph, a list item, a heading and a cell, and requires that
+// the rendered page has exactly its words.
 func FuzzText(f *testing.F) {
 	for _, w := range tricky {
 		f.Add(w)
@@ -306,7 +306,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// shown joins words as a reader sees them: without characters that show nothing.
+// shown joins words as readers see them: without invisible characters.
 func shown(words []string) string {
 	text := strings.Map(func(r rune) rune {
 		switch {
@@ -320,5 +320,5 @@ func shown(words []string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// inlineTags are the elements that do not part words.
+// inlineTags are the elements that do not separate words.
 const inlineTags = " a b i em strong del code sub sup span input "

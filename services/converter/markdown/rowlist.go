@@ -7,14 +7,14 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// rowList writes a table row by row: a line with the column heads, then an item a row whose
-// cells are items of their own, labelled by their column and free to hold any block.
+// rowList writes a table row by row: a line with the column heads, then one item for each row. The
+// row's cells are nested items, labelled by their column, and can hold any block.
 func (r *renderer) rowList(t tableTree, st style) {
 	r.lose("table", page.Rendered, "cells hold blocks: written row by row")
 	head := t.headRows()
 	var labels []string
 	rows := t.rows[head:]
-	taken := []int{} // by column, rows of heads that a merged head still reaches down to
+	taken := []int{} // by column, the header rows that a merged head still covers
 	for _, row := range t.rows[:head] {
 		labels, taken = r.columnHeads(row, labels, taken, st)
 	}
@@ -28,14 +28,14 @@ func (r *renderer) rowList(t tableTree, st style) {
 	}
 }
 
-// merged is a cell that reaches down into the rows below.
+// merged is a cell that spans rows below its own.
 type merged struct {
-	rows int    // still to come
+	rows int    // remaining
 	text string // to repeat there, "" when it is too long
 }
 
-// columnHeads writes a header row as a line and returns each column's label, put together with
-// that of the header row above it.
+// columnHeads writes a header row as a line and returns each column's label, combined with its
+// label in the header row above.
 func (r *renderer) columnHeads(head row, above []string, taken []int, st style) ([]string, []int) {
 	labels := slices.Clone(above)
 	x := 0
@@ -68,11 +68,11 @@ func (r *renderer) columnHeads(head row, above []string, taken []int, st style) 
 	return labels, taken
 }
 
-// rowItems writes the cells of a row as items, the first as the row's own text. It returns
-// which cells reach down, by column.
+// rowItems writes the cells of a row as items, the first as the row's own text. It returns the
+// cells that span further rows, by column.
 func (r *renderer) rowItems(row row, labels []string, above []merged, st style) []merged {
 	inner := &listWriter{kind: bulletBlock}
-	below := slices.Repeat([]merged{{}}, len(above)) // a row may reach further than those above it
+	below := slices.Repeat([]merged{{}}, len(above)) // a row may be wider than the rows above it
 	for x := range above {
 		if above[x].rows > 0 {
 			below[x] = merged{above[x].rows - 1, above[x].text}
@@ -132,7 +132,7 @@ func (r *renderer) rowItems(row row, labels []string, above []merged, st style) 
 	return below
 }
 
-// blank reports whether nothing below n shows.
+// blank reports whether everything below n is invisible.
 func blank(n *node) bool {
 	for c := n.first; c != nil; c = c.next {
 		switch c.tag {

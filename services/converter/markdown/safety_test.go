@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 )
 
-// hostile are bodies that try to get something past the converter and into a browser.
+// hostile are bodies that try to get active content past the converter and into a browser.
 var hostile = map[string]string{
 	"script element":            `<p>a</p><script>alert(1)</script><p>b</p>`,
 	"script as text":            `<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>`,
@@ -146,7 +146,7 @@ func TestTextIsSafeWithoutBackslashes(t *testing.T) {
 	}
 }
 
-// requireSound checks what must hold for every Markdown that Convert gives.
+// requireSound checks the invariants of all Markdown that Convert returns.
 func requireSound(t testing.TB, body string, result markdown.Result) {
 	t.Helper()
 	md := result.Markdown
@@ -162,15 +162,15 @@ func requireSound(t testing.TB, body string, result markdown.Result) {
 	doc := renderHTML(t, md)
 	requireSafe(t, md, doc)
 
-	// Nothing is left open that would swallow what comes after the page.
+	// No open construct may swallow text behind the page.
 	require.Contains(t, renderHTML(t, md+"\nlast words\n"), "last words</p>", "something swallows the next paragraph\n%s", md)
 
-	// No text of the page may define where a link leads.
+	// No text of the page may define a link's target.
 	context := parser.NewContext()
 	gfm.Parser().Parse(text.NewReader([]byte(md)), parser.WithContext(context))
 	require.Empty(t, context.References(), "a definition got through\n%s", md)
 
-	// The headings that are told are those that are written.
+	// The reported headings are the written headings.
 	require.Equal(t, len(result.Headings), bytes.Count([]byte(doc), []byte("</h1>"))+bytes.Count([]byte(doc), []byte("</h2>"))+
 		bytes.Count([]byte(doc), []byte("</h3>"))+bytes.Count([]byte(doc), []byte("</h4>"))+
 		bytes.Count([]byte(doc), []byte("</h5>"))+bytes.Count([]byte(doc), []byte("</h6>")), "headings\n%s", md)
@@ -198,7 +198,7 @@ func TestHostileBodiesDoNothing(t *testing.T) {
 	}
 }
 
-// FuzzConvert looks for bodies that break what must hold for all.
+// FuzzConvert looks for bodies that break the invariants.
 func FuzzConvert(f *testing.F) {
 	for _, body := range hostile {
 		f.Add(body)

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/markdown"
 )
 
-// containers hold anything, sensible or not.
+// containers hold anything, valid or not.
 var containers = [][2]string{
 	{"<p>", "</p>"}, {"<div>", "</div>"}, {"<span>", "</span>"}, {"<strong>", "</strong>"}, {"<em>", "</em>"}, {"<del>", "</del>"},
 	{"<code>", "</code>"}, {"<sub>", "</sub>"}, {"<h1>", "</h1>"}, {"<h3>", "</h3>"}, {"<h6>", "</h6>"},
@@ -36,7 +36,7 @@ var containers = [][2]string{
 	{"<x:y>", "</x:y>"}, {"<ac:rich-text-body>", "</ac:rich-text-body>"}, {"<ac:plain-text-body>", "</ac:plain-text-body>"}, {"<ac:link>", "</ac:link>"},
 }
 
-// leaves hold a text: § stands for it in an attribute, ¶ in CDATA.
+// leaves hold a text: § marks it in an attribute, ¶ in CDATA.
 var leaves = []string{
 	"<br />", "<hr />", "<p />", "<ac:link />", `<time datetime="§" />`, `<img src="§" alt="§" title="§" />`, `<a href="§">§</a>`, `<a href="§" title="§">x</a>`,
 	`<a href="https://example.org/§" data-card-appearance="inline">https://example.org/§</a>`,
@@ -63,7 +63,7 @@ var leaves = []string{
 	`<ac:structured-macro ac:name="toc" />`, `<input type="checkbox" checked="" />`,
 }
 
-// wicked are texts for attributes and parameters.
+// wicked are hostile texts for attributes and parameters.
 var wicked = append([]string{
 	"javascript:alert(1)", "</a><script>alert(1)</script>", "x](javascript:alert(1))", `" onerror="alert(1)`, "a\n\n# b", "a|b\n|---|\n",
 	"```\n<script>", "[x]: javascript:alert(1)", "ABC-1", "https://example.org/a b(c", "&lt;b&gt;", "1f600", "\\", "<", "`", "  ",
@@ -102,8 +102,8 @@ func (b *builder) grow(depth int) {
 	}
 }
 
-// TestRandomStructuresAreSound nests everything in everything, with wicked texts in every
-// attribute, and wants sound and harmless Markdown.
+// TestRandomStructuresAreSound nests everything in everything, with hostile texts in every
+// attribute, and requires sound and harmless Markdown.
 func TestRandomStructuresAreSound(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {

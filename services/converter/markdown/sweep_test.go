@@ -17,21 +17,21 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// sweeps is how many bodies TestSweepOfApps looks at: some with every run of the tests, many before
-// a change of the converter lands.
+// sweeps is the number of bodies in TestSweepOfApps: few in every test run, many before a change of
+// the converter lands.
 var sweeps = flag.Uint64("sweeps", 3_000, "how many random bodies of apps' macros are swept")
 
-// sweep writes random bodies of what apps and editors write. Every text that a reader sees is a
-// word of its own, so that it can be looked for.
+// sweep writes random bodies as apps and editors write them. Every visible text is a unique word,
+// so that the test can find it.
 type sweep struct {
 	*rand.Rand
 	strings.Builder
-	words  []string // those that were made up, though not all of them ended up in the body
-	packed []string // those that cannot be found in the body
+	words  []string // all generated words; not all of them are in the body
+	packed []string // words that the body holds only in packed form
 	next   int
 }
 
-// word is a new word that the page shows.
+// word is a new visible word.
 func (s *sweep) word() string {
 	s.next++
 	w := fmt.Sprintf("word%dq", s.next)
@@ -49,12 +49,12 @@ func (s *sweep) macroOf(name, inside string) string {
 	return fmt.Sprintf(`<ac:structured-macro ac:name="%s">%s</ac:structured-macro>`, name, inside)
 }
 
-// settings are parameters that say nothing to a reader.
+// settings are parameters without text for readers.
 func (s *sweep) settings() string {
 	return s.pick("", s.param("width", "300"), s.param("border", "true"), s.param("color", "#ff0000"), s.param("theme", "default"))
 }
 
-// pack is a diagram's source as an app packs it.
+// pack is a diagram's source, packed as an app packs it.
 func (s *sweep) pack() string {
 	w := s.word()
 	s.packed = append(s.packed, w)
@@ -66,7 +66,7 @@ func (s *sweep) pack() string {
 	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
-// inline are things that stand in a sentence.
+// inline are elements inside a sentence.
 func (s *sweep) inline(depth int) string {
 	known := []string{"status", "mathinline", "excerpt", "multiexcerpt", "jira", "profile", "kbd-x", "tip-x", "anchor", "include", "multiexcerpt-include-macro", "ref-x", "emoji-x"}
 	switch k := s.IntN(17); {
@@ -95,7 +95,7 @@ func (s *sweep) inline(depth int) string {
 	case k == 14:
 		return fmt.Sprintf(`<abbr title="%s">%s</abbr>`, s.word(), s.word())
 	case k == 15:
-		return s.macroOf(known[s.IntN(len(known))], s.settings()) // with nothing to say
+		return s.macroOf(known[s.IntN(len(known))], s.settings()) // without content
 	default:
 		return "<br/>" + s.word()
 	}
@@ -106,7 +106,7 @@ func (s *sweep) forge(kind, key, param, value string) string {
 	return `<ac:adf-extension>` + node + s.pick("", "<ac:adf-fallback>"+node+"</ac:adf-fallback>") + `</ac:adf-extension>`
 }
 
-// block are things that stand alone, and hold others.
+// block are block elements, which contain others.
 func (s *sweep) block(depth int) string {
 	if depth <= 0 {
 		return "<p>" + s.inline(1) + "</p>"
@@ -168,8 +168,8 @@ func (s *sweep) blocks(depth int) string {
 	return b.String()
 }
 
-// TestSweepOfApps converts random bodies of apps' macros, extensions, tables and styles: every
-// text is seen again, and what is called rendered has written something.
+// TestSweepOfApps converts random bodies of apps' macros, extensions, tables and styles: every text
+// appears in the output, and every element reported as rendered has written something.
 func TestSweepOfApps(t *testing.T) {
 	t.Parallel()
 	for seed := range *sweeps {
@@ -191,7 +191,7 @@ func TestSweepOfApps(t *testing.T) {
 		if seed%10 == 0 {
 			requireSound(t, body, result)
 		}
-		// A macro that stands alone shows all that it writes.
+		// A macro alone shows everything that it writes.
 		s = &sweep{Rand: s.Rand}
 		if body = s.block(1); s.IntN(2) == 0 {
 			body = s.inline(1)

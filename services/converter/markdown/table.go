@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// cell is one cell of a table as it stands in the body.
+// cell is one cell of a table in the body.
 type cell struct {
 	node             *node
 	row              *node // the tr
@@ -19,26 +19,26 @@ type row struct {
 	head  bool // in a thead
 }
 
-// The bounds of a table's grid. They concern merged cells only: no table has so many columns
-// that its own cells need one.
+// These bounds limit a table's grid. They concern merged cells only: the number of unmerged cells
+// is already limited by the body's size.
 const (
-	maxSpan    = 1000 // what a span may say
-	maxColumns = 200  // how wide merged cells may make a table
+	maxSpan    = 1000 // largest value of a span
+	maxColumns = 200  // widest table that merged cells may create
 
-	// How many places merged cells may cover, in all and for each cell of the table. What
-	// goes beyond stands in its first place only.
+	// Merged cells may cover so many slots, in total and for each cell of the table. Beyond that, a
+	// merged cell appears in its first slot only.
 	spanBudget, spanBudgetPerCell = 10_000, 20
 
-	// A merged cell's text is repeated in every row and head column it covers, so that each
-	// row can be read alone, unless it is longer than this many bytes.
+	// A merged cell's text is repeated in every row and head column that it covers, so that each
+	// row can be read alone. A text longer than this many bytes is not repeated.
 	maxRepeat = 120
-	// Rows of wider tables are not filled up with empty cells, which GFM does not ask for.
+	// Rows of wider tables are not padded with empty cells; GFM does not require it.
 	maxPadded = 50
 )
 
-// table writes a table: as GitHub's where its cells can be written on one line, otherwise
-// row by row as a list (ADR 0005). A table of one cell is a box and one of sections without
-// a header is a layout: their content is written as it is.
+// table writes a table: as a GitHub table if each cell fits on one line, otherwise row by row as a
+// list (ADR 0005). A table with one cell is a box, and a table of sections without a header is a
+// layout: only their content is written.
 func (r *renderer) table(n *node, st style) {
 	t := readTable(n)
 	for _, c := range t.captions {
@@ -68,7 +68,7 @@ func (r *renderer) table(n *node, st style) {
 	}
 }
 
-// slot is one place of the grid.
+// slot is one position in the grid.
 type slot struct {
 	text   []byte
 	align  byte // 0, 'c' or 'r'
@@ -116,7 +116,7 @@ func (r *renderer) gfmTable(t tableTree, st style) {
 	}
 }
 
-// oneHead puts the heads of a column together, where the table has several rows of them.
+// oneHead combines the heads of a column when the table has several header rows.
 func oneHead(rows [][]slot, x int) slot {
 	var s slot
 	for _, row := range rows {
@@ -134,7 +134,7 @@ func oneHead(rows [][]slot, x int) slot {
 	return s
 }
 
-// grid renders every cell and lays it out, merged cells over all the places they cover.
+// grid renders every cell and lays it out; merged cells take all positions that they cover.
 func (r *renderer) grid(t tableTree, head int, st style) [][]slot {
 	grid := make([][]slot, len(t.rows))
 	budget, columns := spanBudget, maxColumns
@@ -167,7 +167,7 @@ func (r *renderer) grid(t tableTree, head int, st style) [][]slot {
 	return grid
 }
 
-// place puts a cell's text where it belongs.
+// place puts a cell's text into its slots.
 func place(grid [][]slot, x, y int, c cell, text []byte, head int) {
 	repeat := text
 	if len(repeat) > maxRepeat {
@@ -205,7 +205,7 @@ func (r *renderer) walkCell(c cell, st style) {
 	r.veil = veil
 }
 
-// cellText renders a cell on one line. The slice is the caller's.
+// cellText renders a cell on one line. The caller owns the slice.
 func (r *renderer) cellText(c cell, head bool, st style) []byte {
 	wasFlat := r.flat
 	r.flat = true
@@ -246,7 +246,7 @@ func (r *renderer) row(slots []slot, columns int) {
 	r.w.end()
 }
 
-// alignment reads the text alignment of a cell, or of the paragraph that it holds.
+// alignment reads the text alignment of a cell or of the paragraph in it.
 func alignment(n *node) byte {
 	if a := alignOf(n.attr("style")); a != 0 {
 		return a

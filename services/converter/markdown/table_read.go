@@ -10,7 +10,7 @@ type tableTree struct {
 	captions []*node
 }
 
-// readTable collects the rows of a table, wherever its sections put them.
+// readTable collects the rows of a table from all its sections.
 func readTable(n *node) tableTree {
 	var t tableTree
 	var section func(n *node, head bool)
@@ -43,7 +43,7 @@ func readTable(n *node) tableTree {
 	return t
 }
 
-// wrap puts one node into a container of its own, so that it can be walked.
+// wrap puts one node into a new container, so that it can be walked.
 func wrap(n *node) *node {
 	alone := *n
 	alone.next = nil
@@ -73,7 +73,7 @@ func readCell(n *node) cell {
 	return cell{node: n, header: n.tag == tagTH, colspan: max(span1(n.attr("colspan")), 1), rowspan: span1(n.attr("rowspan"))}
 }
 
-// span1 reads a span; 0 is "to the end" for rows.
+// span1 reads a span; for rows, 0 means "to the end".
 func span1(s string) int {
 	if s == "" {
 		return 1
@@ -85,8 +85,8 @@ func span1(s string) int {
 	return min(n, maxSpan)
 }
 
-// needs reports whether a cell holds blocks that no line can hold, and whether one is a
-// section of its own, a heading with text below it: such a table is a layout.
+// needs reports whether a cell holds blocks that do not fit on one line, and whether a cell is a
+// section, a heading with text below it: such a table is a layout.
 func (t *tableTree) needs() (blocks, layout bool) {
 	for _, row := range t.rows {
 		for _, c := range row.cells {
@@ -124,7 +124,7 @@ func needsBlocks(n *node) bool {
 	return false
 }
 
-// sectioned reports whether a cell holds a heading and something besides.
+// sectioned reports whether a cell holds a heading and other content.
 func sectioned(n *node) bool {
 	headings, others := false, false
 	for c := n.first; c != nil; c = c.next {
@@ -142,8 +142,8 @@ func sectioned(n *node) bool {
 	return headings && others
 }
 
-// headRows returns how many rows at the top are headers: the first one, and those that it shares
-// merged cells with.
+// headRows returns the number of header rows at the top: the first row and the rows that share
+// merged cells with it.
 func (t *tableTree) headRows() int {
 	if !t.headRow() {
 		return 0
@@ -167,8 +167,8 @@ func (t *tableTree) headRows() int {
 	return n
 }
 
-// headRow reports whether the first row is a header: it says so, all its cells do, or all of
-// it is bold where the next row is not.
+// headRow reports whether the first row is a header: its section or all its cells are headers, or
+// the whole row is bold and the next row is not.
 func (t *tableTree) headRow() bool {
 	if t.rows[0].head {
 		return true
@@ -180,7 +180,7 @@ func (t *tableTree) headRow() bool {
 	return headers || len(t.rows) > 1 && t.rows[0].allBold() && !t.rows[1].allBold()
 }
 
-// allBold reports whether a row of at least two cells holds bold text in each and no other.
+// allBold reports whether a row has at least two cells and each cell holds bold text only.
 func (r row) allBold() bool {
 	for _, c := range r.cells {
 		if blank(c.node) || !allBold(c.node) {

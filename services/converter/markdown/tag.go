@@ -73,8 +73,8 @@ const (
 	tagADFAttribute
 	tagADFContent
 	tagADFFallback
-	tagHidden     // known and not shown: placeholders, ids, marks, template declarations
-	tagHiddenVoid // the same, and never with content
+	tagHidden     // known but not shown: placeholders, ids, marks, template declarations
+	tagHiddenVoid // the same, never with content
 	tagRIPage
 	tagRIBlogPost
 	tagRIAttachment
@@ -250,7 +250,7 @@ func confluenceTagOf(name string) tag {
 	return tagUnknown
 }
 
-// isVoid reports whether the element never has content, whether it is closed or not.
+// isVoid reports whether the element never has content, closed or not.
 func isVoid(t tag) bool {
 	switch t {
 	case tagBr, tagWbr, tagImg, tagInput, tagHR, tagHiddenVoid:
@@ -259,7 +259,7 @@ func isVoid(t tag) bool {
 	return false
 }
 
-// optionalEnd reports whether HTML lets the element's end tag be left out.
+// optionalEnd reports whether HTML makes the element's end tag optional.
 func (t tag) optionalEnd() bool {
 	switch t {
 	case tagLI, tagDT, tagDD, tagTR, tagTH, tagTD, tagTHead, tagTBody, tagTFoot, tagCol:
@@ -268,7 +268,7 @@ func (t tag) optionalEnd() bool {
 	return false
 }
 
-// isHeading returns 1 to 6 for a heading, 0 otherwise.
+// heading returns 1 to 6 for a heading, 0 otherwise.
 func (t tag) heading() int {
 	if tagH1 <= t && t <= tagH6 {
 		return int(t-tagH1) + 1

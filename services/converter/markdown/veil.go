@@ -9,18 +9,18 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// hiddenText is the element under which the loss report counts text that a reader of the page
-// does not see: a search finds it and a model reads it all the same.
+// hiddenText is the element under which the loss report counts text that readers of the page do not
+// see. A search still finds it, and a model still reads it.
 const hiddenText = "hidden-text"
 
-// veil is how the text at a place looks, as far as styles say it.
+// veil describes the visibility of text, as far as styles define it.
 type veil struct {
 	unseen      unseen
 	ink, ground colour
-	unsure      bool // the ground is one that we cannot tell, such as an image
+	unsure      bool // the background is unknown, such as an image
 }
 
-// unseen are the ways in which text is not seen, whatever its colour.
+// unseen are the reasons why text is invisible, whatever its colour.
 type unseen uint8
 
 const (
@@ -37,11 +37,11 @@ type colour int32
 const (
 	noColour colour = -1
 	white    colour = 0xffffff
-	// nearColour is how far apart two colours may be in each part and still look the same.
+	// nearColour is the largest difference in each part at which two colours look the same.
 	nearColour = 12
 )
 
-// hides says why a text is not seen, or "".
+// hides says why a text is invisible, or "".
 func (v *veil) hides() string {
 	switch {
 	case v.unseen&(notShown|invisible|transparent) != 0:
@@ -61,7 +61,7 @@ func (v *veil) hides() string {
 	return "its colour is that of its background; it is kept"
 }
 
-// look reads what the attributes of n say about how its content looks.
+// look reads the visibility of n's content from its attributes.
 func (v *veil) look(n *node) {
 	for i := range n.attrs {
 		switch a := &n.attrs[i]; a.name {
@@ -80,7 +80,7 @@ func (v *veil) look(n *node) {
 // paint sets the background.
 func (v *veil) paint(value string) {
 	switch value = strings.ToLower(strings.TrimSpace(value)); value {
-	case "", "transparent", "inherit", "initial", "unset", "none": // that of the elements around
+	case "", "transparent", "inherit", "initial", "unset", "none": // the background of the elements around it
 	default:
 		v.ground = colourOf(value)
 		v.unsure = v.ground == noColour
@@ -97,7 +97,7 @@ func (v *veil) style(css string) {
 			continue
 		}
 		name = strings.TrimSpace(name)
-		// The usual ones, which say nothing about being seen.
+		// The usual properties, which do not affect visibility.
 		if len(name) < 3 || name[0]|0x20 == 'w' || name == "text-align" {
 			continue
 		}
@@ -116,7 +116,7 @@ func (v *veil) declaration(name, value string) {
 	switch name {
 	case "display":
 		if value == "none" {
-			v.unseen |= notShown // nothing inside can take that back
+			v.unseen |= notShown // no element inside can undo this
 		}
 	case "opacity":
 		if isNumber && n < 0.05 {
@@ -146,7 +146,7 @@ func (v *veil) declaration(name, value string) {
 	}
 }
 
-// number reads the number that a value begins with.
+// number reads the number at the start of a value.
 func number(value string) (float64, bool) {
 	end := 0
 	for end < len(value) && (isDigit(value[end]) || value[end] == '.' || value[end] == '-' && end == 0) {
@@ -156,7 +156,7 @@ func number(value string) (float64, bool) {
 	return n, err == nil
 }
 
-// colourOf reads a colour: #fff, #ffffff, rgb(…) or one of the names that matter here.
+// colourOf reads a colour: #fff, #ffffff, rgb(…) or one of the relevant names.
 func colourOf(s string) colour {
 	s = strings.ToLower(strings.TrimSpace(s))
 	switch {
@@ -203,18 +203,18 @@ func hexColour(digits string) colour {
 	return colour(n) //nolint:gosec // six hex digits are 24 bits
 }
 
-// noteHidden counts a text that is about to be written and is not seen on the page.
+// noteHidden counts a text that is about to be written and is invisible on the page.
 func (r *renderer) noteHidden(text string) {
 	if reason := r.veil.hides(); reason != "" && strings.TrimSpace(text) != "" {
 		r.lose(hiddenText, page.Rendered, reason)
 	}
 }
 
-// hiddenCharacters counts characters that show nothing or change the order of others.
+// hiddenCharacters counts characters that are invisible or change the order of others.
 type hiddenCharacters struct{ tags, width, joiners, direction, code int }
 
-// invisible counts a character that runeClass calls so, but for hyphens that show when they break
-// a line and for control characters.
+// invisible counts a character that runeClass calls invisible, except hyphens that show when they
+// break a line and control characters.
 func (h *hiddenCharacters) invisible(r rune) {
 	if r > 0xad {
 		h.width++
@@ -222,14 +222,14 @@ func (h *hiddenCharacters) invisible(r rune) {
 }
 
 // unseen counts a character of running text and reports whether it is left out; before is the text
-// that stands before it.
+// before it.
 func (h *hiddenCharacters) unseen(before []byte, r rune) bool {
 	switch {
 	case r < 0x200c:
 		return false
 	case isTag(r):
 		last, _ := utf8.DecodeLastRune(before)
-		// Behind a Chinese character one of the latter selects its form.
+		// After a Chinese character, a variation selector selects its form.
 		if continuesFlag(last) && r < 0xe0080 || r >= 0xe0100 && unicode.Is(unicode.Han, last) {
 			return false
 		}
@@ -245,7 +245,7 @@ func (h *hiddenCharacters) unseen(before []byte, r rune) bool {
 	return false
 }
 
-// inCode counts those of a piece of code, which is written to the byte.
+// inCode counts the hidden characters of a piece of code, which is written byte for byte.
 func (h *hiddenCharacters) inCode(code string) {
 	before := rune(0)
 	for _, c := range code {
@@ -274,8 +274,9 @@ func (r *renderer) fileHiddenCharacters() {
 	}
 }
 
-// isTag reports whether a character is one of those that spell the region of a flag, and that
-// otherwise show nothing; variation selectors beyond the usual are used to smuggle in the same way.
+// isTag reports whether a character belongs to the characters that spell the region of a flag and
+// are invisible otherwise; the variation selectors supplement, which is used to smuggle in text the
+// same way, counts too.
 func isTag(r rune) bool { return 0xe0000 <= r && r <= 0xe01ef }
 
 // continuesFlag reports whether tag characters behind the character belong to a flag.
@@ -284,5 +285,5 @@ func continuesFlag(before rune) bool {
 }
 
 // isDirection reports whether a character embeds or overrides the direction of others. The marks
-// U+200E and U+200F only have a direction of their own; Arabic and Hebrew text is full of them.
+// U+200E and U+200F only have a direction of their own and are common in Arabic and Hebrew text.
 func isDirection(r rune) bool { return 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 }

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// wordCount counts words: runs of letters, digits and marks, with the apostrophes, hyphens,
-// dots and underscores inside them. Scripts that write no spaces between words (Han, kana)
-// count a word a character; Hangul, which does write spaces, counts as written.
+// wordCount counts words: runs of letters, digits and marks, with the apostrophes, hyphens, dots
+// and underscores inside them. In scripts without spaces between words (Han, kana), each character
+// counts as a word; Hangul, which uses spaces, counts as written.
 func wordCount[S string | []byte](s S) int {
 	n := 0
 	inWord, joined := false, false

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// blockKind is what a block was, as far as the next block has to know.
+// blockKind is the kind of a block, as far as the next block depends on it.
 type blockKind uint8
 
 const (
@@ -16,22 +16,22 @@ const (
 	dotBlock    // a list with "1."
 	parenBlock  // a list with "1)"
 	otherBlock
-	alertLine // the line that says what kind of alert a quote is
+	alertLine // the line with the alert kind of a quote
 )
 
 func (k blockKind) isNumbered() bool { return k == dotBlock || k == parenBlock }
 
 // frame is a container that prefixes every line: a quote, a list item.
 type frame struct {
-	first, rest string // before its first line, before the others
+	first, rest string // before its first line, before the other lines
 	started     bool
 	blocks      int
 	last        blockKind
 }
 
-// maxFrames is how many containers indent their lines. Below that, items keep their markers
-// and text and lose their indentation: no reader counts that far, and the size of the output
-// would be the square of the input.
+// maxFrames is the number of containers that indent their lines. Items in deeper containers keep
+// their markers and text and lose their indentation: no reader counts that far, and the output
+// would grow with the square of the input.
 const maxFrames = 32
 
 // writer assembles blocks. Between blocks it is always at the start of a line.
@@ -69,14 +69,14 @@ func (w *writer) close() bool {
 	return started
 }
 
-// block begins a block of the kind in the innermost container: it writes the blank line
-// that parts it from the block before.
+// block begins a block of the kind in the innermost container: it writes the blank line that
+// separates it from the block before.
 func (w *writer) block(kind blockKind) {
 	w.begin(kind, w.top().last != alertLine || kind != paragraphBlock)
 }
 
-// list begins a list whose first item has the number, if it is numbered. Directly after the text
-// of its item it needs no blank line, unless it counts from anything but 1: such a list
+// list begins a list; number is the first item's number, if the list is numbered. Directly after
+// its item's text it needs no blank line, unless it starts with a number other than 1: such a list
 // cannot interrupt a paragraph.
 func (w *writer) list(kind blockKind, number int) {
 	f := w.top()
@@ -87,7 +87,7 @@ func (w *writer) list(kind blockKind, number int) {
 func (w *writer) begin(kind blockKind, apart bool) {
 	f := w.top()
 	if !f.started && kind != paragraphBlock && strings.HasSuffix(f.first, "] ") {
-		w.blank() // only text can stand behind a task's box, which is then a paragraph
+		w.blank() // only text can follow a task's box, and it becomes a paragraph
 		f.blocks, apart = 1, true
 	}
 	if f.blocks > 0 && apart {
@@ -99,7 +99,7 @@ func (w *writer) begin(kind blockKind, apart bool) {
 
 const quotePrefix = "> "
 
-// line writes what stands before the text of a line.
+// line writes the prefixes before the text of a line.
 func (w *writer) line() {
 	if len(w.out) > w.limit {
 		w.overflow = true
@@ -129,8 +129,7 @@ func (w *writer) end() {
 	w.out = append(w.out, '\n')
 }
 
-// verbatim writes lines as they are, each behind its prefix. Empty lines carry no trailing
-// spaces.
+// verbatim writes lines unchanged, each behind its prefix. Empty lines get no trailing spaces.
 func (w *writer) verbatim(text string) {
 	for {
 		line, rest, more := strings.Cut(text, "\n")
@@ -148,10 +147,10 @@ func (w *writer) verbatim(text string) {
 	}
 }
 
-// lastBlock is the kind of the block before, in the innermost container.
+// lastBlock is the kind of the previous block in the innermost container.
 func (w *writer) lastBlock() blockKind { return w.top().last }
 
-// mark is a point to which the output can be taken back.
+// mark is a point to which the output can be reset.
 type mark struct {
 	size, blocks, started int
 	last                  blockKind
@@ -165,7 +164,7 @@ func (w *writer) mark() mark {
 	return m
 }
 
-// rewind takes back a block of the innermost container that came to nothing.
+// rewind undoes a block of the innermost container that stayed empty.
 func (w *writer) rewind(m mark) {
 	w.out = w.out[:m.size]
 	w.top().blocks, w.top().last = m.blocks, m.last
@@ -174,7 +173,7 @@ func (w *writer) rewind(m mark) {
 	}
 }
 
-// reopen goes on with a list item that was closed.
+// reopen continues a closed list item.
 func (w *writer) reopen(indent string) {
 	w.open(indent, indent)
 	f := w.top()

@@ -22,12 +22,12 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Adopt takes a body that is Markdown already. The text stays as it was written, but for what
-// could not be read elsewhere or is not safe: relative addresses become absolute, and of HTML
-// only the text and some harmless tags are left.
+// Adopt takes a body that is already Markdown. It keeps the text except for what other readers
+// could not follow or what is unsafe: relative addresses become absolute, and of HTML only the text
+// and some harmless tags stay.
 //
-// facts.Links name the pages to which destinations lead, as they are written. The only errors
-// carry failure.ConvertTooLarge or failure.ConvertTooDeep.
+// facts.Links names the pages of the destinations, as written. All errors carry
+// failure.ConvertTooLarge or failure.ConvertTooDeep.
 func Adopt(body string, facts page.Facts) (Result, error) {
 	if len(body) > MaxBody {
 		return Result{}, failure.New(failure.ConvertTooLarge, "the body has %d bytes, the bound is %d", len(body), MaxBody)
@@ -57,7 +57,7 @@ func Adopt(body string, facts page.Facts) (Result, error) {
 
 var reader = goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser()
 
-// tooDeep reports whether a line opens more lists and quotes than may nest.
+// tooDeep reports whether a line opens more lists and quotes than the limit.
 func tooDeep(body string) bool {
 	for line := range strings.Lines(body) {
 		depth := 0
@@ -68,26 +68,26 @@ func tooDeep(body string) bool {
 				break
 			}
 		}
-		if depth > MaxDepth && strings.ContainsAny(line, "> ") { // else a rule, which nests nothing
+		if depth > MaxDepth && strings.ContainsAny(line, "> ") { // else it is a rule, which nests nothing
 			return true
 		}
 	}
 	return false
 }
 
-// edit replaces a part of the text.
+// edit replaces a range of the text.
 type edit struct {
 	start, end int
 	with       string
 }
 
-// written is the reading of a body that is Markdown.
+// written reads a body that is Markdown.
 type written struct {
 	facts    page.Facts
 	src      []byte
-	base     *url.URL // nil where the page's address is none
+	base     *url.URL // nil if the page has no valid address
 	edits    []edit
-	code     [][2]int // what is code, where nothing is a link
+	code     [][2]int // ranges of code, which hold no links
 	ends     map[ast.Node]int
 	seen     map[string]bool
 	anchors  map[string]int
@@ -118,7 +118,7 @@ func (w *written) enter(n ast.Node) {
 	}
 }
 
-// leave handles links after what is in them, by whose end their destinations are found.
+// leave handles links after their content, because the content's end locates their destinations.
 func (w *written) leave(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.Link:
@@ -137,7 +137,7 @@ func (w *written) codeLines(lines *text.Segments) {
 	w.words += wordCount(w.src[first.Start:last.Stop])
 }
 
-// plain is the text of a node as it is read.
+// plain is the text of a node without markup.
 func (w *written) plain(n ast.Node) string {
 	var b strings.Builder
 	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -159,8 +159,8 @@ func (w *written) plain(n ast.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// anchor is the id that the hosts of Markdown give to a heading: small letters, digits, hyphens
-// and underscores, spaces as hyphens; one that is taken gets a number.
+// anchor is the id that Markdown hosts give to a heading: small letters, digits, hyphens and
+// underscores, with spaces as hyphens; a duplicate gets a number.
 func (w *written) anchor(said string) string {
 	id := strings.Map(func(r rune) rune {
 		switch {
@@ -189,7 +189,7 @@ func (w *written) once(address string) bool {
 	return true
 }
 
-// link files where a link leads, and returns the address that it is to have.
+// link files a link's target and returns the link's new address.
 func (w *written) link(dest, said string) string {
 	if to, ok := w.facts.Links[dest]; ok {
 		to.PageTitle = cmp.Or(to.PageTitle, said)
@@ -227,8 +227,8 @@ func fileName(address string) string {
 	return path.Base(u.Path)
 }
 
-// absolute returns the address to which a destination leads, "" where there is none, and whether
-// it is below the source's own.
+// absolute returns the absolute address of a destination, "" if there is none, and whether it is
+// below the source's own address.
 func (w *written) absolute(dest string) (address string, own bool) {
 	u, err := url.Parse(dest)
 	if err != nil || dest == "" {
@@ -252,8 +252,8 @@ func (w *written) absolute(dest string) (address string, own bool) {
 	}
 }
 
-// place writes a new address over a destination. A destination that is not found where it is
-// looked for, as that of a reference, stays as it is.
+// place writes a new address over a destination. A destination that is not found in its expected
+// place, for example a reference's, stays unchanged.
 func (w *written) place(n ast.Node, dest []byte, address string) {
 	from := w.end(n)
 	at := bytes.Index(w.src[from:min(len(w.src), from+maxMarks)], []byte("]("))
@@ -271,11 +271,11 @@ func (w *written) place(n ast.Node, dest []byte, address string) {
 	w.replace(at, at+len(dest), address)
 }
 
-// maxMarks is how far from the text of a link its destination is looked for: only marks stand
-// between.
+// maxMarks is the distance in bytes between a link's text and the search for its destination: only
+// marks are between them.
 const maxMarks = 16
 
-// end returns where what is in a node ends.
+// end returns the position at which a node's content ends.
 func (w *written) end(n ast.Node) int {
 	end := w.ends[n]
 	if t, ok := n.(*ast.Text); ok {
@@ -316,7 +316,7 @@ func (w *written) result() Result {
 	at := 0
 	for _, e := range w.edits {
 		if e.start < at {
-			continue // within what was replaced already
+			continue // inside a replaced range
 		}
 		out.Write(w.src[at:e.start])
 		out.WriteString(e.with)

@@ -10,16 +10,16 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// harmless are the tags that stay in Markdown, when they have no attributes.
+// harmless are the tags that stay in Markdown if they have no attributes.
 var harmless = map[string]bool{
 	"br": true, "kbd": true, "sub": true, "sup": true, "b": true, "i": true, "em": true, "strong": true, "code": true,
 	"u": true, "s": true, "del": true, "ins": true, "mark": true, "details": true, "summary": true,
 }
 
-// unread are the elements whose content nobody reads.
+// unread are the elements whose content is never shown.
 var unread = map[string]bool{"script": true, "style": true, "iframe": true, "object": true, "template": true, "noscript": true}
 
-// htmlBlock puts the text of a block of HTML in its place.
+// htmlBlock replaces a block of HTML by its text.
 func (w *written) htmlBlock(n *ast.HTMLBlock) {
 	lines := n.Lines()
 	if lines.Len() == 0 {
@@ -38,7 +38,7 @@ func (w *written) htmlBlock(n *ast.HTMLBlock) {
 	w.edits = append(w.edits, edit{start, end, kept})
 }
 
-// rawHTML takes off a tag that stands in text.
+// rawHTML removes a tag from running text.
 func (w *written) rawHTML(n *ast.RawHTML) {
 	segments := n.Segments
 	start, end := segments.At(0).Start, segments.At(segments.Len()-1).Stop
@@ -49,7 +49,7 @@ func (w *written) rawHTML(n *ast.RawHTML) {
 	}
 }
 
-// stripped returns what is kept of HTML, and its text alone.
+// stripped returns the kept part of HTML, and its text alone.
 func (w *written) stripped(raw []byte) (kept, said string) {
 	var out, words strings.Builder
 	skip := ""
@@ -88,7 +88,7 @@ func (w *written) stripped(raw []byte) (kept, said string) {
 	return strings.TrimSpace(blankLines.Replace(out.String())), words.String()
 }
 
-// blankLines keeps what stays of a block in one.
+// blankLines keeps the rest of a block together as one block.
 var blankLines = strings.NewReplacer("\n\n\n", "\n", "\n\n", "\n")
 
 func attribute(t html.Token, name string) string {
