@@ -7,9 +7,9 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// match finds for each section the heading it stands under among those the converter has
-// found, nil where there is none. Both are in the document's order, and nearly always the
-// same; where they differ, the most that agree in order are taken.
+// match finds the heading of each section among the headings that the converter has found, nil if
+// there is none. Both lists are in document order and nearly always the same; where they differ,
+// match takes the longest run of headings that agree in order.
 func match(all []*section, headings []page.Heading) []*page.Heading {
 	out := make([]*page.Heading, len(all))
 	if len(headings) == 0 {
@@ -42,8 +42,8 @@ func match(all []*section, headings []page.Heading) []*page.Heading {
 	return out
 }
 
-// common returns the pairs of a longest common subsequence of a and b. Where that would take
-// more than a million comparisons, each of a takes the next of b that is equal instead.
+// common returns the pairs of a longest common subsequence of a and b. If that would take more than
+// a million comparisons, each element of a takes the next equal element of b instead.
 func common(a, b []string) [][2]int {
 	if len(a) == 0 || len(b) == 0 {
 		return nil
@@ -99,8 +99,8 @@ func ahead(a, b []string) [][2]int {
 	return pairs
 }
 
-// normal keeps of a title what does not depend on how it is written down: letters, digits
-// and symbols, in small letters. A title without any is itself.
+// normal keeps the parts of a title that do not depend on its spelling: letters, digits and
+// symbols, in small letters. It returns a title without any of them unchanged.
 func normal(s string) string {
 	n := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) || r > unicode.MaxLatin1 && unicode.IsSymbol(r) {

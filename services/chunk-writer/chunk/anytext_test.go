@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// scraps are what Markdown is made of, and what should not be in it.
+// scraps are fragments of Markdown, valid and invalid.
 var scraps = []string{
 	"\n", "\n", "\n\n", " ", "  ", "    ", "\t", "\r\n", "\r", "\x00", "\xff", "\xe6\xbc", "\ufeff", "\u00a0", "\u2028",
 	"# ", "#", "###### ", "===\n", "---\n", "***\n", "- ", "* ", "1. ", "10) ", "> ", ">", "> [!NOTE]\n", "[x] ",

@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// extremes are documents of about n bytes, each with something that could cost more than
-// linear time.
+// extremes are documents of about n bytes; each could provoke more than linear time.
 var extremes = map[string]func(n int) string{
 	"prose": func(n int) string {
 		return repeat(n, "A sentence of some words. Another one, somewhat longer than the first!\n\n")

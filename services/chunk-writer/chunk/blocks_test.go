@@ -214,7 +214,7 @@ func TestSentences(t *testing.T) {
 	for _, c := range split(strings.Repeat("これは一つの文です。次の文はもっと長いかもしれません！", 20), chunk.Options{MaxTokens: 64}) {
 		require.Regexp(t, "[。！]$", c.Content)
 	}
-	// A continued sentence that begins with a sign would be a block of its own.
+	// A continued sentence that begins with a sign would become another block.
 	for _, c := range split(strings.Repeat("word # - > 1. ~~~ + | ", 60), chunk.Options{MaxTokens: 64}) {
 		require.IsType(t, &ast.Paragraph{}, parseReference(c.Content).FirstChild(), c.Content)
 	}

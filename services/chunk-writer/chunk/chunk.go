@@ -1,22 +1,22 @@
 // Package chunk cuts a Markdown document into chunks for embedding and search. It is a pure
 // function of its input: no clock, no database, the same answer every time.
 //
-// The document is cut under its headings first. Each section is then cut on its own, so that
-// an edit in one never moves a boundary in another; only sections of less than MinTokens are
-// put together with what follows them. A block (paragraph, list, table, code, quote) that
-// fits is never cut. One that does not is cut at its best seams, and every chunk repeats what
-// it needs to stand alone: the heading, the table's head, the fence, the alert's mark, the
-// list item's marker. docs/chunks.md tells the rest.
+// The document is first cut under its headings. Each section is then cut separately, so that an
+// edit in one never moves a boundary in another; only sections of less than MinTokens are merged
+// with the text behind them. A block (paragraph, list, table, code, quote) that fits is never cut.
+// A larger block is cut at its best seams, and every chunk repeats what it needs to be readable
+// alone: the heading, the table's head, the fence, the alert's mark, the list item's marker.
+// docs/chunks.md tells the rest.
 //
-// Among seams that are equally good the one is taken whose following text has the smallest
-// hash, not the last that fits. So the boundaries in a long section belong to its text, not
-// to the distance from its beginning: a row put into a long table moves the boundaries near
-// it, and the chunks behind are what they were.
+// Among equally good seams, the package takes the seam whose following text has the smallest hash,
+// not the last one that fits. So the boundaries in a long section depend on its text, not on the
+// distance from its beginning: a row inserted into a long table moves the boundaries near it, and
+// the chunks behind stay the same.
 //
-// Blocks are found by a line scanner of the package's own (parse.go) after CommonMark's
-// reference algorithm. A Markdown library would have to be asked for what it throws away,
-// where a fence's own lines, a marker or a delimiter row stand, and it parses all the inline
-// syntax, which is not looked at here. Tests hold the scanner against goldmark.
+// The package has its own line scanner for blocks (parse.go), which follows CommonMark's reference
+// algorithm. A Markdown library throws away the positions that the package needs (the lines of a
+// fence, a marker, a delimiter row), and it parses all the inline syntax, which the package does
+// not read. Tests compare the scanner with goldmark.
 package chunk
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Document is what is cut.
+// Document is the input of Split.
 type Document struct {
 	Title      string
 	URL        string // the page's address, without an anchor
@@ -38,9 +38,9 @@ type Document struct {
 	Breadcrumb []string       // titles of the ancestors, top first, without the page; see Trail
 }
 
-// Trail returns the titles that lead to c from the top of the space: ancestors, page,
-// headings. It is no part of a chunk's content or hash, so that moving a page changes no
-// chunk; put it before the content when embedding, if the model is better for it.
+// Trail returns the titles that lead to c from the top of the space: ancestors, page, headings. It
+// is not part of a chunk's content or hash, so that moving a page changes no chunk; put it before
+// the content when embedding if this suits the model better.
 func (d Document) Trail(c Chunk) []string {
 	trail := make([]string, 0, len(d.Breadcrumb)+1+len(c.HeadingPath))
 	trail = append(trail, d.Breadcrumb...)
@@ -55,16 +55,16 @@ func (d Document) Trail(c Chunk) []string {
 const (
 	DefaultMaxTokens = 448
 	DefaultMinTokens = 64
-	// LeastMaxTokens is the smallest MaxTokens: below it nothing is left beside a table's
-	// head or a fence.
+	// LeastMaxTokens is the smallest MaxTokens: with less, a table's head or a fence leaves no room
+	// for content.
 	LeastMaxTokens = 64
 )
 
 // Options are the sizes of chunks, all in tokens by Estimate. The zero value is the default.
 type Options struct {
-	MaxTokens     int // no chunk is larger, but for a single grapheme that is; at least LeastMaxTokens
-	MinTokens     int // a smaller section is put together with the next; at most a quarter of MaxTokens
-	OverlapTokens int // how much of the chunk before is repeated within a section; default 0, at most half of MaxTokens
+	MaxTokens     int // no chunk is larger, unless a single grapheme is; at least LeastMaxTokens
+	MinTokens     int // a smaller section is merged with the next; at most a quarter of MaxTokens
+	OverlapTokens int // how much of the previous chunk is repeated within a section; default 0, at most half of MaxTokens
 }
 
 func (o Options) withDefaults() Options {
@@ -84,9 +84,9 @@ func (o Options) withDefaults() Options {
 type Chunk struct {
 	Number int // place in the document, from 0
 
-	// Content is what is embedded and searched: Markdown that stands alone. It holds the
-	// heading of its section, repeated in every chunk of it where there is room, but not the
-	// headings above nor the breadcrumb.
+	// Content is the text that is embedded and searched: Markdown that is readable alone. It holds
+	// the heading of its section, repeated in every chunk where there is room, but not the headings
+	// above it or the breadcrumb.
 	Content string
 
 	SectionTitle string   // the heading over the chunk's first text; the document's title when there is none
@@ -94,22 +94,22 @@ type Chunk struct {
 	Anchor       string   // of that heading; "" before the first heading or when it is not known
 	CitationURL  string   // URL#Anchor, or URL
 
-	// Hash is the first 128 bits of the SHA-256 of HeadingPath and Content, in hex. A
-	// document may hold the same chunk twice: the hash, and which of its occurrences it is,
-	// identify a chunk within a document.
+	// Hash is the first 128 bits of the SHA-256 of HeadingPath and Content, in hex. A document may
+	// hold the same chunk twice: the hash and the number of its occurrence identify a chunk within
+	// a document.
 	Hash string
 
 	Tokens int // by Estimate
 	Words  int // runs of characters that are not white space
 	Chars  int // code points
 
-	gap        string // what stood in the document between the chunk before and this one
-	lead, tail int    // bytes at the beginning and the end of Content that Split has added
+	gap        string // document text between the previous chunk and this one
+	lead, tail int    // length of the bytes that Split added at the beginning and the end of Content
 }
 
 // Split cuts a document. A document without text gives no chunk, any other at least one.
 //
-// Line ends are read as \n; NUL and bytes that are not UTF-8 as U+FFFD. Time and memory are
+// Split reads line ends as \n, and NUL and bytes that are not UTF-8 as U+FFFD. Time and memory are
 // linear in the size of the document.
 func Split(d Document, o Options) []Chunk {
 	o = o.withDefaults()
@@ -117,7 +117,7 @@ func Split(d Document, o Options) []Chunk {
 	if strings.TrimSpace(src) == "" {
 		return nil
 	}
-	// Some lines are blank to a reader and text to Markdown, such as one of a no-break space.
+	// Some lines look blank but are text in Markdown, such as a line with a no-break space.
 	src = src[textStart(src):]
 	p := newPlan(src, d, o)
 	chunks := make([]Chunk, 0, len(p.pieces))
@@ -138,7 +138,7 @@ func textStart(src string) int {
 	return strings.LastIndexByte(src[:blank], '\n') + 1
 }
 
-// clean makes valid UTF-8 with line ends \n of a text.
+// clean returns the text as valid UTF-8 with \n as line ends.
 func clean(s string) string {
 	s = strings.TrimPrefix(s, "\ufeff")
 	if strings.IndexByte(s, '\r') >= 0 {
@@ -150,7 +150,7 @@ func clean(s string) string {
 	return strings.ToValidUTF8(s, "\ufffd")
 }
 
-// measure fills in what follows from the content, whose span is text, and the heading path.
+// measure sets the fields that follow from the heading path and the content, whose span is text.
 func (c *Chunk) measure(text span) {
 	n := len(c.Content) + 1
 	for _, title := range c.HeadingPath {

@@ -55,7 +55,7 @@ func TestSections(t *testing.T) {
 	require.Equal(t, "https://example.org/p", chunks[0].CitationURL)
 	require.Equal(t, []string{"Space", "Team", "Runbook"}, d.Trail(chunks[0]))
 
-	// A heading without text goes with the one below it, under which the text stands.
+	// A heading without text joins the heading below it, which has text.
 	require.Equal(t, "# Start *here*\n\n## Install\n\n"+prose, chunks[1].Content)
 	require.Equal(t, []string{"Start here", "Install"}, chunks[1].HeadingPath)
 	require.Equal(t, "https://example.org/p#Install", chunks[1].CitationURL)
@@ -192,12 +192,13 @@ func TestSmallSections(t *testing.T) {
 	}
 	require.Equal(t, "# Next\n\n"+prose, chunks[len(chunks)-1].Content)
 
-	// The last small one of a chapter goes with the one before; a larger one takes a small one in.
+	// The last small section of a chapter joins the previous one; a larger one takes in a small
+	// one.
 	big := "## B\n\n" + prose
 	require.Equal(t, []string{"# A\n\n" + prose + "\n\n## Small\n\nx", "# C\n\n" + prose},
 		contents(split("# A\n\n"+prose+"\n\n## Small\n\nx\n\n# C\n\n"+prose, chunk.Options{})))
 	require.Equal(t, []string{"## Small\n\nx\n\n" + big}, contents(split("## Small\n\nx\n\n"+big, chunk.Options{})))
-	// One line of introduction does not give its name to the first part of a long section.
+	// One line of introduction must not give its name to the first part of a long section.
 	for seed := range uint64(20) {
 		long := split("x\n\n## B\n\n"+newStory(seed).paragraphs(20), chunk.Options{})
 		require.Equal(t, "x", long[0].Content)
@@ -252,10 +253,10 @@ func TestHash(t *testing.T) {
 		require.Empty(t, seen[h], md)
 		seen[h] = md
 	}
-	// The same words under another heading are another chunk.
+	// The same words under another heading make another chunk.
 	two := split("# A\n\n## S\n\n"+prose+"\n\n# B\n\n## S\n\n"+prose, chunk.Options{})
 	require.NotEqual(t, two[0].Hash, two[1].Hash)
-	// Twice the same under the same heading is one hash twice.
+	// The same text twice under the same heading makes the same hash twice.
 	same := split("# S\n\n"+prose+"\n\n# S\n\n"+prose, chunk.Options{})
 	require.Equal(t, same[0].Hash, same[1].Hash)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// A cut inside of inline code would make text of the rest, and tags of what it shows.
+// A cut inside inline code would turn the rest into text, and its tags into HTML.
 func TestInlineCodeIsNotCut(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{"`a. <script>alert(1)</script> b`", "``a ` b. <img src=x onerror=alert(1)> c``", "`<b> <i> <u>`"} {

@@ -1,11 +1,11 @@
 package chunk
 
-// cursor is a place in a line, in bytes and, because of tabs, in columns.
+// cursor is a position in a line, in bytes and, because of tabs, in columns.
 type cursor struct {
 	s   string // the document up to the end of the line
 	at  int
 	col int
-	tab int // columns of the tab at at that are already passed
+	tab int // columns already passed of the tab at offset at
 }
 
 // indent returns the columns of white space at the cursor and the offset behind it.
@@ -29,7 +29,7 @@ func (c *cursor) blank() bool {
 	return next >= len(c.s)
 }
 
-// skip moves n columns on. It may end inside a tab.
+// skip moves n columns forward. It may end inside a tab.
 func (c *cursor) skip(n int) {
 	for n > 0 && c.at < len(c.s) {
 		width := 1

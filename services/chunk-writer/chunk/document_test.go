@@ -13,8 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// TestDocument cuts a page of more than a thousand words with code and tables, as people
-// write them.
+// TestDocument cuts a realistic page of more than a thousand words with code and tables.
 func TestDocument(t *testing.T) {
 	raw, err := os.ReadFile("testdata/operations.md")
 	require.NoError(t, err)

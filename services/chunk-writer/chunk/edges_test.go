@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// sweep cuts a document for every length of a text in it, so that every limit in it is met
-// exactly, missed by one and passed by one.
+// sweep cuts a document for every length of a text in it, so that every limit is met exactly,
+// missed by one and exceeded by one.
 func sweep(t *testing.T, document func(text string) string, check func(md string, chunks []chunk.Chunk)) {
 	t.Helper()
 	for n := 1; n < 160; n++ {

@@ -1,6 +1,6 @@
 package chunk
 
-// chunk makes the chunk of a piece.
+// chunk turns a piece into a chunk.
 func (p *plan) chunk(c piece) Chunk {
 	st := &p.stems[c.stem]
 	first, last := &p.units[c.from], &p.units[c.to-1]
@@ -41,9 +41,9 @@ func (p *plan) chunk(c piece) Chunk {
 	return out
 }
 
-// spanOfUnits measures what stands from the first unit of c to its last.
+// spanOfUnits measures the text from the first unit of c to its last.
 func (p *plan) spanOfUnits(c piece) span {
-	const short = 48 // bytes that are measured in less time than spans are put together
+	const short = 48 // texts up to this many bytes are measured faster than spans are combined
 	if start, end := p.units[c.from].start, p.units[c.to-1].end; end-start < short*(c.to-c.from) {
 		return spanOf(p.src[start:end])
 	}
@@ -54,8 +54,8 @@ func (p *plan) spanOfUnits(c piece) span {
 	return text
 }
 
-// overlap returns where the chunk of c begins so as to repeat up to OverlapTokens of the
-// piece before it in its stem, and the lead it needs there; plain is its lead without.
+// overlap returns the start of c's chunk at which it repeats up to OverlapTokens of the previous
+// piece in its stem, and the lead needed there; plain is the lead without overlap.
 func (p *plan) overlap(c piece, again, plain string) (start int, lead string) {
 	first, last := &p.units[c.from], &p.units[c.to-1]
 	start, lead = first.start, plain

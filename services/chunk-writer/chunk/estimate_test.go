@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// sameEstimate holds the quick ways to an estimate against its definition: s measured at once,
-// put together of parts, and given up beyond a limit.
+// sameEstimate compares the fast ways to an estimate with its definition: s measured whole,
+// combined from parts, and abandoned beyond a limit.
 func sameEstimate(t *testing.T, s string, rng *rand.Rand) {
 	t.Helper()
 	want := chunk.Plainly(s)
@@ -62,8 +62,8 @@ func FuzzEstimate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string, seed uint64) { sameEstimate(t, s, rand.New(rand.NewPCG(seed, 0))) })
 }
 
-// TestChunksStayWhatTheyAre: the hashes of many documents' chunks are what they have been.
-// Others would have every chunk of every knowledge base written and embedded again.
+// TestChunksStayWhatTheyAre: the hashes of many documents' chunks must not change. Otherwise every
+// chunk of every knowledge base would be written and embedded again.
 func TestChunksStayWhatTheyAre(t *testing.T) {
 	sum := sha256.New()
 	for seed := range uint64(60) {

@@ -2,7 +2,7 @@ package chunk
 
 import "strings"
 
-// Seen is a block at the top of a document, as the scanner sees it.
+// Seen is a top-level block of a document, as the scanner sees it.
 type Seen struct {
 	Kind string
 	Line int // from 0
@@ -20,7 +20,7 @@ func Scan(md string) []Seen {
 	return out
 }
 
-// Own is the part of a chunk's content that is the document's.
+// Own is the part of a chunk's content that comes from the document.
 func Own(c Chunk) string { return c.Content[c.lead : len(c.Content)-c.tail] }
 
 // Plainly is Estimate by its definition, rune by rune.
@@ -30,7 +30,7 @@ func Plainly(s string) int {
 	return m.tokens()
 }
 
-// Composed is Estimate of parts put together, of which none is measured but by itself.
+// Composed is Estimate of combined parts, each measured separately.
 func Composed(parts []string) int {
 	var all span
 	for _, part := range parts {
@@ -39,15 +39,15 @@ func Composed(parts []string) int {
 	return all.tokens()
 }
 
-// Within is Estimate as far as a limit.
+// Within is Estimate up to a limit.
 func Within(s string, limit int) (int, bool) {
 	text, fits := spanWithin(s, limit)
 	return text.tokens(), fits
 }
 
-// Join puts the chunks of a Split together again, without what Split had added: it gives
-// back the document's text from its first line that is not blank to its last. It is for
-// chunks as Split returned them, all of them and in order.
+// Join joins the chunks of a Split again, without the text that Split added: it returns the
+// document's text from its first line that is not blank to its last. It takes all chunks of one
+// Split, in order.
 func Join(chunks []Chunk) string {
 	var b strings.Builder
 	for _, c := range chunks {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// writer writes random Markdown that a person or a converter could have written, with the
-// awkward cases far more often than they would.
+// writer writes random Markdown that a person or a converter could have written, with awkward cases
+// far more often than in real text.
 type writer struct {
 	*rand.Rand
 	depth int

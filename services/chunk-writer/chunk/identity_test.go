@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// story writes plain sentences whose lengths vary as in a real page.
+// story writes plain sentences whose lengths vary as on a real page.
 type story struct{ *rand.Rand }
 
 func newStory(seed uint64) story { return story{rand.New(rand.NewPCG(seed, 3))} }
@@ -45,7 +45,7 @@ func (s story) paragraphs(n int) string {
 	return strings.Join(out, "\n\n")
 }
 
-// long returns the parts of a document without headings that gives about 40 chunks.
+// long returns the parts of a document without headings that makes about 40 chunks.
 func (s story) long(kind string) (head string, parts []string, sep, tail string) {
 	switch kind {
 	case "paragraphs":
@@ -71,7 +71,7 @@ func (s story) long(kind string) (head string, parts []string, sep, tail string)
 	}
 }
 
-// changed counts the chunks of b that a does not have.
+// changed counts the chunks of b that are not in a.
 func changed(a, b []chunk.Chunk) int {
 	have := map[string]int{}
 	for _, c := range a {
@@ -88,8 +88,8 @@ func changed(a, b []chunk.Chunk) int {
 	return n
 }
 
-// TestEditsStayLocal edits long sections, where boundaries could cascade to the end, and
-// counts the chunks that are written anew.
+// TestEditsStayLocal edits long sections, where boundary changes could cascade to the end, and
+// counts the changed chunks.
 func TestEditsStayLocal(t *testing.T) {
 	edits := map[string]func(s story, parts []string) []string{
 		"one word": func(s story, parts []string) []string {
@@ -137,8 +137,8 @@ func TestEditsStayLocal(t *testing.T) {
 	}
 }
 
-// TestSectionsAreIndependent: whatever happens in one section of a page, the chunks of the
-// others stay.
+// TestSectionsAreIndependent: changes in one section of a page leave the chunks of the other
+// sections unchanged.
 func TestSectionsAreIndependent(t *testing.T) {
 	s := newStory(5)
 	sections := make([]string, 20)
@@ -157,7 +157,8 @@ func TestSectionsAreIndependent(t *testing.T) {
 		for _, with := range []string{s.paragraph() + " " + s.paragraph() + " " + s.paragraph(), strings.Repeat(s.paragraph()+"\n\n", 20), "One word."} {
 			sections[i] = fmt.Sprintf("## Section %d\n\n%s", i, with)
 			other := func(c chunk.Chunk) bool {
-				// What is left of the section may be put together with the next, the last with the one before.
+				// The rest of the section may be merged with the next section, and the last with
+				// the previous one.
 				return c.SectionTitle == fmt.Sprintf("Section %d", i) || with == "One word." &&
 					c.SectionTitle == fmt.Sprintf("Section %d", neighbour)
 			}
@@ -174,7 +175,7 @@ func TestSectionsAreIndependent(t *testing.T) {
 	}
 }
 
-// TestOneWordInAPageOf40Chunks is the edit that happens most.
+// TestOneWordInAPageOf40Chunks is the most frequent edit.
 func TestOneWordInAPageOf40Chunks(t *testing.T) {
 	s := newStory(9)
 	var md string

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What a line begins, each after CommonMark 0.31 and the tables of GitHub's dialect. The
-// argument is a line from its first character that is not white space.
+// These functions classify the start of a line, after CommonMark 0.31 and the tables of GitHub's
+// dialect. The argument is a line from its first character that is not white space.
 
 // atxLevel returns the level of the heading "## …", or 0.
 func atxLevel(s string) int {
@@ -84,7 +84,7 @@ func listMarker(s string) string {
 	return s[:n]
 }
 
-// isDelimiterRow reports whether s can stand between a table's head and its rows.
+// isDelimiterRow reports whether s is valid between a table's head and its rows.
 func isDelimiterRow(s string) bool {
 	s = strings.Trim(s, " \t")
 	if s == "" || s[0] != '|' && s[0] != ':' && s[0] != '-' {

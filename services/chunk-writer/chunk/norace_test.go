@@ -2,4 +2,4 @@
 
 package chunk_test
 
-const share = 1 // of the documents, one in so many
+const share = 1 // test every n-th document

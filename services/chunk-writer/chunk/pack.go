@@ -2,7 +2,7 @@ package chunk
 
 import "math"
 
-// plan is how a document is cut: units, put together to stems, cut and merged to pieces.
+// plan cuts a document: it groups units into stems, then cuts and merges them into pieces.
 type plan struct {
 	splitter
 	opts   Options
@@ -10,23 +10,23 @@ type plan struct {
 	pieces []piece
 }
 
-// stem is what is cut on its own: a section, with the headings directly over it that have no
-// text of their own.
+// stem is cut separately: a section with the headings directly above it that have no text of their
+// own.
 type stem struct {
 	from, to int      // units
-	sec      *section // the innermost, under which the text stands
+	sec      *section // the innermost section, which holds the text
 	level    int      // of the highest heading in it
-	again    string   // the heading as it is repeated, with a blank line; "" when it is too long
+	again    string   // the repeated heading with a blank line; "" if it is too long
 	cost     int      // tokens of again
 }
 
-// piece is what becomes one chunk.
+// piece becomes one chunk.
 type piece struct {
 	from, to int // units
 	stem     int
 	level    int
 	size     int
-	whole    bool // all of its stem
+	whole    bool // the whole stem
 }
 
 func newPlan(src string, d Document, o Options) *plan {
@@ -40,10 +40,10 @@ func newPlan(src string, d Document, o Options) *plan {
 	return p
 }
 
-// addStems makes units of the sections. Headings without text go with the next section, as
-// far as they fit; the last ones of the document stand alone.
+// addStems turns the sections into units. Headings without text join the next section as far as
+// they fit; the last ones of the document stay alone.
 func (p *plan) addStems(all []*section) {
-	from, level, heads := 0, 7, 0 // of the stem at work; heads: tokens of its headings
+	from, level, heads := 0, 7, 0 // of the current stem; heads: tokens of its headings
 	flush := func(sec *section) {
 		st := stem{from: from, to: len(p.units), sec: sec, level: level}
 		st.again, st.cost = p.repeated(sec)
@@ -71,7 +71,7 @@ func (p *plan) addStems(all []*section) {
 	}
 }
 
-// repeated returns a section's heading as its chunks repeat it, and its tokens.
+// repeated returns a section's heading as its chunks repeat it, and its size in tokens.
 func (p *plan) repeated(sec *section) (again string, cost int) {
 	if sec.head == nil {
 		return "", 0
@@ -83,8 +83,8 @@ func (p *plan) repeated(sec *section) (again string, cost int) {
 	return again, cost
 }
 
-// addBlocks adds the units of a section's text. The first has room beside the headings over
-// it and is not cut off from them, as any has that stands under a title.
+// addBlocks adds the units of a section's text. The first unit fits together with the headings
+// above it and is not cut off from them, like any unit under a title.
 func (p *plan) addBlocks(sec *section, heads int) {
 	over := title{size: heads}
 	_, cost := p.repeated(sec)
@@ -109,7 +109,7 @@ func (p *plan) measure() {
 		}
 		u.size = u.span.tokens()
 		if u.rank == rankCut {
-			u.size++ // for a run of spaces that may be cut
+			u.size++ // for a run of spaces that a seam may cut
 		}
 		u.key = hash(p.src[u.start:u.end])
 		if i+1 < len(p.units) {
@@ -125,11 +125,11 @@ func (p *plan) measure() {
 	}
 }
 
-// cut makes pieces of a stem: each of at most MaxTokens, and where there is a choice at least
-// half of that, so that the choice can be made by the text.
+// cut makes pieces of a stem. Each has at most MaxTokens and, where there is a choice, at least
+// half of that, so that the text can decide.
 func (p *plan) cut(i int) {
 	st := &p.stems[i]
-	left := 0 // tokens from the unit at work to the end
+	left := 0 // tokens from the current unit to the end
 	for k := st.from; k < st.to; k++ {
 		left += p.units[k].size + p.units[k].gap
 	}
@@ -145,13 +145,13 @@ func (p *plan) cut(i int) {
 	}
 }
 
-// seam is a place where a piece may end, and how bad that is.
+// seam is a possible end of a piece and its score; lower is better.
 type seam struct {
 	to, size int
 	score    uint64
 }
 
-// next returns where the piece that begins at from ends, and its tokens.
+// next returns the end of the piece that begins at from, and its tokens.
 func (p *plan) next(st *stem, from, left int) (to, size int) {
 	u := p.units
 	limit := p.limit(st, from)
@@ -181,7 +181,7 @@ func (p *plan) next(st *stem, from, left int) (to, size int) {
 		acc += u[k].gap
 	}
 	switch {
-	case k == st.to: // all the rest fits
+	case k == st.to: // the whole rest fits
 		return fits.to, fits.size
 	case best.to > 0:
 		return best.to, best.size
@@ -191,7 +191,7 @@ func (p *plan) next(st *stem, from, left int) (to, size int) {
 	return fits.to, fits.size
 }
 
-// limit returns how many tokens of the document and its leads a piece may have.
+// limit returns the maximum tokens of a piece, for the document's text and its leads.
 func (p *plan) limit(st *stem, from int) int {
 	limit := p.max
 	if from == st.from {
@@ -205,8 +205,8 @@ func (p *plan) limit(st *stem, from int) int {
 	return max(limit, 1)
 }
 
-// score says how bad it is to cut before u with left tokens behind the seam: first whether a
-// rest of next to nothing is left, then the rank, then the text's own choice.
+// score rates a cut before u with left tokens behind the seam; lower is better. A nearly empty rest
+// counts first, then the rank, then the hash of the text.
 func (p *plan) score(u *unit, left int) uint64 {
 	score := uint64(u.rank)<<32 | uint64(u.key)
 	if left < p.opts.MinTokens {
@@ -215,10 +215,10 @@ func (p *plan) score(u *unit, left int) uint64 {
 	return score
 }
 
-// merge puts sections of less than MinTokens together with the next ones beside or below
-// them; the last of them with the piece before if that stands beside or above. The next one
-// has to be whole: a chunk that is all but one line the beginning of a long section is to
-// bear that section's name and address.
+// merge merges each section of less than MinTokens with the next ones beside or below it, and the
+// last such section with the previous piece if that is beside or above it. The next section must be
+// whole: otherwise a chunk with one short section and the beginning of a long one would carry the
+// short section's name and address.
 func (p *plan) merge(in []piece) []piece {
 	out := make([]piece, 0, len(in))
 	for i := 0; i < len(in); {
@@ -252,8 +252,8 @@ func (p *plan) merge(in []piece) []piece {
 
 func (p *plan) small(c piece) bool { return c.whole && c.size < p.opts.MinTokens }
 
-// fits reports whether b can stand behind a in one chunk: it is no higher in the document's
-// outline, it does not have to begin one, and there is room.
+// fits reports whether b can follow a in one chunk: it is not higher in the document's outline, it
+// need not begin a chunk, and there is room.
 func (p *plan) fits(a, b piece) bool {
 	return b.level >= a.level && !p.units[b.from].alone && p.joined(a, b) <= p.max
 }
@@ -264,8 +264,8 @@ func (p *plan) join(a, b piece) piece {
 	return piece{from: a.from, to: b.to, stem: a.stem, level: a.level, size: p.joined(a, b)}
 }
 
-// group puts the first of a run of small pieces together and returns how many it took. As in
-// next, the text chooses among the ends that leave at least MinTokens, higher headings first.
+// group merges the start of a run of small pieces and returns how many pieces it took. As in next,
+// the text chooses among the ends that leave at least MinTokens, higher headings first.
 func (p *plan) group(run []piece) (group piece, taken int) {
 	limit := max(p.max/2, 2*p.opts.MinTokens)
 	group = run[0]

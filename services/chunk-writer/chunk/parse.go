@@ -18,23 +18,23 @@ const (
 	rule
 )
 
-// maxDepth is how many quotes and list items may stand inside one another before their
-// markers are read as text. It bounds the work on a line made of nothing but markers.
+// maxDepth limits the nesting of quotes and list items; deeper markers are read as text. This
+// limits the work on a line that consists of markers only.
 const maxDepth = 16
 
 // block is a part of the document: whole lines from start to end.
 type block struct {
 	kind     kind
 	level    uint8 // heading: 1 to 6; htmlBlock: its kind of 1 to 7
-	closed   bool  // fence, htmlBlock: its own end was found
-	start    int   // offset of its first line, whatever stands before it there
+	closed   bool  // fence, htmlBlock: its closing line was found
+	start    int   // offset of its first line, including its containers' markers
 	body     int   // offset of its first own character
 	end      int   // offset behind its last line, without the line end
 	children []*block
 	extra    *extra
 }
 
-// extra is what only some kinds of block need.
+// extra holds the fields that only some kinds of block need.
 type extra struct {
 	width   int    // item: columns from its container to its text
 	indent  int    // item: columns before the marker
@@ -45,16 +45,16 @@ type extra struct {
 	headEnd int    // table: offset behind the delimiter row
 }
 
-// parser reads Markdown line by line as CommonMark's reference parser does: a stack of open
-// containers, each of which a line has to match, and one open leaf. Inline syntax is not
-// looked at. Each line costs its length times the depth at most.
+// parser reads Markdown line by line like CommonMark's reference parser: it has a stack of open
+// containers, each of which a line must match, and one open leaf. It does not read inline syntax.
+// Each line costs at most its length times the depth.
 type parser struct {
 	src   string
 	stack []*block // document, then open quotes and items from the outside in
 	leaf  *block   // the open leaf, nil after a blank line
 	prev  int      // in an open paragraph: offset of its last line's text
-	from  int      // and of the beginning of that line
-	start int      // the line at work
+	from  int      // offset of the beginning of that line
+	start int      // offset of the current line
 	end   int
 	all   bool // the line matches every open container
 	cur   cursor
@@ -77,7 +77,7 @@ func parse(src string) []*block {
 	return root.children
 }
 
-// spread gives every container the end of its last child.
+// spread sets every container's end to its last child's end.
 func spread(b *block) {
 	for _, c := range b.children {
 		spread(c)
@@ -93,7 +93,7 @@ func (p *parser) line(start, end int) {
 	if p.all && p.leaf != nil && p.continueLeaf() {
 		return
 	}
-	tip := p.leaf // what a lazy line could go on with
+	tip := p.leaf // the leaf that a lazy line could continue
 	opened := false
 	for p.open(matched, tip) {
 		opened = true
@@ -120,7 +120,7 @@ func (p *parser) line(start, end int) {
 	}
 }
 
-// match walks the open containers as far as the line belongs to them and returns how many.
+// match walks the open containers as far as the line belongs to them and returns their number.
 func (p *parser) match() int {
 	c := &p.cur
 	for i := 1; i < len(p.stack); i++ {
@@ -133,7 +133,7 @@ func (p *parser) match() int {
 			}
 			c.skip(indent + 1)
 			c.skipSpace()
-			b.end = p.end // a line of nothing but the mark belongs to it too
+			b.end = p.end // a line with only the mark belongs to it too
 		case next >= p.end:
 			if len(b.children) == 0 {
 				return i // an item may begin with one blank line, not with two
@@ -148,7 +148,7 @@ func (p *parser) match() int {
 	return len(p.stack)
 }
 
-// continueLeaf gives the line to the open leaf if that takes it whatever it says.
+// continueLeaf gives the line to the open leaf if the leaf takes it whatever its content.
 func (p *parser) continueLeaf() bool {
 	indent, next := p.cur.indent()
 	rest := p.src[next:p.end]
@@ -185,8 +185,8 @@ func (p *parser) continueLeaf() bool {
 	return false
 }
 
-// open opens the block that begins at the cursor and reports whether there is one. After a
-// container has opened, the leaf is nil and the rest of the line is still to be read.
+// open opens the block that begins at the cursor and reports whether there is one. After it opens a
+// container, the leaf is nil and the caller still has to read the rest of the line.
 func (p *parser) open(matched int, tip *block) bool {
 	indent, next := p.cur.indent()
 	rest := p.src[next:p.end]
@@ -204,7 +204,7 @@ func (p *parser) open(matched int, tip *block) bool {
 	}
 	inPara := p.all && tip != nil && tip.kind == paragraph
 	if b := p.leafAt(rest, inPara, tip); b != nil {
-		if b == tip { // an underline has made a heading of the paragraph
+		if b == tip { // an underline has turned the paragraph into a heading
 			p.leaf = nil
 			return p.swallow()
 		}
@@ -231,16 +231,16 @@ func (p *parser) open(matched int, tip *block) bool {
 	return p.openItem(matched, inPara, indent, rest)
 }
 
-// swallow moves the cursor behind the line, so that nothing more is found on it, and
-// reports that a block was there.
+// swallow moves the cursor behind the line, so that no more blocks are found on it, and returns
+// true.
 func (p *parser) swallow() bool {
 	p.cur.at = p.end
 	p.cur.tab = 0
 	return true
 }
 
-// leafAt returns the leaf block other than a paragraph that rest begins, or nil. It returns
-// tip itself when rest is the underline that makes a heading of it.
+// leafAt returns the leaf block, except a paragraph, at the start of rest, or nil. It returns tip
+// itself when rest is the underline that turns it into a heading.
 func (p *parser) leafAt(rest string, inPara bool, tip *block) *block {
 	switch rest[0] {
 	case '#':

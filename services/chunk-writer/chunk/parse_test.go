@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 )
 
-// scanReference is chunk.Scan by goldmark.
+// scanReference is chunk.Scan implemented with goldmark.
 func scanReference(md string) []chunk.Seen {
 	var out []chunk.Seen
 	for n := parseReference(md).FirstChild(); n != nil; n = n.NextSibling() {
@@ -43,7 +43,7 @@ func TestScannerAgreesWithGoldmark(t *testing.T) {
 	}
 }
 
-// soup is lines that mean something else in every company.
+// soup are lines whose meaning depends on the lines around them.
 var soup = []string{
 	"", "", "", "text", "more text", "  text", "    indented", "\ttab", "# H", "#no", "## H ##", "####### 7", "   # three", "    # four",
 	"===", "---", "- - -", "***", "* * *", "``", "~~ x", "```", "```go", "~~~", "~~~~", "   ```", "    ```", "``` `x`",

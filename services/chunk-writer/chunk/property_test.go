@@ -29,7 +29,7 @@ var sizes = []chunk.Options{
 	{MaxTokens: 1000, OverlapTokens: 100},
 }
 
-// checkAll checks what holds of the chunks of any text whatever.
+// checkAll checks the invariants of the chunks of any text.
 func checkAll(t *testing.T, md string, o chunk.Options) []chunk.Chunk {
 	t.Helper()
 	d := chunk.Document{Title: "Title", URL: "https://example.org/p", Markdown: md}
@@ -80,7 +80,7 @@ func boundaries(s string) map[int]bool {
 	return out
 }
 
-// asRead is the text that chunks give back: what Split reads, without blank lines around it.
+// asRead is the text that chunks give back: the input of Split without surrounding blank lines.
 func asRead(md string) string {
 	md = strings.TrimPrefix(md, "\ufeff")
 	md = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "\ufffd").Replace(md)
@@ -94,8 +94,8 @@ func asRead(md string) string {
 	}
 }
 
-// balanced reports whether a paragraph behind md would be one: no fence, comment or other
-// block of raw text is left open.
+// balanced reports whether text behind md would be a paragraph: md leaves no fence, comment or
+// other raw block open.
 func balanced(md string) bool {
 	const sentinel = "sentinel"
 	last := parseReference(md + "\n\n" + sentinel).LastChild()
@@ -112,8 +112,8 @@ func TestAnyMarkdown(t *testing.T) {
 	}
 }
 
-// TestWholeBlocks: what fits is not cut. A block fits when there is room for it and the
-// headings directly over it.
+// TestWholeBlocks: a block that fits is not cut. A block fits when there is room for it and the
+// headings directly above it.
 func TestWholeBlocks(t *testing.T) {
 	kinds := map[string]int{}
 	for seed := range uint64(120 / share) {
@@ -147,8 +147,8 @@ type referenceBlock struct {
 	over int // tokens of the headings above it
 }
 
-// referenceBlocks returns the blocks at the top of the document, list items and table rows,
-// as goldmark finds them.
+// referenceBlocks returns the document's top-level blocks, list items and table rows, as goldmark
+// finds them.
 func referenceBlocks(md string) []referenceBlock {
 	var out []referenceBlock
 	over := 0
@@ -185,7 +185,7 @@ func referenceBlocks(md string) []referenceBlock {
 	return out
 }
 
-// between returns the lines from a block's first to the one before the next block.
+// between returns the lines from a block's first to the last line before the next block.
 func between(md string, n ast.Node) string {
 	start := lineStart(md, n)
 	end := len(md)

@@ -2,6 +2,6 @@
 
 package chunk_test
 
-// Cutting is a pure function that starts nothing, so that the race detector only makes it ten
-// times slower; make test runs all of it without as well.
-const share = 10 // of the documents, one in so many
+// Cutting is a pure function without goroutines, so the race detector only makes it ten times
+// slower; make test also runs all of it without the detector.
+const share = 10 // test every n-th document

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// section is a heading with what stands under it up to the next heading of any level.
+// section is a heading with the text up to the next heading of any level.
 type section struct {
 	head   *block // nil before the first heading
 	blocks []*block
@@ -42,7 +42,7 @@ func sections(src string, blocks []*block, d Document) []*section {
 	}
 	address, _, _ := strings.Cut(d.URL, "#")
 	found := match(all, d.Headings)
-	var open [7]*section // by level, the headings over the one at work
+	var open [7]*section // by level, the headings above the current one
 	for i, s := range all {
 		if s.head == nil {
 			continue
@@ -70,7 +70,7 @@ func sections(src string, blocks []*block, d Document) []*section {
 	return all
 }
 
-// headingText returns a heading's Markdown without its marks, on one line.
+// headingText returns a heading's Markdown on one line, without the heading's marks.
 func headingText(src string, b *block) string {
 	text := src[b.body:b.end]
 	if n := atxLevel(text); n > 0 && strings.IndexByte(text, '\n') < 0 {
@@ -84,7 +84,8 @@ func headingText(src string, b *block) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// plainText returns inline Markdown as a reader sees it, near enough for a title.
+// plainText returns inline Markdown as readers see it; the result is approximate, which is enough
+// for a title.
 func plainText(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// span is a measured text. What Estimate says of two texts put together follows from their
-// spans, so that no text has to be measured again as a part of a longer one.
+// span is a measured text. The estimate of two concatenated texts follows from their spans, so that
+// no text is measured again as part of a longer one.
 type span struct {
 	first, last class // of the first character and of the last; none for no text
 	many        bool  // more than one run
-	head, run   uint8 // weight of the first of many runs and of the last, without whole tokens
+	head, run   uint8 // remaining weight of the first of many runs and of the last, below one token
 	done        int   // tokens of all runs, without those two rests
 }
 
@@ -20,8 +20,7 @@ func spanOf(s string) span {
 	return p
 }
 
-// spanWithin measures a text, but gives up and returns false as soon as it is known to have
-// more than limit tokens.
+// spanWithin measures a text, but stops and returns false as soon as it has more than limit tokens.
 func spanWithin(s string, limit int) (span, bool) {
 	var (
 		p    span
@@ -66,7 +65,7 @@ func spanWithin(s string, limit int) (span, bool) {
 	return p, p.tokens() <= limit
 }
 
-// tokens returns what Estimate says of the text.
+// tokens returns the estimate of the text.
 func (p span) tokens() int {
 	n := p.done + runTokens(p.last, int(p.run))
 	if p.many {
@@ -75,7 +74,7 @@ func (p span) tokens() int {
 	return n
 }
 
-// then returns the span of p's text with q's behind it.
+// then returns the span of p's text followed by q's.
 func (p span) then(q span) span {
 	switch {
 	case p.first == none:
@@ -95,7 +94,7 @@ func (p span) then(q span) span {
 		}
 		return out
 	}
-	joint := int(p.run) + int(q.run) // one run goes on
+	joint := int(p.run) + int(q.run) // one run continues
 	if q.many {
 		joint = int(p.run) + int(q.head)
 	}
@@ -104,9 +103,9 @@ func (p span) then(q span) span {
 		out.done += runTokens(p.last, joint)
 		return out
 	case q.many:
-		out.head = uint8(joint % scale) //nolint:gosec // what a division by 120 leaves over
+		out.head = uint8(joint % scale) //nolint:gosec // the remainder of a division by 120
 	default:
-		out.many, out.head, out.run = p.many, p.head, uint8(joint%scale) //nolint:gosec // what a division by 120 leaves over
+		out.many, out.head, out.run = p.many, p.head, uint8(joint%scale) //nolint:gosec // the remainder of a division by 120
 	}
 	out.done += joint / scale
 	return out

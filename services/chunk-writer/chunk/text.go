@@ -8,10 +8,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// Ellipsis begins what continues a sentence, a cell or a list item of an earlier chunk.
+// Ellipsis begins the continuation of a sentence, a cell or a list item from an earlier chunk.
 const Ellipsis = "…"
 
-// push adds a unit without the white space at its end, unless nothing is left of it.
+// push adds a unit without trailing white space, unless it is empty then.
 func (s *splitter) push(u unit) {
 	text := strings.TrimRightFunc(s.src[u.start:u.end], unicode.IsSpace)
 	if text == "" {
@@ -30,8 +30,8 @@ func (s *splitter) lineEnd(at, limit int) int {
 	return limit
 }
 
-// skip returns the offset of the first text at or after at: white space and, at the
-// beginning of a line, the marks of that many quotes are passed over.
+// skip returns the offset of the first text at or after at: it skips white space and, at the
+// beginning of a line, the marks of quotes quotes.
 func (s *splitter) skip(at, limit, quotes int) int {
 	left := 0
 	if at == 0 || s.src[at-1] == '\n' {
@@ -52,23 +52,23 @@ func (s *splitter) skip(at, limit, quotes int) int {
 	return limit
 }
 
-// lineStyle says how lines become units.
+// lineStyle says how to turn lines into units.
 type lineStyle struct {
 	lead, tail string // of a chunk that begins or ends between lines
 	mid        string // lead of a chunk that begins inside a line
 	room       int    // tokens of the first unit
 	hard       bool   // the lead is never dropped
-	held       int    // how many lines the first keeps with it where they fit
+	held       int    // number of lines that the first unit keeps with it where they fit
 }
 
-// lines adds the units of the lines from start to end and returns the tokens of the last,
-// 0 when it is a part of a line. Short lines are taken together, in a way that depends on
-// the lines themselves and not on where they stand.
+// lines adds the units of the lines from start to end and returns the tokens of the last unit, 0
+// when it is part of a line. Short lines are grouped depending on their own text, not on their
+// position.
 func (s *splitter) lines(start, end int, style lineStyle) int {
 	tail := Estimate(style.tail)
 	later := max(s.max-Estimate(style.mid)-tail, s.max/8)
 	first := min(style.room-tail, later)
-	open, gap, n := 0, 0, 0 // tokens of the unit at work, blank lines before this one, lines so far
+	open, gap, n := 0, 0, 0 // tokens of the current unit, blank lines before this one, lines so far
 	for at := start; at < end; {
 		stop := s.lineEnd(at, end)
 		line := strings.TrimRightFunc(s.src[at:stop], unicode.IsSpace)
@@ -106,8 +106,8 @@ func (s *splitter) lines(start, end int, style lineStyle) int {
 	return open
 }
 
-// lineRank prefers the seam before a line that follows a blank one, and before one that is
-// not indented, where a function or an element begins.
+// lineRank prefers the seam before a line that follows a blank line, and before a line without
+// indentation, where a function or an element begins.
 func lineRank(line string, afterBlank bool) rank {
 	outer := line[0] != ' ' && line[0] != '\t' && line[0] != '}'
 	switch {
@@ -133,10 +133,10 @@ func (s *splitter) longLine(start, end int, style lineStyle, room int) {
 	}
 }
 
-// textStyle says how running text becomes units.
+// textStyle says how to turn running text into units.
 type textStyle struct {
 	lead   string // of a part that begins with a letter
-	marked string // of any other, which could be taken for the beginning of a block
+	marked string // of any other part, which could look like the beginning of a block
 	tail   string
 	room   int
 	quotes int
@@ -153,7 +153,7 @@ func (s *splitter) paragraphParts(b *block, f *frame, room int) {
 	s.sentences(b.body, b.body, b.end, style)
 }
 
-// sentences adds the units of a text, the first from start on.
+// sentences adds the units of a text; the first begins at start.
 func (s *splitter) sentences(start, from, end int, style textStyle) {
 	for from < end {
 		stop, next := s.sentence(from, end, style.quotes)
@@ -177,9 +177,9 @@ func (s *splitter) pushText(start, end int, r rank, style textStyle) {
 	s.push(unit{start: start, end: end, rank: r, lead: lead, tail: style.tail})
 }
 
-// sentence returns where the sentence at from ends and where the next begins. A sentence
-// ends at a line break that is meant, and at a full stop, exclamation mark or question mark
-// that is not followed by a small letter.
+// sentence returns the end of the sentence at from and the start of the next. A sentence ends at a
+// hard line break, and at a full stop, exclamation mark or question mark without a small letter
+// behind it.
 func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 	for i := from; i < end; {
 		r, n := utf8.DecodeRuneInString(s.src[i:end])
@@ -224,10 +224,10 @@ func (s *splitter) sentence(from, end, quotes int) (stop, next int) {
 	return end, end
 }
 
-// codeEnd returns the offset behind the code span that begins at at, or behind its backticks where
-// nothing ends it. What is cut out of code would be text, and its tags would be live.
+// codeEnd returns the offset behind the code span that begins at at, or behind its backticks if the
+// span is not closed. A cut inside code would turn the rest into text, and its tags into HTML.
 func (s *splitter) codeEnd(at, end int) int {
-	const longest = 4000 // bytes that are looked at for the end
+	const longest = 4000 // limit of the search for the end, in bytes
 	run := leading(s.src[at:end], '`')
 	limit := min(end, at+longest)
 	for i := at + run; i < limit; {
@@ -256,10 +256,10 @@ func (s *splitter) closers(at, end int) int {
 	return at
 }
 
-// words adds the units of a sentence that does not fit. Short words are taken together.
+// words adds the units of a sentence that does not fit. It groups short words.
 func (s *splitter) words(start, from, end int, style textStyle) {
 	few := max(style.room/16, 1)
-	open, last := 0, start // tokens and end of the unit at work, which begins at start
+	open, last := 0, start // tokens and end of the current unit, which begins at start
 	for at := from; at < end; {
 		stop, next := s.word(at, end, style.quotes)
 		word := s.src[at:stop]
@@ -286,7 +286,7 @@ func (s *splitter) words(start, from, end int, style textStyle) {
 	}
 }
 
-// word returns where the word at from ends and where the next begins.
+// word returns the end of the word at from and the start of the next.
 func (s *splitter) word(from, end, quotes int) (stop, next int) {
 	for stop = from; stop < end; stop = next {
 		n := strings.IndexFunc(s.src[stop:end], func(r rune) bool { return r == '`' || unicode.IsSpace(r) })
@@ -308,8 +308,8 @@ func (s *splitter) word(from, end, quotes int) (stop, next int) {
 	return end, end
 }
 
-// cuttable reports whether the character at offset at begins a grapheme even behind a space:
-// a combining mark does not.
+// cuttable reports whether the character at offset at begins a grapheme even behind a space. A
+// combining mark does not.
 func (s *splitter) cuttable(at, end int) bool {
 	if at >= end || s.src[at] < utf8.RuneSelf {
 		return true
@@ -318,7 +318,7 @@ func (s *splitter) cuttable(at, end int) bool {
 	return uniseg.GraphemeClusterCount("a"+s.src[at:at+n]) == 2
 }
 
-// between returns the tokens of what stands between two words.
+// between returns the tokens of the text between two words.
 func (s *splitter) between(from, to int) int {
 	if to == from+1 && s.src[from] == ' ' {
 		return 0
@@ -326,7 +326,7 @@ func (s *splitter) between(from, to int) int {
 	return Estimate(s.src[from:to])
 }
 
-// graphemes adds the units of a word that does not fit, behind punctuation where it can.
+// graphemes adds the units of a word that does not fit, cutting behind punctuation where it can.
 func (s *splitter) graphemes(start, at, end int, style textStyle) {
 	few := max(style.room/8, 1)
 	var m meter
@@ -363,5 +363,5 @@ func hash(s string) uint32 {
 	return h
 }
 
-// cutAfter are the marks behind which text without white space is cut first.
+// cutAfter are the preferred characters to cut behind in text without white space.
 const cutAfter = ",;)}]>|/、，；："

@@ -2,16 +2,16 @@ package chunk
 
 import "strings"
 
-// title is a line in bold alone, such as that of an expand, a tab or a code block: no heading to
-// Markdown, but one to its reader. It stays with the block that it introduces, and every chunk that
-// begins inside of that block repeats it.
+// title is a bold line alone, such as the title of an expand, a tab or a code block: not a heading
+// in Markdown, but one for readers. It stays with the block that it introduces, and every chunk
+// that begins inside that block repeats it.
 type title struct {
-	line string // "" when no title stands over the next block
-	size int    // tokens of what stands over the next block and is not to be cut off from it
+	line string // "" without a title above the next block
+	size int    // tokens of the text above the next block that must not be cut off from it
 }
 
-// titleOf returns the line that b is, if it is a title, and the title of an alert in its first
-// paragraph, behind the line that says its kind.
+// titleOf returns b's line if b is a title, and the title of an alert in its first paragraph,
+// behind the line with the alert's kind.
 func (s *splitter) titleOf(b *block) string {
 	if b.kind != paragraph {
 		return ""
@@ -35,7 +35,8 @@ func (s *splitter) titleOf(b *block) string {
 	return text
 }
 
-// under adds the units of b, which stands under over, and returns what stands over the next block.
+// under adds the units of b, which is below the title over, and returns the title above the next
+// block.
 func (s *splitter) under(over title, b *block, f *frame, room int, r rank) title {
 	above := over.size
 	if over.line != "" {

@@ -14,8 +14,8 @@ import (
 
 var boldLine = regexp.MustCompile(`^(> )?(- )?\*\*[^*]+\*\*:?$`)
 
-// A bold line over a block, the title of an expand, stays with it, whatever the block is and however
-// the lengths fall.
+// A bold line above a block, the title of an expand, stays with the block, for every kind of block
+// and all lengths.
 func TestTitlesStayWithTheirText(t *testing.T) {
 	t.Parallel()
 	words := func(n int) string { return strings.TrimSpace(strings.Repeat("Some words of an answer. ", n)) }
@@ -49,7 +49,7 @@ func TestTitlesStayWithTheirText(t *testing.T) {
 	}
 }
 
-// What is cut under a title repeats it in every chunk, below the heading.
+// Every chunk of a block with a title repeats the title, below the heading.
 func TestTitlesAreRepeated(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("One more sentence of it. ", 60)

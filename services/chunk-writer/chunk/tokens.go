@@ -7,11 +7,10 @@ import (
 
 // Estimate returns about how many tokens an embedding model makes of s.
 //
-// It is an estimate on purpose. The embedding model is a setting of the knowledge base (the
-// columns run from 384 to 3072 dimensions), every model has a vocabulary of its own, and an
-// exact count under one is a wrong count under the others; the Go tokenizers that need no
-// download link some 15 MB of vocabularies into each program for it. Instead runs of
-// characters are weighed:
+// It is an estimate on purpose. The embedding model is a setting of the knowledge base (the columns
+// have 384 to 3072 dimensions), every model has its own vocabulary, and an exact count for one
+// model is wrong for the others. The Go tokenizers that need no download link some 15 MB of
+// vocabularies into each program. Estimate weighs runs of characters instead:
 //
 //   - letters: a token for every 5 ASCII letters, 3 other Latin letters, 2 letters of Greek or
 //     Cyrillic, 1½ of Hebrew or Arabic; a capital after a small letter begins a new run;
@@ -21,16 +20,16 @@ import (
 //   - line ends: a token for every 8 in a row, so one between two lines; spaces: a token for
 //     every 8 in a row, so none between words.
 //
-// Every run is rounded up (spaces down), so Estimate(a+b) <= Estimate(a)+Estimate(b) wherever
-// no run of spaces is cut: a sum over pieces is a safe bound for the whole.
+// Every run is rounded up (spaces down), so Estimate(a+b) <= Estimate(a)+Estimate(b) wherever no
+// run of spaces is cut: a sum over pieces is a safe upper bound for the whole.
 //
-// Measured against OpenAI's cl100k_base it says 10 to 30 % too much for English Markdown,
-// code, tables and Chinese, and 10 % too little for German and Arabic; only long Base64 is
-// far off (40 % too little).
+// Compared with OpenAI's cl100k_base, the estimate is 10 to 30 % too high for English Markdown,
+// code, tables and Chinese, and 10 % too low for German and Arabic; only long Base64 is far off (40
+// % too low).
 func Estimate(s string) int { return spanOf(s).tokens() }
 
-// class is what a run of characters is made of. Characters of one class in a row are
-// weighed together.
+// class is the kind of the characters in a run. Adjacent characters of one class are weighed
+// together.
 type class uint8
 
 const (
@@ -47,14 +46,14 @@ const (
 // scale is the weight of one token: a multiple of the run lengths that make a token.
 const scale = 120
 
-// meter adds up the tokens of a text that comes in pieces.
+// meter adds up the tokens of a text that arrives in pieces.
 type meter struct {
 	class class
 	run   int // weight of the run so far
 	done  int // tokens of the runs before it
 }
 
-// tokens returns the tokens of what was added.
+// tokens returns the tokens of the text so far.
 func (m *meter) tokens() int { return m.done + runTokens(m.class, m.run) }
 
 func runTokens(c class, weight int) int {
@@ -74,7 +73,7 @@ func (m *meter) add(c class, weight int) {
 	m.class, m.run = c, weight
 }
 
-// addString adds s. Adding it in pieces gives the same tokens as adding it at once.
+// addString adds s. Adding it in pieces gives the same tokens as adding it whole.
 func (m *meter) addString(s string) {
 	for _, r := range s {
 		m.add(weigh(r))

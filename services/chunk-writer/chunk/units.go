@@ -4,27 +4,27 @@ import (
 	"strings"
 )
 
-// unit is a piece of the document that is not cut any further. Between one unit's end and
-// the next one's start stand only white space and the marks that begin a line in a quote.
+// unit is a part of the document that is not cut further. Between two units there is only white
+// space and the quote marks at the beginning of a line.
 type unit struct {
 	start, end         int
-	size, gap          int    // tokens of the unit, and of what stands between it and the next
-	lead, tail         string // what a chunk that begins or ends here needs to stand alone
+	size, gap          int    // tokens of the unit, and of the text between it and the next
+	lead, tail         string // text that makes a chunk that begins or ends here readable alone
 	leadSize, tailSize int
-	key                uint32 // made from its beginning; picks among seams that are equally good
+	key                uint32 // hash of its beginning; picks among equally good seams
 	rank               rank   // of the seam before it
-	soft               bool   // the lead is dropped where the unit would not fit with it
+	soft               bool   // the lead is dropped if the unit does not fit with it
 	glue               bool   // no chunk begins here unless nothing else fits
 	alone              bool   // a chunk always begins here
-	fixed              bool   // the lead stays what it is
-	block              *block // what it is all of, nil for a part
+	fixed              bool   // the lead never changes
+	block              *block // the block that the unit holds whole, nil for a part
 	frame              *frame
 
 	span    span // of the text up to spanEnd
 	spanEnd int  // end, where span is right
 }
 
-// rank says how good a seam is; lower is better.
+// rank rates a seam; lower is better.
 type rank uint8
 
 const (
@@ -39,13 +39,13 @@ const (
 	rankCut                      // inside a word
 )
 
-// measured keeps the span of the text from start to end. When one of them moves it is gone.
+// measured keeps the span of the text from start to end. It is valid until one of them moves.
 func (u *unit) measured(text span) { u.span, u.spanEnd = text, u.end }
 
-// frame is what the containers around a block ask of a chunk that begins inside them.
+// frame describes what the containers around a block require of a chunk that begins inside them.
 type frame struct {
 	open   string // lines that open the containers again
-	prefix string // what begins a line in them
+	prefix string // prefix of their lines
 	quotes int
 }
 
@@ -55,10 +55,10 @@ type splitter struct {
 	max   int
 	units []unit
 	after bool // the next unit begins a chunk
-	again int  // tokens of what a chunk of the section at work repeats
+	again int  // tokens that every chunk of the current section repeats
 }
 
-// block adds the units of b. The first is to have at most room tokens, the others max.
+// block adds the units of b. The first has at most room tokens, the others max.
 func (s *splitter) block(b *block, f *frame, room int, r rank) {
 	whole := unit{start: b.start, end: b.end, tail: s.missingEnd(b, f), block: b, frame: f}
 	first := len(s.units)
@@ -68,7 +68,7 @@ func (s *splitter) block(b *block, f *frame, room int, r rank) {
 	} else {
 		s.parts(b, f, room)
 	}
-	// What a container's end closes stays open where a chunk has no room for the container.
+	// Where a chunk has no room for the container, the container's closing line is missing too.
 	s.after = s.after || whole.tail != "" && f.prefix != ""
 	if first == len(s.units) {
 		return
@@ -78,7 +78,7 @@ func (s *splitter) block(b *block, f *frame, room int, r rank) {
 	if !u.fixed {
 		u.lead, u.soft = f.open, true
 	}
-	// Only the markers of very deep nesting are worth more than they cost.
+	// In general, repeated markers are worth their cost; those of very deep nesting are not.
 	if b.start < u.start && Estimate(s.src[b.start:u.start]) <= room/4 {
 		u.start, u.spanEnd = b.start, 0
 	}
@@ -127,9 +127,9 @@ func (s *splitter) inner(b *block, f *frame, room int) {
 			room = s.max
 		}
 		over = s.under(over, c, f, room, rankInner)
-		first = first && over.line != "" // a title takes its text to what stands before it
+		first = first && over.line != "" // a title joins its text to the text before it
 	}
-	// Lines of nothing but quote marks belong to no child.
+	// Lines with only quote marks belong to no child.
 	if n := len(s.units); n > before {
 		last := s.units[n-1].end
 		if rest := s.src[last:b.end]; strings.TrimSpace(rest) != "" {
@@ -139,8 +139,8 @@ func (s *splitter) inner(b *block, f *frame, room int) {
 	}
 }
 
-// itemFrame is the frame inside a list item: a chunk that begins there opens the item again
-// with its own marker and an ellipsis, so that what follows keeps its place in the list.
+// itemFrame is the frame inside a list item: a chunk that begins there opens the item again with
+// its own marker and an ellipsis, so that the text keeps its level in the list.
 func (s *splitter) itemFrame(b *block, f *frame) *frame {
 	x := b.extra
 	pad := strings.Repeat(" ", x.indent)
@@ -151,7 +151,7 @@ func (s *splitter) itemFrame(b *block, f *frame) *frame {
 	return g
 }
 
-// limitOpen drops a frame's opening lines where they would take more than an eighth of a chunk.
+// limitOpen drops a frame's opening lines if they would take more than an eighth of a chunk.
 func (s *splitter) limitOpen(f *frame) {
 	if Estimate(f.open) > s.max/8 {
 		f.open = ""
@@ -212,7 +212,7 @@ func (s *splitter) fenceParts(b *block, f *frame, room int) {
 	}
 }
 
-// closeWith adds the line that ends a fence, to the last unit where there is room.
+// closeWith adds the closing line of a fence, to the last unit if there is room.
 func (s *splitter) closeWith(start, end, size int, lead string) {
 	last := &s.units[len(s.units)-1]
 	if extra := Estimate(s.src[last.end:end]); size > 0 && size+extra+last.leadCost() <= s.max {
@@ -224,8 +224,8 @@ func (s *splitter) closeWith(start, end, size int, lead string) {
 
 func (u *unit) leadCost() int { return Estimate(u.lead) }
 
-// tableParts cuts a table between rows. Every chunk repeats the head and the delimiter row
-// unless they take more than half of it.
+// tableParts cuts a table between rows. Every chunk repeats the head and the delimiter row unless
+// they take more than half of it.
 func (s *splitter) tableParts(b *block, f *frame, room int) {
 	headEnd := b.extra.headEnd
 	delimiter := strings.LastIndexByte(s.src[:headEnd], '\n') + 1
@@ -255,8 +255,8 @@ func (s *splitter) tableParts(b *block, f *frame, room int) {
 	}
 }
 
-// rowParts cuts a table row that is larger than a chunk. With the head repeated, a part
-// begins with as many empty cells as stand before it in the row.
+// rowParts cuts a table row that is larger than a chunk. With the head repeated, a part begins with
+// one empty cell for each cell before it in the row.
 func (s *splitter) rowParts(start, end int, f *frame, lead string, cells bool) {
 	const widest = 16
 	first := len(s.units)
@@ -283,8 +283,8 @@ func (s *splitter) rowParts(start, end int, f *frame, lead string, cells bool) {
 	}
 }
 
-// missingEnd returns what ends a block that only the end of the document or of its container
-// ends, or "".
+// missingEnd returns the closing line of a block that only the end of the document or of its
+// container closes, or "".
 func (s *splitter) missingEnd(b *block, f *frame) string {
 	switch {
 	case b.closed:
@@ -298,8 +298,8 @@ func (s *splitter) missingEnd(b *block, f *frame) string {
 	return ""
 }
 
-// htmlParts cuts HTML between lines. Every chunk opens and closes the block's element again,
-// so that the lines of a comment or of preformatted text are not taken for Markdown.
+// htmlParts cuts HTML between lines. Every chunk opens and closes the block's element again, so
+// that the lines of a comment or of preformatted text are not read as Markdown.
 func (s *splitter) htmlParts(b *block, f *frame, room int) {
 	open, end := htmlFrame(s.src[b.body:b.end], b.level)
 	lead, tail := f.prefix+open+"\n", "\n"+f.prefix+end
@@ -341,8 +341,8 @@ func htmlFrame(text string, kind uint8) (open, end string) {
 	return "<" + name + ">", "</" + name + ">"
 }
 
-// plain cuts a block that cannot be opened again, because its first line alone is too long,
-// as lines of text. A line that would open a fence or HTML begins a chunk, escaped.
+// plain cuts a block that cannot be opened again, because its first line alone is too long, as
+// lines of text. A line that would open a fence or HTML begins a chunk and is escaped.
 func (s *splitter) plain(b *block, f *frame, room int) {
 	for at := b.start; at < b.end; {
 		end := s.lineEnd(at, b.end)

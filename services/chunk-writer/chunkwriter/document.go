@@ -10,29 +10,30 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Document is a Markdown document that is not Confluence's.
+// Document is a Markdown document that does not come from Confluence.
 type Document struct {
-	SourceID string   // a source that is there, or a new source of files
+	SourceID string   // an existing source, or a new source of files
 	URL      string   // identifies the document in its source, and is cited
 	Title    string   // "" takes the first heading, or the URL
-	Markdown string   // a document without text is refused
+	Markdown string   // a document without text is rejected
 	Tags     []string // on its chunks
 }
 
-// documents is what AddDocument needs of the store.
+// documents is the part of the store that AddDocument uses.
 type documents interface {
 	WriteDocument(ctx context.Context, w store.DocumentWrite) ([]int64, error)
 }
 
-// ErrEmptyDocument is returned for a document without text: it would replace what is there by
-// nothing.
+// ErrEmptyDocument is returned for a document without text: storing it would delete the existing
+// chunks.
 var ErrEmptyDocument = errors.New("the document has no text")
 
-// AddDocument splits a document and stores its chunks as it does a page's: in one
-// transaction, and only what changed since it was last added. It returns the ids of the
-// document's chunks, in order.
+// AddDocument splits a document and stores its chunks like a page's: in one transaction, and only
+// what changed since the document was last added. It returns the ids of the document's chunks, in
+// order.
 //
-// The error carries failure.AddressTaken when chunks of something else stand under the URL.
+// The error carries failure.AddressTaken if the URL belongs to the chunks of another document or
+// page.
 func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) ([]int64, error) {
 	if !event.ValidID(d.SourceID) {
 		return nil, errors.New("the source id is not 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit")
@@ -58,8 +59,8 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: d.URL, Chunks: rows(parts, facts)})
 }
 
-// rows makes what is stored of chunks that have facts in common. The same chunks give the
-// same rows, so that what did not change is not written.
+// rows turns chunks with common facts into rows. The same chunks give the same rows, so that
+// unchanged rows are not written.
 func rows(parts []chunk.Chunk, facts store.ChunkMetadata) []store.Chunk {
 	if facts.Tags == nil {
 		facts.Tags = []string{}

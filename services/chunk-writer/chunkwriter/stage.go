@@ -1,7 +1,7 @@
-// Package chunkwriter is the stage that splits a page's Markdown into chunks and writes page
-// and chunks in one transaction. The splitting is the pure package chunk.
+// Package chunkwriter is the stage that splits a page's Markdown into chunks and writes page and
+// chunks in one transaction. The pure package chunk does the splitting.
 //
-// Delivery is at least once: a page that comes again is written once and announced again.
+// Delivery is at least once: a repeated page is written once and announced again.
 package chunkwriter
 
 import (
@@ -21,14 +21,14 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// pages is what the chunk-writer needs of the store.
+// pages is the part of the store that the chunk-writer uses.
 type pages interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (store.Place, error)
 	WritePage(ctx context.Context, w store.PageWrite) (event.Outcome, error)
 }
 
-// publisher is what the chunk-writer needs of the bus.
+// publisher is the part of the bus that the chunk-writer uses.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 }
@@ -73,7 +73,7 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 			}
 		}
 		if outcome != event.Created && outcome != event.Updated && outcome != event.Unchanged {
-			return nil // a late copy of a page that has ended otherwise; it is not stored
+			return nil // a late copy of a page that already has another outcome; it is not stored
 		}
 		return b.Publish(ctx, event.PageStored{
 			SourceID: in.SourceID, RunID: in.RunID, PageID: in.Page.ID, Version: in.Page.Version,
@@ -82,8 +82,8 @@ func Handler(s pages, b publisher, o chunk.Options) bus.Handler {
 	}
 }
 
-// address is where a person reads the page: always below its source's own address, whatever an
-// event says, since people follow it.
+// address is the page's address for people: always below its source's own address, whatever an
+// event says, because people follow it.
 func address(p page.Facts, base string) string {
 	base = strings.TrimSuffix(base, "/")
 	if strings.HasPrefix(p.URL, base+"/") {
@@ -91,12 +91,12 @@ func address(p page.Facts, base string) string {
 	}
 	u, err := url.Parse(p.URL)
 	if site, ok := strings.CutSuffix(base, "/wiki"); ok && err == nil && strings.HasPrefix(u.EscapedPath(), "/wiki/") {
-		return site + u.RequestURI() // the site under another of its names
+		return site + u.RequestURI() // the site has several names; this is another one
 	}
 	return base + "/pages/viewpage.action?pageId=" + url.QueryEscape(p.ID)
 }
 
-// compose makes the rows of a page.
+// compose builds the rows of a page.
 func compose(in event.PageConverted, src store.Source, place store.Place, o chunk.Options) store.PageWrite {
 	in.Metadata.Ancestors = place.Ancestors
 	breadcrumb := place.Breadcrumb()
@@ -114,7 +114,7 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 	}
 }
 
-// Stage is the chunk-writer as a process runs it.
+// Stage describes the chunk-writer as a stage of a process.
 func Stage() service.Stage {
 	return service.Stage{Name: "chunk-writer", Settings: config.TypeOf[config.ChunkWriter](), Open: open, GCPercent: 400}
 }

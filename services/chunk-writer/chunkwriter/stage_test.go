@@ -38,7 +38,7 @@ func open(t *testing.T) *store.Store {
 	return s
 }
 
-// listed opens a run of docs that lists the pages; folders stand between them.
+// listed opens a run of docs that lists the pages; folders are their parents.
 func listed(t *testing.T, s *store.Store, runID string, folders []store.Node, pages ...store.Listed) {
 	t.Helper()
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: runID, Mode: event.Full, SourceID: "docs"})
@@ -98,7 +98,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// Archon's readers look at these keys, ours at the rest.
+// Archon's readers use these keys, Sluice's own readers the others.
 func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	listed(t, s, "run-1",
@@ -146,7 +146,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 	require.Equal(t, 7, p.Metadata.WordCount)
 }
 
-// What is stored is the newest version, however often and in whatever order pages come.
+// The newest version is stored, in whatever order and however often pages arrive.
 func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	listed(t, s, "run-1", nil, numbered(30, 31)...)
@@ -173,7 +173,7 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	require.Equal(t, chunks, same, "the rows are the same, ids included")
 }
 
-// removing is a store whose source is removed after the handler has seen it.
+// removing is a store whose source is removed after the handler has read it.
 type removing struct{ *store.Store }
 
 func (r removing) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (store.Place, error) {
@@ -235,8 +235,8 @@ func TestAPageIdOfAnotherSiteIsAnotherPage(t *testing.T) {
 	}
 }
 
-// Whoever can publish does not thereby write: only what an open run lists is stored, and its
-// address is one of the site's.
+// Publishing alone must not be enough to write: the stage stores only what an open run lists, with
+// an address on the source's site.
 func TestOnlyWhatAnOpenRunListsIsBelieved(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	listed(t, s, "run-1", nil, numbered(30, 31)...)
@@ -259,7 +259,7 @@ func TestOnlyWhatAnOpenRunListsIsBelieved(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 	}
 
-	// The site under another of its names.
+	// Another name of the same site.
 	renamed := converted("30", 1, "words")
 	renamed.Page.URL = "https://wiki.acme.example/wiki/spaces/DOCS/pages/30/Page?x=1"
 	k.Publish(renamed)
@@ -269,7 +269,7 @@ func TestOnlyWhatAnOpenRunListsIsBelieved(t *testing.T) {
 	require.Equal(t, site+"/spaces/DOCS/pages/30/Page?x=1", p.URL)
 }
 
-// dying is a publisher that is reached and never gets through: the process is stopped there.
+// dying is a publisher that never returns: the test stops the process there.
 type dying struct{ reached chan event.Event }
 
 func (d dying) Publish(ctx context.Context, e event.Event) error {
@@ -278,7 +278,7 @@ func (d dying) Publish(ctx context.Context, e event.Event) error {
 	return ctx.Err()
 }
 
-// next returns what comes out of ch next.
+// next returns the next value from ch.
 func next[T any](t *testing.T, ch <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -289,8 +289,8 @@ func next[T any](t *testing.T, ch <-chan T) (v T) {
 	return v
 }
 
-// The page is committed before it is announced, and a stop between the two heals itself: the
-// message comes again, finds its work done, and announces it as what it was.
+// The page is committed before it is announced. A stop between the two heals itself: the message is
+// redelivered, finds its work done, and announces the original outcome.
 func TestCommittedBeforePublished(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	listed(t, s, "run-1", nil, store.Listed{ID: "30", Version: 1, Title: "Page 30", Status: "current"})
