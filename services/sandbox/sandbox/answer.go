@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// write answers with v as JSON, unescaped as Confluence's own writer leaves it.
+// write answers with v as JSON, without HTML escaping, as Confluence does.
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -21,7 +21,7 @@ func write(w http.ResponseWriter, status int, v any) {
 	_ = enc.Encode(v) // the client is gone when this fails
 }
 
-// marshalPlain is json.Marshal without the escaping that is meant for HTML.
+// marshalPlain is json.Marshal without HTML escaping.
 func marshalPlain(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -61,7 +61,7 @@ func v1Error(w http.ResponseWriter, status int, message string) {
 	})
 }
 
-// stamp is a moment as v2 and v1 write it: milliseconds, UTC.
+// stamp is a time in the format of v2 and v1: milliseconds, UTC.
 type stamp time.Time
 
 func (t stamp) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
@@ -95,14 +95,14 @@ func (s *Site) respond(w http.ResponseWriter, r *http.Request, results any, next
 	write(w, http.StatusOK, list{Results: results, Links: l})
 }
 
-// refusal is why a request is answered with 400, in the words of the answer.
+// refusal is the reason for a 400 answer, in the words of the answer.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
 func refuse(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
 
-// limitOf reads limit, or says why it is refused.
+// limitOf reads limit, or returns the reason for a 400 answer.
 func limitOf(q url.Values, fallback, most int) (int, error) {
 	raw := q.Get("limit")
 	if raw == "" {
@@ -128,7 +128,7 @@ func csv(q url.Values, key string) []string {
 	return out
 }
 
-// idsOf reads a parameter of ids, at most so many, or says why it is refused.
+// idsOf reads a parameter of at most that many ids, or returns the reason for a 400 answer.
 func idsOf(q url.Values, key string, most int) ([]int64, error) {
 	raw := csv(q, key)
 	if len(raw) > most {
@@ -166,8 +166,8 @@ func decodeCursor(cursor string, v any) error {
 	return nil
 }
 
-// slug is the title as it stands at the end of a page's address: what is not ASCII falls
-// away, the words are joined by plus signs, and nothing may be left.
+// slug is the title as it appears at the end of a page's address: without characters beyond ASCII,
+// words joined by plus signs; it may be empty.
 func slug(title string) string {
 	words := strings.FieldsFunc(title, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~", r))
@@ -175,7 +175,7 @@ func slug(title string) string {
 	return strings.Join(words, "+")
 }
 
-// webPath is where a person reads the content, below /wiki.
+// webPath is the content's address for people, below /wiki.
 func webPath(n *node) string {
 	prefix := "/spaces/" + url.PathEscape(n.space.alias)
 	switch n.kind {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// behaviours are what a stand-in of Confluence Cloud has to do, with the tests that hold it
-// to that. docs/sandbox.md says the same in words.
+// behaviours are the required behaviours of a Confluence Cloud stand-in, with the tests for each.
+// docs/sandbox.md describes them.
 var behaviours = []struct {
 	name  string
 	tests []func(*testing.T)

@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// The built-in pages: one file a page, a front matter of "key: value" lines, a line of three
-// dashes, and the body in storage format. Keys: id, title, kind, parent (an id), labels, author
-// (a short name of builtinUsers), created and modified (RFC 3339), version, status, readers
-// (short names, "nobody", "api" for the API user, or a group as @name), files (name of each attachment).
+// The built-in pages: one file for each page, with a front matter of "key: value" lines, a line of
+// three dashes, and the body in storage format. Keys: id, title, kind, parent (an id), labels,
+// author (a short name of builtinUsers), created and modified (RFC 3339), version, status, readers
+// (short names, "nobody", "api" for the API user, or a group as @name), files (name of each
+// attachment).
 //
 //go:embed pages/*.xml
 var builtinPages embed.FS
@@ -26,8 +27,8 @@ type builtinFile struct {
 	body string
 }
 
-// AddBuiltin adds the space DEMO: the documentation of an invented company, with everything
-// that pages on the real site can hold.
+// AddBuiltin adds the space DEMO: the documentation of an invented company, with every construct of
+// real pages.
 func (s *Site) AddBuiltin() {
 	for _, u := range builtinUsers {
 		s.AddUser(u)
@@ -36,7 +37,7 @@ func (s *Site) AddBuiltin() {
 	defer s.mu.Unlock()
 	sp, err := s.addSpace(BuiltinSpace, "Pelagia Systems")
 	if err != nil {
-		return // it is there already
+		return // the space exists already
 	}
 	sp.created, sp.author = time.Date(2022, 4, 4, 7, 30, 0, 0, time.UTC), builtinUsers[0].AccountID
 	files, err := builtinFiles()
@@ -47,7 +48,7 @@ func (s *Site) AddBuiltin() {
 		err = s.addBuiltinComments()
 	}
 	if err != nil {
-		// The pages are compiled in, and a test reads every one of them.
+		// The pages are compiled in, and a test reads all of them.
 		panic("sandbox: built-in pages: " + err.Error())
 	}
 }
@@ -121,7 +122,7 @@ func (s *Site) addFile(sp *space, f builtinFile) (*node, error) {
 	return n, s.dress(n, f.meta)
 }
 
-// dress gives n what the front matter says beyond a new page.
+// dress sets the properties in the front matter that a new page does not have.
 func (s *Site) dress(n *node, meta map[string]string) error {
 	if v := meta["version"]; v != "" {
 		number, err := strconv.Atoi(v)
@@ -184,7 +185,7 @@ func newAttachment(page int64, i int, name string) Attachment {
 	}
 }
 
-// addBuiltinComments puts the comments in; the inline one hangs on a marker in the body.
+// addBuiltinComments adds the comments; the inline comment refers to a marker in the body.
 func (s *Site) addBuiltinComments() error {
 	for _, c := range []struct {
 		page, author string

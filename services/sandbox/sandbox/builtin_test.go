@@ -67,7 +67,7 @@ func TestBuiltinSpaceHoldsWhatPagesCanHold(t *testing.T) {
 	}
 }
 
-// A link by title that leads nowhere would be a fault of the pages, and not of who reads them.
+// A link by title that leads nowhere would be an error in the pages, not in their reader.
 func TestBuiltinLinksLeadSomewhere(t *testing.T) {
 	site := New(Options{})
 	site.AddBuiltin()
@@ -131,7 +131,7 @@ func TestBuiltinSearchFindsWhatTheDemoAsksFor(t *testing.T) {
 	}
 }
 
-// checkStorage returns what keeps the body from being well-formed storage format.
+// checkStorage returns an error unless the body is well-formed storage format.
 func checkStorage(storage string) error {
 	d := storageDecoder(storage)
 	for {

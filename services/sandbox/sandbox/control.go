@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// controlRoutes are the routes that turn the site's knobs. They need no credential: the
-// sandbox is not a place for secrets.
+// controlRoutes are the routes that change the site. They need no credential: the sandbox holds no
+// secrets.
 func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /_edge/tenant_info": func(w http.ResponseWriter, _ *http.Request) {
@@ -68,8 +68,8 @@ type order struct {
 	Comment  Comment  `json:"comment"`
 }
 
-// controlled runs a change on the page that the request names and answers with the page as
-// it is then, or with 204 where it is gone.
+// controlled runs a change on the page that the request names. It answers with the changed page, or
+// with 204 if the page no longer exists.
 func (s *Site) controlled(f func(id string, o order) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var o order
@@ -210,12 +210,12 @@ func (s *Site) resetStats(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, s.Stats())
 }
 
-// overview tells what is here and how to reach it.
+// overview describes the site's content and the routes that change it.
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 	type spaceLine struct {
 		Key       string         `json:"key"`
 		Alias     string         `json:"alias"`            // the key in addresses
-		Former    []string       `json:"former,omitempty"` // keys to which it still answers
+		Former    []string       `json:"former,omitempty"` // former keys that still work
 		Status    string         `json:"status"`
 		ID        string         `json:"id"`
 		Name      string         `json:"name"`
@@ -223,7 +223,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 		Posts     map[string]int `json:"blog_posts"` // by status
 		Homepage  string         `json:"homepage"`
 		Hidden    bool           `json:"hidden"`
-		Unindexed bool           `json:"unindexed"` // no search finds what it has
+		Unindexed bool           `json:"unindexed"` // no search finds its content
 	}
 	out := []spaceLine{}
 	s.mu.RLock()

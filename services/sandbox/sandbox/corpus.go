@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// AddCorpus adds the space CORPUS: every .xml file of the folder is one page, whose body is
-// the file and whose title is its first heading, or its name where it has none. Ids follow
-// from the names. The space has no homepage, so that it holds these bodies and nothing else.
+// AddCorpus adds the space CORPUS. Every .xml file of the folder is a page: its body is the file,
+// its title the first heading, or the file's name without a heading. Ids follow from the names. The
+// space has no homepage, so that it holds only these bodies.
 func (s *Site) AddCorpus(dir string) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.xml"))
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Site) AddCorpus(dir string) error {
 }
 
 func (s *Site) addCorpusPage(sp *space, path string, at time.Time) error {
-	raw, err := os.ReadFile(path) //nolint:gosec // the folder that SANDBOX_CORPUS names
+	raw, err := os.ReadFile(path) //nolint:gosec // SANDBOX_CORPUS names the folder
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *Site) addCorpusPage(sp *space, path string, at time.Time) error {
 	return err
 }
 
-// firstHeading returns the text of the first heading, at most 200 bytes of it.
+// firstHeading returns the text of the first heading, at most 200 bytes.
 func firstHeading(storage string) string {
 	d := storageDecoder(storage)
 	for {

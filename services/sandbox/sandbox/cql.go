@@ -5,9 +5,9 @@ import (
 	"unicode"
 )
 
-// CQL, as far as connectors use it: clauses joined by AND, OR and NOT with parentheses, and
-// "order by". It is a parser and no pattern match, so that a clause which slips in through an
-// unescaped value does here what it would do on the real site.
+// This file reads CQL as far as connectors use it: clauses joined by AND, OR and NOT with
+// parentheses, and "order by". It parses and does not match patterns, so that a clause injected
+// through an unescaped value has the same effect as on the real site.
 
 // expr is a parsed query: one of and, or, not and clause.
 type expr interface{ leftmost() expr }
@@ -61,7 +61,7 @@ const (
 	tokenSign // operators, parentheses and commas
 )
 
-// parseCQL reads a query; its errors are in the words of a 400 answer.
+// parseCQL reads a query; its errors have the words of a 400 answer.
 func parseCQL(cql string) (statement, error) {
 	tokens, err := lexCQL(cql)
 	if err != nil {
@@ -111,8 +111,8 @@ func lexCQL(cql string) ([]token, error) {
 	return append(out, token{kind: tokenEnd}), nil
 }
 
-// lexString reads the string that begins with the quote at i. A backslash keeps the character
-// after it from meaning anything.
+// lexString reads the string that begins with the quote at i. A backslash escapes the next
+// character.
 func lexString(runes []rune, i int) (text string, end int, err error) {
 	quote := runes[i]
 	var b strings.Builder
@@ -145,7 +145,7 @@ func (p *cqlParser) next() token {
 	return t
 }
 
-// keyword takes the word when it comes next. Quoted words are no keywords.
+// keyword consumes the word if it is the next token. Quoted words are not keywords.
 func (p *cqlParser) keyword(word string) bool {
 	if t := p.peek(); t.kind == tokenWord && strings.EqualFold(t.text, word) {
 		p.at++
@@ -186,7 +186,7 @@ func (p *cqlParser) statement() (statement, error) {
 	return st, err
 }
 
-// negative reports whether a clause says what something is not.
+// negative reports whether a clause is negated.
 func negative(e expr) bool {
 	switch e := e.(type) {
 	case notExpr:
@@ -197,7 +197,7 @@ func negative(e expr) bool {
 	return false
 }
 
-// ordering takes "order by".
+// ordering consumes "order by".
 func (p *cqlParser) ordering() bool {
 	if !p.keyword("order") {
 		return false
@@ -291,8 +291,8 @@ func (p *cqlParser) clause() (expr, error) {
 	return c, err
 }
 
-// reserved reports whether an unquoted word cannot be a field or a value: a space named AND
-// has to be quoted.
+// reserved reports whether an unquoted word cannot be a field or a value: a space named AND must be
+// quoted.
 func reserved(word string) bool {
 	switch strings.ToLower(word) {
 	case "and", "or", "not", "in", "order", "by", "null", "empty":

@@ -21,22 +21,22 @@ func (c *candidate) words() string {
 	return c.text
 }
 
-// indexedAt is when the index thinks the content was modified: near the version's own time,
-// and not equal to it.
+// indexedAt is the modification time in the index: near the version's own time, but not equal to
+// it.
 func (c *candidate) indexedAt() time.Time {
 	return c.modified.Add(time.Duration(c.node.id%5) * 130 * time.Millisecond)
 }
 
 type predicate func(c *candidate) bool
 
-// cqlScope is what a query is compiled against.
+// cqlScope is the context in which a query is compiled.
 type cqlScope struct {
 	now  time.Time
-	zone *time.Location // of the API user: dates are read in it
+	zone *time.Location // the API user's zone, used for dates in queries
 	me   string
 }
 
-// cqlField compiles the clauses of one field. values are resolved already.
+// cqlField compiles the clauses of one field. Its values are resolved.
 type cqlField struct {
 	ops   string // the operators that the field takes
 	match func(op string, values []string) (predicate, error)
@@ -49,7 +49,7 @@ const (
 	dateOps = "= != > >= < <="
 )
 
-// cqlFields are the fields that exist, in the order in which an error names them.
+// cqlFields are the existing fields, in the order of the error message.
 var cqlFields = []string{
 	"ancestor", "content", "contributor", "created", "creator", "id", "label", "lastmodified", "parent",
 	"siteSearch", "space", "space.key", "space.type", "subtype", "text", "title", "type",
@@ -119,12 +119,12 @@ func (s cqlScope) field(name string) (cqlField, bool) {
 	return cqlField{}, false
 }
 
-// cqlTypes are the types that exist; some have no content here.
+// cqlTypes are the existing types; the site has no content of some of them.
 var cqlTypes = []string{"page", "blogpost", "comment", "attachment", "folder", "whiteboard", "database", "embed", "space", "user"}
 
 func isID(v string) bool { return parseID(v) != 0 }
 
-// checked refuses values that the field cannot have.
+// checked rejects values that the field cannot have.
 func (f cqlField) checked(field string, good func(string) bool, want string) cqlField {
 	match := f.match
 	f.match = func(op string, values []string) (predicate, error) {
@@ -138,11 +138,11 @@ func (f cqlField) checked(field string, good func(string) bool, want string) cql
 	return f
 }
 
-// errEmptyText is what an empty full-text query does to the real site.
+// errEmptyText is the real site's answer to an empty full-text query.
 var errEmptyText = refuse("java.lang.NullPointerException: query parameter is required.")
 
-// textMatch finds all words of the value, in any order; a quoted phrase counts as one word,
-// and the characters that mean something to the index do not count.
+// textMatch finds all words of the value, in any order; a quoted phrase counts as one word, and
+// characters with a meaning in the index do not count.
 func textMatch(value string, of func(*candidate) string) (predicate, error) {
 	var words []string
 	for i, part := range strings.Split(strings.ToLower(value), `"`) {
@@ -253,7 +253,7 @@ func (s cqlScope) compileDate(f cqlField, c clause) (predicate, error) {
 
 var cqlLayouts = []string{"2006/01/02 15:04", "2006-01-02 15:04", "2006/01/02", "2006-01-02"}
 
-// moment reads a date, in the API user's zone, or a call that stands for one.
+// moment reads a date, in the API user's zone, or a call that returns one.
 func (s cqlScope) moment(v operand) (time.Time, error) {
 	if v.call == "" {
 		for _, layout := range cqlLayouts {

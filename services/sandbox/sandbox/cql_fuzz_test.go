@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 )
 
-// Every value that the client's builder accepts comes back from the parser as exactly that
-// value, in exactly the query that was built, after the way through a request's address.
+// The parser returns every value that the client's builder accepts unchanged, in exactly the query
+// that was built, after the query has passed through a request's address.
 func FuzzCQLRoundTrip(f *testing.F) {
 	for _, s := range []string{
 		"ENG", "~712020:x", "~jane.doe@example.org", "NOT", "and", "12345", `a"b`, `a\`, `\"`, `\\"`, `" or type = "page`, `x" order by id desc, "`,
@@ -44,7 +44,7 @@ func FuzzCQLRoundTrip(f *testing.F) {
 	})
 }
 
-// The fuzzer above rarely gets two valid values at once; here each is tried in its place.
+// The fuzzer above rarely gets two valid values together; here each is tried separately.
 func FuzzCQLRoundTripOfOne(f *testing.F) {
 	for _, s := range []string{"ENG", `a"b`, `a\`, "12", "~x.y", "\xff", "ÄÖ", "'", "a or b"} {
 		f.Add(s)

@@ -85,7 +85,7 @@ func TestCQLRefuses(t *testing.T) {
 		`type = page order by title nope`: "after order by",
 		`= x`:                             "a field was expected",
 		`space ! x`:                       "an operator was expected",
-		`space = ~712020abc`:              "a value was expected", // personal keys have to be quoted
+		`space = ~712020abc`:              "a value was expected", // personal keys must be quoted
 	} {
 		a := find(c, 400, cql)
 		require.Contains(t, a.body["message"], words, cql)
@@ -98,7 +98,7 @@ func TestAnInjectedClauseReallyInjects(t *testing.T) {
 	c, ids := treeOf(t)
 	title := `leaf" or type = "page`
 	require.Len(t, find(c, 200, `title = "`+title+`"`).rows(), 5, "unescaped, it finds every page")
-	require.Empty(t, find(c, 200, `title = "leaf\" or type = \"page"`).rows(), "escaped, it is a title that nobody has")
+	require.Empty(t, find(c, 200, `title = "leaf\" or type = \"page"`).rows(), "escaped, it is a title that no page has")
 	id := ids["leaf"] + " or type = folder"
 	require.Len(t, find(c, 200, `id = `+id).rows(), 2)
 	find(c, 400, `id = "`+id+`"`)

@@ -10,35 +10,35 @@ import (
 	"time"
 )
 
-// FaultKind names a way in which the site misbehaves.
+// FaultKind names a kind of fault.
 type FaultKind string
 
 // The kinds of faults.
 const (
 	FaultTooMany       FaultKind = "too-many-requests" // 429 with Retry-After, or the gateway's without it
-	FaultServer        FaultKind = "server-error"      // Status, with an HTML page as proxies send it
+	FaultServer        FaultKind = "server-error"      // Status, with an HTML page, as proxies answer
 	FaultReset         FaultKind = "reset"             // the connection breaks before the answer
 	FaultResetBody     FaultKind = "reset-in-body"     // the connection breaks in the middle of the answer
 	FaultTruncated     FaultKind = "truncated-json"    // 200 with half of the JSON, and a length that fits
 	FaultHTML          FaultKind = "html"              // 200 with a login page
 	FaultSlow          FaultKind = "slow"              // the answer comes after DelayMS
-	FaultShortPage     FaultKind = "short-page"        // a list gives half as many rows as asked for, and a good next
-	FaultRepeatCursor  FaultKind = "repeated-cursor"   // a list's next leads to the same rows again
-	FaultEmptyPage     FaultKind = "empty-page"        // a list gives no rows, and a next to the same place
-	FaultEndlessNext   FaultKind = "endless-next"      // a list's last page has a next, to no rows and a next, for ever
-	FaultDeadToken     FaultKind = "dead-token"        // the credential is refused
+	FaultShortPage     FaultKind = "short-page"        // a list has half as many rows as requested, and a good next
+	FaultRepeatCursor  FaultKind = "repeated-cursor"   // a list's next leads to the same rows
+	FaultEmptyPage     FaultKind = "empty-page"        // a list has no rows, and a next to the same position
+	FaultEndlessNext   FaultKind = "endless-next"      // a list's last page has a next, to a page without rows and with a next, without end
+	FaultDeadToken     FaultKind = "dead-token"        // the credential is rejected
 	FaultScope         FaultKind = "scope"             // 401: the token lacks the scope
-	FaultLostTree      FaultKind = "lost-permission"   // PageID and all that is under it are hidden from then on
+	FaultLostTree      FaultKind = "lost-permission"   // PageID and all its descendants are hidden from then on
 	FaultGatewayLimits FaultKind = "limit-too-big"     // 504 for calls whose limit is above MaxLimit
 	FaultBurst         FaultKind = "burst-limit"       // 429 for calls beyond MaxCalls within a second
 	FaultEdit          FaultKind = "edit"              // a page gets a new version just before the answer
-	FaultMove          FaultKind = "move"              // a page goes below its space's homepage just before the answer
-	FaultTrash         FaultKind = "trash"             // a page goes to the trash just before the answer
-	FaultForbidden     FaultKind = "forbidden"         // 403 in the route's own words
-	FaultAllowlist     FaultKind = "ip-allowlist"      // 403 with an HTML page: this address may not come
+	FaultMove          FaultKind = "move"              // a page moves below its space's homepage just before the answer
+	FaultTrash         FaultKind = "trash"             // a page is trashed just before the answer
+	FaultForbidden     FaultKind = "forbidden"         // 403 in the format of the route
+	FaultAllowlist     FaultKind = "ip-allowlist"      // 403 with an HTML page: the caller's address is not allowed
 	FaultGone          FaultKind = "gone"              // 410: the route was removed
 	FaultTrickle       FaultKind = "trickle"           // the answer comes byte by byte, with DelayMS between them
-	FaultOddRow        FaultKind = "odd-row"           // one row of a list, or the one thing asked for, is as Row says
+	FaultOddRow        FaultKind = "odd-row"           // Row overwrites one row of a list, or the answer for one item
 )
 
 var faultKinds = []FaultKind{
@@ -47,24 +47,24 @@ var faultKinds = []FaultKind{
 	FaultBurst, FaultEdit, FaultMove, FaultTrash, FaultForbidden, FaultAllowlist, FaultGone, FaultTrickle, FaultOddRow,
 }
 
-// Fault is one way to misbehave and when.
+// Fault is one fault and its conditions.
 type Fault struct {
 	Kind  FaultKind `json:"kind"`
-	Route string    `json:"route,omitempty"` // a route template, a prefix of some with a * at its end, or "" for all
-	Query string    `json:"query,omitempty"` // only calls whose query holds this text
-	Rate  float64   `json:"rate,omitempty"`  // the share of calls that it hits; 0 stands for all
-	After int       `json:"after,omitempty"` // so many calls of the route go well first
-	Times int       `json:"times,omitempty"` // it hits so often at most; 0 stands for ever
+	Route string    `json:"route,omitempty"` // a route template, a prefix of templates with a * at its end, or "" for all
+	Query string    `json:"query,omitempty"` // only calls whose query contains this text
+	Rate  float64   `json:"rate,omitempty"`  // the share of calls that it hits; 0 means all
+	After int       `json:"after,omitempty"` // that many calls of the route succeed first
+	Times int       `json:"times,omitempty"` // maximum number of hits; 0 means no limit
 
 	Status     int    `json:"status,omitempty"`      // server-error: 500 to 599, default 500
 	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests, burst-limit and server-error: seconds; 0 sends none
-	DelayMS    int    `json:"delay_ms,omitempty"`    // slow; trickle, where 0 stands for a second
+	DelayMS    int    `json:"delay_ms,omitempty"`    // slow; trickle, where 0 means a second
 	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big
 	MaxCalls   int    `json:"max_calls,omitempty"`   // burst-limit
-	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where none is any page; odd-row, where none is the first row
+	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where "" means any page; odd-row, where "" means the first row
 
-	// Row is what odd-row writes over a row: keys stand in place of the row's, those of an object
-	// inside likewise, and null takes a key away.
+	// Row is written over a row by odd-row: its keys replace the row's keys, inside objects too,
+	// and null removes a key.
 	Row map[string]any `json:"row,omitempty"`
 }
 
@@ -73,17 +73,17 @@ func (f Fault) check(templates []string) error {
 	case !slices.Contains(faultKinds, f.Kind):
 		return fmt.Errorf("fault %q: %w: there is no such kind; there are %v", f.Kind, ErrInvalid, faultKinds)
 	case !slices.ContainsFunc(templates, f.on):
-		return fmt.Errorf("fault %s: %w: no route is %q", f.Kind, ErrInvalid, f.Route)
+		return fmt.Errorf("fault %s: %w: there is no route %q", f.Kind, ErrInvalid, f.Route)
 	case f.Rate < 0 || f.Rate > 1:
 		return fmt.Errorf("fault %s: %w: rate %v is not between 0 and 1", f.Kind, ErrInvalid, f.Rate)
 	case f.After < 0 || f.Times < 0 || f.RetryAfter < 0 || f.DelayMS < 0:
-		return fmt.Errorf("fault %s: %w: a number below zero", f.Kind, ErrInvalid)
+		return fmt.Errorf("fault %s: %w: a number is below zero", f.Kind, ErrInvalid)
 	case f.Kind == FaultServer && f.Status != 0 && (f.Status < 500 || f.Status > 599):
 		return fmt.Errorf("fault %s: %w: status %d is not between 500 and 599", f.Kind, ErrInvalid, f.Status)
 	case f.Kind == FaultLostTree && parseID(f.PageID) == 0:
-		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
+		return fmt.Errorf("fault %s: %w: page_id %q is not an id", f.Kind, ErrInvalid, f.PageID)
 	case f.Kind != FaultLostTree && f.PageID != "" && parseID(f.PageID) == 0:
-		return fmt.Errorf("fault %s: %w: page_id %q is no id", f.Kind, ErrInvalid, f.PageID)
+		return fmt.Errorf("fault %s: %w: page_id %q is not an id", f.Kind, ErrInvalid, f.PageID)
 	case f.Kind == FaultGatewayLimits && f.MaxLimit < 1:
 		return fmt.Errorf("fault %s: %w: max_limit is missing", f.Kind, ErrInvalid)
 	case f.Kind == FaultOddRow && len(f.Row) == 0:
@@ -94,7 +94,7 @@ func (f Fault) check(templates []string) error {
 	return nil
 }
 
-// on reports whether the fault is about the route.
+// on reports whether the fault applies to the route.
 func (f Fault) on(template string) bool {
 	if prefix, ok := strings.CutSuffix(f.Route, "*"); ok {
 		return strings.HasPrefix(template, prefix)
@@ -102,7 +102,7 @@ func (f Fault) on(template string) bool {
 	return f.Route == "" || f.Route == template
 }
 
-// asks reports whether the fault is about the call's query.
+// asks reports whether the fault applies to the call's query.
 func (f Fault) asks(r *http.Request) bool {
 	if f.Query == "" {
 		return true
@@ -111,9 +111,9 @@ func (f Fault) asks(r *http.Request) bool {
 	return err == nil && strings.Contains(query, f.Query)
 }
 
-// faultBox holds the faults that are set. Whether a fault with a rate hits a call follows from
-// the seed, the call's address, and how often that address was asked: neither the order in
-// which calls arrive nor what else is asked changes it, and a retry gets a new draw.
+// faultBox holds the current faults. The seed, the call's address and the number of calls to that
+// address decide whether a fault with a rate hits a call. The order of calls and other calls do not
+// change it, and a retry gets a new draw.
 type faultBox struct {
 	mu    sync.Mutex
 	seed  uint64
@@ -124,8 +124,8 @@ type faultBox struct {
 	burst [][]time.Time  // by fault: the calls of the last second, for burst-limit
 }
 
-// SetFaults makes the site misbehave from now on, in place of what was set before; without
-// faults it behaves well again. Of the faults that would hit a call the first does.
+// SetFaults replaces the site's faults; without faults the site behaves well again. If several
+// faults would hit a call, the first one does.
 func (s *Site) SetFaults(seed int64, faults ...Fault) error {
 	var templates []string
 	for _, e := range s.endpoints() {
@@ -148,14 +148,14 @@ func (s *Site) SetFaults(seed int64, faults ...Fault) error {
 	return nil
 }
 
-// Faults returns what is set.
+// Faults returns the current faults.
 func (s *Site) Faults() []Fault {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	return slices.Clone(s.faults.set)
 }
 
-// lose hides a page and what is under it; 0 gives it back.
+// lose hides a page and its descendants; 0 shows them again.
 func (s *Site) lose(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,8 +163,7 @@ func (s *Site) lose(id int64) {
 	s.moment++
 }
 
-// draw returns the fault that hits this call, if any does, with a number for what is left to
-// choose.
+// draw returns the fault that hits this call, if any, with a number for its remaining choices.
 func (b *faultBox) draw(template string, r *http.Request) (f Fault, choice uint64, hit bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -200,8 +199,8 @@ func (b *faultBox) draw(template string, r *http.Request) (f Fault, choice uint6
 	return b.set[chosen], mix(b.seed, b.hits[chosen], chosen), true
 }
 
-// within lets a call through when fewer than most were within the last second. This one is
-// about real time, whatever the site's clock says.
+// within lets a call through if fewer than most calls were within the last second. It uses real
+// time, whatever the site's clock says.
 func (b *faultBox) within(fault, most int) bool {
 	b.burst[fault] = lastSecond(b.burst[fault], time.Now())
 	if len(b.burst[fault]) >= most {
@@ -211,7 +210,7 @@ func (b *faultBox) within(fault, most int) bool {
 	return true
 }
 
-// faulty is the one place in which calls go wrong on purpose.
+// faulty is the only place that makes calls fail on purpose.
 func (s *Site) faulty(template string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") == endlessCursor {

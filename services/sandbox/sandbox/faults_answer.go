@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// tooMany answers 429 as the quota does, with Retry-After, or as the edge does, without.
+// tooMany answers 429 like the quota, with Retry-After, or like the edge, without.
 func tooMany(w http.ResponseWriter, f Fault, now time.Time) {
 	head := w.Header()
 	head.Set("X-RateLimit-Remaining", "0")
@@ -31,7 +31,7 @@ func tooMany(w http.ResponseWriter, f Fault, now time.Time) {
 	write(w, http.StatusTooManyRequests, map[string]any{"code": http.StatusTooManyRequests, "message": "Rate limit exceeded."})
 }
 
-// proxyPage answers as the machine before the site does when the site does not.
+// proxyPage answers like the proxy in front of the site when the site is down.
 func proxyPage(w http.ResponseWriter, status, retryAfter int) {
 	if retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -41,22 +41,22 @@ func proxyPage(w http.ResponseWriter, status, retryAfter int) {
 	_, _ = fmt.Fprintf(w, "<html><head><title>%d %s</title></head><body><center><h1>%[1]d %[2]s</h1></center></body></html>\n", status, http.StatusText(status))
 }
 
-// breakConnection sends what it is given and resets the connection.
+// breakConnection sends first and resets the connection.
 func breakConnection(w http.ResponseWriter, first []byte) {
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		proxyPage(w, http.StatusBadGateway, 0) // a connection that cannot be broken, HTTP/2 say
+		proxyPage(w, http.StatusBadGateway, 0) // a connection that cannot be broken, for example HTTP/2
 		return
 	}
 	_, _ = buf.Write(first)
 	_ = buf.Flush()
 	if tcp, ok := conn.(*net.TCPConn); ok && len(first) == 0 {
-		_ = tcp.SetLinger(0) // a reset; after a part of a body it would take that part away
+		_ = tcp.SetLinger(0) // a reset; after a part of a body it would discard that part
 	}
 	_ = conn.Close()
 }
 
-// held keeps an answer back, so that it can be spoiled.
+// held keeps an answer back, so that spoil can change it.
 type held struct {
 	header http.Header
 	status int
@@ -69,8 +69,8 @@ func (h *held) WriteHeader(status int) { h.status = status }
 
 func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
 
-// spoil lets the site answer and then sends something else. What is not a good answer, or no
-// list where the fault is about lists, goes out as it is.
+// spoil lets the site answer and then sends something else. An answer that is not good, or that is
+// no list where the fault concerns lists, passes unchanged.
 func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 	kind, asked, limit := f.Kind, r.Clone(r.Context()), 0
 	if kind == FaultShortPage {
@@ -97,7 +97,7 @@ func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) 
 	_, _ = w.Write(body) // the client is gone when this fails
 }
 
-// halveLimit makes the call ask for half as many rows and returns what it asked for.
+// halveLimit halves the call's limit and returns the original limit.
 func halveLimit(r *http.Request) int {
 	q := r.URL.Query()
 	limit, err := limitOf(q, 25, 1000)
@@ -109,10 +109,10 @@ func halveLimit(r *http.Request) int {
 	return limit
 }
 
-// endlessCursor leads to no rows and to itself.
+// endlessCursor leads to a page without rows whose next is endlessCursor again.
 const endlessCursor = "c2FuZGJveC1lbmRsZXNz"
 
-// spoilList changes a list's rows and its next, in the body and in the Link header.
+// spoilList changes a list's rows and its next link, in the body and in the Link header.
 func spoilList(kind FaultKind, head http.Header, body []byte, asked *http.Request, limit int) []byte {
 	var list map[string]json.RawMessage
 	var links map[string]any
@@ -172,7 +172,7 @@ func withQuery(address, key, value string) string {
 	return path + "?" + q.Encode()
 }
 
-// endless is the page after the last of a list whose end does not come.
+// endless is the page after the last page of an endless list.
 func (s *Site) endless(w http.ResponseWriter, r *http.Request) {
 	self := r.URL.RequestURI()
 	if !isV2(r) {
@@ -189,7 +189,7 @@ type faultSettings struct {
 	Faults []Fault `json:"faults"`
 }
 
-// setFaults sets what a text describes as the control route takes it; "" sets nothing.
+// setFaults sets the faults in a text, which has the format of the control route; "" sets nothing.
 func (s *Site) setFaults(text string) error {
 	if text == "" {
 		return nil

@@ -1,7 +1,7 @@
 package sandbox
 
-// meddle changes a page while somebody else reads, as people do: the fault's page, or any
-// current one, which follows from the choice. What cannot be changed stays as it is.
+// meddle changes a page during another caller's read, as people do: the fault's page, or a current
+// page that the choice selects. A page that cannot be changed stays unchanged.
 func (s *Site) meddle(f Fault, choice uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -14,15 +14,15 @@ func (s *Site) meddle(f Fault, choice uint64) {
 	}
 	switch f.Kind {
 	case FaultEdit:
-		_ = s.edit(n, Edit{}) // only a new title is ever refused
+		_ = s.edit(n, Edit{}) // only a new title can be rejected
 	case FaultMove:
-		_ = s.move(n, n.space, n.space.home) // the homepage is below nothing
+		_ = s.move(n, n.space, n.space.home) // the homepage has no parent
 	case FaultTrash:
 		s.trash(n)
 	}
 }
 
-// anyPage chooses among the current pages, homepages aside; nil where there is none.
+// anyPage chooses one of the current pages except homepages; nil if there is none.
 func (s *Site) anyPage(choice uint64) *node {
 	pages := s.all.byID
 	for i := range pages {

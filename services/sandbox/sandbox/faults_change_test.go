@@ -15,7 +15,7 @@ func TestFaultChangesUnderWay(t *testing.T) {
 		require.NoError(t, c.site.SetFaults(1, f))
 		return c
 	}
-	// changed lists the pages that a read of the list found changed.
+	// changed lists the pages that a read of the list reports as changed.
 	changed := func(c *caller) (before, after []Page) {
 		was := c.site.Pages("GEN")
 		c.get(200, listed)
@@ -61,7 +61,7 @@ func TestFaultBurstLimit(t *testing.T) {
 	require.Greater(t, time.Since(began), 500*time.Millisecond, "the window is a second")
 }
 
-// What goes wrong is dated by the site's clock too: waits are read against it.
+// Faulty answers use the site's clock too: clients compute their waits from it.
 func TestFaultsAreDatedByTheSitesClock(t *testing.T) {
 	clk := newClock()
 	a := faulty(t, Options{Now: clk.Now}, Fault{Kind: FaultTooMany}).get(429, listed)

@@ -10,7 +10,7 @@ import (
 
 func isV2(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/wiki/api/v2/") }
 
-// forbidden answers 403 in the words of the route's version.
+// forbidden answers 403 in the format of the route's version.
 func forbidden(w http.ResponseWriter, r *http.Request) {
 	if isV2(r) {
 		fail(w, http.StatusForbidden, "FORBIDDEN", "User does not have permission to view this content")
@@ -19,8 +19,8 @@ func forbidden(w http.ResponseWriter, r *http.Request) {
 	v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: User not permitted to view this content")
 }
 
-// notAllowed answers as a site whose allowlist does not have the caller's address: before
-// anything of Confluence sees the call, and so with a page for people.
+// notAllowed answers like a site whose allowlist does not contain the caller's address: before
+// Confluence sees the call, and so with an HTML page.
 func notAllowed(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html;charset=UTF-8")
 	w.WriteHeader(http.StatusForbidden)
@@ -28,7 +28,7 @@ func notAllowed(w http.ResponseWriter) {
 		"<p>An admin of this site restricts access to certain IP addresses.</p></body></html>")
 }
 
-// goneRoute answers 410 in the words of the route's version.
+// goneRoute answers 410 in the format of the route's version.
 func goneRoute(w http.ResponseWriter, r *http.Request) {
 	if isV2(r) {
 		fail(w, http.StatusGone, "GONE", "This deprecated endpoint has been removed.")
@@ -37,7 +37,7 @@ func goneRoute(w http.ResponseWriter, r *http.Request) {
 	gone(w, r)
 }
 
-// trickle sends the site's answer one byte after the other, until the caller has had enough.
+// trickle sends the site's answer byte by byte, until the caller gives up.
 func trickle(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 	answer := &held{header: http.Header{}, status: http.StatusOK}
 	h(answer, r)
@@ -61,8 +61,8 @@ func trickle(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc
 	}
 }
 
-// spoilRow writes over the row that the fault is about: of a list, or the answer itself where it
-// is about one thing. An answer without that row stays as it is.
+// spoilRow overwrites the fault's row of a list, or the answer itself if it is one item. An answer
+// without that row stays unchanged.
 func spoilRow(f Fault, body []byte) []byte {
 	var whole map[string]any
 	in := json.NewDecoder(strings.NewReader(string(body)))
@@ -88,7 +88,7 @@ func spoilRow(f Fault, body []byte) []byte {
 	return body
 }
 
-// writeOver puts the keys of over into row, inside its objects too.
+// writeOver writes the keys of over into row, inside its objects too.
 func writeOver(row, over map[string]any) {
 	for key, value := range over {
 		inner, isObject := value.(map[string]any)

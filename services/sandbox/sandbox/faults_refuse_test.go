@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One row of a list is odd, and the other rows are as they were.
+// One row of a list is odd, and the other rows are unchanged.
 func TestFaultOddRow(t *testing.T) {
 	c, alpha, beta := small(t, Options{})
 	list := "/wiki/api/v2/spaces/" + c.spaceID("ENG") + "/pages"
@@ -47,7 +47,7 @@ func TestFaultOddRow(t *testing.T) {
 	require.EqualValues(t, 7, c.get(200, list).rows()[0]["id"], "the first row where none is named")
 }
 
-// Confluence keeps a NUL where a text has one; databases do not.
+// Confluence keeps a NUL in a text; databases do not.
 func TestANULInATitleAndInALinkIsServed(t *testing.T) {
 	c, alpha, _ := small(t, Options{})
 	odd := c.post(201, "/_sandbox/pages", `{"parent_id":"`+alpha.ID+`","title":"Odd\u0000title","body":"<p><ac:link><ri:page ri:content-title=\"Al\u0000pha\" /></ac:link></p>"}`).page(t)
@@ -94,7 +94,7 @@ func TestFaultOfOneQuery(t *testing.T) {
 	c.get(200, listed)
 }
 
-// What a page refers to cannot be looked up, and the lists work.
+// References of a page cannot be looked up, and the lists work.
 func TestFaultOfSideLookups(t *testing.T) {
 	c, alpha, _ := small(t, Options{})
 	list := "/wiki/api/v2/spaces/" + c.spaceID("ENG") + "/pages"
@@ -121,7 +121,7 @@ func TestFaultTrickle(t *testing.T) {
 
 	slow := faulty(t, Options{}, Fault{Kind: FaultTrickle})
 	res, err := http.DefaultClient.Do(slow.request(http.MethodGet, listed, ""))
-	require.NoError(t, err, "the head comes at once")
+	require.NoError(t, err, "the head comes immediately")
 	first := make([]byte, 64)
 	n, err := res.Body.Read(first)
 	require.NoError(t, err)

@@ -25,7 +25,7 @@ func faulty(t *testing.T, o Options, f Fault) *caller {
 	return serve(t, site)
 }
 
-// raw sends the request without reading more into the answer than there is.
+// raw sends the request and returns the answer without parsing it.
 func (c *caller) raw(path string) (status int, header http.Header, body string, err error) {
 	c.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -200,7 +200,7 @@ func TestFaultLimitTooBig(t *testing.T) {
 	c.get(200, "/wiki/api/v2/pages?limit=50")
 }
 
-// outcomes asks each of some addresses three times and says which calls failed.
+// outcomes calls each of some addresses three times and returns which calls failed.
 func outcomes(c *caller, order []int) map[int][]int {
 	out := map[int][]int{}
 	pages := c.site.Pages("GEN")
@@ -277,15 +277,15 @@ func TestFaultsThatCannotBe(t *testing.T) {
 	c := serve(t, New(Options{}))
 	for body, words := range map[string]string{
 		`{"faults":[{"kind":"meteor"}]}`:                                     "there is no such kind",
-		`{"faults":[{"kind":"reset","route":"/wiki/api/v2/page"}]}`:          "no route is",
-		`{"faults":[{"kind":"reset","route":"/_sandbox/stats"}]}`:            "no route is",
+		`{"faults":[{"kind":"reset","route":"/wiki/api/v2/page"}]}`:          "there is no route",
+		`{"faults":[{"kind":"reset","route":"/_sandbox/stats"}]}`:            "there is no route",
 		`{"faults":[{"kind":"reset","rate":1.5}]}`:                           "not between 0 and 1",
 		`{"faults":[{"kind":"reset","after":-1}]}`:                           "below zero",
 		`{"faults":[{"kind":"server-error","status":404}]}`:                  "not between 500 and 599",
-		`{"faults":[{"kind":"lost-permission","page_id":"the secret one"}]}`: "is no id",
+		`{"faults":[{"kind":"lost-permission","page_id":"the secret one"}]}`: "is not an id",
 		`{"faults":[{"kind":"limit-too-big"}]}`:                              "max_limit is missing",
 		`{"faults":[{"kind":"burst-limit"}]}`:                                "max_calls is missing",
-		`{"faults":[{"kind":"edit","page_id":"home"}]}`:                      "is no id",
+		`{"faults":[{"kind":"edit","page_id":"home"}]}`:                      "is not an id",
 	} {
 		require.Contains(t, c.post(400, "/_sandbox/faults", body).body["error"], words, body)
 	}

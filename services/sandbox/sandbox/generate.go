@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// generatedFrom is when the oldest page of a generated space was made. It is fixed, so that
+// generatedFrom is the creation time of the oldest page of a generated space. It is fixed, so that
 // a generated space is the same on every run.
 var generatedFrom = time.Date(2023, 3, 1, 8, 0, 0, 0, time.UTC)
 
-// AddGenerated adds a space of so many pages, the homepage included, that follow from the key
-// and the seed alone: ids, titles, authors, dates and bodies of 1 to 75 KB, in a tree seven
-// levels deep. Bodies are made when they are asked for, so that a large space costs little
-// memory. A key that is taken adds nothing.
+// AddGenerated adds a space with that many pages, the homepage included. The key and the seed
+// determine everything: ids, titles, authors, dates and bodies of 1 to 75 KB, in a tree seven
+// levels deep. Bodies are generated on each read, so that a large space uses little memory. If the
+// key is taken, AddGenerated adds nothing.
 func (s *Site) AddGenerated(key string, pages int, seed int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,9 +48,9 @@ func generatedRoot(key string, seed int64) uint64 {
 	return hash(fmt.Sprintf("%s/%d", strings.ToLower(key), seed))
 }
 
-// AddGeneratedBlogPosts adds so many blog posts to a space, which follow from the key and the
-// seed alone. They bear the titles of the pages that AddGenerated makes for the same seed: in
-// Confluence a page and a blog post may. Ids that are taken give ErrConflict.
+// AddGeneratedBlogPosts adds that many blog posts to a space; the key and the seed determine them.
+// They have the titles of the pages that AddGenerated makes for the same seed: Confluence allows a
+// page and a blog post with the same title. If ids are taken, it returns ErrConflict.
 func (s *Site) AddGeneratedBlogPosts(key string, posts int, seed int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,8 +75,8 @@ func (s *Site) AddGeneratedBlogPosts(key string, posts int, seed int64) error {
 	return nil
 }
 
-// generatedWidth is how many children a page needs for the space to be seven levels deep:
-// the least width w with 1 + w + … + w^6 ≥ pages.
+// generatedWidth is the number of children of a page that makes the space seven levels deep: the
+// smallest width w with 1 + w + … + w^6 ≥ pages.
 func generatedWidth(pages int) int {
 	for w := 1; ; w++ {
 		room, level := 1, 1
@@ -117,7 +117,7 @@ func generatedTitle(root uint64, i int) string {
 	return fmt.Sprintf("%s the %s %s (%d)", verb, noun, place, i)
 }
 
-// mix draws a number for one use of one page; it is splitmix64 over the three.
+// mix returns a number for one use of one page; it is splitmix64 over the three arguments.
 func mix(root uint64, i, use int) uint64 {
 	z := root + uint64(i)*0x9e3779b97f4a7c15 + uint64(use)*0xd1342543de82ef95 //nolint:gosec // a seed: any bits will do
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -125,13 +125,13 @@ func mix(root uint64, i, use int) uint64 {
 	return z ^ z>>31
 }
 
-// generated is a body that follows from its seed.
+// generated is a body that its seed determines.
 type generated struct {
 	seed  uint64
 	index int
 }
 
-// size is the body's least length: mostly a few KB, now and then up to 75 KB.
+// size is the body's minimum length: mostly a few KB, sometimes up to 75 KB.
 func (g generated) size() int {
 	const least, most = 1_000, 74_000
 	u := float64(mix(g.seed, g.index, 10)%1_000_000) / 1_000_000
@@ -161,8 +161,8 @@ func (g generated) text() string {
 	return b.String()
 }
 
-// writeBlock writes what stands between two sections' paragraphs: a list, code, a table, a
-// panel, or nothing.
+// writeBlock writes the block between two sections' paragraphs: a list, code, a table, a panel, or
+// nothing.
 func writeBlock(b *strings.Builder, rng *rand.Rand, said []string) {
 	switch rng.IntN(6) {
 	case 0:
@@ -190,7 +190,7 @@ func writeBlock(b *strings.Builder, rng *rand.Rand, said []string) {
 
 func pick(rng *rand.Rand, words []string) string { return words[rng.IntN(len(words))] }
 
-// sentences is the stock that generated bodies are put together from.
+// sentences are the parts of generated bodies.
 var sentences = sync.OnceValue(func() []string {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same pages for the same seed
 	out := make([]string, 3_000)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// guard says who may call a route and in which words it refuses.
+// guard says who may call a route and how it rejects other callers.
 type guard int
 
 const (
@@ -16,14 +16,14 @@ const (
 	v2
 )
 
-// endpoint is one route: who may call it, its pattern, and what answers.
+// endpoint is one route: its guard, its pattern and its handler.
 type endpoint struct {
 	guard   guard
 	pattern string // method and template
 	answer  http.HandlerFunc
 }
 
-// template is the route's path with its wildcards, as it stands in Stats and in Faults.
+// template is the route's path with its wildcards, as in Stats and in Faults.
 func (e endpoint) template() string {
 	_, path, _ := strings.Cut(e.pattern, " ")
 	return path
@@ -64,7 +64,7 @@ func (s *Site) Handler() http.Handler {
 	return s.gateway(s.forward(mux))
 }
 
-// wrap puts around a route's answer all that happens to a call because of its route.
+// wrap adds to a route's handler everything that depends on the route.
 func (s *Site) wrap(e endpoint) http.HandlerFunc {
 	h := s.authenticated(e.guard, e.answer)
 	if e.guard == open {
@@ -73,8 +73,8 @@ func (s *Site) wrap(e endpoint) http.HandlerFunc {
 	return s.stats.counted(e.template(), s.dated(s.faulty(e.template(), s.delayed(h))))
 }
 
-// dated gives every answer the site's clock, those that go wrong too: Retry-After and
-// X-RateLimit-Reset are read against it.
+// dated puts the site's clock into every answer, faulty ones included: clients compare Retry-After
+// and X-RateLimit-Reset with it.
 func (s *Site) dated(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
@@ -82,7 +82,7 @@ func (s *Site) dated(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// delayed makes the call take the site's latency.
+// delayed adds the site's latency to the call.
 func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
 	if s.opt.Latency <= 0 {
 		return h
@@ -98,9 +98,9 @@ func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// authenticated answers a bad or absent credential as the real site does: v2 with a bare 404,
-// v1 with a 403 in Confluence's words, the gateway with a 401, and the site's own address a
-// scoped token with a 401 that is no JSON.
+// authenticated answers a bad or missing credential like the real site: v2 with a bare 404, v1 with
+// a 403 in Confluence's words, the gateway with a 401, and the site's own address answers a scoped
+// token with a 401 that is not JSON.
 func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if g == open {
@@ -125,7 +125,7 @@ func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// admits checks the credential: Basic everywhere, Bearer behind the gateway only.
+// admits checks the credential: Basic everywhere, Bearer only behind the gateway.
 func (s *Site) admits(r *http.Request) bool {
 	if email, token, ok := r.BasicAuth(); ok {
 		return same(email, s.opt.Email) && same(token, s.opt.Token)
@@ -138,7 +138,7 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 const gatewayHeader = "X-Sandbox-Gateway"
 
-// gateway serves /ex/confluence/{cloudId}/… as the site itself, marking the request.
+// gateway serves /ex/confluence/{cloudId}/… like the site itself and marks the request.
 func (s *Site) gateway(next http.Handler) http.Handler {
 	prefix := "/ex/confluence/" + s.opt.CloudID
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ func (s *Site) change(what, id string, f func(n *node) error) error {
 	return nil
 }
 
-// PublishPage makes a draft current, in its first version.
+// PublishPage makes a draft current, as its first version.
 func (s *Site) PublishPage(id string) error {
 	return s.change("publish", id, func(n *node) error {
 		if n.status != draft {
@@ -37,8 +37,8 @@ func (s *Site) PublishPage(id string) error {
 	})
 }
 
-// MovePage puts the page, with all that is under it, below another parent, which may be in
-// another space; an empty newParentID is the top of its own space. A move makes no version.
+// MovePage moves the page with its descendants below another parent, which may be in another space;
+// an empty newParentID means the top of its own space. A move makes no version.
 func (s *Site) MovePage(id, newParentID string) error {
 	return s.change("move", id, func(n *node) error {
 		if newParentID == "" {
@@ -52,8 +52,8 @@ func (s *Site) MovePage(id, newParentID string) error {
 	})
 }
 
-// MoveToSpace moves the page, with all that is under it, below the homepage of another space.
-// A blog post just changes its space.
+// MoveToSpace moves the page with its descendants below the homepage of another space. A blog post
+// just changes its space.
 func (s *Site) MoveToSpace(id, key string) error {
 	return s.change("move", id, func(n *node) error {
 		sp := s.space(key)
@@ -95,7 +95,7 @@ func (s *Site) move(n *node, sp *space, parent *node) error {
 	return nil
 }
 
-// changeSpace files the nodes in another space, all or none.
+// changeSpace moves the nodes to another space, all or none.
 func (s *Site) changeSpace(moved []*node, sp *space) error {
 	for _, m := range moved {
 		if other := sp.titles[titleKey(m.kind, m.rev.title)]; other != nil && m.holdsTitle() {
@@ -118,9 +118,8 @@ func (s *Site) changeSpace(moved []*node, sp *space) error {
 	return nil
 }
 
-// ArchivePage archives the page. It keeps its parent and its title; what was under it moves
-// up to its parent, as when one page is archived without those below it. Blog posts cannot be
-// archived.
+// ArchivePage archives the page. It keeps its parent and its title; its children move up to its
+// parent, as when one page is archived without its descendants. Blog posts cannot be archived.
 func (s *Site) ArchivePage(id string) error {
 	return s.change("archive", id, func(n *node) error {
 		if n.kind == KindBlogPost {
@@ -136,8 +135,8 @@ func (s *Site) ArchivePage(id string) error {
 	})
 }
 
-// TrashPage moves the page to the trash: it still answers by id, without a parent, and its
-// title is free again. What was under it moves up to its parent.
+// TrashPage moves the page to the trash: it still answers by id, without a parent, and its title is
+// free again. Its children move up to its parent.
 func (s *Site) TrashPage(id string) error {
 	return s.change("trash", id, func(n *node) error {
 		if n.status == trashed {
@@ -184,8 +183,8 @@ func (s *Site) lift(n *node) {
 	}
 }
 
-// RestorePage takes the page out of the trash or the archive. From the trash it returns to
-// its former parent, or to the top of the space where that is gone.
+// RestorePage takes the page out of the trash or the archive. From the trash it returns to its
+// former parent, or to the top of the space if the parent no longer exists.
 func (s *Site) RestorePage(id string) error {
 	return s.change("restore", id, func(n *node) error {
 		switch n.status {
@@ -209,7 +208,8 @@ func (s *Site) RestorePage(id string) error {
 	})
 }
 
-// PurgePage removes the page for good, whatever its status. The search index forgets it at once.
+// PurgePage removes the page permanently, whatever its status. The search index drops it
+// immediately.
 func (s *Site) PurgePage(id string) error {
 	return s.change("purge", id, func(n *node) error {
 		if n == n.space.home {
@@ -228,8 +228,8 @@ func (s *Site) PurgePage(id string) error {
 	})
 }
 
-// Restrict lets only these users (account ids) and groups view the page and what is under it.
-// With neither, nobody may; the API user can be one of them. It makes no version.
+// Restrict lets only these users (account ids) and groups view the page and its descendants. With
+// neither, no one may view them; the API user can be one of the users. Restrict makes no version.
 func (s *Site) Restrict(id string, users, groups []string) error {
 	return s.change("restrict", id, func(n *node) error {
 		n.read = &audience{users: slices.Clone(users), groups: slices.Clone(groups)}
@@ -238,7 +238,7 @@ func (s *Site) Restrict(id string, users, groups []string) error {
 	})
 }
 
-// Unrestrict takes away the page's own view restriction.
+// Unrestrict removes the page's own view restriction.
 func (s *Site) Unrestrict(id string) error {
 	return s.change("unrestrict", id, func(n *node) error {
 		n.read = nil
@@ -256,7 +256,7 @@ func (s *Site) SetLabels(id string, labels ...string) error {
 	})
 }
 
-// normalLabels is how Confluence keeps labels: lower case, each once, in order.
+// normalLabels returns labels as Confluence stores them: lower case, without duplicates, sorted.
 func normalLabels(labels []string) []string {
 	out := make([]string, 0, len(labels))
 	for _, l := range labels {
@@ -268,8 +268,8 @@ func normalLabels(labels []string) []string {
 	return slices.Compact(out)
 }
 
-// AddComment adds a comment to the page, or a reply where c names the comment it is to, and
-// returns its id. It makes no version. An ID or a time that c has stays.
+// AddComment adds a comment to the page, or a reply if c names a parent comment, and returns its
+// id. It makes no version. It keeps c's ID and time if they are set.
 func (s *Site) AddComment(page string, c Comment) (id string, err error) {
 	err = s.change("comment on", page, func(n *node) error {
 		if c.ParentID != "" && s.talk[c.ParentID] != n {
@@ -285,7 +285,7 @@ func (s *Site) AddComment(page string, c Comment) (id string, err error) {
 	return id, err
 }
 
-// AddAttachment adds a file to the page. An empty ID is given one. It makes no version.
+// AddAttachment adds a file to the page. It generates an ID if a has none. It makes no version.
 func (s *Site) AddAttachment(page string, a Attachment) error {
 	return s.change("attach to", page, func(n *node) error {
 		a.ID = cmpOr(a.ID, fmt.Sprintf("att%d%03d", n.id, len(n.files)))

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// MoveTo gives the site another address, scheme and host, as when it is renamed or gets a domain
-// of its own: links bear the new address, and who asks at another host is sent there with 301.
-// Ids stay. The gateway and the control routes answer wherever they are asked. An empty address
-// ends that.
+// MoveTo gives the site another address, scheme and host, as a rename or a custom domain does:
+// links have the new address, and requests to another host are redirected with 301. Ids stay. The
+// gateway and the control routes answer at every host. An empty address ends the redirect.
 func (s *Site) MoveTo(address string) error {
 	address = origin(address)
 	if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "") {
@@ -25,7 +24,7 @@ func origin(address string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(address, "/"), "/wiki")
 }
 
-// movedTo is the site's present address, "" where that is the one that is asked.
+// movedTo is the site's present address, "" if it has not moved.
 func (s *Site) movedTo() string {
 	if to := s.moved.Load(); to != nil {
 		return *to
@@ -33,7 +32,7 @@ func (s *Site) movedTo() string {
 	return ""
 }
 
-// forward sends calls to a former address on to the present one.
+// forward redirects calls from a former address to the present one.
 func (s *Site) forward(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to := s.movedTo()

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A site that was renamed, or has a domain of its own now, is one site with two addresses: the
-// old one only says where to go.
+// A renamed site, or a site with a new custom domain, has two addresses: the old one only
+// redirects.
 func TestARenamedSiteRedirects(t *testing.T) {
 	old, alpha, _ := small(t, Options{})
 	now := serve(t, old.site)
@@ -45,7 +45,7 @@ func TestARenamedSiteRedirects(t *testing.T) {
 	}
 }
 
-// Ids are unique within a site only.
+// Ids are unique only within a site.
 func TestTwoSitesHaveTheSamePageIDs(t *testing.T) {
 	first, second := New(Options{Token: "first"}), New(Options{Token: "second", CloudID: "11111111-0000-4000-8000-000000000000"})
 	for i, site := range []*Site{first, second} {

@@ -11,7 +11,7 @@ import (
 // Kind is the type of a piece of content.
 type Kind string
 
-// The kinds of content. All but blog posts can stand in the page tree.
+// The kinds of content. All except blog posts can be in the page tree.
 const (
 	KindPage       Kind = "page"
 	KindBlogPost   Kind = "blogpost"
@@ -21,10 +21,10 @@ const (
 	KindEmbed      Kind = "embed"
 )
 
-// The statuses of content that the site keeps.
+// The statuses of content.
 const (
 	current  = "current"
-	draft    = "draft" // never published: no list and no search shows it
+	draft    = "draft" // never published: lists and searches do not show it
 	archived = "archived"
 	trashed  = "trashed"
 )
@@ -42,14 +42,14 @@ type node struct {
 	created  time.Time
 	author   string
 	rev      revision
-	past     []revision // older revisions that are known, oldest first
+	past     []revision // known older revisions, oldest first
 	labels   []string
-	read     *audience // nil where nobody is shut out
+	read     *audience // nil without a restriction
 	files    []Attachment
 	notes    []Comment
 
-	before *node   // where a trashed page was
-	seen   []shade // what a lagging search index may still show, oldest first
+	before *node   // former parent of a trashed page
+	seen   []shade // earlier states that a lagging search index may still show, oldest first
 	born   time.Time
 
 	unindexed bool // no search finds it
@@ -65,14 +65,14 @@ type revision struct {
 	body    source
 }
 
-// source yields a body in storage format. Generated bodies are made when they are asked for.
+// source returns a body in storage format. Generated bodies are generated on each call.
 type source interface{ text() string }
 
 type literal string
 
 func (l literal) text() string { return string(l) }
 
-// audience is who may read a restricted page.
+// audience is the readers of a restricted page.
 type audience struct {
 	users  []string // account ids
 	groups []string // names
@@ -87,7 +87,7 @@ func (a *audience) admits(user string, groups []string) bool {
 
 // shade is an earlier state of a node in the search index.
 type shade struct {
-	until    time.Time // when the write came that ended it
+	until    time.Time // time of the write that ended it
 	status   string
 	title    string
 	space    *space
@@ -99,8 +99,7 @@ func (n *node) shade(until time.Time) shade {
 	return shade{until: until, status: n.status, title: n.rev.title, space: n.space, labels: n.labels, modified: n.rev.at}
 }
 
-// indexed is the node as the search index knew it at time t, and false where it did not
-// know it yet.
+// indexed is the node as the search index knew it at time t, or false if it did not know it yet.
 func (n *node) indexed(t time.Time) (shade, bool) {
 	if n.born.After(t) {
 		return shade{}, false
@@ -122,7 +121,7 @@ func (n *node) above(yield func(*node) bool) {
 	}
 }
 
-// below yields everything under n, not n itself.
+// below yields the descendants of n, not n itself.
 func (n *node) below(yield func(*node) bool) bool {
 	for _, c := range n.children {
 		if !yield(c) || !c.below(yield) {
@@ -132,7 +131,7 @@ func (n *node) below(yield func(*node) bool) bool {
 	return true
 }
 
-// attach puts n under p at the end of its children; p may be nil for the top of a space.
+// attach makes n the last child of p; p may be nil for the top of a space.
 func (n *node) attach(p *node) {
 	n.parent = p
 	if p == nil {
@@ -160,7 +159,7 @@ func (n *node) holdsTitle() bool {
 	return n.status != trashed && n.status != draft && (n.kind == KindPage || n.kind == KindBlogPost)
 }
 
-// titleKey is what must be unique in a space. Blog posts have titles of their own.
+// titleKey is unique in a space. Blog posts have titles of their own.
 func titleKey(kind Kind, title string) string { return string(kind) + ":" + strings.ToLower(title) }
 
 // place is a node's position in one order of a list.
@@ -188,9 +187,9 @@ func (n *node) placeBy(field string) place {
 	}
 }
 
-// shelf keeps content of one kind in ascending order of id and, once asked for, in other orders, so that a
-// list call costs what it returns and not what the space holds. The site's lock guards byID;
-// orders are made under the read lock, hence their own.
+// shelf keeps content of one kind in ascending order of id and, on demand, in other orders, so that
+// a list call costs as much as its result and not as much as the space. The site's lock guards
+// byID; orders are built under the read lock, so they have their own lock.
 type shelf struct {
 	byID []*node
 
@@ -218,7 +217,7 @@ func (f *shelf) remove(n *node) {
 	f.stale()
 }
 
-// stale drops the orders that a change made wrong. The caller holds the site's write lock.
+// stale drops the orders that a change made invalid. The caller holds the site's write lock.
 func (f *shelf) stale() { f.orders = nil }
 
 // by returns the pages in ascending order of a v2 sort field.

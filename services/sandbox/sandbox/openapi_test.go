@@ -22,7 +22,7 @@ import (
 //
 //	SANDBOX_OPENAPI=folder go test -tags openapi ./services/sandbox/sandbox
 //
-// the answers are held against confluence-v1.yaml and confluence-v2.json of that folder.
+// the test checks the answers against confluence-v1.yaml and confluence-v2.json of that folder.
 
 // document is an OpenAPI document.
 type document map[string]any
@@ -38,8 +38,8 @@ func readDocument(t *testing.T, name string) document {
 	return d
 }
 
-// beyond are keys that the real site sends and no document names, or names otherwise: read and
-// update stand where the document of v1 has the placeholder operationType.
+// beyond are keys that the real site sends and that the documents omit or name differently: the
+// document of v1 has the placeholder operationType for read and update.
 var beyond = []string{
 	"ncsStepVersion", "ncsStepVersionSource", "edituiv2", "spaceOwnerId", "locale", "accountStatus", "directChildren", "read", "update",
 }
@@ -71,8 +71,8 @@ func (d document) resolve(s map[string]any) map[string]any {
 	return merged
 }
 
-// faults lists where v does not fit the schema. Null is let through: the real site sends it in
-// places where the document does not say so, a page's parentId for one.
+// faults lists the places where v does not fit the schema. Null is allowed: the real site sends it
+// in places that the document does not mention, for example a page's parentId.
 func (d document) faults(s map[string]any, v any, at string) []string {
 	s = d.resolve(s)
 	if enum, ok := s["enum"].([]any); ok && v != nil && !slices.Contains(enum, v) {
@@ -131,7 +131,7 @@ func (d document) objectFaults(s, v map[string]any, at string) []string {
 	return out
 }
 
-// answerSchema is what the document says of a good answer.
+// answerSchema is the document's schema for a successful answer.
 func (d document) answerSchema(t *testing.T, method, path string) map[string]any {
 	t.Helper()
 	var at any = map[string]any(d)

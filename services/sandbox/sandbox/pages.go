@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Draft is what a new piece of content is made from.
+// Draft is the input for a new piece of content.
 type Draft struct {
 	ID       string   `json:"id,omitempty"`        // default: the next free id
 	Kind     Kind     `json:"kind,omitempty"`      // default KindPage
@@ -19,11 +19,11 @@ type Draft struct {
 	Body     string   `json:"body"`
 	AuthorID string   `json:"author_id,omitempty"` // default: the API user
 	Labels   []string `json:"labels,omitempty"`
-	Status   string   `json:"status,omitempty"`  // default current; draft for what is not published yet
+	Status   string   `json:"status,omitempty"`  // default current; draft for unpublished content
 	Subtype  string   `json:"subtype,omitempty"` // of a page: live for a live doc
 }
 
-// check refuses what Confluence does not have.
+// check rejects drafts that Confluence does not allow.
 func (d Draft) check(parent *node) error {
 	switch {
 	case strings.TrimSpace(d.Title) == "":
@@ -38,10 +38,10 @@ func (d Draft) check(parent *node) error {
 	return nil
 }
 
-// live is the subtype of pages that are always being edited.
+// live is the subtype of live docs, which are always being edited.
 const live = "live"
 
-// Page is a snapshot of a page or another piece of content. Its body is Site.Body's.
+// Page is a snapshot of a page or another piece of content. Site.Body returns its body.
 type Page struct {
 	ID         string    `json:"id"`
 	Kind       Kind      `json:"kind"`
@@ -59,7 +59,7 @@ type Page struct {
 	Hidden     bool      `json:"hidden"` // from the API user
 }
 
-// Page returns the content with the id, whatever its status and whoever may see it.
+// Page returns the content with the id, whatever its status and readers.
 func (s *Site) Page(id string) (Page, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -70,8 +70,8 @@ func (s *Site) Page(id string) (Page, error) {
 	return s.snapshot(n), nil
 }
 
-// Pages returns every page of the space in ascending order of id: trashed ones, hidden ones
-// and drafts too.
+// Pages returns every page of the space in ascending order of id, including trashed pages, hidden
+// pages and drafts.
 func (s *Site) Pages(space string) []Page { return s.shelved(space, KindPage) }
 
 // BlogPosts is Pages for the blog posts of the space.
@@ -154,7 +154,7 @@ func (s *Site) CreatePage(d Draft) (Page, error) {
 	return s.snapshot(n), nil
 }
 
-// insert makes a node from d and files it.
+// insert makes a node from d and adds it to the indexes.
 func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, error) {
 	kind := d.Kind
 	if kind == "" {
@@ -184,7 +184,7 @@ func (s *Site) insert(d Draft, sp *space, parent *node, at time.Time) (*node, er
 	return n, nil
 }
 
-// file puts n into the site's and its space's indexes.
+// file adds n to the indexes of the site and of its space.
 func (s *Site) file(n *node) {
 	s.nodes[n.id] = n
 	s.moment++
@@ -206,7 +206,7 @@ func (s *Site) shelfOf(k Kind) *shelf {
 	}
 }
 
-// shelfOf is the site's for one space.
+// shelfOf is Site.shelfOf for one space.
 func (sp *space) shelfOf(k Kind) *shelf {
 	switch k {
 	case KindPage:
@@ -218,7 +218,7 @@ func (sp *space) shelfOf(k Kind) *shelf {
 	}
 }
 
-// claimTitle reserves the title in sp for n, which must not hold another there.
+// claimTitle reserves the title in sp for n, which must not hold another title there.
 func (s *Site) claimTitle(n *node, sp *space, title string) error {
 	if !n.holdsTitle() {
 		return nil
@@ -238,8 +238,8 @@ func (s *Site) freeTitle(n *node) {
 	}
 }
 
-// touch is called before every change of n: it remembers what a lagging index still shows
-// and drops the orders that the change makes wrong.
+// touch is called before every change of n: it remembers the state that a lagging index still shows
+// and drops the orders that the change makes invalid.
 func (s *Site) touch(n *node) time.Time {
 	now := s.now()
 	if lag := s.opt.IndexLag; lag > 0 {
@@ -257,7 +257,7 @@ func (s *Site) touch(n *node) time.Time {
 // Edit is a new version of a page.
 type Edit struct {
 	Title    *string `json:"title,omitempty"`
-	Body     *string `json:"body,omitempty"` // with no title either, a line is added to the body
+	Body     *string `json:"body,omitempty"` // without a title too, a line is added to the body
 	AuthorID string  `json:"author_id,omitempty"`
 	Message  string  `json:"message,omitempty"`
 }
@@ -310,8 +310,8 @@ func (s *Site) edit(n *node, e Edit) error {
 	return nil
 }
 
-// EditSome gives so many current pages of the space a new version and returns their ids in
-// ascending order. Which pages follows from the seed.
+// EditSome gives that many current pages of the space a new version and returns their ids in
+// ascending order. The seed selects the pages.
 func (s *Site) EditSome(space string, count int, seed int64) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -339,7 +339,7 @@ func (s *Site) EditSome(space string, count int, seed int64) ([]string, error) {
 	return ids, nil
 }
 
-// amended is a body with a line that says which version added it.
+// amended is a body with a line that names the version that added it.
 type amended struct {
 	base    source
 	version int

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// builtinUsers are the people of the built-in space; builtinNames are their short names, in
-// the same order, as the front matter of pages has them.
+// builtinUsers are the people of the built-in space; builtinNames are their short names in the same
+// order, for the front matter of pages.
 var (
 	builtinNames = []string{"mira", "jonas", "aiko", "lucia", "dev", "ingrid", "tomas", "nora", "kwame", "yuki", "elise", "ravi"}
 	builtinUsers = []User{

@@ -52,7 +52,7 @@ func (e *element) parameter(name string) *element {
 	return nil
 }
 
-// parseStorage reads a body as far as it is well-formed.
+// parseStorage reads a body up to the first malformed place.
 func parseStorage(storage string) *element {
 	d := storageDecoder(storage)
 	root := &element{}
@@ -93,10 +93,10 @@ type renderer struct {
 	ids   map[*element]string // of headings
 	heads []*element
 	depth int  // of included pages
-	view  bool // in the markup of the API's view, not in that of the browsable page
+	view  bool // write the markup of the API's view, not of the browsable page
 }
 
-// render returns the page's body as HTML, seen as the API user. The lock must not be held.
+// render returns the page's body as HTML for the API user. The caller must not hold the lock.
 func (s *Site) render(page int64, storage string) string {
 	return s.renderAt(page, storage, 0, false)
 }
@@ -109,8 +109,8 @@ func (s *Site) renderAt(page int64, storage string, depth int, view bool) string
 	return r.out.String()
 }
 
-// nameHeadings gives every heading its id: its text with dashes for spaces, and a number
-// after a dot where an earlier one has it.
+// nameHeadings gives every heading its id: its text with dashes for spaces, and a number after a
+// dot if an earlier heading has the same id.
 func (r *renderer) nameHeadings(e *element, taken map[string]bool) {
 	if headingLevel(e.name) > 0 {
 		if base := strings.ReplaceAll(strings.TrimSpace(e.inner()), " ", "-"); base != "" {
@@ -145,7 +145,7 @@ func (r *renderer) write(format string, args ...any) {
 	fmt.Fprintf(&r.out, format, args...)
 }
 
-// plainTags are the elements of HTML that stand in storage format as they are.
+// plainTags are the HTML elements that storage format uses unchanged.
 var plainTags = strings.Fields("p h1 h2 h3 h4 h5 h6 ul ol li table thead tbody tr th td strong em b i u s del sub sup code pre blockquote small")
 
 func (r *renderer) element(e *element) {
@@ -186,7 +186,7 @@ func (r *renderer) element(e *element) {
 	}
 }
 
-// safeURL keeps links to what a browser would run out of the pages.
+// safeURL drops links that a browser would execute.
 func safeURL(href string) bool {
 	u, err := url.Parse(href)
 	return err == nil && slices.Contains([]string{"", "http", "https", "mailto"}, strings.ToLower(u.Scheme))
@@ -300,15 +300,15 @@ func (r *renderer) linkBody(e *element, text string) {
 	r.write("%s", text)
 }
 
-// displayName is the person's name, or the id of somebody who is not known.
+// displayName is the person's name, or the id of an unknown person.
 func (s *Site) displayName(account string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return cmpOr(s.users[account].DisplayName, account)
 }
 
-// titlePath is the address, below the host, of the page with the title, in the space or else
-// in that of the page that links to it; "" where there is none that the API user may see.
+// titlePath is the path of the page with the title, in the space or, without one, in the space of
+// the linking page; "" if there is no such page or the API user may not see it.
 func (s *Site) titlePath(from int64, space, title string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

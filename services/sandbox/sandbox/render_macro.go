@@ -2,7 +2,7 @@ package sandbox
 
 import "strings"
 
-// macro writes a macro as a reader sees it; one that is not known, as its body.
+// macro writes a macro as readers see it; an unknown macro, as its body.
 func (r *renderer) macro(e *element) {
 	name := e.attr["ac:name"]
 	rich, plain := e.kid("ac", "rich-text-body"), e.kid("ac", "plain-text-body")

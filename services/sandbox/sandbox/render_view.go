@@ -2,8 +2,8 @@ package sandbox
 
 import "net/url"
 
-// view returns the page's body as the API's view and export_view have it: with the classes
-// and the wrappers by which exporters tell macros apart. The lock must not be held.
+// view returns the page's body in the format of the API's view and export_view: with the classes
+// and wrappers by which exporters distinguish macros. The caller must not hold the lock.
 func (s *Site) view(page int64, storage string) string {
 	return s.renderAt(page, storage, 0, true)
 }
@@ -11,12 +11,12 @@ func (s *Site) view(page int64, storage string) string {
 // viewClass are the classes that the view gives to plain elements.
 var viewClass = map[string]string{"th": "confluenceTh", "td": "confluenceTd"}
 
-// informed are the names that the view has for the panels.
+// informed are the view's names for the panels.
 var informed = map[string]struct{ class, icon string }{
 	"info": {"information", "info"}, "note": {"note", "warning"}, "tip": {"tip", "approve"}, "warning": {"warning", "error"},
 }
 
-// viewMacro writes the macros whose markup in the view is known, and says whether it did.
+// viewMacro writes the macros with a known markup in the view, and reports whether it did.
 func (r *renderer) viewMacro(e *element) bool {
 	name := e.attr["ac:name"]
 	rich, plain := e.kid("ac", "rich-text-body"), e.kid("ac", "plain-text-body")
@@ -63,7 +63,7 @@ func (r *renderer) viewMacro(e *element) bool {
 	return true
 }
 
-// viewIssues writes a Jira issue, or a search for some, as the link that it is.
+// viewIssues writes a Jira issue, or a search for issues, as a link.
 func (r *renderer) viewIssues(e *element) {
 	if key := e.parameter("key").inner(); key != "" {
 		r.write(`<span class="jira-issue conf-macro output-block" data-jira-key="%s" data-macro-name="jira"><a href="/browse/%s" class="jira-issue-key">%s</a></span>`, key, key, key)
@@ -73,7 +73,7 @@ func (r *renderer) viewIssues(e *element) {
 	r.write(`<span class="static-jira-issues_count conf-macro output-inline" data-macro-name="jira"><a href="/issues/?jql=%s">%s</a></span>`, url.QueryEscape(search), search)
 }
 
-// viewTask writes a task, whose state is a class.
+// viewTask writes a task; a class shows its state.
 func (r *renderer) viewTask(e *element) {
 	r.out.WriteString("<li")
 	if e.kid("ac", "task-status").inner() == "complete" {
@@ -84,7 +84,7 @@ func (r *renderer) viewTask(e *element) {
 	r.out.WriteString("</span></li>")
 }
 
-// either is the first on the browsable page and the second in the view.
+// either returns web for the browsable page and view for the API's view.
 func (r *renderer) either(web, view string) string {
 	if r.view {
 		return view

@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/shared/service"
 )
 
-// Main serves the site that the environment describes until SIGINT or SIGTERM. With the
-// argument "health" it asks the running one for its health instead.
+// Main serves the site that the environment describes until SIGINT or SIGTERM. With the argument
+// "health" it checks the health of the running one instead.
 func Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stderr)
@@ -88,8 +88,8 @@ func Configured(c config.Standin) (*Site, error) {
 	return site, nil
 }
 
-// Fill gives the site its content: a folder of storage bodies, a number of generated pages,
-// or the built-in space where neither is asked for.
+// Fill gives the site its content: a folder of storage bodies, a number of generated pages, or the
+// built-in space if neither is requested.
 func (s *Site) Fill(corpus string, pages int, seed int64) error {
 	switch {
 	case corpus != "" && pages > 0:
@@ -119,7 +119,7 @@ type Served struct {
 	done chan error
 }
 
-// Serve serves the site on addr; port 0 stands for any free one.
+// Serve serves the site on addr; port 0 means any free port.
 func Serve(addr string, site *Site) (*Served, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

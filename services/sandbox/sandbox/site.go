@@ -4,9 +4,9 @@
 //
 // The pages of the built-in and of generated spaces have the same ids on every run.
 //
-// What a person would do in the browser is done by methods of Site (CreatePage, EditPage,
-// MovePage, …) or over HTTP under /_sandbox/, where GET lists the routes. SetFaults makes the
-// site misbehave, the same way for the same seed.
+// Methods of Site (CreatePage, EditPage, MovePage, …) do what people do in the browser; the routes
+// under /_sandbox/ do the same over HTTP, and GET lists them. SetFaults makes the site misbehave,
+// in the same way for the same seed.
 package sandbox
 
 import (
@@ -20,30 +20,30 @@ import (
 	"time"
 )
 
-// The credential that opens a sandbox whose Options name none.
+// The credential of a sandbox whose Options name none.
 const (
 	DefaultEmail = "demo@example.com"
 	DefaultToken = "sandbox-demo-token" // a documented token of a site of invented pages
 )
 
-// Options are the settings of a Site. The zero value is a good site.
+// Options are the settings of a Site. The zero value is a working site.
 type Options struct {
 	Email     string // of the API user; default DefaultEmail
 	Token     string // default DefaultToken
 	SiteTitle string // shown on the browsable pages; default "Sluice sandbox"
-	BaseURL   string // scheme and host in links, without /wiki; default: what the request was sent to
+	BaseURL   string // scheme and host in links, without /wiki; default: the address of the request
 	CloudID   string // of the gateway address /ex/confluence/{cloudId}; has a default
 
 	Latency  time.Duration    // every API answer waits this long
 	Now      func() time.Time // the site's clock, also in the Date header; default time.Now
 	IndexLag time.Duration    // how long the search index lags behind a write
 	TimeZone *time.Location   // the API user's zone, in which CQL dates are read; default UTC
-	Scoped   bool             // the token is a scoped one: it opens the gateway only
+	Scoped   bool             // the token is scoped: it works only at the gateway
 	V1Gone   bool             // the removed v1 content and space routes answer 410
-	V1Lists  bool             // the removed v1 lists of content, spaces and attachments answer as before
+	V1Lists  bool             // the removed v1 lists of content, spaces and attachments still work
 }
 
-// Errors of the Go-level control. Over HTTP they are 404, 409 and 400.
+// Errors of Site's methods. Over HTTP they are 404, 409 and 400.
 var (
 	ErrNotFound = errors.New("no such content")
 	ErrConflict = errors.New("conflict")
@@ -64,20 +64,20 @@ type Site struct {
 	users  map[string]User
 	me     string   // account id of the API user
 	groups []string // of the API user
-	lost   int64    // a page that a fault hides, with all that is under it
+	lost   int64    // a page that a fault hides together with its descendants
 	nextID int64
-	talk   map[string]*node // by the id of a comment: what it is on
+	talk   map[string]*node // by the id of a comment: the content that it belongs to
 	moment uint64           // counts the changes of the site
 
 	walks walkCache
-	moved atomic.Pointer[string] // the address that the site has now
+	moved atomic.Pointer[string] // the site's present address
 }
 
 type space struct {
 	id        int64
 	key       string
 	alias     string   // the key in addresses; the same as key unless it was changed
-	former    []string // keys that it had and still answers to
+	former    []string // former keys that still work
 	name      string
 	kind      string
 	status    string
@@ -85,7 +85,7 @@ type space struct {
 	author    string
 	home      *node
 	hidden    bool
-	unindexed bool             // no search finds what it has
+	unindexed bool             // no search finds its content
 	titles    map[string]*node // pages and blog posts that hold their title, by folded title
 	shelf     shelf            // its pages
 	posts     shelf            // its blog posts
@@ -103,7 +103,7 @@ type User struct {
 // apiUser is the account id behind the site's credential.
 const apiUser = "712020:00000000-5a4d-4c1e-9d10-000000000001"
 
-// New returns a site without spaces, whose one user is the API user.
+// New returns a site without spaces; its only user is the API user.
 func New(o Options) *Site {
 	o.Email = cmpOr(o.Email, DefaultEmail)
 	o.Token = cmpOr(o.Token, DefaultToken)
@@ -136,14 +136,14 @@ func cmpOr(s, fallback string) string {
 	return s
 }
 
-// AddUser makes a person known to users-bulk and to mentions.
+// AddUser adds a person for users-bulk and for mentions.
 func (s *Site) AddUser(u User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users[u.AccountID] = u
 }
 
-// AddSpace adds an empty space with a homepage of the same name. Adding a key twice is an
+// AddSpace adds an empty space with a homepage of the same name. If the key exists, it returns
 // ErrConflict.
 func (s *Site) AddSpace(key, name string) error {
 	s.mu.Lock()
@@ -160,7 +160,7 @@ func (s *Site) AddSpace(key, name string) error {
 	return nil
 }
 
-// addSpace adds a space without a homepage. Its id follows from its key.
+// addSpace adds a space without a homepage. Its key determines its id.
 func (s *Site) addSpace(key, name string) (*space, error) {
 	if key == "" {
 		return nil, fmt.Errorf("add space: %w: the key is empty", ErrInvalid)
@@ -180,7 +180,7 @@ func (s *Site) addSpace(key, name string) (*space, error) {
 	return sp, nil
 }
 
-// HideSpace takes the space from the API user's sight, or gives it back.
+// HideSpace hides the space from the API user, or shows it again.
 func (s *Site) HideSpace(key string, hidden bool) error {
 	return s.changeOf("hide", key, func(sp *space) error {
 		sp.hidden = hidden
@@ -218,8 +218,8 @@ func (s *Site) visible(id string) *node {
 	return n
 }
 
-// sees reports whether the API user may view n: its space is not hidden, and no read
-// restriction of n or of anything above it shuts the user out.
+// sees reports whether the API user may view n: its space is not hidden, and no read restriction of
+// n or of its ancestors excludes the user.
 func (s *Site) sees(n *node) bool {
 	if n.space.hidden {
 		return false
@@ -235,7 +235,7 @@ func (s *Site) sees(n *node) bool {
 	return true
 }
 
-// parseID reads an id of digits; 0 stands for anything else and is nobody's id.
+// parseID reads an id of digits; it returns 0, which is never an id, for any other text.
 func parseID(s string) int64 {
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || id <= 0 {

@@ -33,14 +33,14 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// caller speaks to a served site.
+// caller calls a served site.
 type caller struct {
 	t    *testing.T
 	site *Site
 	url  string
 }
 
-// answer is what came back.
+// answer is the site's answer.
 type answer struct {
 	status int
 	header http.Header
@@ -80,7 +80,7 @@ func create(t *testing.T, site *Site, d Draft) Page {
 	return p
 }
 
-// do sends a request as it is.
+// do sends a request unchanged.
 func (c *caller) do(req *http.Request) answer {
 	c.t.Helper()
 	res, err := http.DefaultClient.Do(req)
@@ -103,7 +103,7 @@ func (c *caller) request(method, path, body string) *http.Request {
 	return req
 }
 
-// get asks with the good credential and expects the status.
+// get calls with the valid credential and expects the status.
 func (c *caller) get(status int, path string) answer {
 	c.t.Helper()
 	a := c.do(c.request(http.MethodGet, path, ""))
@@ -127,7 +127,7 @@ func (a answer) rows() []map[string]any {
 	return out
 }
 
-// column is one key of every row.
+// column is the values of one key in every row.
 func (a answer) column(key string) []string {
 	out := []string{}
 	for _, row := range a.rows() {
@@ -143,7 +143,7 @@ func (a answer) next() string {
 	return next
 }
 
-// title is that of the first error of a v2 answer.
+// title is the title of the first error of a v2 answer.
 func (a answer) title() string {
 	errs, _ := a.body["errors"].([]any)
 	if len(errs) == 0 {
@@ -160,7 +160,7 @@ func (c *caller) spaceID(key string) string {
 	return ids[0]
 }
 
-// walk follows a list to its end and returns one key of every row.
+// walk follows a list to its end and returns the values of one key in every row.
 func (c *caller) walk(path, key string) []string {
 	c.t.Helper()
 	var out []string

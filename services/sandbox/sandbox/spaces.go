@@ -7,7 +7,7 @@ import (
 )
 
 // ArchiveSpace archives the space, or takes it out of the archive. Its pages stay current: lists
-// and reads by id give them as before, and a search finds nothing of them.
+// and reads by id still return them, but a search finds none of them.
 func (s *Site) ArchiveSpace(key string, yes bool) error {
 	return s.changeOf("archive", key, func(sp *space) error {
 		sp.status = current
@@ -18,16 +18,15 @@ func (s *Site) ArchiveSpace(key string, yes bool) error {
 	})
 }
 
-// Rekey is how a space gets another key. Its id stays, and so do its pages.
+// Rekey describes a change of a space's key. Its id and its pages stay.
 type Rekey struct {
 	Key    string `json:"key"`              // the new one
-	Alias  bool   `json:"alias,omitempty"`  // the new key is an alias: addresses have it, and the API's key stays the old one
-	Forget bool   `json:"forget,omitempty"` // nothing answers to the old key any more
+	Alias  bool   `json:"alias,omitempty"`  // the new key is an alias: addresses use it, the API keeps the old key
+	Forget bool   `json:"forget,omitempty"` // the old key stops working
 }
 
-// RekeySpace gives the space another key. Lists of spaces, searches and addresses know it by the
-// old one as well, unless r.Forget says otherwise. A key that another space has or had is an
-// ErrConflict.
+// RekeySpace gives the space another key. Lists of spaces, searches and addresses still accept the
+// old key, unless r.Forget is set. If another space has or had the key, it returns ErrConflict.
 func (s *Site) RekeySpace(key string, r Rekey) error {
 	return s.changeOf("change the key of", key, func(sp *space) error {
 		switch other := s.space(r.Key); {
@@ -52,8 +51,8 @@ func (s *Site) RekeySpace(key string, r Rekey) error {
 	})
 }
 
-// LeaveOutOfSearch takes the content out of the search index, though it is there, or puts it
-// back. Lists and reads by id are as before.
+// LeaveOutOfSearch removes existing content from the search index, or adds it again. Lists and
+// reads by id do not change.
 func (s *Site) LeaveOutOfSearch(id string, yes bool) error {
 	return s.change("leave out of search", id, func(n *node) error {
 		n.unindexed = yes
@@ -62,7 +61,7 @@ func (s *Site) LeaveOutOfSearch(id string, yes bool) error {
 	})
 }
 
-// LeaveSpaceOutOfSearch is LeaveOutOfSearch for all that a space has and will have.
+// LeaveSpaceOutOfSearch is LeaveOutOfSearch for all present and future content of a space.
 func (s *Site) LeaveSpaceOutOfSearch(key string, yes bool) error {
 	return s.changeOf("leave out of search", key, func(sp *space) error {
 		sp.unindexed = yes
@@ -85,12 +84,12 @@ func (s *Site) changeOf(what, key string, f func(sp *space) error) error {
 	return nil
 }
 
-// names are the keys to which the space answers: its own, its alias, and those that it had.
+// names are the space's valid keys: its own, its alias, and its former keys.
 func (sp *space) names() []string {
 	return append([]string{sp.key, sp.alias}, sp.former...)
 }
 
-// goesBy reports whether the space answers to one of the keys. Letter case is of no matter.
+// goesBy reports whether one of the keys is valid for the space. Letter case does not matter.
 func (sp *space) goesBy(keys ...string) bool {
 	return slices.ContainsFunc(sp.names(), func(name string) bool {
 		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(name, key) })

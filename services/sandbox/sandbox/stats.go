@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Stats says what the site was asked since it started or since ResetStats. Control routes
-// and browsable pages are not counted.
+// Stats counts the site's calls since it started or since ResetStats. It does not count control
+// routes and browsable pages.
 type Stats struct {
 	Calls    map[string]int64 `json:"calls"`     // by route template, e.g. /wiki/api/v2/pages/{id}
 	Statuses map[int]int64    `json:"statuses"`  // by HTTP status
@@ -17,18 +17,18 @@ type Stats struct {
 	Bodies   int64            `json:"bodies"`    // page bodies in answers
 	Bytes    int64            `json:"bytes"`     // of answers' bodies
 	Active   int              `json:"active"`    // calls being answered now
-	Peak     int              `json:"peak"`      // most calls at once
+	Peak     int              `json:"peak"`      // most concurrent calls
 	PeakRate int              `json:"peak_rate"` // most calls that came within one second
 }
 
-// recorder gathers Stats.
+// recorder counts Stats.
 type recorder struct {
 	mu   sync.Mutex
 	now  Stats
 	came []time.Time // the calls of the last second
 }
 
-// Stats returns what was counted so far.
+// Stats returns the counts so far.
 func (s *Site) Stats() Stats {
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *Site) Stats() Stats {
 	return out
 }
 
-// ResetStats begins counting anew; calls that are being answered stay counted as active.
+// ResetStats sets the counts to zero; calls in progress stay counted as active.
 func (s *Site) ResetStats() {
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()
@@ -45,7 +45,7 @@ func (s *Site) ResetStats() {
 	s.stats.came = nil
 }
 
-// lastSecond drops the times that are a second old.
+// lastSecond drops the times that are at least a second old.
 func lastSecond(times []time.Time, now time.Time) []time.Time {
 	for len(times) > 0 && now.Sub(times[0]) >= time.Second {
 		times = times[1:]
@@ -94,7 +94,7 @@ func (c *recorder) fault(kind FaultKind) {
 	c.now.Faults[string(kind)]++
 }
 
-// meter counts an answer.
+// meter counts one answer.
 type meter struct {
 	http.ResponseWriter
 	status int

@@ -13,7 +13,7 @@ func storageDecoder(storage string) *xml.Decoder {
 	return d
 }
 
-// plainText is the body's text with the markup taken off. Macro parameters are not text.
+// plainText is the body's text without markup. Macro parameters are not text.
 func plainText(storage string) string {
 	d := storageDecoder(storage)
 	var b strings.Builder
@@ -25,7 +25,7 @@ func plainText(storage string) string {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if t.Name.Space == "ac" && t.Name.Local == "parameter" {
-				_ = d.Skip() // an error comes again with the next token
+				_ = d.Skip() // the next token returns an error again
 			}
 		case xml.EndElement:
 			b.WriteByte(' ')

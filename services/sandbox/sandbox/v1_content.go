@@ -19,7 +19,7 @@ func (s *Site) v1Routes() map[string]http.HandlerFunc {
 		"GET " + api + "/content/{id}/restriction/byOperation":      s.restrictions,
 		"GET " + api + "/content/{id}/restriction/byOperation/{op}": s.restrictions,
 	}
-	// What the real site removed for everybody.
+	// Routes that the real site removed for everyone.
 	for _, path := range []string{
 		"/content/{id}/child", "/content/{id}/child/{type}", "/content/{id}/label", "/content/{id}/history",
 		"/content/{id}/property", "/content/{id}/version", "/space/{key}/content", "/space/{key}/content/{type}",
@@ -30,7 +30,7 @@ func (s *Site) v1Routes() map[string]http.HandlerFunc {
 	return routes
 }
 
-// gone is how a removed route answers: the caller is in order, the route is not.
+// gone answers like a removed route to a valid caller.
 func gone(w http.ResponseWriter, _ *http.Request) {
 	v1Error(w, http.StatusGone, "com.atlassian.confluence.api.service.exceptions.pagesmodes.GoneException: This deprecated endpoint has been removed.")
 }
@@ -42,7 +42,7 @@ func (s *Site) currentUser(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, out)
 }
 
-// v1User is the user with the account id in v1's words.
+// v1User is the user with the account id in v1's format.
 func (s *Site) v1User(id, base string) map[string]any {
 	u, known := s.users[id]
 	if !known {
@@ -59,11 +59,11 @@ func (s *Site) v1User(id, base string) map[string]any {
 	return out
 }
 
-// restrictionRows is how many people, and how many groups, one answer names.
+// restrictionRows is the maximum number of people, and of groups, in one answer.
 const restrictionRows = 100
 
-// restrictions answers with the page's own restrictions only: what it inherits is asked of
-// its ancestors.
+// restrictions answers with the page's own restrictions only: callers read inherited ones from its
+// ancestors.
 func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
 	id, op := r.PathValue("id"), r.PathValue("op")
 	base, q := s.base(r), r.URL.Query()
@@ -118,7 +118,7 @@ func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, both)
 }
 
-// v1Content is content as v1 writes it; its bodies are made by v1Bodies, outside the lock.
+// v1Content is content in v1's format; v1Bodies adds the bodies outside the lock.
 type v1Content struct {
 	fields  map[string]any
 	formats []string
@@ -126,7 +126,7 @@ type v1Content struct {
 	source  source
 }
 
-// v1Content copies the node with what expand asks for.
+// v1Content copies the node with the fields that expand requests.
 func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 	id := formatID(n.id)
 	page := s.pageOut(n)
@@ -179,7 +179,7 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 // MarshalJSON writes the fields.
 func (c v1Content) MarshalJSON() ([]byte, error) { return marshalPlain(c.fields) }
 
-// v1Bodies puts the bodies in that were asked for.
+// v1Bodies adds the requested bodies.
 func (s *Site) v1Bodies(contents []v1Content) []v1Content {
 	for _, c := range contents {
 		if len(c.formats) == 0 {
@@ -218,7 +218,7 @@ func (s *Site) v1Version(n *node, base string) map[string]any {
 	}
 }
 
-// v1Labels are labels in v1's words, which say the name twice.
+// v1Labels are labels in v1's format, which repeats the name.
 func v1Labels(labels []string) []any {
 	out := []any{}
 	for _, l := range labelsOut(labels) {
@@ -235,12 +235,13 @@ func v1Space(sp *space, base string) map[string]any {
 	}
 }
 
-// getContent and getV1Space are two of the removed routes that Basic credentials still reach.
+// getContent answers one of the two removed routes that Basic credentials still reach; getV1Space
+// answers the other.
 func (s *Site) getContent(w http.ResponseWriter, r *http.Request) {
 	id, base := r.PathValue("id"), s.base(r)
 	expand := csv(r.URL.Query(), "expand")
 	if len(expand) == 0 {
-		expand = []string{"version", "space", "history"} // what is expanded when nothing is asked for
+		expand = []string{"version", "space", "history"} // the default of expand
 	}
 	s.mu.RLock()
 	n := s.visible(id)
@@ -275,8 +276,8 @@ func (s *Site) getV1Space(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, out)
 }
 
-// removed answers a route that the real site announced to remove: with what it still says and
-// the two headers that warn of it, or with 410 behind the gateway and where the site is set so.
+// removed answers a route whose removal the real site announced: with its old answer and the two
+// headers that warn of the removal, or with 410 behind the gateway and if Options.V1Gone is set.
 func (s *Site) removed(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.opt.V1Gone || viaGateway(r) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// v1Lists are routes of v1 that Atlassian announced to remove and that many clients still call.
-// They answer where Options.V1Lists says that this is a site on which they are left.
+// v1Lists are routes of v1 whose removal Atlassian announced and that many clients still call. They
+// answer if Options.V1Lists is set.
 func (s *Site) v1Lists() map[string]http.HandlerFunc {
 	const api = "GET /wiki/rest/api"
 	return map[string]http.HandlerFunc{
@@ -19,7 +19,7 @@ func (s *Site) v1Lists() map[string]http.HandlerFunc {
 	}
 }
 
-// left answers 410 unless the lists of v1 are left on this site.
+// left answers 410 unless the site keeps the lists of v1.
 func (s *Site) left(h http.HandlerFunc) http.HandlerFunc {
 	if !s.opt.V1Lists {
 		return gone
@@ -27,7 +27,7 @@ func (s *Site) left(h http.HandlerFunc) http.HandlerFunc {
 	return s.removed(h)
 }
 
-// v1Range reads start and limit. Unlike a search, these lists do begin at start.
+// v1Range reads start and limit. Unlike a search, these lists honour start.
 func v1Range(q url.Values, fallback int) (start, limit int, err error) {
 	limit, err = limitOf(q, fallback, 10_000)
 	if err != nil {
@@ -44,7 +44,7 @@ func v1BadRequest(w http.ResponseWriter, err error) {
 	v1Error(w, http.StatusBadRequest, "com.atlassian.confluence.api.service.exceptions.BadRequestException: "+err.Error())
 }
 
-// v1List writes one page of a v1 list: next counts rows and is without /wiki.
+// v1List writes one page of a v1 list: its next link counts rows and lacks /wiki.
 func (s *Site) v1List(w http.ResponseWriter, r *http.Request, rows any, n, start, limit int, more bool) {
 	base, path := s.base(r), strings.TrimPrefix(r.URL.Path, "/wiki")
 	links := map[string]string{"base": base, "context": "/wiki", "self": base + path}
@@ -57,8 +57,8 @@ func (s *Site) v1List(w http.ResponseWriter, r *http.Request, rows any, n, start
 	write(w, http.StatusOK, map[string]any{"results": rows, "start": start, "limit": limit, "size": n, "_links": links})
 }
 
-// listV1Content lists pages or blog posts, by space, title and status; the limit is lowered
-// without a word where bodies are expanded.
+// listV1Content lists pages or blog posts by space, title and status. It silently lowers the limit
+// if bodies are expanded.
 func (s *Site) listV1Content(w http.ResponseWriter, r *http.Request) {
 	q, base := r.URL.Query(), s.base(r)
 	expand := csv(q, "expand")
@@ -107,8 +107,8 @@ func (s *Site) listV1Content(w http.ResponseWriter, r *http.Request) {
 	s.v1List(w, r, s.v1Bodies(rows), len(rows), start, limit, more)
 }
 
-// wanted reports whether the statuses asked for admit n: current alone where none is named,
-// and by "any" what is current or in the trash.
+// wanted reports whether the requested statuses include n's: only current by default; "any" means
+// current or trashed.
 func wanted(n *node, statuses map[string]bool) bool {
 	switch n.status {
 	case current:
@@ -144,7 +144,7 @@ func (s *Site) listV1Spaces(w http.ResponseWriter, r *http.Request) {
 	s.v1List(w, r, rows, len(rows), start, limit, start+len(rows) < len(all))
 }
 
-// v1SpaceWith is the space with what expand asks for. The caller holds the read lock.
+// v1SpaceWith is the space with the fields that expand requests. The caller holds the read lock.
 func (s *Site) v1SpaceWith(sp *space, expand []string, base string) map[string]any {
 	out := v1Space(sp, base)
 	expandable, _ := out["_expandable"].(map[string]string)
@@ -160,8 +160,8 @@ func (s *Site) v1SpaceWith(sp *space, expand []string, base string) map[string]a
 	return out
 }
 
-// listV1Attachments lists a page's files as v1 writes them: as content of their own, whose
-// address is in _links.
+// listV1Attachments lists a page's files in v1's format: as separate content, whose address is in
+// _links.
 func (s *Site) listV1Attachments(w http.ResponseWriter, r *http.Request) {
 	q, id, base := r.URL.Query(), r.PathValue("id"), s.base(r)
 	start, limit, err := v1Range(q, 50)

@@ -112,7 +112,8 @@ func TestV1AttachmentsAreListed(t *testing.T) {
 	c.get(400, path+"?limit=0")
 }
 
-// What is not asked for is only named: clients read the space's key from there.
+// Fields that are not requested are only named in _expandable: clients read the space's key from
+// there.
 func TestV1ContentExpandsWhatIsAskedFor(t *testing.T) {
 	c, alpha, _ := small(t, Options{})
 	path := "/wiki/rest/api/content/" + alpha.ID

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// hit is a result of a search with its place in the search's order.
+// hit is a search result with its place in the search's order.
 type hit struct {
 	node   *node
 	places []place
 }
 
-// walkKey names a result that stays the same: same query, same content, same minute.
+// walkKey identifies a constant result: same query, same content, same minute.
 type walkKey struct {
 	cql    string
-	shut   bool // archived spaces too
+	shut   bool // include archived spaces
 	moment uint64
 	minute int64
 }
 
-// walkCache keeps the latest results, so that a walk over a large one is not searched anew
-// for every page of it.
+// walkCache keeps the latest results, so that a walk over a large result does not repeat the search
+// for every page.
 type walkCache struct {
 	mu   sync.Mutex
 	hits map[walkKey][]hit
@@ -49,14 +49,14 @@ func (w *walkCache) put(k walkKey, hits []hit) {
 	w.hits[k] = hits
 }
 
-// searchCursor is where a walk stands. It belongs to its query.
+// searchCursor is the position of a walk. It belongs to its query.
 type searchCursor struct {
 	Query  uint64  `json:"q"`
 	Places []place `json:"p"`
 }
 
-// search finds what the query asks for, in its order, in archived spaces where shut says so. The
-// caller holds the read lock.
+// search runs the query and returns the hits in its order, including archived spaces if shut is
+// set. The caller holds the read lock.
 func (s *Site) search(cql string, shut bool) ([]hit, statement, error) {
 	st, err := parseCQL(cql)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Site) search(cql string, shut bool) ([]hit, statement, error) {
 	return hits, st, nil
 }
 
-// places are a hit's keys in the statement's orders, the id last.
+// places are a hit's sort keys in the statement's orders, then the id.
 func (st statement) places(c *candidate) []place {
 	var out []place
 	for _, o := range st.order {
@@ -135,8 +135,8 @@ func (st statement) compare(a, b []place) int {
 	return 0
 }
 
-// v1Limit is what becomes of the limit that was asked for: the site lowers it without a word
-// when rows are expanded.
+// v1Limit is the effective limit: the site silently lowers the requested limit when rows are
+// expanded.
 func v1Limit(asked int, expand []string) int {
 	most := 1000
 	for _, e := range expand {
@@ -161,8 +161,8 @@ type found struct {
 	next  string
 }
 
-// searchPage reads the request, searches, and picks the page. It answers what it refuses.
-// start is ignored, as on the real site. The caller holds the read lock.
+// searchPage reads the request, searches, and picks the page. It returns the reason for a 400
+// answer as a refusal. It ignores start, like the real site. The caller holds the read lock.
 func (s *Site) searchPage(q url.Values, shut bool) (found, error) {
 	asked, err := limitOf(q, 25, 10_000)
 	if err != nil {
@@ -204,8 +204,8 @@ func searchError(w http.ResponseWriter, err error) {
 	v1Error(w, http.StatusBadRequest, "com.atlassian.confluence.api.service.exceptions.BadRequestException: "+err.Error())
 }
 
-// nextLink is the address of the next page: without /wiki, unlike v2's, and without the
-// parameters in drop.
+// nextLink is the address of the next page: without /wiki, unlike v2's, and without the parameters
+// in drop.
 func nextLink(path string, q url.Values, f found, drop ...string) string {
 	next := url.Values{}
 	for k, v := range q {
@@ -223,7 +223,7 @@ func (s *Site) searchContent(w http.ResponseWriter, r *http.Request) {
 	q, base := r.URL.Query(), s.base(r)
 	expand := csv(q, "expand")
 	s.mu.RLock()
-	f, err := s.searchPage(q, false) // it has no parameter for archived spaces
+	f, err := s.searchPage(q, false) // this route has no parameter for archived spaces
 	rows := make([]v1Content, 0, len(f.hits))
 	for _, h := range f.hits {
 		rows = append(rows, s.v1Content(h.node, expand, base))
@@ -269,17 +269,17 @@ func (s *Site) searchAll(w http.ResponseWriter, r *http.Request) {
 	}
 	links := map[string]string{"base": base, "context": "/wiki", "self": base + "/rest/api/search?" + r.URL.RawQuery}
 	if f.next != "" {
-		links["next"] = nextLink("/rest/api/search", q, f, "excerpt") // the real site loses it too
+		links["next"] = nextLink("/rest/api/search", q, f, "excerpt") // the real site drops it too
 	}
 	write(w, http.StatusOK, map[string]any{
 		"results": rows, "start": 0, "limit": f.limit, "size": len(rows), "cqlQuery": q.Get("cql"),
-		"totalSize":      f.total + f.total/64, // an estimate there, and so never exact here
+		"totalSize":      f.total + f.total/64, // an estimate on the real site, so never exact here
 		"searchDuration": time.Since(began).Milliseconds(), "_links": links,
 	})
 }
 
-// searchRow is a row of /search without its content. Its title is for showing, not for
-// reading: escaped, and marked where it matched.
+// searchRow is a row of /search without its content. Its title is meant for display: escaped, with
+// the matches marked.
 func (s *Site) searchRow(n *node) map[string]any {
 	c := candidate{node: n, shade: n.shade(time.Time{})}
 	excerpt := []rune(plainText(cut(n.rev.body.text(), 3_000)))
@@ -297,7 +297,7 @@ func (s *Site) searchRow(n *node) map[string]any {
 	}
 }
 
-// cut shortens s to about n bytes, at the end of an element where there is one.
+// cut shortens s to about n bytes, at the end of an element if possible.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s

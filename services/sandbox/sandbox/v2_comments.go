@@ -32,7 +32,7 @@ type commentDTO struct {
 	Links      map[string]string  `json:"_links"`
 }
 
-// commentsOut lists the comments below one, or those on the page itself where parent is "".
+// commentsOut lists the replies to the comment parent, or the page's own comments if parent is "".
 func commentsOut(n *node, r *http.Request, inline bool, parent string) []commentDTO {
 	format, want := r.URL.Query().Get("body-format"), csv(r.URL.Query(), "resolution-status")
 	var out []commentDTO
@@ -63,7 +63,7 @@ func commentsOut(n *node, r *http.Request, inline bool, parent string) []comment
 	return out
 }
 
-// replies lists the replies to one comment, not those to them.
+// replies lists the direct replies to one comment.
 func (s *Site) replies(inline bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")

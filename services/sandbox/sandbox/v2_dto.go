@@ -5,13 +5,13 @@ import (
 	"net/url"
 )
 
-// pageDTO is a page as v2 writes it, with the keys that are in no document.
+// pageDTO is a page in v2's format, including the undocumented keys.
 type pageDTO struct {
 	treeDTO
 	contentDTO
 }
 
-// treeDTO is where a page stands and whose it is, which blog posts do not say.
+// treeDTO is a page's position in the tree and its owner, which blog posts lack.
 type treeDTO struct {
 	ParentType  *Kind   `json:"parentType"`
 	ParentID    *string `json:"parentId"`
@@ -21,7 +21,7 @@ type treeDTO struct {
 	Subtype     string  `json:"subtype,omitempty"`
 }
 
-// contentDTO is what pages and blog posts have in common.
+// contentDTO is the common part of pages and blog posts.
 type contentDTO struct {
 	CreatedAt  stamp              `json:"createdAt"`
 	AuthorID   string             `json:"authorId"`
@@ -49,7 +49,7 @@ type versionDTO struct {
 	MinorEdit      bool   `json:"minorEdit"`
 	AuthorID       string `json:"authorId"`
 	CreatedAt      stamp  `json:"createdAt"`
-	NcsStepVersion string `json:"ncsStepVersion"` // sent by the real site, in no document
+	NcsStepVersion string `json:"ncsStepVersion"` // sent by the real site, undocumented
 }
 
 type bodyDTO struct {
@@ -79,7 +79,7 @@ func (s *Site) pagesOut(rows []*node) []pageDTO {
 	return out
 }
 
-// pageOut copies the node, but for its body, which fill makes outside the lock.
+// pageOut copies the node without its body, which fill adds outside the lock.
 func (s *Site) pageOut(n *node) pageDTO {
 	id := formatID(n.id)
 	d := pageDTO{treeDTO{OwnerID: n.author, Subtype: n.subtype}, contentDTO{
@@ -99,7 +99,7 @@ func (s *Site) pageOut(n *node) pageDTO {
 	return d
 }
 
-// fill puts the bodies in. The site's lock is not held: bodies may be made on demand, and
+// fill adds the bodies without holding the site's lock: bodies may be generated on demand, and they
 // never change.
 func (s *Site) fill(out []pageDTO, format string) {
 	if format != "" {
@@ -135,7 +135,7 @@ func adf(storage string) string {
 	return string(raw)
 }
 
-// include adds what the include-* parameters ask for.
+// include adds the lists that the include-* parameters request.
 func (s *Site) include(d *pageDTO, n *node, q url.Values) {
 	if q.Get("include-version") == "false" {
 		d.Version = nil

@@ -18,7 +18,7 @@ func (s *Site) v2Pages() map[string]http.HandlerFunc {
 	}
 }
 
-// query is a read of a list of pages or blog posts.
+// query is a request for a list of pages or blog posts.
 type query struct {
 	kind     Kind
 	limit    int
@@ -32,21 +32,20 @@ type query struct {
 	root     bool
 }
 
-// cursor is where a walk stands. It belongs to one order: a walk that changes its sort in
-// the middle is refused.
+// cursor is the position of a walk. It belongs to one order: a walk that changes its sort in the
+// middle is rejected.
 type cursor struct {
 	Order string `json:"o"`
 	Place place  `json:"p"`
 }
 
-// listStatuses are those that a list can be asked for, and those that it has unasked: nobody
-// archives a blog post.
+// listStatuses are the allowed and the default statuses of a list. Blog posts cannot be archived.
 var listStatuses = map[Kind]struct{ may, unasked []string }{
 	KindPage:     {[]string{current, archived, "deleted", trashed}, []string{current, archived}},
 	KindBlogPost: {[]string{current, "deleted", trashed}, []string{current}},
 }
 
-// readQuery reads what the lists have in common, or says why it is refused.
+// readQuery reads the common parameters of the lists, or returns the reason for a 400 answer.
 func readQuery(q url.Values, kind Kind) (query, error) {
 	limit, err := limitOf(q, 25, 250)
 	if err != nil {
@@ -160,7 +159,7 @@ func (s *Site) listContent(kind Kind) http.HandlerFunc {
 	}
 }
 
-// respondContent writes a page of a list: of a blog post less is said than of a page.
+// respondContent writes a page of a list; blog posts have fewer fields than pages.
 func (s *Site) respondContent(w http.ResponseWriter, r *http.Request, out []pageDTO, q query, next string) {
 	s.fill(out, q.format)
 	if q.kind == KindPage {
@@ -174,7 +173,7 @@ func (s *Site) respondContent(w http.ResponseWriter, r *http.Request, out []page
 	s.respond(w, r, posts, next)
 }
 
-// shelfFor returns the smallest ordered list that holds all that the query can return.
+// shelfFor returns the smallest ordered list with all possible results of the query.
 func (s *Site) shelfFor(spaces []int64, q query) []*node {
 	if len(spaces) != 1 {
 		return s.shelfOf(q.kind).by(q.field)
@@ -186,7 +185,7 @@ func (s *Site) shelfFor(spaces []int64, q query) []*node {
 	return sp.shelfOf(q.kind).by(q.field)
 }
 
-// byIDs returns what has these ids, each once, in ascending order of the query's field.
+// byIDs returns the content with these ids, each once, in ascending order of the query's field.
 func (s *Site) byIDs(ids []int64, q query) []*node {
 	slices.Sort(ids)
 	var out []*node
@@ -225,8 +224,8 @@ func (s *Site) listSpaceContent(kind Kind) http.HandlerFunc {
 	}
 }
 
-// titled spares a lookup by title the walk over the space: a title has one holder. Only
-// trashed pages share titles.
+// titled shortcuts a lookup by title: without it, the lookup would walk the whole space. Each title
+// has one holder; only trashed pages share titles.
 func titled(sp *space, sorted []*node, q query) []*node {
 	if slices.Contains(q.statuses, trashed) {
 		return sorted
@@ -237,12 +236,12 @@ func titled(sp *space, sorted []*node, q query) []*node {
 	return nil
 }
 
-// oneFormats are the body formats of a single page; those without a rendering of their own
-// are rendered as view.
+// oneFormats are the body formats of a single page; formats without their own rendering are
+// rendered as view.
 var oneFormats = []string{"", "storage", "atlas_doc_format", "view", "export_view", "anonymous_export_view", "styled_view"}
 
-// getContentOf answers with one page or one blog post. A draft is there only for who asks
-// for drafts.
+// getContentOf answers with one page or one blog post. A draft is returned only if the call
+// requests drafts.
 func (s *Site) getContentOf(kind Kind) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, q := r.PathValue("id"), r.URL.Query()
@@ -260,7 +259,7 @@ func (s *Site) getContentOf(kind Kind) http.HandlerFunc {
 			return
 		}
 		out := s.pageOut(n)
-		out.Subtype = "" // lists have it, and no document says that a single page does
+		out.Subtype = "" // lists have it, and it is not documented for a single page
 		if version > 0 && version != n.rev.number {
 			rev, ok := n.revisionAt(version)
 			if !ok {
@@ -283,10 +282,10 @@ func (s *Site) getContentOf(kind Kind) http.HandlerFunc {
 	}
 }
 
-// kindName is what a 404 calls the kind.
+// kindName is the kind's name in a 404.
 var kindName = map[Kind]string{KindPage: "page", KindBlogPost: "blog post"}
 
-// shows reports whether a call for one piece of content is about content with the status.
+// shows reports whether a call for one piece of content includes content with the status.
 func shows(q url.Values, status string) bool {
 	if asked := csv(q, "status"); len(asked) > 0 {
 		return slices.Contains(asked, status)

@@ -39,7 +39,7 @@ func (s *Site) v2Parts() map[string]http.HandlerFunc {
 
 func labelsPart(n *node, _ *http.Request) []labelDTO { return labelsOut(n.labels) }
 
-// part lists something that belongs to one page or blog post.
+// part lists items that belong to one page or blog post.
 func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		fallback := 25
@@ -62,7 +62,7 @@ func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc 
 	}
 }
 
-// offsetOf reads where a list that is at hand whole goes on, and its limit.
+// offsetOf reads the start and the limit of a page of a complete list.
 func offsetOf(q url.Values, fallback int) (from, limit int, err error) {
 	if limit, err = limitOf(q, fallback, 250); err != nil {
 		return 0, 0, err
@@ -73,7 +73,7 @@ func offsetOf(q url.Values, fallback int) (from, limit int, err error) {
 	return from, limit, err
 }
 
-// respondFrom writes one page of a list that is at hand whole; its cursor is an offset.
+// respondFrom writes one page of a complete list; its cursor is an offset.
 func respondFrom[T any](s *Site, w http.ResponseWriter, r *http.Request, rows []T, from, limit int) {
 	rows = rows[min(max(from, 0), len(rows)):]
 	next := ""
@@ -97,11 +97,12 @@ func labelsOut(labels []string) []labelDTO {
 	return out
 }
 
-// maxHistory bounds the versions that are listed: a number can be given that no edits reached.
+// maxHistory limits the listed versions: NumberVersion can set a number far above the number of
+// edits.
 const maxHistory = 10_000
 
-// history lists the page's versions, newest first. Versions that a page began with, and
-// whose text is not known, are spread over the time before.
+// history lists the page's versions, newest first. Initial versions without a known text are spread
+// over the time before.
 func (n *node) history() []versionDTO {
 	var out []versionDTO
 	for v := n.rev.number; v >= max(1, n.rev.number-maxHistory+1); v-- {
@@ -225,7 +226,7 @@ func (s *Site) usersBulk(w http.ResponseWriter, r *http.Request) {
 	s.respond(w, r, out, "")
 }
 
-// userOut is the user in v2's words; v1's are the same and more.
+// userOut is the user in v2's format; v1's format has the same fields and more.
 func userOut(u User) map[string]any {
 	status := "active"
 	if u.Inactive {
@@ -242,7 +243,7 @@ func userOut(u User) map[string]any {
 	return out
 }
 
-// convertIDs tells the type of each id; null stands for what is gone or hidden.
+// convertIDs returns the type of each id, null for content that is gone or hidden.
 func (s *Site) convertIDs(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		ContentIDs []json.RawMessage `json:"contentIds"`

@@ -30,7 +30,7 @@ type spaceDTO struct {
 	HomepageID  *string        `json:"homepageId"`
 	Description *string        `json:"description"`
 	Icon        *string        `json:"icon"`
-	OwnerID     string         `json:"spaceOwnerId"` // sent by the real site, in no document
+	OwnerID     string         `json:"spaceOwnerId"` // sent by the real site, undocumented
 	Links       map[string]any `json:"_links"`
 }
 
@@ -135,7 +135,7 @@ func containsFold(all []string, s string) bool {
 	return slices.ContainsFunc(all, func(a string) bool { return strings.EqualFold(a, s) })
 }
 
-// emptyNotNull keeps an empty list from being written as null.
+// emptyNotNull returns an empty list instead of nil, which JSON would show as null.
 func emptyNotNull[T any](l []T) []T {
 	if l == nil {
 		return []T{}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// treeKinds are the kinds of content with routes of their own in the tree, by the plural in
-// their routes.
+// treeKinds are the kinds of content with their own routes in the tree, by the plural in those
+// routes.
 var treeKinds = map[string]Kind{
 	"pages": KindPage, "folders": KindFolder, "whiteboards": KindWhiteboard, "databases": KindDatabase, "embeds": KindEmbed,
 }
@@ -29,8 +29,8 @@ func (s *Site) v2Tree() map[string]http.HandlerFunc {
 	return routes
 }
 
-// look runs f under the lock on the visible content of the kind that the request names, or
-// answers 404 and returns false.
+// look runs f under the lock on the visible content of the kind with the request's id, or answers
+// 404 and returns false.
 func (s *Site) look(w http.ResponseWriter, r *http.Request, kind Kind, f func(n *node)) bool {
 	id := r.PathValue("id")
 	s.mu.RLock()
@@ -70,8 +70,8 @@ func (s *Site) getTreeContent(kind Kind) http.HandlerFunc {
 	}
 }
 
-// listAncestors answers from the top down with the nearest ancestors, as many as the limit
-// lets in. There is no cursor: who wants more asks again with the first one's id.
+// listAncestors answers with the nearest ancestors from the top down, up to the limit. There is no
+// cursor: callers request more with the first one's id.
 func (s *Site) listAncestors(kind Kind) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		limit, err := limitOf(r.URL.Query(), 25, 250)
@@ -125,8 +125,7 @@ func (s *Site) listDirectChildren(kind Kind) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { s.children(w, r, kind, nil) }
 }
 
-// listChildPages is the deprecated route: it leaves out folders, and so all that is in them,
-// without a word.
+// listChildPages is the deprecated route: it silently leaves out folders and all content in them.
 func (s *Site) listChildPages(w http.ResponseWriter, r *http.Request) {
 	s.children(w, r, KindPage, func(n *node) bool { return n.kind == KindPage })
 }
@@ -191,7 +190,7 @@ func (s *Site) listDescendants(kind Kind) http.HandlerFunc {
 	}
 }
 
-// descendants lists what is at most so many levels below n, level by level.
+// descendants lists the content at most depth levels below n, level by level.
 func (s *Site) descendants(n *node, depth int) []childDTO {
 	var out []childDTO
 	level := []*node{n}

@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// KeepVersions deletes all but the newest so many versions of the content and numbers what is
-// left anew from 1, as Confluence does when people or a retention app delete old versions. The
-// newest version keeps its text and its time. The next edit takes the number that follows, which
-// another text had before.
+// KeepVersions deletes all but the newest keep versions of the content and renumbers the rest from
+// 1, as Confluence does when people or a retention app delete old versions. The newest version
+// keeps its text and its time. The next edit gets the next number, which another text had before.
 func (s *Site) KeepVersions(id string, keep int) error {
 	return s.change("delete old versions of", id, func(n *node) error {
 		if keep < 1 || keep > n.rev.number {
@@ -25,8 +24,8 @@ func (s *Site) KeepVersions(id string, keep int) error {
 	})
 }
 
-// NumberVersion gives the newest version of the content another number and nothing else, for
-// numbers that no page reaches by edits. What was numbered as high or higher is forgotten.
+// NumberVersion changes only the number of the newest version, for numbers that no page reaches by
+// edits. It deletes older versions with this number or a higher one.
 func (s *Site) NumberVersion(id string, number int) error {
 	return s.change("number the version of", id, func(n *node) error {
 		if number < 1 {

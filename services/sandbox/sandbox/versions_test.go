@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// versionOf is what the list of the space and the page itself say about its version.
+// versionOf is the page's version in the list of the space, which must match the page's own answer.
 func (c *caller) versionOf(space, id string) (number float64, at string) {
 	c.t.Helper()
 	for _, row := range c.get(200, "/wiki/api/v2/spaces/"+c.spaceID(space)+"/pages").rows() {
@@ -24,8 +24,8 @@ func (c *caller) versionOf(space, id string) (number float64, at string) {
 	return 0, ""
 }
 
-// A number says nothing about a text once old versions are deleted: it falls, and comes again
-// with another text. The version's time tells them apart.
+// A number does not identify a text once old versions are deleted: it falls, and is reused for
+// another text. The version's time tells them apart.
 func TestOldVersionsAreDeletedAndTheRestNumberedAnew(t *testing.T) {
 	clk := newClock()
 	c, alpha, _ := small(t, Options{Now: clk.Now})

@@ -14,8 +14,8 @@ var webFiles embed.FS
 
 var webPage = template.Must(template.ParseFS(webFiles, "web.html"))
 
-// webRoutes are the pages that people read, at the addresses that the API gives for them.
-// They need no credential and show what the API user may see.
+// webRoutes are the browsable pages, at the addresses that the API returns for them. They need no
+// credential and show what the API user may see.
 func (s *Site) webRoutes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /{$}":                                             s.webSite,
@@ -34,7 +34,7 @@ func (s *Site) webRoutes() map[string]http.HandlerFunc {
 
 type webLink struct{ Path, Title string }
 
-// webView is what the template shows.
+// webView is the template's input.
 type webView struct {
 	Site, Title, Note string
 	Crumbs            []webLink
@@ -71,7 +71,7 @@ func (s *Site) webSite(w http.ResponseWriter, _ *http.Request) {
 	s.show(w, http.StatusOK, v)
 }
 
-// webSpace shows a space's homepage, or the list of its top pages where it has none.
+// webSpace shows a space's homepage, or the list of its top pages if it has no homepage.
 func (s *Site) webSpace(w http.ResponseWriter, r *http.Request) {
 	s.mu.RLock()
 	var home *node
@@ -101,7 +101,7 @@ func (s *Site) webContent(w http.ResponseWriter, r *http.Request) {
 	s.webNode(w, n)
 }
 
-// webNode shows the content; nil stands for content that is not there.
+// webNode shows the content; nil means missing content.
 func (s *Site) webNode(w http.ResponseWriter, n *node) {
 	if n == nil {
 		s.webMissing(w)
@@ -129,15 +129,15 @@ func (s *Site) webNode(w http.ResponseWriter, n *node) {
 	}
 	body := n.rev.body
 	s.mu.RUnlock()
-	v.Body = template.HTML(s.render(n.id, body.text())) //nolint:gosec // render lets plain elements and its own through
+	v.Body = template.HTML(s.render(n.id, body.text())) //nolint:gosec // render emits only plain elements and its own
 	s.show(w, http.StatusOK, v)
 }
 
-// mediaToken opens a file on the media host, as the signed address of the real site does.
+// mediaToken gives access to a file on the media host, like the signed address of the real site.
 const mediaToken = "media-demo-token"
 
-// download sends the caller to another host with a token in the address, as the real site
-// does: a client that takes its credential along gives it away.
+// download redirects the caller to another host with a token in the address, like the real site: a
+// client that sends its credential along leaks it.
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 	if !s.admits(r) {
 		v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: Current user not permitted to use Confluence")
@@ -167,7 +167,7 @@ func (s *Site) attachment(id, name string) *Attachment {
 	return nil
 }
 
-// media serves a file's bytes: made up, as many as the attachment has, the same every time.
+// media serves a file's bytes: generated, as many as the attachment's size, always the same.
 func (s *Site) media(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "" || r.URL.Query().Get("token") != mediaToken {
 		http.Error(w, "this host takes the token in the address and nothing else", http.StatusForbidden)

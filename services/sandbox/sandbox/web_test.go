@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browse opens a page as a person does, without a credential.
+// browse opens a page like a person, without a credential.
 func (c *caller) browse(path string) answer {
 	c.t.Helper()
 	req := c.request(http.MethodGet, path, "")
