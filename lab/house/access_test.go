@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,24 @@ func TestBothListsOfStagesAreOfTheSame(t *testing.T) {
 		run = append(run, s.Name)
 	}
 	assert.Equal(t, rows, run, "bus.Stages and services/stages")
+}
+
+// The monitoring page tells everything of the broker's clients and streams, and asks for no key: only the
+// health check, in the container or on the host, reaches it.
+func TestTheBrokersMonitoringIsItsOwn(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root(), "deploy", "nats*.conf"))
+	require.NoError(t, err)
+	require.Greater(t, len(files), 2)
+	found := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`(?mi)^\s*(https?|https?_port|monitor_port)\s*[:= ]\s*(\S+)`).FindAllStringSubmatch(string(text), -1) {
+			found++
+			assert.Equal(t, "127.0.0.1:8222", m[2], "%s: %s", filepath.Base(file), m[0])
+		}
+	}
+	assert.Positive(t, found)
 }
 
 // Every program that speaks to the bus has a credential, and nobody else but the gateway.

@@ -110,6 +110,9 @@ func TestErrorNamesEveryBadSetting(t *testing.T) {
 func TestEachRuleRejects(t *testing.T) {
 	for _, tc := range []struct{ name, value string }{
 		{"CONFLUENCE_BASE_URL", "acme.atlassian.net"},
+		{"CONFLUENCE_BASE_URL", "https://acme..atlassian.net"},
+		{"CONFLUENCE_BASE_URL", "https://*.atlassian.net"},
+		{"CONFLUENCE_BASE_URL", "https://api.atlassian.com/wiki"},
 		{"CONFLUENCE_BASE_URL", "https://u:p@acme.atlassian.net"},
 		{"CONFLUENCE_BASE_URL", "https://acme.atlassian.net/?a=b"},
 		{"CONFLUENCE_EMAIL", "reader"},

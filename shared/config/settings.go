@@ -114,7 +114,7 @@ type Confluence struct {
 
 func (f Confluence) check(c *checker) {
 	if c.fine("CONFLUENCE_ALLOW_HTTP") {
-		c.ensure("CONFLUENCE_BASE_URL", isSite(f.BaseURL, f.AllowHTTP))
+		c.ensure("CONFLUENCE_BASE_URL", isSite(f.BaseURL, f.AllowHTTP) && !isGateway(f.BaseURL))
 	}
 	if c.fine("CONFLUENCE_ALLOW_HTTP") && f.Gateway != "" {
 		c.ensure("CONFLUENCE_GATEWAY", isSite(f.Gateway, f.AllowHTTP))
@@ -148,7 +148,37 @@ func (m Master) check(c *checker) {
 		c.fine("SLUICE_MASTER_KEYS_OLD") && c.fine("SLUICE_MASTER_PASSPHRASE") {
 		c.wrong("SLUICE_MASTER_KEY", "is not set although SLUICE_MASTER_KEYS_OLD is")
 	}
+	if c.fine("SLUICE_MASTER_KEY") && m.shown() {
+		c.wrong("SLUICE_MASTER_KEY", "is the key that the documentation shows, which everybody knows")
+	}
+	// Beside a key it only opens what it once sealed.
+	if m.MasterKey.IsZero() && strings.EqualFold(m.MasterPassphrase.Reveal(), example(m, "SLUICE_MASTER_PASSPHRASE")) {
+		c.wrong("SLUICE_MASTER_PASSPHRASE", "is the one that the documentation shows, which everybody knows")
+	}
 	c.ensure("SLUICE_MASTER_PASSPHRASE", utf8.RuneCountInString(m.MasterPassphrase.Reveal()) >= 12)
+}
+
+// shown reports whether the key that seals is an example, in whatever way it is written. As an old key an
+// example still opens what was sealed with it.
+func (m Master) shown() bool {
+	key, err := seal.ParseKey(m.MasterKey)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc([]string{"SLUICE_MASTER_KEY", "SLUICE_MASTER_KEYS_OLD"}, func(name string) bool {
+		known, err := seal.ParseKey(secret.New(example(m, name)))
+		return err == nil && known.ID() == key.ID()
+	})
+}
+
+// example is what .env.example and the documentation show as the value of a variable.
+func example(group any, name string) string {
+	for _, f := range Fields(group) {
+		if f.Name == name {
+			return f.Example
+		}
+	}
+	return ""
 }
 
 // Keys are SLUICE_MASTER_KEY, where it is set, and those of SLUICE_MASTER_KEYS_OLD. The error is
@@ -263,12 +293,15 @@ func isPostgres(v string) bool {
 }
 
 func isSite(v string, allowHTTP bool) bool {
-	u, err := url.Parse(v)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return false
+	u, err := outgoing.ParseAddress(v)
+	if err != nil || strings.HasPrefix(u.Path, "/ex/confluence/") {
+		return false // a site's address at the gateway: sources are kept by their site's
 	}
-	if strings.HasPrefix(u.Path, "/ex/confluence/") {
-		return false // the gateway's address: sources are kept by their site's
-	}
-	return u.Scheme == "https" || allowHTTP && u.Scheme == "http"
+	return u.Scheme == "https" || allowHTTP
+}
+
+// isGateway reports whether an address is that of the gateway, which every site shares.
+func isGateway(v string) bool {
+	u, err := outgoing.ParseAddress(v)
+	return err == nil && u.Host == outgoing.GatewayHost
 }

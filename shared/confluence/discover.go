@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 )
 
 // DefaultGateway is where scoped tokens and OAuth tokens are taken.
-const DefaultGateway = "https://api.atlassian.com"
+const DefaultGateway = "https://" + outgoing.GatewayHost
 
 // WithGateway sends the calls of a client whose base URL is a site through the gateway, the
 // only place that takes a scoped API token or an OAuth token. The site's cloud id is asked

@@ -51,6 +51,9 @@ func TestCheckSite(t *testing.T) {
 		"acme.atlassian.net":              "https://",
 		"https://":                        "host",
 		"https://api.atlassian.com/ex/confluence/11111111-2222-3333-4444-555555555555": "gateway",
+		"https://api.atlassian.com":        "gateway",
+		"https://API.atlassian.com./wiki/": "gateway",
+		"https://api.atlassian.com:443":    "gateway",
 	} {
 		_, err := confluence.CheckSite(address, cloud, false)
 		require.ErrorContains(t, err, why, address)

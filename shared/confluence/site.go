@@ -21,25 +21,15 @@ type site struct {
 var gatewayPath = regexp.MustCompile(`^/ex/confluence/([A-Za-z0-9-]{1,64})$`)
 
 func parseSite(raw string, insecure bool) (*site, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil {
-		// The error of url.Parse quotes its input, in which a credential may stand.
-		return nil, errors.New("not a URL")
-	}
+	u, err := outgoing.ParseAddress(raw)
 	switch {
-	case u.User != nil:
-		return nil, errors.New("holds a credential; give e-mail and token apart from it")
+	case err != nil:
+		return nil, err
 	case u.Scheme == "http" && !insecure:
 		return nil, errors.New("is http, which would show the token to the network; use https")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("needs https:// in front, has %q", u.Scheme)
-	case u.Hostname() == "":
-		return nil, errors.New("has no host")
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, errors.New("has a query or a fragment")
 	}
-	path := strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/wiki")
-	s := &site{origin: u.Scheme + "://" + strings.ToLower(u.Host), prefix: path}
+	path := strings.TrimSuffix(u.Path, "/wiki")
+	s := &site{origin: u.Scheme + "://" + u.Host, prefix: path}
 	s.public = s.root() // of a gateway too, until an answer names the site
 	switch {
 	case path == "":
@@ -60,8 +50,8 @@ func CheckSite(address string, hosts outgoing.Hosts, insecureHTTP bool) (string,
 	switch {
 	case err != nil:
 		return "", err
-	case s.gateway:
-		return "", errors.New("is the gateway's address; give the site's")
+	case s.gateway || s.origin == DefaultGateway:
+		return "", errors.New("is the gateway's address, which every site shares; give the site's")
 	}
 	return s.public, nil
 }

@@ -285,7 +285,8 @@ func TestWhatStandsInTheWayOfASource(t *testing.T) {
 	var exists *control.SourceExistsError
 	require.ErrorAs(t, add(func(n *control.NewSource) { n.ID = "docs" }), &exists)
 	var taken *control.SpaceTakenError
-	require.ErrorAs(t, add(func(n *control.NewSource) { n.SpaceKey = "hr" }), &taken)
+	_, err := w.AddSource(t.Context(), everyone, control.NewSource{Source: store.Source{ID: "new", BaseURL: storetest.Site, SpaceKey: "hr"}})
+	require.ErrorAs(t, err, &taken)
 	require.NotContains(t, taken.Error(), "source hr")
 	same := func(n *control.NewSource) { n.ID, n.SpaceKey, n.DeletionStrategy = "docs", "DOCS", store.EverySync }
 	require.NoError(t, add(same), "what is not insisted on stays as it is")
@@ -293,7 +294,21 @@ func TestWhatStandsInTheWayOfASource(t *testing.T) {
 	require.ErrorAs(t, add(func(n *control.NewSource) { same(n); n.Insist = []string{"deletion_strategy"} }), &differs)
 	require.Equal(t, store.WeeklyReconciliation, differs.Source.DeletionStrategy)
 	require.ErrorAs(t, add(func(n *control.NewSource) { same(n); n.BlogPosts, n.Insist = true, []string{"blog_posts"} }), &differs)
-	_, err := w.ChangeSource(t.Context(), everyone, "docs", control.SourceChange{})
+	// A key for one source does not choose its space, unless it brings a token of its own.
+	mine := viewer.OfSources("docs")
+	elsewhere := control.NewSource{Source: store.Source{ID: "docs", BaseURL: storetest.Site, SpaceKey: "BOARD"}}
+	_, err = w.AddSource(t.Context(), mine, control.NewSource{Source: store.Source{ID: "docs", BaseURL: storetest.Site, SpaceKey: "DOCS"}})
+	require.NoError(t, err, "what is there already")
+	require.NoError(t, w.RemoveSource(t.Context(), mine, "docs"))
+	_, err = w.AddSource(t.Context(), mine, elsewhere)
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, "token", invalid.Field)
+	_, err = w.Source(t.Context(), mine, "docs")
+	var unknown *control.UnknownSourceError
+	require.ErrorAs(t, err, &unknown)
+	_, err = w.AddSource(t.Context(), everyone, elsewhere)
+	require.NoError(t, err)
+	_, err = w.ChangeSource(t.Context(), everyone, "docs", control.SourceChange{})
 	require.ErrorIs(t, err, control.ErrNothingToChange)
 }
 

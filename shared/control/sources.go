@@ -108,7 +108,7 @@ type Added struct {
 }
 
 // AddSource registers a source and stores its token: both or nothing. Adding the same source
-// again changes nothing but its token. It returns an *InvalidError, an *OutOfScopeError, a
+// again changes nothing but its token. A viewer of some sources has to give a token with a new one. It returns an *InvalidError, an *OutOfScopeError, a
 // *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault.
 func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (Added, error) {
 	src := n.Source
@@ -133,6 +133,11 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 		if err := n.differs(there); err != nil {
 			return Added{}, err
 		}
+	}
+	// Otherwise whoever may see one space only would choose another one, which is then read with the
+	// token of the site or of the environment.
+	if created && !v.SeesAll() && n.Token == nil {
+		return Added{}, &InvalidError{Field: "token", Reason: "is needed: who is limited to some sources adds none that is read with the site's token"}
 	}
 	if n.Token != nil { // before there is a source without its token
 		if err := c.Vault.Ready(ctx, src.ID, src.BaseURL, *n.Token); err != nil {

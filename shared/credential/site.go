@@ -151,6 +151,9 @@ func errNoSite(src store.Source) error {
 func (s *Site) credential(ctx context.Context, src store.Source, site string) (vault.Credential, error) {
 	if s.secrets != nil {
 		c, err := s.secrets.Secret(ctx, s.ring, vault.SecretNames(site, src.ID)...)
+		if canonical, bad := confluence.CheckSite(c.Site, s.hosts, s.cfg.AllowHTTP); err == nil && bad == nil {
+			c.Site = canonical // it may have been stored in another spelling
+		}
 		var locked *vault.SealedError
 		switch {
 		case errors.As(err, &locked):

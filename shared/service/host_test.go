@@ -37,7 +37,7 @@ func TestAHostOpensEachPartOnce(t *testing.T) {
 	kit, health := bustest.New(t), service.NewHealth()
 	h := service.NewHost(service.HostOptions{
 		Name: "fetcher", Log: zerolog.Nop(), Health: health,
-		Env: environment(map[string]string{"DATABASE_URL": pgtest.MigratedURL(t), "NATS_URL": kit.URL(), "SLUICE_MASTER_PASSPHRASE": "correct horse battery staple"}),
+		Env: environment(map[string]string{"DATABASE_URL": pgtest.MigratedURL(t), "NATS_URL": kit.URL(), "SLUICE_MASTER_PASSPHRASE": "correct horse battery sandwich"}),
 	})
 	site, err := h.Credentials(t.Context())
 	require.NoError(t, err)

@@ -131,7 +131,7 @@ func TestUpReadsASourceWithItsOwnToken(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, served.Close()) })
 	p := newPerson(t)
 	p.env = map[string]string{
-		"SLUICE_MASTER_PASSPHRASE": "correct horse battery staple", "CONFLUENCE_ALLOW_HTTP": "true",
+		"SLUICE_MASTER_PASSPHRASE": "correct horse battery sandwich", "CONFLUENCE_ALLOW_HTTP": "true",
 		"CONFLUENCE_ALLOWED_HOSTS": strings.TrimPrefix(served.URL, "http://"), "CONFLUENCE_REQUESTS_PER_SECOND": "1000",
 	}
 	out, stop := p.up()

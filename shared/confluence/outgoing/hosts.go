@@ -27,23 +27,23 @@ func ParseHosts(list string) (Hosts, error) {
 			continue
 		}
 		name, wild := strings.CutPrefix(part, "*.")
-		u, err := url.Parse("https://" + name)
+		u, err := ParseAddress("https://" + name)
 		// Below a single label lies half of the world.
-		if err != nil || u.Host != name || u.Hostname() == "" || strings.ContainsAny(name, "*@ ") || wild && !strings.Contains(strings.Trim(u.Hostname(), "."), ".") {
+		if err != nil || u.Path != "" || strings.ContainsAny(name, "/") || wild && !strings.Contains(u.Hostname(), ".") {
 			return nil, fmt.Errorf("%q: %w", part, ErrHost)
 		}
-		hosts = append(hosts, part)
+		hosts = append(hosts, strings.TrimSuffix(part, "."))
 	}
 	return hosts, nil
 }
 
 // With returns the hosts and that of an address, which is left out where it is none.
 func (h Hosts) With(address string) Hosts {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
+	u, err := ParseAddress(address)
+	if err != nil {
 		return h
 	}
-	return append(h[:len(h):len(h)], authority(u.Scheme, u.Host))
+	return append(h[:len(h):len(h)], u.Host)
 }
 
 // Allow reports whether a URL's host and port are among the hosts.
