@@ -40,7 +40,7 @@ func (c *Client) Attachments(ctx context.Context, pageID string) iter.Seq2[Attac
 	}
 	return list(ctx, c, listing{limit: maxLimit, request: ofPage(pageID, "attachments")}, func(w wireAttachment) (Attachment, error) {
 		if !isID(strings.TrimPrefix(w.ID, "att")) || w.Title == "" {
-			return Attachment{}, &objectError{pageID, "an attachment whose id or name is none"}
+			return Attachment{}, &objectError{pageID, "an attachment without a valid id or name"}
 		}
 		a := Attachment{
 			ID: w.ID, Status: w.Status, Title: plain(w.Title), MediaType: w.MediaType,

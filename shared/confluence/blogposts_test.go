@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// postRow is a row of a list of blog posts: less is said of them than of pages.
+// postRow is a row of a list of blog posts, which has fewer fields than a page's row.
 const postRow = `{"id":"1001","status":"current","title":"News","spaceId":"42","authorId":"712020:aa-bb","createdAt":"2026-04-30T15:00:00Z",
 	"version":{"number":2,"createdAt":"2026-04-30T15:20:00.000Z"},"body":{"storage":{"representation":"storage","value":"<p>new</p>"}},
 	"_links":{"webui":"/spaces/ENG/blog/2026/04/30/1001/News","tinyui":"/x/AbC"}}`

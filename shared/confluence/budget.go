@@ -10,22 +10,22 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limiter is a budget of calls. Several clients may share one, and one that speaks to a
-// fleet may stand in for Budget.
+// Limiter is a budget of calls. Several clients may share one, and a limiter for a whole fleet may
+// replace Budget.
 type Limiter interface {
-	// Wait blocks until one call may be made. It returns the context's error, or, when a
-	// pause is longer than the limiter cares to wait, *RateLimitError or an error with the
-	// method PausedUntil() time.Time, which the client returns as *RateLimitError.
+	// Wait blocks until one call may be made. It returns the context's error. If a pause is longer than
+	// the limiter's longest wait, it returns *RateLimitError or an error with the method PausedUntil()
+	// time.Time, which the client returns as *RateLimitError.
 	Wait(ctx context.Context) error
-	// Pause lets no call through before the time given. A pause is never shortened.
+	// Pause blocks all calls until the given time. It never shortens a pause.
 	Pause(until time.Time)
 }
 
-// Doner is a Limiter that also bounds the calls under way: Done is called once after every
-// call that Wait let through.
+// Doner is a Limiter that also limits concurrent calls: the client calls Done once after every call that
+// Wait let through.
 type Doner interface{ Done() }
 
-// pauseOf returns the time that a limiter's error names.
+// pauseOf returns the time in a limiter's error.
 func pauseOf(err error) (time.Time, bool) {
 	var limited *RateLimitError
 	if errors.As(err, &limited) {
@@ -52,8 +52,8 @@ type Budget struct {
 
 var _ Limiter = (*Budget)(nil)
 
-// NewBudget permits so many calls per second, burst of them at once. A pause longer than
-// maxWait is not waited for but returned as *RateLimitError.
+// NewBudget permits perSecond calls per second, burst of them together. For a pause longer than maxWait,
+// Wait returns *RateLimitError immediately.
 func NewBudget(perSecond float64, burst int, maxWait time.Duration) *Budget {
 	limit := rate.Limit(perSecond)
 	if math.IsInf(perSecond, 1) {
@@ -73,7 +73,7 @@ func (b *Budget) Wait(ctx context.Context) error {
 			r.Cancel()
 			return err
 		}
-		// A pause may have begun while we stood in the queue.
+		// A pause may have begun while this call waited in the queue.
 		if !time.Now().Before(b.pausedUntil()) {
 			return nil
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 )
 
-// One call's 429 holds back every call of the budget.
+// A 429 for one call delays every call of the budget.
 func TestRateLimitPausesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -67,8 +67,8 @@ func TestBudgetWait(t *testing.T) {
 		require.ErrorIs(t, b.Wait(ctx), context.Canceled)
 		require.Equal(t, 300*time.Millisecond, time.Since(start))
 
-		// A pause that begins while a call stands in the queue holds it too, and is not
-		// shortened by a later, shorter one.
+		// A pause that begins while a call waits in the queue delays it too. A later, shorter pause does
+		// not shorten it.
 		ctx = context.Background()
 		require.NoError(t, b.Wait(ctx))
 		start = time.Now()
@@ -88,7 +88,7 @@ type pausedError struct{ at time.Time }
 func (e pausedError) Error() string          { return "paused" }
 func (e pausedError) PausedUntil() time.Time { return e.at }
 
-// fleet is a budget that others keep.
+// fleet is a budget shared with other processes.
 type fleet struct {
 	err   error
 	waits int
@@ -100,8 +100,8 @@ func (f *fleet) Wait(context.Context) error { f.waits++; return f.err }
 func (f *fleet) Done()                      { f.dones++ }
 func (f *fleet) Pause(until time.Time)      { f.until = until }
 
-// Every attempt asks the budget and gives its place back; a pause is told to it, and one that
-// it tells of comes back at once, however short.
+// Every attempt waits for the budget and releases its place afterwards. The client reports pauses to the
+// budget; a pause that the budget reports is returned immediately, however short.
 func TestBudgetOfAFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fleet{}
@@ -175,7 +175,7 @@ func TestOpenCircuitIsNotRetried(t *testing.T) {
 	})
 }
 
-// What Confluence refuses says nothing about its health.
+// A rejected call does not mean that Confluence is unhealthy.
 func TestRefusalsDoNotOpenTheCircuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		status := 403

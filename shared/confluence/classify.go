@@ -27,9 +27,9 @@ func (c *Client) exchange(r request, a *answer, reason string) Exchange {
 	}
 }
 
-// classify returns the error that the status and the headers stand for, nil for a 200.
+// classify returns the error for the status and the headers, nil for a 200.
 func (c *Client) classify(r request, a *answer) error {
-	// A site open to everybody serves a refused credential as a visitor, with 200 or 404.
+	// A public site answers a rejected credential anonymously, with 200 or 404.
 	if reason := a.header.Get("X-Seraph-Loginreason"); strings.Contains(reason, "FAILED") || strings.Contains(reason, "DENIED") {
 		return &AuthError{Exchange: c.exchange(r, a, "the login failed: "+reason)}
 	}
@@ -61,13 +61,13 @@ func (c *Client) classify(r request, a *answer) error {
 	}
 }
 
-// refused is for 401 and 403. Confluence itself answers in JSON: a page for people comes from
-// what stands before it, which takes no scoped token, or does not let this machine's address in.
+// refused is for 401 and 403. Confluence itself answers in JSON. An HTML page comes from the layer in
+// front of it, which accepts no scoped tokens, or does not allow this machine's address.
 func (c *Client) refused(a *answer, e Exchange) error {
 	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	switch {
 	case a.status == http.StatusForbidden && kind == "text/html":
-		e.Reason = "a page for people in place of an answer: the site's IP allowlist, or a proxy, does not let this machine's address in"
+		e.Reason = "an HTML page instead of an API answer: the site's IP allowlist, or a proxy, does not allow this machine's address"
 		return &AuthError{Exchange: e, ByAddress: true}
 	case e.Reason == "" && !c.api().gateway:
 		e.Reason = "without a reason; a scoped API token is taken by the gateway only"
@@ -75,16 +75,16 @@ func (c *Client) refused(a *answer, e Exchange) error {
 	return &AuthError{Exchange: e}
 }
 
-// missing tells a 404 for a missing object from the 404 with which v2 answers a credential
-// that is wrong, revoked or absent. The first names the object, the second names nothing;
-// taking it for a missing page would remove every page of a site whose token ran out.
+// missing distinguishes a 404 for a missing object from the 404 with which v2 answers a credential that
+// is wrong, revoked or absent. The first names the object, the second names nothing. If the second
+// counted as a missing page, an expired token would remove every page of a site.
 func (c *Client) missing(r request, a *answer, e Exchange) error {
 	if !json.Valid(a.body) {
 		e.Reason = "404 without a JSON answer: is the base URL a Confluence site?"
 		return &ProtocolError{Exchange: e}
 	}
 	if e.Reason == "" || strings.EqualFold(e.Reason, "not found") || strings.EqualFold(e.Reason, "not_found") {
-		e.Reason = "a 404 that names no object, as for a credential that is refused"
+		e.Reason = "a 404 that names no object, as for a rejected credential"
 		return &AuthError{Exchange: e}
 	}
 	// v1 does not always name the object, but it answers a bad credential with 403.
@@ -94,7 +94,7 @@ func (c *Client) missing(r request, a *answer, e Exchange) error {
 	return &StatusError{e}
 }
 
-// fallbackWait is when to come back after a 429 that did not say.
+// fallbackWait is the wait after a 429 without a wait of its own.
 const fallbackWait = 30 * time.Second
 
 func (c *Client) rateLimited(e Exchange, h http.Header) *RateLimitError {
@@ -108,13 +108,13 @@ func (c *Client) rateLimited(e Exchange, h http.Header) *RateLimitError {
 	return c.pause(e, wait)
 }
 
-// pause is the error for a wait that was asked for. One answer must not stop a site for ever: a
-// wait of ten years is no quota's.
+// pause is the error for a requested wait. One answer must not stop a site forever: no quota asks for
+// ten years.
 func (c *Client) pause(e Exchange, wait time.Duration) *RateLimitError {
 	l := &RateLimitError{Exchange: e, asked: true, wait: min(wait, c.opt.longestPause)}
 	if l.wait < wait {
 		l.Asked = wait
-		c.log.Warn().Str("route", e.Route).Dur("asked", wait).Dur("pause", l.wait).Msg("confluence asks for a longer pause than is believed")
+		c.log.Warn().Str("route", e.Route).Dur("asked", wait).Dur("pause", l.wait).Msg("confluence asks for a longer pause than the limit; the limit is used")
 	}
 	l.RetryAt = time.Now().Add(l.wait)
 	return l
@@ -123,7 +123,7 @@ func (c *Client) pause(e Exchange, wait time.Duration) *RateLimitError {
 func (c *Client) serverError(r request, a *answer, e Exchange) error {
 	err := &ServerError{Exchange: e, halve: r.halve && a.status == http.StatusGatewayTimeout}
 	if a.header.Get("Retry-After") == "" {
-		return err // a quota's reset time is no promise about a failure
+		return err // a quota's reset time says nothing about a failure
 	}
 	if err.wait, err.asked = retryAfter(a.header, time.Now()); err.asked {
 		err.RetryAt = time.Now().Add(err.wait)
@@ -134,10 +134,10 @@ func (c *Client) serverError(r request, a *answer, e Exchange) error {
 	return err
 }
 
-// retryAfter returns the wait that an answer asks for: Retry-After in seconds or as a date,
-// else the time at which X-RateLimit-Reset fills the quota again, as the gateway's 429 has no
-// Retry-After. Times are compared with the answer's own Date, so that a wrong clock here does
-// not bring us back early.
+// retryAfter returns the wait that an answer requests: Retry-After in seconds or as a date. Without it,
+// it is the time until X-RateLimit-Reset, when the quota is full again, because the gateway's 429 has no
+// Retry-After. Times are compared with the answer's own Date, so that a wrong local clock does not make
+// the client retry early.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
@@ -163,15 +163,15 @@ func inSeconds(s float64) time.Duration {
 	return time.Duration(min(s, longest) * float64(time.Second))
 }
 
-// redirected is for 3xx that are not followed. A site that was renamed, or has a domain of its own
-// now, sends its callers to its new address for good.
+// redirected is for 3xx answers that are not followed. A site that was renamed or got a custom domain
+// redirects its callers permanently to its new address.
 func (c *Client) redirected(e Exchange, h http.Header) error {
 	to, err := url.Parse(h.Get("Location"))
 	if err == nil && isLogin(to.Path) {
 		e.Reason = "redirected to a login page"
 		return &AuthError{Exchange: e}
 	}
-	e.Reason = "redirected to where the credential must not go"
+	e.Reason = "redirected to an address where the credential must not go"
 	p := &ProtocolError{Exchange: e}
 	if err != nil || to.Host == "" {
 		return p
@@ -189,8 +189,8 @@ func isLogin(p string) bool {
 	return strings.HasPrefix(path.Base(p), "login")
 }
 
-// broken makes a TransportError of what net/http or the body's reader returned. The url.Error
-// is taken off: it quotes the whole address with its query.
+// broken makes a TransportError from an error of net/http or of the body's reader. It unwraps the
+// url.Error, which quotes the whole address with its query.
 func (c *Client) broken(e Exchange, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -207,7 +207,7 @@ func (c *Client) broken(e Exchange, err error) error {
 	t.final = errors.As(err, &record) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &unknown) ||
 		errors.Is(err, outgoing.ErrPrivate)
 	if c.hide(err.Error()) != err.Error() {
-		t.cause = errors.New(e.Reason) // a server that echoes the credential back in what is no HTTP
+		t.cause = errors.New(e.Reason) // a server may echo the credential in an answer that is not HTTP
 	}
 	return t
 }
@@ -217,14 +217,14 @@ func (c *Client) checkJSON(r request, a *answer) error {
 	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return &ProtocolError{Exchange: c.exchange(r, a, "not JSON but "+strconv.Quote(kind)), garbled: true}
 	}
-	// Whether all of it is JSON shows when it is decoded; here only what was cut off.
+	// decode finds out whether all of it is valid JSON; this check only finds truncated answers.
 	if body := bytes.TrimRight(a.body, " \t\r\n"); !bytes.HasSuffix(body, []byte("}")) && !bytes.HasSuffix(body, []byte("]")) {
 		return &ProtocolError{Exchange: c.exchange(r, a, "JSON that ends too early"), garbled: true}
 	}
 	return nil
 }
 
-// decode reads an answer into v. Keys that v does not know are passed over.
+// decode reads an answer into v. It ignores keys that v does not have.
 func (c *Client) decode(r request, a *answer, v any) error {
 	if err := fastjson.Unmarshal(a.body, v); err != nil {
 		return &ProtocolError{Exchange: c.exchange(r, a, fastjson.Reason(err)), ObjectID: r.id}
@@ -232,7 +232,7 @@ func (c *Client) decode(r request, a *answer, v any) error {
 	return nil
 }
 
-// message finds the sentence in one of the shapes that errors come in.
+// message finds the message in one of the known shapes of errors.
 func message(body []byte) string {
 	var shapes struct {
 		Errors []struct {
@@ -248,7 +248,7 @@ func message(body []byte) string {
 			} `json:"errors"`
 		} `json:"data"`
 	}
-	// Keys of an unforeseen type leave the others readable.
+	// A key of an unexpected type leaves the other keys readable.
 	_ = json.Unmarshal(body, &shapes)
 	switch {
 	case len(shapes.Errors) > 0 && shapes.Errors[0].Title != "":
@@ -266,7 +266,7 @@ func message(body []byte) string {
 
 const maxReason = 200 // bytes
 
-// clean makes text fit for an error: one short line without the credential.
+// clean makes text suitable for an error: one short line without the credential.
 func (c *Client) clean(text string) string {
 	text = strings.Join(strings.FieldsFunc(c.hide(text), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)

@@ -1,23 +1,22 @@
 // Package confluence is the client for Confluence Cloud: REST v2 for spaces and pages, v1
 // for search and the current user.
 //
-// It never takes a failure for an empty answer. Every list is an iterator that ends complete
-// or with an error; there is no third way. A *RowError ends nothing: it stands in the place of
-// one row that is no use, and the rows after it follow. What the API does on failures, and the
-// reason for each rule, stands beside the code that heeds it.
+// An error is never returned as an empty answer. Every list is an iterator that either ends complete or
+// with an error. A *RowError does not end a list: it replaces one unusable row, and the rows after it
+// follow. The code explains how the API fails and why each rule exists.
 //
-// Every method may return, apart from what its own comment adds:
+// Every method may return these errors, besides those in its own comment:
 //
-//   - *AuthError: the credential is refused, lacks a scope, or is answered as if nothing existed;
-//   - *RateLimitError: told to wait, longer than this client waits in place;
+//   - *AuthError: the credential is rejected, lacks a scope, or is answered as if nothing existed;
+//   - *RateLimitError: Confluence requests a longer wait than the client waits in place;
 //   - *ServerError: 5xx after three retries, or the circuit is open after many of them;
-//   - *TransportError: no whole answer arrived after three retries;
-//   - *ProtocolError: an answer that is no answer: malformed, truncated, HTML, too large;
+//   - *TransportError: no complete answer arrived after three retries;
+//   - *ProtocolError: an unusable answer: malformed, truncated, HTML, too large;
 //   - *GoneError: Atlassian removed the endpoint;
 //   - *StatusError: another 4xx;
 //   - the context's error, when it ended.
 //
-// No error, log line or trace holds the token or an answer's body.
+// No error, log line or trace contains the token or an answer's body.
 package confluence
 
 import (
@@ -35,9 +34,8 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
-// Client speaks to one Confluence Cloud site with one credential. It is safe for concurrent
-// use and shares one budget, one circuit breaker and one bound of concurrent calls among all
-// its callers.
+// Client calls one Confluence Cloud site with one credential. It is safe for concurrent use; all its
+// callers share one budget, one circuit breaker and one limit of concurrent calls.
 type Client struct {
 	site     *site
 	auth     secret.String // the value of the Authorization header
@@ -48,17 +46,18 @@ type Client struct {
 	opt      options
 	log      zerolog.Logger
 	stats    stats
-	etags    *etags                 // nil unless asked for
-	found    atomic.Pointer[site]   // the gateway, when WithGateway found it
-	base     atomic.Pointer[string] // the site's address as answers give it, for the gateway
+	etags    *etags                 // nil without WithETags
+	found    atomic.Pointer[site]   // the gateway that WithGateway found
+	base     atomic.Pointer[string] // the site's address from answers, for a client of the gateway
 }
 
-// New makes a client; it calls nobody.
+// New makes a client. It makes no call.
 //
-// The base URL is that of the site (https://acme.atlassian.net, with or without /wiki) or of
-// the gateway (https://api.atlassian.com/ex/confluence/{cloudId}, with or without /wiki). It
-// must be https, unless WithInsecureHTTP is given, and hold no credential. Unless WithInsecureHTTP
-// or a transport is given, names that lead to addresses which are not public are not dialed.
+// The base URL is the site's address (https://acme.atlassian.net, with or without /wiki) or the
+// gateway's (https://api.atlassian.com/ex/confluence/{cloudId}, with or without /wiki). It must be
+// https, unless WithInsecureHTTP is given, and contain no credential. Unless WithInsecureHTTP or a
+// transport is given, the client does not connect to names that resolve to addresses that are not
+// public.
 func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client, error) {
 	opt := defaults()
 	for _, o := range opts {
@@ -92,8 +91,7 @@ func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client
 	return c, nil
 }
 
-// credential returns the Authorization header and every form of the token that must never
-// be shown.
+// credential returns the Authorization header and every form of the token that must never be shown.
 func credential(email string, token secret.String, bearer bool) (auth secret.String, hidden []secret.String, err error) {
 	text := token.Reveal()
 	switch {
@@ -126,9 +124,9 @@ func printable(s string) bool {
 	return true
 }
 
-// BaseURL returns the site's address with /wiki and without a trailing slash, from which
-// page addresses are built. A client of the gateway learns it from the first answer that
-// names it (Probe's does) and gives the gateway's own address until then.
+// BaseURL returns the site's address with /wiki and without a trailing slash, the base of page
+// addresses. A client of the gateway learns it from the first answer that contains it (Probe's does) and
+// returns the gateway's own address until then.
 func (c *Client) BaseURL() string {
 	if base := c.base.Load(); base != nil {
 		return *base
@@ -139,16 +137,16 @@ func (c *Client) BaseURL() string {
 // Close closes idle connections. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Probe is what is known once a credential has proved alive.
+// Probe is the result of a successful probe.
 type Probe struct {
 	Space      Space
 	ServerTime time.Time // Confluence's own clock, whole seconds; zero when it did not say
-	AccountID  string    // whom the credential belongs to; "" from ProbeSpace
+	AccountID  string    // the owner of the credential; "" from ProbeSpace
 }
 
-// ProbeSpace proves that the space is visible and says what the site's clock is, with one call.
-// It does not prove that the credential counts where a site is open to everybody: that is
-// enough before a search, which finds less then, and not before a removal.
+// ProbeSpace proves that the space is visible and returns the site's clock, with one call. On a public
+// site it does not prove that the credential is valid. That is enough before a search, which then finds
+// less, but not before a removal.
 func (c *Client) ProbeSpace(ctx context.Context, spaceKey string) (Probe, error) {
 	space, now, err := c.spaceByKey(ctx, spaceKey, true)
 	if err != nil {
@@ -157,10 +155,10 @@ func (c *Client) ProbeSpace(ctx context.Context, spaceKey string) (Probe, error)
 	return Probe{Space: space, ServerTime: now}, nil
 }
 
-// Probe proves that the credential is alive and that the space is visible to it. A dead
-// token looks exactly like an empty site or like every page deleted, so no removal is
-// believed without a probe before it. It returns *AuthError also where the site answers
-// anonymously, and *NotFoundError when the space is unknown or hidden.
+// Probe proves that the credential is valid and that it can see the space. A dead token looks exactly
+// like an empty site or like a space whose pages were all deleted, so a probe must precede every
+// removal. It returns *AuthError also if the site answers anonymously, and *NotFoundError if the space
+// is unknown or hidden.
 func (c *Client) Probe(ctx context.Context, spaceKey string) (Probe, error) {
 	if err := CheckSpaceKey(spaceKey); err != nil {
 		return Probe{}, fmt.Errorf("probe: %w", err)
@@ -177,9 +175,9 @@ func (c *Client) Probe(ctx context.Context, spaceKey string) (Probe, error) {
 	if err := c.decode(r, a, &user); err != nil {
 		return Probe{}, err
 	}
-	// A site open to everybody answers a refused credential too, as nobody in particular.
+	// A public site also answers a rejected credential, as an anonymous visitor.
 	if user.AccountID == "" || user.Type == "anonymous" {
-		return Probe{}, &AuthError{Exchange: c.exchange(r, a, "answered as an anonymous visitor: the credential does not count")}
+		return Probe{}, &AuthError{Exchange: c.exchange(r, a, "answered as an anonymous visitor: the credential is not valid")}
 	}
 	space, err := c.SpaceByKey(ctx, spaceKey)
 	if err != nil {

@@ -114,8 +114,8 @@ func TestGatewayLinks(t *testing.T) {
 	require.Error(t, listSpace(c), "the site is another host than the gateway")
 }
 
-// A site's own answers do not change the address that it is configured with, and nothing that
-// is no address is learned.
+// A site's own answers do not change its configured address, and a client of the gateway learns only
+// valid addresses.
 func TestBaseIsLearnedWithCare(t *testing.T) {
 	for _, base := range []string{"", "javascript:alert(1)", "https://a:b@acme.example.net/wiki", "http://acme.example.net/wiki", "https://x/ex/confluence/y/wiki"} {
 		c, err := confluence.New("https://api.example.com/ex/confluence/abc", email, secret.New(canary),
@@ -278,7 +278,7 @@ func TestTooMuchForOneAnswerComesInParts(t *testing.T) {
 	_, err = c.PagesByID(context.Background(), ids, confluence.PagesOptions{Body: true})
 	var bad *confluence.ProtocolError
 	require.ErrorAs(t, err, &bad)
-	require.Equal(t, "1001", bad.ObjectID, "a page that is too large by itself can be given up by itself")
+	require.Equal(t, "1001", bad.ObjectID, "a page that is too large alone fails alone")
 }
 
 func TestMissingBodyIsNoEmptyBody(t *testing.T) {
@@ -288,7 +288,7 @@ func TestMissingBodyIsNoEmptyBody(t *testing.T) {
 		var protocol *confluence.ProtocolError
 		require.ErrorAs(t, err, &protocol, body)
 		require.Equal(t, "1001", protocol.ObjectID)
-		require.NoError(t, bulk(c), "a body that nobody asked for")
+		require.NoError(t, bulk(c), "a body that was not requested")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// CommentKind says where a comment stands.
+// CommentKind is the position of a comment.
 type CommentKind string
 
 // The kinds of comments.
@@ -51,9 +51,8 @@ type wireComment struct {
 	} `json:"properties"`
 }
 
-// Comments lists a page's comments of one kind, each followed by its replies. Every comment
-// costs a call of its own for the replies. It returns *NotFoundError when the page is missing
-// or hidden.
+// Comments lists a page's comments of one kind, each followed by its replies. Every comment costs one
+// more call for the replies. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Comments(ctx context.Context, pageID string, kind CommentKind) iter.Seq2[Comment, error] {
 	if !isID(pageID) || kind != Footer && kind != Inline {
 		return fail[Comment](fmt.Errorf("list comments: page or kind %q: %w", string(kind), ErrInvalidID))
@@ -65,14 +64,14 @@ func (c *Client) Comments(ctx context.Context, pageID string, kind CommentKind) 
 	}
 }
 
-// maxReplies bounds how deep replies nest; Confluence shows far fewer.
+// maxReplies limits the nesting of replies; Confluence shows far fewer levels.
 const maxReplies = 50
 
-// thread yields the comments of a list, each with what is below it; false when the reader or
-// an error ended it.
+// thread yields the comments of a list, each followed by its replies; false when the reader or an error
+// ended it.
 func (c *Client) thread(ctx context.Context, l listing, kind CommentKind, parent string, depth int, yield func(Comment, error) bool) bool {
 	if depth > maxReplies {
-		yield(Comment{}, c.malformed(l.request, &objectError{parent, "replies that nest without end"}))
+		yield(Comment{}, c.malformed(l.request, &objectError{parent, "replies that nest too deep"}))
 		return false
 	}
 	for w, err := range list(ctx, c, l, wireComment.check) {
@@ -103,10 +102,10 @@ func (c *Client) thread(ctx context.Context, l listing, kind CommentKind, parent
 
 func (w wireComment) check() (wireComment, error) {
 	if !isID(w.ID) {
-		return w, &objectError{"", "a comment whose id is no string of digits"}
+		return w, &objectError{"", "a comment whose id is not a string of digits"}
 	}
 	if _, ok := w.Body.storage(); !ok {
-		return w, &objectError{w.ID, "a comment without the body that was asked for"}
+		return w, &objectError{w.ID, "a comment without the requested body"}
 	}
 	return w, nil
 }

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// Container is what, apart from a page, can be a page's parent.
+// Container is content other than a page that can be a page's parent.
 type Container struct {
 	ID         string
 	Kind       string // folder, whiteboard, database, embed
@@ -19,9 +19,9 @@ var containers = map[string]string{
 	"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds",
 }
 
-// Container reads a folder, whiteboard, database or embed (a smart link in the tree), whose
-// kind is the parent type that pages name. It returns *NotFoundError when it is missing or
-// hidden, ErrInvalidArgument for another kind.
+// Container reads a folder, whiteboard, database or embed (a smart link in the tree); its kind is the
+// parent type in a page. It returns *NotFoundError when it is missing or hidden, ErrInvalidArgument for
+// another kind.
 func (c *Client) Container(ctx context.Context, kind, id string) (Container, error) {
 	plural, ok := containers[kind]
 	if !ok {
@@ -44,7 +44,7 @@ func (c *Client) Container(ctx context.Context, kind, id string) (Container, err
 		return Container{}, err
 	}
 	if w.ID != id || w.ParentID != "" && !isID(w.ParentID) {
-		return Container{}, c.malformed(r, &objectError{id, "a " + kind + " whose ids are not right"})
+		return Container{}, c.malformed(r, &objectError{id, "a " + kind + " with invalid ids"})
 	}
 	return Container{ID: w.ID, Kind: kind, Title: plain(w.Title), ParentID: w.ParentID, ParentType: w.ParentType}, nil
 }

@@ -13,18 +13,16 @@ import (
 	"strings"
 )
 
-// The kinds of content that a space is read for, as PageStub, SearchResult and TypeIn name
-// them.
+// The kinds of content that a space is read for, as named in PageStub, SearchResult and TypeIn.
 const (
 	KindPage     = "page"
 	KindBlogPost = "blogpost"
 )
 
-// kindSpace is what else a NotFoundError names.
+// kindSpace is another kind in a NotFoundError.
 const kindSpace = "space"
 
-// content is a kind of content. Each has routes of its own, which are the same but for their
-// names.
+// content is a kind of content. Each kind has its own routes, which differ only in their names.
 type content struct {
 	kind     string
 	name     string   // for people
@@ -37,14 +35,14 @@ var (
 	blogPosts = content{KindBlogPost, "blog post", "blogposts", []string{"current"}}
 )
 
-// inSpace lists what a space has of the kind.
+// inSpace lists a space's content of the kind.
 func (k content) inSpace(ctx context.Context, c *Client, spaceID string) iter.Seq2[PageStub, error] {
 	if !isID(spaceID) {
 		return fail[PageStub](fmt.Errorf("list %ss: space %w", k.name, ErrInvalidID))
 	}
 	l := listing{limit: maxLimit, rows: k.kind, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/spaces/{id}/" + k.plural, path: "/api/v2/spaces/" + spaceID + "/" + k.plural,
-		// By id, so that what is changed during the walk keeps its place.
+		// Sorted by id, so that content that changes during the walk keeps its position.
 		query: url.Values{"status": {strings.Join(k.statuses, ",")}, "sort": {"id"}},
 		kind:  kindSpace, id: spaceID,
 	}}
@@ -55,13 +53,13 @@ func (k content) stub(w wirePage) (PageStub, error) {
 	a := "a " + k.name
 	switch {
 	case !isID(w.ID):
-		return PageStub{}, &objectError{"", a + " whose id is no string of digits"}
+		return PageStub{}, &objectError{"", a + " whose id is not a string of digits"}
 	case w.ParentID != "" && !isID(w.ParentID):
-		return PageStub{}, &objectError{w.ID, a + " whose parent's id is no string of digits"}
+		return PageStub{}, &objectError{w.ID, a + " whose parent's id is not a string of digits"}
 	case w.Version.Number < 1:
 		return PageStub{}, &objectError{w.ID, a + " without a version"}
 	case w.Version.Number > math.MaxInt32:
-		return PageStub{}, &objectError{w.ID, a + " whose version is larger than can be: " + strconv.Itoa(w.Version.Number)}
+		return PageStub{}, &objectError{w.ID, a + " whose version is too large: " + strconv.Itoa(w.Version.Number)}
 	case w.Status == "":
 		return PageStub{}, &objectError{w.ID, a + " without a status"}
 	}
@@ -77,7 +75,7 @@ func (k content) page(c *Client, w wirePage, body bool) (Page, error) {
 		return Page{}, err
 	}
 	if !isID(w.SpaceID) {
-		return Page{}, &objectError{w.ID, "a " + k.name + " whose space's id is no string of digits"}
+		return Page{}, &objectError{w.ID, "a " + k.name + " whose space's id is not a string of digits"}
 	}
 	p := Page{
 		PageStub: stub, SpaceID: w.SpaceID, AuthorID: w.AuthorID,
@@ -86,8 +84,8 @@ func (k content) page(c *Client, w wirePage, body bool) (Page, error) {
 	if body {
 		var ok bool
 		if p.Body, ok = w.Body.storage(); !ok {
-			// Some pages come without the body that was asked for; that is not an empty page.
-			return Page{}, &objectError{w.ID, "a " + k.name + " without the body that was asked for"}
+			// Some pages come without the requested body; they are not empty pages.
+			return Page{}, &objectError{w.ID, "a " + k.name + " without the requested body"}
 		}
 	}
 	return p, nil
@@ -158,9 +156,9 @@ func (r *reading) batch(ctx context.Context, ids []string) error {
 		method: http.MethodGet, route: "/wiki/api/v2/" + k.plural, path: "/api/v2/" + k.plural, query: query,
 	}}
 	for p, err := range list(ctx, c, l, func(w wirePage) (Page, error) {
-		// A filter that a server passes over would hand us its whole site.
+		// A server that ignores the filter would return its whole site.
 		if isID(w.ID) && !asked[w.ID] {
-			return Page{}, &objectError{w.ID, "a " + k.name + " that was not asked for"}
+			return Page{}, &objectError{w.ID, "a " + k.name + " that was not requested"}
 		}
 		return k.page(c, w, o.Body)
 	}) {
@@ -175,7 +173,7 @@ func (r *reading) batch(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// one reads a single one, whatever its status.
+// one reads one item, whatever its status.
 func (k content) one(ctx context.Context, c *Client, id, expand string) (Page, error) {
 	if !isID(id) {
 		return Page{}, fmt.Errorf("read %s: %s %w", k.name, k.name, ErrInvalidID)
@@ -197,7 +195,7 @@ func (k content) one(ctx context.Context, c *Client, id, expand string) (Page, e
 	}
 	p, err := k.page(c, w, want["body"])
 	if err == nil && p.ID != id {
-		err = &objectError{id, "a " + k.name + " that was not asked for"}
+		err = &objectError{id, "a " + k.name + " that was not requested"}
 	}
 	if err != nil {
 		return Page{}, c.malformed(r, err)
@@ -215,7 +213,7 @@ func (k content) one(ctx context.Context, c *Client, id, expand string) (Page, e
 	return p, nil
 }
 
-// labels lists the labels of one.
+// labels lists the labels of one item.
 func (k content) labels(ctx context.Context, c *Client, id string) iter.Seq2[Label, error] {
 	if !isID(id) {
 		return fail[Label](fmt.Errorf("list labels: %s %w", k.name, ErrInvalidID))
@@ -233,7 +231,7 @@ func (k content) labels(ctx context.Context, c *Client, id string) iter.Seq2[Lab
 	})
 }
 
-// partOf is the request for a list that belongs to one.
+// partOf is the request for a list that belongs to one item.
 func (k content) partOf(id, what string) request {
 	return request{
 		method: http.MethodGet, route: "/wiki/api/v2/" + k.plural + "/{id}/" + what,
@@ -241,7 +239,7 @@ func (k content) partOf(id, what string) request {
 	}
 }
 
-// pageExpand takes v2's words and those of v1 that mean the same.
+// pageExpand accepts v2's names and the v1 names for the same fields.
 func pageExpand(expand string) (map[string]bool, error) {
 	want := map[string]bool{}
 	for _, word := range strings.Split(expand, ",") {

@@ -8,9 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// CQL is a query in the Confluence Query Language, built by Where. Text of the caller only
-// ever gets into it as a quoted value; a query that was made of strings has been seen to turn
-// one title into a search of the whole site.
+// CQL is a query in the Confluence Query Language, built by Where. The caller's text enters it only as a
+// quoted value: in a query built from strings, one title once turned into a search of the whole site.
 type CQL struct {
 	where []Condition
 	order []string
@@ -32,15 +31,15 @@ const (
 	Desc Direction = "desc"
 )
 
-// Where makes the query that all the conditions hold. Without a condition it is an error:
-// that would be everything.
+// Where makes the query that all the conditions must match. Without a condition it is an error: it would
+// match everything.
 func Where(conditions ...Condition) CQL { return CQL{where: conditions} }
 
 // sortable are the fields that Confluence sorts by.
 var sortable = map[string]bool{"id": true, "title": true, "created": true, "lastmodified": true, "space": true, "type": true}
 
-// OrderBy sorts by a field: id, title, created, lastmodified, space or type. Called again, it
-// adds a lesser field.
+// OrderBy sorts by a field: id, title, created, lastmodified, space or type. Further calls add secondary
+// fields.
 func (q CQL) OrderBy(field string, d Direction) CQL {
 	if !sortable[field] || d != Asc && d != Desc {
 		q.err = fmt.Errorf("cql: order by %q %q: %w", field, string(d), ErrInvalidArgument)
@@ -50,7 +49,7 @@ func (q CQL) OrderBy(field string, d Direction) CQL {
 	return q
 }
 
-// Text returns the query as Confluence reads it, or the first error of its parts.
+// Text returns the query in Confluence's syntax, or the first error of its parts.
 func (q CQL) Text() (string, error) {
 	if q.err != nil {
 		return "", q.err
@@ -75,7 +74,7 @@ func (q CQL) Text() (string, error) {
 	return text, nil
 }
 
-// String returns the query's text for a person, or its error in angle brackets.
+// String returns the query's text for display, or its error in angle brackets.
 func (q CQL) String() string {
 	text, err := q.Text()
 	if err != nil {
@@ -84,7 +83,7 @@ func (q CQL) String() string {
 	return text
 }
 
-// InSpace holds for content of the space with the key; ErrInvalidSpaceKey.
+// InSpace matches content of the space with the key. Its error is ErrInvalidSpaceKey.
 func InSpace(key string) Condition {
 	if err := CheckSpaceKey(key); err != nil {
 		return Condition{err: err}
@@ -98,8 +97,8 @@ var contentTypes = map[string]bool{
 	"folder": true, "whiteboard": true, "database": true, "embed": true,
 }
 
-// TypeIs holds for content of the type: page, blogpost, comment, attachment, folder,
-// whiteboard, database or embed.
+// TypeIs matches content of the type: page, blogpost, comment, attachment, folder, whiteboard, database
+// or embed.
 func TypeIs(t string) Condition {
 	if !contentTypes[t] {
 		return Condition{err: fmt.Errorf("cql: type %q: %w", t, ErrInvalidArgument)}
@@ -107,7 +106,7 @@ func TypeIs(t string) Condition {
 	return Condition{text: "type = " + quote(t)}
 }
 
-// TypeIn holds for content of one of the types, which are those of TypeIs.
+// TypeIn matches content of one of the types, which are those of TypeIs.
 func TypeIn(types ...string) Condition {
 	if len(types) == 1 {
 		return TypeIs(types[0])
@@ -125,8 +124,8 @@ func TypeIn(types ...string) Condition {
 	return Condition{text: "type in (" + strings.Join(quoted, ", ") + ")"}
 }
 
-// ModifiedWithin holds for content that was modified in the last minutes, by the server's own
-// clock: a written time would be read in a time zone that nobody is sure of, in whole minutes.
+// ModifiedWithin matches content that was modified in the last minutes, by the server's own clock:
+// Confluence would read an absolute time in whole minutes and in an uncertain time zone.
 func ModifiedWithin(minutes int) Condition {
 	if minutes < 1 {
 		return Condition{err: fmt.Errorf("cql: modified within %d minutes: %w", minutes, ErrInvalidArgument)}
@@ -134,9 +133,9 @@ func ModifiedWithin(minutes int) Condition {
 	return Condition{text: `lastModified >= now("-` + strconv.Itoa(minutes) + `m")`}
 }
 
-// MinutesSince returns the whole minutes, rounded up and at least 1, from since to the
-// server's time, for ModifiedWithin. Both times must be by the server's clock (Probe gives
-// it); add the overlap by taking it off since.
+// MinutesSince returns the whole minutes, rounded up and at least 1, from since to the server's time,
+// for ModifiedWithin. Both times must come from the server's clock (see Probe); to add an overlap,
+// subtract it from since.
 func MinutesSince(since, server time.Time) int {
 	d := server.Sub(since)
 	minutes := int(d / time.Minute)
@@ -146,25 +145,25 @@ func MinutesSince(since, server time.Time) int {
 	return max(minutes, 1)
 }
 
-// TitleIs holds for content with exactly the title, which may be any text without control
-// characters; ErrInvalidArgument.
+// TitleIs matches content with exactly the title, which may be any text without control characters. Its
+// error is ErrInvalidArgument.
 func TitleIs(title string) Condition {
-	// A server would mend bytes that are no UTF-8, and so look for another value.
+	// A server would replace bytes that are not UTF-8, and so search for another value.
 	if title == "" || !utf8.ValidString(title) || strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return Condition{err: fmt.Errorf("cql: title: %w", ErrInvalidArgument)}
 	}
 	return Condition{text: "title = " + quote(title)}
 }
 
-// quote makes text a value of the language. The backslash goes first: the other way round it
-// would escape the escapes.
+// quote makes text a value of the language. It escapes the backslash first: the other order would escape
+// the escapes.
 func quote(text string) string {
 	text = strings.ReplaceAll(text, `\`, `\\`)
 	text = strings.ReplaceAll(text, `"`, `\"`)
 	return `"` + text + `"`
 }
 
-// maxSpaceKey is as long as Confluence permits.
+// maxSpaceKey is Confluence's limit.
 const maxSpaceKey = 255
 
 // CheckSpaceKey returns ErrInvalidSpaceKey unless key is a space key: letters and digits, or

@@ -94,13 +94,13 @@ func TestSpaceKeys(t *testing.T) {
 	}
 }
 
-// token is one piece of a query as Confluence reads it.
+// token is one piece of a query, as Confluence reads it.
 type token struct {
 	text   string
 	quoted bool
 }
 
-// scan reads a query by Confluence's rules of quoting; an open quote is an error.
+// scan reads a query by Confluence's quoting rules; an open quote is an error.
 func scan(q string) ([]token, error) {
 	var tokens []token
 	for i := 0; i < len(q); {
@@ -140,7 +140,7 @@ func scan(q string) ([]token, error) {
 	return tokens, nil
 }
 
-// Whatever text goes in comes out as one value, and the query around it stays as it was built.
+// Any text stays one value, and the query around it stays as built.
 func FuzzCQL(f *testing.F) {
 	for _, s := range []string{"ENG", "~712020:x", `a"b`, `a\`, `\"`, `" or type = "page`, `x" order by id`, "now(\"-1m\")", "'", "ÄÖ", "\x00", "a\nb", `\\"`, "12", "1) or (id = 2"} {
 		f.Add(s, s)

@@ -29,13 +29,13 @@ func (c *Client) Labels(ctx context.Context, pageID string) iter.Seq2[Label, err
 	return pages.labels(ctx, c, pageID)
 }
 
-// maxDepth bounds the ancestors of a page; a chain that is longer goes in a circle.
+// maxDepth limits the ancestors of a page; a longer chain is a cycle.
 const maxDepth = 1000
 
-// Ancestors reads what is above a page, from the top downwards, which costs a call more than
-// there are answers with rows. It returns *NotFoundError when the page is missing or hidden.
+// Ancestors reads the ancestors of a page, from the top down; it needs one call more than there are
+// answers with rows. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, error) {
-	var above []Ancestor // from the top downwards
+	var above []Ancestor // from the top down
 	from, kind := pageID, KindPage
 	for {
 		if !isID(from) {
@@ -53,21 +53,21 @@ func (c *Client) Ancestors(ctx context.Context, pageID string) ([]Ancestor, erro
 		part, err := c.ancestors(ctx, r)
 		var missing *NotFoundError
 		if errors.As(err, &missing) && from != pageID {
-			// Not the page is missing but what, a moment ago, was above it.
+			// The missing object is not the page but one of its former ancestors.
 			return nil, &ProtocolError{Exchange: missing.Exchange, ObjectID: pageID, Listing: true}
 		}
 		if err != nil {
 			return nil, err
 		}
-		// There is no cursor: the list goes on above its first, which is the highest. A short
-		// answer proves nothing; only one without rows says that there is no more.
+		// There is no cursor: the list continues above its first row, which is the highest. A short
+		// answer proves nothing; only an answer without rows proves the end.
 		if len(part) == 0 {
 			return above, nil
 		}
 		above = append(part, above...)
 		if len(above) > maxDepth {
 			return nil, &ProtocolError{
-				Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: "more ancestors than can be"},
+				Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: "too many ancestors"},
 				ObjectID: pageID, Listing: true,
 			}
 		}
@@ -87,7 +87,7 @@ func (c *Client) ancestors(ctx context.Context, r request) ([]Ancestor, error) {
 	part := make([]Ancestor, 0, len(found))
 	for _, w := range found {
 		if !isID(w.ID) || w.Type != KindPage && containers[w.Type] == "" {
-			return nil, c.malformed(r, &objectError{r.id, "an ancestor whose id or type is none"})
+			return nil, c.malformed(r, &objectError{r.id, "an ancestor without a valid id or type"})
 		}
 		part = append(part, Ancestor(w))
 	}

@@ -25,7 +25,7 @@ func all[T any](t *testing.T, seq iter.Seq2[T, error]) []T {
 	return got
 }
 
-// failsWith reads on to the error.
+// failsWith reads up to the error.
 func failsWith[E error, T any](t *testing.T, seq iter.Seq2[T, error]) E {
 	t.Helper()
 	var last error
@@ -37,7 +37,7 @@ func failsWith[E error, T any](t *testing.T, seq iter.Seq2[T, error]) E {
 	return want
 }
 
-// byPath answers by the call's path, with v2's 404 for any other.
+// byPath answers by the call's path, and any other path with v2's 404.
 func byPath(answers map[string]string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if body, ok := answers[strings.TrimPrefix(r.URL.Path, "/wiki")]; ok {
@@ -113,7 +113,7 @@ func TestComments(t *testing.T) {
 	for cm, err := range c.Comments(context.Background(), "1001", confluence.Footer) {
 		require.NoError(t, err)
 		if n++; cm.ID == "11" {
-			break // within a thread
+			break // inside a thread
 		}
 	}
 	require.Equal(t, 2, n)
@@ -122,7 +122,7 @@ func TestComments(t *testing.T) {
 func TestCommentsThatCannotBeRead(t *testing.T) {
 	ctx := context.Background()
 	_, c := serve(t, byPath(map[string]string{"/api/v2/pages/1001/footer-comments": listOf("", commentRow(1, ""))}))
-	_ = failsWith[*confluence.AuthError](t, c.Comments(ctx, "1001", confluence.Footer)) // the replies are refused
+	_ = failsWith[*confluence.AuthError](t, c.Comments(ctx, "1001", confluence.Footer)) // the replies are rejected
 
 	_, c = serve(t, always(200, listOf("", commentRow(1, ""))))
 	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer)) // a reply to itself
@@ -157,7 +157,7 @@ func TestRestrictions(t *testing.T) {
 	}, all(t, c.Restrictions(context.Background(), "1001")))
 	require.Len(t, f.seen(), 1)
 
-	// A full part is read on.
+	// A full part is followed by another call.
 	_, c = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Query().Get("start") {
 		case "":
@@ -171,7 +171,7 @@ func TestRestrictions(t *testing.T) {
 	require.Len(t, all(t, c.Restrictions(context.Background(), "1001")), 3)
 }
 
-// Restrictions that are not there must not be taken for none.
+// Missing restrictions must not count as no restrictions.
 func TestRestrictionsThatAreNotThere(t *testing.T) {
 	ok := restriction("update", people(200), noGroups)
 	for _, bad := range []string{
@@ -303,10 +303,10 @@ func TestETags(t *testing.T) {
 	require.NoError(t, func() error { _, err := c.PagesByID(context.Background(), nil, confluence.PagesOptions{}); return err }())
 	_ = probe(c)
 	_ = probe(c)
-	require.Equal(t, []string{"", ""}, conditions[:2], "a probe is never answered from what is kept")
+	require.Equal(t, []string{"", ""}, conditions[:2], "a probe is never answered from the cache")
 }
 
-// A 304 need not repeat the Link header; the listing must not end for want of it.
+// A 304 need not repeat the Link header; the listing must not end because of that.
 func TestETagKeepsTheLink(t *testing.T) {
 	_, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") != "" {
@@ -350,16 +350,16 @@ func TestETagsAreBoundedAndOptional(t *testing.T) {
 
 	_, c = serve(t, h, confluence.WithETags(1600)) // two of these answers
 	read(c, "1", "2", "1", "3", "2")
-	require.Equal(t, 1, asked, "only the second 1; 2 made room for 3")
+	require.Equal(t, 1, asked, "only the second call for 1; 2 made room for 3")
 	read(c, "3")
 	require.Equal(t, 2, asked)
 
 	asked = 0
 	_, c = serve(t, h, confluence.WithETags(10))
 	read(c, "1", "1")
-	require.Zero(t, asked, "larger than all there is room for")
+	require.Zero(t, asked, "larger than the whole cache")
 
-	// A malformed answer is not kept, or a 304 would make it last.
+	// A malformed answer is not kept, or a 304 would make it permanent.
 	n := 0
 	_, c = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		require.Empty(t, r.Header.Get("If-None-Match"))
@@ -373,7 +373,7 @@ func TestETagsAreBoundedAndOptional(t *testing.T) {
 	require.Error(t, readPage(c))
 	require.NoError(t, readPage(c))
 
-	// A 304 that nobody asked for is no answer.
+	// An unrequested 304 is not an answer.
 	_, c = serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })
 	var protocol *confluence.ProtocolError
 	require.True(t, errors.As(readPage(c), &protocol))

@@ -12,10 +12,10 @@ import (
 // DefaultGateway is where scoped tokens and OAuth tokens are taken.
 const DefaultGateway = "https://" + outgoing.GatewayHost
 
-// WithGateway sends the calls of a client whose base URL is a site through the gateway, the
-// only place that takes a scoped API token or an OAuth token. The site's cloud id is asked
-// for once, without the credential, before the first call. An empty gateway is
-// DefaultGateway. BaseURL and page addresses stay the site's.
+// WithGateway sends the calls of a client whose base URL is a site through the gateway, the only address
+// that accepts a scoped API token or an OAuth token. The client looks up the site's cloud id once,
+// without the credential, before the first call. An empty gateway means DefaultGateway. BaseURL and page
+// addresses stay the site's.
 func WithGateway(gateway string) Option {
 	return func(o *options) {
 		if o.gateway = gateway; gateway == "" {
@@ -24,7 +24,7 @@ func WithGateway(gateway string) Option {
 	}
 }
 
-// api is where calls go: the site, the gateway it was configured with, or the one found.
+// api is the target of calls: the site, the configured gateway, or the gateway found.
 func (c *Client) api() *site {
 	if found := c.found.Load(); found != nil {
 		return found
@@ -32,8 +32,7 @@ func (c *Client) api() *site {
 	return c.site
 }
 
-// findGateway asks the site for its cloud id. Callers that come at the same time may ask
-// twice, which is no harm.
+// findGateway looks up the site's cloud id. Concurrent callers may look it up twice, which is harmless.
 func (c *Client) findGateway(ctx context.Context) error {
 	if c.opt.gateway == "" || c.site.gateway || c.found.Load() != nil {
 		return nil
@@ -47,13 +46,13 @@ func (c *Client) findGateway(ctx context.Context) error {
 	}
 	found, err := parseSite(strings.TrimRight(c.opt.gateway, "/")+"/ex/confluence/"+tenant.CloudID, c.opt.insecureHTTP)
 	if err != nil || !found.gateway {
-		return c.malformed(r, &objectError{"", "a cloud id that is none"})
+		return c.malformed(r, &objectError{"", "an invalid cloud id"})
 	}
 	c.found.CompareAndSwap(nil, found)
 	return nil
 }
 
-// address is where a request goes. Only calls of the API carry the credential.
+// address is the target of a request. Only calls of the API carry the credential.
 func (c *Client) address(r request) (url string, credential bool) {
 	if r.edge {
 		return c.site.origin + r.path, false

@@ -66,7 +66,7 @@ func readFolder(c *confluence.Client) error {
 	return err
 }
 
-// Every failure that Confluence is known to answer with, by the call that meets it.
+// Every known failure answer of Confluence, by the call that can get it.
 func TestEveryFailureHasItsError(t *testing.T) {
 	type call = func(*confluence.Client) error
 	isA := func(err error, as string) bool {
@@ -103,7 +103,7 @@ func TestEveryFailureHasItsError(t *testing.T) {
 		as     string
 		code   failure.Code
 		status int
-		calls  int // 4 where it is repeated
+		calls  int // 4 with retries
 	}{
 		{"v2 refuses the credential", bare404, readPage, "auth", failure.Unauthorized, 404, 1},
 		{"v2 refuses the credential on a list", bare404, listSpace, "auth", failure.Unauthorized, 404, 1},

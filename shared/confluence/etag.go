@@ -7,14 +7,13 @@ import (
 	"sync"
 )
 
-// WithETags keeps answers that carried an ETag, up to maxBytes of them, and asks for those
-// again with If-None-Match, so that an unchanged answer costs a 304. Nothing conditional is
-// sent where no ETag was given, so it is without effect on routes that have none; none of
-// Confluence Cloud's has been seen with one. The default is off: a page's version tells as
-// much.
+// WithETags caches answers with an ETag, up to maxBytes, and repeats their requests with If-None-Match,
+// so that an unchanged answer costs a 304. It has no effect on routes without ETags, and no route of
+// Confluence Cloud has been seen with one. The default is off: a page's version gives the same
+// information.
 func WithETags(maxBytes int64) Option { return func(o *options) { o.etagBytes = maxBytes } }
 
-// etags keeps the newest answers by their address.
+// etags caches the newest answers by their address.
 type etags struct {
 	mu    sync.Mutex
 	max   int64
@@ -45,7 +44,7 @@ func (e *etags) get(url string) (tagged, bool) {
 	return *kept, true
 }
 
-// put keeps an answer in the place of the one before; without a tag it only drops that.
+// put replaces the cached answer of the address; without a tag it only drops it.
 func (e *etags) put(t tagged) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -70,7 +69,7 @@ func (e *etags) drop(at *lru.Element) {
 
 func (t *tagged) cost() int64 { return int64(len(t.body) + len(t.url) + len(t.tag)) }
 
-// conditional adds If-None-Match where the address has answered with an ETag before.
+// conditional adds If-None-Match if the address has answered with an ETag before.
 func (c *Client) conditional(r request, req *http.Request) (tagged, bool) {
 	if c.etags == nil || r.method != http.MethodGet || r.live {
 		return tagged{}, false
@@ -82,19 +81,19 @@ func (c *Client) conditional(r request, req *http.Request) (tagged, bool) {
 	return kept, ok
 }
 
-// remember keeps a whole answer that carries an ETag.
+// remember caches a complete answer with an ETag.
 func (c *Client) remember(r request, req *http.Request, a *answer) {
 	if c.etags == nil || r.method != http.MethodGet || r.live {
 		return
 	}
 	t := tagged{url: req.URL.String(), tag: a.header.Get("ETag"), link: a.header.Values("Link"), body: a.body}
 	if !json.Valid(a.body) {
-		t.tag = "" // once is enough
+		t.tag = "" // a malformed answer is not cached
 	}
 	c.etags.put(t)
 }
 
-// unchanged makes the kept answer of a 304: the old body, under the new date.
+// unchanged makes the answer for a 304: the cached body with the new date.
 func (t *tagged) unchanged(now http.Header) *answer {
 	h := now.Clone()
 	h["Link"] = t.link

@@ -25,34 +25,32 @@ type request struct {
 	query  url.Values
 	body   []byte
 
-	kind, id string     // the one object that it asks for, if it does
-	halve    bool       // a 504 is answered by asking for less, not by asking again
+	kind, id string     // the one object that the call reads, if any
+	halve    bool       // a 504 makes the caller request less instead of retrying
 	edge     bool       // at the site's edge, outside the API and without the credential
-	live     bool       // must be answered anew, whatever is kept
-	date     *time.Time // where it is not nil, takes the site's clock from the answer
+	live     bool       // must not be answered from the cache
+	date     *time.Time // if not nil, receives the site's clock from the answer
 }
 
-// answer is a whole 200 answer.
+// answer is a complete 200 answer.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// policies are shared by all calls, retry outermost: every attempt pays to the breaker, the
-// bulkhead and the budget anew, and a call that waits for its retry holds no place.
+// policies are shared by all calls, retry outermost: every attempt goes through the breaker, the
+// bulkhead and the budget again, and a call that waits for its retry holds no place.
 //
-// They lie around the whole exchange, body and classification included. As a RoundTripper
-// they would see headers only: a body that never ends, a body cut short and the wait that
-// Confluence asks for would all escape them.
+// They wrap the whole exchange, including body and classification. A RoundTripper would see only
+// headers: it would miss a body that never ends, a truncated body and the wait that Confluence requests.
 type policies struct {
 	retry    retrypolicy.RetryPolicy[*answer]
 	breaker  circuitbreaker.CircuitBreaker[*answer]
 	bulkhead bulkhead.Bulkhead[*answer]
 }
 
-// queueForever is longer than any caller waits: what ends the wait for a free place is the
-// caller's context.
+// queueForever is longer than any caller waits: the caller's context ends the wait for a free place.
 const queueForever = 24 * time.Hour
 
 func newPolicies(c *Client) policies {
@@ -66,7 +64,7 @@ func newPolicies(c *Client) policies {
 			ReturnLastFailure().
 			OnRetryScheduled(func(e failsafe.ExecutionScheduledEvent[*answer]) {
 				c.log.Warn().Err(e.LastError()).Int("attempt", e.Attempts()).Dur("delay", e.Delay).
-					Msg("confluence call failed, will be repeated")
+					Msg("confluence call failed, retrying")
 			}).
 			Build(),
 		breaker: circuitbreaker.NewBuilder[*answer]().
@@ -83,8 +81,8 @@ func newPolicies(c *Client) policies {
 	}
 }
 
-// retryable reports whether the same call may succeed a few seconds later. Every call of
-// this client only reads, so every call may be repeated.
+// retryable reports whether the same call may succeed a few seconds later. Every call of this client
+// only reads, so every call may be repeated.
 func (c *Client) retryable(err error) bool {
 	var limited *RateLimitError
 	if errors.As(err, &limited) {
@@ -102,8 +100,8 @@ func (c *Client) retryable(err error) bool {
 	return errors.As(err, &broken) && !broken.final
 }
 
-// unhealthy reports whether err speaks of a site in trouble. A listing's 504 does not: it is
-// the size that was asked for.
+// unhealthy reports whether err indicates a site in trouble. A listing's 504 does not: the requested
+// size causes it.
 func unhealthy(err error) bool {
 	var server *ServerError
 	if errors.As(err, &server) {
@@ -113,9 +111,9 @@ func unhealthy(err error) bool {
 	return errors.As(err, &broken)
 }
 
-// delay returns the wait before the retry after so many retries: 1 s, 2 s, 4 s, or what
-// Confluence asked for when that is longer. Jitter only ever adds, so that nothing is
-// repeated earlier than asked and callers that failed together do not return together.
+// delay returns the wait before the next retry, after retries of them: 1 s, 2 s, 4 s, or the wait that
+// Confluence requested if that is longer. Jitter only ever adds, so that no retry comes earlier than
+// requested and callers that failed together do not return together.
 func (c *Client) delay(retries int, err error) time.Duration {
 	d := c.opt.delays[min(retries, len(c.opt.delays)-1)]
 	d += time.Duration(0.3 * rand.Float64() * float64(d)) //nolint:gosec // spreads the retries of calls
@@ -160,7 +158,7 @@ func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 	}
 }
 
-// get is do with the answer read into v.
+// get is do, reading the answer into v.
 func (c *Client) get(ctx context.Context, r request, v any) error {
 	a, err := c.do(ctx, r)
 	if err != nil {
@@ -169,14 +167,14 @@ func (c *Client) get(ctx context.Context, r request, v any) error {
 	return c.decode(r, a, v)
 }
 
-// attempt makes one exchange: it waits for the budget, sends, reads the body to its end and
-// classifies.
+// attempt makes one exchange: it waits for the budget, sends the request, reads the body to its end and
+// classifies the answer.
 func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error) {
 	if err := c.limiter.Wait(ctx); err != nil {
 		if until, ok := pauseOf(err); ok {
 			return nil, &RateLimitError{
 				Exchange: Exchange{Method: r.method, Route: r.route, Reason: "an earlier answer asked for a pause"},
-				RetryAt:  until, asked: true, wait: max(time.Until(until), c.opt.maxWait+1), // not waited for here
+				RetryAt:  until, asked: true, wait: max(time.Until(until), c.opt.maxWait+1), // the client does not wait for it here
 			}
 		}
 		return nil, fmt.Errorf("%s %s: wait for the budget: %w", r.method, r.route, err)
@@ -193,7 +191,7 @@ func (c *Client) attempt(ctx context.Context, r request, n int) (*answer, error)
 	}
 	var limited *RateLimitError
 	if errors.As(err, &limited) && limited.asked {
-		// The limit is the tenant's, not this call's: everybody who shares the budget waits.
+		// The limit is the tenant's, not this call's: everyone who shares the budget waits.
 		c.limiter.Pause(limited.RetryAt)
 	}
 	call.Duration, call.Err = time.Since(call.Start), err
@@ -252,7 +250,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 		return a, c.classify(r, a)
 	}
 	if failed := c.classify(r, a); failed != nil {
-		return nil, failed // what the status says outweighs how its body ended
+		return nil, failed // the status matters more than the end of the body
 	}
 	var large *tooLargeError
 	switch {
@@ -273,7 +271,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	return a, nil
 }
 
-// An error's body is only searched for its message.
+// An error's body is only searched for a message.
 const (
 	maxErrorBody = 64 << 10
 	maxDrain     = 256 << 10
@@ -297,6 +295,6 @@ func (c *Client) read(ctx context.Context, resp *http.Response) ([]byte, error) 
 	return body, err
 }
 
-// drain reads what little is left, so that the connection can be used again; it is cheaper
-// to lose the connection than to read much.
+// drain reads a small rest, so that the connection can be reused; losing the connection is cheaper than
+// reading much.
 func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDrain) }

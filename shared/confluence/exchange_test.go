@@ -43,8 +43,8 @@ func hijacked(f func(w *bufio.ReadWriter)) http.HandlerFunc {
 	}
 }
 
-// Connections break before an answer, within its head and within its body: all are repeated,
-// and what stays broken is an error, never half an answer.
+// Connections break before an answer, inside its head and inside its body. All calls are retried, and a
+// connection that stays broken is an error, never half an answer.
 func TestBrokenConnections(t *testing.T) {
 	whole := listOf("", pageRow(1001, 1, ""))
 	half := whole[:len(whole)/2]
@@ -146,8 +146,7 @@ func TestAnswerTooLarge(t *testing.T) {
 	require.NoError(t, listSpace(c), "exactly at the bound")
 }
 
-// A gigabyte, as it is and packed: no more of it is read than may be, and it is not asked for
-// again.
+// A gigabyte, plain and compressed: the client reads only up to its limit and does not retry.
 func TestAGigabyteIsNotRead(t *testing.T) {
 	const gigabyte = 1 << 30
 	var sent atomic.Int64
@@ -189,7 +188,7 @@ func TestAGigabyteIsNotRead(t *testing.T) {
 	}
 }
 
-// Bodies are read to their end, of errors too, so that connections are used again.
+// Bodies are read to their end, also for errors, so that connections are reused.
 func TestConnectionsAreReused(t *testing.T) {
 	var opened atomic.Int64
 	answers := []http.HandlerFunc{
@@ -243,7 +242,7 @@ func TestWhatIsSent(t *testing.T) {
 	require.Empty(t, got.Header.Get("Content-Type"))
 }
 
-// The POST that reads is repeated with its body.
+// The POST that reads is retried with its body.
 func TestUsersAreAskedAgain(t *testing.T) {
 	var bodies []string
 	answer := script(html(503), always(200, `{"results":[{"accountId":"5c0","displayName":"Ada","publicName":"ada","accountStatus":"active","timeZone":null,"email":""}]}`))
@@ -277,7 +276,7 @@ func TestManyUsers(t *testing.T) {
 	users, err = c.Users(context.Background(), nil)
 	require.NoError(t, err)
 	require.NotNil(t, users)
-	require.Len(t, sizes, 3, "nobody to ask for")
+	require.Len(t, sizes, 3, "no valid ids, no call")
 	for _, bad := range []string{`{}`, `{"results":[{"displayName":"Nobody"}]}`, listOf("/wiki/api/v2/users-bulk?cursor=a")} {
 		_, c = serve(t, always(200, bad))
 		_, err = c.Users(context.Background(), []string{"5c0"})
@@ -286,7 +285,7 @@ func TestManyUsers(t *testing.T) {
 	}
 }
 
-// The credential goes to one origin and nowhere else.
+// The credential goes to one origin only.
 func TestRedirects(t *testing.T) {
 	var strangers atomic.Int64
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -377,8 +376,8 @@ func TestCertificateIsNotRetried(t *testing.T) {
 	c.Close()
 }
 
-// The token and what is made of it are never in an error, a log line or a trace, even where
-// a server throws them back.
+// The token and its encoded forms never appear in an error, a log line or a trace, even if a server
+// echoes them.
 func TestTokenIsNeverShown(t *testing.T) {
 	basic := base64.StdEncoding.EncodeToString([]byte(email + ":" + canary))
 	echoes := map[string]http.HandlerFunc{

@@ -28,7 +28,7 @@ const (
 	canary = "ATATT3xCanaryCanaryCanaryCanary=1F2E3D4C"
 )
 
-// fake is Confluence as far as one test needs it.
+// fake is the part of Confluence that one test needs.
 type fake struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -41,7 +41,7 @@ func (f *fake) seen() []string {
 	return append([]string(nil), f.requests...)
 }
 
-// quick are the settings under which a test of many calls takes no time.
+// quick are settings that make tests with many calls fast.
 func quick(more ...confluence.Option) []confluence.Option {
 	return append([]confluence.Option{
 		confluence.WithInsecureHTTP(), confluence.WithRate(math.Inf(1), 1),
@@ -70,12 +70,12 @@ func reply(w http.ResponseWriter, status int, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// always answers every call alike.
+// always gives the same answer to every call.
 func always(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { reply(w, status, body) }
 }
 
-// script answers the n-th call by its n-th step, and every later one by the last.
+// script answers the n-th call by its n-th step, and later calls by the last step.
 func script(steps ...http.HandlerFunc) http.HandlerFunc {
 	var mu sync.Mutex
 	n := 0
@@ -88,10 +88,10 @@ func script(steps ...http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// rowMade is when the version of a pageRow was made.
+// rowMade is the time of the version in a pageRow.
 var rowMade = time.Date(2026, 2, 3, 4, 5, 6, 789e6, time.UTC)
 
-// pageRow is a row of v2 as Confluence writes it, with keys that nobody documents.
+// pageRow is a row of v2 in Confluence's format, including undocumented keys.
 func pageRow(id, version int, more string) string {
 	return fmt.Sprintf(`{"parentType":"page","parentId":"7","ownerId":"5c0","lastOwnerId":null,"authorId":"712020:aa-bb",
 		"version":{"number":%d,"message":"","minorEdit":false,"authorId":"5c0","createdAt":"2026-02-03T04:05:06.789Z","ncsStepVersion":"12"},
@@ -102,7 +102,7 @@ func pageRow(id, version int, more string) string {
 
 func rows(rows ...string) string { return strings.Join(rows, ",") }
 
-// listOf is a v2 list; next is left out when it is empty.
+// listOf is a v2 list; an empty next is left out.
 func listOf(next string, rows ...string) string {
 	links := `"base":"https://acme.example.net/wiki"`
 	if next != "" {
@@ -136,7 +136,7 @@ func ids(seq func(func(confluence.PageStub, error) bool)) ([]string, error) {
 	return got, nil
 }
 
-// wire is Confluence without a network, for tests on a clock of their own.
+// wire is Confluence without a network, for tests with their own clock.
 type wire func(*http.Request) (*http.Response, error)
 
 func (f wire) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -160,7 +160,7 @@ func response(status int, body string, header ...string) *http.Response {
 	}
 }
 
-// readPage makes the plainest call.
+// readPage makes the simplest call.
 func readPage(c *confluence.Client) error {
 	_, err := c.GetPageByID(context.Background(), "1001", "")
 	return err

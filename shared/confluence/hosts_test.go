@@ -63,8 +63,8 @@ func TestCheckSite(t *testing.T) {
 	require.Equal(t, "http://127.0.0.1:8090/wiki", site)
 }
 
-// A site whose name somebody turned to a machine inside: no connection is made, nothing is
-// repeated, and the error says why.
+// A site whose name resolves to an internal machine: no connection is made, nothing is retried, and the
+// error names the reason.
 func TestANameThatLeadsInsideIsRefused(t *testing.T) {
 	accepted := make(chan net.Conn, 10)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -97,7 +97,7 @@ func TestANameThatLeadsInsideIsRefused(t *testing.T) {
 	require.Equal(t, 1, calls, "it is not repeated")
 	require.Empty(t, accepted)
 
-	// Where a stand-in is permitted, the name is dialed.
+	// Where a stand-in is permitted, the client connects to the name.
 	c, err = confluence.New(name, email, secret.New(canary), quick(confluence.WithInsecureHTTP())...)
 	require.NoError(t, err)
 	require.Error(t, listSpace(c))

@@ -16,28 +16,28 @@ import (
 type listing struct {
 	request
 	limit int
-	rows  string // the kind of the rows' objects, where all are of one
+	rows  string // the kind of the rows' objects, if they all have the same
 }
 
 const (
-	maxLimit = 250 // rows a call, of v2 and, as far as it is known, of search
-	minLimit = 5   // where halving after a 504 ends
+	maxLimit = 250 // rows per call, for v2 and, as far as known, for search
+	minLimit = 5   // the end of halving after a 504
 
-	// maxEmpty bounds the answers in a row that hold no rows but lead on. Confluence gives one
-	// at the end of some searches; a chain of them is a server that has lost its place.
+	// maxEmpty limits consecutive answers without rows but with a next link. Confluence gives one at the
+	// end of some searches; a chain of them means that the server has lost its position.
 	maxEmpty = 10
 )
 
-// envelope is how v1 and v2 wrap rows.
+// envelope is the wrapper of rows in v1 and v2.
 type envelope[R any] struct {
-	Results *[]R `json:"results"` // a pointer: no results key is no empty list
+	Results *[]R `json:"results"` // a pointer: a missing key differs from an empty list
 	Links   struct {
 		Next string `json:"next"`
 		Base string `json:"base"`
 	} `json:"_links"`
 }
 
-// next is where an answer says that there is more, "" when it does not.
+// next is an answer's link to more rows, "" without one.
 func (e *envelope[R]) next(a *answer) string {
 	if e.Links.Next != "" {
 		return e.Links.Next
@@ -45,8 +45,7 @@ func (e *envelope[R]) next(a *answer) string {
 	return linkHeader(a.header, "next")
 }
 
-// whole makes the call for a list without places, which comes in one answer. An answer that
-// leads on all the same is not all of it.
+// whole makes the call for a list that comes in one answer. An answer with a next link is incomplete.
 func whole[R any](ctx context.Context, c *Client, r request) ([]R, error) {
 	a, err := c.do(ctx, r)
 	if err != nil {
@@ -60,13 +59,13 @@ func whole[R any](ctx context.Context, c *Client, r request) ([]R, error) {
 	case env.Results == nil:
 		return nil, c.malformed(r, &objectError{r.id, "an answer without results"})
 	case env.next(a) != "":
-		return nil, &ProtocolError{Exchange: c.exchange(r, a, "a part of a list that comes whole"), Listing: true}
+		return nil, &ProtocolError{Exchange: c.exchange(r, a, "only a part of a list that should come in one answer"), Listing: true}
 	}
 	return *env.Results, nil
 }
 
-// list reads a listing to its end and converts its rows. The iterator ends complete or with
-// an error, which is then its last pair. A *RowError is in the place of its row.
+// list reads a listing to its end and converts its rows. The iterator either ends complete or its last
+// pair is an error. A *RowError replaces its row.
 func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -104,12 +103,12 @@ func list[R, T any](ctx context.Context, c *Client, l listing, convert func(R) (
 type walk struct {
 	client  *Client
 	listing listing
-	seen    map[uint64]struct{} // places already read from; hashes, so that a large space costs little
-	empty   int                 // answers in a row without rows
+	seen    map[uint64]struct{} // positions already read; hashes, to save memory in a large space
+	empty   int                 // consecutive answers without rows
 	done    bool
 }
 
-// nextRows reads one page of the listing and finds the place of the following one.
+// nextRows reads one page of the listing and finds the position of the next page.
 func nextRows[R any](ctx context.Context, w *walk) ([]rowOf[R], error) {
 	a, err := w.fetch(ctx)
 	if err != nil {
@@ -125,8 +124,8 @@ func nextRows[R any](ctx context.Context, w *walk) ([]rowOf[R], error) {
 	w.client.learn(env.Links.Base)
 	next := env.next(a)
 	if next == "" {
-		// Only this ends a listing. A page with fewer rows than asked for does not: rows that
-		// are hidden from the credential are left out.
+		// Only this ends a listing. A page with fewer rows than requested does not, because rows hidden
+		// from the credential are left out.
 		w.done = true
 		return *env.Results, nil
 	}
@@ -134,16 +133,16 @@ func nextRows[R any](ctx context.Context, w *walk) ([]rowOf[R], error) {
 		w.empty = 0
 	}
 	if w.empty >= maxEmpty {
-		return nil, w.broken(a, strconv.Itoa(maxEmpty)+" answers in a row without rows that lead on")
+		return nil, w.broken(a, strconv.Itoa(maxEmpty)+" consecutive answers without rows but with a next link")
 	}
 	if err := w.follow(next); err != nil {
-		return nil, w.broken(a, "the link to the next rows is no use: "+err.Error())
+		return nil, w.broken(a, "the link to the next rows is unusable: "+err.Error())
 	}
 	return *env.Results, nil
 }
 
-// fetch asks for the page at the walk's place. A 504 means that Confluence did not manage so
-// many rows in time; the same place is then asked for half as many.
+// fetch requests the page at the walk's position. A 504 means that Confluence could not return that many
+// rows in time; fetch then requests half as many at the same position.
 func (w *walk) fetch(ctx context.Context) (*answer, error) {
 	for {
 		r := w.listing.request
@@ -159,18 +158,18 @@ func (w *walk) fetch(ctx context.Context) (*answer, error) {
 			return a, err
 		}
 		w.listing.limit = max(w.listing.limit/2, minLimit)
-		w.client.log.Warn().Str("route", r.route).Int("limit", w.listing.limit).Msg("confluence was too slow, asking for fewer rows")
+		w.client.log.Warn().Str("route", r.route).Int("limit", w.listing.limit).Msg("confluence was too slow, requesting fewer rows")
 	}
 }
 
 var placeSeed = maphash.MakeSeed()
 
-// follow moves the walk to the place that next leads to. The query is next's with the
-// listing's own parameters over it: search loses some of them in its links.
+// follow moves the walk to the position in next. The listing's own parameters override the query of
+// next: search loses some of them in its links.
 func (w *walk) follow(next string) error {
 	u, err := url.Parse(next)
 	if err != nil {
-		return errors.New("it is no URL")
+		return errors.New("it is not a URL")
 	}
 	path, err := w.client.api().within(u)
 	if err != nil {
@@ -198,7 +197,7 @@ func (w *walk) follow(next string) error {
 	return nil
 }
 
-// place is where in a listing a call reads: the cursor alone, where there is one.
+// place identifies the position of a call in a listing: the cursor alone, if there is one.
 func place(path string, query url.Values) uint64 {
 	at := query.Get("cursor")
 	if at == "" {
@@ -233,7 +232,7 @@ func linkHeader(h http.Header, rel string) string {
 	return ""
 }
 
-// learn keeps the site's address as an answer of the gateway names it.
+// learn keeps the site's address from an answer of the gateway.
 func (c *Client) learn(base string) {
 	if !c.site.gateway || base == "" || c.base.Load() != nil {
 		return
@@ -243,7 +242,7 @@ func (c *Client) learn(base string) {
 	}
 }
 
-// malformed is the error for data that is JSON but not what it must be.
+// malformed is the error for valid JSON with unexpected content.
 func (c *Client) malformed(r request, err error) *ProtocolError {
 	e := &ProtocolError{Exchange: Exchange{Method: r.method, Route: r.route, Status: http.StatusOK, Reason: c.clean(err.Error())}}
 	var of *objectError
@@ -253,12 +252,12 @@ func (c *Client) malformed(r request, err error) *ProtocolError {
 	return e
 }
 
-// objectError says which object's data is wrong.
+// objectError names the object with invalid data.
 type objectError struct{ id, what string }
 
 func (e *objectError) Error() string { return e.what }
 
-// fail is a listing that could not begin.
+// fail is a listing that could not start.
 func fail[T any](err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -266,7 +265,7 @@ func fail[T any](err error) iter.Seq2[T, error] {
 	}
 }
 
-// collect reads a listing whole, for those that are small.
+// collect reads a small listing whole.
 func collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
 	all := []T{}
 	for v, err := range seq {

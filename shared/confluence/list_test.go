@@ -196,7 +196,7 @@ func TestListingEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, last, context.Canceled)
 }
 
-// A 504 is answered by asking for half as many rows, at the same place, down to five.
+// After a 504 the client requests half as many rows at the same position, down to five.
 func TestTooSlowListingIsHalved(t *testing.T) {
 	var limits []string
 	most := 31
@@ -214,7 +214,7 @@ func TestTooSlowListingIsHalved(t *testing.T) {
 			return
 		}
 		reply(w, 200, listOf("", pageRow(1002, 1, "")))
-	}, confluence.WithRetryDelays(time.Hour)) // halving is no retry and waits for nothing
+	}, confluence.WithRetryDelays(time.Hour)) // halving is not a retry and does not wait
 	got, err := ids(c.SpacePages(context.Background(), "42"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"1001", "1002"}, got)
@@ -276,7 +276,7 @@ func TestSearch(t *testing.T) {
 			"_expandable":{"container":"","space":"/rest/api/space/ENG"},"_links":{"webui":"/x"}` + more + `}`
 	}
 	f, c := serve(t, byCursor(map[string]string{
-		// v1 leaves out /wiki and parameters of ours, and gives an estimate for a count.
+		// v1 omits /wiki and some of the client's parameters, and gives an estimate instead of a count.
 		"": `{"results":[` + row("1001", `,"version":{"number":4,"when":"2026-01-01T00:00:00.000Z"},"space":{"id":42,"key":"ENG"}`) + `],
 			"start":0,"limit":25,"size":1,"totalSize":1,"_links":{"base":"https://acme.example.net/wiki","context":"/wiki",
 			"next":"/rest/api/content/search?next=true&cursor=_sa_abc%3D%3D&limit=25&start=25&cql=something"}}`,
@@ -308,7 +308,7 @@ func TestSearch(t *testing.T) {
 		require.ErrorAs(t, err, &protocol, "a version that was asked for and is not there")
 		require.Equal(t, "1001", protocol.ObjectID)
 	}
-	require.NoError(t, searchAll(c), "nobody asked for the version")
+	require.NoError(t, searchAll(c), "the version was not requested")
 }
 
 func TestSearchLimits(t *testing.T) {
@@ -327,7 +327,7 @@ func TestSearchLimits(t *testing.T) {
 }
 
 func TestListingIsNotTakenForComplete(t *testing.T) {
-	// Whatever goes wrong on a later page, the listing ends with an error.
+	// Whatever fails on a later page, the listing ends with an error.
 	for name, second := range map[string]http.HandlerFunc{
 		"error":     html(503),
 		"dead":      always(404, errorV2(404, "NOT_FOUND", "Not Found")),

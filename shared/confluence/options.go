@@ -40,13 +40,13 @@ func defaults() options {
 	return options{
 		perSecond:   10,
 		burst:       5,
-		concurrency: 5, // Atlassian asks for no more than 5 to 10 at once
+		concurrency: 5, // Atlassian recommends at most 5 to 10 concurrent calls
 		timeout:     30 * time.Second,
 		maxWait:     30 * time.Second,
 		maxBody:     32 << 20, // of an answer, after decompression
 		log:         zerolog.Nop(),
 		delays:      []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
-		breakAfter:  12, // failures in a row: three calls with all their retries
+		breakAfter:  12, // consecutive failures: three calls with all their retries
 		breakFor:    15 * time.Second,
 
 		longestPause: time.Hour, // quotas are filled again on the hour
@@ -56,29 +56,30 @@ func defaults() options {
 // WithTransport sends every call through rt.
 func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
 
-// WithRate bounds the calls per second; burst of them may go out at once. The default is 10
-// per second and a burst of 5.
+// WithRate limits the calls per second; up to burst of them may go out together. The default is 10 per
+// second and a burst of 5.
 func WithRate(perSecond float64, burst int) Option {
 	return func(o *options) { o.perSecond, o.burst = perSecond, burst }
 }
 
-// WithConcurrency bounds the calls that are under way at one time. The default is 5.
+// WithConcurrency limits the concurrent calls. The default is 5.
 func WithConcurrency(n int) Option { return func(o *options) { o.concurrency = n } }
 
-// WithTimeout bounds one exchange from its first byte sent to the last byte of the body read;
-// a retry has a timeout of its own. The default is 30 s.
+// WithTimeout limits one exchange, from the first byte sent to the last byte of the body read; each
+// retry has its own timeout. The default is 30 s.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
-// WithMaxWait bounds the wait that Confluence may ask for and that is waited in place; a
-// longer one is returned as *RateLimitError at once. The default is 30 s.
+// WithMaxWait limits the requested wait that the client waits in place; a longer one is returned
+// immediately as *RateLimitError. The default is 30 s.
 func WithMaxWait(d time.Duration) Option { return func(o *options) { o.maxWait = d } }
 
-// WithLongestPause bounds the wait that is believed at all: what asks for more is asked again
-// after d, and the error says what it wanted. The default is an hour. To ask too early costs one call.
+// WithLongestPause limits the requested wait that the client accepts at all: after a longer request it
+// calls again after d, and the error states the requested wait. The default is an hour. Calling too
+// early costs one call.
 func WithLongestPause(d time.Duration) Option { return func(o *options) { o.longestPause = d } }
 
-// WithLimiter takes the budget from l in place of WithRate's: one budget for several clients,
-// or for a fleet of processes.
+// WithLimiter takes the budget from l instead of WithRate's: one budget for several clients, or for a
+// fleet of processes.
 func WithLimiter(l Limiter) Option { return func(o *options) { o.limiter = l } }
 
 // WithLogger logs retries and the circuit breaker's changes. The default logs nothing.
@@ -87,22 +88,22 @@ func WithLogger(log zerolog.Logger) Option { return func(o *options) { o.log = l
 // WithTrace calls f after every exchange, from the goroutine that made it.
 func WithTrace(f func(Call)) Option { return func(o *options) { o.trace = f } }
 
-// WithBearer sends the token as "Authorization: Bearer", without the e-mail address: for
-// OAuth access tokens, which only the gateway takes.
+// WithBearer sends the token as "Authorization: Bearer", without the e-mail address: for OAuth access
+// tokens, which only the gateway accepts.
 func WithBearer() Option { return func(o *options) { o.bearer = true } }
 
-// WithInsecureHTTP permits a base URL with http, and names that lead to addresses which are not
-// public: for a stand-in of Confluence in the same machine or network. The token is then sent in
-// the clear.
+// WithInsecureHTTP permits a base URL with http, and names that resolve to addresses that are not
+// public: for a stand-in of Confluence on the same machine or network. The token is then sent
+// unencrypted.
 func WithInsecureHTTP() Option { return func(o *options) { o.insecureHTTP = true } }
 
-// WithAllowedHosts refuses a base URL and a gateway that are on none of the hosts.
+// WithAllowedHosts rejects a base URL and a gateway whose host is not in hosts.
 func WithAllowedHosts(hosts outgoing.Hosts) Option {
 	return func(o *options) { o.hosts = append(outgoing.Hosts{}, hosts...) }
 }
 
-// WithRetryDelays replaces the waits of 1 s, 2 s and 4 s before the retries; there are as
-// many retries as delays. It is for tests.
+// WithRetryDelays replaces the waits of 1 s, 2 s and 4 s before the retries; each delay makes one retry.
+// It is for tests.
 func WithRetryDelays(d ...time.Duration) Option { return func(o *options) { o.delays = d } }
 
 func (o *options) check() error {
@@ -131,8 +132,8 @@ func (o *options) httpClient() *http.Client {
 	return &http.Client{Transport: transport, CheckRedirect: redirect} // without a timeout: every exchange has a context that ends
 }
 
-// newTransport keeps as many connections alive as calls can be under way. It asks for gzip
-// and unpacks it by itself. Guarded, it refuses names that lead to addresses which are not public.
+// newTransport keeps one idle connection for each concurrent call. It requests gzip and decompresses it
+// itself. If guarded, it rejects names that resolve to addresses that are not public.
 func newTransport(concurrency int, guarded bool) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	if d, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -145,8 +146,8 @@ func newTransport(concurrency int, guarded bool) *http.Transport {
 	return t
 }
 
-// redirect follows a GET within one origin, three times at most. Anything else is given back
-// as the answer it is: the credential must not travel, and a POST must not turn into a GET.
+// redirect follows a GET inside one origin, three times at most. It returns any other redirect as an
+// answer: the credential must not travel, and a POST must not turn into a GET.
 func redirect(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if len(via) > 3 || first.Method != http.MethodGet || next.URL.User != nil ||

@@ -7,38 +7,38 @@ import (
 	"time"
 )
 
-// PageStub is a page or blog post as a light listing gives it: enough to tell whether it
-// changed, moved or went.
+// PageStub is a page or blog post from a light listing: enough to tell whether it changed, moved or
+// disappeared.
 type PageStub struct {
 	ID         string
 	Kind       string    // KindPage or KindBlogPost
-	Version    int       // falls, and comes again with other text, when people delete old versions: see ModifiedAt
+	Version    int       // may fall and be reused for another text when people delete old versions: see ModifiedAt
 	ModifiedAt time.Time // when this version was made, UTC
 	Status     string    // current, archived, trashed, deleted
 	Title      string
 	ParentID   string // "" for a page at the top, for one in the trash, and for a blog post
 	ParentType string // page, folder, whiteboard, database, embed
-	WebUI      string // the path that follows BaseURL; "" where Confluence gives none
+	WebUI      string // the path that follows BaseURL; "" if Confluence gives none
 	Subtype    string // "" or live
 }
 
-// Page is a page or blog post with its facts and, where it was asked for, its body.
+// Page is a page or blog post with its facts and, if requested, its body.
 type Page struct {
 	PageStub
 	SpaceID   string
 	AuthorID  string    // account id of the creator
 	CreatedAt time.Time // UTC
-	Body      string    // in storage format; "" also when it was not asked for
+	Body      string    // in storage format; "" also when it was not requested
 	URL       string    // where a person reads the page, absolute
 
-	Labels    []Label    // where a read of one was asked for them
-	Ancestors []Ancestor // where a read of one was asked for them, from the top downwards
+	Labels    []Label    // if a read of one page requested them
+	Ancestors []Ancestor // if a read of one page requested them, from the top down
 }
 
 // PagesOptions says what PagesByID and BlogPostsByID read.
 type PagesOptions struct {
 	Body     bool     // the body in storage format
-	Statuses []string // current, archived, trashed, deleted; none means those that a listing shows
+	Statuses []string // current, archived, trashed, deleted; empty means those of a listing
 }
 
 type wirePage struct {
@@ -74,8 +74,8 @@ func (b wireBody) storage() (string, bool) {
 	return plain(*b.Storage.Value), true
 }
 
-// pageURL is BaseURL and the page's path. The site's own address is taken, not the one an
-// answer names, so that one client gives one address for a page.
+// pageURL is BaseURL and the page's path. It uses the configured address, not the address in an answer,
+// so that one client returns one address for a page.
 func (c *Client) pageURL(id, webUI string) string {
 	if !strings.HasPrefix(webUI, "/") {
 		webUI = "/pages/viewpage.action?pageId=" + id
@@ -83,10 +83,10 @@ func (c *Client) pageURL(id, webUI string) string {
 	return c.BaseURL() + webUI
 }
 
-// GetSpacePageIDs lists every current and archived page of a space, without bodies: the full
-// listing that proves what a space holds. It returns *NotFoundError when the space is unknown
-// or hidden. A page that is changed during the walk may come twice. A page whose row is no use is
-// a *RowError, after which the listing goes on.
+// GetSpacePageIDs lists every current and archived page of a space, without bodies: the full listing
+// that proves a space's content. It returns *NotFoundError when the space is unknown or hidden. A page
+// that changes during the walk may appear twice. An unusable row is a *RowError, after which the listing
+// continues.
 func (c *Client) GetSpacePageIDs(ctx context.Context, spaceKey string) iter.Seq2[PageStub, error] {
 	return func(yield func(PageStub, error) bool) {
 		space, err := c.SpaceByKey(ctx, spaceKey)
@@ -98,35 +98,34 @@ func (c *Client) GetSpacePageIDs(ctx context.Context, spaceKey string) iter.Seq2
 	}
 }
 
-// SpacePages is GetSpacePageIDs by the space's id.
+// SpacePages is GetSpacePageIDs with the space's id.
 func (c *Client) SpacePages(ctx context.Context, spaceID string) iter.Seq2[PageStub, error] {
 	return pages.inSpace(ctx, c, spaceID)
 }
 
-// PagesByID reads pages in bulk, 250 a call. What the answer leaves out is missing, hidden
-// or has another status than those asked for. What is too much for one answer is asked for in
-// parts. It returns *ProtocolError, naming the page in ObjectID, when a body was asked for and
-// is not there, or is too large by itself.
+// PagesByID reads pages in bulk, 250 per call. A page that the answer omits is missing, hidden or has a
+// status that was not requested. Pages that are too large for one answer are requested in parts. It
+// returns *ProtocolError, with the page in ObjectID, when a requested body is missing or is too large
+// alone.
 func (c *Client) PagesByID(ctx context.Context, ids []string, o PagesOptions) ([]Page, error) {
 	return pages.byID(ctx, c, ids, o)
 }
 
-// GetPageByID reads one page, whatever its status; a page in the trash is still found. The
-// expand is a comma-separated list of body (or body.storage), labels (or metadata.labels) and
-// ancestors; version and space are always there. It returns *NotFoundError when the page is
-// missing or hidden.
+// GetPageByID reads one page, whatever its status; it finds trashed pages too. The expand is a
+// comma-separated list of body (or body.storage), labels (or metadata.labels) and ancestors; version and
+// space are always included. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) GetPageByID(ctx context.Context, id, expand string) (Page, error) {
 	return pages.one(ctx, c, id, expand)
 }
 
-// SpaceBlogPosts lists every current blog post of a space, as SpacePages lists its pages.
-// Blog posts are never archived.
+// SpaceBlogPosts lists every current blog post of a space, as SpacePages lists its pages. Blog posts are
+// never archived.
 func (c *Client) SpaceBlogPosts(ctx context.Context, spaceID string) iter.Seq2[PageStub, error] {
 	return blogPosts.inSpace(ctx, c, spaceID)
 }
 
-// BlogPostsByID is PagesByID for blog posts. Of the statuses archived is left out: Confluence
-// refuses to be asked for what a blog post cannot be.
+// BlogPostsByID is PagesByID for blog posts. It omits the status archived: Confluence rejects a request
+// for a status that a blog post cannot have.
 func (c *Client) BlogPostsByID(ctx context.Context, ids []string, o PagesOptions) ([]Page, error) {
 	return blogPosts.byID(ctx, c, ids, o)
 }

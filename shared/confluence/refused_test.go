@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
-// A site that was renamed, or has a domain of its own, names its new address. The credential does
-// not follow by itself: whoever answers there would have it.
+// A site that was renamed, or has a custom domain, returns its new address. The credential does not
+// follow automatically: the server at the new address would get it.
 func TestASiteThatMovedNamesItsNewAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		status      int
@@ -41,7 +41,7 @@ func TestASiteThatMovedNamesItsNewAddress(t *testing.T) {
 	}
 }
 
-// A page for people with a 403 is not about the token, and must not send anybody to make a new one.
+// A 403 with an HTML page is not about the token, and must not make people create a new one.
 func TestARefusedAddressIsNotARefusedToken(t *testing.T) {
 	_, c := serve(t, html(403))
 	err := readPage(c)
@@ -62,8 +62,8 @@ func TestARefusedAddressIsNotARefusedToken(t *testing.T) {
 	require.False(t, denied.ByAddress, "Confluence's own words")
 }
 
-// A wait of ten years is shortened to what is believed, for this client and for all that share its
-// budget, and the error says what was asked for.
+// A wait of ten years is shortened to the limit, for this client and for all that share its budget, and
+// the error states the requested wait.
 func TestAWaitOfTenYearsIsShortened(t *testing.T) {
 	const tenYears = 315_360_000 * time.Second
 	for name, answer := range map[string]http.HandlerFunc{
@@ -91,7 +91,7 @@ func TestAWaitOfTenYearsIsShortened(t *testing.T) {
 
 	_, c = serve(t, withHeader(always(429, ``), "Retry-After", "1847"))
 	require.ErrorAs(t, readPage(c), &limited)
-	require.WithinDuration(t, time.Now().Add(1847*time.Second), limited.RetryAt, time.Minute, "what quotas ask for is believed")
+	require.WithinDuration(t, time.Now().Add(1847*time.Second), limited.RetryAt, time.Minute, "waits of quotas are accepted")
 	require.Zero(t, limited.Asked)
 	require.False(t, strings.Contains(limited.Error(), "asked"))
 
@@ -99,7 +99,7 @@ func TestAWaitOfTenYearsIsShortened(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A space is known by its id, its key, its alias, and the keys that it had.
+// A space has several names: its id, its key, its alias, and its former keys.
 func TestASpaceByWhateverNameItHas(t *testing.T) {
 	ctx := context.Background()
 	renamed := strings.Replace(spaceENG, `"currentActiveAlias":"ENG"`, `"currentActiveAlias":"Craft"`, 1)
@@ -130,7 +130,7 @@ func TestASpaceByWhateverNameItHas(t *testing.T) {
 	_, err = c.SpaceByID(ctx, "ENG")
 	require.ErrorIs(t, err, confluence.ErrInvalidID)
 
-	// A site that passes over the filter gives its one space for any key.
+	// A site that ignores the filter returns its only space for any key.
 	_, c = serve(t, always(200, listOf("", spaceENG)))
 	_, err = c.SpaceByKey(ctx, "OPS")
 	var protocol *confluence.ProtocolError

@@ -9,9 +9,9 @@ import (
 	"strconv"
 )
 
-// Restriction is one person or group to whom an operation on a page is limited. A page
-// without restrictions of an operation is open to all who see the space, as far as the pages
-// above it permit: what they restrict for reading is restricted below them too.
+// Restriction is one person or group to whom an operation on a page is limited. A page without
+// restrictions of an operation is open to everyone who sees the space, unless an ancestor restricts it:
+// a restriction for reading applies to all descendants.
 type Restriction struct {
 	Operation string // read, update
 	AccountID string // a person, or
@@ -36,7 +36,7 @@ type subjects struct {
 	Limit int `json:"limit"`
 }
 
-// full reports whether there may be more than this answer holds.
+// full reports whether there may be more rows than in this answer.
 func (s *subjects) full() bool {
 	limit := s.Limit
 	if limit <= 0 {
@@ -46,20 +46,19 @@ func (s *subjects) full() bool {
 }
 
 const (
-	restrictionLimit = 100 // people and groups a call, Confluence's own default
+	restrictionLimit = 100 // people and groups per call, Confluence's own default
 	maxRestrictions  = 10_000
 )
 
-// Restrictions lists to whom reading and editing a page is limited, of the page itself and
-// not of those above it. A part of an answer that is not there is *ProtocolError: taken for
-// nothing, it would open the page to everybody. It returns *NotFoundError when the page is
-// missing or hidden.
+// Restrictions lists to whom reading and editing a page is limited, for the page itself and not for its
+// ancestors. If a part of an answer is missing, it returns *ProtocolError: an empty list would open the
+// page to everyone. It returns *NotFoundError when the page is missing or hidden.
 func (c *Client) Restrictions(ctx context.Context, pageID string) iter.Seq2[Restriction, error] {
 	if !isID(pageID) {
 		return fail[Restriction](fmt.Errorf("list restrictions: page %w", ErrInvalidID))
 	}
 	return func(yield func(Restriction, error) bool) {
-		// v2 knows no restrictions of a page.
+		// v2 has no route for a page's restrictions.
 		r := request{
 			method: http.MethodGet, route: "/wiki/rest/api/content/{id}/restriction/byOperation",
 			path:  "/rest/api/content/" + pageID + "/restriction/byOperation",
@@ -79,13 +78,13 @@ func (c *Client) Restrictions(ctx context.Context, pageID string) iter.Seq2[Rest
 	}
 }
 
-// restricted yields the restrictions of one operation, and reads on while a part is full;
-// false when the reader or an error ended it.
+// restricted yields the restrictions of one operation, and reads more while a part is full; false when
+// the reader or an error ended it.
 func (c *Client) restricted(ctx context.Context, r request, op string, w *wireRestriction, yield func(Restriction, error) bool) bool {
 	for start := 0; ; {
 		rows, more, err := w.rows(r.id, op)
 		if err == nil && start > maxRestrictions {
-			err = &objectError{r.id, "restrictions without end"}
+			err = &objectError{r.id, "too many restrictions"}
 		}
 		if err != nil {
 			yield(Restriction{}, c.malformed(r, err))
@@ -114,21 +113,21 @@ func (c *Client) restricted(ctx context.Context, r request, op string, w *wireRe
 	}
 }
 
-// rows converts one answer. More is how far it reached where there may be more, else 0.
+// rows converts one answer. more is the next position if there may be more rows, else 0.
 func (w *wireRestriction) rows(pageID, op string) (rows []Restriction, more int, err error) {
 	if w == nil || w.Operation != op || w.Restrictions == nil || !w.Restrictions.User.valid() || !w.Restrictions.Group.valid() {
-		return nil, 0, &objectError{pageID, "restrictions of " + op + " that are not there"}
+		return nil, 0, &objectError{pageID, "an answer without the restrictions of " + op}
 	}
 	users, groups := w.Restrictions.User, w.Restrictions.Group
 	for _, s := range *users.Results {
 		if s.AccountID == "" {
-			return nil, 0, &objectError{pageID, "a restriction to nobody"}
+			return nil, 0, &objectError{pageID, "a restriction without a person"}
 		}
 		rows = append(rows, Restriction{Operation: op, AccountID: s.AccountID})
 	}
 	for _, s := range *groups.Results {
 		if s.ID == "" && s.Name == "" {
-			return nil, 0, &objectError{pageID, "a restriction to no group"}
+			return nil, 0, &objectError{pageID, "a restriction without a group"}
 		}
 		rows = append(rows, Restriction{Operation: op, GroupID: s.ID, GroupName: s.Name})
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 )
 
-// schedule answers every call by answer and returns when each was made, on the bubble's clock.
+// schedule answers every call by answer and returns the times of the calls, on the bubble's clock.
 func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts ...confluence.Option) (at []time.Duration, took time.Duration, err error) {
 	t.Helper()
 	start := time.Now()
@@ -30,7 +30,7 @@ func schedule(t *testing.T, answer func(call int) (*http.Response, error), opts 
 	return at, time.Since(start), err
 }
 
-// within checks that a wait is at least d, and no more than the jitter above it.
+// within checks that a wait is at least d, and at most the jitter longer.
 func within(t *testing.T, d, got time.Duration) {
 	t.Helper()
 	require.GreaterOrEqual(t, got, d)
@@ -101,7 +101,7 @@ func TestWhatIsNotRepeated(t *testing.T) {
 	}
 }
 
-// The wait that Confluence asks for is honored, and never cut short.
+// The client waits as long as Confluence requests, never shorter.
 func TestRetryAfter(t *testing.T) {
 	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	for name, tc := range map[string]struct {
@@ -161,8 +161,8 @@ func TestResetWithoutSeconds(t *testing.T) {
 	})
 }
 
-// A long wait comes back at once, so that no worker is parked, and everybody who shares the
-// budget keeps it.
+// A long wait is returned immediately, so that no worker is blocked, and everyone who shares the budget
+// waits.
 func TestLongWaitComesBackAtOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
@@ -196,7 +196,7 @@ func TestLongWaitComesBackAtOnce(t *testing.T) {
 					require.ErrorAs(t, err, &limited)
 					require.Equal(t, start.Add(1847*time.Second), limited.RetryAt)
 					require.Equal(t, "/wiki/api/v2/pages/{id}", limited.Route)
-					require.Equal(t, 1, calls, "a pause that was asked for is kept without asking again")
+					require.Equal(t, 1, calls, "a requested pause is kept without another call")
 				}
 				require.NoError(t, sleepUntil(limited.RetryAt))
 				require.NoError(t, readPage(c))
@@ -274,7 +274,7 @@ func TestCancellationWhileWaitingForAPlace(t *testing.T) {
 	})
 }
 
-// The timeout is one attempt's, and covers the body.
+// The timeout applies to one attempt, including the body.
 func TestTimeoutCoversTheBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -8,16 +8,16 @@ import (
 	"github.com/sluicehq/sluice/shared/fastjson"
 )
 
-// rowOf is a row of a listing, or why it cannot be read.
+// rowOf is a row of a listing, or the reason why it cannot be read.
 type rowOf[R any] struct {
 	row  R
-	kind string // as an unreadable row says it
+	kind string // from an unreadable row
 	err  error  // an *objectError
 }
 
-// decodeRows reads an answer's rows. One row with, say, a date that is none must not take the
-// others with it: where they cannot be read together, each is read by itself. A row that does not
-// even say what it is about leaves the whole answer unusable, for nobody can know what is missing.
+// decodeRows reads an answer's rows. One row with, for example, an invalid date must not fail the
+// others: if they cannot be read together, each is read separately. An unreadable row without an id
+// makes the whole answer unusable, because it is unknown which object is missing.
 func decodeRows[R any](c *Client, r request, a *answer) (envelope[rowOf[R]], error) {
 	var together envelope[R]
 	err := c.decode(r, a, &together)
@@ -64,7 +64,7 @@ func rowsOf[From, To any](rows *[]From, env envelope[From], convert func(From) (
 	return out, nil
 }
 
-// badRow is the error for a row that is no use: a *RowError where the row has an id of its own.
+// badRow is the error for an unusable row: a *RowError if the row has an id.
 func (c *Client) badRow(l listing, kind string, err error) error {
 	bad := c.malformed(l.request, err)
 	if bad.ObjectID == "" || bad.ObjectID == l.id {
@@ -81,5 +81,5 @@ func isRowError(err error) bool {
 	return errors.As(err, &row)
 }
 
-// plain is a text without NUL, which Confluence keeps and databases do not.
+// plain is a text without NUL, which Confluence stores and databases do not.
 func plain(s string) string { return strings.ReplaceAll(s, "\x00", "") }

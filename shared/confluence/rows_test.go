@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// sorted reads a listing to its end and tells its rows from those that are no use.
+// sorted reads a listing to its end and separates usable rows from unusable ones.
 func sorted[T any](t *testing.T, seq func(func(T, error) bool)) (good []T, bad []*confluence.RowError, err error) {
 	t.Helper()
 	for v, err := range seq {
@@ -31,9 +31,9 @@ func sorted[T any](t *testing.T, seq func(func(T, error) bool)) (good []T, bad [
 	return good, bad, nil
 }
 
-// What is wrong with the row 1002 of a listing, and what the error says of it.
+// The faults of row 1002 of a listing, and the text in their errors.
 var oddRows = map[string]struct{ from, to, says string }{
-	"a date that is none":      {`"2026-02-03T04:05:06.789Z"`, `"yesterday"`, "at /version/createdAt: a timestamp that is none"},
+	"a date that is none":      {`"2026-02-03T04:05:06.789Z"`, `"yesterday"`, "at /version/createdAt: an invalid timestamp"},
 	"a version beyond int32":   {`"number":3,`, `"number":2147483648,`, "2147483648"},
 	"a version beyond int64":   {`"number":3,`, `"number":1e30,`, "at /version/number: "},
 	"no version":               {`"version":{`, `"was":{`, "without a version"},
@@ -41,8 +41,7 @@ var oddRows = map[string]struct{ from, to, says string }{
 	"a parent that is none":    {`"parentId":"7"`, `"parentId":"x"`, "parent"},
 }
 
-// A row that is no use fails alone: the listing has all the others, in their order, and goes on to
-// its end.
+// An unusable row fails alone: the listing has all the others, in order, and continues to its end.
 func TestARowThatIsNoUseFailsAlone(t *testing.T) {
 	for name, odd := range oddRows {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +61,7 @@ func TestARowThatIsNoUseFailsAlone(t *testing.T) {
 			require.Contains(t, bad[0].Error(), odd.says)
 			require.Equal(t, failure.Protocol, failure.CodeOf(bad[0]))
 
-			// Who does not know of such rows still has an error, and one that names the page.
+			// A caller that does not handle such rows still gets an error, which names the page.
 			got, err := ids(c.SpacePages(context.Background(), "42"))
 			require.Equal(t, []string{"1001"}, got)
 			var protocol *confluence.ProtocolError
@@ -73,7 +72,7 @@ func TestARowThatIsNoUseFailsAlone(t *testing.T) {
 	}
 }
 
-// Nobody can know what a row without an id was about, so that the listing is not complete.
+// The object of a row without an id is unknown, so the listing is not complete.
 func TestARowWithoutAnIDFailsTheListing(t *testing.T) {
 	for _, id := range []string{`"id":7`, `"id":"x"`, `"id":null`, `"ID":"1002"`} {
 		row := strings.Replace(strings.Replace(pageRow(1002, 3, ""), `"2026-02-03T04:05:06.789Z"`, `"yesterday"`, 1), `"id":"1002"`, id, 1)
@@ -114,7 +113,7 @@ func TestAPageThatIsNoUseIsNamed(t *testing.T) {
 	require.Equal(t, "1002", protocol.ObjectID)
 }
 
-// Databases hold no NUL, and nobody means one.
+// Databases store no NUL, and no author needs one.
 func TestANULIsLeftOut(t *testing.T) {
 	nul := func(s string) string { return strings.ReplaceAll(s, "~", `\u0000`) }
 	_, c := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// SearchResult is one content object that a CQL query found. The index lags behind writes and
-// knows no archived pages: a search is a hint, a listing is the truth.
+// SearchResult is one content object that a CQL query found. The index lags behind writes and has no
+// archived pages: a search is a hint, a listing is the truth.
 type SearchResult struct {
 	ID      string
 	Type    string // page, blogpost, comment, attachment, …; an attachment's ID is att and digits
@@ -23,7 +23,7 @@ type SearchResult struct {
 	Version int // 0 unless expand has version
 
 	ModifiedAt time.Time // when this version was made, UTC; zero unless expand has version
-	SpaceKey   string    // "" where Confluence does not say
+	SpaceKey   string    // "" if Confluence omits it
 	Labels     []string  // by name, sorted, personal ones left out; nil unless expand has metadata.labels
 }
 
@@ -52,14 +52,14 @@ type wireContent struct {
 	} `json:"_expandable"`
 }
 
-const defaultSearchLimit = 100 // rows a call
+const defaultSearchLimit = 100 // rows per call
 
-// CQLSearch reads everything that the query finds. The expand is Confluence's own comma-
-// separated list ("version,space"), the limit the rows a call (1 to 250; 0 means 100), which
-// Confluence may lower. Rows may come twice, or be missed, when pages are changed while an
-// order by lastmodified is walked. It returns the query's own error, such as
-// ErrInvalidSpaceKey, before any call; *StatusError when Confluence refuses the query. A result
-// that is no use is a *RowError, after which the search goes on.
+// CQLSearch reads everything that the query finds. The expand is Confluence's own comma-separated list
+// ("version,space"); the limit is the number of rows per call (1 to 250; 0 means 100), which Confluence
+// may lower. Rows may appear twice, or be missed, when pages change during a walk that is ordered by
+// lastmodified. It returns the query's own error, such as ErrInvalidSpaceKey, before any call, and
+// *StatusError when Confluence rejects the query. An unusable result is a *RowError, after which the
+// search continues.
 func (c *Client) CQLSearch(ctx context.Context, cql CQL, expand string, limit int) iter.Seq2[SearchResult, error] {
 	text, err := cql.Text()
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *Client) CQLSearch(ctx context.Context, cql CQL, expand string, limit in
 	}
 	limit = min(limit, maxLimit)
 	if strings.Contains(expand, "body.export_view") || strings.Contains(expand, "body.styled_view") {
-		limit = min(limit, 25) // more is refused
+		limit = min(limit, 25) // more is rejected
 	}
 	query := url.Values{"cql": {text}}
 	if expand != "" {
@@ -95,7 +95,7 @@ func hasWord(expand, word string) bool { return strings.Contains(","+expand+",",
 
 func (w wireContent) result(version bool) (SearchResult, error) {
 	if !isID(strings.TrimPrefix(w.ID, "att")) {
-		return SearchResult{}, &objectError{"", "a result whose id is no string of digits"}
+		return SearchResult{}, &objectError{"", "a result whose id is not a string of digits"}
 	}
 	s := SearchResult{ID: w.ID, Type: w.Type, Status: w.Status, Title: plain(w.Title), SpaceKey: w.Space.Key}
 	if s.SpaceKey == "" {
@@ -115,10 +115,10 @@ func (w wireContent) result(version bool) (SearchResult, error) {
 		s.Version, s.ModifiedAt = w.Version.Number, w.Version.When.Time
 	}
 	if s.Version > math.MaxInt32 {
-		return SearchResult{}, &objectError{w.ID, "a result whose version is larger than can be: " + strconv.Itoa(s.Version)}
+		return SearchResult{}, &objectError{w.ID, "a result whose version is too large: " + strconv.Itoa(s.Version)}
 	}
 	if version && s.Version < 1 {
-		return SearchResult{}, &objectError{w.ID, "a result without the version that was asked for"}
+		return SearchResult{}, &objectError{w.ID, "a result without the requested version"}
 	}
 	return s, nil
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
 )
 
-// site is where a client's calls go.
+// site is the target of a client's calls.
 type site struct {
 	origin  string // scheme and host, no slash at the end
 	prefix  string // "" on the site itself, /ex/confluence/{cloudId} on the gateway
-	public  string // the address with /wiki that people use, as far as it is known
+	public  string // the address with /wiki that people use, if known
 	gateway bool
 }
 
@@ -41,9 +41,9 @@ func parseSite(raw string, insecure bool) (*site, error) {
 	return s, nil
 }
 
-// CheckSite returns the address of a site as sources keep it, with /wiki and without a slash, or
-// the reason for which no credential may go there: it is not https, holds a credential or a query,
-// or is on none of the hosts.
+// CheckSite returns the address of a site in the form that sources store, with /wiki and without a
+// trailing slash, or the reason why no credential may be sent to it: it is not https, contains a
+// credential or a query, or is not one of the hosts.
 func CheckSite(address string, hosts outgoing.Hosts, insecureHTTP bool) (string, error) {
 	o := options{insecureHTTP: insecureHTTP, hosts: append(outgoing.Hosts{}, hosts...)}
 	s, err := o.site(address)
@@ -64,22 +64,22 @@ func (o *options) site(raw string) (*site, error) {
 	}
 	u, err := url.Parse(s.origin)
 	if err != nil || !o.hosts.Allow(u) {
-		return nil, fmt.Errorf("%s is none of the allowed hosts; CONFLUENCE_ALLOWED_HOSTS names them", strings.TrimPrefix(s.origin, "https://"))
+		return nil, fmt.Errorf("%s is not an allowed host; CONFLUENCE_ALLOWED_HOSTS names them", strings.TrimPrefix(s.origin, "https://"))
 	}
 	return s, nil
 }
 
-// root is what /api/v2 and /rest/api are appended to.
+// root is the base of /api/v2 and /rest/api.
 func (s *site) root() string { return s.origin + s.prefix + "/wiki" }
 
-// within turns a link that an answer gives into a path below root. It refuses what leads
-// to another host or out of the API: the next call carries the credential.
+// within turns a link from an answer into a path below root. It rejects links to another host or out of
+// the API: the next call carries the credential.
 func (s *site) within(u *url.URL) (string, error) {
 	if u.User != nil || u.Opaque != "" || u.Host != "" && u.Scheme+"://"+strings.ToLower(u.Host) != s.origin {
 		return "", errors.New("it leads to another host")
 	}
 	path := u.EscapedPath()
-	// v2 gives paths with /wiki, v1 without it; neither knows of the gateway's prefix.
+	// v2 gives paths with /wiki, v1 without it; neither includes the gateway's prefix.
 	path = strings.TrimPrefix(path, s.prefix)
 	path = strings.TrimPrefix(path, "/wiki")
 	if !strings.HasPrefix(path, "/api/v2/") && !strings.HasPrefix(path, "/rest/api/") {

@@ -13,12 +13,12 @@ import (
 // Space is a Confluence space.
 type Space struct {
 	ID         string
-	Key        string // as Confluence writes it; letter case is of no matter when asking
-	Alias      string // the key in addresses, where it is another one; "" from SpaceByID
+	Key        string // in Confluence's spelling; requests ignore letter case
+	Alias      string // the key in addresses, if it differs; "" from SpaceByID
 	Name       string
 	Type       string // global, collaboration, knowledge_base, personal, …
 	Status     string // current, archived
-	HomepageID string // "" where it has none
+	HomepageID string // "" if it has none
 }
 
 type wireSpace struct {
@@ -33,7 +33,7 @@ type wireSpace struct {
 
 func (w wireSpace) space() (Space, error) {
 	if !isID(w.ID) || w.Key == "" || w.HomepageID != "" && !isID(w.HomepageID) {
-		return Space{}, &objectError{"", "a space whose key or ids are none"}
+		return Space{}, &objectError{"", "a space without a valid key or valid ids"}
 	}
 	s := Space{ID: w.ID, Key: w.Key, Name: plain(w.Name), Type: w.Type, Status: w.Status, HomepageID: w.HomepageID}
 	if w.Alias != w.Key {
@@ -42,8 +42,8 @@ func (w wireSpace) space() (Space, error) {
 	return s, nil
 }
 
-// SpaceByID reads a space by its id, which stays whatever becomes of its key. It returns
-// *NotFoundError when the space is missing or hidden.
+// SpaceByID reads a space by its id, which stays when its key changes. It returns *NotFoundError when
+// the space is missing or hidden.
 func (c *Client) SpaceByID(ctx context.Context, id string) (Space, error) {
 	if !isID(id) {
 		return Space{}, fmt.Errorf("read space: %w", ErrInvalidID)
@@ -55,7 +55,7 @@ func (c *Client) SpaceByID(ctx context.Context, id string) (Space, error) {
 	}
 	space, err := w.space()
 	if err == nil && space.ID != id {
-		err = &objectError{id, "a space that was not asked for"}
+		err = &objectError{id, "a space that was not requested"}
 	}
 	if err != nil {
 		return Space{}, c.malformed(r, err)
@@ -63,16 +63,16 @@ func (c *Client) SpaceByID(ctx context.Context, id string) (Space, error) {
 	return space, nil
 }
 
-// SpaceByKey finds a space by its key, its alias, or a key that it had. It returns *NotFoundError when the space is unknown or
-// hidden, which also is what a site open to everybody says to a refused credential: Probe
-// tells the two apart.
+// SpaceByKey finds a space by its key, its alias, or a former key. It returns *NotFoundError when the
+// space is unknown or hidden. A public site gives the same answer to a rejected credential: Probe
+// distinguishes the two.
 func (c *Client) SpaceByKey(ctx context.Context, key string) (Space, error) {
 	space, _, err := c.spaceByKey(ctx, key, false)
 	return space, err
 }
 
-// spaceByKey finds a space, and says what the site's clock was. A space that answers to a key
-// that it had does not show it; that the site heeds the filter at all is then asked for.
+// spaceByKey finds a space and returns the site's clock. A space found by a former key does not show
+// that key, so spaceByKey then checks with another call that the site applies the filter at all.
 func (c *Client) spaceByKey(ctx context.Context, key string, live bool) (Space, time.Time, error) {
 	if err := CheckSpaceKey(key); err != nil {
 		return Space{}, time.Time{}, fmt.Errorf("look up space: %w", err)
@@ -102,7 +102,7 @@ func (c *Client) spaceByKey(ctx context.Context, key string, live bool) (Space, 
 		}
 	}
 	if len(others) > 0 {
-		e.Reason = "spaces that were not asked for, and not the one that was"
+		e.Reason = "other spaces than the requested one"
 		return Space{}, date, &ProtocolError{Exchange: e}
 	}
 	e.Reason = "no space with this key is visible"
@@ -121,7 +121,7 @@ func checkedSpace(w wireSpace) (wireSpace, error) {
 	return w, err
 }
 
-// filtersSpaces reports whether the site has no space with a key that nobody would give one.
+// filtersSpaces reports whether the site finds no space for a key that no one would choose.
 func (c *Client) filtersSpaces(ctx context.Context) (bool, error) {
 	nobodys := fmt.Sprintf("SLUICE%016X", rand.Uint64()) //nolint:gosec // any key that no space has
 	for _, err := range list(ctx, c, spacesByKey(nobodys, true, nil), checkedSpace) {

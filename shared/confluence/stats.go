@@ -51,10 +51,10 @@ func (s *stats) add(c Call) {
 	}
 }
 
-// Usage adds up the exchanges of one piece of work, whichever client makes them.
+// Usage adds up the exchanges of one piece of work, for any number of clients.
 type Usage struct{ calls, bytes atomic.Int64 }
 
-// Calls is how many exchanges there were; every attempt counts.
+// Calls is the number of exchanges; every attempt counts.
 func (u *Usage) Calls() int { return int(u.calls.Load()) }
 
 // Bytes is the size of their answers, after decompression.

@@ -16,7 +16,7 @@ type User struct {
 	DisplayName string
 	PublicName  string
 	Status      string // active, inactive, closed, unknown
-	TimeZone    string // "" where it is private
+	TimeZone    string // "" if it is private
 }
 
 type wireUser struct {
@@ -27,9 +27,9 @@ type wireUser struct {
 	TimeZone    string `json:"timeZone"`
 }
 
-// Users looks up people by account id, 250 a call. Who is unknown is not in the map, nor is
-// what cannot be an account id: such texts come out of page bodies. It returns *AuthError also
-// when the credential may not see profiles, for which the API has a 404.
+// Users looks up people by account id, 250 per call. The map omits unknown ids and texts that cannot be
+// account ids: page bodies contain such texts. It returns *AuthError also when the credential may not
+// see profiles, which the API answers with a 404.
 func (c *Client) Users(ctx context.Context, accountIDs []string) (map[string]User, error) {
 	ids := slices.DeleteFunc(slices.Clone(accountIDs), func(id string) bool { return !isAccountID(id) })
 	slices.Sort(ids)
@@ -47,7 +47,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 	if err != nil {
 		return fmt.Errorf("look up users: %w", err)
 	}
-	// A POST that only reads, so it may be repeated like a GET.
+	// A POST that only reads, so it may be retried like a GET.
 	r := request{method: http.MethodPost, route: "/wiki/api/v2/users-bulk", path: "/api/v2/users-bulk", body: body}
 	found, err := whole[wireUser](ctx, c, r)
 	var refused *StatusError
@@ -69,8 +69,7 @@ func (c *Client) users(ctx context.Context, ids []string, into map[string]User) 
 
 const maxAccountID = 128
 
-// isAccountID takes the shapes known (24 hex digits; 712020: and a UUID) and what resembles
-// them.
+// isAccountID accepts the known shapes (24 hex digits; 712020: and a UUID) and similar ones.
 func isAccountID(s string) bool {
 	return s != "" && len(s) <= maxAccountID && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == ':' || r == '-' || r == '_')

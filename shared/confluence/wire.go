@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// maxID bounds an id's digits; Confluence's are 64-bit numbers.
+// maxID limits the digits of an id; Confluence's ids are 64-bit numbers.
 const maxID = 20
 
-// isID reports whether s is a Confluence content or space id. They are strings in every
-// answer and stay strings here: a JSON number would lose digits on its way.
+// isID reports whether s is a Confluence content or space id. Ids are strings in every answer and stay
+// strings here: a JSON number would lose digits.
 func isID(s string) bool {
 	if s == "" || len(s) > maxID {
 		return false
@@ -39,5 +39,5 @@ func (t *wireTime) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 	}
-	return errors.New("a timestamp that is none")
+	return errors.New("an invalid timestamp")
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheSameAsAnOrdinaryUser repeats, when root runs the tests, those for which the
-// user makes a difference. An ordinary user's run is that already.
+// TestTheSameAsAnOrdinaryUser repeats, when root runs the tests, those that depend on the user. A run by
+// an ordinary user already covers them.
 func TestTheSameAsAnOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		require.NotZero(t, os.Getuid())
 		return
 	}
-	dir := folder(t) // the test binary's own is closed to others
+	dir := folder(t) // other users cannot enter the test binary's own folder
 	binary := filepath.Join(dir, "localpg.test")
 	copyFile(t, os.Args[0], binary)
 	tmp := filepath.Join(dir, "tmp")
@@ -82,21 +82,21 @@ func TestTheServerNeverRunsAsRoot(t *testing.T) {
 	execute(t, s.URL(), `CREATE TABLE t AS SELECT 'still here' AS v`)
 	uid := owner(t, data)
 	require.NotZero(t, uid)
-	require.Equal(t, os.Geteuid(), owner(t, filepath.Dir(data)), "the folder above stays ours")
+	require.Equal(t, os.Geteuid(), owner(t, filepath.Dir(data)), "the parent folder keeps its owner")
 	if os.Geteuid() != 0 {
 		require.Equal(t, os.Geteuid(), uid)
 		return
 	}
 	stop(t, s)
 
-	// Restored from a backup by root: handed over.
+	// Restored from a backup by root: root hands it over.
 	chownAll(t, data, 0)
 	s = run(t, Options{DataDir: data})
 	require.Equal(t, "still here", query[string](t, s.URL(), `SELECT v FROM t`))
 	require.Equal(t, uid, owner(t, filepath.Join(data, "base")))
 	stop(t, s)
 
-	// Made by an ordinary user: it stays his.
+	// An ordinary user made it: it keeps its owner.
 	chownAll(t, data, nobody)
 	s = run(t, Options{DataDir: data})
 	require.Equal(t, "still here", query[string](t, s.URL(), `SELECT v FROM t`))
@@ -109,7 +109,7 @@ func TestAFolderThatTheServerCannotEnter(t *testing.T) {
 	require.NoError(t, os.Mkdir(closed, 0o700))
 	data := filepath.Join(closed, "below", "postgres")
 	if os.Geteuid() != 0 {
-		// For an ordinary user a closed folder is one that he may not write.
+		// For an ordinary user a closed folder is one without write permission.
 		require.NoError(t, os.Chmod(closed, 0o500))
 		_, err := Start(t.Context(), Options{DataDir: data, NoSync: true})
 		require.ErrorIs(t, err, fs.ErrPermission)
@@ -137,7 +137,7 @@ func TestFoldersThatRootMakesAreOpen(t *testing.T) {
 	require.NoError(t, err)
 	want := fs.FileMode(0o755)
 	if os.Geteuid() != 0 {
-		want = 0o700 // an ordinary user's umask is his own affair
+		want = 0o700 // an ordinary user keeps their own umask
 	}
 	require.Equal(t, want, info.Mode().Perm())
 	s := run(t, Options{DataDir: filepath.Join(dir, "c", "postgres")})

@@ -68,7 +68,7 @@ func TestAnotherServerIsFetchedAndRuns(t *testing.T) {
 	again, err := FetchArchive(t.Context(), o, a)
 	require.NoError(t, err)
 	require.Equal(t, bin, again)
-	require.EqualValues(t, 1, asked.Load(), "what was downloaded is kept")
+	require.EqualValues(t, 1, asked.Load(), "the download is kept")
 
 	tree := filepath.Join(o.CacheDir, "other-1")
 	require.NoFileExists(t, filepath.Join(tree, "pkg", "readme"))
@@ -78,9 +78,9 @@ func TestAnotherServerIsFetchedAndRuns(t *testing.T) {
 		require.Equal(t, want, info.Mode(), name)
 	}
 	_, err = FindBinaries(t.Context(), Options{DataDir: o.DataDir, CacheDir: o.CacheDir, search: nowhere()})
-	require.ErrorIs(t, err, ErrNoBinaries, "nobody who did not ask for it gets it")
+	require.ErrorIs(t, err, ErrNoBinaries, "no one gets it without requesting it")
 
-	require.NoError(t, os.Chmod(filepath.Join(bin, "initdb"), 0o755)) // the server's account may be another
+	require.NoError(t, os.Chmod(filepath.Join(bin, "initdb"), 0o755)) // the server's account may differ
 	o.BinDir = bin
 	s := run(t, o)
 	require.Equal(t, 1, query[int](t, s.URL(), `SELECT 1`))

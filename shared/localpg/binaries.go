@@ -33,7 +33,7 @@ type Binaries struct {
 
 func (b Binaries) path(program string) string { return filepath.Join(b.Dir, program) }
 
-// search is where binaries are looked for.
+// search is the list of places to look for binaries.
 type search struct {
 	globs []string // bin folders of installed packages
 	path  string   // a PATH
@@ -53,10 +53,9 @@ func usualPlaces() search {
 	}
 }
 
-// FindBinaries looks for binaries that can serve o.DataDir, without downloading:
-// o.BinDir and nothing else when it is set; else the newest in the package
-// managers' usual folders, then the postgres in PATH, then o.CacheDir. The errors
-// are ErrVersion and ErrNoBinaries.
+// FindBinaries looks for binaries that can serve o.DataDir, without downloading. If o.BinDir is set, it
+// checks only that; otherwise it takes the newest in the package managers' usual folders, then the
+// postgres in PATH, then o.CacheDir. The errors are ErrVersion and ErrNoBinaries.
 func FindBinaries(ctx context.Context, o Options) (Binaries, error) {
 	o, err := o.resolve()
 	if err != nil {
@@ -74,8 +73,7 @@ func FindBinaries(ctx context.Context, o Options) (Binaries, error) {
 	return f.find()
 }
 
-// EnsureBinaries is FindBinaries, and downloads binaries into o.CacheDir when there
-// are none.
+// EnsureBinaries is FindBinaries, and downloads binaries into o.CacheDir if there are none.
 func EnsureBinaries(ctx context.Context, o Options) (Binaries, error) {
 	found, err := FindBinaries(ctx, o)
 	if !errors.Is(err, ErrNoBinaries) || o.BinDir != "" {
@@ -102,13 +100,13 @@ func EnsureBinaries(ctx context.Context, o Options) (Binaries, error) {
 	return b, nil
 }
 
-// finder looks for binaries of one major version, 0 being any.
+// finder looks for binaries of one major version; 0 means any.
 type finder struct {
 	ctx     context.Context
 	run     runner
 	want    int
 	opts    Options
-	refused []string // what was found and why it does not do
+	refused []string // rejected binaries, with the reason
 }
 
 func (f *finder) find() (Binaries, error) {
@@ -159,8 +157,8 @@ func (f *finder) best(dirs []string) (Binaries, bool) {
 	}), true
 }
 
-// fail tells what was looked for and what was found instead. A data folder of a
-// version that cannot be downloaded is ErrVersion: nothing but a person can help.
+// fail lists where it looked and what it found instead. If the data folder's version cannot be
+// downloaded, the error is ErrVersion: only a person can help then.
 func (f *finder) fail(kind error) error {
 	if err := f.ctx.Err(); err != nil {
 		return fmt.Errorf("looking for PostgreSQL: %w", context.Cause(f.ctx))
@@ -176,14 +174,14 @@ func (f *finder) fail(kind error) error {
 		return fmt.Errorf("%w: %s", kind, found)
 	}
 	return fmt.Errorf("%w: %s was made by PostgreSQL %d; %s, and what can be downloaded is %s. "+
-		"Install PostgreSQL %d beside it (apt-get install postgresql-%d, say), or set SLUICE_PG_BINDIR to its bin folder, "+
+		"Install PostgreSQL %d beside it (for example, apt-get install postgresql-%d), or set SLUICE_PG_BINDIR to its bin folder, "+
 		"or begin with another data folder and synchronise again; nothing was changed",
 		ErrVersion, f.opts.DataDir, f.want, found, pinnedVersion, f.want, f.want)
 }
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) ((\d+)(?:\.(\d+))?\S*)`)
 
-// probe runs the server in dir, as the account that would run it, for its version.
+// probe runs the server program in dir for its version, as the account that would run the server.
 func probe(ctx context.Context, run runner, dir string) (Binaries, error) {
 	b := Binaries{Dir: dir}
 	if _, err := os.Stat(b.path("initdb")); err != nil {
@@ -210,7 +208,7 @@ func probe(ctx context.Context, run runner, dir string) (Binaries, error) {
 func globAll(patterns []string) []string {
 	var dirs []string
 	for _, p := range patterns {
-		found, _ := filepath.Glob(p) // the only error is a bad pattern, and ours are constants
+		found, _ := filepath.Glob(p) // the only possible error is a bad pattern, and these are constants
 		dirs = append(dirs, found...)
 	}
 	return slices.DeleteFunc(dirs, func(dir string) bool {
@@ -219,13 +217,13 @@ func globAll(patterns []string) []string {
 	})
 }
 
-// dirsInPath are the folders of the postgres programs in path, with symbolic links
-// followed to where initdb lies beside it.
+// dirsInPath are the folders of the postgres programs in path. Symbolic links are followed to the folder
+// that also has initdb.
 func dirsInPath(path string) []string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(path) {
 		if !filepath.IsAbs(dir) {
-			continue // as exec.LookPath: never run a program out of the working folder
+			continue // as exec.LookPath: never run a program from the working folder
 		}
 		program, err := exec.LookPath(filepath.Join(dir, "postgres"))
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 // nowhere is a place without binaries.
 func nowhere() *search { return &search{} }
 
-// offline is a download address that answers nothing but failure.
+// offline is a download address that always fails.
 func offline(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewServer(http.NotFoundHandler())
@@ -44,13 +44,13 @@ func TestTheNewestInstalledBinariesAreTaken(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "15.18", b.Version)
 
-	// What the caller names wins.
+	// The caller's folder wins.
 	o.BinDir = fake(t, filepath.Join(dir, "named"), "14.1")
 	b, err = FindBinaries(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, "14.1", b.Version)
 
-	// Data of a version wants binaries of that version, wherever they are.
+	// Data of a version needs binaries of that version, wherever they are.
 	o.BinDir = ""
 	require.NoError(t, os.Mkdir(o.DataDir, 0o755))
 	for major, want := range map[string]string{"14": "14.2", "15": "15.18", "18": "18.1"} {
@@ -76,7 +76,7 @@ func TestThePathIsFollowedToItsBinaries(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, real, b.Dir)
 
-	// Without an installed one the cache is next.
+	// Without an installed one, the cache is next.
 	o.search = nowhere()
 	_, err = FindBinaries(t.Context(), o)
 	require.ErrorIs(t, err, ErrNoBinaries)
@@ -123,7 +123,7 @@ func TestBrokenBinariesAreExplained(t *testing.T) {
 		fake(t, dir+"/old", "13.1"):     "older than 14",
 		fake(t, dir+"/older", "9.6.24"): "older than 14",
 	} {
-		// The named folder alone counts: no search, no download.
+		// Only the named folder counts: no search, no download.
 		_, err := Start(t.Context(), Options{DataDir: filepath.Join(dir, "data"), BinDir: bin, DownloadBase: "http://127.0.0.1:1"})
 		require.ErrorIs(t, err, ErrNoBinaries)
 		require.ErrorContains(t, err, want)

@@ -15,12 +15,12 @@ import (
 const (
 	superuser = "sluice"
 	database  = "sluice"
-	// The password lies inside the cluster: the two come into being in one rename
-	// and are backed up, moved and deleted together.
+	// The password is inside the cluster's folder: one rename creates both, and they are backed up,
+	// moved and deleted together.
 	passwordFile = "sluice.password"
 )
 
-// cluster is a data folder and what is needed to work on it.
+// cluster is a data folder with the settings to work on it.
 type cluster struct {
 	dir  string
 	bin  Binaries
@@ -28,7 +28,7 @@ type cluster struct {
 	opts Options
 }
 
-// majorOf reads the major version that made the cluster in dir; 0 = there is none.
+// majorOf reads the major version that made the cluster in dir; 0 means there is none.
 func majorOf(dir string) (int, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, "PG_VERSION")) //nolint:gosec // its own file in the data folder
 	if errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +44,7 @@ func majorOf(dir string) (int, error) {
 	return major, nil
 }
 
-// ensure makes the cluster when there is none and returns its password.
+// ensure makes the cluster if there is none and returns its password.
 func (c cluster) ensure(ctx context.Context) (string, error) {
 	if err := c.run.checkEnter(ctx, c.bin, filepath.Dir(c.dir)); err != nil {
 		return "", err
@@ -70,17 +70,17 @@ func (c cluster) ensure(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(password)), nil
 }
 
-// create makes a cluster beside its place and moves it there when it is whole, so
-// that a crash on the way never leaves half a cluster that is taken for a good one.
+// create makes a cluster in a temporary folder next to its place and moves it there when it is complete,
+// so that a crash never leaves half a cluster that looks complete.
 func (c cluster) create(ctx context.Context) (string, error) {
 	if err := checkVacant(c.dir); err != nil {
 		return "", err
 	}
 	c.opts.Notice(fmt.Sprintf("Setting up a PostgreSQL %s database in %s …", c.bin.Version, c.dir))
-	// We hold the cluster's lock: whatever lies here was left by a crash.
+	// This process holds the cluster's lock: a crash left any content here.
 	work := c.dir + ".init"
 	if err := os.RemoveAll(work); err != nil {
-		return "", fmt.Errorf("removing what an interrupted start left behind: %w", err)
+		return "", fmt.Errorf("removing the leftovers of an interrupted start: %w", err)
 	}
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return "", fmt.Errorf("making the data folder: %w", err)
@@ -120,7 +120,7 @@ func writeSynced(path, content string) (err error) {
 	return f.Sync()
 }
 
-// checkVacant refuses a folder in which something else lives.
+// checkVacant rejects a folder with other content.
 func checkVacant(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -138,7 +138,7 @@ func checkVacant(dir string) error {
 
 // moveIn puts the finished cluster in its place, durably.
 func (c cluster) moveIn(fresh string) error {
-	// An empty folder may be there already. Remove fails on anything but an empty one.
+	// An empty folder may exist already. Remove fails on anything else.
 	if err := os.Remove(c.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("replacing the empty data folder: %w; if it is a mount point, use a folder inside it", err)
 	}
@@ -163,9 +163,9 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// initdb makes the cluster's files. Sorting is by bytes everywhere, so that an
-// operating system's new locale data never breaks an index; letters should be
-// Unicode's where the system has a locale for that, or search would fold ASCII only.
+// initdb makes the cluster's files. Sorting is always by bytes, so that new locale data of an operating
+// system never breaks an index. Letters are classified by Unicode if the system has a locale for it;
+// otherwise search would ignore case for ASCII only.
 func (c cluster) initdb(ctx context.Context, dir, pwfile string) error {
 	locales := [][]string{
 		{"--locale=C.UTF-8"},

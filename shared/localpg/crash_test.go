@@ -31,7 +31,7 @@ func TestTheServerEndsWithAKilledParent(t *testing.T) {
 	require.ErrorContains(t, err, fmt.Sprintf("process %d runs", parent.Process.Pid))
 
 	kill(t, parent)
-	// At once: Start has to wait for the orphan.
+	// Immediately: Start must wait for the orphan.
 	s := run(t, Options{DataDir: data})
 	require.Equal(t, "committed", query[string](t, s.URL(), `SELECT v FROM t`))
 	gone(t, pid)
@@ -107,8 +107,8 @@ func TestAnInitdbThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// A system without the wanted locale gets the next best one; another failure of
-// initdb is not tried again.
+// A system without the preferred locale gets the next best one; other failures of initdb are not
+// retried.
 func TestAMissingLocaleIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -122,8 +122,8 @@ func TestAMissingLocaleIsReplaced(t *testing.T) {
 	require.Equal(t, "UTF8", query[string](t, s.URL(), `SHOW server_encoding`))
 }
 
-// A process id in a pid file that a crash left behind may belong to anybody by now.
-// In a restarted container that is the rule.
+// A process id in a pid file that a crash left may belong to any other process by now. In a restarted
+// container it usually does.
 func TestAPidFileMayNameAStranger(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(folder(t), "postgres")
@@ -139,7 +139,7 @@ func TestAPidFileMayNameAStranger(t *testing.T) {
 	require.NoError(t, os.Chown(pidFilePath(data), owner(t, data), -1))
 
 	o := Options{DataDir: data, NoSync: true, patience: 200 * time.Millisecond}
-	if runtime.GOOS != "linux" { // nothing tells what the process is
+	if runtime.GOOS != "linux" { // the process cannot be identified
 		_, err := Start(t.Context(), o)
 		require.ErrorIs(t, err, ErrRunning)
 		return

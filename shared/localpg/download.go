@@ -21,7 +21,7 @@ const (
 	mavenCentral  = "https://repo1.maven.org/maven2"
 	pinnedVersion = "17.11.0"
 	pinnedMajor   = 17
-	// maxDownload is far above what an archive has, and below what hurts.
+	// maxDownload is far above an archive's size, and small enough to be harmless.
 	maxDownload = 128 << 20
 )
 
@@ -32,7 +32,7 @@ type artifact struct {
 	sha256   string
 }
 
-// pinned are the archives that we know, by GOOS/GOARCH. They are built by
+// pinned are the known archives, by GOOS/GOARCH. They are built by
 // github.com/zonkyio/embedded-postgres-binaries and published on Maven Central.
 var pinned = map[string]artifact{
 	"linux/amd64":  {pinnedVersion, "linux-amd64", "0dd7b72b6f335b8ecfb355fa24c5781e8a93edd09880bb77eb52ebbf29b3e96d"},
@@ -71,19 +71,19 @@ func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
 	return filepath.Join(place, "bin"), err
 }
 
-// Archive is a server that is not among those that EnsureBinaries downloads: a zip file at an
-// address. It is for what a test needs, such as a server with an extension.
+// Archive is a server that EnsureBinaries does not download: a zip file at an address. It is for tests
+// with special needs, such as a server with an extension.
 type Archive struct {
-	Name    string   // its folder in the cache; must not begin with "postgres-", which is searched
-	Title   string   // what a person is told is downloaded
+	Name    string   // its folder in the cache; must not begin with "postgres-", because search uses such folders
+	Title   string   // the name in messages
 	URL     string   // an https address
 	SHA256  string   // of the zip file, in hex
 	Folders []string // the folders of the zip file that are unpacked, with a slash at the end
 	Bin     string   // the folder that holds postgres and initdb
 }
 
-// FetchArchive downloads, checks and unpacks an archive into o.CacheDir, unless it is there,
-// and returns the bin folder, for Options.BinDir.
+// FetchArchive downloads, checks and unpacks an archive into o.CacheDir, unless it is already there, and
+// returns the bin folder, for Options.BinDir.
 func FetchArchive(ctx context.Context, o Options, a Archive) (string, error) {
 	o, err := o.defaults()
 	if err != nil {
@@ -105,9 +105,9 @@ type parcel struct {
 	unpack func(ctx context.Context, file, dir string) error
 }
 
-// fetch downloads, checks and unpacks the parcel into a folder of o.CacheDir. It is
-// done beside its place and moved there whole: of two processes that do it at once
-// the first one wins, and the other uses what is there.
+// fetch downloads, checks and unpacks the parcel into a folder of o.CacheDir. It works in a temporary
+// folder and moves the result there when it is complete: if two processes do this concurrently, the
+// first one wins, and the other uses its result.
 func (p parcel) fetch(ctx context.Context, o Options) (string, error) {
 	place := filepath.Join(o.CacheDir, p.folder)
 	if _, err := os.Stat(place); err == nil {
@@ -139,8 +139,7 @@ func (p parcel) fetch(ctx context.Context, o Options) (string, error) {
 	return place, nil
 }
 
-// get downloads the archive into file and checks it. An archive with another sum is
-// never opened.
+// get downloads the archive into file and checks it. An archive with another checksum is never opened.
 func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Minute, errors.New("the download takes too long"))
 	defer cancel()
@@ -149,8 +148,8 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	if err != nil {
 		return fmt.Errorf("downloading PostgreSQL: %w", err)
 	}
-	// Of its own, so that no connection stays open; impatient, because without a network
-	// a person waits for advice, not for a download.
+	// A transport of its own, so that no connection stays open. Its timeouts are short: without a
+	// network, people wait for advice, not for a download.
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -183,14 +182,14 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 		return fmt.Errorf("downloading %s: %w", url, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != p.sha256 {
-		return fmt.Errorf("downloading %s: the %d bytes that came have SHA-256 %s, expected %s", url, n, got, p.sha256)
+		return fmt.Errorf("downloading %s: the %d bytes received have SHA-256 %s, expected %s", url, n, got, p.sha256)
 	}
 	return nil
 }
 
 const workPrefix = ".download-"
 
-// sweep removes what interrupted downloads left behind. Failing to is harmless.
+// sweep removes the leftovers of interrupted downloads. A failure is harmless.
 func sweep(cacheDir string) {
 	left, _ := filepath.Glob(filepath.Join(cacheDir, workPrefix+"*"))
 	for _, dir := range left {

@@ -64,7 +64,7 @@ func jar(t *testing.T, name string, content []byte) []byte {
 	return out.Bytes()
 }
 
-// served is a repository with one archive, and how often it was asked for.
+// served is a repository with one archive, and the number of requests for it.
 func served(t *testing.T, content []byte) (artifact, string, *atomic.Int32) {
 	t.Helper()
 	sum := sha256.Sum256(content)
@@ -116,7 +116,7 @@ func TestMissingBinariesAreDownloaded(t *testing.T) {
 	b, err := EnsureBinaries(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(tree, "bin"), b.Dir)
-	require.EqualValues(t, 1, asked.Load(), "what was downloaded is kept")
+	require.EqualValues(t, 1, asked.Load(), "the download is kept")
 
 	for name, want := range map[string]fs.FileMode{
 		".": 0o755, "bin": 0o755, "share/postgresql": 0o755,

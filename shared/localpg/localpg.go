@@ -1,11 +1,9 @@
-// Package localpg finds, or gets, PostgreSQL's server binaries and runs a server
-// as a child of this process, so that one program is enough to try and to run
-// Sluice. The data outlives the process, the server does not: it is stopped by
-// Stop, and on Linux also when this process is killed.
+// Package localpg finds or downloads PostgreSQL's server binaries and runs a server as a child of this
+// process, so that one program is enough to try and to run Sluice. The data outlives the process, the
+// server does not: Stop stops it, and on Linux it also stops when this process is killed.
 //
-// Nothing in a cluster's folder is ever removed or overwritten. Beside the folder
-// D lie D.lock (who runs it), D.log (the server's log) and, for the moment in
-// which a new cluster is made, D.init.
+// Nothing in a cluster's folder is ever removed or overwritten. Next to the folder D are D.lock (who
+// runs it), D.log (the server's log) and, while a new cluster is being made, D.init.
 package localpg
 
 import (
@@ -23,13 +21,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The errors that a caller may want to tell apart. Each comes wrapped in a text
-// that names the folder, the process or the versions, and the way out.
+// Errors that a caller may want to distinguish. Each is wrapped in a text that names the folder, the
+// process or the versions, and the way out.
 var (
 	// ErrRunning: another process runs a server on the data folder.
 	ErrRunning = errors.New("the data folder is in use")
-	// ErrVersion: the data folder was made by a major version of which there are
-	// no binaries here.
+	// ErrVersion: another major version made the data folder, and there are no binaries of that version
+	// here.
 	ErrVersion = errors.New("no PostgreSQL of the data folder's version")
 	// ErrNoBinaries: no usable PostgreSQL was found and none could be downloaded.
 	ErrNoBinaries = errors.New("no PostgreSQL server to run")
@@ -37,29 +35,28 @@ var (
 	ErrPortBusy = errors.New("the port is taken")
 )
 
-// Options say where a server lives and how it runs. DataDir is required.
+// Options configure a server. DataDir is required.
 type Options struct {
-	DataDir  string            // the cluster's folder; made when missing, never wiped
-	CacheDir string            // where downloaded binaries are kept; empty = DefaultCacheDir()
+	DataDir  string            // the cluster's folder; created if missing, never wiped
+	CacheDir string            // folder of downloaded binaries; empty = DefaultCacheDir()
 	BinDir   string            // the binaries to use; empty = search, then download
-	Port     int               // TCP port on 127.0.0.1; 0 = any free one
-	NoSync   bool              // survive a crash of the server, but not one of the machine; for tests only
-	Settings map[string]string // more settings, as in postgresql.conf; they win over ours
+	Port     int               // TCP port on 127.0.0.1; 0 = any free port
+	NoSync   bool              // survive a crash of the server, but not of the machine; for tests only
+	Settings map[string]string // more settings, as in postgresql.conf; they override the defaults
 	Log      zerolog.Logger
-	Notice   func(string) // tells a person what is being done; may be nil
+	Notice   func(string) // receives progress messages for people; may be nil
 
-	// DownloadBase is the Maven repository to download from; empty = Maven Central.
-	// What comes from it is checked against checksums in this package.
+	// DownloadBase is the Maven repository to download from; empty = Maven Central. Downloads are
+	// verified with checksums in this package.
 	DownloadBase string
 
-	patience time.Duration // how long to wait for a server that has to end; 0 = orphanPatience
+	patience time.Duration // how long to wait for an orphaned server to end; 0 = orphanPatience
 	search   *search       // where to look for binaries; nil = the usual places
-	artifact *artifact     // what to download; nil = what is pinned for this platform
+	artifact *artifact     // the download; nil = the pinned one for this platform
 }
 
-// DefaultCacheDir is where downloaded binaries are kept unless Options say
-// otherwise: the user's cache folder, or for root, whose own folders the server's
-// unprivileged user cannot enter, /var/cache/sluice.
+// DefaultCacheDir is the default folder of downloaded binaries: the user's cache folder, or
+// /var/cache/sluice for root, because the server's unprivileged user cannot enter root's own folders.
 func DefaultCacheDir() (string, error) {
 	if os.Geteuid() == 0 {
 		return "/var/cache/sluice", nil
@@ -71,8 +68,8 @@ func DefaultCacheDir() (string, error) {
 	return filepath.Join(dir, "sluice"), nil
 }
 
-// resolve makes the paths absolute, follows the data folder's symbolic link (its
-// siblings must be the same whichever name it is called by) and fills in defaults.
+// resolve makes the paths absolute, follows the data folder's symbolic link (its lock and log must be
+// the same under every name) and fills in defaults.
 func (o Options) resolve() (Options, error) {
 	if o.DataDir == "" {
 		return o, errors.New("localpg: no data folder given")
@@ -103,7 +100,7 @@ func (o Options) resolve() (Options, error) {
 	return o, nil
 }
 
-// defaults fills in what was left empty, but for the folders of one server.
+// defaults fills in empty fields, except the folders of one server.
 func (o Options) defaults() (Options, error) {
 	if o.CacheDir == "" {
 		dir, err := DefaultCacheDir()
@@ -124,10 +121,9 @@ func (o Options) defaults() (Options, error) {
 	return o, nil
 }
 
-// Start runs a server on the data folder, making a cluster first when there is
-// none, and returns once it takes connections and its database exists. A server
-// that recovers from a crash may take a while: ctx alone bounds the wait, and
-// bounds nothing once Start has returned.
+// Start runs a server on the data folder, making a cluster first if there is none, and returns once it
+// accepts connections and its database exists. Recovery from a crash may take a while: only ctx limits
+// the wait, and ctx has no effect after Start has returned.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if !supported {
 		return nil, fmt.Errorf("%w: %s cannot run one as a child; set DATABASE_URL", ErrNoBinaries, runtime.GOOS)
@@ -169,8 +165,8 @@ func start(ctx context.Context, o Options, hold *clusterLock) (*Server, error) {
 	return c.serve(ctx, hold.log, password)
 }
 
-// serve starts the server. A free port is only free until somebody takes it, so
-// with Port 0 a collision is answered by another port.
+// serve starts the server. Another program may take a free port before the server does, so with Port 0 a
+// collision leads to another port.
 func (c cluster) serve(ctx context.Context, log *os.File, password string) (*Server, error) {
 	const attempts = 5
 	for attempt := 1; ; attempt++ {

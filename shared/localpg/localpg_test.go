@@ -107,7 +107,7 @@ func TestTheServerSeesNoneOfOurSecrets(t *testing.T) {
 	t.Setenv("PGPORT", "1")
 	t.Setenv("PGDATA", "/nowhere")
 	data := filepath.Join(folder(t), "postgres")
-	// A server that is a script can tell what it was given.
+	// A script in place of the server can print its arguments.
 	bin := wrap(t, filepath.Join(filepath.Dir(data), "bin"), map[string][]string{
 		"postgres": {"env >&2", `exec ` + installed(t).path("postgres") + ` "$@"`},
 	})
@@ -140,7 +140,7 @@ func TestOnlyOneMayRunOnAFolder(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, errs[i], ErrRunning)
-		require.ErrorContains(t, errs[i], "process") // which one may not be written yet
+		require.ErrorContains(t, errs[i], "process") // its number may not be written yet
 		require.ErrorContains(t, errs[i], data)
 	}
 	require.NotNil(t, winner, "%v", errs)
@@ -167,7 +167,7 @@ func TestABusyPort(t *testing.T) {
 	require.ErrorIs(t, err, ErrPortBusy)
 	require.ErrorContains(t, err, fmt.Sprint(port))
 
-	// A port that is taken between picking it and using it: the server finds out.
+	// A port that is taken between choosing and using it: the server detects it.
 	as, err := accountFor(data)
 	require.NoError(t, err)
 	log, err := os.OpenFile(data+".log", os.O_RDWR|os.O_APPEND, 0)
@@ -192,7 +192,7 @@ func TestAFolderThatIsNotOursIsLeftAlone(t *testing.T) {
 	require.ErrorContains(t, err, data)
 	require.FileExists(t, precious)
 
-	// A cluster that somebody else made.
+	// A cluster that someone else made.
 	require.NoError(t, os.WriteFile(filepath.Join(data, "PG_VERSION"), fmt.Appendln(nil, installed(t).major), 0o644))
 	_, err = Start(t.Context(), Options{DataDir: data, NoSync: true})
 	require.ErrorContains(t, err, "Sluice did not make")
@@ -214,7 +214,7 @@ func TestABadSettingIsExplained(t *testing.T) {
 	_, err := Start(t.Context(), o)
 	require.ErrorContains(t, err, "work_mem")
 	require.ErrorContains(t, err, data+".log")
-	// The failed start left the folder free and whole.
+	// The failed start left the folder free and intact.
 	run(t, Options{DataDir: data})
 }
 
@@ -244,7 +244,7 @@ func TestStopRollsBackWhatIsOpen(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `INSERT INTO t VALUES (1)`)
 	require.NoError(t, err)
 	stop(t, s)
-	stop(t, s) // again does nothing
+	stop(t, s) // a second time does nothing
 	require.Equal(t, 0, query[int](t, run(t, Options{DataDir: data}).URL(), `SELECT count(*) FROM t`))
 }
 

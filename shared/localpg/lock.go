@@ -11,19 +11,18 @@ import (
 	"time"
 )
 
-// orphanPatience is how long Start waits for a server whose parent was killed to
-// finish its shutdown, which includes a checkpoint.
+// orphanPatience is how long Start waits for the shutdown, including a checkpoint, of a server whose
+// parent was killed.
 const orphanPatience = 20 * time.Second
 
-// maxLog is the size above which a log is put aside at the next start.
+// maxLog is the size in bytes above which the next start sets a log aside.
 const maxLog = 16 << 20
 
-// clusterLock holds a data folder for one launcher and its server. There are two
-// locks, because the two can end at different times: the launcher's is free as soon
-// as the launcher is gone; the one on the log file is inherited by every process of
-// the server, which have that file open, and is free when the last of them is gone.
-// Unlike a process id in a file, neither can be stale or belong to a stranger, also
-// across containers that share a volume.
+// clusterLock reserves a data folder for one launcher and its server. There are two locks, because the
+// two can end at different times: the launcher's lock is released when the launcher ends; the lock on
+// the log file is inherited by every process of the server, which keep that file open, and is released
+// when the last of them ends. Unlike a process id in a file, neither can be stale or belong to another
+// process, even across containers that share a volume.
 type clusterLock struct {
 	owner *os.File
 	log   *os.File
@@ -81,7 +80,7 @@ func lockOwner(path string) (*os.File, error) {
 	return f, nil
 }
 
-// ownerName is for a message only: the owner writes its process id after it has the lock.
+// ownerName is only for messages: the owner writes its process id after it has the lock.
 func ownerName(path string) string {
 	if pid, err := os.ReadFile(path); err == nil && len(pid) > 0 { //nolint:gosec // its own file beside the data folder
 		return "process " + strings.TrimSpace(string(pid))
@@ -144,10 +143,9 @@ func openLog(ctx context.Context, path, dataDir string) (*os.File, error) {
 	return nil, fmt.Errorf("%w: waiting for the earlier server on %s: %w", ErrRunning, dataDir, err)
 }
 
-// awaitStranger deals with a pid file although nobody holds the locks: either
-// somebody started a server on the folder by hand, or a crash left the file behind.
-// In a container that was restarted its process id often belongs to somebody else
-// by now, this process even, for which PostgreSQL would refuse to start.
+// awaitStranger handles a pid file although no one holds the locks: either someone started a server on
+// the folder by hand, or a crash left the file. In a restarted container its process id often belongs to
+// another process by now, even to this one, and PostgreSQL would refuse to start.
 func awaitStranger(ctx context.Context, dataDir string) error {
 	var last int
 	err := poll(ctx, func() (bool, error) {
@@ -181,7 +179,7 @@ func stillRunning(ctx context.Context, dataDir string, pid int) error {
 		ErrRunning, pid, dataDir, context.Cause(ctx), pid)
 }
 
-// poll asks ready again and again until it is true, fails, or ctx ends.
+// poll calls ready repeatedly until it returns true, fails, or ctx ends.
 func poll(ctx context.Context, ready func() (bool, error)) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

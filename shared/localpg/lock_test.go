@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process that is being started at this moment, for whatever purpose, has every file that this
-// one has open, and with them the lock.
+// A process that is just being started, for whatever purpose, has every file of this process open, and
+// so holds the lock.
 func TestAGivenBackLockIsFreeWhileAnotherProcessStarts(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "postgres")
 	hold, err := lockCluster(t.Context(), data, time.Second)

@@ -20,9 +20,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// partData and partBin make a run of this test binary play a program that starts a
-// server and is then killed: what the kernel does about a dead parent can only be
-// seen from outside.
+// partData and partBin make a run of this test binary act as a program that starts a server and is then
+// killed: the kernel's reaction to a dead parent is visible only from outside.
 const (
 	partData = "LOCALPG_PART_DATA"
 	partBin  = "LOCALPG_PART_BIN"
@@ -69,8 +68,8 @@ func kill(t *testing.T, cmd *exec.Cmd) {
 	require.ErrorAs(t, cmd.Wait(), &exit)
 }
 
-// folder is a temporary folder that the server's user can reach, which t.TempDir
-// need not be when root runs the tests.
+// folder is a temporary folder that the server's user can enter. When root runs the tests, t.TempDir may
+// not be one.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "localpg-test-")
@@ -137,7 +136,7 @@ func fake(t *testing.T, dir, version string) string {
 	return dir
 }
 
-// wrap writes programs in dir that run the real ones, except those given.
+// wrap writes programs in dir that run the real ones, except for the given replacements.
 func wrap(t *testing.T, dir string, instead map[string][]string) string {
 	t.Helper()
 	real := installed(t)
@@ -151,7 +150,7 @@ func wrap(t *testing.T, dir string, instead map[string][]string) string {
 	return dir
 }
 
-// installed are the binaries that the tests run.
+// installed are the binaries that the tests use.
 func installed(t *testing.T) Binaries {
 	t.Helper()
 	b, err := EnsureBinaries(t.Context(), Options{DataDir: filepath.Join(folder(t), "none")})
@@ -159,7 +158,7 @@ func installed(t *testing.T) Binaries {
 	return b
 }
 
-// gone waits until there is no process pid.
+// gone waits until the process pid no longer exists.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {

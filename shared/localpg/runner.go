@@ -21,13 +21,13 @@ type runner struct {
 	hold *os.File // kept open by the programs, see clusterLock; may be nil
 }
 
-// childVariables is what a PostgreSQL program may see of our environment: not our
-// tokens, and none of the PG* variables that would steer it elsewhere.
+// childVariables are the environment variables that a PostgreSQL program may see: not Sluice's tokens,
+// and no PG* variables that would redirect it.
 var childVariables = []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "LOCPATH"}
 
 func (r runner) command(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the programs of the Postgres that was found or named, without a shell
-	cmd.Dir = "/"                                  // ours may be closed to the account
+	cmd.Dir = "/"                                  // the account may not be able to enter this process's folder
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC"}
 	for _, name := range childVariables {
 		if v, ok := os.LookupEnv(name); ok {
@@ -62,8 +62,8 @@ func combined(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// checkEnter makes sure that the account can reach dir, by going there as that
-// account: mode bits alone do not tell, where access lists or mounts have a say.
+// checkEnter checks that the account can enter dir by entering it as that account: mode bits are not
+// enough, because access lists and mounts matter too.
 func (r runner) checkEnter(ctx context.Context, bin Binaries, dir string) error {
 	if !r.as.drop {
 		return nil
@@ -78,12 +78,12 @@ func (r runner) checkEnter(ctx context.Context, bin Binaries, dir string) error 
 		return fmt.Errorf("running %s in %s: %w: %s", cmd.Path, dir, err, bytes.TrimSpace(out))
 	}
 	return fmt.Errorf("PostgreSQL does not run as root, and the user %s cannot enter %s: "+
-		"choose a data folder that every user can reach (--data /var/lib/sluice, say), or run as an ordinary user",
+		"choose a data folder that every user can reach (for example, --data /var/lib/sluice), or run as an ordinary user",
 		r.as, r.as.closedFolder(dir))
 }
 
-// mkdirOpen makes a folder and those above it. Where this process is root the new
-// ones are open to the account, whatever the umask.
+// mkdirOpen makes a folder and its parents. If this process is root, the account can enter the new ones,
+// whatever the umask.
 func mkdirOpen(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
@@ -103,8 +103,8 @@ func mkdirOpen(dir string) error {
 	return os.Chmod(dir, 0o755) //nolint:gosec // Postgres, as another user, enters it
 }
 
-// closedFolder names the outermost folder on the way to dir that the account may
-// not enter, as far as mode bits tell; dir itself when they tell nothing.
+// closedFolder names the outermost folder on the way to dir that the account may not enter according to
+// the mode bits; dir itself if they do not show one.
 func (a account) closedFolder(dir string) string {
 	path := string(filepath.Separator)
 	for _, part := range strings.Split(strings.Trim(dir, path), string(filepath.Separator)) {

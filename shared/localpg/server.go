@@ -26,12 +26,12 @@ type Server struct {
 	version  string
 	password string
 	logPath  string
-	logStart int64 // where this server's part of the log file begins
+	logStart int64 // start of this server's part of the log file
 
 	grace    time.Duration // how long an immediate shutdown may take
 	stopping atomic.Bool
 	gone     chan struct{} // closed when the child has been reaped
-	done     chan struct{} // closed after that, when the data folder is free again
+	done     chan struct{} // closed later, when the data folder is free again
 	exit     error         // how the child ended; read after gone
 }
 
@@ -44,12 +44,11 @@ func (s *Server) PID() int { return s.pid }
 // Version is the server's version, for example "17.11".
 func (s *Server) Version() string { return s.version }
 
-// Done is closed when the server is gone, however it ended, and its data folder
-// can be started again.
+// Done is closed when the server has ended for any reason, and its data folder can be started again.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err says, after Done, why a server ended that nobody stopped. It is nil while
-// the server runs and after Stop.
+// Err returns, after Done, why a server ended that no one stopped. It is nil while the server runs and
+// after Stop.
 func (s *Server) Err() error {
 	select {
 	case <-s.done:
@@ -71,10 +70,9 @@ func (s *Server) ended() error {
 	return fmt.Errorf("PostgreSQL %s ended by itself (%s)%s", s.version, how, s.logTail())
 }
 
-// Stop shuts the server down: open transactions are rolled back, everything
-// committed is on disk. When ctx ends first the server is forced to end, which
-// loses nothing but makes the next start recover, and that is an error. Stopping a
-// server that is gone does nothing.
+// Stop shuts the server down: open transactions are rolled back, everything committed is on disk. If ctx
+// ends first, the server is forced to end, which loses nothing but makes the next start recover; that is
+// an error. Stopping a server that has ended does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.signal(syscall.SIGINT)
@@ -88,8 +86,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return fmt.Errorf("stopping PostgreSQL: forced, because it did not end in time: %w", context.Cause(ctx))
 }
 
-// quitGrace is a second more than a server that was told to quit gives its own
-// children before it kills them.
+// quitGrace is one second longer than a quitting server waits for its own children before it kills them.
 const quitGrace = 6 * time.Second
 
 // kill ends the child without a checkpoint and waits until it has been reaped.
@@ -104,13 +101,13 @@ func (s *Server) kill() {
 	<-s.gone
 }
 
-// signal reaches the child only while it has not been reaped, so that it can never
-// hit a stranger with a reused process id.
+// signal reaches the child only while it has not been reaped, so that it can never hit another process
+// with a reused id.
 func (s *Server) signal(sig syscall.Signal) {
 	select {
 	case <-s.gone:
 	default:
-		// The one error left is a child that ended this moment: nothing to signal.
+		// The only possible error is that the child has just ended: there is nothing to signal.
 		_ = signalProcess(s.pid, sig)
 	}
 }
@@ -122,7 +119,7 @@ func (s *Server) finish(hold *clusterLock) {
 	close(s.done)
 }
 
-// launch runs the server on port and waits until it takes connections.
+// launch runs the server on port and waits until it accepts connections.
 func (c cluster) launch(ctx context.Context, log *os.File, port int) (*Server, error) {
 	from, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -148,9 +145,8 @@ func (c cluster) launch(ctx context.Context, log *os.File, port int) (*Server, e
 	return s, nil
 }
 
-// child starts cmd and reaps it. The kernel sends the parent-death signal when the
-// thread that forked ends, not when the process does: the goroutine keeps its
-// thread for as long as the child lives.
+// child starts cmd and reaps it. The kernel sends the parent-death signal when the thread that forked
+// ends, not when the process does: the goroutine keeps its thread as long as the child lives.
 func (s *Server) child(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -165,9 +161,8 @@ func (s *Server) child(cmd *exec.Cmd, started chan<- error) {
 	}
 }
 
-// waitReady returns once the server says in its pid file that it takes connections,
-// which is what pg_ctl waits for too. The file's process id must be our child's:
-// it may be left over from an earlier server.
+// waitReady returns once the server's pid file says that it accepts connections, like pg_ctl. The file's
+// process id must be the child's: the file may come from an earlier server.
 func (s *Server) waitReady(ctx context.Context, dataDir string) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -190,7 +185,7 @@ func (s *Server) waitReady(ctx context.Context, dataDir string) error {
 	}
 }
 
-// logTail quotes the end of what this server logged, for an error's text.
+// logTail quotes the end of this server's log, for an error's text.
 func (s *Server) logTail() string {
 	const maxBytes, maxLines = 4096, 20
 	f, err := os.Open(s.logPath)
@@ -217,7 +212,7 @@ func quoteTail(out []byte, lines int) string {
 	return "\n\t" + strings.Join(all, "\n\t")
 }
 
-// pidFile is what matters of a cluster's postmaster.pid.
+// pidFile holds the relevant lines of a cluster's postmaster.pid.
 type pidFile struct {
 	pid   int
 	ready bool
@@ -240,17 +235,17 @@ func readPidFile(dataDir string) (pidFile, error) {
 	return pidFile{pid: pid, ready: ready}, nil
 }
 
-// serverArgs are the command line of the server. Settings live here and not in
-// postgresql.conf, so that a newer Sluice can change its mind about them.
+// serverArgs are the command line of the server. Settings are here and not in postgresql.conf, so that a
+// newer Sluice can change them.
 func (c cluster) serverArgs(port int) []string {
 	set := map[string]string{
 		"listen_addresses":        "127.0.0.1",
 		"port":                    strconv.Itoa(port),
-		"unix_socket_directories": "", // a socket's path must be short, a data folder's need not be
+		"unix_socket_directories": "", // a socket's path must be short; a data folder's path may be long
 		"max_connections":         "100",
 		"shared_buffers":          "128MB",
 		"random_page_cost":        "1.1",
-		"jit":                     "off", // short queries, for which compiling takes longer than running
+		"jit":                     "off", // compiling short queries takes longer than running them
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 		"lc_messages":             "C", // waitReady reads them

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// No server is run on these systems; what follows only lets the package compile.
+// These systems cannot run a server; the following only lets the package compile.
 const supported = false
 
 type account struct{ drop bool }

@@ -17,15 +17,15 @@ const supported = true
 // account is the operating system's user that the server runs as.
 type account struct {
 	uid, gid int
-	drop     bool // this process is root and has to become the account
+	drop     bool // this process is root and must become the account
 }
 
 // nobody is the uid that systems without a user database give to nobody.
 const nobody = 65534
 
-// accountFor chooses who runs a server on dataDir. An ordinary user runs it
-// himself. PostgreSQL refuses root: then it is the folder's owner, or for a new
-// folder the user postgres, or else nobody.
+// accountFor chooses the account that runs a server on dataDir. An ordinary user runs it as themselves.
+// PostgreSQL does not run as root: root uses the folder's owner, or for a new folder the user postgres,
+// or else nobody.
 func accountFor(dataDir string) (account, error) {
 	if os.Geteuid() != 0 {
 		return account{uid: os.Geteuid(), gid: os.Getegid()}, nil
@@ -59,8 +59,8 @@ func (a account) String() string {
 	return strconv.Itoa(a.uid)
 }
 
-// own gives dir and what is in it to the account. It does nothing unless this
-// process is root, nor when dir is the account's already.
+// own gives dir and its content to the account. It does nothing unless this process is root, or if the
+// account already owns dir.
 func (a account) own(dir string) error {
 	if !a.drop {
 		return nil
@@ -72,15 +72,14 @@ func (a account) own(dir string) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == a.uid {
 		return nil
 	}
-	// The folder itself comes last: as long as it is root's, an interrupted pass
-	// is begun again.
+	// The folder itself comes last: as long as root owns it, an interrupted pass is repeated.
 	if err := a.ownTree(dir); err != nil {
 		return fmt.Errorf("handing the data folder to the user %s: %w", a, err)
 	}
 	return nil
 }
 
-// ownTree works below dir alone: a folder that somebody swaps for a link meanwhile leads nowhere.
+// ownTree stays below dir: replacing a folder by a link during the pass leads nowhere.
 func (a account) ownTree(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -99,7 +98,7 @@ func (a account) ownTree(dir string) error {
 	return os.Lchown(dir, a.uid, a.gid)
 }
 
-// mayEnter tells from the mode bits whether the account may enter a folder.
+// mayEnter reports whether the mode bits let the account enter a folder.
 func (a account) mayEnter(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -129,7 +128,7 @@ func processAlive(pid int) bool {
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// tryLock takes an exclusive lock on f, or reports false when somebody has it.
+// tryLock takes an exclusive lock on f, or reports false if another process holds it.
 func tryLock(f *os.File) (bool, error) {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -141,9 +140,9 @@ func tryLock(f *os.File) (bool, error) {
 	return true, nil
 }
 
-// unlock gives the lock back, also when a process that is just being started still has the file
-// open: until it runs its program it has all that this process has, and closing alone would
-// leave the lock with it.
+// unlock releases the lock, even if a process that is just being started still has the file open: until
+// it runs its program it holds every file of this process, and closing the file alone would leave it the
+// lock.
 func unlock(f *os.File) {
 	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 }

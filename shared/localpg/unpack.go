@@ -17,10 +17,10 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// maxUnpacked bounds what an archive may grow to.
+// maxUnpacked limits the unpacked size of an archive.
 const maxUnpacked = 1 << 30
 
-// unpackJar unpacks the one .txz in the jar into the folder dir.
+// unpackJar unpacks the only .txz in the jar into the folder dir.
 func unpackJar(ctx context.Context, jar, dir string) error {
 	z, err := zip.OpenReader(jar)
 	if err != nil {
@@ -41,8 +41,8 @@ func unpackJar(ctx context.Context, jar, dir string) error {
 	return errors.New("the archive holds no .txz")
 }
 
-// unpackTxz unpacks an xz-compressed tar archive into dir. Everything is written
-// through an os.Root, so that no name and no symbolic link leads out of dir.
+// unpackTxz unpacks an xz-compressed tar archive into dir. Everything is written through an os.Root, so
+// that no name and no symbolic link leads out of dir.
 func unpackTxz(ctx context.Context, r io.Reader, dir string) error {
 	x, err := xz.NewReader(bufio.NewReaderSize(r, 1<<20))
 	if err != nil {
@@ -144,7 +144,7 @@ func unpackEntry(root *os.Root, content io.Reader, h *tar.Header) error {
 	}
 	switch h.Typeflag {
 	case tar.TypeSymlink:
-		if path.IsAbs(h.Linkname) || !filepath.IsLocal(path.Join(path.Dir(name), h.Linkname)) { //nolint:gosec // only compared; os.Root below holds every name in
+		if path.IsAbs(h.Linkname) || !filepath.IsLocal(path.Join(path.Dir(name), h.Linkname)) { //nolint:gosec // only compared; os.Root below confines every name
 			return fmt.Errorf("the link to %q leads out of the archive", h.Linkname)
 		}
 		return root.Symlink(h.Linkname, name)
@@ -155,8 +155,8 @@ func unpackEntry(root *os.Root, content io.Reader, h *tar.Header) error {
 	}
 }
 
-// makeDir makes a folder that everybody may enter, whatever the umask: the server
-// may run as another user.
+// makeDir makes a folder that everyone may enter, whatever the umask: the server may run as another
+// user.
 func makeDir(root *os.Root, name string) error {
 	if name == "." {
 		return nil

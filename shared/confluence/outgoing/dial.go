@@ -12,18 +12,19 @@ import (
 	"syscall"
 )
 
-// ErrPrivate says that a name leads to an address that is not in the public internet. Whoever
-// rules a name's DNS could otherwise send requests, with their credential, to machines that only
-// this one reaches.
+// ErrPrivate says that a name resolves to an address outside the public internet. Otherwise anyone who
+// controls a name's DNS could send requests, with their credential, to machines that only this machine
+// reaches.
 var ErrPrivate = errors.New("leads to an address that is not public, which CONFLUENCE_ALLOW_HTTP=true would permit")
 
-// special are the blocks that netip has no word for and in which no public site is.
+// special are address blocks without public sites for which netip has no method.
 var special = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
 	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 )
 
-// translated is where a network without IPv4 reaches it: the last four bytes are the address.
+// translated is the NAT64 prefix, through which a network without IPv4 reaches it: the last four bytes
+// are the address.
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 var global6 = netip.MustParsePrefix("2000::/3")
@@ -36,8 +37,8 @@ func prefixes(list ...string) []netip.Prefix {
 	return all
 }
 
-// Public reports whether an address is one of the public internet: not private, of this machine,
-// of the link (where clouds serve their metadata), nor of another special block.
+// Public reports whether an address belongs to the public internet: it is not private, loopback,
+// link-local (where clouds serve their metadata), nor in another special block.
 func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if translated.Contains(a) {
@@ -55,8 +56,8 @@ func Public(a netip.Addr) bool {
 	return true
 }
 
-// check is called for each address that is dialed, after its name has been looked up and before
-// the first packet: what a look-up ahead of it said would not bind the one that counts.
+// check runs for each address before the connection, after the name has been resolved: an earlier
+// look-up could return another address than the one that is used.
 func check(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !Public(at.Addr()) {
@@ -65,13 +66,13 @@ func check(_ context.Context, _, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Guard makes t refuse connections to names that lead to addresses that are not public, with
-// ErrPrivate. A host that is an address itself is dialed: it was allowed as what it is. So is a
-// proxy that t uses; what lies behind it is then the proxy's to guard.
+// Guard makes t reject connections to names that resolve to addresses that are not public, with
+// ErrPrivate. A host that is itself an address is allowed: the configuration named it as such. So is a
+// proxy that t uses; the proxy is then responsible for the hosts behind it.
 func Guard(t *http.Transport, d net.Dialer) {
 	plain := d
 	d.Control, d.ControlContext = nil, check
-	var proxies sync.Map // the addresses of proxies, as they are dialed
+	var proxies sync.Map // the dial addresses of proxies
 	if proxy := t.Proxy; proxy != nil {
 		t.Proxy = func(r *http.Request) (*url.URL, error) {
 			u, err := proxy(r)
@@ -93,7 +94,7 @@ func Guard(t *http.Transport, d net.Dialer) {
 	}
 }
 
-// dialed is the address at which a proxy is dialed.
+// dialed is the dial address of a proxy.
 func dialed(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

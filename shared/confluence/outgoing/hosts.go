@@ -1,5 +1,5 @@
-// Package outgoing says where this program may send requests that carry a credential: to which
-// hosts, and behind their names to which addresses.
+// Package outgoing says to which hosts, and to which addresses of those hosts, this program may send
+// requests with a credential.
 package outgoing
 
 import (
@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// Hosts are the hosts that may be called: "api.atlassian.com", "*.atlassian.net" for every host
-// below it, "stand-in:8090" for a port that is not the scheme's own. None allow nothing.
+// Hosts are the allowed hosts: "api.atlassian.com", "*.atlassian.net" for every host below it,
+// "stand-in:8090" for a port other than the scheme's own. An empty list allows nothing.
 type Hosts []string
 
-// ErrHost says that a text names no host.
+// ErrHost says that a text is not a host.
 var ErrHost = errors.New(`not a host, a "*." with a host, or one of them with a port`)
 
 // ParseHosts reads comma-separated hosts. The error wraps ErrHost.
@@ -37,7 +37,7 @@ func ParseHosts(list string) (Hosts, error) {
 	return hosts, nil
 }
 
-// With returns the hosts and that of an address, which is left out where it is none.
+// With returns the hosts and the host of an address; an invalid address adds nothing.
 func (h Hosts) With(address string) Hosts {
 	u, err := ParseAddress(address)
 	if err != nil {
@@ -59,8 +59,8 @@ func (h Hosts) Allow(u *url.URL) bool {
 	return false
 }
 
-// authority is a host in small letters, without the root's dot and with its port only where it is
-// not the scheme's own.
+// authority is a host in small letters, without the root's dot, and with its port only if it is not the
+// scheme's own.
 func authority(scheme, host string) string {
 	u := url.URL{Host: strings.ToLower(host)}
 	name, port := strings.TrimSuffix(u.Hostname(), "."), u.Port()
@@ -73,8 +73,8 @@ func authority(scheme, host string) string {
 	return net.JoinHostPort(name, port)
 }
 
-// Literal reports whether a host name says by itself which machine it is: an IP address, or
-// localhost. Nobody can point it elsewhere.
+// Literal reports whether a host name identifies the machine itself: an IP address, or localhost. DNS
+// cannot redirect it.
 func Literal(hostname string) bool {
 	if strings.EqualFold(strings.TrimSuffix(hostname, "."), "localhost") {
 		return true

@@ -71,7 +71,7 @@ func TestWhichAddressesArePublic(t *testing.T) {
 	require.False(t, outgoing.Public(netip.Addr{}))
 }
 
-// get asks for an address through a guarded transport.
+// get requests an address through a guarded transport.
 func get(t *testing.T, address string, resolver *net.Resolver, proxy func(*http.Request) (*url.URL, error)) error {
 	t.Helper()
 	transport := &http.Transport{Proxy: proxy, DisableKeepAlives: true}
@@ -98,7 +98,7 @@ func TestANameThatLeadsInsideIsNotDialed(t *testing.T) {
 	}
 	require.Zero(t, calls.Load(), "no request came in")
 
-	// The fake name is looked up for real: without the guard it leads to the server.
+	// The fake name is really resolved: without the guard it leads to the server.
 	plain := &http.Transport{DialContext: (&net.Dialer{Resolver: outgoingtest.Names(t, "127.0.0.1")}).DialContext, DisableKeepAlives: true}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://acme.atlassian.net:"+port, nil)
 	require.NoError(t, err)
@@ -107,13 +107,13 @@ func TestANameThatLeadsInsideIsNotDialed(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.EqualValues(t, 1, calls.Load())
 
-	// What says by itself where it leads was allowed as that.
+	// A literal address was allowed as such.
 	require.NoError(t, get(t, server.URL, nil, nil))
 	require.NoError(t, get(t, "http://localhost:"+port, nil, nil))
 	require.EqualValues(t, 3, calls.Load())
 }
 
-// A name that is public when it is first looked up and private when it is dialed.
+// A name that resolves to a public address first and to a private one when dialed.
 func TestANameThatTurnsInsideIsNotDialed(t *testing.T) {
 	resolver := outgoingtest.Names(t, "8.8.8.8", "127.0.0.1")
 	first, err := resolver.LookupNetIP(t.Context(), "ip4", "acme.atlassian.net")

@@ -1,4 +1,4 @@
-// Package outgoingtest makes names that lead where a test wants them to.
+// Package outgoingtest resolves names to the addresses that a test needs.
 package outgoingtest
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Names is a DNS server that answers every question with the addresses, one after the other and
-// the last one from then on. It ends with the test.
+// Names is a DNS server that answers the questions with the addresses in order and repeats the last one.
+// It ends with the test.
 func Names(t testing.TB, addresses ...string) *net.Resolver {
 	t.Helper()
 	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", "127.0.0.1:0")
@@ -39,7 +39,7 @@ func Names(t testing.TB, addresses ...string) *net.Resolver {
 	}}
 }
 
-// reply answers a DNS question where it asks for the address's family, else with nothing.
+// reply answers a DNS question if it asks for the address's family, else without an address.
 func reply(query []byte, a netip.Addr) (answer []byte, counted bool) {
 	end := 12
 	for query[end] != 0 {
