@@ -1,8 +1,8 @@
-// Package apikey is what a key of the HTTP API is: its form, what it may do, and how it is
-// proved without being kept.
+// Package apikey defines the keys of the HTTP API: their format, their permissions, and how they are
+// verified without being stored.
 //
-// A key reads sluice_<key id>_<secret>. The id finds the key and is no secret. Of the secret
-// only a bcrypt hash is kept, and that of a digest, since bcrypt reads no more than 72 bytes.
+// A key has the form sluice_<key id>_<secret>. The id finds the key and is not secret. Only a bcrypt
+// hash of the secret is stored, over a digest, because bcrypt reads at most 72 bytes.
 package apikey
 
 import (
@@ -20,41 +20,41 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Role is what a key may do. Each role may do what those before it may.
+// Role is the permissions of a key. Each role includes the roles before it.
 type Role string
 
 // The roles.
 const (
 	Read    Role = "read"    // look and search
-	Operate Role = "operate" // ask for syncs, decide on removals
+	Operate Role = "operate" // request syncs, decide on removals
 	Admin   Role = "admin"   // add and delete sources
 )
 
-// Roles are all of them, the weakest first.
+// Roles are all roles, the weakest first.
 var Roles = []Role{Read, Operate, Admin}
 
 // Valid reports whether r is a role.
 func (r Role) Valid() bool { return slices.Contains(Roles, r) }
 
-// May reports whether r is enough where need is asked for. What is no role is never enough.
+// May reports whether r includes need. An invalid role includes nothing.
 func (r Role) May(need Role) bool {
 	return need.Valid() && slices.Index(Roles, r) >= slices.Index(Roles, need)
 }
 
-// Key is what is known of a key apart from its secret.
+// Key is a key without its secret.
 type Key struct {
 	ID        string    `json:"key_id"`
 	Name      string    `json:"name"`
 	Role      Role      `json:"role"`
-	Sources   []string  `json:"sources"` // none: every source
+	Sources   []string  `json:"sources"` // empty: every source
 	CreatedAt time.Time `json:"created_at"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 }
 
-// Scoped reports whether the key is for some sources only.
+// Scoped reports whether the key is limited to some sources.
 func (k Key) Scoped() bool { return len(k.Sources) > 0 }
 
-// Viewer is on whose behalf the key reads. A key without a role is nobody's and sees nothing.
+// Viewer is the viewer for whom the key reads. A key without a valid role sees nothing.
 func (k Key) Viewer() viewer.Viewer {
 	switch {
 	case !k.Role.Valid():
@@ -68,25 +68,24 @@ func (k Key) Viewer() viewer.Viewer {
 
 const (
 	prefix       = "sluice"
-	idLength     = 12 // letters and digits of base32: 60 bits, so that ids do not meet
+	idLength     = 12 // letters and digits of base32: 60 bits, so that ids do not collide
 	secretLength = 52 // 260 bits
 )
 
-// Cost is how much work it is to hold one secret against a hash; each step up doubles it. A hash
-// carries the cost that it was made with.
+// Cost is the work of comparing one secret with a hash; each step doubles it. A hash contains its cost.
 type Cost int
 
-// DefaultCost is that of every key that is given to anybody. A secret has 260 random bits, which
-// nobody guesses at any cost; the work is for the day on which that is no longer so.
+// DefaultCost is the cost of every real key. A secret has 260 random bits, which no one can guess at any
+// cost; the cost protects it if that ever changes.
 const DefaultCost = Cost(bcrypt.DefaultCost)
 
-// New makes a key: its id, the whole of it, to be shown once, and the hash to be kept.
+// New makes a key. It returns its id, the whole key, which is shown once, and the hash to store.
 func New() (id string, token secret.String, hash string, err error) { return DefaultCost.New() }
 
-// New is the package's New at this cost.
+// New is the package's New with this cost.
 func (c Cost) New() (id string, token secret.String, hash string, err error) {
 	id = strings.ToLower(rand.Text()[:idLength])
-	// One text of crypto/rand has 26 letters.
+	// One text of crypto/rand has 26 letters; a key needs more.
 	text := strings.ToLower(rand.Text() + rand.Text())
 	if hash, err = c.Hash(id, text); err != nil {
 		return "", secret.String{}, "", err
@@ -94,7 +93,7 @@ func (c Cost) New() (id string, token secret.String, hash string, err error) {
 	return id, secret.New(prefix + "_" + id + "_" + text), hash, nil
 }
 
-// Parse takes a key apart. It returns false for what cannot be a key.
+// Parse splits a key into its id and its secret. It returns false for a text that cannot be a key.
 func Parse(token string) (id, text string, ok bool) {
 	parts := strings.Split(token, "_")
 	if len(parts) != 3 || parts[0] != prefix || len(parts[1]) != idLength || len(parts[2]) != secretLength {
@@ -108,7 +107,7 @@ func Parse(token string) (id, text string, ok bool) {
 	return parts[1], parts[2], true
 }
 
-// Hash returns what is kept of a key's secret.
+// Hash returns the hash of a key's secret for storage.
 func (c Cost) Hash(id, text string) (string, error) {
 	hash, err := bcrypt.GenerateFromPassword(digest(id, text), int(c))
 	if err != nil {
@@ -117,12 +116,12 @@ func (c Cost) Hash(id, text string) (string, error) {
 	return string(hash), nil
 }
 
-// Matches reports whether the hash is that of the key. It takes as long when it is not.
+// Matches reports whether the hash belongs to the key. A mismatch takes as long as a match.
 func Matches(hash, id, text string) bool {
 	return bcrypt.CompareHashAndPassword([]byte(hash), digest(id, text)) == nil
 }
 
-// digest is text that bcrypt reads to its end: 44 letters without a zero byte.
+// digest is a text that bcrypt reads completely: 44 letters without a zero byte.
 func digest(id, text string) []byte {
 	sum := sha256.Sum256([]byte(prefix + "\x00" + id + "\x00" + text))
 	return []byte(base64.StdEncoding.EncodeToString(sum[:]))

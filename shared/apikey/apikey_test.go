@@ -22,7 +22,7 @@ func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
 	require.NotContains(t, hash, text)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v", token, token, token), text)
 
-	// Every letter counts, the last one too: bcrypt alone would not read so far.
+	// Every letter counts, even the last one: bcrypt alone would not read that far.
 	for i := range len(text) {
 		other := []byte(text)
 		other[i] = 'a' + (other[i]-'a'+1)%26
@@ -36,7 +36,7 @@ func TestAKeyIsProvedByItsHashAlone(t *testing.T) {
 	require.False(t, apikey.Matches("", id, text))
 }
 
-// Tests make cheap keys; what people are given is not.
+// Tests make cheap keys; real keys have the full cost.
 func TestWhatAKeyCosts(t *testing.T) {
 	_, _, hash, err := apikey.New()
 	require.NoError(t, err)

@@ -1,6 +1,6 @@
-// Package broker runs a NATS server with JetStream inside this process: for the program that
-// is every stage at once, and for tests. A cluster of services uses a server of its own
-// instead; nothing else in the project knows the difference.
+// Package broker runs a NATS server with JetStream inside this process, for the program that runs every
+// stage in one process, and for tests. A cluster of services uses a separate server instead; no other
+// package depends on the difference.
 package broker
 
 import (
@@ -18,31 +18,31 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// ErrPortBusy says that another process, or another server of this one, has the port.
+// ErrPortBusy says that another process, or another server of this process, uses the port.
 var ErrPortBusy = errors.New("port is in use")
 
 const (
 	// defaultPort is the port that NATS clients try by default.
 	defaultPort = 4222
-	// maxStore and maxMemory are limits, not reservations on the disk. By default the server
-	// would take a share of the space that is free right now for its limit and refuse the
-	// streams on a disk that is nearly full, although they stay almost empty.
+	// maxStore and maxMemory are limits, not reservations on the disk. By default the server would limit
+	// itself to a share of the currently free space and reject the streams on a nearly full disk,
+	// although they stay almost empty.
 	maxStore  = 8 << 30
 	maxMemory = 64 << 20
-	// syncInterval bounds what a power cut takes. Postgres is the record: what the broker
-	// lost is sent again from the ledger.
+	// syncInterval limits the loss after a power cut. Postgres is the system of record: messages that
+	// the broker lost are sent again from the ledger.
 	syncInterval = 10 * time.Second
-	// startTimeout is for reading back a large store, which is seconds at most.
+	// startTimeout includes reading a large store, which takes seconds at most.
 	startTimeout = 30 * time.Second
 )
 
-// Options say where the server listens and where it keeps its streams.
+// Options configure the server's address and the folder of its streams.
 type Options struct {
 	StoreDir   string // required; created when missing
 	Host       string // default 127.0.0.1
 	Port       int    // 0 is 4222, -1 any free port
 	MaxPayload int32  // bytes of the largest message, headers included; 0 is NATS's default of 1 MiB
-	ConfigFile string // a NATS configuration with who may log in, and TLS; the fields above win over it
+	ConfigFile string // a NATS configuration with users and TLS; the fields above override it
 	Log        zerolog.Logger
 }
 
@@ -52,9 +52,9 @@ type Server struct {
 	once sync.Once
 }
 
-// Start starts a server and returns once it takes connections and JetStream answers. The
-// error is ErrPortBusy when somebody else listens there; another one says that the store
-// folder cannot be written. It installs no signal handlers and never ends the process.
+// Start starts a server and returns once it accepts connections and JetStream answers. The error is
+// ErrPortBusy if another process listens there; another error says that the store folder cannot be
+// written. Start installs no signal handlers and never ends the process.
 func Start(o Options) (*Server, error) {
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
@@ -65,8 +65,8 @@ func Start(o Options) (*Server, error) {
 	if err := writable(o.StoreDir); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
-	// The server opens its store before its port. Asking for the port first keeps a second
-	// server away from the files of the first.
+	// The server opens its store before its port. Checking the port first keeps a second server away
+	// from the files of the first.
 	if err := free(o.Host, o.Port); err != nil {
 		return nil, fmt.Errorf("start NATS: %w", err)
 	}
@@ -83,7 +83,7 @@ func Start(o Options) (*Server, error) {
 	}
 	opts.JetStream, opts.StoreDir = true, o.StoreDir
 	opts.JetStreamMaxStore, opts.JetStreamMaxMemory, opts.SyncInterval = maxStore, maxMemory, syncInterval
-	opts.HTTPPort = 0 // the health check of a server of its own
+	opts.HTTPPort = 0 // only a separate server needs its health check
 	opts.NoSigs, opts.DisableJetStreamBanner = true, true
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -96,7 +96,7 @@ func Start(o Options) (*Server, error) {
 	if cause := log.cause(); cause != nil {
 		s.Stop()
 		if err := free(o.Host, o.Port); errors.Is(err, ErrPortBusy) {
-			cause = err // somebody took the port after we had asked for it
+			cause = err // another process took the port after the check
 		}
 		return nil, fmt.Errorf("start NATS: %w", cause)
 	}
@@ -107,10 +107,10 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// URL is where clients connect, nats://host:port.
+// URL is the clients' address, nats://host:port.
 func (s *Server) URL() string { return s.srv.ClientURL() }
 
-// Stop stops the server and returns when it has stopped. Calling it again does nothing.
+// Stop stops the server and returns when it has stopped. A second call does nothing.
 func (s *Server) Stop() {
 	s.once.Do(func() {
 		s.srv.Shutdown()
@@ -144,8 +144,8 @@ func free(host string, port int) error {
 	return l.Close()
 }
 
-// serverLog takes the server's log lines. What the server calls fatal it only reports: by
-// itself it would end the process.
+// serverLog writes the server's log lines. It only reports fatal errors: the server's own logger would
+// end the process.
 type serverLog struct {
 	log zerolog.Logger
 
@@ -170,7 +170,7 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	}
 }
 
-// Noticef logs what the server tells of its own life, at debug level.
+// Noticef logs the server's own notices at debug level.
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug().Msgf("nats: "+format, v...) }
 
 // Warnf logs at warn level.

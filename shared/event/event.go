@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Type is an event's fixed name. It stands in the subject and in the Sluice-Event header.
+// Type is an event's fixed name. It is part of the subject and is the Sluice-Event header.
 type Type string
 
 // The event types.
@@ -42,8 +42,7 @@ func ProgressSubject(sourceID, runID string) string {
 	return Subject(TypeProgress, sourceID) + "." + runID
 }
 
-// SourceOf returns the source id in a subject of type t, or "" when the subject is not of
-// that type.
+// SourceOf returns the source id in a subject of type t, or "" if the subject has another type.
 func SourceOf(t Type, subject string) string {
 	rest, ok := strings.CutPrefix(subject, Prefix+string(t)+".")
 	if !ok || strings.Contains(rest, ".") {
@@ -62,31 +61,30 @@ func ValidID(s string) bool { return token.MatchString(s) }
 type Event interface {
 	// EventType is the event's fixed type.
 	EventType() Type
-	// Subject is where the event is published.
+	// Subject is the subject on which the event is published.
 	Subject() string
 	// MsgID identifies the publication, attempt included, for the broker's duplicate window.
 	MsgID() string
 }
 
-// Mode says how a run finds what changed.
+// Mode says how a run finds changes.
 type Mode string
 
 // The modes of a run.
 const (
-	Incremental Mode = "incremental" // what changed since the last completed run, by the search index
+	Incremental Mode = "incremental" // changes since the last completed run, from the search index
 	Full        Mode = "full"        // every page of the space against Postgres, removals included
 )
 
-// SyncRequested asks for a run. Any NATS client may publish it as plain JSON without
-// headers. RequestID names the run too: its progress subject is
-// ProgressSubject(source, request id).
+// SyncRequested requests a run. Any NATS client may publish it as plain JSON without headers. RequestID
+// is also the run's id: its progress subject is ProgressSubject(source, request id).
 type SyncRequested struct {
 	RequestID       string `json:"request_id"`
 	Mode            Mode   `json:"mode"`                       // default incremental
 	ApproveRemovals bool   `json:"approve_removals,omitempty"` // let this run remove more than the brake permits
-	ApprovesRun     string `json:"approves_run,omitempty"`     // let this run remove what that held run found, whatever the brake says
+	ApprovesRun     string `json:"approves_run,omitempty"`     // let this run remove the pages that the held run found, despite the brake
 	SourceID        string `json:"-"`                          // from the subject
-	Nudge           int    `json:"-"`                          // the run's attempt when its ledger asks again; 0 for a person's request
+	Nudge           int    `json:"-"`                          // the run's attempt when its ledger repeats the request; 0 for a person's request
 }
 
 // EventType returns TypeSyncRequested.
@@ -123,7 +121,7 @@ func (e SyncRejected) MsgID() string {
 // MaxListed is the largest number of pages in one PagesListed task.
 const MaxListed = 100
 
-// PagesListed is a fetcher's task: get these pages' bodies.
+// PagesListed is a task for a fetcher: fetch these pages' bodies.
 type PagesListed struct {
 	SourceID string     `json:"source_id"`
 	RunID    string     `json:"run_id"`
@@ -189,10 +187,10 @@ func (e PageConverted) Subject() string { return Subject(TypePageConverted, e.So
 // MsgID names the page's version within the run and attempt.
 func (e PageConverted) MsgID() string { return pageMsgID(e.EventType(), e.RunID, e.Page, e.Attempt) }
 
-// Outcome is how a listed page ended in the ledger of a run.
+// Outcome is the outcome of a listed page in the ledger of a run.
 type Outcome string
 
-// The outcomes. A page that a run listed ends as exactly one of them.
+// The outcomes. A page that a run listed has exactly one of them in the end.
 const (
 	Created   Outcome = "created"
 	Updated   Outcome = "updated"
@@ -210,7 +208,7 @@ type PageStored struct {
 	Version  int       `json:"version"`
 	Title    string    `json:"title"`
 	Outcome  Outcome   `json:"outcome"` // created, updated or unchanged
-	Chunks   int       `json:"chunks"`  // the page's chunks now
+	Chunks   int       `json:"chunks"`  // number of the page's chunks now
 	Attempt  int       `json:"attempt"`
 	At       time.Time `json:"at"`
 }
@@ -245,7 +243,7 @@ func (e PageRemoved) Subject() string { return Subject(TypePageRemoved, e.Source
 // MsgID names the removal within the run.
 func (e PageRemoved) MsgID() string { return msgID(e.EventType(), e.RunID, e.PageID) }
 
-// PageFailed says that a stage gave a page up.
+// PageFailed says that a stage has given up on a page.
 type PageFailed struct {
 	SourceID string       `json:"source_id"`
 	RunID    string       `json:"run_id"`
@@ -269,11 +267,11 @@ func (e PageFailed) MsgID() string {
 	return msgID(e.EventType(), e.RunID, e.PageID, e.Stage, e.At.UTC().Format(time.RFC3339Nano))
 }
 
-// ListingCompleted says that a run's listing is proven complete and its tasks are sent.
+// ListingCompleted says that a run's listing is proven complete and its tasks have been sent.
 type ListingCompleted struct {
 	SourceID string    `json:"source_id"`
 	RunID    string    `json:"run_id"`
-	Mode     Mode      `json:"mode"` // how the listing was really made
+	Mode     Mode      `json:"mode"` // the mode that the listing really used
 	Listed   int       `json:"listed"`
 	At       time.Time `json:"at"`
 }
@@ -284,14 +282,14 @@ func (ListingCompleted) EventType() Type { return TypeListingCompleted }
 // Subject returns the subject of the source's completed listings.
 func (e ListingCompleted) Subject() string { return Subject(TypeListingCompleted, e.SourceID) }
 
-// MsgID carries the time: a replay must reach the readers again.
+// MsgID contains the time: a replay must reach the readers again.
 func (e ListingCompleted) MsgID() string {
 	return msgID(e.EventType(), e.RunID, e.At.UTC().Format(time.RFC3339Nano))
 }
 
 func msgID(t Type, parts ...string) string { return string(t) + ":" + strings.Join(parts, ":") }
 
-// pageMsgID tells versions apart by their time too, since a number comes again with other text.
+// pageMsgID includes a version's time, because a number may be reused for another text.
 func pageMsgID(t Type, runID string, p page.Facts, attempt int) string {
 	version := fmt.Sprint(p.Version)
 	if !p.ModifiedAt.IsZero() {

@@ -29,8 +29,8 @@ var facts = page.Facts{
 	Links: map[string]page.Link{"Runbooks": {PageID: "6001", PageTitle: "Runbooks", PageURL: "https://acme.atlassian.net/wiki/spaces/DOCS/pages/6001"}},
 }
 
-// released is every event with its fixture, and with one for each later addition, "type.field".
-// A fixture is never edited: a reader out there was built against it.
+// released is every event with its fixture, and one more fixture for each later addition, "type.field".
+// A fixture is never edited: readers elsewhere were built against it.
 func released() map[string]event.Event {
 	return map[string]event.Event{
 		"sync.requested": &event.SyncRequested{RequestID: "nightly-7", Mode: event.Full, ApproveRemovals: true},
@@ -70,8 +70,8 @@ func TestFixturesAreWhatIsWrittenAndRead(t *testing.T) {
 	}
 }
 
-// fixture holds an event against the fixture of its name. An event that has a file of its own calls
-// it from a test of its own.
+// fixture compares an event with the fixture of its name. Tests of events in their own files call it
+// too.
 func fixture(t *testing.T, name string, e event.Event) {
 	t.Helper()
 	base := strings.TrimSuffix(strings.TrimSuffix(name, ".markdown"), ".seq") // what was added later has a fixture of its own
@@ -91,7 +91,7 @@ func fixture(t *testing.T, name string, e event.Event) {
 	require.Equal(t, e, back)
 }
 
-// Every fixture is held against an event, here or in the event's own test.
+// Every fixture is compared with an event, here or in the event's own test.
 func TestEveryFixtureIsTested(t *testing.T) {
 	fixtures, err := filepath.Glob("testdata/*.json")
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestWhichSnapshotIsNewer(t *testing.T) {
 	require.True(t, snap(2, 0).After(snap(1, time.Hour)), "a clock that went back")
 	require.False(t, snap(1, time.Hour).After(snap(2, 0)))
 	require.False(t, snap(1, 0).After(snap(1, 0)))
-	// From a program that does not number them only the time is known.
+	// For a program that does not number them, only the time counts.
 	require.True(t, snap(0, time.Second).After(snap(7, 0)))
 	require.True(t, snap(7, time.Second).After(snap(0, 0)))
 	require.False(t, snap(7, 0).After(snap(0, time.Second)))

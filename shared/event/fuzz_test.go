@@ -14,8 +14,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Whatever bytes come as an event: they are read or refused, what was read can be published
-// again, and reading that again gives the same event.
+// Any bytes are decoded or rejected. A decoded event can be published again, and decoding that gives the
+// same event.
 func FuzzDecode(f *testing.F) {
 	var types []string
 	for name := range released() {
@@ -55,7 +55,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What passes for an id is one token of a subject, so that no id can name another subject.
+// A valid id is one token of a subject, so that no id can name another subject.
 func FuzzSubjects(f *testing.F) {
 	for _, id := range []string{"docs", "a.b", "*", ">", "a b", "", "-x", strings.Repeat("x", 65), "x\n", "ä", "docs.r1"} {
 		f.Add(id)

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// State is where a run stands.
+// State is the state of a run.
 type State string
 
 // The states of a run. The last five are final.
@@ -14,7 +14,7 @@ const (
 	StateRequested             State = "requested" // waits for the source's open run to end
 	StateListing               State = "listing"
 	StateFetching              State = "fetching"  // the listing is complete, pages are under way
-	StateFinishing             State = "finishing" // every page has ended, removals are being checked
+	StateFinishing             State = "finishing" // every page has an outcome, removals are being checked
 	StateCompleted             State = "completed"
 	StateCompletedWithFailures State = "completed_with_failures"
 	StateHeld                  State = "held" // the removal brake stopped it; nothing was removed
@@ -35,7 +35,7 @@ func (s State) Final() bool {
 // Counts are the pages of a run by outcome. Listed equals the sum of all others.
 type Counts struct {
 	Listed    int `json:"listed"`
-	Pending   int `json:"pending"` // listed and not yet ended
+	Pending   int `json:"pending"` // listed, without an outcome yet
 	Created   int `json:"created"`
 	Updated   int `json:"updated"`
 	Unchanged int `json:"unchanged"`
@@ -44,23 +44,23 @@ type Counts struct {
 	Failed    int `json:"failed"`
 }
 
-// Progress is a snapshot of a run. The newest one of a run is kept on its subject, so a
-// late subscriber gets it at once.
+// Progress is a snapshot of a run. A run's subject keeps the newest one, so a late subscriber gets it
+// immediately.
 type Progress struct {
 	SourceID   string       `json:"source_id"`
 	RunID      string       `json:"run_id"`
 	Mode       Mode         `json:"mode"`
 	State      State        `json:"state"`
-	Percent    int          `json:"percent"` // 0 to 100, never goes back
+	Percent    int          `json:"percent"` // 0 to 100, never decreases
 	Counts     Counts       `json:"counts"`
 	Code       failure.Code `json:"code,omitempty"` // why it failed or was held
 	Message    string       `json:"message,omitempty"`
 	StartedAt  time.Time    `json:"started_at,omitzero"`
 	FinishedAt time.Time    `json:"finished_at,omitzero"`
 	At         time.Time    `json:"at"`
-	// Seq grows with each snapshot of a run: snapshots may arrive late, and who follows a run
-	// drops those that are older than one it has seen. 0 comes from programs that did not yet
-	// number them; At says which is newer then.
+	// Seq grows with each snapshot of a run. Snapshots may arrive late, and readers drop those that are
+	// older than one they have seen. Older programs do not set it; for 0, At says which snapshot is
+	// newer.
 	Seq int64 `json:"seq,omitempty"`
 }
 
@@ -72,11 +72,11 @@ func (e Progress) After(other Progress) bool {
 	return e.At.After(other.At)
 }
 
-// clocksDiffer is how far the clocks of machines may be apart.
+// clocksDiffer is the largest expected difference between the clocks of machines.
 const clocksDiffer = time.Minute
 
-// Absurd reports whether the snapshot's number or time is so far ahead that no ledger has made it: numbers
-// follow the clock. Such a snapshot is no reason to leave others out.
+// Absurd reports whether the snapshot's number or time is so far ahead that no ledger can have made it:
+// numbers follow the clock. Readers must not drop other snapshots because of it.
 func (e Progress) Absurd(now time.Time) bool {
 	latest := now.Add(clocksDiffer)
 	return e.Seq > latest.UnixMicro() || e.At.After(latest)

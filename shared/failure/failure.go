@@ -1,6 +1,5 @@
-// Package failure gives every reason for which a page or a run can fail a short,
-// stable code. Codes are stored in Postgres and carried in events, so that "what
-// happened to page X" is a query. The list is append-only.
+// Package failure gives every reason why a page or a run can fail a short, stable code. Codes are stored
+// in Postgres and sent in events, so that "what happened to page X" is a query. The list is append-only.
 package failure
 
 import (
@@ -15,35 +14,35 @@ type Code string
 
 // The codes. Append only: a released code is never renamed, reused or removed.
 const (
-	Internal        Code = "internal"          // a defect or an error without a code of its own
+	Internal        Code = "internal"          // a bug, or an error without a code
 	Panic           Code = "panic"             // a handler panicked
 	Crashed         Code = "crashed"           // the process died on this message again and again
 	Exhausted       Code = "attempts_exceeded" // the last permitted attempt failed
 	BadEvent        Code = "bad_event"         // the message does not decode as its type
-	BadRequest      Code = "bad_request"       // a sync request that does not say what it must
+	BadRequest      Code = "bad_request"       // a sync request without a required field
 	UnknownSource   Code = "unknown_source"    // no such source is registered
-	SourceGone      Code = "source_gone"       // the source was removed while its run was under way
+	SourceGone      Code = "source_gone"       // the source was removed during its run
 	RequestIDTaken  Code = "request_id_taken"  // another source already used this request id
-	Unauthorized    Code = "unauthorized"      // Confluence refuses the credential or its scope
+	Unauthorized    Code = "unauthorized"      // Confluence rejects the credential or its scope
 	SpaceNotFound   Code = "space_not_found"   // the space is missing or not visible
 	NotFound        Code = "not_found"         // the page is missing or not visible
 	Gone            Code = "endpoint_gone"     // Confluence has removed the endpoint
-	Protocol        Code = "protocol"          // Confluence answered something that is no answer
-	Unavailable     Code = "unavailable"       // Confluence did not answer, or with errors of its own, however often
+	Protocol        Code = "protocol"          // Confluence's answer is unusable
+	Unavailable     Code = "unavailable"       // Confluence did not answer, or only with errors, after every retry
 	BadListing      Code = "bad_listing"       // the listing cannot be proved complete
-	ConvertTooDeep  Code = "convert_too_deep"  // the body nests deeper than the bound
-	ConvertTooLarge Code = "convert_too_large" // the body is larger than the bound
-	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id was stored; older releases gave it
-	ClaimMissing    Code = "claim_missing"     // a body left in the object store is no longer there
+	ConvertTooDeep  Code = "convert_too_deep"  // the body nests deeper than the limit
+	ConvertTooLarge Code = "convert_too_large" // the body is larger than the limit
+	PageIDTaken     Code = "page_id_taken"     // another site's page with the same id is stored; used by older releases
+	ClaimMissing    Code = "claim_missing"     // a body is no longer in the object store
 	TooManyRemovals Code = "too_many_removals" // the brake held a run that would remove too much
-	AddressTaken    Code = "address_taken"     // chunks of something else stand under the page's address
-	FolderNotFound  Code = "folder_not_found"  // the folder is missing, is none, or holds no page: it is not mounted, perhaps
-	UnknownSystem   Code = "unknown_system"    // the source is of a system that this version does not know
-	NotReadable     Code = "not_readable"      // the page's file is there and cannot be read
-	NotText         Code = "not_text"          // the page's file holds bytes that are no text
+	AddressTaken    Code = "address_taken"     // the page's address belongs to the chunks of another document
+	FolderNotFound  Code = "folder_not_found"  // the folder is missing, not a folder, or without pages: perhaps it is not mounted
+	UnknownSystem   Code = "unknown_system"    // this version does not know the source's system
+	NotReadable     Code = "not_readable"      // the page's file exists but cannot be read
+	NotText         Code = "not_text"          // the page's file is not text
 )
 
-// Error is an error with a code. Use New or Wrap to make one and CodeOf to read it.
+// Error is an error with a code. New and Wrap make one, CodeOf reads it.
 type Error struct {
 	Code Code
 	Err  error
@@ -64,14 +63,14 @@ func Wrap(code Code, err error) error {
 
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error that the code was given to.
+// Unwrap returns the error without the code.
 func (e *Error) Unwrap() error { return e.Err }
 
-// FailureCode returns the code: see CodeOf.
+// FailureCode returns the code; see CodeOf.
 func (e *Error) FailureCode() Code { return e.Code }
 
-// CodeOf returns the outermost code in err's chain, or Internal when there is none. An error
-// type of another package has a code when it has a FailureCode method.
+// CodeOf returns the outermost code in err's chain, or Internal if there is none. Error types of other
+// packages carry a code if they have a FailureCode method.
 func CodeOf(err error) Code {
 	var e interface{ FailureCode() Code }
 	if errors.As(err, &e) {
@@ -80,8 +79,8 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// Doubt says that err may be a mistake although its code is final: it is worth another try.
-// The code stays. Doubt(nil) is nil.
+// Doubt marks err as possibly temporary although its code is final: a retry is worthwhile. The code
+// stays. Doubt(nil) is nil.
 func Doubt(err error) error {
 	if err == nil {
 		return nil
@@ -93,13 +92,13 @@ type doubt struct{ error }
 
 func (d *doubt) Unwrap() error { return d.error }
 
-// Doubtful reports whether Doubt was said about err.
+// Doubtful reports whether err was marked by Doubt.
 func Doubtful(err error) bool {
 	var d *doubt
 	return errors.As(err, &d)
 }
 
-// Final reports whether a repetition cannot mend what failed with this code.
+// Final reports whether a retry cannot help after a failure with this code.
 func (c Code) Final() bool {
 	switch c {
 	case Unauthorized, SpaceNotFound, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
@@ -110,7 +109,7 @@ func (c Code) Final() bool {
 	}
 }
 
-// Later says that err passes by itself and is worth another try after d, which is no failure.
+// Later marks err as temporary: a retry after d is worthwhile, and err does not count as a failure.
 // Later(nil, d) is nil.
 func Later(err error, d time.Duration) error {
 	if err == nil {
@@ -126,11 +125,11 @@ type later struct {
 
 func (l *later) Unwrap() error { return l.error }
 
-// NotBefore returns the time before which it is no use to try again: see RetryAt.
+// NotBefore returns the time of the earliest useful retry; see RetryAt.
 func (l *later) NotBefore() time.Time { return l.at }
 
-// RetryAt returns the time before which it is no use to try again, where err says one: its
-// outermost error with a NotBefore method does, unless that is the zero time.
+// RetryAt returns the time of the earliest useful retry, if err has one: the outermost error with a
+// NotBefore method determines it, unless that returns the zero time.
 func RetryAt(err error) (time.Time, bool) {
 	var e interface{ NotBefore() time.Time }
 	if !errors.As(err, &e) {

@@ -1,6 +1,6 @@
-// Package fastjson reads large JSON in one pass, for the bus and the Confluence client.
-// encoding/json goes over a document twice, first to see whether it is one, and for megabytes
-// of pages that is the larger part of the work.
+// Package fastjson reads large JSON in one pass, for the bus and the Confluence client. encoding/json
+// reads a document twice, first to validate it; for megabytes of pages, that is the larger part of the
+// work.
 package fastjson
 
 import (
@@ -11,19 +11,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// As tolerant as encoding/json: bytes that are not UTF-8 and halves of surrogate pairs are read
-// as U+FFFD, and of a name that comes twice the last counts.
+// tolerant makes the package as lenient as encoding/json: invalid UTF-8 and unpaired surrogates become
+// U+FFFD, and the last of several equal names counts.
 var tolerant = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// Unmarshal reads one JSON document into what out points to, as json.Unmarshal of encoding/json
-// does, with two differences: names are those of the fields' tags, capitals included, and out is
-// of no use after an error. Names that out does not have are passed over.
+// Unmarshal reads one JSON document into the value that out points to, like json.Unmarshal of
+// encoding/json, with two differences: names must match the fields' tags exactly, capitals included, and
+// out is unusable after an error. Names without a field are ignored.
 func Unmarshal(doc []byte, out any) error {
 	return json.Unmarshal(doc, out, tolerant)
 }
 
-// Reason says what is wrong with a document that Unmarshal refused, and where in it, in words that
-// are not about Go.
+// Reason says what is wrong with a document that Unmarshal rejected, and where, without words about Go.
 func Reason(err error) string {
 	var wrong *json.SemanticError
 	if !errors.As(err, &wrong) {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/fastjson"
 )
 
-// same reads doc as encoding/json does and here, and requires the same of both.
+// same decodes doc with encoding/json and with this package, and requires equal results.
 func same[T any](t *testing.T, doc string) {
 	t.Helper()
 	var want, got T

@@ -1,14 +1,14 @@
-// Package page holds what the stages agree on about one Confluence page: its facts,
-// the metadata that is stored with it, and the record of what conversion lost.
+// Package page holds the types that the stages share about one Confluence page: its facts, its stored
+// metadata, and the record of losses in conversion.
 package page
 
 import "time"
 
-// BlogPost is the kind of a blog post, which in all else is a page that stands at the top of
-// its space. A page has no kind.
+// BlogPost is the kind of a blog post. In every other respect a blog post is a page at the top of its
+// space. A page has no kind.
 const BlogPost = "blogpost"
 
-// Markdown is the format of a body that is Markdown already.
+// Markdown is the format of a body that is already Markdown.
 const Markdown = "markdown"
 
 // MaxBody is the largest body that is taken, in bytes; Confluence itself refuses bodies above 5 MB.
@@ -21,7 +21,7 @@ type Ref struct {
 	Kind    string `json:"kind,omitempty"` // BlogPost, or "" for a page
 }
 
-// Facts is what Confluence says of a page apart from its body.
+// Facts is everything that Confluence returns about a page except its body.
 type Facts struct {
 	ID         string    `json:"id"`
 	Kind       string    `json:"kind,omitempty"` // BlogPost, or "" for a page
@@ -29,7 +29,7 @@ type Facts struct {
 	Title      string    `json:"title"`
 	SpaceKey   string    `json:"space_key"`
 	BaseURL    string    `json:"base_url"` // the site with /wiki, e.g. https://acme.atlassian.net/wiki; no trailing slash
-	URL        string    `json:"url"`      // where a person reads the page, absolute
+	URL        string    `json:"url"`      // the page's address for people, absolute
 	Status     string    `json:"status"`   // current, archived, trashed, …
 	ParentID   string    `json:"parent_id,omitempty"`
 	ParentType string    `json:"parent_type,omitempty"` // page, folder, whiteboard, database, embed
@@ -38,20 +38,19 @@ type Facts struct {
 	ModifiedAt time.Time `json:"modified_at,omitzero"` // when this version was made
 	Labels     []string  `json:"labels,omitempty"`
 	Format     string    `json:"format,omitempty"` // of the body: Markdown, or "" for storage format
-	Hash       string    `json:"hash,omitempty"`   // of the content, where the system counts no versions
-	// Unnamed says that display names could not be looked up, so that the page is read again later.
+	Hash       string    `json:"hash,omitempty"`   // of the content, if the system has no version numbers
+	// Unnamed says that the look-up of display names failed, so the page is read again later.
 	Unnamed bool `json:"unnamed,omitempty"`
 
-	// Users maps account ids that the body mentions, and the author, to display names,
-	// as far as they are known.
+	// Users maps the account ids of the author and of people that the body mentions to display names, as
+	// far as known.
 	Users map[string]string `json:"users,omitempty"`
-	// Links maps what the body links to a page of this source by, to that page, as far as it is
-	// known: in storage format its title, in Markdown the destination as it is written.
+	// Links maps the body's links to pages of this source to those pages, as far as known. The key is
+	// the page's title in storage format, and the destination as written in Markdown.
 	Links map[string]Link `json:"links,omitempty"`
 }
 
-// Metadata is stored as confluence_pages.metadata; its keys are a contract with readers
-// of the database.
+// Metadata is stored as confluence_pages.metadata; its keys are a contract with readers of the database.
 type Metadata struct {
 	Ancestors      []Ancestor  `json:"ancestors"`
 	Children       []string    `json:"children"`
@@ -66,14 +65,14 @@ type Metadata struct {
 	ContentLength  int         `json:"content_length"` // bytes of the Markdown
 }
 
-// Ancestor is one step of a page's breadcrumb, from the top of the space downwards.
+// Ancestor is one step of a page's breadcrumb, from the top of the space down.
 type Ancestor struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
 	URL   string `json:"url"`
 }
 
-// User is a person by Atlassian account id; the name may be empty where unknown.
+// User is a person with an Atlassian account id; the name may be empty if unknown.
 type User struct {
 	AccountID   string `json:"account_id"`
 	DisplayName string `json:"display_name"`
@@ -86,7 +85,7 @@ type JiraIssue struct {
 	IssueURL string `json:"issue_url"`
 }
 
-// Link is a link to another Confluence page. PageID is empty where only the title is known.
+// Link is a link to another Confluence page. PageID is empty if only the title is known.
 type Link struct {
 	PageID    string `json:"page_id"`
 	PageTitle string `json:"page_title"`
@@ -99,8 +98,8 @@ type External struct {
 	URL   string `json:"url"`
 }
 
-// Asset is an attachment that a page shows or links to. ID is empty where the body names
-// the file only.
+// Asset is an attachment that a page shows or links to. ID is empty if the body contains only the file's
+// name.
 type Asset struct {
 	ID          string `json:"id"`
 	Title       string `json:"title"`
@@ -108,17 +107,17 @@ type Asset struct {
 	DownloadURL string `json:"download_url"`
 }
 
-// Fate says what became of a macro or element in the Markdown.
+// Fate says how conversion treated a macro or element.
 type Fate string
 
 // The fates of a macro or element.
 const (
 	Rendered    Fate = "rendered"
-	Placeholder Fate = "placeholder" // its name or title stands in for what the body does not hold
+	Placeholder Fate = "placeholder" // its name or title replaces content that the body does not contain
 	Dropped     Fate = "dropped"
 )
 
-// Loss counts the macros or elements of one name that met one fate.
+// Loss counts the macros or elements with the same name and fate.
 type Loss struct {
 	Element string `json:"element"` // "macro:jira", "ac:image", …
 	Fate    Fate   `json:"fate"`

@@ -15,17 +15,17 @@ import (
 	"github.com/sluicehq/sluice/migrations"
 )
 
-// MigratedURL is URL for a database to which every migration has been applied: a copy of one that
-// is made for the first test that asks. Copying takes a quarter of the time of migrating.
+// MigratedURL is URL for a database with every migration: a copy of a database that the first test
+// creates. Copying takes a quarter of the time of migrating.
 func MigratedURL(tb testing.TB) string {
 	tb.Helper()
 	return newDatabase(tb, &tests.plain, "PostgreSQL", openPlain, (*server).migrated)
 }
 
-// prepared is a database on a server that others are copies of, made when the first is.
+// prepared is a template database on a server, created for the first copy.
 type prepared struct {
 	make sync.Once
-	name string // "" before it is there
+	name string // "" before it exists
 	err  error
 }
 
@@ -38,7 +38,7 @@ func (s *server) migrated() (string, error) {
 			return
 		}
 		p.name = name
-		// What somebody is connected to cannot be copied.
+		// A database with open connections cannot be copied.
 		p.err = errors.Join(s.migrate(name), s.exec("ALTER DATABASE "+name+" ALLOW_CONNECTIONS false"))
 	})
 	return p.name, p.err
@@ -58,7 +58,7 @@ func (s *server) migrate(name string) error {
 	return errors.Join(err, db.Close())
 }
 
-// dropMigrated drops it from a server that stays.
+// dropMigrated drops the template from a server that keeps running.
 func (s *server) dropMigrated() error {
 	if s.ready.name == "" || s.pg != nil {
 		return nil

@@ -1,15 +1,15 @@
-// Package pgtest gives tests a real PostgreSQL: one server for each test process,
-// started when the first test asks, and an empty database for each test.
+// Package pgtest gives tests a real PostgreSQL: one server for each test process, started for the first
+// test that needs it, and an empty database for each test.
 //
 // A package that uses it has
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 //
-// and its tests call URL, or MigratedURL. Where no server can be had the tests fail; they never
-// skip. DATABASE_URL is never looked at: it may name somebody's data.
+// and its tests call URL, or MigratedURL. Without a server the tests fail; they never skip. The package
+// never reads DATABASE_URL: it may name a database with real data.
 //
-// VectorURL is the same on a server that has pgvector, which few machines have installed, Pooled puts
-// PgBouncer before a database, and Schema tells what one holds.
+// VectorURL does the same on a server with pgvector, which few machines have installed; Pooled puts
+// PgBouncer in front of a database; Schema describes a database's schema.
 package pgtest
 
 import (
@@ -33,17 +33,17 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// ServerVariable names a server to create the tests' databases on, as a
-// postgres:// address whose user may create databases. Empty: start one.
+// ServerVariable names the variable with a server for the tests' databases, a postgres:// address whose
+// user may create databases. If it is empty, the package starts a server.
 const ServerVariable = "SLUICE_TEST_DATABASE_URL"
 
-// namePrefix begins the name of every database that is made here.
+// namePrefix begins the name of every database that this package creates.
 const namePrefix = "sluice_test_"
 
-// adminTimeout bounds creating or dropping one database.
+// adminTimeout limits creating or dropping one database.
 const adminTimeout = time.Minute
 
-// tests is the state of the one test process that this package serves.
+// tests is the state of this test process.
 var tests struct {
 	inUse  bool
 	plain  shared
@@ -51,7 +51,7 @@ var tests struct {
 	pooler bouncer
 }
 
-// shared is a server that the process's tests share, opened when the first one asks.
+// shared is a server that the process's tests share, opened for the first test that needs it.
 type shared struct {
 	start  sync.Once
 	server *server
@@ -70,18 +70,17 @@ func (s *shared) close() error {
 	return s.server.close()
 }
 
-// server is where databases are created.
+// server is a server for the tests' databases.
 type server struct {
 	url    *url.URL
-	suffix string          // what CREATE DATABASE says about speed
-	pg     *localpg.Server // nil when the server is not ours
+	suffix string          // options of CREATE DATABASE for speed
+	pg     *localpg.Server // nil for an external server
 	dir    string
-	ready  prepared // what MigratedURL copies
+	ready  prepared // the template of MigratedURL
 }
 
-// Main runs the tests of a package and ends the process: it stops the server,
-// removes its folder, and fails the run when goroutines are left over. Options are
-// goleak's, for goroutines that are known to stay.
+// Main runs the tests of a package and ends the process: it stops the server, removes its folder, and
+// fails the run if goroutines remain. The options are goleak's, for goroutines that are known to stay.
 func Main(m *testing.M, options ...goleak.Option) {
 	tests.inUse = true
 	code := m.Run()
@@ -96,8 +95,8 @@ func Main(m *testing.M, options ...goleak.Option) {
 	os.Exit(code)
 }
 
-// URL creates an empty database for the test and returns its address. The database
-// is dropped when the test ends, with whatever is still connected to it.
+// URL creates an empty database for the test and returns its address. When the test ends, the database
+// is dropped, even with open connections.
 func URL(tb testing.TB) string {
 	tb.Helper()
 	return newDatabase(tb, &tests.plain, "PostgreSQL", openPlain, empty)
@@ -107,10 +106,10 @@ func openPlain() (*server, error) {
 	return open(ServerVariable, func() (string, error) { return os.Getenv("SLUICE_PG_BINDIR"), nil })
 }
 
-// empty is the database without anything that every server has.
+// empty is the template for a database without any content.
 func empty(*server) (string, error) { return "template0", nil }
 
-// newDatabase creates a database on the server that open opens, as a copy of another one there.
+// newDatabase creates a database as a copy of another one, on the server that open opens.
 func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, error), of func(*server) (string, error)) string {
 	tb.Helper()
 	if !tests.inUse {
@@ -138,8 +137,8 @@ func newDatabase(tb testing.TB, on *shared, what string, open func() (*server, e
 	return u.String()
 }
 
-// open connects to the server that the environment variable names. When it names none, open
-// starts one with the binaries that binDir gives, "" being whichever there are.
+// open connects to the server in the environment variable. If the variable is empty, open starts a
+// server with the binaries of binDir; "" means any binaries.
 func open(variable string, binDir func() (string, error)) (*server, error) {
 	if address := os.Getenv(variable); address != "" {
 		u, err := url.Parse(address)
@@ -165,11 +164,10 @@ func open(variable string, binDir func() (string, error)) (*server, error) {
 	return s, nil
 }
 
-// run starts the server. Initialising a cluster takes half a second, once for each
-// test process; copying a prepared one would save two thirds of that and could hide
-// that initialising is broken.
+// run starts the server. Initialising a cluster takes half a second, once for each test process; copying
+// a prepared cluster would save two thirds of that but could hide that initialising is broken.
 func (s *server) run(binDir string) error {
-	// For tests that run as root: the server runs as somebody else.
+	// For tests that run as root: the server runs as another user.
 	if err := os.Chmod(s.dir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it
 		return fmt.Errorf("opening the server's folder: %w", err)
 	}
@@ -211,8 +209,8 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// exec runs one statement on a connection of its own: nothing stays open that
-// would show as a leak.
+// exec runs one statement on a separate connection: no connection stays open that would look like a
+// leak.
 func (s *server) exec(sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 	defer cancel()
@@ -226,8 +224,7 @@ func (s *server) exec(sql string) error {
 
 const dirPrefix = "sluice-pgtest-"
 
-// sweep removes the folders of test processes that were killed. Their servers ended
-// with them.
+// sweep removes the folders of killed test processes. Their servers ended with them.
 func sweep() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	for _, dir := range dirs {

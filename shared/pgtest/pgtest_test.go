@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// part makes a run of this test binary by one of its tests play a part: how Main
-// ends a process can only be seen from outside.
+// part makes a run of this test binary play a role in one of its tests: how Main ends a process is
+// visible only from outside.
 const part = "PGTEST_PART"
 
 func TestMain(m *testing.M) {
@@ -76,7 +76,7 @@ func TestParallelTestsShareOneServer(t *testing.T) {
 	}
 }
 
-// play runs the test TestPart of this binary in a process of its own.
+// play runs the test TestPart of this binary in a separate process.
 func play(t *testing.T, role string, env ...string) (string, int, string) {
 	t.Helper()
 	tmp, err := os.MkdirTemp("", "pgtest-test-")
@@ -94,7 +94,7 @@ func play(t *testing.T, role string, env ...string) (string, int, string) {
 	return string(out), cmd.ProcessState.ExitCode(), tmp
 }
 
-// TestPart is what play runs. In an ordinary run it does nothing.
+// TestPart is the test that play runs. In an ordinary run it does nothing.
 func TestPart(t *testing.T) {
 	switch os.Getenv(part) {
 	case "use", "without-main":
@@ -146,9 +146,9 @@ func TestWithoutPostgresTheRunFails(t *testing.T) {
 }
 
 func TestAnotherServerCanBeNamed(t *testing.T) {
-	address := URL(t) // of our own server, which plays the other one
+	address := URL(t) // of the test's own server, which plays the external one
 	const others = `SELECT count(*) FROM pg_database WHERE datname LIKE 'sluice\_test\_%' AND datname <> current_database()`
-	before := scan[int](t, address, others) // our own that are still there
+	before := scan[int](t, address, others) // databases of this process that still exist
 	out, code, tmp := play(t, "use", ServerVariable+"="+address)
 	require.Zero(t, code, out)
 	left, err := filepath.Glob(filepath.Join(tmp, "*"))

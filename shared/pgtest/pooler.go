@@ -22,11 +22,11 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// PoolerVariable has every store that tests open through MaybePooled reach its database through
-// PgBouncer, where it is set to anything.
+// PoolerVariable makes every store that tests open through MaybePooled reach its database through
+// PgBouncer, if it is not empty.
 const PoolerVariable = "SLUICE_TEST_POOLER"
 
-// bouncer is the one PgBouncer of a test process.
+// bouncer is the PgBouncer of a test process.
 type bouncer struct {
 	start sync.Once
 	addr  string
@@ -35,12 +35,12 @@ type bouncer struct {
 	err   error
 }
 
-// Pooled returns the address of a database of URL's or MigratedURL's as it is reached through PgBouncer
-// in transaction mode. The transactions of one client go to one session of the server after the
-// other, so that whatever counts on a session fails at once.
+// Pooled returns the address of a database of URL or MigratedURL through PgBouncer in transaction mode.
+// Consecutive transactions of one client use different sessions of the server, so that code that depends
+// on a session fails immediately.
 //
-// PgBouncer is the one that is installed, else Debian's package, which apt-get downloads into the folder
-// where localpg keeps what it downloads.
+// Pooled uses the installed PgBouncer, or Debian's package, which apt-get downloads into localpg's
+// download folder.
 func Pooled(tb testing.TB, database string) string {
 	tb.Helper()
 	b := &tests.pooler
@@ -56,7 +56,7 @@ func Pooled(tb testing.TB, database string) string {
 	return u.String()
 }
 
-// MaybePooled is Pooled where PoolerVariable says so, else the address as it is.
+// MaybePooled is Pooled if PoolerVariable is set, else it returns the address unchanged.
 func MaybePooled(tb testing.TB, database string) string {
 	tb.Helper()
 	if os.Getenv(PoolerVariable) == "" {
@@ -65,7 +65,7 @@ func MaybePooled(tb testing.TB, database string) string {
 	return Pooled(tb, database)
 }
 
-// run starts PgBouncer before a server, for whatever database.
+// run starts PgBouncer in front of a server, for any of its databases.
 func (b *bouncer) run(s *server) error {
 	program, libraries, err := findBouncer()
 	if err != nil {
@@ -99,7 +99,7 @@ server_idle_timeout = 2
 log_connections = 0
 log_disconnections = 0
 `, cfg.Host, cfg.Port, cfg.User, cfg.Password, host, port)
-	// For tests that run as root: PgBouncer runs as somebody else.
+	// For tests that run as root: PgBouncer runs as another user.
 	err = errors.Join(os.Chmod(b.dir, 0o755), os.WriteFile(file, []byte(ini), 0o644)) //nolint:gosec // a server of tests
 	if err != nil {
 		return fmt.Errorf("writing PgBouncer's settings: %w", err)
@@ -131,7 +131,7 @@ log_disconnections = 0
 func (b *bouncer) close() error {
 	if b.cmd != nil && b.cmd.Process != nil {
 		_ = b.cmd.Process.Kill()
-		_ = b.cmd.Wait() // its end by that signal is no error
+		_ = b.cmd.Wait() // ending by that signal is not an error
 	}
 	if b.dir == "" {
 		return nil
@@ -147,11 +147,11 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// bouncerPackages are Debian's package and the libraries that few machines have.
+// bouncerPackages are Debian's package and the libraries that few machines have installed.
 var bouncerPackages = []string{"pgbouncer", "libc-ares2", "libevent-2.1-7"}
 
-// findBouncer returns PgBouncer's program, and the folder of libraries that it needs beside those of
-// the system, "" for none.
+// findBouncer returns PgBouncer's program and the folder of the libraries that it needs besides the
+// system's, "" if it needs none.
 func findBouncer() (program, libraries string, err error) {
 	for _, place := range []string{"pgbouncer", "/usr/sbin/pgbouncer"} {
 		if program, err = exec.LookPath(place); err == nil {
@@ -172,12 +172,13 @@ func findBouncer() (program, libraries string, err error) {
 	found, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*"))
 	found = slices.DeleteFunc(found, func(dir string) bool { return !strings.Contains(filepath.Base(dir), "linux-gnu") })
 	if err != nil || len(found) == 0 {
-		return "", "", fmt.Errorf("%s is not whole: delete it", root)
+		return "", "", fmt.Errorf("%s is incomplete: delete it", root)
 	}
 	return program, found[0], nil
 }
 
-// fetchBouncer unpacks Debian's packages below root: beside it first, and then moved there whole.
+// fetchBouncer unpacks Debian's packages in a temporary folder next to root, then moves the result to
+// root.
 func fetchBouncer(root string) error {
 	notice("Downloading PgBouncer into " + root + " …")
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // as localpg makes it

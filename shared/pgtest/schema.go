@@ -2,7 +2,7 @@ package pgtest
 
 import (
 	"context"
-	_ "embed" // the question
+	_ "embed" // the query
 	"errors"
 	"fmt"
 
@@ -12,16 +12,16 @@ import (
 //go:embed schema.sql
 var schemaQuery string
 
-// Object is one thing in a database's schema.
+// Object is one object in a database's schema.
 type Object struct {
 	Name string // such as "table public.confluence_pages" or "index public.idx_x on public.x"
-	SQL  string // what makes it, and says what it is
+	SQL  string // the statement that creates it
 }
 
-// Schema lists all that the database at address holds except rows: extensions, types,
-// functions with their bodies, tables with columns, constraints, indexes, triggers, policies,
-// row level security, owners' grants and comments. What belongs to the system or to an
-// extension is left out. The order is always the same: what is needed first comes first.
+// Schema lists everything in the database at address except rows: extensions, types, functions with
+// their bodies, tables with columns, constraints, indexes, triggers, policies, row level security,
+// owners' grants and comments. It omits objects of the system and of extensions. The order is constant:
+// an object comes after the objects that it needs.
 func Schema(ctx context.Context, address string) (list []Object, err error) {
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {

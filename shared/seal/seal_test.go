@@ -74,7 +74,7 @@ func TestAnotherKeyIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, two.ID(), id, "and the current one seals")
 
-	// The key id in the text is bound too: who changes it does not choose the key.
+	// The key id in the text is authenticated too: an attacker cannot choose the key.
 	forged := strings.Replace(text, one.ID(), two.ID(), 1)
 	_, err = both.Open(forged, row)
 	require.ErrorIs(t, err, seal.ErrForged)
@@ -90,7 +90,7 @@ func TestEveryFlippedBitIsSeen(t *testing.T) {
 		require.Error(t, err, "bit %d", i)
 		require.NotContains(t, err.Error(), token)
 	}
-	// And every bit of the bytes inside.
+	// Every bit of the bytes inside counts too.
 	head, box := text[:strings.LastIndex(text, ".")+1], text[strings.LastIndex(text, ".")+1:]
 	data, err := base64.RawURLEncoding.DecodeString(box)
 	require.NoError(t, err)
@@ -161,7 +161,8 @@ func TestAPassphraseMakesTheSameKeyWithTheSameSalt(t *testing.T) {
 	require.Equal(t, derive("correct horse", salt), derive("correct horse", salt))
 	require.NotEqual(t, derive("correct horse", salt), derive("correct horse ", salt))
 	require.NotEqual(t, derive("correct horse", salt), derive("correct horse", seal.NewSalt()))
-	// The parameters are part of what is stored: another set would open nothing any more.
+	// The parameters are part of the stored format: with other parameters nothing could be opened any
+	// more.
 	require.Equal(t, "847fcb46813f", derive("correct horse", "AAAAAAAAAAAAAAAAAAAAAA"))
 	for _, bad := range []string{"", "short", "not base64!"} {
 		_, err := seal.Derive(secret.New("x"), bad)

@@ -1,11 +1,9 @@
-// Package source is the one door to the systems that pages come from. The stages speak only to
-// System; whatever a system calls its spaces, kinds and links stays behind it, in a package of
-// its own.
+// Package source is the only interface to the systems that pages come from. The stages use only System;
+// a system's own terms for spaces, kinds and links stay behind it, in its own package.
 //
-// Errors say what they mean by their failure code: failure.Unauthorized for a credential that is
-// refused, failure.SpaceNotFound and failure.FolderNotFound for a source that is not there,
-// failure.Unavailable for a system that does not answer. failure.RetryAt tells when a system
-// wants to be asked again.
+// Failure codes classify the errors: failure.Unauthorized for a rejected credential,
+// failure.SpaceNotFound and failure.FolderNotFound for a missing source, failure.Unavailable for a
+// system that does not answer. failure.RetryAt returns the earliest retry that a system accepts.
 package source
 
 import (
@@ -20,76 +18,76 @@ import (
 // System is the system of one source, opened for one piece of work. Its methods may be called
 // concurrently.
 type System interface {
-	// Probe proves that the source is there and that its credential counts. A system that is
-	// away, a dead token and an unmounted folder all look like a source without pages; the probe
-	// tells them apart.
+	// Probe proves that the source exists and that its credential is valid. An unreachable system, a
+	// dead token and an unmounted folder all look like a source without pages; the probe distinguishes
+	// them.
 	Probe(ctx context.Context) error
 
-	// List lists every page of the source. It proves what the source holds: a part ends after its
-	// last page, or with an error.
+	// List lists every page of the source. It proves the source's content: a part ends after its last
+	// page, or with an error.
 	List(ctx context.Context, kinds Kinds) (Listing, error)
 
-	// Changes lists what may have changed since a time by the system's own clock. Too much is
-	// fine; which of it is stored as listed is known to the ledger.
+	// Changes lists the pages that may have changed since a time by the system's own clock. It may list
+	// too many; the ledger knows which of them are stored in the listed version.
 	Changes(ctx context.Context, since time.Time, kinds Kinds) (Listing, error)
 
-	// Bodies reads pages with their bodies. What the answer leaves out is proven to be missing.
-	// Pages that could not be read by themselves have an Err, and are there also when an error
-	// about something else is returned.
+	// Bodies reads pages with their bodies. A page that is not in the result is proven to be missing.
+	// Pages that could not be read alone have an Err; they are in the result even if another error is
+	// returned.
 	Bodies(ctx context.Context, refs []page.Ref) ([]Page, error)
 
-	// Verify says where pages are that a listing lacks. What it leaves out was not found. Only
-	// with proof is that more than an answer that came short: then each page is asked for by
-	// itself, which may cost a call each.
+	// Verify returns the standing of pages that a listing lacks. A page that is not in the result was
+	// not found. Without proof, that may only mean an incomplete answer; with proof, each page is looked
+	// up separately, which may cost one call each.
 	Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]Standing, error)
 }
 
-// Kinds are the kinds of pages that are wanted beside plain ones: page.BlogPost.
+// Kinds are the wanted kinds of pages besides plain pages: page.BlogPost.
 type Kinds []string
 
-// Listing is a listing that has begun.
+// Listing is a started listing.
 type Listing struct {
-	// At is when it began, by the system's own clock. It becomes the source's watermark.
+	// At is its start by the system's own clock. It becomes the source's watermark.
 	At time.Time
-	// Parts together are the listing. They may be walked side by side.
+	// Parts together are the listing. They may be walked concurrently.
 	Parts []Part
 }
 
 // Part walks a part of a listing, to its proven end or to an error.
 type Part func(ctx context.Context) iter.Seq2[Item, error]
 
-// Item is a page as a listing gives it. With an Err its row is no use: then there is only its ID, and
-// perhaps its Kind. What the listing does not know is empty.
+// Item is one page of a listing. An Item with an Err is an unusable row: it has only an ID and perhaps a
+// Kind. Fields that the listing does not know are empty.
 type Item struct {
 	page.Ref
-	Hash       string // of the content, where the system counts no versions; Version is 0 then
+	Hash       string // of the content, if the system has no version numbers; Version is 0 then
 	Title      string
 	Status     string    // current, archived; "" counts as current
 	ParentID   string    // "" for a page at the top
 	ParentKind string    // page, or a kind of container
 	Labels     []string  // nil: not known
-	Err        error     // why the row is no use
-	ModifiedAt time.Time // when this version was made; zero where the listing does not say
+	Err        error     // why the row is unusable
+	ModifiedAt time.Time // when this version was made; zero if the listing omits it
 }
 
-// Page is a page with its body, or what became of it.
+// Page is a page with its body, or the reason why it has none.
 type Page struct {
-	Facts page.Facts // with ID always; a Version of 0 stands for the one that was asked for
+	Facts page.Facts // ID is always set; a Version of 0 means the requested version
 	Body  string
-	// Gone says why the page is none of the source's current pages: archived, trashed, moved.
+	// Gone is the reason why the page is not a current page of the source: archived, trashed, moved.
 	Gone string
-	// Err says why this page alone cannot be read.
+	// Err is the reason why this page alone cannot be read.
 	Err error
-	// People are the account ids that the page names, its author's among them; see People.
+	// People are the account ids on the page, including its author's; see People.
 	People []string
-	// Titles are the titles of pages of this source to which the body links; see TitleLinks.
+	// Titles are the titles of this source's pages to which the body links; see TitleLinks.
 	Titles []string
 }
 
-// Standing is where a page is that a listing lacks.
+// Standing is the whereabouts of a page that a listing lacks.
 type Standing string
 
-// The standings. A page that is not found has none.
+// The standings. A page that was not found has none.
 const (
 	Here     Standing = "here" // a current page of the source after all
 	Trashed  Standing = "trashed"
@@ -98,8 +96,8 @@ const (
 	Deleted  Standing = "deleted" // known to be gone, not only unreadable
 )
 
-// ErrBroken is in the chain of an error when the system does answer, but with an error of its
-// own. Asked for fewer pages at a time, it may answer for most of them.
+// ErrBroken is in an error's chain if the system answers with an error of its own. Requesting fewer
+// pages at a time, callers may still get most of them.
 var ErrBroken = errors.New("the system answers with an error of its own")
 
 // ErrTooMuch is in the chain of an error of Bodies when the pages together are more than is held at
@@ -110,9 +108,9 @@ var ErrTooMuch = errors.New("the pages are too much to be held together")
 // then all of the source is listed.
 var ErrUnsearchable = errors.New("what changed cannot be searched for")
 
-// Labels is implemented by a system whose listing lacks the labels of its pages.
+// Labels is implemented by a system whose listing lacks the pages' labels.
 type Labels interface {
-	// Labels lists the labels of the source's pages, a page at a time.
+	// Labels lists the labels of the source's pages, page by page.
 	Labels(ctx context.Context, kinds Kinds) iter.Seq2[Labelled, error]
 }
 
@@ -122,37 +120,35 @@ type Labelled struct {
 	Labels []string
 }
 
-// Containers is implemented by a system in which something else than a page can be a parent.
+// Containers is implemented by a system in which other things than pages can be parents.
 type Containers interface {
-	// Containers looks containers up. One that is hidden, or of a kind that is not known, has no
-	// title and no parent; one that could not be looked up has an Err. An error about the whole is
-	// returned.
+	// Containers looks up containers. A container that is hidden, or of an unknown kind, has no title
+	// and no parent; one whose look-up failed has an Err. The returned error concerns the whole call.
 	Containers(ctx context.Context, refs []ContainerRef) ([]Container, error)
 }
 
 // ContainerRef names a container.
 type ContainerRef struct{ ID, Kind string }
 
-// Container is a folder, or whatever else can be a page's parent.
+// Container is a folder, or another kind of parent.
 type Container struct {
 	ContainerRef
 	Title      string
 	ParentID   string // "" at the top
 	ParentKind string
-	Err        error // why it could not be looked up
+	Err        error // why its look-up failed
 }
 
-// People is implemented by a system whose pages name people by account id.
+// People is implemented by a system whose pages contain people's account ids.
 type People interface {
-	// Names returns the display names of accounts, as far as they are known. An account without
-	// a name may be in the map too.
+	// Names returns the known display names of accounts. The map may contain an account without a name.
 	Names(ctx context.Context, ids []string) (map[string]string, error)
 }
 
-// TitleLinks is implemented by a system whose pages link to each other by title. Titles are
-// looked up in the ledger, by whoever asked for the bodies.
+// TitleLinks is implemented by a system whose pages link to each other by title. The caller of Bodies
+// looks up the titles in the ledger.
 type TitleLinks interface {
-	// PageAddress returns where a person reads the page of this source.
+	// PageAddress returns the address of the source's page for people.
 	PageAddress(pageID string) string
 }
 
@@ -162,7 +158,7 @@ type Holder interface{ Release() }
 
 // Metered is implemented by a system whose calls are counted.
 type Metered interface {
-	// Usage returns the calls since the system was opened, repetitions included, and the bytes of
+	// Usage returns the number of calls since the system was opened, retries included, and the bytes of
 	// their answers.
 	Usage() (calls int, bytes int64)
 }

@@ -1,4 +1,4 @@
-// Package apikeytest makes keys for tests, which need many and guard nothing by them.
+// Package apikeytest makes cheap keys for tests, which need many and protect nothing.
 package apikeytest
 
 import (
@@ -7,6 +7,6 @@ import (
 	"github.com/sluicehq/sluice/shared/apikey"
 )
 
-// Cost is the least that a hash can cost. With the race detector one at the cost of real keys
-// takes about a second.
+// Cost is the lowest cost of a hash. With the race detector, one hash at the cost of real keys takes
+// about a second.
 const Cost = apikey.Cost(bcrypt.MinCost)

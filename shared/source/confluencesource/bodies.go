@@ -13,17 +13,17 @@ import (
 	"github.com/sluicehq/sluice/shared/source"
 )
 
-// bodies is the reading of some pages.
+// bodies reads the bodies of some pages.
 type bodies struct {
 	*space
 	kinds  map[string]string // page.BlogPost, or "" for a page, by id
-	wanted []string          // ids; those that fail by themselves leave it
+	wanted []string          // ids; pages that fail alone are removed
 	found  []confluence.Page
 	failed []source.Page
 }
 
-// Bodies reads pages and blog posts with their bodies in bulk, whatever became of them. Of what is
-// not found then, Confluence has said one by one that it does not have it for us.
+// Bodies reads pages and blog posts with their bodies in bulk, whatever their status. For every page
+// that is missing from the result, Confluence has confirmed separately that this account cannot see it.
 func (s *space) Bodies(ctx context.Context, refs []page.Ref) ([]source.Page, error) {
 	ctx = confluence.HeldBy(s.counted(ctx), s.held)
 	b := &bodies{space: s, kinds: make(map[string]string, len(refs))}
@@ -35,7 +35,7 @@ func (s *space) Bodies(ctx context.Context, refs []page.Ref) ([]source.Page, err
 	}
 	spaceID, err := s.spaceID(ctx, false)
 	if err == nil && slices.ContainsFunc(b.found, func(p confluence.Page) bool { return p.SpaceID != spaceID }) {
-		// Before a page counts as moved: the space may have been made anew under its key.
+		// Check again before a page counts as moved: the space may have been recreated with its key.
 		spaceID, err = s.spaceID(ctx, true)
 	}
 	if err != nil {
@@ -89,8 +89,8 @@ func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
 	}
 }
 
-// confirm asks for each page that the answer for many left out: such an answer proves
-// nothing, and a page that ends as missing is not looked for before the next run.
+// confirm requests each page that the bulk answer omitted: such an answer proves nothing, and a page
+// that ends as missing is not requested again before the next run.
 func (b *bodies) confirm(ctx context.Context) error {
 	have := make(map[string]bool, len(b.found))
 	size := 0
@@ -118,8 +118,7 @@ func (b *bodies) confirm(ctx context.Context) error {
 	return nil
 }
 
-// failOne fails the one wanted page that the error is about. An error about anything else is
-// returned.
+// failOne fails the one wanted page that the error concerns. It returns any other error.
 func (b *bodies) failOne(err error) error {
 	err = fmt.Errorf("fetch bodies: %w", meaning(err))
 	var bad *confluence.ProtocolError
@@ -131,10 +130,10 @@ func (b *bodies) failOne(err error) error {
 	return nil
 }
 
-// bulk reads many of one kind.
+// bulk reads several pages of one kind.
 type bulk = func(context.Context, []string, confluence.PagesOptions) ([]confluence.Page, error)
 
-// one reads a single one of the kind.
+// one reads a single page of the kind.
 func (s *space) one(kind string) func(context.Context, string, string) (confluence.Page, error) {
 	if kind == page.BlogPost {
 		return s.client.GetBlogPostByID
@@ -142,7 +141,7 @@ func (s *space) one(kind string) func(context.Context, string, string) (confluen
 	return s.client.GetPageByID
 }
 
-// page is a page in the words of package source.
+// page converts a page to the type of package source.
 func (s *space) page(p confluence.Page, spaceID string) source.Page {
 	out := source.Page{Body: p.Body, Facts: page.Facts{
 		ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: s.key, BaseURL: s.site, URL: p.URL,
@@ -166,9 +165,9 @@ var (
 	linkSpace = regexp.MustCompile(`ri:space-key="([^"]+)"`)
 )
 
-// references finds the accounts that a page mentions, its author's among them, and the
-// titles of this space's pages that it links to. Markup is only searched here, not parsed:
-// a name too many costs a look-up and changes nothing.
+// references finds the accounts that a page mentions, including its author's, and the titles of this
+// space's pages that it links to. It searches the markup without parsing it: a wrong match costs a
+// look-up and changes nothing.
 func references(p confluence.Page, spaceKey string) (people, titles []string) {
 	if p.AuthorID != "" {
 		people = append(people, p.AuthorID)

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// searchRows is how many rows one call of a search gives at most.
+	// searchRows is the maximum number of rows per search call.
 	searchRows = 250
 
-	// overlap reaches back before the watermark: the search index lags behind writes, and
-	// its times are whole minutes.
+	// overlap extends a search to before the watermark: the search index lags behind writes, and its
+	// times are whole minutes.
 	overlap = 10 * time.Minute
 )
 
-// List lists the space's pages, and its blog posts where they are wanted. The listing has no
-// labels: Labels has them.
+// List lists the space's pages, and its blog posts if requested. The listing has no labels; Labels
+// returns them.
 func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, error) {
 	probe, err := s.probe(ctx, s.client.Probe)
 	if err != nil {
@@ -41,8 +41,8 @@ func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, e
 	return source.Listing{At: probe.ServerTime, Parts: parts}, nil
 }
 
-// Changes asks the search index, which knows neither parents nor archived pages. A search refuses
-// a dead token by itself, so that the space alone is probed.
+// Changes queries the search index, which has neither parents nor archived pages. A search rejects a
+// dead token itself, so only the space is probed.
 func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds) (source.Listing, error) {
 	probe, err := s.probe(ctx, s.client.ProbeSpace)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds
 	}}}, nil
 }
 
-// Labels asks the search index for the labels of the space's pages.
+// Labels queries the search index for the labels of the space's pages.
 func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source.Labelled, error] {
 	cql := confluence.Where(confluence.InSpace(s.key), wanted(kinds))
 	hits := s.client.CQLSearch(s.counted(ctx), cql, "metadata.labels", searchRows)
@@ -70,7 +70,7 @@ func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source
 	}, nil, "read labels in space "+s.key)
 }
 
-// wanted holds for pages, and for the kinds.
+// wanted matches pages and content of the kinds.
 func wanted(kinds source.Kinds) confluence.Condition {
 	if slices.Contains(kinds, page.BlogPost) {
 		return confluence.TypeIn(confluence.KindPage, confluence.KindBlogPost)
@@ -78,13 +78,13 @@ func wanted(kinds source.Kinds) confluence.Condition {
 	return confluence.TypeIs(confluence.KindPage)
 }
 
-// badRow is the item of a row that is no use: its page fails by itself.
+// badRow is the item for an unusable row: its page fails alone.
 func badRow(row *confluence.RowError) source.Item {
 	return source.Item{Ref: page.Ref{ID: row.ID, Kind: kindOf(row.Kind)}, Err: row}
 }
 
-// items makes a listing of ours of one of Confluence's. Errors say what was being done. A row that is
-// no use becomes what bad makes of it, or is left out where there is no bad.
+// items converts a listing of Confluence. Its errors say what it was doing. For an unusable row it
+// yields the result of bad, or nothing if bad is nil.
 func items[From, To any](list iter.Seq2[From, error], of func(From) To, bad func(*confluence.RowError) To, doing string) iter.Seq2[To, error] {
 	return func(yield func(To, error) bool) {
 		for row, err := range list {
@@ -120,9 +120,9 @@ func ofHit(hit confluence.SearchResult) source.Item {
 	}
 }
 
-// Containers looks up folders, whiteboards, databases and embeds, which listings of pages leave
-// out. One that is hidden from us, or of a kind that Confluence has made up since, has no title. After
-// failures in a row the rest is not asked for: each costs its repetitions.
+// Containers looks up folders, whiteboards, databases and embeds, which listings of pages omit. A hidden
+// container, or one of an unknown kind, has no title. After several consecutive failures it does not
+// look up the rest: each failure costs all its retries.
 func (s *space) Containers(ctx context.Context, refs []source.ContainerRef) ([]source.Container, error) {
 	ctx = s.counted(ctx)
 	found := make([]source.Container, len(refs))

@@ -1,5 +1,5 @@
-// Package confluencesource opens Confluence Cloud spaces as sources. What Confluence calls
-// things, and how it has to be asked, stays in here and in shared/confluence.
+// Package confluencesource opens Confluence Cloud spaces as sources. Confluence's terms and its queries
+// stay in this package and in shared/confluence.
 package confluencesource
 
 import (
@@ -19,13 +19,13 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Clients gives the client for a source, or an error when this process may not read it.
+// Clients returns the client for a source, or an error if this process may not read it.
 type Clients interface {
 	Client(ctx context.Context, src store.Source) (*confluence.Client, error)
 }
 
-// Opener opens sources that are spaces. It remembers names and the ids of spaces for all of
-// them, and is safe for concurrent use.
+// Opener opens sources that are spaces. It caches names and the ids of spaces for all of them, and is
+// safe for concurrent use.
 type Opener struct {
 	clients Clients
 	log     zerolog.Logger
@@ -37,7 +37,7 @@ type Opener struct {
 	lookups singleflight.Group
 }
 
-// New returns an opener that reads with the clients.
+// New returns an opener that uses the clients.
 func New(clients Clients, log zerolog.Logger) *Opener {
 	return &Opener{
 		clients: clients, log: log, spaces: map[string]string{}, room: confluence.NewRoom(),
@@ -45,15 +45,15 @@ func New(clients Clients, log zerolog.Logger) *Opener {
 	}
 }
 
-// Check says what of a new source cannot be, as systems.Check.
+// Check reports invalid fields of a new source; see systems.Check.
 func Check(src store.Source) (field, reason string) {
 	if confluence.CheckSpaceKey(src.SpaceKey) != nil {
-		return "space_key", "is no space key: letters and digits, or ~ and the name of a personal space"
+		return "space_key", "is not a space key: letters and digits, or ~ and the name of a personal space"
 	}
 	return "", ""
 }
 
-// Open opens the source's space. The errors are those of Clients; nothing is called yet.
+// Open opens the source's space. The errors are those of Clients; Open makes no call.
 func (o *Opener) Open(ctx context.Context, src store.Source) (source.System, error) {
 	client, err := o.clients.Client(ctx, src)
 	if err != nil {
@@ -82,15 +82,15 @@ var (
 	_ source.Metered    = (*space)(nil)
 )
 
-// Usage returns the exchanges since the space was opened.
+// Usage counts the exchanges since the space was opened.
 func (s *space) Usage() (calls int, bytes int64) { return s.usage.Calls(), s.usage.Bytes() }
 
-// counted returns a context whose calls count as the space's.
+// counted returns a context whose calls count for the space.
 func (s *space) counted(ctx context.Context) context.Context {
 	return confluence.CountedBy(ctx, &s.usage)
 }
 
-// Probe asks who the credential belongs to, and for the space.
+// Probe checks the credential and the space.
 func (s *space) Probe(ctx context.Context) error {
 	_, err := s.probe(ctx, s.client.Probe)
 	return err
@@ -101,7 +101,7 @@ func (s *space) probe(ctx context.Context, look func(context.Context, string) (c
 	var missing *confluence.NotFoundError
 	switch {
 	case errors.As(err, &missing):
-		return probe, failure.New(failure.SpaceNotFound, "space %s is not there, or not visible to the configured account: %w", s.key, err)
+		return probe, failure.New(failure.SpaceNotFound, "space %s does not exist, or is not visible to the configured account: %w", s.key, err)
 	case err != nil:
 		return probe, fmt.Errorf("probe space %s: %w", s.key, meaning(err))
 	}
@@ -109,8 +109,7 @@ func (s *space) probe(ctx context.Context, look func(context.Context, string) (c
 	return probe, nil
 }
 
-// spaceID returns the id of the space as it is remembered, or asks for it. Of several that do
-// not know it, one asks.
+// spaceID returns the cached id of the space, or looks it up. Concurrent callers share one look-up.
 func (s *space) spaceID(ctx context.Context, ask bool) (string, error) {
 	name := s.name()
 	s.mu.Lock()
@@ -120,7 +119,7 @@ func (s *space) spaceID(ctx context.Context, ask bool) (string, error) {
 		return id, nil
 	}
 	if ask {
-		// An answer that is on its way already may be older than what makes one ask.
+		// An answer already under way may be older than the reason for this look-up.
 		name += " again"
 		s.lookups.Forget(name)
 	}
@@ -149,7 +148,7 @@ func (s *space) PageAddress(pageID string) string {
 	return s.site + "/spaces/" + s.key + "/pages/" + pageID
 }
 
-// meaning says by source.ErrBroken when Confluence answered with an error of its own.
+// meaning adds source.ErrBroken if Confluence answered with an error of its own.
 func meaning(err error) error {
 	var server *confluence.ServerError
 	if errors.As(err, &server) {
@@ -164,8 +163,8 @@ type broken struct{ error }
 func (b *broken) Unwrap() error        { return b.error }
 func (b *broken) Is(target error) bool { return target == source.ErrBroken }
 
-// madeAt is when a version was made. A time that is still to come is none: what is ordered by it
-// would stand in the way of every later version.
+// madeAt is the time of a version. A future time counts as unknown: it would make every later version
+// look old.
 func madeAt(t time.Time) time.Time {
 	if t.After(time.Now().Add(24 * time.Hour)) {
 		return time.Time{}
@@ -173,7 +172,7 @@ func madeAt(t time.Time) time.Time {
 	return t
 }
 
-// kindOf is Confluence's kind in the words of package page.
+// kindOf converts Confluence's kind to the kind of package page.
 func kindOf(kind string) string {
 	if kind == confluence.KindBlogPost {
 		return page.BlogPost

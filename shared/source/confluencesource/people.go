@@ -12,27 +12,26 @@ import (
 )
 
 const (
-	// refusals is how many times in a row users may be refused before their names are done
-	// without.
+	// refusals is the number of consecutive rejections after which users' names are given up.
 	refusals = 4
 
-	// maxPeople bounds the display names that a process remembers.
+	// maxPeople limits the number of cached display names in a process.
 	maxPeople = 20_000
 )
 
-// people are the display names of accounts, which are the same on every site.
+// people caches the display names of accounts, which are the same on every site.
 type people struct {
 	log zerolog.Logger
 
 	mu      sync.Mutex
 	names   map[string]string        // by account id, emptied when it grows too large
-	asking  map[string]chan struct{} // closed when the account's name is no longer being asked for
-	refused int                      // times in a row that users were refused
+	asking  map[string]chan struct{} // closed when the look-up of the account's name ends
+	refused int                      // consecutive rejections
 }
 
-// Names returns the display names of accounts. Confluence is asked for those that are new, by
-// one task each: the tasks of a run begin together and are about the same people. Where names
-// are refused again and again they are done without.
+// Names returns the display names of accounts. Each unknown name is looked up by only one task: the
+// tasks of a run start together and concern the same people. After repeated rejections the names are
+// given up.
 func (s *space) Names(ctx context.Context, ids []string) (map[string]string, error) {
 	ctx = s.counted(ctx)
 	known := map[string]string{}
@@ -56,8 +55,8 @@ func (s *space) Names(ctx context.Context, ids []string) (map[string]string, err
 	}
 }
 
-// claim adds to known what is remembered. The caller has to ask for the missing; when there are
-// none, but another task asks for one of the ids, that one's end closes asked.
+// claim adds the cached names to known. The caller must look up the missing ones; if there are none, but
+// another task is looking up one of the ids, asked is closed at the end of that look-up.
 func (p *people) claim(ids []string, known map[string]string) (missing []string, asked <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,8 +79,7 @@ func (p *people) claim(ids []string, known map[string]string) (missing []string,
 	return missing, asked
 }
 
-// ask asks Confluence for names and ends the claim to them. It reports whether names are to be
-// had.
+// ask looks up names and ends the claim to them. It reports whether names are available.
 func (p *people) ask(ctx context.Context, client *confluence.Client, ids []string, known map[string]string) (given bool, err error) {
 	defer p.endClaim(ids)
 	users, err := client.Users(ctx, ids)
@@ -89,9 +87,9 @@ func (p *people) ask(ctx context.Context, client *confluence.Client, ids []strin
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if errors.As(err, &denied) {
-		// A token without the scope for users can still read pages; mentions show account ids.
-		// Only a refusal that repeats itself is taken for that: a page without its names is
-		// not written anew when they can be read again.
+		// A token without the scope for users can still read pages; mentions then show account ids. Only
+		// repeated rejections count as such a token, because a page without names is not written again
+		// when names become readable.
 		if p.refused++; p.refused < refusals {
 			return false, fmt.Errorf("look up users: %w", err)
 		}
@@ -106,7 +104,7 @@ func (p *people) ask(ctx context.Context, client *confluence.Client, ids []strin
 		clear(p.names)
 	}
 	for _, id := range ids {
-		// An account that is not there is remembered too, as without a name.
+		// An account that does not exist is cached too, without a name.
 		p.names[id] = users[id].DisplayName
 		known[id] = users[id].DisplayName
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/sluicehq/sluice/shared/source"
 )
 
-// Verify asks for pages by their ids, without their bodies: in bulk, those of each kind where
-// Confluence has it, or with proof one by one. That an answer for many leaves a page out proves
-// nothing; that Confluence says it has no such page for us does.
+// Verify looks up pages by id, without their bodies: in bulk for each kind if Confluence supports it,
+// or, with proof, one by one. A page's absence from a bulk answer proves nothing; Confluence's answer
+// that it has no such page for this account does.
 func (s *space) Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]source.Standing, error) {
 	ctx = s.counted(ctx)
 	spaceID, err := s.spaceID(ctx, false)
@@ -75,7 +75,7 @@ func (s *space) lookUpEach(ctx context.Context, refs []page.Ref) ([]confluence.P
 	return all, nil
 }
 
-// standing judges a page by what Confluence says of it.
+// standing derives a page's standing from Confluence's answer.
 func standing(p confluence.Page, spaceID string) source.Standing {
 	switch {
 	case p.Status == "trashed" || p.Status == "deleted":

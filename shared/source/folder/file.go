@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// maxFile is the largest file in bytes that is read, which is as much as the converter takes.
+// maxFile is the largest file in bytes that is read, the same limit as the converter's.
 const maxFile = 16 << 20
 
 // file is a page's file.
@@ -30,11 +30,11 @@ type file struct {
 	mtime time.Time
 }
 
-// read reads a file. With an error the file has a name and a hash that no content has, except that
-// the error is fs.ErrNotExist when the file is gone.
+// read reads a file. With an error, the file has a name and a hash that no content has. The exception is
+// fs.ErrNotExist, for a file that no longer exists.
 func read(root *os.Root, name string) (file, error) {
 	f := file{name: name, hash: "unreadable"}
-	// It may have become a link since it was listed.
+	// It may have become a link since the listing.
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -64,19 +64,19 @@ func read(root *os.Root, name string) (file, error) {
 	sum := sha256.Sum256(content)
 	f.hash = hex.EncodeToString(sum[:])
 	if bytes.IndexByte(content, 0) >= 0 {
-		return f, failure.New(failure.NotText, "the file %s holds bytes that are no text", name)
+		return f, failure.New(failure.NotText, "the file %s is not text", name)
 	}
 	f.front, f.body = cutFront(strings.TrimPrefix(string(content), "\uFEFF"))
 	return f, nil
 }
 
-// title is that of the front matter, else the first heading, else the file's name.
+// title is the title in the front matter, else the first heading, else the file's name.
 func (f file) title() string {
 	name := strings.TrimSuffix(path.Base(f.name), path.Ext(f.name))
 	return text(cmp.Or(oneLine(f.front.Title), firstHeading(f.body), name))
 }
 
-// modified is what the front matter says, else the file's time.
+// modified is the time in the front matter, else the file's time.
 func (f file) modified() time.Time {
 	if at := f.front.modified(); !at.IsZero() {
 		return at
@@ -92,7 +92,7 @@ var (
 	marks     = strings.NewReplacer("`", "", "**", "", "__", "", `\`, "")
 )
 
-// firstHeading returns the text of the first heading that says something.
+// firstHeading returns the text of the first heading that is not empty.
 func firstHeading(body string) string {
 	open, before := "", ""
 	for line := range strings.Lines(body) {

@@ -1,9 +1,9 @@
 // Package folder opens folders of Markdown files as sources: each *.md file is a page, each
 // folder a container.
 //
-// Content decides what changed, by its hash: times and sizes say too little. Nothing outside of
-// the folder is ever read: symbolic links are not followed, and neither are hidden files and
-// folders, whose names begin with a dot.
+// The hash of the content decides what changed: times and sizes are not reliable. Nothing outside the
+// folder is ever read: symbolic links are not followed, and hidden files and folders, whose names begin
+// with a dot, are ignored.
 package folder
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// System is the name that a source of files has its system under.
+// System is the system's name in a source of files.
 const System = "folder"
 
 // kind is the kind of a container.
@@ -35,7 +35,7 @@ const kind = "folder"
 // Opener opens sources that are folders.
 type Opener struct{}
 
-// Open opens the source's folder, which is looked at only when it is asked for something.
+// Open opens the source's folder. It reads the folder only for a call of a method.
 func (Opener) Open(_ context.Context, src store.Source) (source.System, error) {
 	return &folder{id: src.ID, dir: src.Location, base: strings.TrimSuffix(src.BaseURL, "/")}, nil
 }
@@ -44,7 +44,7 @@ func (Opener) Open(_ context.Context, src store.Source) (source.System, error) {
 type folder struct {
 	id   string // of the source
 	dir  string // absolute
-	base string // what addresses begin with
+	base string // prefix of addresses
 }
 
 var (
@@ -52,8 +52,8 @@ var (
 	_ source.Containers = (*folder)(nil)
 )
 
-// Probe looks for the folder and a first page in it. A folder without any is what is left when
-// nothing is mounted there.
+// Probe checks that the folder exists and contains a page. A folder without pages is typically an empty
+// mount point.
 func (f *folder) Probe(ctx context.Context) error {
 	return f.within(func(root *os.Root) error {
 		found := errors.New("found")
@@ -72,7 +72,7 @@ func (f *folder) empty() error {
 	return failure.New(failure.FolderNotFound, "the folder %s holds no Markdown file (*.md): is it mounted where this service runs?", f.dir)
 }
 
-// List lists every page. Files that come and go during the walk are listed or not.
+// List lists every page. A file that appears or disappears during the walk may be listed or not.
 func (f *folder) List(ctx context.Context, _ source.Kinds) (source.Listing, error) {
 	at := time.Now().UTC()
 	if err := f.Probe(ctx); err != nil {
@@ -81,8 +81,8 @@ func (f *folder) List(ctx context.Context, _ source.Kinds) (source.Listing, erro
 	return source.Listing{At: at, Parts: []source.Part{f.list}}, nil
 }
 
-// Changes lists every page too: a file that was edited may have kept its time, or have an older
-// one. Its hash is what tells.
+// Changes also lists every page: an edited file may have kept its time, or have an older one. Only its
+// hash tells.
 func (f *folder) Changes(ctx context.Context, _ time.Time, kinds source.Kinds) (source.Listing, error) {
 	return f.List(ctx, kinds)
 }
@@ -94,9 +94,9 @@ func (f *folder) list(ctx context.Context) iter.Seq2[source.Item, error] {
 			return walk(ctx, root, func(name string) error {
 				file, err := read(root, name)
 				if errors.Is(err, fs.ErrNotExist) {
-					return nil // it went a moment ago
+					return nil // it has just been removed
 				}
-				// What cannot be read is listed all the same: it is there, and fails alone.
+				// An unreadable file is listed too: it exists, and fails alone.
 				some = true
 				if !yield(f.item(file), nil) {
 					return stop
@@ -150,8 +150,8 @@ func (f *folder) facts(root *os.Root, file file) page.Facts {
 	}
 }
 
-// Verify looks for the files of pages. The folder has been walked to its end then, so that what
-// is not found is gone.
+// Verify looks for the files of pages. The folder has been walked to its end by then, so a missing file
+// is gone.
 func (f *folder) Verify(ctx context.Context, refs []page.Ref, _ bool) (map[string]source.Standing, error) {
 	if err := f.Probe(ctx); err != nil {
 		return nil, err
@@ -184,8 +184,8 @@ func (f *folder) Containers(ctx context.Context, refs []source.ContainerRef) ([]
 	return found, err
 }
 
-// each calls do for the files of the wanted pages. A page's path cannot be told from its id, so
-// the names in the folder are gone through; nothing is kept of them.
+// each calls do for the files of the wanted pages. A page's path cannot be derived from its id, so each
+// walks all names in the folder; it keeps none of them.
 func (f *folder) each(ctx context.Context, wanted map[string]bool, do func(root *os.Root, id, name string) error) error {
 	return f.within(func(root *os.Root) error {
 		return walk(ctx, root, func(name string) error {
@@ -201,21 +201,21 @@ func (f *folder) each(ctx context.Context, wanted map[string]bool, do func(root 
 func (f *folder) within(do func(root *os.Root) error) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
-		return failure.New(failure.FolderNotFound, "the folder %s of source %s cannot be read: is it there, or mounted, where this service runs? %w", f.dir, f.id, err)
+		return failure.New(failure.FolderNotFound, "the folder %s of source %s cannot be read: does it exist, and is it mounted, where this service runs? %w", f.dir, f.id, err)
 	}
 	defer func() { _ = root.Close() }()
 	return do(root)
 }
 
-// walk goes through the folder in the order of names. What cannot be read of it
-// ends the walk: a part that is passed over would look like pages that are gone.
+// walk visits the folder in the order of names. An unreadable part ends the walk: skipping it would look
+// like removed pages.
 func walk(ctx context.Context, root *os.Root, onPage, onFolder func(name string) error) error {
 	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil && name != "." && errors.Is(err, fs.ErrNotExist):
-			return nil // it went a moment ago; Verify would look for what was in it
+			return nil // it has just been removed; Verify looks for its files
 		case err != nil:
 			return failure.New(failure.NotReadable, "the folder %s cannot be read: %w", path.Join(root.Name(), name), err)
 		case name == ".":
@@ -243,14 +243,14 @@ func isMarkdown(name string) bool {
 	return false
 }
 
-// Ids are strings of digits, as everywhere. They are made of the source and the path, so that they
+// Ids are strings of digits, as everywhere. They are derived from the source and the path, so that they
 // stay the same; another path is another page.
 func (f *folder) pageID(name string) string   { return id(f.id, "page", name) }
 func (f *folder) folderID(name string) string { return id(f.id, kind, name) }
 
 func id(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	// All have the same number of digits, more than the ids of sites have.
+	// All ids have the same number of digits, more than the ids of sites.
 	return fmt.Sprintf("9%018d", binary.BigEndian.Uint64(sum[:])%1e18)
 }
 
@@ -268,7 +268,7 @@ func parentKind(name string) string {
 	return kind
 }
 
-// address is where a person reads the file.
+// address is the file's address for people.
 func (f *folder) address(name string) string {
 	parts := strings.Split(name, "/")
 	for i, part := range parts {
@@ -277,10 +277,10 @@ func (f *folder) address(name string) string {
 	return f.base + "/" + strings.Join(parts, "/")
 }
 
-// text makes a name fit for the database.
+// text makes a name valid for the database.
 func text(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// describe says what an error is about, without repeating the path that it holds.
+// describe adds the name to an error, without repeating the path in it.
 func describe(name string, err error) error {
 	return failure.Wrap(failure.NotReadable, fmt.Errorf("the file %s cannot be read: %w", name, err))
 }

@@ -224,7 +224,7 @@ func TestWhereAFolderIsRead(t *testing.T) {
 	require.Equal(t, "https://github.com/acme/handbook/blob/side/docs", locate(filepath.Join(linked, "docs")))
 
 	_, err := folder.Locate(filepath.Join(dir, "docs/a.md"))
-	require.ErrorContains(t, err, "no folder")
+	require.ErrorContains(t, err, "is not a folder")
 	_, err = folder.Locate(filepath.Join(dir, "nowhere"))
 	require.Error(t, err)
 }

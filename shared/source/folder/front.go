@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// front is what a file's front matter says: the lines between --- and --- at its beginning.
+// front is the content of a file's front matter: the lines between --- and --- at its beginning.
 type front struct {
 	Title string
 	Tags  []string
@@ -18,7 +18,8 @@ type front struct {
 // maxFront is the longest front matter in bytes.
 const maxFront = 64 << 10
 
-// cutFront takes the front matter off a file. Text that is none stays in the body.
+// cutFront separates a file's front matter from its body. Text that is not front matter stays in the
+// body.
 func cutFront(content string) (front, string) {
 	first, rest, ok := strings.Cut(content, "\n")
 	if !ok || strings.TrimRight(first, " \t\r") != "---" {
@@ -61,7 +62,7 @@ func parseFront(text string) (front, bool) {
 	return f, true
 }
 
-// words reads a list, or text with commas.
+// words reads a list, or comma-separated text.
 func words(value any) []string {
 	switch value := value.(type) {
 	case string:
@@ -92,7 +93,7 @@ func moment(value any) time.Time {
 	return time.Time{}
 }
 
-// labels are the tags as labels are: in small letters, without spaces, each once.
+// labels are the tags in the form of labels: small letters, no spaces, no duplicates.
 func (f front) labels() []string {
 	labels := []string{}
 	for _, tag := range f.Tags {

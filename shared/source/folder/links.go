@@ -10,11 +10,11 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// destination finds where links lead: [text](destination) and [label]: destination. Markup is
-// only searched here, not parsed: one too many costs a look at a file and changes nothing.
+// destination finds the destinations of links: [text](destination) and [label]: destination. It searches
+// the markup without parsing it: a wrong match costs a look-up of a file and changes nothing.
 var destination = regexp.MustCompile(`\]\([ \t]*(?:<([^<>\n]+)>|([^\s()<>]+(?:\([^\s()]*\)[^\s()]*)*))|(?m:^ {0,3}\[[^\]\n]+\]:[ \t]*(?:<([^<>\n]+)>|(\S+)))`)
 
-// links finds the pages of the folder to which a file links, by the destination as it is written.
+// links finds the pages of the folder to which a file links; the key is the destination as written.
 func (f *folder) links(root *os.Root, file file) map[string]page.Link {
 	links := map[string]page.Link{}
 	for _, m := range destination.FindAllStringSubmatch(file.body, -1) {
@@ -30,7 +30,7 @@ func (f *folder) links(root *os.Root, file file) map[string]page.Link {
 	return links
 }
 
-// target returns the page to which a destination leads from the page from.
+// target returns the page to which a destination in the page from leads.
 func target(root *os.Root, from, written string) (name, fragment string, ok bool) {
 	u, err := url.Parse(written)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" {
@@ -42,7 +42,7 @@ func target(root *os.Root, from, written string) (name, fragment string, ok bool
 	if name == ".." || strings.HasPrefix(name, "../") {
 		return "", "", false
 	}
-	// A link may leave the ending out, or lead to a folder, which is read by its first page.
+	// A link may omit the extension, or lead to a folder, whose page is its README or index.
 	for _, name := range []string{name, name + ".md", path.Join(name, "README.md"), path.Join(name, "index.md"), path.Join(name, "_index.md")} {
 		if isMarkdown(name) && !hidden(name) {
 			if info, err := root.Lstat(name); err == nil && info.Mode().IsRegular() {

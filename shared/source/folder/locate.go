@@ -12,10 +12,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Locate returns the source that is the folder, with its addresses: in a git checkout whose origin
-// is at a known host those of that host, for the branch that is checked out now, else file://.
+// Locate returns the source for the folder, with its addresses: in a git checkout whose origin is a
+// known host, that host's addresses for the current branch, else file:// addresses.
 //
-// What left the folder is looked for with every sync: the whole of it is listed anyway.
+// Every sync looks for removed files, because it lists the whole folder anyway.
 func Locate(dir string) (store.Source, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
@@ -29,7 +29,7 @@ func Locate(dir string) (store.Source, error) {
 	case err != nil:
 		return store.Source{}, fmt.Errorf("the folder cannot be read: %w", err)
 	case !info.IsDir():
-		return store.Source{}, fmt.Errorf("%s is no folder", dir)
+		return store.Source{}, fmt.Errorf("%s is not a folder", dir)
 	}
 	base := webAddress(dir)
 	if base == "" {
@@ -40,26 +40,25 @@ func Locate(dir string) (store.Source, error) {
 	}, nil
 }
 
-// Check says what of a new source cannot be, as systems.Check.
+// Check reports invalid fields of a new source; see systems.Check.
 func Check(src store.Source) (field, reason string) {
 	if !filepath.IsAbs(src.Location) {
-		return "location", "is the whole path of a folder"
+		return "location", "is the absolute path of a folder"
 	}
 	return "", ""
 }
 
-// remotes are the forms of a remote's address: as a URL, and as ssh has it.
+// remotes are the forms of a remote's address: as a URL and in ssh's form.
 var remotes = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:https?|ssh|git)://(?:[^@/]+@)?([^/:]+)(?::\d+)?/(.+?)(?:\.git)?/?$`),
 	regexp.MustCompile(`^(?:[^@/:]+@)([^/:]+):(.+?)(?:\.git)?/?$`),
 }
 
-// hosts are the hosts whose addresses of files are known, and what stands between repository and
-// branch there.
+// hosts are the hosts with known file addresses, and the path element between repository and branch in
+// them.
 var hosts = map[string]string{"github.com": "blob", "gitlab.com": "-/blob", "codeberg.org": "src/branch", "bitbucket.org": "src"}
 
-// webAddress returns where people read the folder, or "" when it is in no checkout of a known
-// host's.
+// webAddress returns the folder's web address, or "" if it is not in a checkout of a known host.
 func webAddress(dir string) string {
 	top := dir
 	for {
@@ -76,7 +75,7 @@ func webAddress(dir string) string {
 	if err != nil {
 		return ""
 	}
-	branch, _ := strings.CutPrefix(says(filepath.Join(gitDir, "HEAD")), "ref: refs/heads/") // else a commit by itself
+	branch, _ := strings.CutPrefix(says(filepath.Join(gitDir, "HEAD")), "ref: refs/heads/") // else a detached commit
 	below, err := filepath.Rel(top, dir)
 	if err != nil || branch == "" {
 		return ""
@@ -92,8 +91,8 @@ func webAddress(dir string) string {
 	return ""
 }
 
-// gitDirs returns where git keeps a checkout's HEAD, and where its configuration: for a linked
-// worktree these are two folders.
+// gitDirs returns the folders of a checkout's HEAD and of its configuration: a linked worktree has two
+// folders.
 func gitDirs(top string) (gitDir, common string, err error) {
 	gitDir = filepath.Join(top, ".git")
 	info, err := os.Stat(gitDir)
@@ -106,12 +105,12 @@ func gitDirs(top string) (gitDir, common string, err error) {
 	}
 	gitDir = absolute(top, path)
 	if common = says(filepath.Join(gitDir, "commondir")); common == "" {
-		return gitDir, gitDir, nil // a submodule has all in one place
+		return gitDir, gitDir, nil // a submodule has one folder for both
 	}
 	return gitDir, absolute(gitDir, common), nil
 }
 
-// says is what a small file of git's holds, "" where it cannot be read.
+// says is the content of one of git's small files, "" if it cannot be read.
 func says(name string) string {
 	text, err := os.ReadFile(name) //nolint:gosec // G304: in the checkout of the folder that a person has named
 	if err != nil {
@@ -127,7 +126,7 @@ func absolute(from, path string) string {
 	return filepath.Join(from, path)
 }
 
-// origin reads the address of the remote origin out of a configuration file.
+// origin reads the address of the remote origin from a configuration file.
 func origin(config string) string {
 	section := ""
 	for line := range strings.Lines(says(config)) {

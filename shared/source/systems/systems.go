@@ -1,5 +1,4 @@
-// Package systems is the map of the systems that sources can be of. A new system is a package
-// and a line here.
+// Package systems is the map of all source systems. A new system is a package and a line here.
 package systems
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Means is what systems are reached with.
+// Means holds what the systems need to reach their servers.
 type Means struct {
 	Confluence confluencesource.Clients
 	Log        zerolog.Logger
@@ -27,16 +26,16 @@ type opener interface {
 	Open(ctx context.Context, src store.Source) (source.System, error)
 }
 
-// kinds are the systems, by the name that a source has them under.
+// kinds are the systems by their name in a source.
 var kinds = map[string]func(Means) opener{
 	store.Confluence: func(m Means) opener { return confluencesource.New(m.Confluence, m.Log) },
 	folder.System:    func(Means) opener { return folder.Opener{} },
 }
 
-// Systems opens sources, whatever system they are of. It is safe for concurrent use.
+// Systems opens sources of all systems. It is safe for concurrent use.
 type Systems struct{ openers map[string]opener }
 
-// New returns the systems as they are reached with m.
+// New returns all systems, with the means m.
 func New(m Means) *Systems {
 	s := &Systems{openers: make(map[string]opener, len(kinds))}
 	for name, open := range kinds {
@@ -45,8 +44,8 @@ func New(m Means) *Systems {
 	return s
 }
 
-// Open opens a source, for one piece of work. The error has the code failure.Unauthorized when
-// this process may not read it.
+// Open opens a source for one piece of work. The error has the code failure.Unauthorized if this process
+// may not read it.
 func (s *Systems) Open(ctx context.Context, src store.Source) (source.System, error) {
 	o := s.openers[src.System]
 	if o == nil {
@@ -55,16 +54,16 @@ func (s *Systems) Open(ctx context.Context, src store.Source) (source.System, er
 	return o.Open(ctx, src)
 }
 
-// checks say what of a new source of a system cannot be: a field as the HTTP API names it, "" for
-// none, and the reason, as the end of a sentence.
+// checks validate a new source of a system. They return the invalid field by its name in the HTTP API,
+// "" if there is none, and the reason as the end of a sentence.
 var checks = map[string]func(src store.Source) (field, reason string){
 	store.Confluence: confluencesource.Check,
 	folder.System:    folder.Check,
 }
 
-// Check says what of a new source can never be: a field as the HTTP API names it, and the reason as
-// the end of a sentence about it. Both are "" where nothing is wrong. Its base address is not looked
-// at. A source without a system is one of Confluence.
+// Check returns the field of a new source that can never be valid, by its name in the HTTP API, and the
+// reason as the end of a sentence about it. Both are "" if the source is valid. Check does not examine
+// its base address. A source without a system is a Confluence source.
 func Check(src store.Source) (field, reason string) {
 	check := checks[cmp.Or(src.System, store.Confluence)]
 	if check == nil {
@@ -73,17 +72,17 @@ func Check(src store.Source) (field, reason string) {
 	return check(src)
 }
 
-// locators find a source of a system by where it is.
+// locators find a source of a system by its location.
 var locators = map[string]func(location string) (store.Source, error){
 	folder.System: folder.Locate,
 }
 
-// Locate returns the source of a system at a location, as AddSource takes it but for its id and
-// the settings that people choose. The error says what is wrong with the location.
+// Locate returns the source of a system at a location, ready for AddSource except for its id and the
+// settings that people choose. The error says what is wrong with the location.
 func Locate(system, location string) (store.Source, error) {
 	locate := locators[system]
 	if locate == nil {
-		return store.Source{}, fmt.Errorf("a %s is not told by a location", system)
+		return store.Source{}, fmt.Errorf("a %s cannot be found by a location", system)
 	}
 	return locate(location)
 }
