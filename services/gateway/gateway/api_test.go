@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,6 +85,8 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&op)
 	require.Equal(t, []any{"first-docs", "confluence_sync", "completed", 100}, []any{op.ProgressID, op.Type, op.Status, op.Progress})
 	require.Len(t, op.Logs, 5)
+	require.Len(t, op.Steps, 5)
+	w.checkArchonsProgress()
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/active", "")
 
 	w.checkFailuresAndRemovals()
@@ -97,6 +100,42 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 			require.True(t, w.checked[pattern], "%s was never held against the document", pattern)
 		}
 	}
+}
+
+// checkArchonsProgress reads progress as Archon's pages do, by the names and types of its answers.
+func (w *world) checkArchonsProgress() {
+	t := w.t
+	t.Helper()
+	var one struct {
+		ProgressID string   `json:"progressId"`
+		Status     string   `json:"status"`
+		Progress   float64  `json:"progress"`
+		Message    string   `json:"message"`
+		Logs       []string `json:"logs"`
+	}
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&one)
+	require.Equal(t, []any{"first-docs", "completed", 100.0}, []any{one.ProgressID, one.Status, one.Progress})
+	require.Contains(t, one.Message, "completed: ")
+	require.Equal(t, "full sync of docs asked for", one.Logs[0])
+
+	waits := w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/sync", "")
+	var ok accepted
+	waits.into(&ok)
+	var list struct {
+		Operations []map[string]any `json:"operations"`
+		Count      int              `json:"count"`
+		Timestamp  time.Time        `json:"timestamp"`
+	}
+	w.wants(http.StatusOK, "read", "GET", "/api/progress/active", "").into(&list)
+	require.False(t, list.Timestamp.IsZero())
+	require.NotZero(t, list.Count)
+	op := list.Operations[list.Count-1]
+	require.Equal(t, []any{ok.OperationID, "confluence_sync", "initializing", 0.0, "waits for its turn", "hr"},
+		[]any{op["operation_id"], op["operation_type"], op["status"], op["progress"], op["message"], op["source_id"]})
+	_, err := time.Parse(time.RFC3339Nano, op["started_at"].(string))
+	require.NoError(t, err)
+	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
+	require.NoError(t, err)
 }
 
 // checkRunsAndChanges looks at runs, cancels one, and changes the source new.

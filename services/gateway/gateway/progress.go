@@ -10,17 +10,27 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// operation is how far a sync is, in the shape in which Archon tells of any operation: what
-// it calls each thing first, and what is ours after it.
+// operation is how far a sync is, in the shapes in which Archon tells of any operation. It has three:
+// one for the operation that is asked for, one for a list of those under way, and the one that its
+// programs keep. Here all of them are in one, each thing under each of its names, and what is ours after.
 type operation struct {
-	ProgressID string     `json:"progress_id" doc:"the run's id"`
-	Type       string     `json:"type" enum:"confluence_sync"`
-	StartTime  time.Time  `json:"start_time"`
-	Status     string     `json:"status" enum:"initializing,starting,processing,finalizing,completed,failed,cancelled"`
-	Progress   int        `json:"progress" minimum:"0" maximum:"100" doc:"never goes back"`
-	Log        string     `json:"log" doc:"where it is, for people"`
-	Logs       []logEntry `json:"logs" nullable:"false" doc:"how it came there"`
+	ProgressID string   `json:"progressId" doc:"the run's id"`
+	Status     string   `json:"status" enum:"initializing,starting,processing,finalization,completed,failed,cancelled"`
+	Progress   int      `json:"progress" minimum:"0" maximum:"100" doc:"never goes back"`
+	Message    string   `json:"message" doc:"where it is, for people"`
+	Error      string   `json:"error,omitempty" doc:"why it failed, for people"`
+	Logs       []string `json:"logs" nullable:"false" doc:"how it came there"`
 
+	OperationID   string    `json:"operation_id" doc:"the run's id"`
+	OperationType string    `json:"operation_type" enum:"confluence_sync"`
+	StartedAt     time.Time `json:"started_at"`
+
+	KeptID    string    `json:"progress_id" doc:"the run's id"`
+	Type      string    `json:"type" enum:"confluence_sync"`
+	StartTime time.Time `json:"start_time"`
+	Log       string    `json:"log" doc:"as message"`
+
+	Steps      []logEntry   `json:"steps" nullable:"false" doc:"as logs, with the time of each"`
 	SourceID   string       `json:"source_id"`
 	State      event.State  `json:"state" doc:"where the run stands, in Sluice's own words"`
 	Mode       event.Mode   `json:"mode"`
@@ -41,7 +51,7 @@ var statuses = map[event.State]string{
 	event.StateRequested:             "initializing",
 	event.StateListing:               "starting",
 	event.StateFetching:              "processing",
-	event.StateFinishing:             "finalizing",
+	event.StateFinishing:             "finalization",
 	event.StateCompleted:             "completed",
 	event.StateCompletedWithFailures: "completed",
 	event.StateHeld:                  "completed",
@@ -52,9 +62,11 @@ var statuses = map[event.State]string{
 // operationOf puts a run and its newest snapshot together.
 func operationOf(of control.Operation) operation {
 	run, p := of.Run, of.Progress
+	const kind = "confluence_sync"
 	op := operation{
-		ProgressID: p.RunID, Type: "confluence_sync", StartTime: run.RequestedAt, Status: statuses[p.State], Progress: p.Percent,
-		Log: sentence(p), SourceID: p.SourceID, State: p.State, Mode: p.Mode, Counts: p.Counts, Code: p.Code, FinishedAt: p.FinishedAt,
+		ProgressID: p.RunID, OperationID: p.RunID, KeptID: p.RunID, OperationType: kind, Type: kind,
+		StartedAt: run.RequestedAt, StartTime: run.RequestedAt, Status: statuses[p.State], Progress: p.Percent,
+		Message: sentence(p), Log: sentence(p), SourceID: p.SourceID, State: p.State, Mode: p.Mode, Counts: p.Counts, Code: p.Code, FinishedAt: p.FinishedAt,
 	}
 	for _, one := range []struct {
 		at   time.Time
@@ -67,8 +79,12 @@ func operationOf(of control.Operation) operation {
 		{p.FinishedAt, sentence(p)},
 	} {
 		if !one.at.IsZero() {
-			op.Logs = append(op.Logs, logEntry{Timestamp: one.at, Log: one.text})
+			op.Logs = append(op.Logs, one.text)
+			op.Steps = append(op.Steps, logEntry{Timestamp: one.at, Log: one.text})
 		}
+	}
+	if p.State == event.StateFailed {
+		op.Error = p.Message
 	}
 	return op
 }
@@ -104,6 +120,7 @@ type activeOutput struct {
 	Body struct {
 		Operations []operation `json:"operations" nullable:"false"`
 		Count      int         `json:"count"`
+		Timestamp  time.Time   `json:"timestamp" doc:"when it was asked"`
 	}
 }
 
@@ -111,6 +128,7 @@ func (g *Gateway) active(ctx context.Context, _ *struct{}) (*activeOutput, error
 	ops, err := g.control.Active(ctx, viewing(ctx))
 	out := &activeOutput{}
 	out.Body.Operations, out.Body.Count = operations(ops), len(ops)
+	out.Body.Timestamp = time.Now().UTC()
 	return out, err
 }
 
