@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/pgtest"
 )
 
@@ -182,6 +183,40 @@ func TestDoctorOfAnExposedDatabase(t *testing.T) {
 	_, err := w.db.Exec(t.Context(), `GRANT SELECT ON confluence_pages TO anon`)
 	require.NoError(t, err)
 	examined(t, w.env()).finds(t, "fail", "public roles", "anon may select confluence_pages")
+}
+
+// Archon moves in beside what Sluice has stored, and then deletes some of it.
+func TestDoctorOfADatabaseThatAnArchonIsIn(t *testing.T) {
+	t.Parallel()
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	stop := w.startAll()
+	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
+	stop()
+	exec := func(sql string) {
+		_, err := w.db.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	exec(`CREATE TABLE archon_page_metadata (id uuid PRIMARY KEY, source_id text NOT NULL REFERENCES archon_sources ON DELETE CASCADE, url text UNIQUE NOT NULL,
+		full_content text NOT NULL, section_title text, section_order int, word_count int NOT NULL, char_count int NOT NULL, chunk_count int NOT NULL,
+		created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now(), metadata jsonb);
+		ALTER TABLE archon_crawled_pages ADD COLUMN page_id uuid REFERENCES archon_page_metadata ON DELETE SET NULL`)
+	env := w.env()
+	examined(t, env).finds(t, "fail", "archon", "from before Archon moved in")
+	var out bytes.Buffer
+	lookup := func(n string) (string, bool) { v, ok := env[n]; return v, ok }
+	require.Zero(t, cli.Run(t.Context(), []string{"migrate", "up"}, lookup, strings.NewReader(""), &out, &out), out.String())
+	require.Contains(t, out.String(), "archon: its assistants find the")
+	require.NotContains(t, examined(t, env).text, "Archon moved in")
+
+	exec(`DELETE FROM archon_crawled_pages WHERE url = (SELECT min(url) FROM archon_crawled_pages)`)
+	examined(t, env).finds(t, "warn", "chunks", "does not find them: 1")
+	w.startAll()
+	require.Equal(t, 1, w.sync(event.Full).Counts.Updated)
+	require.NotContains(t, examined(t, env).text, "does not find them")
+	require.Zero(t, w.count(`SELECT count(*) FROM archon_crawled_pages c WHERE page_id IS NULL OR page_id::text <> metadata->>'page_id'
+		OR NOT EXISTS (SELECT FROM archon_page_metadata m WHERE m.id = c.page_id AND split_part(m.url, '#', 1) = c.url)`))
 }
 
 func TestDoctorOfABrokenBroker(t *testing.T) {

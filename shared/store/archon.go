@@ -1,10 +1,15 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // archonSource is what Archon's pages and tools read of a source's metadata. To them a source of the
@@ -61,12 +66,105 @@ func (s Source) summary(pages int, titles []string) string {
 	return what + ". " + bySluice
 }
 
-// namedForArchon are the chunks with what Archon takes for their page's id. Without its table of pages
-// that is the id that the page has.
-func namedForArchon(chunks []Chunk) []Chunk {
-	list := slices.Clone(chunks)
-	for i := range list {
-		list[i].Metadata.ArchonPage = list[i].Metadata.PageID
+// namedInSummary is how many pages the summary of a source names, and longestNamed how much of a title,
+// in code points.
+const namedInSummary, longestNamed = 5, 60
+
+// describe writes what Archon's pages and tools show of a source: how many words it has, and what about.
+// Unless something changed, it does so for a source only that nothing is said of yet.
+func describe(ctx context.Context, tx pgx.Tx, sourceID string, changed bool) error {
+	rows, _ := tx.Query(ctx, `SELECT `+sourceColumns+`, (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false)::int, 0
+		`+sourceFrom+` WHERE s.source_id = $1 AND `+ourSource+` AND ($2 OR coalesce(s.total_word_count, 0) = 0)`, sourceID, changed)
+	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
 	}
-	return list
+	if err != nil {
+		return err
+	}
+	rows, _ = tx.Query(ctx, `SELECT CASE WHEN length(title) > $3 THEN left(title, $3) || '…' ELSE title END FROM confluence_pages
+		WHERE source_id = $1 AND is_deleted = false AND kind = 'page'
+		ORDER BY length(path) - length(replace(path, '/', '')), title, page_id LIMIT $2`, sourceID, namedInSummary, longestNamed)
+	titles, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE archon_sources SET
+			total_word_count = (SELECT least(coalesce(sum(CASE WHEN jsonb_typeof(p.metadata->'word_count') = 'number' THEN (p.metadata->'word_count')::numeric END), 0), 2147483647)
+				FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false),
+			summary = CASE WHEN `+ours("summary")+` THEN $2 ELSE summary END,
+			metadata = metadata || jsonb_build_object('description', CASE WHEN `+ours("metadata->>'description'")+` THEN $2 ELSE metadata->>'description' END)
+		WHERE source_id = $1`, sourceID, src.summary(src.Pages, titles))
+	return err
+}
+
+// ours is the condition under which nobody else has written a summary.
+func ours(summary string) string {
+	return "(coalesce(" + summary + ", '') = '' OR " + summary + " LIKE '%" + bySluice + "')"
+}
+
+// hasArchonPages is the condition under which Archon keeps whole pages and its chunks name them: since
+// its migration 011.
+const hasArchonPages = `(to_regclass('archon_page_metadata') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute
+	WHERE attrelid = to_regclass('archon_crawled_pages') AND attname = 'page_id' AND NOT attisdropped))`
+
+// forArchon gives the chunks of a document what Archon takes for their page's id, and adds to the batch
+// what makes the rows of archon_page_metadata that bear it. Without that table the id is the one that the page has.
+func forArchon(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChunk) []Chunk {
+	chunks = slices.Clone(chunks)
+	if !has {
+		for i := range chunks {
+			chunks[i].Metadata.ArchonPage = chunks[i].Metadata.PageID
+		}
+		return chunks
+	}
+	sources := []string{d.sourceID} // the page may have come from another source
+	for _, c := range old {
+		if !slices.Contains(sources, c.sourceID) {
+			sources = append(sources, c.sourceID)
+		}
+	}
+	list := paged(d, chunks)
+	queueWholePages(b, d, list, chunks, sources, "")
+	return chunks
+}
+
+// queueWholePages adds to a batch what makes the rows of a document those of the list. Others of it go
+// first: their addresses may be needed.
+func queueWholePages(b *pgx.Batch, d document, list []wholePage, chunks []Chunk, sources []string, where string) {
+	n := len(list)
+	ids, urls, contents, titles := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	words, chars, counts := make([]int, n), make([]int, n), make([]int, n)
+	for i, p := range list {
+		ids[i], urls[i], contents[i], titles[i] = p.id, p.url, p.content, p.section
+		words[i], chars[i], counts[i] = len(strings.Fields(p.content)), utf8.RuneCountInString(p.content), p.chunks
+	}
+	meta := map[string]any{"page_type": "documentation", "title": d.title, archonKey: d.id}
+	if len(chunks) > 0 {
+		m := chunks[0].Metadata
+		meta["knowledge_type"], meta["crawl_type"], meta["tags"] = m.KnowledgeType, m.CrawlType, orEmpty(m.Tags)
+	}
+	b.Queue(`DELETE FROM archon_page_metadata WHERE source_id = ANY ($1) AND metadata @> jsonb_build_object('`+archonKey+`', $2::text) AND id <> ALL ($3::uuid[])`,
+		sources, d.id, ids)
+	b.Queue(`
+		INSERT INTO archon_page_metadata AS m (id, source_id, url, full_content, section_title, section_order, word_count, char_count, chunk_count, metadata)
+		SELECT n.id, $1, n.url, n.content, nullif(n.title, ''), n.place - 1, n.words, n.chars, n.chunks, $9
+		FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::int[])
+			WITH ORDINALITY AS n (id, url, content, title, words, chars, chunks, place)
+		`+where+`
+		ON CONFLICT (id) DO UPDATE SET url = excluded.url, full_content = excluded.full_content, section_title = excluded.section_title,
+			section_order = excluded.section_order, word_count = excluded.word_count, char_count = excluded.char_count,
+			chunk_count = excluded.chunk_count, metadata = excluded.metadata, updated_at = now()`,
+		d.sourceID, ids, urls, contents, titles, words, chars, counts, meta)
+}
+
+// archonKey is the metadata key of a row of archon_page_metadata by which the store finds those of a
+// document.
+const archonKey = "sluice_document"
+
+// queueWithoutWholePages adds to a batch what deletes the rows of pages.
+func queueWithoutWholePages(b *pgx.Batch, sourceID string, pages []string) {
+	b.Queue(`DELETE FROM archon_page_metadata m USING unnest($2::text[]) AS p (id)
+		WHERE m.source_id = $1 AND m.metadata @> jsonb_build_object('`+archonKey+`', p.id)`, sourceID, pages)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/store/search"
 )
@@ -32,6 +33,8 @@ type ChunkMetadata struct {
 	CrawlType     string   `json:"crawl_type"`        // confluence, page or document
 	WordCount     int      `json:"word_count"`
 	CharCount     int      `json:"char_count"`
+	SourceType    string   `json:"source_type"` // url: of the web, to Archon; file: uploaded
+	Headers       string   `json:"headers"`     // the headings over it, as "# Setup; ## Keys"
 	ChunkIndex    int      `json:"chunk_index"`
 	Tags          []string `json:"tags"`
 
@@ -42,6 +45,11 @@ type ChunkMetadata struct {
 	ContentHash  string   `json:"content_hash"` // of heading path and content: identifies a chunk within its document
 	CitationURL  string   `json:"citation_url"`
 	SpaceKey     string   `json:"space_key,omitempty"`
+
+	// What the chunk itself shows of the page's facts of the same names; missing where it shows none.
+	JiraIssueLinks []page.JiraIssue `json:"jira_issue_links,omitempty"`
+	UserMentions   []page.User      `json:"user_mentions,omitempty"`
+	InternalLinks  []page.Link      `json:"internal_links,omitempty"`
 }
 
 // pendingDeletion is the metadata key of a chunk that is being replaced. It is set and gone
@@ -186,7 +194,7 @@ func inOrder(moves []move, from map[int64]address, taken map[address]int64) []mo
 // A moved chunk has a statement of its own, sent with the others in one round trip: uniqueness
 // is checked row by row, and a statement for all of them would go through the rows in an order
 // that nobody promises.
-func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Chunk) error {
+func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Chunk, archon bool) error {
 	for _, c := range wanted {
 		if c.Metadata.ContentHash == "" {
 			return fmt.Errorf("chunk %d of %s has no content hash, by which it is known", c.Number, url)
@@ -205,8 +213,8 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 				return fmt.Errorf("encode chunk metadata: %w", err)
 			}
 		}
-		b.Queue(`UPDATE archon_crawled_pages SET url = $2, chunk_number = $3, source_id = $4, metadata = metadata || $5::jsonb
-			WHERE id = $1`, m.id, m.url, m.number, sourceID, meta)
+		b.Queue(`UPDATE archon_crawled_pages SET url = $2, chunk_number = $3, source_id = $4, metadata = (metadata - ARRAY['jira_issue_links', 'user_mentions', 'internal_links']) || $5::jsonb`+
+			column(archon, `, page_id = ($5::jsonb->>'page_id')::uuid`)+` WHERE id = $1`, m.id, m.url, m.number, sourceID, meta)
 	}
 	if len(p.fresh) > 0 {
 		numbers, contents, metas := make([]int, len(p.fresh)), make([]string, len(p.fresh)), make([]string, len(p.fresh))
@@ -218,8 +226,8 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 			numbers[i], contents[i], metas[i] = c.Number, c.Content, string(meta)
 		}
 		b.Queue(`
-			INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
-			SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text
+			INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id`+column(archon, `, page_id`)+`)
+			SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text`+column(archon, `, (n.metadata::jsonb->>'page_id')::uuid`)+`
 			FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
 			url, sourceID, numbers, contents, metas)
 	}
@@ -228,6 +236,14 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 		b.Queue(`DELETE FROM archon_crawled_pages WHERE id = ANY ($1) AND metadata ? $2`, p.gone, pendingDeletion)
 	}
 	return nil
+}
+
+// column is a piece of SQL about Archon's column page_id, where there is one.
+func column(archon bool, sql string) string {
+	if archon {
+		return sql
+	}
+	return ""
 }
 
 // addressTaken says which chunks stood in the way of ours; the database's own words name only

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -11,7 +10,13 @@ import (
 type DocumentWrite struct {
 	SourceID string // made as a source of files where it is missing
 	URL      string // identifies the document in its source, and is the address of its chunks
+	Title    string
+	Markdown string
 	Chunks   []Chunk
+}
+
+func (w DocumentWrite) document() document {
+	return document{sourceID: w.SourceID, id: w.URL, title: w.Title, url: w.URL, markdown: w.Markdown}
 }
 
 // isDocument is the condition for a document's chunks, by source and URL.
@@ -31,6 +36,8 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 			ON CONFLICT (source_id) DO NOTHING`, w.SourceID, w.URL)
 		b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, w.SourceID)
 		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('document:' || $1, 0))`, w.URL)
+		var archon bool
+		b.Queue(`SELECT ` + hasArchonPages).QueryRow(func(row pgx.Row) error { return row.Scan(&archon) })
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
@@ -40,7 +47,8 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 			return err
 		}
 		b = &pgx.Batch{}
-		if err := queueChunks(b, w.SourceID, w.URL, old, w.Chunks); err != nil {
+		chunks := forArchon(b, archon, w.document(), w.Chunks, old)
+		if err := queueChunks(b, w.SourceID, w.URL, old, chunks, archon); err != nil {
 			return err
 		}
 		if err := addressTaken(tx.SendBatch(ctx, b).Close(), w.URL); err != nil {
@@ -55,9 +63,23 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 
 // RemoveDocument deletes a document's chunks and returns how many there were.
 func (s *Store) RemoveDocument(ctx context.Context, sourceID, url string) (int, error) {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE `+isDocument, sourceID, url)
-	if err != nil {
-		return 0, fmt.Errorf("remove document %s: %w", url, err)
-	}
-	return int(tag.RowsAffected()), nil
+	var removed int
+	err := s.inTx(ctx, "remove document "+url, func(tx pgx.Tx) error {
+		var archon bool
+		if err := tx.QueryRow(ctx, `SELECT `+hasArchonPages).Scan(&archon); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `DELETE FROM archon_crawled_pages WHERE `+isDocument, sourceID, url)
+		if err != nil {
+			return err
+		}
+		removed = int(tag.RowsAffected())
+		if !archon || removed == 0 {
+			return nil
+		}
+		b := &pgx.Batch{}
+		queueWithoutWholePages(b, sourceID, []string{url})
+		return tx.SendBatch(ctx, b).Close()
+	})
+	return removed, err
 }

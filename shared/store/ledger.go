@@ -19,7 +19,7 @@ import (
 
 // Pipeline is the generation of converter and chunker. A page that an older generation
 // wrote is listed as changed, so raising it rewrites every page on its next run.
-const Pipeline = 2
+const Pipeline = 3
 
 // again is the generation of a page that was written although something is missing from it that can
 // be had later: the next run fetches it again.
@@ -295,6 +295,11 @@ const asListed = `
 	AND (@mode = 'incremental' OR p.path = (
 		SELECT t.path FROM confluence_tree t WHERE t.source_id = @source AND t.node_id = l.page_id))`
 
+// hasChunks is the condition under which the live page p has chunks. A page without text has one too, so
+// something else than the store has deleted those of a page that has none: an Archon, for example, that
+// has crawled the address of the page.
+var hasChunks = `EXISTS (SELECT FROM archon_crawled_pages k WHERE k.source_id = p.source_id AND ` + pg.ChunkOfPages("k", "= p.page_id") + `)`
+
 // The steps of CompleteListing, in their order.
 const (
 	// A version that only has another number now, since older ones were deleted, is the same
@@ -315,11 +320,6 @@ const (
 		)
 		UPDATE confluence_sync_pages l SET outcome = 'updated', ended_at = now()
 		FROM relabelled r WHERE l.run_id = @run AND l.page_id = r.page_id AND l.outcome IS NULL`
-
-	unchangedSQL = `
-		UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
-		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
-		WHERE l.outcome IS NULL AND ` + asListed
 
 	// A page that shows another one has no new version when that one changes. Includes go by
 	// id, or by title where the page was not known; a page that shows one that shows the
@@ -342,6 +342,11 @@ const (
 		SELECT @run, page_id, version, title, kind FROM affected ORDER BY page_id
 		ON CONFLICT (run_id, page_id) DO UPDATE SET outcome = NULL, ended_at = NULL WHERE l.outcome = 'unchanged'`
 )
+
+var unchangedSQL = `
+	UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
+	FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
+	WHERE l.outcome IS NULL AND ` + asListed + ` AND ` + hasChunks
 
 // PendingPages returns up to limit pages of the run that wait for their body, in order of their
 // ids, those after the given id.

@@ -36,6 +36,10 @@ type PageWrite struct {
 	BodyBytes   int
 }
 
+func (w PageWrite) document() document {
+	return document{sourceID: w.SourceID, id: w.Page.ID, title: w.Page.Title, url: w.Page.URL, markdown: w.Markdown, headings: w.Headings}
+}
+
 // ErrMoved is returned by WritePage when the page's place in the tree is no longer the one
 // that it was to be written with.
 var ErrMoved = errors.New("the page has moved meanwhile")
@@ -95,6 +99,8 @@ type stored struct {
 	newer                bool          // a newer version is stored, or another body of this one that was read later: by another source, or of a page without versions
 	ended                event.Outcome // in this run's ledger
 	chunks               []oldChunk
+	lost                 bool // the page is to have chunks, and something else than the store has deleted them
+	archon               bool // see hasArchonPages
 }
 
 // decide says how the page ends and whether anything is to be written for that.
@@ -105,7 +111,7 @@ func (o stored) decide() (outcome event.Outcome, changes bool) {
 		return cmp.Or(o.ended, event.Unchanged), false
 	case !o.there, o.deleted:
 		return event.Created, true
-	case o.same, o.newer:
+	case o.same && !o.lost, o.newer:
 		return event.Unchanged, false
 	default:
 		return event.Updated, true
@@ -146,7 +152,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14 AND `+timeCounts+`
 				WHEN p.version <> $4 THEN p.version > $4
 				ELSE (p.source_id <> $2 OR $13 <> '') AND c.fetched_at > $11 END, false),
-			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false)
+			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false), `+hasArchonPages+`
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
 		LEFT JOIN confluence_spaces at ON at.source_id = me.source_id
@@ -158,7 +164,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, generation(w.Page),
 		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
-			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved)
+			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved, &o.archon)
 		})
 	// The page may have come from another source of the same site, whose chunks of it go.
 	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")+` AND c.source_id IN `+sameSite), w.Page.ID, w.SourceID).
@@ -181,6 +187,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		return o, failure.New(failure.BadEvent, "run %s does not list page %s", w.RunID, w.Page.ID)
 	}
 	o.open = w.RunID == "" || !state.Final()
+	o.lost = len(o.chunks) == 0 && len(w.Chunks) > 0
 	if moved {
 		return o, ErrMoved
 	}
@@ -207,7 +214,8 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now()
 			WHERE page_id = $1 AND restored_at IS NULL AND source_id IN `+sameSite, w.Page.ID, w.SourceID)
 	}
-	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, namedForArchon(w.Chunks))
+	chunks := forArchon(b, old.archon, w.document(), w.Chunks, old.chunks)
+	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, chunks, old.archon)
 }
 
 // timeCounts is the condition under which the time of the stored page p says anything: one that is

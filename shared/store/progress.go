@@ -120,6 +120,9 @@ func enter(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.Cou
 		UPDATE confluence_sync_runs SET state = $2, code = nullif($3, ''), message = nullif($4, ''), finished_at = clock_timestamp()
 		WHERE run_id = $1 RETURNING finished_at`, r.ID, r.State, r.Code, r.Message).Scan(&r.FinishedAt)
 	r.FinishedAt = r.FinishedAt.UTC()
+	if err == nil {
+		err = describe(ctx, tx, r.SourceID, r.Mode == event.Full || c.Created+c.Updated+c.Removed > 0)
+	}
 	if err != nil || r.State == event.StateHeld || r.State == event.StateFailed {
 		return err
 	}

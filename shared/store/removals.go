@@ -117,6 +117,7 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
 			return err
 		}
+		var archon bool
 		err := tx.QueryRow(ctx, `
 			WITH ended AS (
 				UPDATE confluence_sync_pages l SET outcome = 'removed', reason = r.reason, ended_at = now()
@@ -125,7 +126,7 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 				AND run.run_id = $1 AND run.state IN ('fetching', 'finishing')
 				RETURNING l.page_id
 			)
-			SELECT coalesce(array_agg(page_id), '{}') FROM ended`, run.ID, ids, reasons).Scan(&ids)
+			SELECT coalesce(array_agg(page_id), '{}'), `+hasArchonPages+` FROM ended`, run.ID, ids, reasons).Scan(&ids, &archon)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -137,6 +138,9 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		b.Queue(`UPDATE confluence_pages SET is_deleted = true, updated_at = now()
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages c WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= ANY ($2)"), run.SourceID, ids)
+		if archon {
+			queueWithoutWholePages(b, run.SourceID, ids)
+		}
 		// An archived page keeps its place: what lies below it is still below it.
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,

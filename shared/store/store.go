@@ -112,7 +112,8 @@ func (s *Store) wait(ctx context.Context) error {
 	return s.searcher.Prepare(ctx)
 }
 
-// Migrate applies the migrations that are missing and returns their names.
+// Migrate applies the migrations that are missing and returns their names, and after them, in words,
+// what it did because an extension or an Archon has come.
 func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
@@ -121,6 +122,13 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 		return applied, err
 	}
 	if err := s.searcher.Build(ctx); err != nil {
+		return applied, err
+	}
+	pages, err := s.moveIn(ctx)
+	if pages > 0 {
+		applied = append(applied, fmt.Sprintf("archon: its assistants find the %d pages that were here before it", pages))
+	}
+	if err != nil {
 		return applied, err
 	}
 	return applied, s.wait(ctx)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -54,14 +55,17 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 	}
 	facts := store.ChunkMetadata{
 		URL: d.URL, Title: d.Title, SourceID: d.SourceID, KnowledgeType: "technical",
-		CrawlType: "document", Tags: d.Tags, Breadcrumb: []string{},
+		CrawlType: "document", SourceType: "file", Tags: d.Tags, Breadcrumb: []string{},
 	}
-	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: d.URL, Chunks: rows(parts, facts)})
+	return s.WriteDocument(ctx, store.DocumentWrite{
+		SourceID: d.SourceID, URL: d.URL, Title: d.Title, Markdown: d.Markdown, Chunks: rows(parts, facts, page.Metadata{}),
+	})
 }
 
 // rows turns chunks with common facts into rows. The same chunks give the same rows, so that
 // unchanged rows are not written.
-func rows(parts []chunk.Chunk, facts store.ChunkMetadata) []store.Chunk {
+func rows(parts []chunk.Chunk, facts store.ChunkMetadata, of page.Metadata) []store.Chunk {
+	shows := newShown(of)
 	if facts.Tags == nil {
 		facts.Tags = []string{}
 	}
@@ -75,7 +79,18 @@ func rows(parts []chunk.Chunk, facts store.ChunkMetadata) []store.Chunk {
 		}
 		m.WordCount, m.CharCount, m.ChunkIndex = c.Words, c.Chars, c.Number
 		m.ContentHash, m.CitationURL = c.Hash, c.CitationURL
+		m.Headers = headers(c.HeadingPath)
+		m.JiraIssueLinks, m.UserMentions, m.InternalLinks = shows.in(c.Content)
 		list[i] = store.Chunk{Number: c.Number, Content: c.Content, Metadata: m}
 	}
 	return list
+}
+
+// headers is the way to a heading as Archon writes it: "# Setup; ## Keys".
+func headers(path []string) string {
+	list := make([]string, len(path))
+	for i, title := range path {
+		list[i] = strings.Repeat("#", i+1) + " " + strings.ReplaceAll(title, ";", ",")
+	}
+	return strings.Join(list, "; ")
 }

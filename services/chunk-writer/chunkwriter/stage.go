@@ -103,10 +103,14 @@ func compose(in event.PageConverted, src store.Source, place store.Place, o chun
 	parts := chunk.Split(chunk.Document{
 		Title: in.Page.Title, URL: in.Page.URL, Markdown: in.Markdown, Headings: in.Headings, Breadcrumb: breadcrumb,
 	}, o)
+	if len(parts) == 0 {
+		// A page without text is found by its title.
+		parts = chunk.Split(chunk.Document{Title: in.Page.Title, URL: in.Page.URL, Markdown: titleOnly(in.Page.Title)}, o)
+	}
 	chunks := rows(parts, store.ChunkMetadata{
 		URL: in.Page.URL, Title: in.Page.Title, SourceID: in.SourceID, KnowledgeType: src.KnowledgeType,
-		PageID: in.Page.ID, CrawlType: src.CrawlType(), Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
-	})
+		PageID: in.Page.ID, CrawlType: src.CrawlType(), SourceType: "url", Tags: src.Tags, Breadcrumb: breadcrumb, SpaceKey: in.Page.SpaceKey,
+	}, in.Metadata)
 	return store.PageWrite{
 		SourceID: in.SourceID, RunID: in.RunID, Attempt: in.Attempt, Page: in.Page, Path: place.Path, Trail: place.Trail,
 		FetchedAt: in.FetchedAt, ConvertedAt: in.ConvertedAt, BodyBytes: in.BodyBytes,

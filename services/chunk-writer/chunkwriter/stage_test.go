@@ -132,7 +132,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 		"tags": ["wiki", "live"],
 		"section_title": "Second", "heading_path": ["First", "Second"], "breadcrumb": ["Home", "Guides"],
 		"content_hash": %q, "citation_url": "https://acme.atlassian.net/wiki/spaces/DOCS/pages/30#second-anchor",
-		"space_key": "DOCS", "confluence_page_id": "30"
+		"space_key": "DOCS", "confluence_page_id": "30", "source_type": "url", "headers": "# First; ## Second"
 	}`, second.WordCount, second.CharCount, second.ContentHash), string(raw))
 
 	p, err := s.Reader().Page(t.Context(), viewer.All(), "30")

@@ -47,7 +47,7 @@ func newWriter(bodySize int) writer {
 	return writer{
 		out:    make([]byte, 0, bodySize/2+512),
 		frames: make([]frame, 1, 16),
-		limit:  min(MaxGrowth*bodySize+growthFloor, MaxMarkdown),
+		limit:  MaxGrowth*bodySize + growthFloor,
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,11 +183,29 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 		d.fail("public roles", "run: sluice migrate up, as the owner of Archon's tables; where a table has no row level security: ALTER TABLE … ENABLE ROW LEVEL SECURITY",
 			"%s", strings.Join(server.Exposed[:min(n, 4)], "; "))
 	}
+	d.chunks(ctx, s)
 	sources, err := s.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		d.fail("sources", "see the database's log", "%v", err)
 	}
 	return s, sources
+}
+
+// chunks looks at what an Archon in the same database makes of the chunks.
+func (d *doctor) chunks(ctx context.Context, s *store.Store) {
+	switch due, err := s.BeforeArchon(ctx); {
+	case err != nil:
+		d.warn("archon", "see the database's log", "%v", err)
+	case due:
+		d.fail("archon", "run: sluice migrate up", "there are chunks from before Archon moved in, on which its assistants' search fails")
+	}
+	lost, err := s.LostChunks(ctx)
+	if err != nil {
+		d.warn("chunks", "see the database's log", "%v", err)
+	}
+	for _, source := range slices.Sorted(maps.Keys(lost)) {
+		d.warn("chunks", "run: sluice sync "+source+" --mode full", "something else has deleted the chunks of pages of %s, so search does not find them: %d", source, lost[source])
+	}
 }
 
 func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
