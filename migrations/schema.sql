@@ -311,6 +311,33 @@ CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (so
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
 CREATE INDEX idx_confluence_words_uncounted_chunk ON public.confluence_words_uncounted USING btree (chunk_id);
 
+CREATE OR REPLACE FUNCTION public.confluence_fill_content_site()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    SELECT site_id INTO STRICT NEW.site_id FROM confluence_pages WHERE page_id = NEW.page_id;
+    RETURN NEW;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_fill_page_site()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    SELECT site_id INTO NEW.site_id FROM confluence_spaces WHERE source_id = NEW.source_id;
+    IF NOT FOUND THEN
+        WITH made AS (INSERT INTO confluence_sites DEFAULT VALUES RETURNING site_id)
+        INSERT INTO confluence_spaces (source_id, site_id) SELECT NEW.source_id, site_id FROM made
+        RETURNING site_id INTO NEW.site_id;
+    END IF;
+    RETURN NEW;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.confluence_guard()
  RETURNS void
  LANGUAGE plpgsql
@@ -432,6 +459,8 @@ $function$
 CREATE TRIGGER came AFTER INSERT ON public.confluence_chunk_words REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_came();
 CREATE TRIGGER changed AFTER UPDATE ON public.confluence_chunk_words REFERENCING OLD TABLE AS went NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_changed();
 CREATE TRIGGER went AFTER DELETE ON public.confluence_chunk_words REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_went();
+CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_page_content FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_content_site();
+CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_pages FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_page_site();
 
 COMMENT ON TABLE confluence_api_keys IS 'Keys of the HTTP API';
 COMMENT ON COLUMN confluence_api_keys.key_id IS 'the public part of the key, by which it is found';

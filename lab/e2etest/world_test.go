@@ -259,8 +259,8 @@ type program struct {
 	done chan struct{}
 }
 
-// start runs a service as its own process, with nothing but its environment.
-func (w *world) start(name string) *program {
+// start runs a service as its own process, with nothing but its environment and what is added to it.
+func (w *world) start(name string, env ...string) *program {
 	w.t.Helper()
 	dir, err := programs()
 	require.NoError(w.t, err)
@@ -282,6 +282,7 @@ func (w *world) start(name string) *program {
 	if w.ground.stallAfter > 0 {
 		cmd.Env = append(cmd.Env, "STALL_AFTER="+w.ground.stallAfter.String())
 	}
+	cmd.Env = append(cmd.Env, env...)
 	return launch(w.t, name, cmd)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/nats-io/nats.go"
@@ -21,6 +22,7 @@ const (
 	headerEvent    = "Sluice-Event"
 	headerEncoding = "Sluice-Encoding"
 	headerClaim    = "Sluice-Claim"
+	headerSize     = "Sluice-Size" // of the JSON, in bytes, where it is compressed
 
 	encodingZstd = "zstd"
 )
@@ -79,6 +81,7 @@ func (b *Bus) encode(e event.Event) (letter, error) {
 	m.Data = doc
 	if compressible(t) && len(doc) > compressAbove {
 		m.Header.Set(headerEncoding, encodingZstd)
+		m.Header.Set(headerSize, strconv.Itoa(len(doc)))
 		m.Data = b.enc.EncodeAll(doc, make([]byte, 0, len(doc)/4))
 	}
 	l := letter{msg: m, event: t}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
@@ -60,6 +61,7 @@ type consuming struct {
 	handle  Handler
 	record  func(ctx context.Context, d Delivery, cause error) error
 	workers int
+	hands   *semaphore.Weighted // bytes, see inHand
 	log     zerolog.Logger
 }
 
@@ -68,7 +70,7 @@ type consuming struct {
 // lost connections mend themselves meanwhile; the only error is ErrClosed.
 func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...ConsumeOption) error {
 	k := &consuming{
-		b: b, c: c, handle: h, workers: c.Workers,
+		b: b, c: c, handle: h, workers: c.Workers, hands: semaphore.NewWeighted(inHand),
 		log: b.log.With().Str("stage", c.Stage).Str("consumer", c.Durable).Logger(),
 	}
 	k.record = k.failPages
@@ -217,6 +219,7 @@ type unit struct {
 	key       string // of the counter of its uncounted deliveries
 	uncounted int
 	claim     string
+	waited    bool // it waited for its turn, which its counter says
 	started   time.Time
 	stack     []byte // of a panic
 	release   func() // ends the signs of life; nothing may follow an answer
@@ -244,6 +247,8 @@ func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 		}
 		u.d.Attempt = max(1, u.d.Attempt-u.uncounted)
 	}
+	put := u.take(ctx)
+	defer put()
 	if ctx.Err() != nil {
 		u.handBack(ctx)
 		return

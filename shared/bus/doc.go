@@ -48,9 +48,10 @@
 // The broker counts deliveries. Those that were parked or handed back are counted in the
 // bucket SLUICE_UNCOUNTED and taken off. A process that dies gives no answer, so its delivery
 // counts; a message that kills MaxAttempts processes is given up as failure.Crashed without
-// another look at it.
+// another look at it. After the first, a page to be converted or written is handled while nothing
+// else is, so that the pages beside one that kills are not counted for it: see Consumer.Alone.
 //
 // While a handler runs, the broker hears a sign of life every third of AckWait. A worker asks
 // for one message at a time, so that no message waits in a process and nothing but the
-// workers' own messages is in memory.
+// workers' own messages is in memory, and of these no more than 16 MiB of JSON a consumer, or one.
 package bus

@@ -248,7 +248,7 @@ func (u *unit) forget(ctx context.Context) {
 	if u.claim != "" {
 		u.b.dropClaim(ctx, u.claim)
 	}
-	if u.uncounted > 0 {
+	if u.uncounted > 0 || u.waited {
 		u.dropCounter(ctx)
 	}
 }

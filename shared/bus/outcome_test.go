@@ -371,3 +371,69 @@ func TestLogHasOneLineAMessageAndNoBody(t *testing.T) {
 	}
 	require.Equal(t, []int{1, 1, 2}, []int{handled, failed, given}, log.String())
 }
+
+// What was in hand when a process died is handled one by one, and what waits for that is not counted
+// against anybody.
+func TestAfterACrashMessagesAreHandledAlone(t *testing.T) {
+	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
+	for i := range 3 {
+		k.Publish(fetched(i + 1))
+	}
+	for range 3 {
+		die(t, k, bus.Convert)
+	}
+	began, goOn := make(chan bus.Delivery, 3), make(chan struct{})
+	k.Consume(bus.Convert, func(_ context.Context, d bus.Delivery) error {
+		began <- d
+		<-goOn
+		return nil
+	}, bus.Workers(3))
+	require.Equal(t, 2, (<-began).Attempt)
+	counters, err := k.JetStream().KeyValue(t.Context(), "SLUICE_UNCOUNTED")
+	require.NoError(t, err)
+	uncounted := func() int {
+		keys, err := counters.Keys(t.Context())
+		if errors.Is(err, jetstream.ErrNoKeysFound) {
+			return 0
+		}
+		require.NoError(t, err)
+		n := 0
+		for _, key := range keys {
+			if entry, err := counters.Get(t.Context(), key); err == nil && string(entry.Value()) == "1" {
+				n++
+			}
+		}
+		return n
+	}
+	require.Eventually(t, func() bool { return uncounted() == 2 }, bustest.Patience, 20*time.Millisecond, "two wait")
+	require.Empty(t, began, "and are not handled")
+	goOn <- struct{}{}
+	<-began
+	require.Equal(t, 1, uncounted(), "what is handled counts")
+	goOn <- struct{}{}
+	<-began
+	goOn <- struct{}{}
+	k.Empty(bus.Convert)
+	require.Eventually(t, func() bool { return uncounted() == 0 }, bustest.Patience, 20*time.Millisecond)
+}
+
+// However many workers there are, the documents in hand are bounded by their bytes.
+func TestLargeDocumentsAreNotInHandTogether(t *testing.T) {
+	k := bustest.New(t)
+	for i := range 4 {
+		e := fetched(i + 1)
+		e.Body = strings.Repeat("words and more words ", 6<<20/21) // twice that fits
+		k.Publish(e)
+	}
+	var now, most atomic.Int64
+	k.Consume(bus.Convert, func(context.Context, bus.Delivery) error {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+		}
+		<-time.After(50 * time.Millisecond) // long enough for the others to come in
+		return nil
+	}, bus.Workers(4))
+	k.Empty(bus.Convert)
+	require.EqualValues(t, 2, most.Load())
+}

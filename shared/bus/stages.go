@@ -81,14 +81,14 @@ var (
 	Convert = Consumer{
 		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",
 		Types: []event.Type{event.TypePageFetched}, Workers: runtime.GOMAXPROCS(0), MaxPending: 1000,
-		QueueBytes: 512 * mib, RunWaits: true,
+		QueueBytes: 512 * mib, RunWaits: true, Alone: true,
 	}
 	// A worker keeps a connection of the database busy, which may be on the same cores: more than there are
 	// write no faster, and whoever searches meanwhile waits behind them.
 	Write = Consumer{
 		Stream: "SLUICE_WRITE", Durable: "chunk-writer", Stage: "chunk-writer",
 		Types: []event.Type{event.TypePageConverted}, Workers: min(max(2, runtime.GOMAXPROCS(0)), 4), MaxPending: 1000,
-		QueueBytes: 512 * mib, RunWaits: true,
+		QueueBytes: 512 * mib, RunWaits: true, Alone: true,
 	}
 	Removals = Consumer{
 		Stream: factsStream, Durable: "deletion-detector", Stage: "deletion-detector",
@@ -119,6 +119,9 @@ type Consumer struct {
 	// RunWaits says that a run is not over before its messages here are: as long as some wait,
 	// nothing is lost.
 	RunWaits bool
+	// Alone says that a message which was delivered before is handled while no other one is: it may
+	// have ended a process.
+	Alone bool
 }
 
 // queued reports whether the consumer has a queue of its own.

@@ -101,37 +101,46 @@ func (k content) byID(ctx context.Context, c *Client, ids []string, o PagesOptio
 	if k.kind == KindBlogPost {
 		o.Statuses = slices.DeleteFunc(slices.Clone(o.Statuses), func(status string) bool { return status == "archived" })
 	}
-	all := make([]Page, 0, len(ids))
+	r := reading{content: k, client: c, o: o, wanted: len(ids), found: make([]Page, 0, len(ids))}
 	for batch := range slices.Chunk(ids, maxLimit) {
-		found, err := k.batchOrHalves(ctx, c, batch, o)
-		if err != nil {
+		if err := r.batchOrHalves(ctx, batch); err != nil {
 			return nil, err
 		}
-		all = append(all, found...)
 	}
-	return all, nil
+	return r.found, nil
+}
+
+// reading is one reading of many.
+type reading struct {
+	content
+	client *Client
+	o      PagesOptions
+	wanted int
+	found  []Page
+	bytes  int // of their bodies
 }
 
 // batchOrHalves asks for half as many where their bodies are too much for one answer.
-func (k content) batchOrHalves(ctx context.Context, c *Client, ids []string, o PagesOptions) ([]Page, error) {
-	found, err := k.batch(ctx, c, ids, o)
+func (r *reading) batchOrHalves(ctx context.Context, ids []string) error {
+	had, bytes := len(r.found), r.bytes
+	err := r.batch(ctx, ids)
 	var bad *ProtocolError
 	if !errors.As(err, &bad) || !bad.tooLarge {
-		return found, err
+		return err
 	}
+	r.found, r.bytes = r.found[:had], bytes
 	if len(ids) == 1 {
 		bad.ObjectID = ids[0]
-		return nil, err
+		return err
 	}
-	first, err := k.batchOrHalves(ctx, c, ids[:len(ids)/2], o)
-	if err != nil {
-		return nil, err
+	if err := r.batchOrHalves(ctx, ids[:len(ids)/2]); err != nil {
+		return err
 	}
-	second, err := k.batchOrHalves(ctx, c, ids[len(ids)/2:], o)
-	return append(first, second...), err
+	return r.batchOrHalves(ctx, ids[len(ids)/2:])
 }
 
-func (k content) batch(ctx context.Context, c *Client, ids []string, o PagesOptions) ([]Page, error) {
+func (r *reading) batch(ctx context.Context, ids []string) error {
+	k, c, o := r.content, r.client, r.o
 	query := url.Values{"id": {strings.Join(ids, ",")}}
 	if len(o.Statuses) > 0 {
 		query.Set("status", strings.Join(o.Statuses, ","))
@@ -146,7 +155,6 @@ func (k content) batch(ctx context.Context, c *Client, ids []string, o PagesOpti
 	l := listing{limit: maxLimit, rows: k.kind, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/" + k.plural, path: "/api/v2/" + k.plural, query: query,
 	}}
-	var found []Page
 	for p, err := range list(ctx, c, l, func(w wirePage) (Page, error) {
 		// A server that ignores the filter would return its whole site.
 		if isID(w.ID) && !asked[w.ID] {
@@ -155,11 +163,14 @@ func (k content) batch(ctx context.Context, c *Client, ids []string, o PagesOpti
 		return k.page(c, w, o.Body)
 	}) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		found = append(found, p)
+		r.found, r.bytes = append(r.found, p), r.bytes+len(p.Body)
+		if r.bytes > mostHeld && len(r.found) < r.wanted {
+			return fmt.Errorf("read %ss: %w", k.name, ErrTooMuch)
+		}
 	}
-	return found, nil
+	return nil
 }
 
 // one reads one item, whatever its status.

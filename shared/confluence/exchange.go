@@ -243,7 +243,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	call.Status = resp.StatusCode
 	a := &answer{status: resp.StatusCode, header: resp.Header}
 	call.TraceID = c.traceID(a.header)
-	a.body, err = c.read(resp)
+	a.body, err = c.read(ctx, resp)
 	call.Bytes = int64(len(a.body))
 	if conditional && a.status == http.StatusNotModified {
 		a = kept.unchanged(a.header)
@@ -281,14 +281,14 @@ type tooLargeError struct{ limit int64 }
 
 func (e *tooLargeError) Error() string { return fmt.Sprintf("larger than %d bytes", e.limit) }
 
-func (c *Client) read(resp *http.Response) ([]byte, error) {
+func (c *Client) read(ctx context.Context, resp *http.Response) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return io.ReadAll(io.LimitReader(resp.Body, min(maxErrorBody, c.opt.maxBody)))
 	}
 	if resp.ContentLength > c.opt.maxBody {
 		return nil, &tooLargeError{c.opt.maxBody}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, c.opt.maxBody+1))
+	body, err := readAll(ctx, io.LimitReader(resp.Body, c.opt.maxBody+1))
 	if int64(len(body)) > c.opt.maxBody {
 		return nil, &tooLargeError{c.opt.maxBody}
 	}

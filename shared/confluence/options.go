@@ -43,7 +43,7 @@ func defaults() options {
 		concurrency: 5, // Atlassian recommends at most 5 to 10 concurrent calls
 		timeout:     30 * time.Second,
 		maxWait:     30 * time.Second,
-		maxBody:     64 << 20, // of an answer, after decompression
+		maxBody:     32 << 20, // of an answer, after decompression
 		log:         zerolog.Nop(),
 		delays:      []time.Duration{time.Second, 2 * time.Second, 4 * time.Second},
 		breakAfter:  12, // consecutive failures: three calls with all their retries

@@ -11,6 +11,9 @@ const BlogPost = "blogpost"
 // Markdown is the format of a body that is already Markdown.
 const Markdown = "markdown"
 
+// MaxBody is the largest body that is taken, in bytes; Confluence itself refuses bodies above 5 MB.
+const MaxBody = 16 << 20
+
 // Ref names one version of a page. ID is a string of digits.
 type Ref struct {
 	ID      string `json:"id"`

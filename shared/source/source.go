@@ -100,6 +100,10 @@ const (
 // pages at a time, callers may still get most of them.
 var ErrBroken = errors.New("the system answers with an error of its own")
 
+// ErrTooMuch is in the chain of an error of Bodies when the pages together are more than is held at
+// a time: fewer of them are to be asked for.
+var ErrTooMuch = errors.New("the pages are too much to be held together")
+
 // ErrUnsearchable is in the chain of an error of Changes when the system cannot say what changed:
 // then all of the source is listed.
 var ErrUnsearchable = errors.New("what changed cannot be searched for")
@@ -147,6 +151,10 @@ type TitleLinks interface {
 	// PageAddress returns the address of the source's page for people.
 	PageAddress(pageID string) string
 }
+
+// Holder is implemented by a system that holds something for one piece of work, such as room for what
+// it has read. Whoever opened the system releases it at the end.
+type Holder interface{ Release() }
 
 // Metered is implemented by a system whose calls are counted.
 type Metered interface {

@@ -166,3 +166,24 @@ func TestASpaceIsOneSourceHoweverItIsTyped(t *testing.T) {
 	}
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}), "of another site")
 }
+
+// Another program writes a page as the specification has the table, without a site.
+func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	exec := func(sql string) {
+		t.Helper()
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	exec(`INSERT INTO archon_sources (source_id, summary, metadata) VALUES ('unknown', '', '{"source_type": "confluence"}')`)
+	for _, source := range []string{"docs", "unknown"} {
+		exec(`INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path)
+			VALUES ('of ` + source + `', '` + source + `', 'DOCS', 'By hand', 1, now(), '/by hand')`)
+		exec(`INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version)
+			VALUES ('of ` + source + `', 'https://acme.atlassian.net/wiki/` + source + `', 'Words', '[]', '[]', '{}', 1)`)
+	}
+	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces s USING (source_id, site_id)
+		JOIN confluence_page_content c USING (page_id, site_id)`))
+	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_sites`))
+}

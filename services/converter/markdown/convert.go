@@ -17,12 +17,17 @@ import (
 // The bounds of one conversion. Confluence itself refuses bodies above 5 MB.
 const (
 	// MaxBody is the largest body in bytes; a larger one is failure.ConvertTooLarge.
-	MaxBody = 16 << 20
+	MaxBody = page.MaxBody
+	// MaxParts is how many elements, attributes and pieces of text a body may have: each takes the room
+	// of a hundred letters. A body of 5 MB with more of them was made for it: failure.ConvertTooLarge.
+	MaxParts = 500_000
 	// MaxDepth is how deeply elements may nest; a deeper body is failure.ConvertTooDeep.
 	MaxDepth = 256
-	// MaxGrowth limits the Markdown to MaxGrowth times the body plus 64 KiB. Only a body made for
-	// this purpose (thousands of deep list items) reaches it: failure.ConvertTooLarge.
-	MaxGrowth = 16
+	// MaxGrowth limits the Markdown to MaxGrowth times the body plus 64 KiB, and MaxMarkdown limits it
+	// in all. Only a body made for this purpose (thousands of deep list items) reaches them:
+	// failure.ConvertTooLarge.
+	MaxGrowth   = 16
+	MaxMarkdown = 32 << 20
 
 	growthFloor = 64 << 10
 )
@@ -65,7 +70,7 @@ func Convert(body string, facts page.Facts) (Result, error) {
 	r.walk(tree.root, style{})
 	r.flush()
 	if r.w.overflow {
-		return Result{}, failure.New(failure.ConvertTooLarge, "the Markdown grew past %d times its body", MaxGrowth)
+		return Result{}, failure.New(failure.ConvertTooLarge, "the Markdown grew past %d times its body, or past %d bytes", MaxGrowth, MaxMarkdown)
 	}
 	return r.result(), nil
 }

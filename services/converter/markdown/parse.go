@@ -74,6 +74,7 @@ type parser struct {
 	open  []*node // open elements, the root first
 	names map[string]int
 	slab  []node
+	nodes int // of all slabs
 	attrs []attr
 	tree  tree
 }
@@ -98,6 +99,9 @@ func parse(src string) (tree, error) {
 			p.pos += i
 		}
 		p.markup()
+		if p.full() {
+			return tree{}, failure.New(failure.ConvertTooLarge, "the body has more than %d elements, attributes and pieces of text", MaxParts)
+		}
 		if len(p.open) > MaxDepth+1 {
 			return tree{}, failure.New(failure.ConvertTooDeep, "elements nest deeper than %d", MaxDepth)
 		}
@@ -113,11 +117,15 @@ func parse(src string) (tree, error) {
 func (p *parser) node() *node {
 	if len(p.slab) == 0 {
 		p.slab = make([]node, min(max(len(p.src)/64, 16), 1024))
+		p.nodes += len(p.slab)
 	}
 	n := &p.slab[0]
 	p.slab = p.slab[1:]
 	return n
 }
+
+// full reports whether the body has more parts than are held of one.
+func (p *parser) full() bool { return p.nodes-len(p.slab)+len(p.attrs) > MaxParts }
 
 func (p *parser) note(reason string) {
 	for i := range p.tree.problems {
@@ -295,7 +303,9 @@ func (p *parser) attributes(n *node, rest string, i int) (int, bool) {
 		}
 		var a attr
 		a, i = p.attribute(rest, i)
-		p.attrs = append(p.attrs, a)
+		if !p.full() { // a tag may have millions
+			p.attrs = append(p.attrs, a)
+		}
 	}
 	if len(p.attrs) > start {
 		n.attrs = p.attrs[start:len(p.attrs):len(p.attrs)]

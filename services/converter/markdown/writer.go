@@ -47,7 +47,7 @@ func newWriter(bodySize int) writer {
 	return writer{
 		out:    make([]byte, 0, bodySize/2+512),
 		frames: make([]frame, 1, 16),
-		limit:  MaxGrowth*bodySize + growthFloor,
+		limit:  min(MaxGrowth*bodySize+growthFloor, MaxMarkdown),
 	}
 }
 

@@ -54,6 +54,9 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		}
 	}
 	err = b.fetch(ctx)
+	if len(b.wanted) > 1 && errors.Is(err, source.ErrTooMuch) {
+		return b.split(ctx)
+	}
 	if d.Attempt >= splitAfter && len(b.wanted) > 1 && v.OnlyHere(ctx, err) {
 		return b.split(ctx)
 	}
@@ -113,6 +116,11 @@ type batch struct {
 // fetch fetches the pages of a task and publishes them.
 func (b *batch) fetch(ctx context.Context) error {
 	found, err := b.System.Bodies(ctx, b.wanted)
+	for i := range found {
+		if n := len(found[i].Body); n > page.MaxBody {
+			found[i].Body, found[i].Err = "", failure.New(failure.ConvertTooLarge, "the body has %d bytes, the bound is %d", n, page.MaxBody)
+		}
+	}
 	// What failed by itself has failed, whatever became of the others.
 	if failErr := b.failSome(ctx, found); err == nil {
 		err = failErr
@@ -190,7 +198,7 @@ func (b *batch) sift(ctx context.Context, found []source.Page) ([]source.Page, e
 // split makes two tasks of the pages of one, so that the one page that breaks the answer for
 // all ends up alone and fails alone.
 func (b *batch) split(ctx context.Context) error {
-	b.log.Warn().Str("run", b.Run.ID).Int("pages", len(b.wanted)).Msg("no answer for these pages together, task is taken apart")
+	b.log.Warn().Str("run", b.Run.ID).Int("pages", len(b.wanted)).Msg("these pages cannot be had together, task is taken apart")
 	half := len(b.wanted) / 2
 	return b.bus.PublishAll(ctx, []event.Event{
 		event.PagesListed{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, Pages: b.wanted[:half]},

@@ -58,9 +58,12 @@ func Open(ctx context.Context, s Systems, l Ledger, run store.Run, src store.Sou
 // endTimeout bounds what is said to the ledger while the process stops.
 const endTimeout = 3 * time.Second
 
-// End writes down what the work has cost, also when it failed. The figure is for people: that
+// End gives back what the system holds, and writes down what the work has cost, also when it failed. The figure is for people: that
 // it cannot be written fails nothing.
 func (v *Visit) End(ctx context.Context) {
+	if held, ok := v.System.(source.Holder); ok {
+		defer held.Release()
+	}
 	metered, ok := v.System.(source.Metered)
 	if !ok {
 		return

@@ -25,7 +25,7 @@ type bodies struct {
 // Bodies reads pages and blog posts with their bodies in bulk, whatever their status. For every page
 // that is missing from the result, Confluence has confirmed separately that this account cannot see it.
 func (s *space) Bodies(ctx context.Context, refs []page.Ref) ([]source.Page, error) {
-	ctx = s.counted(ctx)
+	ctx = confluence.HeldBy(s.counted(ctx), s.held)
 	b := &bodies{space: s, kinds: make(map[string]string, len(refs))}
 	for _, ref := range refs {
 		b.wanted, b.kinds[ref.ID] = append(b.wanted, ref.ID), ref.Kind
@@ -57,6 +57,15 @@ func (b *bodies) read(ctx context.Context) error {
 	return b.confirm(ctx)
 }
 
+// tooMuch says that fewer pages are to be asked for.
+type tooMuch struct{ error }
+
+func (e *tooMuch) Unwrap() error        { return e.error }
+func (e *tooMuch) Is(target error) bool { return target == source.ErrTooMuch }
+
+// Release gives room for large answers back.
+func (s *space) Release() { s.held.Leave() }
+
 // readKind reads those of one kind.
 func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
 	for {
@@ -68,6 +77,9 @@ func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
 		if err == nil {
 			b.found = append(b.found, found...)
 			return nil
+		}
+		if errors.Is(err, confluence.ErrTooMuch) {
+			return &tooMuch{err}
 		}
 		// A page that comes in a form that is no use fails alone: asked for again and again
 		// together with it, all of its neighbours would fail too.
@@ -81,8 +93,9 @@ func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
 // that ends as missing is not requested again before the next run.
 func (b *bodies) confirm(ctx context.Context) error {
 	have := make(map[string]bool, len(b.found))
+	size := 0
 	for _, p := range b.found {
-		have[p.ID] = true
+		have[p.ID], size = true, size+len(p.Body)
 	}
 	for _, id := range slices.Clone(b.wanted) {
 		if have[id] {
@@ -92,7 +105,10 @@ func (b *bodies) confirm(ctx context.Context) error {
 		var missing *confluence.NotFoundError
 		switch {
 		case err == nil:
-			b.found = append(b.found, p)
+			b.found, have[id] = append(b.found, p), true
+			if size += len(p.Body); size > page.MaxBody && len(have) < len(b.wanted) {
+				return &tooMuch{confluence.ErrTooMuch}
+			}
 		case !errors.As(err, &missing):
 			if err := b.failOne(err); err != nil {
 				return err

@@ -30,6 +30,7 @@ type Opener struct {
 	clients Clients
 	log     zerolog.Logger
 	people  people
+	room    *confluence.Room
 
 	mu      sync.Mutex
 	spaces  map[string]string // space ids by site and key
@@ -39,7 +40,7 @@ type Opener struct {
 // New returns an opener that uses the clients.
 func New(clients Clients, log zerolog.Logger) *Opener {
 	return &Opener{
-		clients: clients, log: log, spaces: map[string]string{},
+		clients: clients, log: log, spaces: map[string]string{}, room: confluence.NewRoom(),
 		people: people{log: log, names: map[string]string{}, asking: map[string]chan struct{}{}},
 	}
 }
@@ -58,7 +59,7 @@ func (o *Opener) Open(ctx context.Context, src store.Source) (source.System, err
 	if err != nil {
 		return nil, err
 	}
-	return &space{Opener: o, client: client, site: src.BaseURL, key: src.SpaceKey}, nil
+	return &space{Opener: o, client: client, site: src.BaseURL, key: src.SpaceKey, held: o.room.Held()}, nil
 }
 
 // space is a source's space.
@@ -68,11 +69,13 @@ type space struct {
 	site   string // with /wiki
 	key    string
 	usage  confluence.Usage
+	held   *confluence.Held
 }
 
 var (
 	_ source.System     = (*space)(nil)
 	_ source.Labels     = (*space)(nil)
+	_ source.Holder     = (*space)(nil)
 	_ source.Containers = (*space)(nil)
 	_ source.People     = (*space)(nil)
 	_ source.TitleLinks = (*space)(nil)

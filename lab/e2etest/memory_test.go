@@ -1,0 +1,79 @@
+package e2etest
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/services/stages"
+	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+)
+
+// What compose gives each service, and what it tells Go's collector.
+const (
+	mostMemory  = 256 << 20
+	memoryLimit = "GOMEMLIMIT=224MiB"
+)
+
+// Pages that are made to take memory, and many large ones at a time, end no stage that has just the memory
+// that compose gives it: each fails alone or is stored, and so are all others.
+func TestStagesKeepToTheirMemory(t *testing.T) {
+	t.Parallel()
+	const space, small, large, body = "POISON", 40, 8, 15 << 20
+	site := sandbox.New(sandbox.Options{})
+	require.NoError(t, site.AddSpace(space, "Poison"))
+	add := func(title, body string) string {
+		p, err := site.CreatePage(sandbox.Draft{Space: space, Title: title, Body: body})
+		require.NoError(t, err)
+		return p.ID
+	}
+	bad := map[string]bool{
+		add("Breaks", strings.Repeat("x<br/>", 833_000)):                  true,
+		add("Attributes", "<p "+strings.Repeat("a ", 2_500_000)+">x</p>"): true,
+	}
+	add("Quotes", strings.Repeat("‹", 1_000_000))
+	comment := "<p>Little is seen of this.</p><!-- " + strings.Repeat("words ", body/6) + " -->"
+	for i := range large {
+		add(fmt.Sprint("Large ", i), comment)
+	}
+	add("Larger still", "<p>"+strings.Repeat("The same words again and again. ", 3<<20/32)+"</p>")
+	bad[add("Too large", "<p>"+strings.Repeat("words ", 17<<20/6)+"</p>")] = true
+	for i := range small {
+		add(fmt.Sprint("Small ", i), "<p>Words.</p>")
+	}
+	w := newWorld(t, space, site)
+	running := map[string]*program{}
+	for _, name := range []string{"fetcher", "converter", "chunk-writer", "deletion-detector", "progress"} {
+		require.Contains(t, stages.Names(), name)
+		running[name] = w.start(name, memoryLimit)
+	}
+	last := w.sync(event.Full)
+	require.Equal(t, event.StateCompletedWithFailures, last.State, last.Message)
+	rows, err := w.db.Query(t.Context(), `SELECT page_id, reason FROM confluence_sync_pages WHERE outcome = 'failed'`)
+	require.NoError(t, err)
+	for rows.Next() {
+		var id, reason string
+		require.NoError(t, rows.Scan(&id, &reason))
+		require.True(t, bad[id], id)
+		require.Equal(t, string(failure.ConvertTooLarge), reason)
+	}
+	require.NoError(t, rows.Err())
+	require.Equal(t, len(bad), last.Counts.Failed)
+	for name, p := range running {
+		p.terminate(t)
+		usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		require.True(t, ok)
+		held := usage.Maxrss
+		if runtime.GOOS == "linux" {
+			held *= 1 << 10
+		}
+		t.Logf("%s held %d MiB", name, held>>20)
+		require.Less(t, held, int64(mostMemory), name)
+	}
+}
