@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 // diagnosis is a line of sluice doctor.
@@ -104,6 +105,30 @@ func TestDoctorFindsNothingWrongWithWhatIsRight(t *testing.T) {
 	env := w.env()
 	require.Zero(t, cli.Run(t.Context(), []string{"doctor"}, func(n string) (string, bool) { v, ok := env[n]; return v, ok }, strings.NewReader(""), &out, &out))
 	require.Contains(t, out.String(), "ok    nats: NATS")
+}
+
+func TestDoctorOfTwoInstallationsOnOneAccount(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	own := func(s *store.Store) string {
+		id, err := s.Installation(t.Context(), false)
+		require.NoError(t, err)
+		return id
+	}
+	require.NoError(t, w.bus.Own(t.Context(), own(w.store)))
+	require.NoError(t, w.bus.Apply(t.Context()))
+	examined(t, w.env()).finds(t, "ok", "nats", "")
+	other := with(w.env(), "DATABASE_URL", pgtest.MigratedURL(t))
+	s, err := store.Open(t.Context(), other["DATABASE_URL"])
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	require.NotEqual(t, own(w.store), own(s))
+	examined(t, other).finds(t, "fail", "nats", "another installation")
+	var out bytes.Buffer
+	lookup := func(n string) (string, bool) { v, ok := other[n]; return v, ok }
+	require.Zero(t, cli.Run(t.Context(), []string{"nats", "adopt"}, lookup, strings.NewReader(""), &out, &out), out.String())
+	examined(t, other).finds(t, "ok", "nats", "")
 }
 
 func TestDoctorNamesEveryBadSetting(t *testing.T) {

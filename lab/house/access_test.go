@@ -19,7 +19,7 @@ import (
 // What the services may do on the bus, and which key each has, is written from the list of stages:
 // make docs.
 func TestTheBrokersPermissionsAreInStep(t *testing.T) {
-	for name, want := range map[string]string{"deploy/nats-access.conf": bus.AccessConfig(), "deploy/compose.nats-access.yml": composeKeys()} {
+	for name, want := range map[string]string{"deploy/nats-access.conf": bus.AccessConfig(""), "deploy/compose.nats-access.yml": composeKeys()} {
 		if *update {
 			require.NoError(t, os.WriteFile(filepath.Join(root(), name), []byte(want), 0o644))
 		}

@@ -44,67 +44,73 @@ func roleOf(name string) (Stage, bool) {
 }
 
 // inbox is where a role's answers come. Each has its own, or one could read the others'.
-func inbox(role string) string { return "_INBOX_" + role }
+func (p Prefix) inbox(role string) string { return "_INBOX_" + p.name(role) }
 
 // Permissions are the subjects that the role may publish to and subscribe to. There is no
 // right in it to make a consumer: a consumer may be told to deliver anywhere, so whoever
 // makes one can publish anywhere.
-func (r Stage) Permissions() (publish, subscribe []string) {
+func (r Stage) Permissions(p Prefix) (publish, subscribe []string) {
 	may := map[string]bool{}
 	look := func(stream string) { may["$JS.API.STREAM.INFO."+stream] = true }
 	for _, t := range r.publishes() {
-		may[subject(t)] = true
+		may[p.all(t)] = true
 	}
 	for _, c := range r.Consumes {
-		at := c.Stream + "." + c.Durable
+		at := p.name(c.Stream) + "." + c.Durable
 		may["$JS.API.CONSUMER.INFO."+at] = true
 		may["$JS.API.CONSUMER.MSG.NEXT."+at] = true
 		may["$JS.ACK."+at+".>"] = true
-		may["$KV."+counterBucket+"."+c.Durable+".>"] = true
-		may["$JS.API.DIRECT.GET.KV_"+counterBucket+".$KV."+counterBucket+"."+c.Durable+".>"] = true
-		may["$JS.API.STREAM.PURGE.KV_"+counterBucket] = true
+		may["$KV."+p.name(counterBucket)+"."+c.Durable+".>"] = true
+		may["$JS.API.DIRECT.GET."+p.kv(counterBucket)+".$KV."+p.name(counterBucket)+"."+c.Durable+".>"] = true
+		may["$JS.API.STREAM.PURGE."+p.kv(counterBucket)] = true
 	}
-	for _, bucket := range r.buckets() {
+	for _, bucket := range r.buckets(p) {
 		look(bucket)
 	}
 	if r.bodies() {
-		may["$O."+claimBucket+".>"] = true
-		may["$JS.API.DIRECT.GET.OBJ_"+claimBucket] = true
-		may["$JS.API.DIRECT.GET.OBJ_"+claimBucket+".>"] = true
-		may["$JS.API.STREAM.PURGE.OBJ_"+claimBucket] = true
+		may["$O."+p.name(claimBucket)+".>"] = true
+		may["$JS.API.DIRECT.GET."+p.object(claimBucket)] = true
+		may["$JS.API.DIRECT.GET."+p.object(claimBucket)+".>"] = true
+		may["$JS.API.STREAM.PURGE."+p.object(claimBucket)] = true
 	}
-	subscribe = []string{inbox(r.Name) + ".>"}
+	subscribe = []string{p.inbox(r.Name) + ".>"}
 	if r.Calls {
-		may["$KV."+budgetBucket+".*"] = true
-		may["$JS.API.DIRECT.GET.KV_"+budgetBucket+".$KV."+budgetBucket+".*"] = true
-		subscribe = append(subscribe, "$KV."+budgetBucket+".*")
+		may["$KV."+p.name(budgetBucket)+".*"] = true
+		may["$JS.API.DIRECT.GET."+p.kv(budgetBucket)+".$KV."+p.name(budgetBucket)+".*"] = true
+		subscribe = append(subscribe, "$KV."+p.name(budgetBucket)+".*")
 	}
-	if r.Follows || slices.Contains(r.Publishes, event.TypeProgress) { // what is older than the newest is not published
-		may["$JS.API.DIRECT.GET."+progressStream+"."+subject(event.TypeProgress)] = true
-		look(progressStream)
+	if r.follows() {
+		may["$JS.API.DIRECT.GET."+p.name(progressStream)+"."+p.all(event.TypeProgress)] = true
+		look(p.name(progressStream))
 	}
 	for _, t := range r.Hears {
-		subscribe = append(subscribe, subject(t))
+		subscribe = append(subscribe, p.all(t))
 	}
 	if r.Keeps {
-		r.keep(may)
+		r.keep(p, may)
 	}
 	publish = slices.Sorted(maps.Keys(may))
 	slices.Sort(subscribe)
 	return publish, subscribe
 }
 
+// follows reports whether the role reads the stream of progress: what is older than the newest is not
+// published.
+func (r Stage) follows() bool {
+	return r.Follows || slices.Contains(r.Publishes, event.TypeProgress)
+}
+
 // buckets are the streams behind the buckets that the role uses.
-func (r Stage) buckets() []string {
+func (r Stage) buckets(p Prefix) []string {
 	var list []string
 	if len(r.Consumes) > 0 {
-		list = append(list, "KV_"+counterBucket)
+		list = append(list, p.kv(counterBucket))
 	}
 	if r.bodies() {
-		list = append(list, "OBJ_"+claimBucket)
+		list = append(list, p.object(claimBucket))
 	}
 	if r.Calls {
-		list = append(list, "KV_"+budgetBucket)
+		list = append(list, p.kv(budgetBucket))
 	}
 	return list
 }
@@ -119,14 +125,14 @@ func (r Stage) bodies() bool {
 }
 
 // keep adds what Apply does, for the streams, consumers and buckets of the topology alone.
-func (Stage) keep(may map[string]bool) {
-	kept := []string{advisoryStream, "OBJ_" + claimBucket, "KV_" + counterBucket, "KV_" + budgetBucket}
+func (Stage) keep(p Prefix, may map[string]bool) {
+	kept := []string{p.name(advisoryStream), p.object(claimBucket), p.kv(counterBucket), p.kv(budgetBucket)}
 	for _, s := range Topology {
-		kept = append(kept, s.Name)
+		kept = append(kept, p.name(s.Name))
 		for _, c := range s.Consumers {
-			may["$JS.API.CONSUMER.INFO."+s.Name+"."+c.Durable] = true
-			may["$JS.API.CONSUMER.CREATE."+s.Name+"."+c.Durable+".>"] = true // one filter subject
-			may["$JS.API.CONSUMER.CREATE."+s.Name+"."+c.Durable] = true      // several
+			may["$JS.API.CONSUMER.INFO."+p.name(s.Name)+"."+c.Durable] = true
+			may["$JS.API.CONSUMER.CREATE."+p.name(s.Name)+"."+c.Durable+".>"] = true // one filter subject
+			may["$JS.API.CONSUMER.CREATE."+p.name(s.Name)+"."+c.Durable] = true      // several
 		}
 	}
 	for _, name := range kept {
@@ -139,7 +145,7 @@ func (Stage) keep(may map[string]bool) {
 
 // AccessConfig is the NATS configuration that lets every role do its own and nothing else.
 // Their public keys are variables, one a role, in a file keys.conf that is included.
-func AccessConfig() string {
+func AccessConfig(p Prefix) string {
 	var b strings.Builder
 	b.WriteString(`# Who may do what on the bus: a key for each service, with its own subjects alone.
 # Written from the list of stages in shared/bus by make docs; do not change it by hand.
@@ -153,7 +159,7 @@ authorization {
   users: [
 `)
 	for _, r := range Roles {
-		publish, subscribe := r.Permissions()
+		publish, subscribe := r.Permissions(p)
 		fmt.Fprintf(&b, "    {\n      # %s\n      nkey: $%s\n      permissions: {\n", r.Name, KeyVariable(r.Name))
 		allow(&b, "publish", publish)
 		allow(&b, "subscribe", subscribe)

@@ -35,25 +35,29 @@ import (
 
 // guarded is a broker that asks who is there, with a key for every role.
 type guarded struct {
-	t    *testing.T
-	url  string
-	keys string
+	t      *testing.T
+	url    string
+	keys   string
+	prefix bus.Prefix
 }
 
-func newGuarded(t *testing.T, more string) *guarded {
+func newGuarded(t *testing.T, more string) *guarded { return newGuardedOf(t, "", more) }
+
+func newGuardedOf(t *testing.T, prefix bus.Prefix, more string) *guarded {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, bus.WriteKeys(dir))
 	file := filepath.Join(dir, "nats.conf")
-	require.NoError(t, os.WriteFile(file, []byte(bus.AccessConfig()+more), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(bus.AccessConfig(prefix)+more), 0o600))
 	srv, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, MaxPayload: 64 << 10, ConfigFile: file, Log: zerolog.Nop()})
 	require.NoError(t, err)
 	t.Cleanup(srv.Stop)
-	return &guarded{t: t, url: srv.URL(), keys: dir}
+	return &guarded{t: t, url: srv.URL(), keys: dir, prefix: prefix}
 }
 
 func (g *guarded) options(role string) bus.Options {
 	o := bustest.Options(g.t, g.url)
+	o.Prefix = g.prefix
 	o.Login = bus.Login{Role: role, NkeyFile: filepath.Join(g.keys, role+".nk")}
 	return o
 }
@@ -82,7 +86,12 @@ func (g *guarded) raw(role string) (*nats.Conn, chan error) {
 // A body that is too large for a message goes from the fetcher to the converter and on to the
 // chunk-writer, each with its own key, is parked on the way, and leaves nothing behind.
 func TestEveryRoleDoesItsOwnWork(t *testing.T) {
-	g := newGuarded(t, "")
+	for name, prefix := range map[string]bus.Prefix{"alone on the account": "", "beside others": "team-1"} {
+		t.Run(name, func(t *testing.T) { everyRole(t, newGuardedOf(t, prefix, "")) })
+	}
+}
+
+func everyRole(t *testing.T, g *guarded) {
 	keeper := g.as("progress")
 	waiting := make(chan error, 1)
 	converter := g.as("converter")

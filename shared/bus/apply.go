@@ -46,17 +46,20 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 	if r, ok := roleOf(b.o.Login.Role); ok && b.o.Login.limited() && !r.Keeps {
 		return b.lookOnce(ctx, r)
 	}
+	if err := b.foreign(ctx, b.owner()); err != nil {
+		return err
+	}
 	for _, s := range Topology {
-		if err := b.applyStream(ctx, s.config(b.o.Replicas)); err != nil {
-			return refused("stream "+s.Name, err)
+		if err := b.applyStream(ctx, b.mark(s.config(b.p, b.o.Replicas))); err != nil {
+			return refused("stream "+b.p.name(s.Name), err)
 		}
 		for _, c := range s.Consumers {
-			if err := b.applyConsumer(ctx, s.Name, c.config(b.o.AckWait)); err != nil {
+			if err := b.applyConsumer(ctx, b.p.name(s.Name), c.config(b.p, b.o.AckWait)); err != nil {
 				return refused("consumer "+c.Durable, err)
 			}
 		}
 	}
-	if err := b.applyStream(ctx, advisories(b.o.Replicas)); err != nil {
+	if err := b.applyStream(ctx, advisories(b.p, b.o.Replicas)); err != nil {
 		return refused("stream "+advisoryStream, err)
 	}
 	return b.applyBuckets(ctx)
@@ -81,14 +84,14 @@ func (b *Bus) lookOnce(ctx context.Context, r Stage) error {
 	}
 	for _, c := range r.Consumes {
 		err := look("consumer "+c.Durable, func(ctx context.Context) error {
-			_, err := b.js.Consumer(ctx, c.Stream, c.Durable)
+			_, err := b.js.Consumer(ctx, b.p.name(c.Stream), c.Durable)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	for _, bucket := range r.buckets() {
+	for _, bucket := range r.buckets(b.p) {
 		err := look("bucket "+bucket, func(ctx context.Context) error {
 			_, err := b.js.Stream(ctx, bucket)
 			return err
@@ -126,6 +129,7 @@ func asWanted(is, want jetstream.StreamConfig) jetstream.StreamConfig {
 	is.Subjects, is.Retention, is.Discard, is.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
 	is.MaxBytes, is.MaxMsgs, is.MaxMsgsPerSubject, is.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
 	is.Duplicates, is.Replicas, is.AllowDirect = want.Duplicates, want.Replicas, want.AllowDirect
+	is.Metadata = marked(is.Metadata, want.Metadata[ownerKey])
 	return is
 }
 
@@ -157,9 +161,9 @@ func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.C
 }
 
 func (b *Bus) applyBuckets(ctx context.Context) error {
-	err := b.applyBucket(ctx, "OBJ_"+claimBucket, claimBytes, func(ctx context.Context) error {
+	err := b.applyBucket(ctx, b.p.object(claimBucket), claimBytes, func(ctx context.Context) error {
 		_, err := b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: claimBucket, TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+			Bucket: b.p.name(claimBucket), TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
 		})
 		return err
 	})
@@ -167,9 +171,9 @@ func (b *Bus) applyBuckets(ctx context.Context) error {
 		return refused("object store "+claimBucket, err)
 	}
 	for bucket, bytes := range map[string]int64{counterBucket: counterBytes, budgetBucket: budgetBytes} {
-		err := b.applyBucket(ctx, "KV_"+bucket, bytes, func(ctx context.Context) error {
+		err := b.applyBucket(ctx, b.p.kv(bucket), bytes, func(ctx context.Context) error {
 			_, err := b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-				Bucket: bucket, TTL: bucketAge, MaxBytes: bytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
+				Bucket: b.p.name(bucket), TTL: bucketAge, MaxBytes: bytes, History: 1, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
 			})
 			return err
 		})

@@ -26,7 +26,7 @@ var ErrChanged = errors.New("another replica was faster")
 // Cell opens the cell of that key. hear is called with what anybody writes into it, as a hint: it
 // may have been refused, or be lost by now. The error is ErrClosed.
 func (b *Bus) Cell(key string, hear func(value []byte)) (*Cell, error) {
-	sub, err := b.nc.Subscribe("$KV."+budgetBucket+"."+key, func(m *nats.Msg) { hear(m.Data) })
+	sub, err := b.nc.Subscribe("$KV."+b.p.name(budgetBucket)+"."+key, func(m *nats.Msg) { hear(m.Data) })
 	if err != nil {
 		return nil, ErrClosed
 	}
@@ -77,7 +77,7 @@ func (c *Cell) Log() *zerolog.Logger { return &c.b.log }
 // and writes.
 func (c *Cell) Read(ctx context.Context) (value []byte, revision uint64, err error) {
 	if c.kv == nil {
-		kv, err := c.b.js.KeyValue(ctx, budgetBucket)
+		kv, err := c.b.js.KeyValue(ctx, c.b.p.name(budgetBucket))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -111,7 +111,7 @@ func (c *Cell) Write(ctx context.Context, value []byte, revision uint64) error {
 // Clock returns the broker's time, and that of the last change of any cell: when their bucket was
 // made or emptied, or anything was written.
 func (c *Cell) Clock(ctx context.Context) (now, touched time.Time, err error) {
-	stream, err := c.b.js.Stream(ctx, "KV_"+budgetBucket)
+	stream, err := c.b.js.Stream(ctx, c.b.p.kv(budgetBucket))
 	if err != nil {
 		return now, touched, fmt.Errorf("look at the broker's clock: %w", err)
 	}

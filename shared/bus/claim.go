@@ -24,7 +24,7 @@ const claimChunk = 128 << 10
 func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 	name := rand.Text()
 	err := b.persist(ctx, "body to the object store", func(ctx context.Context) error {
-		store, err := b.js.ObjectStore(ctx, claimBucket)
+		store, err := b.js.ObjectStore(ctx, b.p.name(claimBucket))
 		if err != nil {
 			return err
 		}
@@ -41,11 +41,11 @@ func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 func (b *Bus) claim(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout*2)
 	defer cancel()
-	stream, err := b.js.Stream(ctx, "OBJ_"+claimBucket)
+	stream, err := b.js.Stream(ctx, b.p.object(claimBucket))
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}
-	meta, err := stream.GetLastMsgForSubject(ctx, "$O."+claimBucket+".M."+base64.URLEncoding.EncodeToString([]byte(name)))
+	meta, err := stream.GetLastMsgForSubject(ctx, "$O."+b.p.name(claimBucket)+".M."+base64.URLEncoding.EncodeToString([]byte(name)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, claimGone()
 	}
@@ -73,7 +73,7 @@ func claimGone() error {
 // which a service must not be allowed to: see Stage.Permissions.
 func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstream.ObjectInfo) ([]byte, error) {
 	data := make([]byte, 0, info.Size)
-	of := jetstream.WithGetMsgSubject("$O." + claimBucket + ".C." + info.NUID)
+	of := jetstream.WithGetMsgSubject("$O." + b.p.name(claimBucket) + ".C." + info.NUID)
 	next := uint64(1)
 	for range info.Chunks {
 		piece, err := stream.GetMsg(ctx, next, of)
@@ -96,7 +96,7 @@ func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstrea
 func (b *Bus) dropClaim(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
 	defer cancel()
-	store, err := b.js.ObjectStore(ctx, claimBucket)
+	store, err := b.js.ObjectStore(ctx, b.p.name(claimBucket))
 	if err == nil {
 		err = store.Delete(ctx, name)
 	}

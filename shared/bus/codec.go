@@ -73,7 +73,7 @@ func (b *Bus) encode(e event.Event) (letter, error) {
 	if len(doc) > maxDocument {
 		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %d bytes are more than an event may have (%d)", t, len(doc), maxDocument))
 	}
-	m := nats.NewMsg(e.Subject())
+	m := nats.NewMsg(b.p.Subject(e.Subject()))
 	m.Header.Set(headerEvent, string(t))
 	if id := e.MsgID(); id != "" {
 		m.Header.Set(nats.MsgIdHdr, id)

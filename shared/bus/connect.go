@@ -26,6 +26,9 @@ type Options struct {
 	Name string // shown in the broker's list of connections
 	Log  zerolog.Logger
 
+	// Prefix is that of everything which the installation has on its account.
+	Prefix Prefix
+
 	Login Login // empty where the broker asks nobody who he is
 
 	MaxAttempts int // deliveries that may fail before a message is given up; default 5
@@ -86,8 +89,11 @@ type Bus struct {
 	healing   chan struct{} // holds one token: whoever has it may apply the topology
 	healedAt  time.Time     // guarded by healing
 
-	mu       sync.Mutex
-	counters jetstream.KeyValue
+	p Prefix
+
+	mu           sync.Mutex
+	counters     jetstream.KeyValue
+	installation string
 }
 
 // Connect waits for the broker until ctx ends, so that services may start in any order. It
@@ -112,7 +118,10 @@ var errHungUp = errors.New("the broker ends every connection after the TLS hands
 const hangUps = 4
 
 func connect(ctx context.Context, o Options) (*Bus, error) {
-	b := &Bus{o: o.withDefaults(), log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1), refused: make(chan error, 1)}
+	b := &Bus{o: o.withDefaults(), p: o.Prefix, log: o.Log, closed: make(chan struct{}), healing: make(chan struct{}, 1), refused: make(chan error, 1)}
+	if !o.Prefix.Valid() {
+		return nil, fmt.Errorf("connect to NATS: %q is no prefix", o.Prefix)
+	}
 	where, err := redacted(o.URL)
 	if err != nil {
 		return nil, err
@@ -126,7 +135,7 @@ func connect(ctx context.Context, o Options) (*Bus, error) {
 	if _, ok := roleOf(o.Login.Role); o.Login.limited() && !ok {
 		return nil, fmt.Errorf("connect to NATS as %q: there is no such role", o.Login.Role)
 	}
-	login, err := o.Login.options()
+	login, err := o.Login.options(o.Prefix)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
 	}

@@ -112,7 +112,7 @@ func (k *consuming) pull(ctx context.Context) error {
 		return err
 	}
 	lookup, cancel := context.WithTimeout(ctx, k.b.o.AckTimeout)
-	consumer, err := k.b.js.Consumer(lookup, k.c.Stream, k.c.Durable)
+	consumer, err := k.b.js.Consumer(lookup, k.b.p.name(k.c.Stream), k.c.Durable)
 	cancel()
 	for err == nil && ctx.Err() == nil {
 		if err = k.b.awaitConnection(ctx); err == nil {
@@ -260,7 +260,7 @@ func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 // type too.
 func (k *consuming) address(msg jetstream.Msg) (t event.Type, source string) {
 	for _, t = range k.c.Types {
-		if source = event.SourceOf(t, msg.Subject()); source != "" {
+		if source = event.SourceOf(t, k.b.p.bare(msg.Subject())); source != "" {
 			break
 		}
 	}

@@ -55,7 +55,7 @@ func TestACredentialsFileDoesAsWell(t *testing.T) {
 		token := jwt.NewUserClaims(userKey)
 		for _, r := range bus.Roles {
 			if r.Name == role {
-				publish, subscribe := r.Permissions()
+				publish, subscribe := r.Permissions("")
 				token.Pub.Allow.Add(publish...)
 				token.Sub.Allow.Add(subscribe...)
 			}

@@ -55,11 +55,11 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 		return nil
 	}
 	for _, want := range append(Topology, Stream{Name: advisoryStream}) {
-		c := want.config(b.o.Replicas)
+		c := b.mark(want.config(b.p, b.o.Replicas))
 		if want.Name == advisoryStream {
-			c = advisories(b.o.Replicas)
+			c = advisories(b.p, b.o.Replicas)
 		}
-		err := stream("stream", want.Name, func(is jetstream.StreamConfig) bool { return reflect.DeepEqual(asWanted(is, c), is) })
+		err := stream("stream", b.p.name(want.Name), func(is jetstream.StreamConfig) bool { return reflect.DeepEqual(asWanted(is, c), is) })
 		if err != nil {
 			return version, parts, err
 		}
@@ -74,7 +74,7 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 	for _, bucket := range []struct {
 		name  string
 		bytes int64
-	}{{"OBJ_" + claimBucket, claimBytes}, {"KV_" + counterBucket, counterBytes}, {"KV_" + budgetBucket, budgetBytes}} {
+	}{{b.p.object(claimBucket), claimBytes}, {b.p.kv(counterBucket), counterBytes}, {b.p.kv(budgetBucket), budgetBytes}} {
 		err := stream("bucket", bucket.name, func(is jetstream.StreamConfig) bool {
 			return is.MaxBytes == bucket.bytes && is.MaxAge == bucketAge && is.Replicas == b.o.Replicas
 		})
@@ -87,7 +87,7 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 
 func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) {
 	p := Part{Name: "consumer " + want.Durable, State: PartOK}
-	c, err := b.js.Consumer(ctx, want.Stream, want.Durable)
+	c, err := b.js.Consumer(ctx, b.p.name(want.Stream), want.Durable)
 	if missing(err) {
 		p.State = PartMissing
 		return p, nil
@@ -97,7 +97,7 @@ func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) 
 	}
 	info := c.CachedInfo()
 	p.Waiting, p.InHand = info.NumPending, info.NumAckPending
-	if !reflect.DeepEqual(consumerAsWanted(info.Config, want.config(b.o.AckWait)), info.Config) {
+	if !reflect.DeepEqual(consumerAsWanted(info.Config, want.config(b.p, b.o.AckWait)), info.Config) {
 		p.State = PartDifferent
 	}
 	return p, nil
@@ -124,9 +124,9 @@ func (b *Bus) Queued(ctx context.Context, sourceID string) (bool, error) {
 
 // holds reports whether messages of a source are in the consumer's queue.
 func (b *Bus) holds(ctx context.Context, c Consumer, sourceID string) (bool, error) {
-	stream, err := b.js.Stream(ctx, c.Stream)
+	stream, err := b.js.Stream(ctx, b.p.name(c.Stream))
 	for _, t := range c.Types {
-		subject := event.Subject(t, sourceID)
+		subject := b.p.Subject(event.Subject(t, sourceID))
 		var info *jetstream.StreamInfo
 		if err == nil {
 			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(subject))

@@ -29,7 +29,7 @@ func (l Login) limited() bool { return l.CredsFile != "" || l.NkeyFile != "" }
 
 // options reads the files at once, so that a wrong path is told at the start and not at the
 // first reconnect.
-func (l Login) options() ([]nats.Option, error) {
+func (l Login) options(p Prefix) ([]nats.Option, error) {
 	var opts []nats.Option
 	for name, file := range map[string]string{"NATS_CREDS_FILE": l.CredsFile, "NATS_NKEY_FILE": l.NkeyFile} {
 		if file == "" {
@@ -50,7 +50,7 @@ func (l Login) options() ([]nats.Option, error) {
 		opts = append(opts, o)
 	}
 	if l.limited() {
-		opts = append(opts, nats.CustomInboxPrefix(inbox(l.Role)))
+		opts = append(opts, nats.CustomInboxPrefix(p.inbox(l.Role)))
 	}
 	if l.CAFile != "" {
 		opts = append(opts, nats.RootCAs(l.CAFile))

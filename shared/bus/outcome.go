@@ -260,7 +260,7 @@ func (b *Bus) counterBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.counters == nil {
-		kv, err := b.js.KeyValue(ctx, counterBucket)
+		kv, err := b.js.KeyValue(ctx, b.p.name(counterBucket))
 		if err != nil {
 			return nil, err
 		}
@@ -310,9 +310,9 @@ func (u *unit) writeCounter(ctx context.Context, n int) error {
 
 // dropCounter purges the key rather than deleting it, which would leave a marker behind.
 func (u *unit) dropCounter(ctx context.Context) {
-	stream, err := u.b.js.Stream(ctx, "KV_"+counterBucket)
+	stream, err := u.b.js.Stream(ctx, u.b.p.kv(counterBucket))
 	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSubject("$KV."+counterBucket+"."+u.key))
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject("$KV."+u.b.p.name(counterBucket)+"."+u.key))
 	}
 	if err != nil {
 		u.b.log.Debug().Err(err).Msg("a counter stays until it expires")

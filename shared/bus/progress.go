@@ -38,11 +38,11 @@ func (b *Bus) LatestProgress(ctx context.Context, sourceID, runID string) (event
 // newest reads the snapshot that is kept of a run, and its place in the stream; 0 when there is
 // none.
 func (b *Bus) newest(ctx context.Context, sourceID, runID string) (data []byte, at uint64, err error) {
-	stream, err := b.js.Stream(ctx, progressStream)
+	stream, err := b.js.Stream(ctx, b.p.name(progressStream))
 	if err != nil {
 		return nil, 0, err
 	}
-	msg, err := stream.GetLastMsgForSubject(ctx, event.ProgressSubject(sourceID, runID))
+	msg, err := stream.GetLastMsgForSubject(ctx, b.p.Subject(event.ProgressSubject(sourceID, runID)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, 0, nil
 	}
@@ -63,7 +63,7 @@ func (b *Bus) publishNewer(ctx context.Context, msg *nats.Msg, p event.Progress)
 	var kept event.Progress
 	// What cannot be read is replaced, and so is what was never true.
 	if at != 0 && json.Unmarshal(data, &kept) == nil && kept.After(p) && !kept.Absurd(time.Now()) {
-		return &jetstream.PubAck{Stream: progressStream, Sequence: at, Duplicate: true}, nil
+		return &jetstream.PubAck{Stream: b.p.name(progressStream), Sequence: at, Duplicate: true}, nil
 	}
 	return b.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(1), jetstream.WithExpectLastSequencePerSubject(at))
 }
@@ -105,7 +105,7 @@ type following struct {
 
 func (f *following) follow(ctx context.Context) error {
 	live := make(chan *nats.Msg, 64)
-	sub, err := f.b.nc.ChanSubscribe(event.ProgressSubject(f.source, f.run), live)
+	sub, err := f.b.nc.ChanSubscribe(f.b.p.Subject(event.ProgressSubject(f.source, f.run)), live)
 	if err != nil {
 		return ErrClosed
 	}
@@ -182,15 +182,15 @@ func (f *following) give(p event.Progress) bool {
 // for it, and what is published while the connection is down is missed. It suits watchers
 // that have another way to learn the truth.
 func (b *Bus) Listen(t event.Type, sourceID string, fn func(Delivery)) (stop func(), err error) {
-	subj := subject(t)
+	subj := b.p.all(t)
 	if sourceID != "" {
 		if !event.ValidID(sourceID) || t == event.TypeProgress {
 			return nil, fmt.Errorf("listen to %s of source %q: use a source id, and FollowProgress for progress", t, sourceID)
 		}
-		subj = event.Subject(t, sourceID)
+		subj = b.p.Subject(event.Subject(t, sourceID))
 	}
 	sub, err := b.nc.Subscribe(subj, func(msg *nats.Msg) {
-		d := Delivery{Type: t, SourceID: event.SourceOf(t, msg.Subject), Subject: msg.Subject, Attempt: 1}
+		d := Delivery{Type: t, SourceID: event.SourceOf(t, b.p.bare(msg.Subject)), Subject: msg.Subject, Attempt: 1}
 		var err error
 		if d.Data, err = b.read(msg); err != nil {
 			b.log.Debug().Err(err).Str("event", string(t)).Msg("unreadable event not heard")

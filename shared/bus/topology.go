@@ -89,26 +89,26 @@ func topology(stages []Stage) []Stream {
 	})
 }
 
-// subject is where events of type t are published, for every source.
-func subject(t event.Type) string {
+// all is where events of type t are published, for every source.
+func (p Prefix) all(t event.Type) string {
 	if t == event.TypeProgress {
-		return event.ProgressSubject("*", "*")
+		return p.Subject(event.ProgressSubject("*", "*"))
 	}
-	return event.Subject(t, "*")
+	return p.Subject(event.Subject(t, "*"))
 }
 
-func subjects(types []event.Type) []string {
+func (p Prefix) subjects(types []event.Type) []string {
 	out := make([]string, len(types))
 	for i, t := range types {
-		out[i] = subject(t)
+		out[i] = p.all(t)
 	}
 	return out
 }
 
-func (s Stream) config(replicas int) jetstream.StreamConfig {
+func (s Stream) config(p Prefix, replicas int) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
-		Name:      s.Name,
-		Subjects:  subjects(s.Types),
+		Name:      p.name(s.Name),
+		Subjects:  p.subjects(s.Types),
 		Storage:   jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy,
 		Discard:   jetstream.DiscardOld,
@@ -138,10 +138,10 @@ func (s Stream) config(replicas int) jetstream.StreamConfig {
 // exhausted message would stay in the stream for ever. The bus counts and gives up itself. It
 // has no Replicas either: without, a consumer has as many copies as its stream, also when these
 // become more.
-func (c Consumer) config(ackWait time.Duration) jetstream.ConsumerConfig {
+func (c Consumer) config(p Prefix, ackWait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:        c.Durable,
-		FilterSubjects: subjects(c.Types),
+		FilterSubjects: p.subjects(c.Types),
 		DeliverPolicy:  jetstream.DeliverAllPolicy,
 		AckPolicy:      jetstream.AckExplicitPolicy,
 		AckWait:        ackWait,
@@ -152,15 +152,15 @@ func (c Consumer) config(ackWait time.Duration) jetstream.ConsumerConfig {
 
 // advisories keeps what the broker says about messages that a consumer gave up. These notes
 // are plain messages, lost unless a stream catches them.
-func advisories(replicas int) jetstream.StreamConfig {
+func advisories(p Prefix, replicas int) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
-		Name: advisoryStream, Storage: jetstream.FileStorage, Replicas: replicas,
+		Name: p.name(advisoryStream), Storage: jetstream.FileStorage, Replicas: replicas,
 		MaxBytes: advisoryBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxAge: advisoryAge,
 		Discard: jetstream.DiscardOld, Duplicates: duplicateWindow, AllowDirect: true,
 	}
 	for _, s := range Topology {
 		for _, kind := range []string{"MAX_DELIVERIES", "MSG_TERMINATED"} {
-			c.Subjects = append(c.Subjects, "$JS.EVENT.ADVISORY.CONSUMER."+kind+"."+s.Name+".>")
+			c.Subjects = append(c.Subjects, "$JS.EVENT.ADVISORY.CONSUMER."+kind+"."+p.name(s.Name)+".>")
 		}
 	}
 	return c

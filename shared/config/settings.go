@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ type Nats struct {
 	NatsURL      secret.String `env:"NATS_URL" default:"nats://127.0.0.1:4222" need:"comma-separated addresses with nats://, tls://, ws:// or wss://" example:"nats://127.0.0.1:4222" desc:"The NATS server with JetStream. It may contain a user and password. Without it, sluice starts its own server."`
 	NatsAckWait  time.Duration `env:"NATS_ACK_WAIT" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long a worker may be silent before its message goes to another worker. Use the same value for all processes on one NATS."`
 	NatsReplicas int           `env:"NATS_REPLICAS" default:"1" need:"1, 3 or 5" example:"3" desc:"How many servers of a NATS cluster keep a copy of each stream; 3 survive the loss of one server. More than 1 needs a cluster of at least that many. Use the same value for all processes on one NATS."`
+	NatsPrefix   string        `env:"NATS_PREFIX" need:"up to 32 letters, digits, '-' and '_', beginning with a letter or digit" example:"staging" desc:"Begins the names of all subjects, streams and buckets, so that two installations can use one NATS account. Use the same value for all processes of an installation; each installation needs a database of its own."`
 
 	NatsCredsFile string `env:"NATS_CREDS_FILE" need:"a file, without NATS_NKEY_FILE, and NATS_URL" example:"/run/secrets/fetcher.creds" desc:"The credentials file by which the service logs in to NATS. The service then makes no streams, unless it is progress or sluice."`
 	NatsNkeyFile  string `env:"NATS_NKEY_FILE" need:"a file, and NATS_URL" example:"/run/secrets/fetcher.nk" desc:"The file with the seed of the service's nkey, as sluice nats init makes it; in place of NATS_CREDS_FILE."`
@@ -57,6 +59,8 @@ type Nats struct {
 	NatsKeyFile   string `env:"NATS_KEY_FILE" need:"a file, and NATS_CERT_FILE" example:"/run/secrets/fetcher-key.pem" desc:"The key of NATS_CERT_FILE."`
 }
 
+var prefixes = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$`)
+
 func (n Nats) check(c *checker) {
 	named := c.raw["NATS_URL"] != "" // a server that sluice starts itself asks nobody who he is
 	c.ensure("NATS_CREDS_FILE", named && n.NatsNkeyFile == "")
@@ -64,6 +68,7 @@ func (n Nats) check(c *checker) {
 	c.ensure("NATS_CA_FILE", named)
 	c.ensure("NATS_CERT_FILE", n.NatsKeyFile != "")
 	c.ensure("NATS_KEY_FILE", n.NatsCertFile != "")
+	c.ensure("NATS_PREFIX", prefixes.MatchString(n.NatsPrefix))
 	c.ensure("NATS_URL", areNatsURLs(c.raw["NATS_URL"]))
 	c.ensure("NATS_ACK_WAIT", n.NatsAckWait >= time.Second && n.NatsAckWait <= 10*time.Minute)
 	c.ensure("NATS_REPLICAS", slices.Contains([]int{1, 3, 5}, n.NatsReplicas))

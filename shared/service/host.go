@@ -151,9 +151,17 @@ func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	installation, err := h.installation(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer h.o.Health.waiting("NATS")()
 	b, err := bus.Connect(ctx, busOptions(h.o.Name, cfg, h.o.Log))
 	if err != nil {
+		return nil, err
+	}
+	if err := b.Own(ctx, installation); err != nil {
+		b.Close()
 		return nil, err
 	}
 	if h.o.Broker != Leave {
@@ -165,6 +173,46 @@ func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
 	h.bus = b
 	h.o.Health.Check("nats", func(context.Context) error { return b.Healthy() })
 	return b, nil
+}
+
+// installation is the id by which the broker's streams are known as those of the host's database. It is
+// "" for a process that has none, and for one that takes its database as it is and has not opened it.
+func (h *Host) installation(ctx context.Context) (string, error) {
+	h.storeOnce.Lock()
+	s := h.store
+	h.storeOnce.Unlock()
+	if s == nil {
+		if _, err := Config[config.Postgres](h); err != nil || h.o.Database != Usual {
+			return "", nil //nolint:nilerr // whoever needs the database hears of it there
+		}
+		var err error
+		if s, err = h.Store(ctx); err != nil {
+			return "", err
+		}
+	}
+	return s.Installation(ctx, h.o.Database == Leave)
+}
+
+// Adopt makes the broker's streams those of the host's database, whosever they were.
+func (h *Host) Adopt(ctx context.Context) error {
+	cfg, err := Config[config.Nats](h)
+	if err != nil {
+		return err
+	}
+	s, err := h.Store(ctx)
+	if err != nil {
+		return err
+	}
+	id, err := s.Installation(ctx, false)
+	if err != nil {
+		return err
+	}
+	b, err := bus.Connect(ctx, busOptions(h.o.Name, cfg, h.o.Log))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Adopt(ctx, id)
 }
 
 // Keys returns the ring of the configured master keys, nil where there is none. It opens the
@@ -265,7 +313,7 @@ func (h *Host) Close() {
 // busOptions are the options of a process's connection to the bus.
 func busOptions(name string, n config.Nats, log zerolog.Logger) bus.Options {
 	return bus.Options{
-		URL: n.NatsURL.Reveal(), Name: name, AckWait: n.NatsAckWait, Replicas: n.NatsReplicas, Log: log,
+		URL: n.NatsURL.Reveal(), Name: name, Prefix: bus.Prefix(n.NatsPrefix), AckWait: n.NatsAckWait, Replicas: n.NatsReplicas, Log: log,
 		Login: bus.Login{
 			Role: name, CredsFile: n.NatsCredsFile, NkeyFile: n.NatsNkeyFile,
 			CAFile: n.NatsCAFile, CertFile: n.NatsCertFile, KeyFile: n.NatsKeyFile,

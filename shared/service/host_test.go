@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/pgtest"
@@ -172,4 +173,31 @@ func TestAStageIsGivenItsOwnConfiguration(t *testing.T) {
 	err := service.Run(t.Context(), service.NewHost(service.HostOptions{Env: env, Log: zerolog.Nop()}), 0, s)
 	require.EqualError(t, err, "narrow: DATABASE_URL is not among the settings of narrow")
 	require.Equal(t, secret.New("nats://elsewhere:4222"), got.NatsURL)
+}
+
+// Two installations that are told the same NATS account and no prefix do not mix their runs: the second
+// one says so and does not start.
+func TestTwoInstallationsOnOneAccount(t *testing.T) {
+	kit := bustest.New(t)
+	host := func(address, prefix string) *service.Host {
+		h := service.NewHost(service.HostOptions{
+			Name: "fetcher", Log: zerolog.Nop(),
+			Env: environment(map[string]string{"DATABASE_URL": address, "NATS_URL": kit.URL(), "NATS_PREFIX": prefix}),
+		})
+		t.Cleanup(h.Close)
+		return h
+	}
+	first, second := pgtest.MigratedURL(t), pgtest.MigratedURL(t)
+	for range 2 { // a second process of the same
+		_, err := host(first, "").Bus(t.Context())
+		require.NoError(t, err)
+	}
+	_, err := host(second, "").Bus(t.Context())
+	require.ErrorIs(t, err, bus.ErrForeign)
+	require.ErrorContains(t, err, "NATS_PREFIX")
+	_, err = host(second, "second").Bus(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, host(second, "").Adopt(t.Context()))
+	_, err = host(second, "").Bus(t.Context())
+	require.NoError(t, err)
 }

@@ -251,6 +251,10 @@ func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 	ctx, cancel := context.WithTimeout(ctx, examineWithin)
 	defer cancel()
 	b, err := h.Bus(ctx)
+	if errors.Is(err, bus.ErrForeign) {
+		d.fail("nats", "set NATS_PREFIX, or see that DATABASE_URL and NATS_URL are of the same installation", "%v", err)
+		return
+	}
 	if err != nil {
 		d.fail("nats", "see that the server runs, and that NATS_URL and the NATS_…_FILE settings are right", "%v", err)
 		return

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
 func (a *app) nats() *cobra.Command {
@@ -13,7 +14,7 @@ func (a *app) nats() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.natsInit(), a.natsAccess())
+	cmd.AddCommand(a.natsInit(), a.natsAccess(), a.natsAdopt())
 	return cmd
 }
 
@@ -42,8 +43,32 @@ func (a *app) natsAccess() *cobra.Command {
 		Short: "Print what each service may do, as NATS configuration",
 		Args:  args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			a.printf("%s", bus.AccessConfig())
+			cfg, err := a.settings()
+			if err != nil {
+				return err
+			}
+			a.printf("%s", bus.AccessConfig(bus.Prefix(cfg.NatsPrefix)))
 			return nil
+		},
+	}
+}
+
+func (a *app) natsAdopt() *cobra.Command {
+	return &cobra.Command{
+		Use:   "adopt",
+		Short: "Take over the streams of an installation that is gone",
+		Long: `Take over the streams on the NATS account, which belong to an installation with another database.
+Only do so where that one is gone for good: two installations would take each other's messages. To run two on
+one account, set NATS_PREFIX for one of them.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withHost(cmd.Context(), func(h *service.Host) error {
+				if err := h.Adopt(cmd.Context()); err != nil {
+					return err
+				}
+				a.printf("The streams are those of this installation now.\n")
+				return nil
+			})
 		},
 	}
 }

@@ -70,7 +70,7 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	}
 	switch {
 	case a.json():
-		return a.printJSON(requested{RunID: run.ID, Subject: event.ProgressSubject(run.SourceID, run.ID), WaitsFor: asked.WaitsFor, Sent: asked.Unsent == nil})
+		return a.printJSON(requested{RunID: run.ID, Subject: s.progressSubject(run), WaitsFor: asked.WaitsFor, Sent: asked.Unsent == nil})
 	case run.State.Final() && run.ApprovesRun != "":
 		a.printf("What run %s held back was removed %s by run %s.\n", run.ApprovesRun, ago(run.FinishedAt), run.ID)
 	case run.State.Final():
@@ -87,6 +87,11 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 
 // following is the command that follows a run.
 func following(runID string) string { return "sluice status " + runID + " --follow" }
+
+// progressSubject is where a run's progress is published.
+func (s *session) progressSubject(run store.Run) string {
+	return bus.Prefix(s.cfg.NatsPrefix).Subject(event.ProgressSubject(run.SourceID, run.ID))
+}
 
 // requested is what scripts are told of a request.
 type requested struct {

@@ -1,0 +1,70 @@
+package bus_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
+	"github.com/sluicehq/sluice/shared/event"
+)
+
+// Two installations on one account have streams, subjects and buckets of their own.
+func TestInstallationsWithPrefixesDoNotMix(t *testing.T) {
+	k := bustest.New(t)
+	other := k.Connect(func(o *bus.Options) { o.Prefix = "staging" })
+	require.NoError(t, k.Bus.Own(t.Context(), "one"))
+	require.NoError(t, other.Own(t.Context(), "two"))
+	require.NoError(t, k.Bus.Apply(t.Context()))
+	require.NoError(t, other.Apply(t.Context()))
+	heard := make(chan string, 8)
+	for name, b := range map[string]*bus.Bus{"one": k.Bus, "two": other} {
+		bustest.Consume(t, b, bus.Sync, func(_ context.Context, d bus.Delivery) error {
+			require.Equal(t, "docs", d.SourceID)
+			heard <- name + " " + d.Subject
+			return nil
+		})
+		stop, err := b.Listen(event.TypeProgress, "", func(d bus.Delivery) { heard <- name + " " + d.Subject })
+		require.NoError(t, err)
+		t.Cleanup(stop)
+	}
+	require.NoError(t, other.Publish(t.Context(), event.SyncRequested{SourceID: "docs", RequestID: "r", Mode: event.Full}))
+	require.Equal(t, "two staging.sluice.v1.sync.requested.docs", <-heard)
+	require.NoError(t, k.Bus.Publish(t.Context(), event.SyncRequested{SourceID: "docs", RequestID: "r", Mode: event.Full}))
+	require.Equal(t, "one sluice.v1.sync.requested.docs", <-heard)
+	p := event.Progress{SourceID: "docs", RunID: "r", State: event.StateCompleted, At: began}
+	require.NoError(t, other.Publish(t.Context(), p))
+	require.Equal(t, "two staging.sluice.v1.progress.docs.r", <-heard)
+	for got, err := range other.FollowProgress(t.Context(), "docs", "r") {
+		require.NoError(t, err)
+		require.Equal(t, p, got)
+	}
+	_, there, err := k.Bus.LatestProgress(t.Context(), "docs", "r")
+	require.NoError(t, err)
+	require.False(t, there)
+	_, parts, err := other.Inspect(t.Context())
+	require.NoError(t, err)
+	for _, part := range parts {
+		require.Equal(t, bus.PartOK, part.State, part.Name)
+	}
+	_, err = bus.Connect(t.Context(), bus.Options{URL: k.URL(), Prefix: "a.b"})
+	require.ErrorContains(t, err, "no prefix")
+}
+
+// An installation that finds another one's streams under its own names does not start, until
+// somebody says that the other one is gone. Streams from before there were marks are taken over.
+func TestAForeignTopologyIsRefused(t *testing.T) {
+	k := bustest.New(t)
+	mine, theirs := k.Connect(), k.Connect()
+	require.NoError(t, mine.Own(t.Context(), "one"), "streams without a mark")
+	require.NoError(t, mine.Apply(t.Context()))
+	require.NoError(t, k.Bus.Apply(t.Context()), "who has no database leaves the mark")
+	require.NoError(t, mine.Own(t.Context(), "one"))
+	require.ErrorIs(t, theirs.Own(t.Context(), "two"), bus.ErrForeign)
+	require.NoError(t, theirs.Adopt(t.Context(), "two"))
+	require.NoError(t, theirs.Own(t.Context(), "two"))
+	require.NoError(t, theirs.Apply(t.Context()))
+	require.ErrorIs(t, mine.Apply(t.Context()), bus.ErrForeign)
+}
