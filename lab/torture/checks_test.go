@@ -1,7 +1,9 @@
 package torture
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,13 +16,13 @@ func TestTheWatcherSeesWhatMustNotBe(t *testing.T) {
 	site.AddGenerated(sandbox.GeneratedSpace, 10, 1)
 	all := site.Pages(sandbox.GeneratedSpace)
 	require.NoError(t, site.TrashPage(all[9].ID))
-	good := look{deleted: []string{all[9].ID}, pages: 10, versions: 30}
+	good := look{deleted: []string{all[9].ID}, pages: 10, times: 30}
 	for what, bad := range map[string]look{
-		"is removed and has been on the site": {deleted: []string{all[3].ID}, pages: 10, versions: 30},
-		"is stored and has no chunks":         {silent: []string{all[3].ID}, pages: 10, versions: 30},
-		"went from 10 to 9":                   {pages: 9, versions: 30},
-		"versions from 30 to 29":              {pages: 10, versions: 29},
-		"being replaced":                      {pages: 10, versions: 30, halfDone: 1},
+		"is removed and has been on the site": {deleted: []string{all[3].ID}, pages: 10, times: 30},
+		"is stored and has no chunks":         {silent: []string{all[3].ID}, pages: 10, times: 30},
+		"went from 10 to 9":                   {pages: 9, times: 30},
+		"versions from 30 to 29":              {pages: 10, times: 29},
+		"being replaced":                      {pages: 10, times: 30, halfDone: 1},
 	} {
 		w := &world{t: t, site: site, away: map[string]bool{}}
 		w.judge(good, look{})
@@ -58,4 +60,25 @@ func TestASeedMeansTheSameEachTime(t *testing.T) {
 		require.Len(t, dealt, 5, "a seed deals every kind of blow")
 		require.Len(t, killed, 5, "a seed kills every stage")
 	}
+}
+
+// Among all that people do they delete old versions, after which a number stands for another text.
+func TestPeopleMakeNumbersComeAgain(t *testing.T) {
+	site := sandbox.New(sandbox.Options{})
+	site.AddGenerated(sandbox.GeneratedSpace, 30, 1)
+	require.NoError(t, site.AddSpace(otherSpace, "Other"))
+	w := &world{t: t, site: site, away: map[string]bool{}}
+	rng := newPlan(1, 30).random(10)
+	made, again := map[string]time.Time{}, 0
+	for range 400 {
+		_ = w.change(rng)
+		for _, p := range site.Pages(sandbox.GeneratedSpace) {
+			key := fmt.Sprint(p.ID, " ", p.Version)
+			if at, ok := made[key]; ok && !at.Equal(p.ModifiedAt) {
+				again++
+			}
+			made[key] = p.ModifiedAt
+		}
+	}
+	require.Greater(t, again, 3)
 }

@@ -40,6 +40,8 @@ func (w *world) change(rng *rand.Rand) error {
 	}
 	p, other := pick(rng, current...), pick(rng, current...)
 	switch n := rng.IntN(100); {
+	case n < 6:
+		return w.purgeVersions(rng, p)
 	case n < 30:
 		body := prose(rng)
 		_, err := w.site.EditPage(p.ID, sandbox.Edit{Body: &body})
@@ -71,6 +73,17 @@ func (w *world) change(rng *rand.Rand) error {
 	default:
 		return w.create(rng, p)
 	}
+}
+
+// purgeVersions deletes old versions of a page, which numbers the newest one anew, and half the time
+// edits the page then: a number comes again with other text.
+func (w *world) purgeVersions(rng *rand.Rand, p sandbox.Page) error {
+	if err := w.site.KeepVersions(p.ID, 1+rng.IntN(p.Version)); err != nil || rng.IntN(2) == 0 {
+		return err
+	}
+	body := prose(rng)
+	_, err := w.site.EditPage(p.ID, sandbox.Edit{Body: &body})
+	return err
 }
 
 // create makes a page, or a folder with a page in it, below p.

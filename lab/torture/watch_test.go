@@ -8,19 +8,20 @@ import (
 )
 
 // What a look at the tables finds: pages that search does not give, and sums that must not
-// fall.
+// fall. A version is known by its time: numbers fall where people delete old versions.
 const lookSQL = `
 	SELECT coalesce(array_agg(page_id) FILTER (WHERE is_deleted), '{}'),
 		coalesce(array_agg(page_id) FILTER (WHERE NOT is_deleted AND NOT chunks), '{}'),
-		count(*)::int, coalesce(sum(version), 0)::int,
+		count(*)::int, coalesce(sum((extract(epoch FROM last_modified) * 1000)::bigint), 0)::bigint,
 		(SELECT count(*) FROM archon_crawled_pages WHERE metadata ? '_pending_deletion' OR chunk_number < 0)::int
-	FROM (SELECT page_id, is_deleted, version, EXISTS (
+	FROM (SELECT page_id, is_deleted, last_modified, EXISTS (
 			SELECT FROM archon_crawled_pages c WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = p.page_id) AS chunks
 		FROM confluence_pages p) looked`
 
 type look struct {
-	deleted, silent           []string
-	pages, versions, halfDone int
+	deleted, silent []string
+	pages, halfDone int
+	times           int64 // of all pages' versions together, in milliseconds
 }
 
 // watch looks ten times a second whether a page has vanished that is still on the site, or
@@ -42,7 +43,7 @@ func (w *world) watch(ctx context.Context) {
 			}
 		}
 		var l look
-		err = conn.QueryRow(ctx, lookSQL).Scan(&l.deleted, &l.silent, &l.pages, &l.versions, &l.halfDone)
+		err = conn.QueryRow(ctx, lookSQL).Scan(&l.deleted, &l.silent, &l.pages, &l.times, &l.halfDone)
 		if err != nil {
 			_ = conn.Close(context.WithoutCancel(ctx))
 			conn = nil
@@ -64,8 +65,8 @@ func (w *world) judge(l, last look) {
 	for _, id := range l.silent {
 		w.wrong("%s: page %s is stored and has no chunks", time.Now().UTC().Format(time.TimeOnly), id)
 	}
-	if l.pages < last.pages || l.versions < last.versions {
-		w.wrong("stored pages went from %d to %d, their versions from %d to %d", last.pages, l.pages, last.versions, l.versions)
+	if l.pages < last.pages || l.times < last.times {
+		w.wrong("stored pages went from %d to %d, the times of their versions from %d to %d", last.pages, l.pages, last.times, l.times)
 	}
 	if l.halfDone > 0 {
 		w.wrong("%d chunks show that they are being replaced", l.halfDone)
