@@ -20,7 +20,7 @@ func TestAFolderAsASource(t *testing.T) {
 	}
 	list := p.sees("source", "list")
 	require.Contains(t, list, dir)
-	require.Contains(t, list, "every_sync")
+	require.Contains(t, list, "every sync")
 	require.Contains(t, p.sees("source", "list", "-o", "json"), `"base_url": "file://`+dir)
 	code, _, said := p.types("source", "add", "twin", "--folder", dir)
 	require.Equal(t, 1, code)
