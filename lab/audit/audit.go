@@ -1,6 +1,6 @@
-// Package audit holds what the scanners find against the findings that are explained. Every
-// finding is mended, or explained in lab/audit/exceptions.txt; an explanation of something that is
-// no longer found fails as well, so that the file does not outlive its reasons.
+// Package audit compares the scanners' findings with the explained ones. Every finding is fixed, or
+// explained in lab/audit/exceptions.txt. An explanation without a finding fails as well, so that the
+// file does not outlive its reasons.
 package audit
 
 import (
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Finding is something that a scanner complains about.
+// Finding is one finding of a scanner.
 type Finding struct {
 	Tool  string // govulncheck or license
 	Rule  string // GO-2026-1234, or the license
@@ -25,12 +25,12 @@ type Finding struct {
 // Exception explains all findings of one rule in one place.
 type Exception struct {
 	Tool, Rule, Where string
-	Count             int // how many there are; one more is a new finding
+	Count             int // number of findings; one more is a new finding
 	Reason            string
 }
 
-// Exceptions reads lines of the form "tool rule where count reason …". Empty lines and those
-// that begin with # are skipped.
+// Exceptions reads lines of the form "tool rule where count reason …". It skips empty lines and lines
+// that begin with #.
 func Exceptions(r io.Reader) ([]Exception, error) {
 	var list []Exception
 	lines := bufio.NewScanner(r)
@@ -40,7 +40,7 @@ func Exceptions(r io.Reader) ([]Exception, error) {
 			continue
 		}
 		f := strings.Fields(line)
-		if len(f) < 8 { // a reason of one or two words is none
+		if len(f) < 8 { // one or two words are not a reason
 			return nil, fmt.Errorf("line %d: want tool, rule, where, count and a reason: %s", n, line)
 		}
 		count, err := strconv.Atoi(f[3])
@@ -56,9 +56,8 @@ func Exceptions(r io.Reader) ([]Exception, error) {
 	return list, lines.Err()
 }
 
-// Judge returns what is wrong, one line each: findings that nobody explains, and explanations
-// that do not fit what was found. ran names the tools that were run: what is explained of
-// another one is not judged.
+// Judge returns the problems, one line each: findings without an explanation, and explanations that do
+// not match the findings. ran names the tools that ran: explanations for other tools are not judged.
 func Judge(findings []Finding, exceptions []Exception, ran []string) []string {
 	type place struct{ tool, rule, where string }
 	found := map[place][]Finding{}
@@ -94,8 +93,8 @@ func Judge(findings []Finding, exceptions []Exception, ran []string) []string {
 	return wrong
 }
 
-// Govulncheck reads govulncheck's stream of JSON. An advisory counts once a module, whether
-// our code reaches what is wrong or not: whether it does may change with any commit.
+// Govulncheck reads govulncheck's stream of JSON. An advisory counts once per module, whether Sluice's
+// code reaches the vulnerable part or not: any commit may change that.
 func Govulncheck(r io.Reader) ([]Finding, error) {
 	var list []Finding
 	configured := false
@@ -137,8 +136,8 @@ func Govulncheck(r io.Reader) ([]Finding, error) {
 
 const ours = "github.com/sluicehq/sluice/"
 
-// Licenses reads a CycloneDX list of a program's parts and returns those whose license is not
-// allowed, or not known.
+// Licenses reads a CycloneDX list of a program's parts and returns the parts whose license is unknown or
+// not allowed.
 func Licenses(r io.Reader, allowed []string) ([]Finding, error) {
 	type license struct {
 		License struct{ ID, Name string } `json:"license"`

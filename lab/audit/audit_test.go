@@ -54,7 +54,7 @@ func TestReportsAreRead(t *testing.T) {
 	require.Equal(t, "unknown", list[1].Rule)
 }
 
-// A scanner that did not scan finds nothing, which must not look like a clean bill.
+// A scanner that did not run has no findings; this must not look like a clean result.
 func TestAnEmptyReportIsNoCleanBill(t *testing.T) {
 	_, err := Govulncheck(strings.NewReader(``))
 	require.Error(t, err)

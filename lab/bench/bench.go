@@ -1,6 +1,6 @@
-// Package bench measures the whole of Sluice against the Confluence stand-in: every stage, the
-// broker, the database and the site as processes of their own. The package report says what came
-// out, figure what figures are made of, and proc what a process used.
+// Package bench measures all of Sluice against the Confluence stand-in: every stage, the broker, the
+// database and the site are separate processes. Package report writes the results, figure summarizes
+// measurements, and proc reads a process's resource use.
 package bench
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/sluicehq/sluice/shared/broker"
 )
 
-// What this program is when it is started by itself.
+// The roles of this program when it starts itself.
 const (
 	roleSite = "serve-site"
 	roleNats = "serve-nats"
@@ -41,15 +41,15 @@ type bench struct {
 	rounds int
 	only   []string
 	dir    string // of the worlds
-	bin    string // of the programs
+	bin    string // folder of the programs
 	self   string
-	peers  string // the file of the comparison with the peers, which need not be there
+	peers  string // the file of the comparison with the peers, which may be missing
 	kept   *world // see size.share
 	out    io.Writer
 	r      report.Results
 }
 
-// size is how much is measured.
+// size is the size of a benchmark.
 type size struct {
 	full         []int // pages of the full syncs
 	pages        int   // of everything else
@@ -59,7 +59,7 @@ type size struct {
 	large        int   // pages of the large knowledge base
 	fetchers     []int // replicas
 	converters   []int
-	share        bool // sections that begin with a knowledge base in step take over that of the one before
+	share        bool // sections that need a synced knowledge base reuse the previous section's
 }
 
 var (
@@ -70,7 +70,7 @@ var (
 )
 
 // onceFrom is the number of pages from which a figure is measured in one round: it takes minutes then,
-// over which what else the machine does evens out.
+// and other load on the machine averages out.
 const onceFrom = 20_000
 
 func (b *bench) roundsOf(pages int) int {
@@ -80,7 +80,7 @@ func (b *bench) roundsOf(pages int) int {
 	return b.rounds
 }
 
-// section is a part of the benchmark that can be run alone.
+// section is a part of the benchmark that can run alone.
 type section struct {
 	name string
 	run  func(*bench, context.Context) error
@@ -97,7 +97,7 @@ var sections = []section{
 	{"search", (*bench).searches},
 }
 
-// Main runs the benchmark, or serves what it is measured against, and exits.
+// Main runs the benchmark, or serves one of its servers, and exits.
 func Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
@@ -214,7 +214,7 @@ func names() []string {
 	return list
 }
 
-// choose reads which sections run, and how large they are where that is given.
+// choose reads the names of the sections and their sizes, if given.
 func (b *bench) choose(only, full string, pages int) error {
 	b.only = names()
 	if only != "" {
@@ -264,7 +264,7 @@ func (b *bench) prepare(ctx context.Context, tmp string) (err error) {
 	if b.dir, err = os.MkdirTemp(tmp, "sluice-bench-"); err != nil {
 		return fmt.Errorf("make a folder for the servers' data: %w", err)
 	}
-	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as somebody else where we are root
+	if err := os.Chmod(b.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as another user if this process is root
 		return fmt.Errorf("open the folder to Postgres: %w", err)
 	}
 	b.r.Machine = proc.ThisMachine(b.dir)
@@ -309,7 +309,7 @@ func save(file string, r report.Results) error {
 	return nil
 }
 
-// again makes the report of what an earlier run has saved.
+// again writes the report from an earlier run's saved results.
 func (b *bench) again(file, write string) error {
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the person at the prompt names
 	if err != nil {
@@ -327,7 +327,7 @@ func (b *bench) again(file, write string) error {
 	return b.conclude(write)
 }
 
-// say tells a person what is being done.
+// say prints a progress message.
 func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }

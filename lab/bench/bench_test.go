@@ -43,7 +43,7 @@ func TestTheListenerHearsWhatWasHandled(t *testing.T) {
 	require.WithinDuration(t, time.Now(), l.handled[1].Ended, time.Minute)
 }
 
-// What is asked again has to be exactly what was asked.
+// A repeated call must be exactly the recorded call.
 func TestCallsAreRecordedAndGetTheSameAnswerAgain(t *testing.T) {
 	made := sandbox.New(sandbox.Options{})
 	made.AddGenerated(sandbox.GeneratedSpace, 30, seed)

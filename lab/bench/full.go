@@ -61,13 +61,13 @@ func (b *bench) fullSync(ctx context.Context, l layout) (r report.Full, err erro
 		return r, err
 	}
 	r.Limits, err = w.limits(ctx, calls, st.Peak)
-	debug.FreeOSMemory() // what the limits needed is not there in the next round
+	debug.FreeOSMemory() // frees the memory of the limits before the next round
 	b.say("limits: fetch %s, convert %s, copy %s", r.Limits.Fetch.Round(time.Millisecond),
 		r.Limits.Convert.Round(time.Millisecond), r.Limits.Copy.Round(time.Millisecond))
 	return r, err
 }
 
-// firstSync is the first full sync of the source, with what every process used for it.
+// firstSync is the first full sync of the source, with the resources that every process used for it.
 func (w *world) firstSync(ctx context.Context) (r report.Full, err error) {
 	if err := w.site.forget(ctx); err != nil {
 		return r, err

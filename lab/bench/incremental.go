@@ -16,10 +16,10 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// someWords is in how many pages one word is changed.
+// someWords is the number of pages in which one word changes.
 const someWords = 40
 
-// incrementals measures what a sync costs after little or nothing has changed.
+// incrementals measures syncs after small changes or none.
 func (b *bench) incrementals(ctx context.Context) (err error) {
 	w, err := b.synced(ctx)
 	defer b.leave(w, &err)
@@ -27,8 +27,8 @@ func (b *bench) incrementals(ctx context.Context) (err error) {
 		return err
 	}
 	hundredth := max(1, b.pages/100)
-	// In this order: a page that has just changed is listed by the runs after it too, because the
-	// search index knows minutes only.
+	// The order matters: later runs list a recently changed page too, because the search index has a
+	// precision of minutes.
 	for _, kind := range []struct {
 		what    string
 		changed int
@@ -61,7 +61,7 @@ func (b *bench) incrementals(ctx context.Context) (err error) {
 	return nil
 }
 
-// step is one incremental sync with all that is counted of it.
+// step is one incremental sync with all its counts.
 func (w *world) step(ctx context.Context) (s report.Step, err error) {
 	mark, err := storebench.Now(ctx, w.pg.URL())
 	if err != nil {
@@ -84,7 +84,7 @@ func (w *world) step(ctx context.Context) (s report.Step, err error) {
 	}, err
 }
 
-// changeWords puts another word into the first sentence of some pages.
+// changeWords changes one word in the first sentence of some pages.
 func (w *world) changeWords(ctx context.Context, round int) error {
 	pages, err := w.site.pages(ctx, sandbox.GeneratedSpace)
 	if err != nil {
@@ -106,7 +106,7 @@ func (w *world) changeWords(ctx context.Context, round int) error {
 	return nil
 }
 
-// latencies measures how long one edit takes to be found while nothing else goes on.
+// latencies measures the time until one edit is found, without other load.
 func (b *bench) latencies(ctx context.Context) (err error) {
 	w, err := b.synced(ctx)
 	defer b.leave(w, &err)
@@ -120,8 +120,8 @@ func (b *bench) latencies(ctx context.Context) (err error) {
 	for round := range b.rounds {
 		var t edits
 		for i := range b.edits {
-			p := pages[(round*b.edits+i)*7919%len(pages)] // a prime, so that the pages lie apart
-			// Words that are not alike, for a search finds what is similar too.
+			p := pages[(round*b.edits+i)*7919%len(pages)] // a prime, so that the pages are far apart
+			// The words are not similar, because a search also finds similar words.
 			if err := w.edit(ctx, &t, p.ID, strings.ToLower(rand.Text())); err != nil {
 				return err
 			}
@@ -133,7 +133,7 @@ func (b *bench) latencies(ctx context.Context) (err error) {
 	return nil
 }
 
-// edit puts a new word into a page, asks for a sync, and looks for the word until it is found.
+// edit puts a new word into a page, requests a sync, and searches for the word until it is found.
 func (w *world) edit(ctx context.Context, t *edits, id, word string) error {
 	body := "<p>The " + word + " has moved in.</p><h2>What was here</h2><p>It was another page before.</p>"
 	if err := w.site.edit(ctx, id, body); err != nil {
@@ -173,12 +173,12 @@ func (w *world) edit(ctx context.Context, t *edits, id, word string) error {
 	return nil
 }
 
-// findEvery is how often a word is looked for.
+// findEvery is the interval of searches for a word.
 const findEvery = 2 * time.Millisecond
 
 var unmarked = strings.NewReplacer(search.MarkStart, "", search.MarkEnd, "")
 
-// find says when a word was found in a page first.
+// find returns the time when a search first found a word in a page.
 func (w *world) find(ctx context.Context, id, word string) (time.Time, error) {
 	tick := time.NewTicker(findEvery)
 	defer tick.Stop()

@@ -24,8 +24,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// limits measures what the machine needs for the parts of a sync that has just been made, each
-// alone: no stage runs meanwhile.
+// limits measures the machine's time for the parts of the previous sync, each alone, without running
+// stages.
 func (w *world) limits(ctx context.Context, calls []call, atOnce int) (l report.Limits, err error) {
 	used := w.cpu()
 	if l.Fetch, l.FetchedBytes, err = w.replay(ctx, calls, atOnce); err != nil {
@@ -39,7 +39,7 @@ func (w *world) limits(ctx context.Context, calls []call, atOnce int) (l report.
 	return l, err
 }
 
-// cpu is the time that this process, the stand-in and Postgres have used until now.
+// cpu is the CPU time of this process, the stand-in and Postgres so far.
 func (w *world) cpu() time.Duration {
 	used := proc.Of(os.Getpid()).CPU + proc.OfFamily(w.pg.PID()).CPU
 	for _, p := range w.procs {
@@ -48,7 +48,7 @@ func (w *world) cpu() time.Duration {
 	return used
 }
 
-// replay makes the same calls again with a plain HTTP client that reads and drops the answers.
+// replay repeats the same calls with a plain HTTP client that reads and drops the answers.
 func (w *world) replay(ctx context.Context, calls []call, atOnce int) (time.Duration, int64, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: atOnce, MaxConnsPerHost: atOnce}
 	defer transport.CloseIdleConnections()
@@ -84,7 +84,8 @@ func (w *world) replay(ctx context.Context, calls []call, atOnce int) (time.Dura
 	return time.Since(began), total.Load(), err
 }
 
-// inMemory is how many bodies are made before they are converted: the making is not counted.
+// inMemory is the number of bodies generated before they are converted: the time of generating is not
+// measured.
 const inMemory = 2_000
 
 // convertAll converts the bodies of the generated space on every core.
@@ -129,8 +130,8 @@ func convertAll(ctx context.Context, pages int) (took, cpu time.Duration, total 
 	return took, cpu, total, nil
 }
 
-// copyAll copies the rows of the knowledge base into another database with the same tables and
-// indexes, on as many connections as there are cores.
+// copyAll copies the rows of the knowledge base into another database with the same tables and indexes,
+// with one connection for each core.
 func (w *world) copyAll(ctx context.Context, l *report.Limits) error {
 	dir := filepath.Join(w.dir, "copied")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -154,7 +155,7 @@ func (w *world) copyAll(ctx context.Context, l *report.Limits) error {
 	if _, err := st.Migrate(ctx); err != nil {
 		return err
 	}
-	// What the sync has left to be written is not the copying's to write.
+	// The copy must not pay for writes that the sync left.
 	if err := storebench.Checkpoint(ctx, url); err != nil {
 		return err
 	}

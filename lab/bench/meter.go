@@ -9,13 +9,13 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/report"
 )
 
-// memoryEvery is how often the memory of Postgres is looked at, whose processes come and go. The
-// kernel itself keeps the peak of the others.
+// memoryEvery is the interval of samples of Postgres's memory; its processes come and go. The kernel
+// keeps the peak of the other processes.
 const memoryEvery = 200 * time.Millisecond
 
 const postgres = "postgres"
 
-// meter sees what every process of a world uses.
+// meter measures the resources of every process of a world.
 type meter struct {
 	w      *world
 	before map[string]time.Duration
@@ -44,7 +44,8 @@ func (w *world) meter(ctx context.Context) *meter {
 	return m
 }
 
-// stop says what was used since the meter began. Of several replicas the CPU time is the sum and
+// stop returns the resources used since the meter began. For several replicas, the CPU time is the sum
+// and the peak is the largest replica's.
 // the peak that of the largest.
 func (m *meter) stop() []report.Process {
 	m.cancel()

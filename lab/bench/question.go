@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Words of generated pages; each stands in many.
+// Words of generated pages; each is in many of them.
 var (
 	nouns = []string{"ingress", "ledger", "scheduler", "gateway", "replica", "queue", "cache", "index", "certificate", "pipeline",
 		"invoice", "warehouse", "broker", "sensor", "snapshot", "quota", "tenant", "webhook", "cluster", "registry"}
@@ -14,7 +14,7 @@ var (
 	spoken = []string{"keeps a copy", "loses its lease", "is promoted", "sends a digest", "holds its lock", "refuses writes"}
 )
 
-// question makes a query, and says whether it must find something among so many pages.
+// question makes a query, and says whether it must find something among that many pages.
 func question(rng *rand.Rand, pages int) (query string, sure bool) {
 	pick := func(list []string) string { return list[rng.IntN(len(list))] }
 	switch rng.IntN(7) {

@@ -14,7 +14,7 @@ import (
 // siteRate is how many calls a second the site allows.
 const siteRate = 10
 
-// underRate measures a full sync of a site that allows so many calls a second.
+// underRate measures a full sync of a site with a limit of calls per second.
 func (b *bench) underRate(ctx context.Context) error {
 	for range b.rounds {
 		r, err := b.rateRound(ctx)
@@ -35,7 +35,7 @@ func (b *bench) rateRound(ctx context.Context) (r report.Rate, err error) {
 	if err != nil {
 		return r, err
 	}
-	// What is refused is not slow as well, so it is named first.
+	// A rejected call is not slow as well, so this fault is first.
 	if err := w.site.Behave(ctx, site.AtMost(siteRate), site.Slow); err != nil {
 		return r, err
 	}

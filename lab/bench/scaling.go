@@ -13,12 +13,11 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// fetcherConcurrency is the most calls at a time that a setting permits, so that not the budget
-// of the fleet is measured but what its fetchers do.
+// fetcherConcurrency is the largest concurrency that the setting permits, so that the fetchers are
+// measured and not the fleet's budget.
 const fetcherConcurrency = 64
 
-// scaling measures whether more replicas of a stage do more, where that stage is what a run waits
-// for.
+// scaling measures whether more replicas of a stage are faster when a run waits for that stage.
 func (b *bench) scaling(ctx context.Context) error {
 	for _, stage := range []struct {
 		name     string
@@ -41,8 +40,8 @@ func (b *bench) scaling(ctx context.Context) error {
 	return nil
 }
 
-// withFetchers times the fetching alone: no page is converted meanwhile, so that the processor is
-// not what is waited for.
+// withFetchers measures only the fetching: no page is converted meanwhile, so that the processor is not
+// the limit.
 func (b *bench) withFetchers(ctx context.Context, n int) (r report.Scaled, err error) {
 	w, err := b.newWorld(ctx, layout{
 		pages: b.pages, replicas: map[string]int{"fetcher": n, "converter": 0, "chunk-writer": 0},
@@ -69,8 +68,8 @@ func (b *bench) withFetchers(ctx context.Context, n int) (r report.Scaled, err e
 	return r, err
 }
 
-// withConverters fetches everything first, and times how long converters, on one core each, need
-// for what waits. Nothing is written meanwhile.
+// withConverters first fetches everything, then measures the converters, on one core each. Nothing is
+// written meanwhile.
 func (b *bench) withConverters(ctx context.Context, n int) (r report.Scaled, err error) {
 	w, err := b.newWorld(ctx, layout{
 		pages: b.pages, replicas: map[string]int{"converter": 0, "chunk-writer": 0},
@@ -106,13 +105,13 @@ func (b *bench) withConverters(ctx context.Context, n int) (r report.Scaled, err
 	return r, nil
 }
 
-// ask asks for a full run and does not wait for it.
+// ask requests a full run and does not wait for it.
 func (w *world) ask(ctx context.Context) error {
 	w.runs++
 	return w.bus.Publish(ctx, event.SyncRequested{SourceID: source, RequestID: fmt.Sprint("bench-", w.runs), Mode: event.Full})
 }
 
-// waitFor waits until so many messages wait for a consumer.
+// waitFor waits until that many messages wait for a consumer.
 func (w *world) waitFor(ctx context.Context, c bus.Consumer, messages int) error {
 	ctx, cancel := w.whileAllRun(ctx)
 	defer cancel()

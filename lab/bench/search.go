@@ -19,8 +19,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// searches measures the search of the knowledge base as it is after a sync, and then of one many
-// times as large; each alone, and while another source is synced for the first time.
+// searches measures the search of the knowledge base after a sync, and then of one many times as large;
+// each alone and during the first sync of another source.
 func (b *bench) searches(ctx context.Context) (err error) {
 	w, err := b.synced(ctx)
 	defer b.leave(w, &err)
@@ -36,7 +36,7 @@ func (b *bench) searches(ctx context.Context) (err error) {
 	if err := storebench.Grow(ctx, w.pg.URL(), source, times, runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
-	if err := w.store.Searcher().Build(ctx); err != nil { // nobody told the search of the copies
+	if err := w.store.Searcher().Build(ctx); err != nil { // the search does not know of the copies
 		return err
 	}
 	b.say("that took %s", time.Since(began).Round(time.Second))
@@ -81,7 +81,7 @@ type namedFilter struct {
 	search.Filter
 }
 
-// filters are those whose searches are measured.
+// filters are the measured filters.
 var filters = []namedFilter{
 	{"no filter", search.Filter{}},
 	{"a source", search.Filter{SourceID: source}},
@@ -90,7 +90,7 @@ var filters = []namedFilter{
 	{"modified since", search.Filter{ModifiedSince: time.Date(2023, 3, 3, 0, 0, 0, 0, time.UTC)}},
 }
 
-// searchAlone searches with each filter while nothing else goes on.
+// searchAlone searches with each filter without other load.
 func (b *bench) searchAlone(ctx context.Context, w *world, rng *rand.Rand) ([][]time.Duration, error) {
 	taken := make([][]time.Duration, len(filters))
 	for i, f := range filters {
@@ -103,11 +103,11 @@ func (b *bench) searchAlone(ctx context.Context, w *world, rng *rand.Rand) ([][]
 	return taken, nil
 }
 
-// searchEvery is how often somebody searches during a sync.
+// searchEvery is the interval of searches during a sync.
 const searchEvery = 50 * time.Millisecond
 
-// searchDuringSync searches with each filter by turns, for as long as a sync of another source
-// takes. What that has stored is removed afterwards.
+// searchDuringSync searches with each filter in turn during a sync of another source. It then removes
+// that source's rows.
 func (b *bench) searchDuringSync(ctx context.Context, w *world, rng *rand.Rand) ([][]time.Duration, error) {
 	w.others++
 	other := fmt.Sprint("OTHER", w.others)
@@ -150,8 +150,8 @@ func (b *bench) searchDuringSync(ctx context.Context, w *world, rng *rand.Rand) 
 	}
 }
 
-// searchOnce searches for what somebody might ask, and notes how long that took. What must be
-// there and is not found is an error.
+// searchOnce makes one search and records its duration. If it does not find what must be there, it
+// returns an error.
 func (w *world) searchOnce(ctx context.Context, rng *rand.Rand, f search.Filter, taken *[]time.Duration) error {
 	query, sure := question(rng, w.layout.pages)
 	began := time.Now()

@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// whereTimeGoes follows every page of a full sync through the stages, by what they log when they
-// have handled a message.
+// whereTimeGoes follows every page of a full sync through the stages, from their log lines for handled
+// messages.
 func (b *bench) whereTimeGoes(ctx context.Context) error {
 	for range b.rounds {
 		if err := b.followPages(ctx); err != nil {
@@ -39,7 +39,7 @@ func (b *bench) followPages(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := w.stop(""); err != nil { // now every line has come
+	if err := w.stop(""); err != nil { // now every line has arrived
 		return err
 	}
 	began := end.At.Add(-took)
@@ -60,16 +60,17 @@ func (b *bench) followPages(ctx context.Context) (err error) {
 	return nil
 }
 
-// listener reads what stages log, line by line, and when. The lines' own times are too coarse.
+// listener reads the stages' log lines and records when they arrive. The lines' own times are too
+// coarse.
 type listener struct {
 	mu      sync.Mutex
 	handled []way.Handled
 }
 
-// from is where one process logs to.
+// from returns the writer for the log of one process.
 func (l *listener) from() *ear { return &ear{to: l} }
 
-// ear is one process's way to the listener.
+// ear writes one process's log to the listener.
 type ear struct {
 	to   *listener
 	rest []byte // of a line that has not ended

@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// call is a request that the stand-in answered, as it can be asked again.
+// call is a request that the stand-in answered, in a form that can be repeated.
 type call struct {
 	Method string `json:"method"`
 	URI    string `json:"uri"`
@@ -25,7 +25,7 @@ type call struct {
 	At time.Time `json:"at"` // when it came
 }
 
-// serveSite is the stand-in's process: the site, and a record of what it is asked.
+// serveSite is the stand-in's process: the site, and a record of its calls.
 func serveSite(ctx context.Context, addr string, pages int) error {
 	made := sandbox.New(sandbox.Options{})
 	made.AddGenerated(sandbox.GeneratedSpace, pages, seed)
@@ -42,7 +42,7 @@ func serveSite(ctx context.Context, addr string, pages int) error {
 	return nil
 }
 
-// recorded keeps what a site is asked until it is fetched and forgotten at /_bench/calls.
+// recorded keeps a site's calls until they are fetched and deleted at /_bench/calls.
 func recorded(made http.Handler) http.Handler {
 	var mu sync.Mutex
 	calls := []call{}
@@ -68,10 +68,10 @@ func recorded(made http.Handler) http.Handler {
 	return mux
 }
 
-// standIn is a stand-in in another process, with the record of what it is asked.
+// standIn is a stand-in in another process, with a record of its calls.
 type standIn struct{ site.Site }
 
-// forget begins to count and to record anew.
+// forget resets the counts and the record.
 func (s standIn) forget(ctx context.Context) error {
 	if _, err := s.calls(ctx); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (s standIn) forget(ctx context.Context) error {
 	return s.Forget(ctx)
 }
 
-// calls gives what was asked since the last time.
+// calls returns the calls since the last time.
 func (s standIn) calls(ctx context.Context) ([]call, error) {
 	var list []call
 	return list, s.Ask(ctx, http.MethodPost, "/_bench/calls", nil, &list)

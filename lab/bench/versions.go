@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// versions names the parts of what is measured. What cannot be found out is left out.
+// versions lists the versions of the measured parts. Unknown ones are left out.
 func versions(ctx context.Context) []report.Version {
 	list := []report.Version{{Of: "Sluice", Is: commit(ctx)}, {Of: "Go", Is: strings.TrimPrefix(runtime.Version(), "go")}}
 	if pg, err := localpg.FindBinaries(ctx, localpg.Options{DataDir: "none"}); err == nil {
@@ -27,7 +27,7 @@ func versions(ctx context.Context) []report.Version {
 	return list
 }
 
-// commit is the commit of the working copy, and whether it has changes of its own.
+// commit is the commit of the working copy, and whether it has uncommitted changes.
 func commit(ctx context.Context) string {
 	id, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {

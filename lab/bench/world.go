@@ -30,22 +30,22 @@ const (
 	source = "docs"
 	seed   = 1
 
-	// patience is for one run. A run that takes longer is stuck.
+	// patience is the limit of one run. A run that takes longer is stuck.
 	patience = time.Hour
-	// startPatience is for a server or a stage to be ready.
+	// startPatience is the limit for a server or a stage to become ready.
 	startPatience = time.Minute
 )
 
-// layout says how a world is made.
+// layout describes a world.
 type layout struct {
 	pages    int
 	replicas map[string]int      // of a stage; 1 where it is not named
 	env      map[string][]string // more settings of a stage; "" for all
 	one      bool                // every stage and NATS in one process
-	heard    *listener           // takes what the stages log, unless it is nil
+	heard    *listener           // receives the stages' logs, unless it is nil
 }
 
-// world is a site, two servers and the stages, each a process of its own.
+// world is a site, two servers and the stages, each a separate process.
 type world struct {
 	layout layout
 	dir    string
@@ -56,20 +56,20 @@ type world struct {
 	store  *store.Store
 	bus    *bus.Bus
 	nats   string
-	procs  []running // all but Postgres, which knows its own
-	runs   int       // that were asked for
-	others int       // spaces that were added
+	procs  []running // all except Postgres, which knows its own
+	runs   int       // number of requested runs
+	others int       // number of added spaces
 }
 
-// running is a process that is looked at.
+// running is a watched process.
 type running struct {
 	name string
 	*child.Process
 	log *os.File
 }
 
-// newWorld starts everything and waits until it is ready. It has to be closed also when the
-// error is not nil.
+// newWorld starts everything and waits until it is ready. The caller must close it even if the error is
+// not nil.
 func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	w := &world{layout: l, bin: b.bin, self: b.self}
 	ctx, cancel := context.WithTimeout(ctx, 2*startPatience)
@@ -78,7 +78,7 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	if w.dir, err = os.MkdirTemp(b.dir, "world-"); err != nil {
 		return w, fmt.Errorf("make a folder: %w", err)
 	}
-	if err := os.Chmod(w.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as somebody else where we are root
+	if err := os.Chmod(w.dir, 0o755); err != nil { //nolint:gosec // Postgres runs as another user if this process is root
 		return w, fmt.Errorf("open the folder to Postgres: %w", err)
 	}
 	w.pg, err = localpg.Start(ctx, localpg.Options{
@@ -148,7 +148,7 @@ func (w *world) startPipeline(ctx context.Context) error {
 	return nil
 }
 
-// startOne starts sluice up, which has a NATS of its own.
+// startOne starts sluice up, which has an embedded NATS.
 func (w *world) startOne(ctx context.Context) error {
 	data := filepath.Join(w.dir, "data")
 	env, health, err := w.env("sluice")
@@ -187,7 +187,7 @@ func (w *world) launch(name string) (health string, err error) {
 	return health, w.start(name, filepath.Join(w.bin, name), append(env, "NATS_URL="+w.nats))
 }
 
-// env is the environment of a stage, whose health page it names.
+// env is the environment of a stage and the address of its health page.
 func (w *world) env(stage string) (env []string, health string, err error) {
 	if health, err = freeAddr(); err != nil {
 		return nil, "", err
@@ -196,7 +196,7 @@ func (w *world) env(stage string) (env []string, health string, err error) {
 		"DATABASE_URL=" + w.pg.URL(), "HEALTH_ADDR=" + health, "LOG_LEVEL=warn", "LOG_FORMAT=json",
 		"CONFLUENCE_BASE_URL=" + w.site.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true",
 		"CONFLUENCE_EMAIL=" + sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken,
-		"CONFLUENCE_REQUESTS_PER_SECOND=1000", // the most there is: a limit of ours is not what is measured
+		"CONFLUENCE_REQUESTS_PER_SECOND=1000", // the largest value: Sluice's own limit must not be measured
 	}
 	return append(append(env, w.layout.env[""]...), w.layout.env[stage]...), health, nil
 }
@@ -206,7 +206,7 @@ func (w *world) start(name, path string, env []string, args ...string) error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", name, err)
 	}
-	var output io.Writer = log // a file that the process writes itself
+	var output io.Writer = log // the process writes this file itself
 	if w.layout.heard != nil {
 		output = io.MultiWriter(log, w.layout.heard.from())
 	}
@@ -226,7 +226,7 @@ func (w *world) connect(ctx context.Context) (err error) {
 	return w.bus.Apply(ctx)
 }
 
-// stop ends the processes of that name, all of the stages for "".
+// stop stops the processes with that name, or all stages for "".
 func (w *world) stop(name string) error {
 	var left []running
 	var errs []error
@@ -241,7 +241,7 @@ func (w *world) stop(name string) error {
 	return errors.Join(errs...)
 }
 
-// synced gives a world whose knowledge base is in step with its site.
+// synced returns a world whose knowledge base has been synced with its site.
 func (b *bench) synced(ctx context.Context) (*world, error) {
 	if w := b.kept; w != nil {
 		b.kept = nil
@@ -263,7 +263,7 @@ func (b *bench) leave(w *world, err *error) {
 	w.close(err)
 }
 
-// close ends everything; the folder goes unless something went wrong in it.
+// close stops everything; it removes the folder unless an error occurred.
 func (w *world) close(failed *error) {
 	err := w.stop("")
 	if w.bus != nil {

@@ -1,5 +1,5 @@
-// Command report holds the scanners' reports against lab/audit/exceptions.txt and lab/audit/licenses.txt.
-// make audit runs it, from the root:
+// Command report compares the scanners' reports with lab/audit/exceptions.txt and
+// lab/audit/licenses.txt. make audit runs it, from the root:
 //
 //	go run ./lab/audit/report govulncheck=FILE license=FILE license=FILE …
 package main
@@ -41,7 +41,7 @@ func run(reports []string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		for _, f := range list {
-			// Programs and modules share their parts, and each is one finding.
+			// Programs and modules share parts; each part is one finding.
 			if !slices.Contains(found, f) {
 				found = append(found, f)
 			}

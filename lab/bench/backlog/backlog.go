@@ -1,4 +1,4 @@
-// Package backlog waits until enough work waits for a stage that does not run.
+// Package backlog waits until enough work waits for a stage that is not running.
 package backlog
 
 import (
@@ -10,16 +10,16 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// To ask costs the broker processor time, which somebody may be measuring: so it is asked often
-// only when the last message is near.
+// Each query costs the broker processor time, which a benchmark may be measuring, so queries are
+// frequent only near the last message.
 const (
 	atFirst = 50 * time.Millisecond
 	often   = 20 * time.Millisecond
 	rarely  = 500 * time.Millisecond
 )
 
-// Await waits until so many messages wait for the consumer. It gives up with ctx and then says
-// how many there were; its cause is in the error.
+// Await waits until that many messages wait for the consumer. It gives up when ctx ends; the error then
+// has their number and the context's cause.
 func Await(ctx context.Context, b *bus.Bus, c bus.Consumer, messages int) error {
 	began := time.Now()
 	for {
@@ -44,7 +44,7 @@ func Await(ctx context.Context, b *bus.Bus, c bus.Consumer, messages int) error 
 	}
 }
 
-// pause is half of what is left at the pace so far.
+// pause is half of the remaining time at the pace so far.
 func pause(took time.Duration, waiting, messages int) time.Duration {
 	if waiting == 0 {
 		return atFirst // the pace is not known yet, and the messages may be few

@@ -1,4 +1,4 @@
-// Package figure turns what was measured several times into what is said of it.
+// Package figure summarizes repeated measurements.
 package figure
 
 import (
@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Spread is a median between the least and the most of what was measured.
+// Spread is a median with the smallest and the largest measurement.
 type Spread struct {
 	Median, Min, Max float64
 	N                int // measurements; 0: nothing was measured
 }
 
-// Of gives the spread of values, which it leaves as they are.
+// Of returns the spread of values; it does not change values.
 func Of(values []float64) Spread {
 	if len(values) == 0 {
 		return Spread{}
@@ -22,7 +22,7 @@ func Of(values []float64) Spread {
 	return Spread{Median: Percentile(sorted, 50), Min: sorted[0], Max: sorted[len(sorted)-1], N: len(sorted)}
 }
 
-// Over gives the spread of one figure of each item.
+// Over returns the spread of one figure of each item.
 func Over[T any](items []T, one func(T) float64) Spread {
 	values := make([]float64, len(items))
 	for i, item := range items {
@@ -31,8 +31,8 @@ func Over[T any](items []T, one func(T) float64) Spread {
 	return Of(values)
 }
 
-// Percentile is the value that p of a hundred stay under, between two values in proportion. The
-// values are sorted, ascending; of none it is 0.
+// Percentile returns the value below which p percent of the values are, interpolated. The values are
+// sorted, ascending; without values it is 0.
 func Percentile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -43,7 +43,7 @@ func Percentile(sorted []float64, p float64) float64 {
 	return sorted[low] + (place-float64(low))*(sorted[high]-sorted[low])
 }
 
-// Tail is how a distribution ends.
+// Tail describes the upper end of a distribution.
 type Tail struct {
 	P50, P95, P99 float64
 	N             int
@@ -59,7 +59,7 @@ func TailOf(times []time.Duration) Tail {
 	return Tail{P50: Percentile(ms, 50), P95: Percentile(ms, 95), P99: Percentile(ms, 99), N: len(ms)}
 }
 
-// Ratio is a through b, and 0 where there is no b.
+// Ratio is a divided by b, and 0 if b is 0.
 func Ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0

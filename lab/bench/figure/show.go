@@ -7,7 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Number shows three digits that count, or all of a whole number.
+// Number shows three significant digits, or all digits of a whole number.
 func Number(v float64) string {
 	switch {
 	case math.Abs(v) >= 100:

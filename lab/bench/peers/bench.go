@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// Options say how much is measured.
+// Options set the size of the comparison.
 type Options struct {
 	Pages   []int     // sizes of the generated space
 	Rounds  int       // how often each is measured; the medians count
@@ -29,7 +29,7 @@ type Options struct {
 	Notice  io.Writer // is told what is being done
 }
 
-// conditions are how the site is while a space is read.
+// conditions describe the site while a space is read.
 type conditions struct {
 	name      string // "" for a site that answers at once
 	faults    []sandbox.Fault
@@ -46,7 +46,7 @@ var (
 	slow    = conditions{name: fmt.Sprintf("%d ms an answer", site.Answer.Milliseconds()), faults: []sandbox.Fault{site.Slow}, perSecond: 1000, patience: 3 * time.Minute}
 )
 
-// result is what a report says of one peer.
+// result is one peer's results in the report.
 type result struct {
 	peer   peer
 	rounds []versus.Run
@@ -65,7 +65,7 @@ type comparison struct {
 	results []result
 }
 
-// plain is the comparison without what only the report needs.
+// plain is the comparison without the fields that only the report needs.
 func (t comparison) plain() versus.Table {
 	out := versus.Table{Site: t.site.name, Pages: t.pages}
 	for _, r := range t.results {
@@ -117,12 +117,12 @@ func Compare(ctx context.Context, o Options, out io.Writer) error {
 	return tables.write(out)
 }
 
-// note tells a person what is being done.
+// note prints a progress message.
 func (b *bench) note(format string, args ...any) {
 	fmt.Fprintf(b.Notice, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }
 
-// stand starts a stand-in as a process of its own.
+// stand starts a stand-in as a separate process.
 func (b *bench) stand(ctx context.Context, pages int) (standIn, func(), error) {
 	c, err := begin(ctx, os.Environ(), b.Self, "serve", fmt.Sprint(pages))
 	if err != nil {
@@ -135,7 +135,7 @@ func (b *bench) stand(ctx context.Context, pages int) (standIn, func(), error) {
 	return standIn{site.Site{URL: "http://" + url}, c.cmd.Process.Pid}, c.end, nil
 }
 
-// load lets each of those that get whole spaces get one, by turns.
+// load lets each peer that reads whole spaces read one, in turns.
 func (b *bench) load(ctx context.Context, pages int, space string, rounds int, c conditions) (comparison, error) {
 	s, end, err := b.stand(ctx, pages)
 	if err != nil {
@@ -178,7 +178,7 @@ func (b *bench) load(ctx context.Context, pages int, space string, rounds int, c
 	return t, b.raw.Save(b.Raw)
 }
 
-// told says how a run went, in a line.
+// told describes a run in one line.
 func told(r versus.Run) string {
 	if r.Err != "" {
 		return r.Err
@@ -190,7 +190,7 @@ func told(r versus.Run) string {
 	return fmt.Sprintf("%s%s pages in %s, %d calls", how, figure.Thousands(float64(r.Pages)), r.Wall.Round(time.Millisecond), r.Calls)
 }
 
-// once lets one peer get the space once, into a folder that is scored and removed.
+// once lets one peer read the space once, into a folder that is scored and removed.
 func (b *bench) once(ctx context.Context, s standIn, j *judge, p peer, space string, c conditions) (versus.Run, Scores, error) {
 	dir, err := os.MkdirTemp("", "peers-out-")
 	if err != nil {
@@ -216,8 +216,8 @@ func (b *bench) once(ctx context.Context, s standIn, j *judge, p peer, space str
 	return b.judged(r, j, dir, space)
 }
 
-// judged counts and scores what a run left in the folder. One that was stopped says nothing about
-// what becomes of a page.
+// judged counts and scores the files in a run's folder. A stopped run says nothing about the quality of
+// its pages.
 func (b *bench) judged(r versus.Run, j *judge, dir, space string) (versus.Run, Scores, error) {
 	if r.Err != "" {
 		return r, nil, nil
@@ -230,7 +230,7 @@ func (b *bench) judged(r versus.Run, j *judge, dir, space string) (versus.Run, S
 	return r, scores, err
 }
 
-// foreign runs a peer that is not ours.
+// foreign runs a peer other than Sluice.
 func (b *bench) foreign(ctx context.Context, s standIn, patience time.Duration, p peer, env []string) (versus.Run, error) {
 	program, args, more, err := p.ready(ctx, b.kitchen)
 	if err != nil {
@@ -248,7 +248,7 @@ func (b *bench) foreign(ctx context.Context, s standIn, patience time.Duration, 
 	return drive(ctx, s, patience, driver{program, args, env, os.Kill})
 }
 
-// sluice runs the whole of Sluice: what is measured is from the request to the end of the run.
+// sluice runs all of Sluice and measures from the request to the end of the run.
 func (b *bench) sluice(ctx context.Context, s standIn, j *judge, space, dir string, c conditions) (versus.Run, error) {
 	p, err := startSluice(ctx, b.Program, s, space, c.perSecond)
 	if err != nil {

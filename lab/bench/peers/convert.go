@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Convert is the driver of our own converter: it converts the folder IN into OUT.
+// Convert is the driver of Sluice's converter: it converts the folder IN into OUT.
 func Convert(getenv func(string) string, in io.Reader, out io.Writer) error {
 	return takeTurns(in, out, func() error {
 		return convertFolder(getenv("IN"), getenv("OUT"), page.Facts{BaseURL: getenv("SITE"), SpaceKey: getenv("SPACE")})

@@ -15,13 +15,13 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/versus"
 )
 
-// startPatience is how long a driver may take to be ready.
+// startPatience is the longest start of a driver.
 const startPatience = 5 * time.Minute
 
-// errStopped says that a run was not done when its time was over.
+// errStopped says that a run did not end within its time.
 var errStopped = errors.New("it was stopped")
 
-// child is a process with which the benchmark takes turns over its standard input and output.
+// child is a process that takes turns with the benchmark over its standard input and output.
 type child struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
@@ -49,8 +49,8 @@ func begin(ctx context.Context, env []string, program string, args ...string) (*
 	return c, nil
 }
 
-// hear waits for the next line that begins with the word and returns what follows it. Where the
-// child ends before, its last words are the error.
+// hear waits for the next line that begins with the word and returns the rest of the line. If the child
+// ends first, the error is the child's last output.
 func (c *child) hear(word string) (string, error) {
 	for {
 		line, err := c.lines.ReadString('\n')
@@ -87,8 +87,7 @@ type driver struct {
 	stop    os.Signal // what ends it where its time is over
 }
 
-// drive lets a driver do its work once, for so long at the most, and measures that alone, not its
-// start.
+// drive lets a driver work once, within patience, and measures only that work, not its start.
 func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (versus.Run, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,8 +125,8 @@ func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (ve
 	})
 }
 
-// watched measures the process with the id, and the stand-in, while work is done, for so long at
-// the most. The error of the work is part of the run.
+// watched measures the process with the id, and the stand-in, during work, within patience. The error of
+// the work is part of the run.
 func (s standIn) watched(ctx context.Context, patience time.Duration, pid int, work func(context.Context) (time.Duration, error)) (versus.Run, error) {
 	if s.URL != "" {
 		if err := s.Forget(ctx); err != nil {
@@ -156,7 +155,7 @@ func (s standIn) watched(ctx context.Context, patience time.Duration, pid int, w
 	return r, err
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the end of the text written to it.
 type tail struct{ text []byte }
 
 const tailSize = 8 << 10
@@ -169,7 +168,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last is the last line that says something.
+// last is the last line that is not empty.
 func (t *tail) last() string {
 	lines := strings.Split(strings.TrimSpace(string(t.text)), "\n")
 	if line := strings.TrimSpace(lines[len(lines)-1]); line != "" {

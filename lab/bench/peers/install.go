@@ -18,13 +18,13 @@ import (
 //go:embed drivers
 var drivers embed.FS
 
-// needs are the oldest interpreters that the pinned packages run on.
+// needs are the oldest interpreters that the pinned packages support.
 const (
 	needsPython = "3.10"
 	needsNode   = "18"
 )
 
-// kitchen is the folder in which the peers are installed, each set of packages by itself.
+// kitchen is the folder in which the peers are installed, each set of packages separately.
 type kitchen struct {
 	dir  string
 	note func(format string, args ...any) // tells a person what takes its time
@@ -52,7 +52,8 @@ func setUp(dir string, note func(format string, args ...any)) (kitchen, error) {
 	return k, nil
 }
 
-// fresh reports whether the folder was made from exactly these pins, and how to say that it is.
+// fresh reports whether the folder was made from exactly these pins; the function that it returns
+// records this.
 func fresh(dir string, pins []byte) (bool, func() error) {
 	sum := sha256.Sum256(pins)
 	want, mark := hex.EncodeToString(sum[:]), filepath.Join(dir, ".made-from")
@@ -60,8 +61,8 @@ func fresh(dir string, pins []byte) (bool, func() error) {
 	return err == nil && string(have) == want, func() error { return os.WriteFile(mark, []byte(want), 0o600) } //nolint:gosec // its own mark
 }
 
-// python installs the set of packages, where it is not there yet, and returns its interpreter.
-// Every archive has to have a hash that the set names.
+// python installs the set of packages, unless it is already there, and returns its interpreter. Every
+// archive must have a hash that the set names.
 func (k kitchen) python(ctx context.Context, set string) (string, error) {
 	pins := filepath.Join(k.dir, "drivers", set+".txt")
 	dir := filepath.Join(k.dir, set)
@@ -116,7 +117,7 @@ func (k kitchen) install(dir, pins string, make func() error) error {
 	return mark()
 }
 
-// interpreter finds the program on PATH and asks it for its version.
+// interpreter finds the program on PATH and checks its version.
 func interpreter(ctx context.Context, name, least string, args ...string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -149,7 +150,7 @@ func older(version, least string) bool {
 	return false
 }
 
-// quiet runs a program and returns the end of what it said where it fails.
+// quiet runs a program and, if it fails, returns the end of its output.
 func quiet(ctx context.Context, dir, program string, args ...string) error {
 	said := &tail{}
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // Python, Node and npm on PATH, without a shell

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/proc"
 )
 
-// thisMachine says what the figures were measured on.
+// thisMachine describes the machine of the measurements.
 func thisMachine(ctx context.Context) string {
 	parts := []string{fmt.Sprintf("%s/%s, %d cores", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())}
 	m := proc.ThisMachine(".")

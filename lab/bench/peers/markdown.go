@@ -24,10 +24,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// ToMarkdown is the driver of the part of Sluice that does what the others do. Fetcher and
-// converter run in this process, with a NATS in it and a Postgres below it, which the fetcher
-// needs for the ledger. Nobody takes the Markdown out of its stream: the work is done when that of
-// every page waits there, committed. Only when the time is taken it is written to the folder OUT.
+// ToMarkdown is the driver of the part of Sluice that does the same work as the peers. Fetcher and
+// converter run in this process, with an embedded NATS and a Postgres, which the fetcher needs for the
+// ledger. No consumer takes the Markdown out of its stream: the work is done when every page's Markdown
+// waits there, committed. It is written to the folder OUT only after the time is taken.
 func ToMarkdown(ctx context.Context, lookup func(string) (string, bool), in io.Reader, out io.Writer) (err error) {
 	text, _ := lookup("PAGES")
 	pages, err := strconv.Atoi(text)
@@ -73,8 +73,8 @@ type half struct {
 	failed  error         // why; read after ended
 }
 
-// startHalf starts it on an empty folder, with the source. It has to be stopped also when the
-// error is not nil.
+// startHalf starts it on an empty folder, with the source. The caller must stop it even if the error is
+// not nil.
 func startHalf(ctx context.Context, lookup func(string) (string, bool)) (*half, error) {
 	h := &half{halt: func() {}, ended: make(chan struct{})}
 	env := config.Read(stages.Command(), lookup)
@@ -124,7 +124,7 @@ func (h *half) stop() {
 	_ = os.RemoveAll(h.dir)
 }
 
-// handOver takes out of its stream what waits there and writes it to the folder.
+// handOver takes the waiting messages out of their stream and writes them to the folder.
 func handOver(ctx context.Context, b *bus.Bus, dir string) error {
 	_, parts, err := b.Inspect(ctx)
 	if err != nil {

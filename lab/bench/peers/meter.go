@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// usage is what a tree of processes has used so far and holds now.
+// usage is the resources of a tree of processes so far, and its memory now.
 type usage struct {
 	cpu    time.Duration // user and system, also of children that have ended
 	memory int64         // resident bytes, what processes share counted once
 }
 
-// every is how often memory is looked at.
+// every is the interval of memory samples.
 const every = 100 * time.Millisecond
 
 // meter watches a tree of processes from its start to stop.
@@ -23,7 +23,7 @@ type meter struct {
 	peak int64
 }
 
-// measure begins to watch the process with the id and all that it has started.
+// measure begins to watch the process with the id and its descendants.
 func measure(pid int) *meter {
 	m := &meter{pid: pid, from: used(pid), quit: make(chan struct{})}
 	m.peak = m.from.memory
@@ -42,8 +42,8 @@ func measure(pid int) *meter {
 	return m
 }
 
-// stop ends watching and returns the CPU time since measure and the highest memory seen; both
-// are 0 where the system cannot tell.
+// stop ends watching and returns the CPU time since measure and the highest memory sample; both are 0 if
+// the system cannot tell.
 func (m *meter) stop() (cpu time.Duration, peak int64) {
 	close(m.quit)
 	m.done.Wait()

@@ -9,8 +9,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/proc"
 )
 
-// used sums up the process with the id and everything below it. What has ended meanwhile counts
-// with its parent.
+// used sums up the process with the id and its descendants. Ended processes count with their parent.
 func used(pid int) usage {
 	var u usage
 	var shared int64
@@ -34,8 +33,8 @@ func used(pid int) usage {
 	return u
 }
 
-// memoryOf is what is resident of a process, and what of that it has in common with others:
-// files and shared memory.
+// memoryOf is the resident memory of a process, and the part of it shared with others: files and shared
+// memory.
 func memoryOf(dir string) (resident, common int64) {
 	text, err := os.ReadFile(dir + "statm") //nolint:gosec // below /proc
 	if err != nil {

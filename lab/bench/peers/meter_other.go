@@ -2,5 +2,5 @@
 
 package peers
 
-// used cannot be told here without the system's help; the report says that it is not known.
+// used cannot be determined here; the report says that it is unknown.
 func used(int) usage { return usage{} }

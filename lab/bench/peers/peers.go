@@ -1,9 +1,9 @@
-// Package peers runs what people use today beside Sluice: the same pages from the same stand-in,
-// each with the best settings that its documentation names, and measures all of them alike.
+// Package peers runs other tools next to Sluice: the same pages from the same stand-in, each tool with
+// the best settings in its documentation, and measures all of them in the same way.
 //
-// A driver is a small Python or JavaScript program that starts, says that it is ready, waits for
-// the word to begin, hands every page over as a file, and says that it is done. Its start is
-// not measured. A peer that cannot be installed or cannot run stays in the report with its error.
+// A driver is a small Python or JavaScript program that starts, reports that it is ready, waits for the
+// word to begin, writes every page to a file, and reports that it is done. Its start is not measured. A
+// peer that cannot be installed or cannot run stays in the report with its error.
 package peers
 
 import (
@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// peer is one way of getting pages, or of converting them.
+// peer is one way of reading pages, or of converting them.
 type peer struct {
 	name     string
 	of       string // the package that is compared, as its registry names it
@@ -24,7 +24,7 @@ type peer struct {
 	settings string // the best that its documentation names
 }
 
-// ours are Sluice as a whole, the part of it that does what the others do, and its converter.
+// ours are all of Sluice, the part that does the same work as the peers, and its converter.
 var (
 	whole        = peer{name: "Sluice", settings: "its defaults, `CONFLUENCE_REQUESTS_PER_SECOND=1000` where the site has no limit"}
 	toMarkdown   = peer{name: "Sluice, to Markdown", role: "markdown", settings: "the same; fetcher and converter alone, in one process with NATS, with Postgres for the ledger, and no chunk-writer"}
@@ -33,7 +33,7 @@ var (
 	ours = []peer{whole, toMarkdown}
 )
 
-// loaders get a whole space.
+// loaders read a whole space.
 var loaders = []peer{
 	{
 		name: "LangChain ConfluenceLoader", of: "langchain-community", file: "langchain.txt", driver: "langchain_loader.py", mode: "space",
@@ -65,7 +65,7 @@ var loaders = []peer{
 	},
 }
 
-// converters turn bodies into Markdown and nothing else.
+// converters only turn bodies into Markdown.
 var converters = []peer{
 	{name: "markdownify, storage", of: "markdownify", file: "converters.txt", driver: "convert.py", mode: "markdownify", settings: "`heading_style=\"ATX\"`"},
 	{name: "markdownify, view", of: "markdownify", file: "converters.txt", driver: "convert.py", mode: "markdownify", view: true, settings: "`heading_style=\"ATX\"`"},

@@ -98,7 +98,7 @@ func TestAFolderIsScoredPageByPage(t *testing.T) {
 	require.Equal(t, fidelity.Score{Found: 1, Total: 1}, scores[fidelity.Links])
 }
 
-// row is a line of a report as it reads, its columns not lined up.
+// row is a line of a report, without the alignment of its columns.
 func row(t *testing.T, text, name string) string {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -110,8 +110,8 @@ func row(t *testing.T, text, name string) string {
 	return ""
 }
 
-// TestTheReportIsWhole writes a report with every kind of row, and expects every figure where it
-// belongs and no gap left open.
+// TestTheReportIsWhole writes a report with every kind of row, and expects every figure in its place and
+// no gap.
 func TestTheReportIsWhole(t *testing.T) {
 	full := Scores{fidelity.Words: {Found: 9_999, Total: 10_000}, fidelity.Code: {Found: 5, Total: 5}}
 	tab := comparison{site: atOnce, pages: 1000, bytes: 5_000_000, results: []result{
@@ -156,7 +156,7 @@ func TestTheReportIsWhole(t *testing.T) {
 
 func TestWhatThePlatformCannotTell(t *testing.T) { require.Equal(t, "–", known(0)) }
 
-// driven is a driver of our own in this process, which has said that it is ready.
+// driven is one of Sluice's drivers in this process, which has reported that it is ready.
 type driven struct {
 	say   *io.PipeWriter
 	lines *bufio.Scanner
@@ -214,7 +214,7 @@ func TestSluiceUpToItsMarkdown(t *testing.T) {
 	require.Equal(t, scores[fidelity.Words].Total, scores[fidelity.Words].Found)
 }
 
-// Whoever is stopped hands over what there is.
+// A stopped run still hands over its pages.
 func TestSluiceIsStoppedBeforeItsLastPage(t *testing.T) {
 	const pages = 30
 	s, out := serving(t, pages), t.TempDir()
@@ -263,7 +263,7 @@ func TestAChildsLastWordsAreItsError(t *testing.T) {
 	require.Equal(t, 1500*time.Millisecond, r.Wall)
 }
 
-// What a run has handed over when its time is over counts, and no more comes after that.
+// The pages that a run has handed over at the end of its time count, and no later ones.
 func TestARunIsStoppedWhenItsTimeIsOver(t *testing.T) {
 	dir := t.TempDir()
 	script := `echo ready; read x; echo text > "$OUT/1.md"; exec sleep 600`

@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/lab/fidelity"
 )
 
-// report is everything that was measured.
+// report is all measurements.
 type report struct {
 	options       Options
 	machine       string
@@ -32,7 +32,7 @@ type report struct {
 //go:embed words.md
 var words string
 
-// write writes the report: what was measured, and between it the words that explain it.
+// write writes the report: the measurements with explanations between them.
 func (r report) write(w io.Writer) error {
 	parts := map[string]string{
 		"machine": r.machine, "versions": versions(), "command": r.command(),
@@ -66,7 +66,7 @@ func (r report) write(w io.Writer) error {
 	return err
 }
 
-// blanks are what a part that was left out leaves behind.
+// blanks remain where a part is left out.
 var blanks = regexp.MustCompile(`\n{3,}`)
 
 func (r report) command() string {
@@ -77,7 +77,7 @@ func (r report) command() string {
 	return fmt.Sprintf("make bench-peers PAGES=%s ROUNDS=%d SLOW=%d LIMITED=%d", strings.Join(sizes, ","), r.options.Rounds, r.options.Slow, r.options.Limited)
 }
 
-// speeds is the table of what one comparison took.
+// speeds is the table of one comparison's times.
 func speeds(t comparison) string {
 	calls := false
 	for _, x := range t.results {
@@ -114,7 +114,7 @@ func speeds(t comparison) string {
 	return text(out)
 }
 
-// fidelity is the table of what was found again.
+// fidelity is the table of the content that was found again.
 func (r report) fidelity(t comparison, features []fidelity.Feature) string {
 	head := []string{""}
 	for _, f := range features {
@@ -144,8 +144,8 @@ func percent(s fidelity.Score) string {
 	return fmt.Sprintf("%.1f", min(99.9, 100*float64(s.Found)/float64(s.Total)))
 }
 
-// standings say how each of ours stands to the fastest of the others, whether the aims are met,
-// and where one of them cannot be.
+// standings compare each of Sluice's rows with the fastest peer, and say whether the aims are met, and
+// whether they can be met.
 func standings(t comparison) string {
 	its := t.plain()
 	fastest, found := its.Fastest()
@@ -169,7 +169,7 @@ func standings(t comparison) string {
 	return b.String()
 }
 
-// errors lists what could not run, each error once.
+// errors lists the peers that could not run, each error once.
 func (r report) errors() string {
 	var b strings.Builder
 	seen := map[string]bool{}

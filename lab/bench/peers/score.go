@@ -15,13 +15,13 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// scored are the features that the report shows.
+// scored are the features in the report.
 var scored = []fidelity.Feature{fidelity.Words, fidelity.Headings, fidelity.Code, fidelity.Cells, fidelity.Links, fidelity.Tasks}
 
-// Scores is how much of the pages was found again, by feature.
+// Scores is the share of the pages' content that was found again, by feature.
 type Scores map[fidelity.Feature]fidelity.Score
 
-// judge knows what a space's pages say.
+// judge knows the content of a space's pages.
 type judge struct {
 	site  string
 	pages []pageTruth
@@ -61,7 +61,7 @@ func (j *judge) facts(p pageTruth, space string) page.Facts {
 	return page.Facts{ID: p.ID, Title: p.Title, SpaceKey: space, BaseURL: j.site + "/wiki", URL: p.URL, Users: j.users, Links: j.links}
 }
 
-// score scores what lies in the folder, a file a page, and counts those files. A page without a
+// score scores the folder, which has one file for each page, and counts those files. A page without a
 // file has lost everything.
 func (j *judge) score(dir, space string) (Scores, int, error) {
 	var all []fidelity.Page
@@ -93,8 +93,8 @@ var (
 	byFile  = regexp.MustCompile(`^(?:\./)?(\d+)\.md$`)
 )
 
-// plain is what all ways of writing an address of one page have in common. A place on the page
-// counts for the page.
+// plain is the common part of all spellings of a page's address. An address inside the page counts for
+// the page.
 func (j *judge) plain(address string) string {
 	address, _, _ = strings.Cut(strings.TrimSpace(address), "#")
 	address = strings.TrimSuffix(strings.TrimPrefix(address, j.site), "/")

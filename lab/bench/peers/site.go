@@ -15,12 +15,11 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// ServeSite serves the stand-in until ctx ends and writes its address to out. It has the
-// generated space with so many pages and the built-in one, and answers the lists of v1, which
-// most peers live on.
+// ServeSite serves the stand-in until ctx ends and writes its address to out. The site has the generated
+// space with that many pages and the built-in space, and answers the lists of v1, which most peers use.
 //
-// A path that begins with /rest/ is taken for one below /wiki: confluence-markdown-exporter knows
-// only sites on atlassian.net by their /wiki and leaves it out everywhere else.
+// A path that begins with /rest/ is treated as one below /wiki: confluence-markdown-exporter adds /wiki
+// only for sites on atlassian.net.
 func ServeSite(ctx context.Context, pages int, out io.Writer) error {
 	made := sandbox.New(sandbox.Options{V1Lists: true})
 	made.AddBuiltin()
@@ -51,13 +50,13 @@ type standIn struct {
 	pid int
 }
 
-// pageTruth is a page as the site has it.
+// pageTruth is a page in the site.
 type pageTruth struct {
 	ID, Title, Body, View, URL string
 }
 
-// pages reads the current pages of a space, with their bodies in storage format and as the
-// site shows them.
+// pages reads the current pages of a space, with their bodies in storage format and as the site renders
+// them.
 func (s standIn) pages(ctx context.Context, space string) ([]pageTruth, error) {
 	var out []pageTruth
 	next := "/wiki/rest/api/content?limit=50&expand=body.storage,body.view&spaceKey=" + url.QueryEscape(space)

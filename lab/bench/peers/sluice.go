@@ -21,8 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// sluice is the program with everything that it does: every stage in one process, its own NATS,
-// and a Postgres of its own beside it.
+// sluice is the complete program: every stage in one process, its own NATS and its own Postgres.
 type sluice struct {
 	program string
 	dir     string // its data folder
@@ -80,7 +79,7 @@ func settingsOf(s standIn, perSecond int) []string {
 	}
 }
 
-// bare is the environment without settings of Sluice's that a user may have.
+// bare is the environment without a user's settings for Sluice.
 func bare(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
 		return strings.HasPrefix(e, "CONFLUENCE_") || strings.HasPrefix(e, "NATS_") || strings.HasPrefix(e, "DATABASE_URL")
@@ -93,8 +92,8 @@ func (p *sluice) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// sync asks for a sync and waits for its end. It returns how long that took, from the request to
-// the last page searchable and the run's end.
+// sync requests a sync and waits for its end. It returns its duration, from the request until the last
+// page is searchable and the run has ended.
 func (p *sluice) sync(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	out, err := p.command(ctx, "sync", source, "--mode", "full", "--wait", "--output", "json").Output()
@@ -109,7 +108,7 @@ func (p *sluice) sync(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// write hands over the Markdown that was stored, as the others do.
+// write writes the stored Markdown to files, as the other drivers do.
 func (p *sluice) write(ctx context.Context, pages []pageTruth, dir string) error {
 	servers, err := local.Running(p.dir)
 	if err != nil {

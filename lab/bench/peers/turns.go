@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// takeTurns is what a driver of our own does, as the others do it: it says that it is ready, waits
-// for a line, works, says how long that took and how it ended, and waits until it is closed.
+// takeTurns does what the other drivers do: it reports that it is ready, waits for a line, works,
+// reports its duration and result, and waits until its input is closed.
 func takeTurns(in io.Reader, out io.Writer, work func() error) error {
 	lines := bufio.NewReader(in)
 	fmt.Fprintln(out, "ready")

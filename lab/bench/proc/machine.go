@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Machine is what a benchmark ran on. What cannot be found out is "" or 0.
+// Machine is the machine of a benchmark. An unknown field is "" or 0.
 type Machine struct {
 	CPU        string // the model
 	Cores      int    // that this process may use
@@ -65,7 +65,7 @@ func ParseMount(mounts, dir string) string {
 		if at != "/" && dir != at && !strings.HasPrefix(dir, at+"/") {
 			continue
 		}
-		if len(at) >= best { // of two mounts at one place the later one lies on top
+		if len(at) >= best { // a later mount at the same place hides the earlier one
 			best, kind = len(at), f[2]
 		}
 	}

@@ -1,4 +1,4 @@
-// Package proc reads what Linux tells of processes and of the machine under /proc.
+// Package proc reads Linux's data about processes and the machine under /proc.
 package proc
 
 import (
@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// tick is the unit of the times in a stat file. Linux gives them to programs in hundredths of a
-// second on every architecture that Go runs on.
+// tick is the unit of the times in a stat file. Linux reports hundredths of a second on every
+// architecture that Go runs on.
 const tick = 10 * time.Millisecond
 
-// Stat is what /proc/PID/stat says.
+// Stat is the content of /proc/PID/stat.
 type Stat struct {
 	PID, Parent int
 	CPU         time.Duration // user and system time of the process
@@ -24,7 +24,8 @@ type Stat struct {
 
 // ParseStat reads a stat file.
 func ParseStat(text []byte) (Stat, error) {
-	// "pid (name) state parent …"; the name may hold anything, so it is looked for from the end.
+	// "pid (name) state parent …"; the name may contain anything, so its end is searched from the end of
+	// the text.
 	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
 	if open < 0 || end < open {
 		return Stat{}, fmt.Errorf("a stat file without a name: %q", text)
@@ -50,10 +51,10 @@ func ParseStat(text []byte) (Stat, error) {
 	}, nil
 }
 
-// Memory is what /proc/PID/status says of memory, in bytes.
+// Memory is the memory in /proc/PID/status, in bytes.
 type Memory struct {
 	Peak   int64 // the most that was resident
-	Own    int64 // resident now and nobody else's
+	Own    int64 // resident now and not shared
 	Shared int64 // resident now of memory shared with other processes, such as Postgres's buffers
 }
 
@@ -75,13 +76,13 @@ func ParseMemory(text []byte) (Memory, error) {
 	return m, nil
 }
 
-// Usage is what a process has used, together with its children where they are counted.
+// Usage is the resources of a process, including its children where they are counted.
 type Usage struct {
 	CPU    time.Duration
-	Memory int64 // bytes: the peak of a process alone; of one with its children what they have now
+	Memory int64 // bytes: the peak of a process alone; the present memory of a process with its children
 }
 
-// Of gives the usage of one process. Zero where there is no such process, or no /proc.
+// Of returns the usage of one process; it is zero if there is no such process, or no /proc.
 func Of(pid int) Usage {
 	s, err := stat(pid)
 	if err != nil {
@@ -94,8 +95,8 @@ func Of(pid int) Usage {
 	return Usage{CPU: s.CPU, Memory: m.Peak}
 }
 
-// OfFamily gives the usage of a process, of its children that live, and the CPU time of those
-// that have ended. What they share is counted once.
+// OfFamily returns the usage of a process and of its living children, and the CPU time of the ended
+// ones. It counts shared memory once.
 func OfFamily(pid int) Usage {
 	var u Usage
 	var shared int64
@@ -117,7 +118,7 @@ func OfFamily(pid int) Usage {
 	return u
 }
 
-// Children lists the processes that one has started and that live.
+// Children lists the living children of a process.
 func Children(pid int) []int {
 	var list []int
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
@@ -135,7 +136,7 @@ func Children(pid int) []int {
 	if len(threads) > 0 {
 		return list
 	}
-	// A kernel that keeps no such lists: everybody is asked for his parent.
+	// The kernel has no such lists: read every process's parent.
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range files {
 		if text, err := os.ReadFile(name); err == nil { //nolint:gosec // below /proc

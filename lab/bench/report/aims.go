@@ -13,7 +13,7 @@ import (
 	pipeline "github.com/sluicehq/sluice/services/stages"
 )
 
-// aim is one of the aims, and what came out.
+// aim is one aim and its result.
 type aim struct {
 	what, aim, is string
 	met           verdict
@@ -36,7 +36,7 @@ func judge(ok bool) verdict {
 	return missed
 }
 
-// aimed is the number of pages that the aims speak of.
+// aimed is the number of pages in the aims.
 const aimed = 4_000
 
 func aims(b *bytes.Buffer, r Results) {
@@ -101,7 +101,7 @@ func (r Results) peers() []aim {
 	return list
 }
 
-// ours are the stages, with the most memory that each may have.
+// ours are the stages, with the memory limit of each.
 var ours = func() map[string]float64 {
 	most := map[string]float64{}
 	for _, name := range pipeline.Names() {
@@ -111,8 +111,8 @@ var ours = func() map[string]float64 {
 	return most
 }()
 
-// flat is how much more memory a stage may have for the largest space than for the smallest, and
-// still be said to have the same.
+// flat is the largest ratio of a stage's memory between the largest and the smallest space that still
+// counts as constant.
 const flat = 1.25
 
 func (r Results) memory() aim {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/table"
 )
 
-// groups are the full syncs, with that of one process last.
+// groups are the full syncs; the one in a single process comes last.
 func (r Results) groups() []Group {
 	list := append([]Group{}, r.Full...)
 	if r.One != nil {
@@ -58,7 +58,7 @@ func (f Full) cpu() float64 {
 	return s
 }
 
-// sum is the CPU seconds of all but the stand-in, which is no part of Sluice.
+// sum is the CPU seconds of all processes except the stand-in, which is not part of Sluice.
 func sum(list []Process) float64 {
 	var s float64
 	for _, p := range list {
@@ -69,7 +69,7 @@ func sum(list []Process) float64 {
 	return s
 }
 
-// byProcess writes one figure of every process, a row each.
+// byProcess writes one figure of every process, one row each.
 func byProcess(b *bytes.Buffer, r Results, one func(Group, Process) float64, show func(float64) string) {
 	t := table.Table{Head: []string{"process"}}
 	var order []string
@@ -131,7 +131,7 @@ func limits(b *bytes.Buffer, r Results) {
 		whole(float64(r.Full[0].Pages)), size(float64(f.FetchedBytes)), size(float64(f.ConvertedBytes)), size(float64(f.CopiedBytes)), whole(float64(f.Chunks)))
 }
 
-// largest is the end-to-end time against the largest limit of its own round.
+// largest is the end-to-end time divided by the largest limit of its own round.
 func largest(g Group) figure.Spread {
 	return figure.Over(g.Rounds, func(f Full) float64 { return figure.Ratio(took(f.Took), took(f.Limits.Most())) })
 }

@@ -52,7 +52,7 @@ func machine(b *bytes.Buffer, r Results) {
 	t.Write(b)
 }
 
-// spread shows a median and, where there is more than one value, between what it lies.
+// spread shows a median and, if there is more than one value, the smallest and largest.
 func spread(s figure.Spread, show func(float64) string) string {
 	switch {
 	case s.N == 0:
@@ -78,7 +78,7 @@ func times(v float64) string { return fmt.Sprintf("%.2f ×", v) }
 
 func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
 
-// size shows bytes in the unit that fits.
+// size shows bytes in a suitable unit.
 func size(v float64) string {
 	switch {
 	case v >= 1<<30:

@@ -153,7 +153,7 @@ func TestScalingIsAgainstOne(t *testing.T) {
 	require.NotContains(t, line(t, out, "converter"), "×", "there is no single converter to compare with")
 }
 
-// Nothing that was measured is nothing that is said.
+// Without measurements the report shows only the aims.
 func TestAnEmptyReport(t *testing.T) {
 	out := text(t, Results{})
 	require.Equal(t, 1, strings.Count(out, "\n## "), "the aims only:\n%s", out)

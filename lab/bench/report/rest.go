@@ -118,7 +118,7 @@ func rate(b *bytes.Buffer, r Results) {
 	t.Write(b)
 }
 
-// ofLimit is the least time against that which was taken.
+// ofLimit is the least possible time divided by the measured time.
 func ofLimit(list []Rate, taken func(Rate) time.Duration) figure.Spread {
 	return figure.Over(list, func(x Rate) float64 { return figure.Ratio(took(x.Least()), took(taken(x))) })
 }

@@ -1,5 +1,5 @@
-// Package report says what a benchmark has measured: tables of medians with their spread, ratios,
-// and which aims are met. It measures nothing itself.
+// Package report writes the results of a benchmark: tables of medians with their spread, ratios, and
+// which aims are met. It measures nothing itself.
 package report
 
 import (
@@ -10,8 +10,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/versus"
 )
 
-// Results is everything that one run of the benchmark has measured. Sections that did not run are
-// empty.
+// Results is all measurements of one run of the benchmark. Sections that did not run are empty.
 type Results struct {
 	Machine  proc.Machine
 	Versions []Version
@@ -31,10 +30,10 @@ type Results struct {
 	Peers *versus.Results `json:"-"` // of a run of its own, which keeps them; nil where there was none
 }
 
-// Version is a part of what was measured.
+// Version is the version of one measured part.
 type Version struct{ Of, Is string }
 
-// Group is the rounds of a full sync of so many pages.
+// Group is the rounds of a full sync of that many pages.
 type Group struct {
 	Pages  int
 	Rounds []Full
@@ -51,14 +50,14 @@ type Full struct {
 	Limits    Limits // zero where they were not measured
 }
 
-// Process is what one process used, or the replicas of a stage together.
+// Process is the resources of one process, or of all replicas of a stage.
 type Process struct {
 	Name string
 	CPU  time.Duration
 	Peak int64 // of resident memory, of the largest replica
 }
 
-// Limits is how long the machine needs for the parts of a full sync, each alone.
+// Limits is the machine's time for each part of a full sync alone.
 type Limits struct {
 	Fetch, Convert, Copy                      time.Duration
 	FetchCPU, ConvertCPU, CopyCPU             time.Duration // of all processes that took part
@@ -72,7 +71,7 @@ func (l Limits) Most() time.Duration { return max(l.Fetch, l.Convert, l.Copy) }
 // CPU is the processor time of all three.
 func (l Limits) CPU() time.Duration { return l.FetchCPU + l.ConvertCPU + l.CopyCPU }
 
-// Sum is all three, one after the other.
+// Sum is the sum of the three.
 func (l Limits) Sum() time.Duration { return l.Fetch + l.Convert + l.Copy }
 
 // Incremental is the rounds of an incremental sync after one kind of change.
@@ -91,7 +90,7 @@ type Step struct {
 	Rows    Rows
 }
 
-// Rows counts the rows that a run has touched.
+// Rows counts the rows that a run has written.
 type Rows struct {
 	Pages    int64 // of confluence_pages and confluence_page_content
 	Inserted int64 // chunks
@@ -100,7 +99,7 @@ type Rows struct {
 	Ledger   int64 // of confluence_sync_pages
 }
 
-// Latency is how long edits took, one at a time, with nothing else going on.
+// Latency is the duration of edits, one at a time, without other load.
 type Latency struct {
 	Found figure.Tail // ms from the request for a sync to the edit's word being found
 	Seen  figure.Tail // ms from the body being fetched to the word being found
@@ -118,12 +117,12 @@ type Rate struct {
 	Refused   int64 // calls that were answered with 429
 }
 
-// Least is the time that so many calls need: the first one need not wait.
+// Least is the shortest possible time of that many calls: the first one need not wait.
 func (r Rate) Least() time.Duration {
 	return time.Duration(float64(r.Calls-1)/r.PerSecond*float64(time.Second)) + r.Answer
 }
 
-// Scaling is the rounds of one number of replicas.
+// Scaling is the rounds with one number of replicas.
 type Scaling struct {
 	Stage    string
 	Replicas int
@@ -131,13 +130,13 @@ type Scaling struct {
 	Rounds   []Scaled
 }
 
-// Scaled is one round of a stage with some replicas.
+// Scaled is one round of a stage with that number of replicas.
 type Scaled struct {
 	Took time.Duration
 	CPU  time.Duration // of the stage, all replicas
 }
 
-// Search is the rounds of one way to search.
+// Search is the rounds of one way of searching.
 type Search struct {
 	Pages  int // that the knowledge base holds
 	Chunks int
@@ -146,13 +145,13 @@ type Search struct {
 	Rounds []figure.Tail
 }
 
-// Stages is where the time of pages goes, in a full sync.
+// Stages is the time of pages in each step of a full sync.
 type Stages struct {
 	Pages int
 	Steps []StepTime
 }
 
-// StepTime is one step of a page's way, in milliseconds.
+// StepTime is one step of a page's path, in milliseconds.
 type StepTime struct {
 	Name     string
 	P50, P95 float64

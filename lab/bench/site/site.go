@@ -1,5 +1,4 @@
-// Package site talks to a Confluence stand-in in another process: it turns its knobs, and asks it
-// what any client may ask.
+// Package site controls a Confluence stand-in in another process, and calls its API.
 package site
 
 import (
@@ -15,12 +14,11 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// Site is a stand-in by its address, which has no slash at its end.
+// Site is the address of a stand-in, without a slash at its end.
 type Site struct{ URL string }
 
-// Ask calls a route with the stand-in's own account. in, unless it is nil, is sent as JSON; out,
-// unless it is nil, takes the answer. An answer that is no success is an error with its status
-// and its first words.
+// Ask calls a route with the stand-in's own account. If in is not nil, it is sent as JSON; if out is not
+// nil, it receives the answer. An unsuccessful answer is an error with its status and its first words.
 func (s Site) Ask(ctx context.Context, method, path string, in, out any) error {
 	var sent io.Reader
 	if in != nil {
@@ -53,29 +51,29 @@ func (s Site) Ask(ctx context.Context, method, path string, in, out any) error {
 	return nil
 }
 
-// Stats says what was asked since the last Forget.
+// Stats returns the counts since the last Forget.
 func (s Site) Stats(ctx context.Context) (sandbox.Stats, error) {
 	var st sandbox.Stats
 	return st, s.Ask(ctx, http.MethodGet, "/_sandbox/stats", nil, &st)
 }
 
-// Forget begins to count anew.
+// Forget resets the counts.
 func (s Site) Forget(ctx context.Context) error {
 	return s.Ask(ctx, http.MethodPost, "/_sandbox/stats/reset", nil, nil)
 }
 
-// Behave sets the faults in place of those before; none makes it a good site again. Of the faults
-// that would hit a call the first does.
+// Behave replaces the faults; without faults the site behaves well again. If several faults would hit a
+// call, the first one does.
 func (s Site) Behave(ctx context.Context, faults ...sandbox.Fault) error {
 	return s.Ask(ctx, http.MethodPost, "/_sandbox/faults", map[string]any{"seed": 1, "faults": append([]sandbox.Fault{}, faults...)}, nil)
 }
 
-// AtMost refuses what is more than so many calls within a second, as a real site does.
+// AtMost rejects calls beyond that many per second, like a real site.
 func AtMost(perSecond int) sandbox.Fault {
 	return sandbox.Fault{Kind: sandbox.FaultBurst, MaxCalls: perSecond, RetryAfter: 1}
 }
 
-// Answer is how long a real site takes for an answer, roughly.
+// Answer is the approximate duration of a real site's answer.
 const Answer = 200 * time.Millisecond
 
 // Slow makes every answer take as long as a real site's.

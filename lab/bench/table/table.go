@@ -1,4 +1,4 @@
-// Package table writes tables of Markdown that can also be read as they are.
+// Package table writes Markdown tables that are also readable as plain text.
 package table
 
 import (
@@ -9,8 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table is a Markdown table. The columns of figures are those whose head ends with a colon: they
-// stand to the right.
+// Table is a Markdown table. Columns whose head ends with a colon contain figures and are right-aligned.
 type Table struct {
 	Head []string
 	rows [][]string
@@ -19,7 +18,7 @@ type Table struct {
 // Row adds a row with a cell for every head.
 func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
 
-// Write writes the table, with its columns lined up, and an empty line.
+// Write writes the table, with aligned columns, and an empty line.
 func (t *Table) Write(b *bytes.Buffer) {
 	w := table.NewWriter()
 	w.Style().Markdown.PadContent = true

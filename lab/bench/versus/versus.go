@@ -1,5 +1,5 @@
-// Package versus keeps what the comparison with the peers has measured, and says how Sluice
-// stands to them.
+// Package versus stores the measurements of the comparison with the peers, and compares Sluice with
+// them.
 package versus
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/figure"
 )
 
-// Run is one run of one of those compared.
+// Run is one run of one compared tool.
 type Run struct {
 	Pages    int           // that it handed over
 	Wall     time.Duration // from the word to begin to the last page
@@ -24,24 +24,24 @@ type Run struct {
 	Memory   int64         // the peak of all its processes together, bytes
 	Calls    int64
 	Statuses map[int]int64
-	Stopped  bool   // it was not done when its time was over; Pages are those by then
-	Err      string // how it ended where it did not end well
+	Stopped  bool   // it did not end within its time; Pages counts the pages until then
+	Err      string // its error, if it failed
 }
 
-// Speed is the pages a second.
+// Speed is the pages per second.
 func (r Run) Speed() float64 { return figure.Ratio(float64(r.Pages), r.Wall.Seconds()) }
 
-// CallsAPage is 0 where there are no pages.
+// CallsAPage is the calls per page, 0 without pages.
 func (r Run) CallsAPage() float64 { return figure.Ratio(float64(r.Calls), float64(r.Pages)) }
 
-// Row is one of those compared.
+// Row is one compared tool.
 type Row struct {
 	Name   string
 	Ours   bool
 	Rounds []Run
 }
 
-// Median is the round that took the median time. A round that ended in an error stands for all.
+// Median is the round with the median time. If a round ended in an error, Median is that round.
 func (r Row) Median() Run {
 	if i := slices.IndexFunc(r.Rounds, func(r Run) bool { return r.Err != "" }); i >= 0 {
 		return r.Rounds[i]
@@ -52,7 +52,7 @@ func (r Row) Median() Run {
 	return r.sorted()[(len(r.Rounds)-1)/2]
 }
 
-// Between are the times of the fastest and the slowest round.
+// Between returns the times of the fastest and the slowest round.
 func (r Row) Between() (least, most time.Duration) {
 	if len(r.Rounds) == 0 {
 		return 0, 0
@@ -67,7 +67,7 @@ func (r Row) sorted() []Run {
 
 // Table is one comparison.
 type Table struct {
-	Site  string // how the site behaves; "" for one that answers at once
+	Site  string // the site's behaviour; "" for one that answers immediately
 	Pages int    // that it has
 	Rows  []Row
 }
@@ -78,10 +78,10 @@ const (
 	AimCalls = 0.1 // of its calls a page
 )
 
-// MostPages is what one call can bring: Confluence's REST API v2 documents a limit of 250.
+// MostPages is the largest number of pages per call: Confluence's REST API v2 documents a limit of 250.
 const MostPages = 250
 
-// Standing is how one of ours stands to the fastest peer, or to that with the fewest calls.
+// Standing compares one of Sluice's rows with the fastest peer, or with the peer with the fewest calls.
 type Standing struct {
 	Name, Peer string
 	Speed      float64 // pages a second, in times of the peer's
@@ -95,12 +95,12 @@ func (s Standing) String() string {
 // Met reports whether both aims are met.
 func (s Standing) Met() bool { return s.Speed >= AimSpeed && s.Calls <= AimCalls }
 
-// Fastest is the peer with the most pages a second. The bool is false where no peer brought any.
+// Fastest is the peer with the most pages per second. The bool is false if no peer returned any.
 func (t Table) Fastest() (Row, bool) {
 	return t.best(func(a, b Run) bool { return a.Speed() > b.Speed() })
 }
 
-// Frugal is the peer with the fewest calls a page.
+// Frugal is the peer with the fewest calls per page.
 func (t Table) Frugal() (Row, bool) {
 	return t.best(func(a, b Run) bool { return a.CallsAPage() < b.CallsAPage() })
 }
@@ -118,7 +118,7 @@ func (t Table) best(better func(a, b Run) bool) (best Row, found bool) {
 	return best, found
 }
 
-// Standings are those of each of ours that brought pages to the peer.
+// Standings compare each of Sluice's rows that returned pages with the peer.
 func (t Table) Standings(peer Row) []Standing {
 	var list []Standing
 	its := peer.Median()
@@ -132,8 +132,8 @@ func (t Table) Standings(peer Row) []Standing {
 	return list
 }
 
-// WithinReach reports whether any client can make a tenth of the peer's calls: with the most
-// pages that a call can bring, and no call beside those.
+// WithinReach reports whether any client can make a tenth of the peer's calls, if every call returns the
+// maximum of pages and there are no other calls.
 func WithinReach(peer Row) bool { return peer.Median().CallsAPage()*AimCalls >= 1.0/MostPages }
 
 // Results are all comparisons of a run.
@@ -144,7 +144,7 @@ type Results struct {
 	Tables  []Table
 }
 
-// Whole is the comparison over a site that answers at once with so many pages or, where there is
+// Whole is the comparison over a site that answers immediately, with that many pages or, if there is
 // none, with the most pages.
 func (r Results) Whole(pages int) (Table, bool) {
 	var best Table
@@ -172,7 +172,7 @@ func (r Results) Save(file string) error {
 	return nil
 }
 
-// Read reads what Save wrote; nil where there is no such file.
+// Read reads the results that Save wrote; nil if there is no such file.
 func Read(file string) (*Results, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the person at the prompt names
 	if errors.Is(err, fs.ErrNotExist) {

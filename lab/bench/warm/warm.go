@@ -1,4 +1,4 @@
-// Package warm lets what was just started run for a while before it is measured.
+// Package warm lets newly started processes run for a while before they are measured.
 package warm
 
 import (
@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// upFor is how long everything has been up when it is asked for something. A broker that was started
-// less than three seconds ago has the first call to the site wait for a second.
+// upFor is the time that everything has been running before the first request. If a broker was started
+// less than three seconds ago, the first call to the site waits for a second.
 const upFor = 4 * time.Second
 
-// Up returns when what was just started has been up for some seconds, or with the error of ctx.
+// Up returns after upFor, or with the error of ctx.
 func Up(ctx context.Context) error {
 	select {
 	case <-time.After(upFor):

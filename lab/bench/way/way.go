@@ -1,5 +1,4 @@
-// Package way tells where the time of a page goes, from what is known of its way through the
-// stages.
+// Package way computes the time of a page in each step of its path through the stages.
 package way
 
 import (
@@ -22,7 +21,7 @@ type Handled struct {
 
 func (h Handled) began() time.Time { return h.Ended.Add(-h.Took) }
 
-// The steps of a page's way.
+// The steps of a page's path.
 var steps = []string{
 	"waits to be fetched",
 	"is fetched, with up to 99 others",
@@ -32,9 +31,9 @@ var steps = []string{
 	"is split and written",
 }
 
-// Of puts the ways of the pages of a run together. fetched says when the body of each was there;
-// a task to fetch holds the pages from its first one up to the first one of the next task, by id.
-// A page of which a message is missing is an error.
+// Of computes the paths of the pages of a run. fetched is the time at which each body was there; a fetch
+// task holds the pages from its first one up to the first one of the next task, by id. A missing message
+// of a page is an error.
 func Of(began time.Time, fetched map[string]time.Time, handled []Handled) (report.Stages, error) {
 	var tasks []Handled
 	converted, written := map[string]Handled{}, map[string]Handled{}
@@ -62,8 +61,8 @@ func Of(began time.Time, fetched map[string]time.Time, handled []Handled) (repor
 		}
 		moments := []time.Time{began, tasks[i].began(), at, c.began(), c.Ended, w.began(), w.Ended}
 		for s := range steps {
-			// Clocks of two processes, and a line that took its time to arrive, can make a step
-			// look a little shorter than nothing.
+			// The clocks of two processes differ, and a line may arrive late, so a step can seem
+			// slightly negative.
 			spent[s] = append(spent[s], max(0, moments[s+1].Sub(moments[s])))
 		}
 	}
@@ -87,7 +86,7 @@ func sum(spent [][]time.Duration) report.Stages {
 	return r
 }
 
-// compareIDs compares ids as the database sorts them: they are digits.
+// compareIDs compares ids in the database's order: they are digits.
 func compareIDs(a, b string) int {
 	switch {
 	case a < b:

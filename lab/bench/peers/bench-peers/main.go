@@ -1,9 +1,9 @@
-// Command bench-peers compares Sluice with what people use today:
+// Command bench-peers compares Sluice with other tools:
 //
 //	go run ./lab/bench/peers/bench-peers -sluice bin/sluice
 //
-// "serve N" serves the stand-in, "convert" and "markdown" are the drivers of our own converter and
-// of Sluice up to its Markdown; the comparison starts them by itself.
+// "serve N" serves the stand-in; "convert" and "markdown" are the drivers of Sluice's converter and of
+// Sluice up to its Markdown. The comparison starts them itself.
 package main
 
 import (
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	return err
 }
 
-// serve serves the stand-in until whoever started it closes our standard input.
+// serve serves the stand-in until its parent closes the standard input.
 func serve(ctx context.Context, pages string) error {
 	n, err := strconv.Atoi(pages)
 	if err != nil {
