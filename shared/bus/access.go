@@ -9,12 +9,12 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Roles are the stages, each of which has a credential of its own, and the command. That is the
-// operator's: it may do what any of the others may. What a credential may do follows from the list
-// of stages, so that it and what its service does cannot drift apart.
+// Roles are the stages, each with its own credential, and the command. The command belongs to the
+// operator and has the permissions of all stages. The permissions follow from the list of stages, so
+// that they always match what the services do.
 var Roles = append(slices.Clone(Stages), union("sluice", Stages))
 
-// union is a role that may do what any of the roles may.
+// union is a role with the permissions of all the roles.
 func union(name string, roles []Stage) Stage {
 	u := Stage{Name: name}
 	for _, r := range roles {
@@ -34,7 +34,7 @@ func add(to, more []event.Type) []event.Type {
 	return to
 }
 
-// roleOf returns the role of a name, and false when there is none.
+// roleOf returns the role with the name, and false if there is none.
 func roleOf(name string) (Stage, bool) {
 	i := slices.IndexFunc(Roles, func(r Stage) bool { return r.Name == name })
 	if i < 0 {
@@ -115,7 +115,7 @@ func (r Stage) buckets(p Prefix) []string {
 	return list
 }
 
-// bodies reports whether events that may travel as a claim pass through the role.
+// bodies reports whether the role handles events that may travel as a claim.
 func (r Stage) bodies() bool {
 	types := r.publishes()
 	for _, c := range r.Consumes {

@@ -33,7 +33,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// guarded is a broker that asks who is there, with a key for every role.
+// guarded is a broker with authentication, and a key for every role.
 type guarded struct {
 	t      *testing.T
 	url    string
@@ -70,7 +70,7 @@ func (g *guarded) as(role string) *bus.Bus {
 	return b
 }
 
-// raw is a plain client with a role's key, as somebody would be who has stolen it.
+// raw is a plain client with a role's key, like a thief's.
 func (g *guarded) raw(role string) (*nats.Conn, chan error) {
 	g.t.Helper()
 	key, err := nats.NkeyOptionFromSeed(filepath.Join(g.keys, role+".nk"))
@@ -84,7 +84,7 @@ func (g *guarded) raw(role string) (*nats.Conn, chan error) {
 }
 
 // A body that is too large for a message goes from the fetcher to the converter and on to the
-// chunk-writer, each with its own key, is parked on the way, and leaves nothing behind.
+// chunk-writer, each with its own key. It is stored as an object on the way, and no object stays behind.
 func TestEveryRoleDoesItsOwnWork(t *testing.T) {
 	for name, prefix := range map[string]bus.Prefix{"alone on the account": "", "beside others": "team-1"} {
 		t.Run(name, func(t *testing.T) { everyRole(t, newGuardedOf(t, prefix, "")) })
@@ -158,8 +158,8 @@ func everyRole(t *testing.T, g *guarded) {
 	require.Equal(t, 300<<10, <-stored)
 }
 
-// Whoever steals the converter's key can neither ask for syncs, nor read, make or delete what
-// is not the converter's, nor hear the answers to others.
+// A thief of the converter's key can neither request syncs, nor read, create or delete other stages'
+// data, nor receive others' replies.
 func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
 	g := newGuarded(t, "")
 	require.NoError(t, g.as("progress").Apply(t.Context()))
@@ -182,7 +182,7 @@ func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
 		case err := <-complaints:
 			require.ErrorIs(t, err, nats.ErrPermissionViolation, what)
 		case <-time.After(bustest.Patience):
-			require.Fail(t, "the broker took it", what)
+			require.Fail(t, "the broker accepted it", what)
 		}
 	}
 	for _, subject := range []string{
@@ -201,7 +201,7 @@ func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		refused("subscribe to " + subject)
 	}
-	require.EqualValues(t, 1, messages(), "nothing was asked for, nothing was taken")
+	require.EqualValues(t, 1, messages(), "nothing was requested, nothing was consumed")
 }
 
 func TestWithoutAKeyNobodyComesIn(t *testing.T) {
@@ -242,8 +242,8 @@ func TestKeysAreNotReplaced(t *testing.T) {
 	require.NotContains(t, string(public), strings.TrimSpace(string(before)))
 }
 
-// A server whose certificate is of the CA that is named is spoken to; another is refused at
-// once with what is wrong, rather than tried for ever.
+// A server with a certificate of the configured CA is accepted. Another server is rejected immediately
+// with the reason, rather than retried forever.
 func TestTLSHoldsTheBrokerAgainstTheCA(t *testing.T) {
 	dir := t.TempDir()
 	certificates(t, dir)
@@ -277,8 +277,8 @@ func TestTLSHoldsTheBrokerAgainstTheCA(t *testing.T) {
 	require.ErrorContains(t, err, "missing.pem")
 }
 
-// A broker that does not believe a client's certificate says so after the handshake, and the client
-// may find the connection closed before it has read that.
+// A broker that rejects a client's certificate says so after the handshake, and the client may find the
+// connection closed before it has read that.
 func TestABrokerThatEndsEveryConnectionIsNotWaitedFor(t *testing.T) {
 	dir := t.TempDir()
 	certificates(t, dir)
@@ -313,8 +313,8 @@ func TestABrokerThatEndsEveryConnectionIsNotWaitedFor(t *testing.T) {
 	require.Greater(t, connections.Load(), int32(3), "it may just be stopping")
 }
 
-// certificates writes a CA with a server's and a client's certificate, and another CA with a
-// stranger's.
+// certificates writes a CA with certificates of a server and a client, and another CA with a stranger's
+// certificate.
 func certificates(t *testing.T, dir string) {
 	t.Helper()
 	serial := int64(0)

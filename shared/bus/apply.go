@@ -13,12 +13,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Apply makes every stream, durable consumer and bucket of the topology, or brings what is
-// there to what the topology says. Any number of replicas may do so at once. While the
-// broker cannot answer it waits, until ctx ends; it fails when the broker refuses.
+// Apply creates every stream, durable consumer and bucket of the topology, or updates existing ones to
+// match the topology. Any number of replicas may apply concurrently. While the broker cannot answer,
+// Apply waits until ctx ends; it fails if the broker rejects a part.
 //
-// With a credential whose role does not keep the topology it makes nothing: it waits until
-// its consumers and buckets are there.
+// With a credential whose role does not keep the topology, it creates nothing: it waits until its
+// consumers and buckets exist.
 func (b *Bus) Apply(ctx context.Context) error {
 	for try := 0; ; try++ {
 		err := b.awaitConnection(ctx)
@@ -29,7 +29,7 @@ func (b *Bus) Apply(ctx context.Context) error {
 			return err
 		}
 		level := zerolog.DebugLevel
-		if is(err, codeNoPeers) || errors.Is(err, errNotMade) { // it may be that a person has to do something
+		if is(err, codeNoPeers) || errors.Is(err, errNotMade) { // a person may have to act
 			level = zerolog.WarnLevel
 		}
 		b.log.WithLevel(level).Err(err).Msg("topology is not applied yet")
@@ -39,9 +39,8 @@ func (b *Bus) Apply(ctx context.Context) error {
 	}
 }
 
-// applyOnce looks before it changes anything: what is as it should be is left alone, however
-// many replicas start at once. Each part has its own time limit: a cluster without a leader
-// drops what it is asked.
+// applyOnce compares before it changes anything: it leaves correct parts alone, however many replicas
+// start together. Each part has its own timeout: a cluster without a leader drops requests.
 func (b *Bus) applyOnce(ctx context.Context) error {
 	if r, ok := roleOf(b.o.Login.Role); ok && b.o.Login.limited() && !r.Keeps {
 		return b.lookOnce(ctx, r)
@@ -65,7 +64,7 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 	return b.applyBuckets(ctx)
 }
 
-// errNotMade says that a service which may not make the topology does not find its part of it.
+// errNotMade says that a service that may not create the topology does not find its part of it.
 var errNotMade = errors.New("it is not there yet; a service that keeps the topology makes it (progress or sluice)")
 
 // lookOnce looks for the consumers and buckets of a role.
@@ -123,8 +122,8 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 	return err
 }
 
-// asWanted is a stream's configuration as the topology wants it. What the topology does not
-// speak of, placement for example, stays as it is.
+// asWanted is a stream's configuration as the topology requires it. Settings that the topology does not
+// define, for example placement, stay as they are.
 func asWanted(is, want jetstream.StreamConfig) jetstream.StreamConfig {
 	is.Subjects, is.Retention, is.Discard, is.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
 	is.MaxBytes, is.MaxMsgs, is.MaxMsgsPerSubject, is.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
@@ -184,7 +183,7 @@ func (b *Bus) applyBuckets(ctx context.Context) error {
 	return nil
 }
 
-// applyBucket sees to the stream behind a bucket; create makes it as the client would.
+// applyBucket applies the stream behind a bucket; create makes it as the client would.
 func (b *Bus) applyBucket(ctx context.Context, stream string, bytes int64, create func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
 	defer cancel()
@@ -205,7 +204,7 @@ func (b *Bus) applyBucket(ctx context.Context, stream string, bytes int64, creat
 	return err
 }
 
-// refused says which part the broker did not take, and the way out where there is one.
+// refused names the part that the broker rejected, and the way out if there is one.
 func refused(part string, err error) error {
 	switch {
 	case is(err, noRoom...):
@@ -221,9 +220,9 @@ func refused(part string, err error) error {
 	}
 }
 
-// heal applies the topology after a stream or consumer was missed: the broker's store may
-// have been wiped, and nothing but Apply brings it back. Of many that miss something at
-// once, one applies. It returns after a moment at the least, so that callers may loop.
+// heal applies the topology after a stream or consumer was missing: the broker's store may have been
+// wiped, and only Apply restores it. If several callers miss something together, one of them applies.
+// heal always takes a moment, so that callers may loop.
 func (b *Bus) heal(ctx context.Context, cause error) {
 	asked := time.Now()
 	select {
@@ -239,7 +238,7 @@ func (b *Bus) heal(ctx context.Context, cause error) {
 		return
 	}
 	if b.awaitConnection(ctx) != nil {
-		return // the log says already that the connection is lost
+		return // the log already says that the connection is lost
 	}
 	b.log.Warn().Err(cause).Msg("a stream or consumer does not answer, applying the topology")
 	callCtx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
@@ -264,7 +263,7 @@ const (
 	codeStoreFailed           jetstream.ErrorCode = 10077 // a full stream, among others
 )
 
-// noRoom are the codes of a server whose own limit is reached.
+// noRoom are the codes of a server that has reached its own limit.
 var noRoom = []jetstream.ErrorCode{codeAccountExceeded, codeInsufficientResources, codeStorageExceeded}
 
 // is reports whether the JetStream error in err's chain has one of the codes.
@@ -280,17 +279,17 @@ func is(err error, codes ...jetstream.ErrorCode) bool {
 	return slices.Contains(codes, api.ErrorCode)
 }
 
-// full reports whether a stream refused a message for want of room.
+// full reports whether a stream rejected a message for lack of space.
 func full(err error) bool { return is(err, codeStoreFailed) || is(err, noRoom...) }
 
-// missing reports whether a stream, consumer or bucket is not there.
+// missing reports whether a stream, consumer or bucket does not exist.
 func missing(err error) bool {
 	return is(err, jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound, jetstream.JSErrCodeConsumerDoesNotExist) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrBucketNotFound)
 }
 
-// passing reports whether err is of a broker that is away or busy, so that waiting helps.
+// passing reports whether err comes from a broker that is down or busy, so that waiting helps.
 func passing(err error) bool {
 	if is(err, codeClusterNotAvailable, codeClusterNotLeader, codeNoPeers) || errors.Is(err, errNotMade) || // a server may be starting
 		is(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) { // another publisher was quicker
@@ -308,5 +307,5 @@ func passing(err error) bool {
 	return false
 }
 
-// backoff is the pause after try number n, counted from 0: 50 ms, doubled, at most 2 s.
+// backoff is the pause after try number n, counted from 0: 50 ms, doubled each time, at most 2 s.
 func backoff(n int) time.Duration { return min(50*time.Millisecond<<min(n, 6), 2*time.Second) }

@@ -11,8 +11,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Cell is a small value that lies with the broker and that all processes share: each changes it by
-// compare-and-set and hears what the others write. It is what a budget is kept in.
+// Cell is a small value in the broker that all processes share: each changes it by compare-and-set and
+// hears the others' writes. A budget is stored in one.
 type Cell struct {
 	b   *Bus
 	key string
@@ -20,11 +20,11 @@ type Cell struct {
 	kv  jetstream.KeyValue // of the goroutine that reads and writes
 }
 
-// ErrChanged is returned by Cell.Write when somebody else has written in between.
+// ErrChanged is returned by Cell.Write if another process has written in between.
 var ErrChanged = errors.New("another replica was faster")
 
-// Cell opens the cell of that key. hear is called with what anybody writes into it, as a hint: it
-// may have been refused, or be lost by now. The error is ErrClosed.
+// Cell opens the cell with that key. It calls hear with every write of any process, as a hint: the write
+// may have been rejected, or be lost by now. The error is ErrClosed.
 func (b *Bus) Cell(key string, hear func(value []byte)) (*Cell, error) {
 	sub, err := b.nc.Subscribe("$KV."+b.p.name(budgetBucket)+"."+key, func(m *nats.Msg) { hear(m.Data) })
 	if err != nil {
@@ -33,8 +33,8 @@ func (b *Bus) Cell(key string, hear func(value []byte)) (*Cell, error) {
 	return &Cell{b: b, key: key, sub: sub}, nil
 }
 
-// Keep runs work beside the bus, whose end is that of work's context. Close waits for work, so that
-// its last word may be in the log.
+// Keep runs work until the bus closes, which ends work's context. Close waits for work, so that its last
+// log line is written.
 func (c *Cell) Keep(work func(ctx context.Context)) {
 	c.b.beside.Go(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -50,16 +50,16 @@ func (c *Cell) Keep(work func(ctx context.Context)) {
 	})
 }
 
-// Closed is closed when the bus is.
+// Closed is closed when the bus is closed.
 func (c *Cell) Closed() <-chan struct{} { return c.b.closed }
 
-// Ending reports whether the bus is about to close, or err says so.
+// Ending reports whether the bus is closing, or err says so.
 func (c *Cell) Ending(err error) bool {
 	return errors.Is(err, ErrClosed) || c.b.nc.IsDraining() || c.b.nc.IsClosed()
 }
 
-// Line numbers the connections to the broker, and reports whether the newest one stands. After
-// another one than before, the broker may have come back without its store.
+// Line returns the number of the connection to the broker, and whether it is up. After a change of the
+// number, the broker may have lost its store.
 func (c *Cell) Line() (line uint64, up bool) {
 	return c.b.nc.Stats().Reconnects, c.b.nc.IsConnected()
 }
@@ -67,14 +67,14 @@ func (c *Cell) Line() (line uint64, up bool) {
 // Connected returns when the connection is up, or ErrClosed or the context's error.
 func (c *Cell) Connected(ctx context.Context) error { return c.b.awaitConnection(ctx) }
 
-// Timeout is how long one exchange with the broker may take.
+// Timeout is the timeout of one exchange with the broker.
 func (c *Cell) Timeout() time.Duration { return c.b.o.AckTimeout }
 
-// Log is the bus's.
+// Log is the bus's log.
 func (c *Cell) Log() *zerolog.Logger { return &c.b.log }
 
-// Read returns the value and its revision, which is 0 where there is none. Only one goroutine reads
-// and writes.
+// Read returns the value and its revision, which is 0 if there is none. Only one goroutine may read and
+// write.
 func (c *Cell) Read(ctx context.Context) (value []byte, revision uint64, err error) {
 	if c.kv == nil {
 		kv, err := c.b.js.KeyValue(ctx, c.b.p.name(budgetBucket))
@@ -93,8 +93,8 @@ func (c *Cell) Read(ctx context.Context) (value []byte, revision uint64, err err
 	return entry.Value(), entry.Revision(), nil
 }
 
-// Write writes the value in place of that of the revision, which Read has returned. The error is
-// ErrChanged when it is there no more.
+// Write replaces the value of the revision that Read has returned. The error is ErrChanged if that
+// revision is no longer the newest.
 func (c *Cell) Write(ctx context.Context, value []byte, revision uint64) error {
 	var err error
 	if revision == 0 {
@@ -108,8 +108,8 @@ func (c *Cell) Write(ctx context.Context, value []byte, revision uint64) error {
 	return err
 }
 
-// Clock returns the broker's time, and that of the last change of any cell: when their bucket was
-// made or emptied, or anything was written.
+// Clock returns the broker's time, and the time of the last change of any cell: when their bucket was
+// created or emptied, or any cell was written.
 func (c *Cell) Clock(ctx context.Context) (now, touched time.Time, err error) {
 	stream, err := c.b.js.Stream(ctx, c.b.p.kv(budgetBucket))
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *Cell) Clock(ctx context.Context) (now, touched time.Time, err error) {
 	return info.TimeStamp, touched, nil
 }
 
-// Heal makes the bucket again where err says that it is gone, and reports whether it does.
+// Heal recreates the bucket if err says that it is missing, and reports whether it does.
 func (c *Cell) Heal(ctx context.Context, err error) bool {
 	if !missing(err) {
 		return false
@@ -132,5 +132,5 @@ func (c *Cell) Heal(ctx context.Context, err error) bool {
 	return true
 }
 
-// Rest waits after the try-th failure in a row, each time longer.
+// Rest waits after the given number of consecutive failures, longer each time.
 func (c *Cell) Rest(ctx context.Context, try int) { pause(ctx, backoff(try)) }

@@ -18,9 +18,9 @@ import (
 // claimChunk is the size of an object's pieces, in bytes.
 const claimChunk = 128 << 10
 
-// putClaim leaves data in the object store and returns its name there, which is new each
-// time: two messages never share an object, since whoever handles one deletes its object.
-// What is never collected goes away with the bucket's age.
+// putClaim stores data in the object store and returns its name there, which is new each time: two
+// messages never share an object, because the handler of a message deletes its object. Uncollected
+// objects expire with the bucket's maximum age.
 func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 	name := rand.Text()
 	err := b.persist(ctx, "body to the object store", func(ctx context.Context) error {
@@ -36,8 +36,8 @@ func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 	return name, err
 }
 
-// claim fetches an object. The error has the code failure.ClaimMissing and is permanent when
-// the object is gone.
+// claim fetches an object. If the object no longer exists, the error has the code failure.ClaimMissing
+// and is permanent.
 func (b *Bus) claim(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout*2)
 	defer cancel()
@@ -69,8 +69,8 @@ func claimGone() error {
 	return Permanent(failure.New(failure.ClaimMissing, "the body is no longer in the object store"))
 }
 
-// pieces asks for an object's pieces one by one. The client would make a consumer for them,
-// which a service must not be allowed to: see Stage.Permissions.
+// pieces requests an object's pieces one by one. The client would create a consumer for them, which a
+// service must not be allowed to: see Stage.Permissions.
 func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstream.ObjectInfo) ([]byte, error) {
 	data := make([]byte, 0, info.Size)
 	of := jetstream.WithGetMsgSubject("$O." + b.p.name(claimBucket) + ".C." + info.NUID)
@@ -92,7 +92,7 @@ func (b *Bus) pieces(ctx context.Context, stream jetstream.Stream, info jetstrea
 	return data, nil
 }
 
-// dropClaim deletes an object. That it stays behind costs room for a day and nothing else.
+// dropClaim deletes an object. If that fails, the object only uses space for a day.
 func (b *Bus) dropClaim(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout)
 	defer cancel()

@@ -16,28 +16,27 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// The headers of a message. A message that has none of them is plain JSON, and its type
-// stands in its subject.
+// The headers of a message. A message without them is plain JSON, and its subject contains its type.
 const (
 	headerEvent    = "Sluice-Event"
 	headerEncoding = "Sluice-Encoding"
 	headerClaim    = "Sluice-Claim"
-	headerSize     = "Sluice-Size" // of the JSON, in bytes, where it is compressed
+	headerSize     = "Sluice-Size" // of the JSON, in bytes, if it is compressed
 
 	encodingZstd = "zstd"
 )
 
 const (
-	// compressAbove is the size of JSON, in bytes, from which compressing pays.
+	// compressAbove is the size of JSON, in bytes, above which compression pays.
 	compressAbove = 1 << 10
-	// maxDocument bounds the JSON of one event, in bytes, however small it was compressed.
+	// maxDocument limits the JSON of one event, in bytes, whatever its compressed size.
 	maxDocument = 64 << 20
-	// payloadMargin is left free below the broker's payload limit, which counts headers.
+	// payloadMargin stays free below the broker's payload limit, which includes headers.
 	payloadMargin = 512
 )
 
-// newEncoder returns an encoder whose EncodeAll may be called from many goroutines. It keeps
-// one state for each that really runs at a time.
+// newEncoder returns an encoder whose EncodeAll is safe for concurrent use. It keeps one state for each
+// concurrent call.
 func newEncoder() (*zstd.Encoder, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
 	if err != nil {
@@ -46,8 +45,8 @@ func newEncoder() (*zstd.Encoder, error) {
 	return enc, nil
 }
 
-// newDecoder returns a decoder whose DecodeAll may be called from many goroutines and which
-// refuses what would become larger than limit bytes.
+// newDecoder returns a decoder whose DecodeAll is safe for concurrent use. It rejects data that would
+// decompress to more than limit bytes.
 func newDecoder(limit uint64) (*zstd.Decoder, error) {
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(limit), zstd.WithDecoderConcurrency(0))
 	if err != nil {
@@ -56,14 +55,14 @@ func newDecoder(limit uint64) (*zstd.Decoder, error) {
 	return dec, nil
 }
 
-// letter is an event as it goes out: a message, and what is too large for one.
+// letter is an outgoing event: a message, and the data that is too large for one.
 type letter struct {
 	msg   *nats.Msg
 	event event.Type
 	claim []byte // for the object store; nil when the message holds everything
 }
 
-// encode makes the message of e. Its errors are permanent: the same event fails again.
+// encode makes the message for e. Its errors are permanent: the same event fails again.
 func (b *Bus) encode(e event.Event) (letter, error) {
 	t := e.EventType()
 	doc, err := marshal(e)
@@ -93,15 +92,15 @@ func (b *Bus) encode(e event.Event) (letter, error) {
 		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %d bytes do not fit into a message", t, wireSize(m)))
 	}
 	l.claim = m.Data
-	// The message says whose body it refers to, so that its page can still be failed when
-	// the object is gone.
+	// The message names the pages of the claimed body, so that they can still be failed if the object is
+	// missing.
 	if m.Data, err = marshal(pagesIn(doc)); err != nil {
 		return letter{}, Permanent(failure.New(failure.BadEvent, "encode %s: %w", t, err))
 	}
 	return l, nil
 }
 
-// marshal writes JSON without escaping HTML: bodies are full of it.
+// marshal writes JSON without HTML escaping: bodies are full of HTML.
 func marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -112,7 +111,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// wireSize is what counts toward the broker's payload limit: headers and data.
+// wireSize is the size that counts toward the broker's payload limit: headers and data.
 func wireSize(m *nats.Msg) int {
 	n := len("NATS/1.0\r\n\r\n") + len(m.Data)
 	for key, values := range m.Header {
@@ -123,7 +122,7 @@ func wireSize(m *nats.Msg) int {
 	return n
 }
 
-// inflate undoes encode's compression.
+// inflate reverses encode's compression.
 func (b *Bus) inflate(encoding string, data []byte) ([]byte, error) {
 	switch encoding {
 	case "":
@@ -142,8 +141,7 @@ func (b *Bus) inflate(encoding string, data []byte) ([]byte, error) {
 	}
 }
 
-// Decode reads a delivery's payload as T. The error is permanent and has the code
-// failure.BadEvent.
+// Decode decodes a delivery's payload as T. The error is permanent and has the code failure.BadEvent.
 func Decode[T any](d Delivery) (T, error) {
 	var out T
 	if e, ok := any(out).(event.Event); ok && d.Type != "" && e.EventType() != d.Type {
@@ -156,13 +154,13 @@ func Decode[T any](d Delivery) (T, error) {
 	return out, nil
 }
 
-// named is what the bus itself reads of a payload: the run and the pages it is about.
+// named is the part of a payload that the bus itself reads: its run and its pages.
 type named struct {
 	RunID string     `json:"run_id,omitempty"`
 	Pages []page.Ref `json:"pages,omitempty"`
 }
 
-// pagesIn returns what a payload names, which is nothing when it cannot be read.
+// pagesIn returns the run and pages in a payload, or nothing if it cannot be read.
 func pagesIn(doc []byte) named {
 	var in struct {
 		RunID   string     `json:"run_id"`

@@ -14,8 +14,8 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// Whatever a message holds, under whichever encoding: it is read as an event or refused for
-// good, with the code for it, and no small message becomes a large one.
+// Any message content, with any encoding, is decoded as an event or rejected permanently with the right
+// code, and no small message becomes a large one.
 func FuzzMessage(f *testing.F) {
 	enc, err := newEncoder()
 	require.NoError(f, err)

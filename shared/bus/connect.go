@@ -15,14 +15,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// ErrClosed is returned by everything that is asked of a bus after Close, or after the
-// server has refused its credentials for good.
+// ErrClosed is returned by every call after Close, or after the server has permanently rejected the
+// credentials.
 var ErrClosed = errors.New("the bus is closed")
 
-// Options say where the broker is. The durations exist for tests; their defaults are right
-// for everything else.
+// Options are the broker's address and the bus's settings. The durations exist for tests; their defaults
+// are right for everything else.
 type Options struct {
-	URL  string // nats://host:port, or several with commas between them
+	URL  string // nats://host:port, or several, comma-separated
 	Name string // shown in the broker's list of connections
 	Log  zerolog.Logger
 
@@ -32,14 +32,14 @@ type Options struct {
 	Login Login // empty where the broker asks nobody who he is
 
 	MaxAttempts int // deliveries that may fail before a message is given up; default 5
-	Replicas    int // copies of each stream in a cluster; default 1
+	Replicas    int // replicas of each stream in a cluster; default 1
 
 	AckWait      time.Duration // silence after which the broker gives a message to another worker; default 60 s
 	RetryBase    time.Duration // delay after the first failure, doubled by each further one; default 1 s
 	RetryCap     time.Duration // the longest such delay; default 30 s
-	Heartbeat    time.Duration // a consumer that hears nothing for twice this looks for its stream; 0.5 to 15 s, default 5 s
-	AckTimeout   time.Duration // how long one try to publish waits for its ack; default 5 s
-	ProgressPoll time.Duration // how often FollowProgress looks even when nothing came; default 5 s
+	Heartbeat    time.Duration // a consumer without a message for twice this checks its stream; 0.5 to 15 s, default 5 s
+	AckTimeout   time.Duration // timeout of one try to publish; default 5 s
+	ProgressPoll time.Duration // interval of FollowProgress's own reads; default 5 s
 }
 
 func (o Options) withDefaults() Options {
@@ -62,17 +62,17 @@ func (o Options) withDefaults() Options {
 		o.MaxAttempts = 5
 	}
 	o.Replicas = max(o.Replicas, 1)
-	o.Heartbeat = min(max(o.Heartbeat, 500*time.Millisecond), 15*time.Second) // what broker and client take
+	o.Heartbeat = min(max(o.Heartbeat, 500*time.Millisecond), 15*time.Second) // the range that broker and client accept
 	return o
 }
 
 const (
 	reconnectWait = 250 * time.Millisecond
-	pingEvery     = 20 * time.Second // a dead connection is noticed after two
+	pingEvery     = 20 * time.Second // a dead connection is detected after two
 	drainTimeout  = 5 * time.Second
 )
 
-// Bus is a connection to the broker. Its methods may be called from many goroutines.
+// Bus is a connection to the broker. Its methods are safe for concurrent use.
 type Bus struct {
 	o      Options
 	log    zerolog.Logger
@@ -82,11 +82,11 @@ type Bus struct {
 	dec    *zstd.Decoder
 	closed chan struct{}
 
-	beside sync.WaitGroup // what ends when closed is closed
+	beside sync.WaitGroup // goroutines that end when closed is closed
 
 	connected announcement  // made at every connect and reconnect
 	refused   chan error    // the first complaint about a certificate
-	healing   chan struct{} // holds one token: whoever has it may apply the topology
+	healing   chan struct{} // holds one token: its holder may apply the topology
 	healedAt  time.Time     // guarded by healing
 
 	p Prefix
@@ -96,9 +96,9 @@ type Bus struct {
 	installation string
 }
 
-// Connect waits for the broker until ctx ends, so that services may start in any order. It
-// fails at once when the URL makes no sense, a file of the login cannot be read, the broker
-// refuses the credentials, or one side does not believe the other's certificate.
+// Connect waits for the broker until ctx ends, so that services may start in any order. It fails
+// immediately if the URL is invalid, a file of the login cannot be read, the broker rejects the
+// credentials, or one side rejects the other's certificate.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
 	for try := 1; ; try++ {
 		b, err := connect(ctx, o)
@@ -109,12 +109,12 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	}
 }
 
-// errHungUp says that the broker ended the connection right after the TLS handshake. So it does
-// with a client whose certificate it does not believe, and the client may find the connection
-// closed before it has read the complaint; but so it does as well when it is just stopping.
+// errHungUp says that the broker ended the connection right after the TLS handshake. A broker that
+// rejects a client's certificate does so, and the client may find the connection closed before it has
+// read the reason; but a broker that is stopping does so too.
 var errHungUp = errors.New("the broker ends every connection after the TLS handshake; does it believe the certificate of NATS_CERT_FILE?")
 
-// hangUps is how often the broker may do so before it is taken for a complaint.
+// hangUps is the number of such ends that count as a rejection.
 const hangUps = 4
 
 func connect(ctx context.Context, o Options) (*Bus, error) {
@@ -210,10 +210,10 @@ func (b *Bus) natsOptions() []nats.Option {
 // returned before.
 func (b *Bus) Close() {
 	if err := b.nc.Drain(); err != nil {
-		b.nc.Close() // not connected: there is nobody to send the rest to
+		b.nc.Close() // not connected: the rest cannot be sent
 	}
 	<-b.closed
-	b.beside.Wait() // whose last word may be in the log
+	b.beside.Wait() // so that their last log lines are written
 }
 
 // Healthy returns nil when the broker answers, for a readiness check.
@@ -250,7 +250,7 @@ type announcement struct {
 	ch chan struct{}
 }
 
-// next returns a channel that the next make closes.
+// next returns a channel that is closed by the next make.
 func (a *announcement) next() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -269,8 +269,8 @@ func (a *announcement) make() {
 	}
 }
 
-// redacted returns the servers without credentials, for logs and errors. Errors of the URL
-// parser would repeat what they were given.
+// redacted returns the servers without credentials, for logs and errors. Errors of the URL parser would
+// repeat their input.
 func redacted(servers string) (string, error) {
 	var out []string
 	for s := range strings.SplitSeq(servers, ",") {

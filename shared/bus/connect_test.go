@@ -35,7 +35,7 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// freePort returns a port on which nobody listens.
+// freePort returns a free port.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

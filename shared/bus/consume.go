@@ -18,24 +18,23 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// Delivery is a message as a handler gets it.
+// Delivery is a message for a handler.
 type Delivery struct {
 	Type     event.Type
 	SourceID string // from the subject
 	Subject  string
 	Attempt  int    // 1 for the first; parking and shutdown do not count
-	Data     []byte // the event's JSON, whichever way it travelled
+	Data     []byte // the event's JSON, decompressed and without a claim
 }
 
-// Handler works on one message. What it returns decides what becomes of the message: see the
-// package comment. It may see every message twice, late and out of order; its context ends
-// when the consumer is to stop.
+// Handler handles one message. Its result determines the message's fate: see the package comment. It may
+// see every message twice, late and out of order; its context ends when the consumer must stop.
 type Handler func(ctx context.Context, d Delivery) error
 
 // ConsumeOption changes how Consume works.
 type ConsumeOption func(*consuming)
 
-// Workers sets how many handlers run at a time; 0 leaves it to the consumer's row.
+// Workers sets the number of concurrent handlers; 0 leaves it to the consumer's row.
 func Workers(n int) ConsumeOption {
 	return func(k *consuming) {
 		if n > 0 {
@@ -44,14 +43,14 @@ func Workers(n int) ConsumeOption {
 	}
 }
 
-// OnPermanent replaces what the bus does before it gives a message up, which is to publish
-// page.failed for its pages. The error has a failure code. While f fails the message is not
-// given up: it is handled again later, unless f's error is permanent itself.
+// OnPermanent replaces the bus's own action before it gives up a message, which is to publish
+// page.failed for its pages. The error has a failure code. While f fails, the message is not given up:
+// it is handled again later, unless f's error is permanent itself.
 func OnPermanent(f func(ctx context.Context, d Delivery, cause error) error) ConsumeOption {
 	return func(k *consuming) { k.record = f }
 }
 
-// lastCall is how long a worker that is to stop waits for a message that it has asked for.
+// lastCall is how long a stopping worker waits for a message that it has requested.
 const lastCall = 500 * time.Millisecond
 
 // consuming is one call of Consume.
@@ -65,9 +64,9 @@ type consuming struct {
 	log     zerolog.Logger
 }
 
-// Consume hands the consumer's messages to h until ctx ends. Then it lets the handlers that
-// run return, hands back what they could not finish, and returns nil. Missing streams and
-// lost connections mend themselves meanwhile; the only error is ErrClosed.
+// Consume hands the consumer's messages to h until ctx ends. Then it waits for the running handlers,
+// hands back the messages that they could not finish, and returns nil. It recovers from missing streams
+// and lost connections; its only error is ErrClosed.
 func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...ConsumeOption) error {
 	k := &consuming{
 		b: b, c: c, handle: h, workers: c.Workers, hands: semaphore.NewWeighted(inHand),
@@ -84,9 +83,9 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...Consum
 	return group.Wait()
 }
 
-// work is one worker: it asks for a message, handles it, and only then asks for the next. So
-// nothing waits in this process while its ack time runs, and nothing has to be handed back
-// at the end but what is really under way.
+// work is one worker: it requests a message, handles it, and only then requests the next. So no message
+// waits in this process while its ack time runs, and at the end only the current messages must be handed
+// back.
 func (k *consuming) work(ctx context.Context) error {
 	for try := 0; ctx.Err() == nil; try++ {
 		err := k.pull(ctx)
@@ -106,7 +105,7 @@ func (k *consuming) work(ctx context.Context) error {
 	return nil
 }
 
-// pull handles messages one by one until ctx ends or something is wrong with the consumer.
+// pull handles messages one by one until ctx ends or the consumer has a problem.
 func (k *consuming) pull(ctx context.Context) error {
 	if err := k.b.awaitConnection(ctx); err != nil {
 		return err
@@ -122,14 +121,14 @@ func (k *consuming) pull(ctx context.Context) error {
 	return err
 }
 
-// listen handles messages until there is a new connection, since the broker does not remember a
+// listen handles messages until there is a new connection, because the broker does not remember a
 // request over a reconnect, or until ctx ends, and then returns nil.
 //
-// All messages come through one subscription. The client's Fetch makes one for each call and
-// leaves a timer behind that holds it for twice the heartbeat: thousands of them at a time.
+// All messages come through one subscription. The client's Fetch makes one for each call and leaves a
+// timer that holds it for twice the heartbeat: thousands of them at a time.
 func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) error {
 	reconnected := k.b.connected.next()
-	// With one message at most, the next is asked for when Next is called and not before.
+	// With at most one message, the next is requested only when Next is called.
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullHeartbeat(k.b.o.Heartbeat))
 	if err != nil {
 		return err
@@ -160,31 +159,31 @@ func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) err
 	return nil
 }
 
-// leave takes the subscription off and waits until the broker knows: a message that is sent to it
-// meanwhile is handled, or handed back, rather than left until its time to answer has passed and its
-// delivery counts for nothing.
+// leave removes the subscription and waits until the broker knows. A message that is sent to it
+// meanwhile is handled or handed back. Otherwise it would wait until its ack time has passed, and its
+// delivery would count for nothing.
 func (k *consuming) leave(ctx context.Context, messages jetstream.MessagesContext) {
 	messages.Drain()
 	for end := time.Now().Add(lastCall); time.Now().Before(end); {
 		msg, err := messages.Next(jetstream.NextMaxWait(time.Until(end)))
 		if err != nil {
-			break // all of it has come, or the broker does not answer
+			break // everything has arrived, or the broker does not answer
 		}
 		k.deliver(ctx, msg)
 	}
 }
 
-// firstLook is how long the first call for a message waits. The client asks for none while it takes
-// the request for the last one to be still on its way, which it may after the answer has come; a
-// call that finds that out only by the missing heartbeat would wait many seconds.
+// firstLook is how long the first call for a message waits. The client sends no request while it
+// believes the last one is still pending, which may be wrong; a call that detects this only by the
+// missing heartbeat would wait many seconds.
 const firstLook = 20 * time.Millisecond
 
-// watch returns when nobody is to wait for a message any more.
+// watch returns when no worker should wait for a message any more.
 func (k *consuming) watch(ctx, ask context.Context, consumer jetstream.Consumer, reconnected <-chan struct{}) {
 	select {
 	case <-ctx.Done():
-		// Where messages wait, one is on its way. Were nobody there to hand it back,
-		// the broker would count a delivery that never was.
+		// If messages wait, one is on its way. If no one handed it back, the broker would count a
+		// delivery that never happened.
 		if !k.idle(ask, consumer) {
 			pause(ask, lastCall)
 		}
@@ -194,7 +193,7 @@ func (k *consuming) watch(ctx, ask context.Context, consumer jetstream.Consumer,
 	}
 }
 
-// idle reports whether the consumer has nothing to give.
+// idle reports whether the consumer has no messages.
 func (k *consuming) idle(ctx context.Context, consumer jetstream.Consumer) bool {
 	if !k.b.nc.IsConnected() {
 		return true
@@ -205,13 +204,13 @@ func (k *consuming) idle(ctx context.Context, consumer jetstream.Consumer) bool 
 	return err == nil && info.NumPending == 0 && info.NumAckPending == 0
 }
 
-// silent reports whether err means that the consumer may not exist any more. A wiped store
-// shows in nothing but silence.
+// silent reports whether err means that the consumer may no longer exist. Silence is the only sign of a
+// wiped store.
 func silent(err error) bool {
 	return missing(err) || errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, jetstream.ErrConsumerDeleted)
 }
 
-// unit is one message under way.
+// unit is one current message.
 type unit struct {
 	*consuming
 	msg       jetstream.Msg
@@ -219,13 +218,13 @@ type unit struct {
 	key       string // of the counter of its uncounted deliveries
 	uncounted int
 	claim     string
-	waited    bool // it waited for its turn, which its counter says
+	waited    bool // it waited for its turn, as its counter records
 	started   time.Time
 	stack     []byte // of a panic
-	release   func() // ends the signs of life; nothing may follow an answer
+	release   func() // ends the progress reports; nothing may follow an answer
 }
 
-// deliver takes a message to its answer.
+// deliver handles a message until its answer.
 func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 	u := &unit{consuming: k, msg: msg, started: time.Now(), claim: msg.Headers().Get(headerClaim)}
 	u.release = keepAlive(msg, k.b.o.AckWait/3)
@@ -237,7 +236,7 @@ func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 	}
 	u.d = Delivery{Subject: msg.Subject(), Data: msg.Data(), Attempt: int(meta.NumDelivered)} //nolint:gosec // a count
 	u.d.Type, u.d.SourceID = k.address(msg)
-	// Sequences begin again in a stream that was made anew; the time tells the two apart.
+	// Sequences restart in a recreated stream; the time distinguishes the two.
 	u.key = fmt.Sprintf("%s.%d.%d", k.c.Durable, meta.Sequence.Stream, meta.Timestamp.UnixNano())
 	if meta.NumDelivered > 1 {
 		if u.uncounted, err = u.readCounter(ctx); err != nil {
@@ -256,8 +255,7 @@ func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 	u.settle(ctx, u.attempt(ctx))
 }
 
-// address reads type and source from the subject; the header, where there is one, knows the
-// type too.
+// address reads type and source from the subject; the header, if there is one, also has the type.
 func (k *consuming) address(msg jetstream.Msg) (t event.Type, source string) {
 	for _, t = range k.c.Types {
 		if source = event.SourceOf(t, k.b.p.bare(msg.Subject())); source != "" {
@@ -274,7 +272,7 @@ func (k *consuming) address(msg jetstream.Msg) (t event.Type, source string) {
 func (u *unit) attempt(ctx context.Context) error {
 	err := u.open(ctx)
 	if u.d.Attempt > u.b.o.MaxAttempts {
-		// Every answer but silence keeps the count below this.
+		// Every answer except silence keeps the count below this limit.
 		u.d.Attempt--
 		return Permanent(failure.New(failure.Crashed, "%d deliveries ended without an answer or an end", u.d.Attempt))
 	}
@@ -294,7 +292,7 @@ func (u *unit) call(ctx context.Context) (err error) {
 	return u.handle(ctx, u.d)
 }
 
-// open makes the delivery's data the event's JSON.
+// open turns the delivery's data into the event's JSON.
 func (u *unit) open(ctx context.Context) error {
 	data := u.msg.Data()
 	if u.claim != "" {
@@ -314,8 +312,8 @@ func (u *unit) open(ctx context.Context) error {
 	return nil
 }
 
-// keepAlive tells the broker again and again that the message is being worked on, until the
-// returned function is called.
+// keepAlive repeatedly tells the broker that the message is being handled, until the returned function
+// is called.
 func keepAlive(msg jetstream.Msg, every time.Duration) (release func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -325,7 +323,7 @@ func keepAlive(msg jetstream.Msg, every time.Duration) (release func()) {
 		for {
 			select {
 			case <-tick.C:
-				// Without a connection the sign is lost, and the message comes again.
+				// Without a connection the report is lost, and the message is redelivered.
 				_ = msg.InProgress()
 			case <-stop:
 				return

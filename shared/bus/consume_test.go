@@ -35,7 +35,7 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 		return nil
 	}, bus.Workers(3))
 	open := sync.OnceFunc(func() { close(gate) })
-	t.Cleanup(open) // or what fails below would wait for the handlers for ever
+	t.Cleanup(open) // or a failure below would wait for the handlers forever
 	for n := range 20 {
 		k.Publish(fetched(n))
 	}
@@ -49,8 +49,8 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 	k.Empty(bus.Convert)
 }
 
-// What a worker keeps does not grow with what it has handled: each asks through one subscription,
-// for one message, and not before it is done with the last.
+// A worker's memory does not grow with the number of messages: each worker uses one subscription,
+// requests one message, and only after it has finished the last.
 func TestAWorkerAsksThroughOneSubscription(t *testing.T) {
 	k := bustest.New(t)
 	asked, err := k.JetStream().Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + bus.Convert.Stream + "." + bus.Convert.Durable)
@@ -96,7 +96,7 @@ func TestStoppingHandsEverythingBack(t *testing.T) {
 	for n := range messages {
 		k.Publish(fetched(n))
 	}
-	for range 3 { // be it stopped as often as it likes
+	for range 3 { // however often it is stopped
 		got := newRecorder()
 		stop := k.Consume(bus.Convert, func(ctx context.Context, d bus.Delivery) error {
 			got.ch <- d
@@ -112,15 +112,15 @@ func TestStoppingHandsEverythingBack(t *testing.T) {
 	began := time.Now()
 	k.Consume(bus.Convert, got.handle(nil), bus.Workers(8))
 	for range messages {
-		require.Equal(t, 1, got.next(t).Attempt, "being stopped is no attempt")
+		require.Equal(t, 1, got.next(t).Attempt, "being stopped is not an attempt")
 	}
-	require.Less(t, time.Since(began), 30*time.Second, "nobody waits for the ack time")
+	require.Less(t, time.Since(began), 30*time.Second, "no worker waits for the ack time")
 	k.Empty(bus.Convert)
 	require.Empty(t, got.ch)
 	require.Empty(t, counted(t, k))
 }
 
-// Stopping under load: messages are on their way to the workers all the time.
+// Stopping under load: messages are constantly on their way to the workers.
 func TestStoppingUnderLoad(t *testing.T) {
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Minute }))
 	const messages = 600
@@ -154,7 +154,7 @@ func TestFinishedWorkIsAckedWhileStopping(t *testing.T) {
 	stop := k.Consume(bus.Convert, func(ctx context.Context, d bus.Delivery) error {
 		got.ch <- d
 		<-ctx.Done()
-		return nil // it was done just in time
+		return nil // it has finished just in time
 	})
 	k.Publish(fetched(1))
 	got.next(t)
@@ -183,13 +183,13 @@ func TestConsumeOutlastsTheBroker(t *testing.T) {
 				in, err := bus.Decode[event.PageFetched](got.next(t))
 				require.NoError(t, err)
 				require.Equal(t, n, in.Page.Version)
-				k.Empty(bus.Convert) // an ack that the broker did not live to see is no ack
+				k.Empty(bus.Convert) // an ack that the broker has not received does not count
 			}
 		})
 	}
 }
 
-// The work that is under way when the broker goes is done once more at most, and never lost.
+// Work in progress when the broker stops is repeated at most once, and never lost.
 func TestBrokerRestartsDuringWork(t *testing.T) {
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	got, gate := newRecorder(), make(chan struct{})
@@ -243,8 +243,8 @@ func TestMissingTopologyComesBack(t *testing.T) {
 	}
 }
 
-// Bodies near the payload limit, more of them than the 64 MiB that the broker lets one
-// connection owe it: a client that asked for them all at once would be cut off.
+// Bodies near the payload limit, more than the 64 MiB that the broker buffers for one connection: a
+// client that requested them all together would be disconnected.
 func TestLargeMessagesDoNotMakeASlowConsumer(t *testing.T) {
 	var log lines
 	k := bustest.New(t, bustest.With(func(o *bus.Options) {

@@ -27,8 +27,8 @@ func identity(t *testing.T, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair
 	return pair, public
 }
 
-// With an operator's JWTs in place of bare keys, the same subjects in the user's token and the
-// file by NATS_CREDS_FILE.
+// An operator's JWTs instead of bare keys: the user's token has the same subjects, and NATS_CREDS_FILE
+// names the file.
 func TestACredentialsFileDoesAsWell(t *testing.T) {
 	operator, operatorKey := identity(t, nkeys.CreateOperator)
 	account, accountKey := identity(t, nkeys.CreateAccount)

@@ -8,17 +8,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// inHand is how many bytes of JSON the handlers of one consumer have in hand at a time. A handler
-// holds some times as much as its document, so that the number of workers alone bounds nothing. A
-// document that is larger is handled alone.
+// inHand is the total size in bytes of the JSON that the handlers of one consumer process concurrently.
+// A handler needs several times the size of its document, so the number of workers alone limits nothing.
+// A larger document is handled alone.
 const inHand = 16 << 20
 
-// take waits until there is room for the message among those in hand, and returns how to give the room
-// back. When ctx ends meanwhile the message has none.
+// take waits until the current messages leave room for this message, and returns a function that
+// releases the room. If ctx ends meanwhile, the message has no room.
 //
-// A message that was delivered before, and may have ended a process, is handled alone where its
-// consumer says so: what else a process has in hand when it dies is counted as its fault. While such
-// a message waits for that, its delivery does not count, so that only what is really handled does.
+// A message that was delivered before, and may have crashed a process, is handled alone if its consumer
+// requires it: a crash counts as an attempt for every current message. While such a message waits, its
+// delivery does not count, so that only handled deliveries count.
 func (u *unit) take(ctx context.Context) (put func()) {
 	alone := u.c.Alone && u.d.Attempt > 1
 	weight := min(u.size(), inHand)
@@ -40,8 +40,8 @@ func (u *unit) take(ctx context.Context) (put func()) {
 	return func() { u.hands.Release(weight) }
 }
 
-// count says how many of the message's deliveries do not count. That it cannot be said costs an
-// attempt at most.
+// count records how many of the message's deliveries do not count. If that fails, it costs at most one
+// attempt.
 func (u *unit) count(ctx context.Context, n int) {
 	ctx, cancel := after(ctx, settleTimeout)
 	defer cancel()
@@ -51,7 +51,7 @@ func (u *unit) count(ctx context.Context, n int) {
 	}
 }
 
-// size is that of the message's document, as far as it is known before it was read.
+// size is the size of the message's document, as far as it is known before reading.
 func (u *unit) size() int64 {
 	if n, err := strconv.ParseInt(u.msg.Headers().Get(headerSize), 10, 64); err == nil && n > 0 {
 		return n

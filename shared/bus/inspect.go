@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// State says how a part of the topology stands to what the topology says.
+// State compares a part of the topology with its definition.
 type State string
 
 // The states of a part.
@@ -20,18 +20,18 @@ const (
 	PartDifferent State = "different" // Apply would change it
 )
 
-// Part is a stream, consumer or bucket as the broker has it.
+// Part is a stream, consumer or bucket in the broker.
 type Part struct {
 	Name     string // "stream SLUICE_SYNC", "consumer fetcher-sync", "bucket KV_SLUICE_BUDGETS"
 	State    State
-	Waiting  uint64 // of a consumer: messages that nobody has been given yet
-	InHand   int    // of a consumer: messages that are with workers or wait for another try
+	Waiting  uint64 // of a consumer: messages not yet delivered
+	InHand   int    // of a consumer: messages that workers handle or that wait for a retry
 	Bytes    uint64 // of a stream or bucket
 	MaxBytes int64
 }
 
-// Inspect looks at every part of the topology and changes nothing. It returns the broker's
-// version as well; the error says that JetStream does not answer.
+// Inspect reads the state of every part of the topology and changes nothing. It also returns the
+// broker's version; the error says that JetStream does not answer.
 func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err error) {
 	version = b.nc.ConnectedServerVersion()
 	if _, err := b.js.AccountInfo(ctx); err != nil {
@@ -103,11 +103,11 @@ func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) 
 	return p, nil
 }
 
-// Queued reports whether something of a source waits for a stage, or is in its hands, that a run
-// waits for: pages to be fetched, converted or written.
+// Queued reports whether messages of a source that a run waits for are queued for a stage or being
+// handled: pages to be fetched, converted or written.
 func (b *Bus) Queued(ctx context.Context, sourceID string) (bool, error) {
 	if !event.ValidID(sourceID) {
-		return false, fmt.Errorf("look for messages of a source: %q is no id", sourceID)
+		return false, fmt.Errorf("look for messages of a source: %q is not an id", sourceID)
 	}
 	for _, s := range Stages {
 		for _, c := range s.Consumes {
@@ -132,7 +132,7 @@ func (b *Bus) holds(ctx context.Context, c Consumer, sourceID string) (bool, err
 			info, err = stream.Info(ctx, jetstream.WithSubjectFilter(subject))
 		}
 		switch {
-		case missing(err): // and its messages with it
+		case missing(err): // its messages are missing too
 			return false, nil
 		case err != nil:
 			return false, fmt.Errorf("look for messages of %s: %w", sourceID, err)

@@ -13,9 +13,9 @@ import (
 // KeysFile is the file of public keys that the broker's configuration includes.
 const KeysFile = "keys.conf"
 
-// WriteKeys makes a new key for every role: the private half in dir/<role>.nk, readable by
-// its owner alone, the public one in dir/keys.conf. It refuses to replace what is there: a
-// key that is replaced locks out the service that still has the old one.
+// WriteKeys makes a new key for every role: the private half in dir/<role>.nk, readable only by its
+// owner, the public half in dir/keys.conf. It never replaces existing keys: a replaced key locks out the
+// service that still has the old one.
 func WriteKeys(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write keys: %w", err)

@@ -13,18 +13,18 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Login says how a service proves to the broker who it is, and the broker to the service.
-// Everything may be empty: then nobody is asked.
+// Login is how a service authenticates to the broker, and the broker to the service. Every field may be
+// empty: then there is no authentication.
 type Login struct {
-	Role      string // whose rights the credential has; see Roles
+	Role      string // the credential's role; see Roles
 	CredsFile string // a credentials file (JWT and seed)
 	NkeyFile  string // a file with the seed of an nkey
-	CAFile    string // certificates that the broker's is held against, in place of the system's
+	CAFile    string // CA certificates for the broker's certificate, instead of the system's
 	CertFile  string // this client's own certificate, with KeyFile
 	KeyFile   string
 }
 
-// limited reports whether the broker lets the service do only what its role may.
+// limited reports whether the broker limits the service to its role's permissions.
 func (l Login) limited() bool { return l.CredsFile != "" || l.NkeyFile != "" }
 
 // options reads the files at once, so that a wrong path is told at the start and not at the
@@ -61,14 +61,14 @@ func (l Login) options(p Prefix) ([]nats.Option, error) {
 	return opts, nil
 }
 
-// complaint returns err when it says that one side does not believe the other's certificate,
-// which no waiting mends, errHungUp when it may mean that, and nil for any other.
+// complaint returns err if it says that one side rejects the other's certificate, which waiting does not
+// fix. It returns errHungUp if err may mean that, and nil for any other error.
 func complaint(err error) error {
 	var verify *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var remote *net.OpError // the other side's complaint about our certificate
+	var remote *net.OpError // the server's rejection of this client's certificate
 	switch {
 	case errors.As(err, &remote) && remote.Op == "remote error",
 		errors.As(err, &verify), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// settleTimeout bounds what is sent about a message after its handler has returned,
-	// also while the process stops.
+	// settleTimeout limits the messages to the broker after a handler has returned, also while the
+	// process stops.
 	settleTimeout = 5 * time.Second
-	// maxMessage bounds an error's text in an event, in bytes.
+	// maxMessage limits an error's text in an event, in bytes.
 	maxMessage = 1000
-	// maxReason bounds it in the broker's advisory.
+	// maxReason limits it in the broker's advisory.
 	maxReason = 200
 )
 
-// steering is an error that says what is to become of the message.
+// steering is an error that determines the message's fate.
 type steering struct {
 	err       error
 	permanent bool
@@ -36,7 +36,7 @@ func (s *steering) Error() string { return s.err.Error() }
 
 func (s *steering) Unwrap() error { return s.err }
 
-// Permanent says that no repetition mends err: the message is given up with err's code.
+// Permanent marks err as permanent: a retry cannot help, so the message is given up with err's code.
 // Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
@@ -45,8 +45,8 @@ func Permanent(err error) error {
 	return &steering{err: err, permanent: true}
 }
 
-// RetryAfter says that the message is to come again after d, however long that is, and that
-// this does not count as a failed attempt. RetryAfter(nil, d) is nil.
+// RetryAfter requests redelivery of the message after d, however long that is; it does not count as a
+// failed attempt. RetryAfter(nil, d) is nil.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -54,13 +54,13 @@ func RetryAfter(err error, d time.Duration) error {
 	return &steering{err: err, after: d}
 }
 
-// permanent reports whether the outermost word about err is that it is permanent.
+// permanent reports whether the outermost mark of err is Permanent.
 func permanent(err error) bool {
 	s, ok := errors.AsType[*steering](err)
 	return ok && s.permanent
 }
 
-// settle answers for the message. Every way through it ends in one answer to the broker.
+// settle answers the message. Every path through it ends in one answer to the broker.
 func (u *unit) settle(ctx context.Context, err error) {
 	if err == nil {
 		u.done(ctx)
@@ -88,7 +88,7 @@ func (u *unit) settle(ctx context.Context, err error) {
 	}
 }
 
-// exhausted gives an error that has no code of its own the one of too many attempts.
+// exhausted gives an error without a code the code for too many attempts.
 func exhausted(err error) error {
 	var coded interface{ FailureCode() failure.Code }
 	if errors.As(err, &coded) {
@@ -108,7 +108,7 @@ func (u *unit) delay() time.Duration {
 	return min(d, u.b.o.RetryCap)
 }
 
-// after returns a context for what has to be said even though the process stops.
+// after returns a context for messages that must be sent even while the process stops.
 func after(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
@@ -121,8 +121,7 @@ func (u *unit) done(ctx context.Context) {
 	if u.claim == "" {
 		err = u.msg.Ack()
 	} else {
-		// Only when the broker knows may the body go: should the message come again, it
-		// has to find it.
+		// The body may be deleted only after the broker knows: a redelivered message needs it.
 		err = u.msg.DoubleAck(ctx)
 	}
 	if err != nil {
@@ -133,7 +132,7 @@ func (u *unit) done(ctx context.Context) {
 	u.line(zerolog.DebugLevel).Dur("took", time.Since(u.started)).Msg("handled")
 }
 
-// handBack returns a message that the process has no time for.
+// handBack returns a message that a stopping process cannot handle.
 func (u *unit) handBack(ctx context.Context) {
 	u.line(zerolog.DebugLevel).Msg("handed back")
 	u.park(ctx, 0)
@@ -151,11 +150,11 @@ func (u *unit) park(ctx context.Context, delay time.Duration) {
 
 func (u *unit) nak(delay time.Duration) {
 	u.release()
-	// Without a connection the answer is lost, and the message comes again all the same.
+	// Without a connection the answer is lost, and the message is redelivered anyway.
 	_ = u.msg.NakWithDelay(delay)
 }
 
-// giveUp records the failure and only then takes the message out of the stream.
+// giveUp records the failure and only then removes the message from the stream.
 func (u *unit) giveUp(ctx context.Context, cause error) {
 	recordCtx, cancel := after(ctx, u.b.o.AckWait)
 	err := u.recordSafely(recordCtx, cause)
@@ -175,7 +174,7 @@ func (u *unit) giveUp(ctx context.Context, cause error) {
 	line.Msg("given up")
 	u.release()
 	if err := u.msg.TermWithReason(reason(cause)); err != nil {
-		return // it comes again, and is given up again
+		return // it is redelivered, and given up again
 	}
 	ctx, cancel = after(ctx, settleTimeout)
 	defer cancel()
@@ -191,8 +190,8 @@ func (u *unit) recordSafely(ctx context.Context, cause error) (err error) {
 	return u.record(ctx, u.d, cause)
 }
 
-// failPages publishes page.failed for each page that the message names. A failure that
-// cannot be dealt with is not announced by another one: that would never end.
+// failPages publishes page.failed for each page in the message. A page.failed that cannot be handled
+// does not produce another one: that would never end.
 func (k *consuming) failPages(ctx context.Context, d Delivery, cause error) error {
 	about := pagesIn(d.Data)
 	if d.Type == event.TypePageFailed || d.SourceID == "" || about.RunID == "" {
@@ -208,13 +207,13 @@ func (k *consuming) failPages(ctx context.Context, d Delivery, cause error) erro
 	return k.b.PublishAll(ctx, events)
 }
 
-// reason is the error as the broker's advisory carries it: one line.
+// reason is the error as one line, for the broker's advisory.
 func reason(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	return cut(string(failure.CodeOf(err))+": "+text, maxReason)
 }
 
-// cut shortens s to n bytes at most, without leaving half a character.
+// cut shortens s to at most n bytes, without cutting a character.
 func cut(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {
@@ -223,7 +222,7 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
 }
 
-// line begins the one log line about what became of the message.
+// line begins the one log line about the message's result.
 func (u *unit) line(level zerolog.Level) *zerolog.Event {
 	e := u.log.WithLevel(level)
 	if !e.Enabled() {
@@ -243,7 +242,7 @@ func (u *unit) line(level zerolog.Level) *zerolog.Event {
 	return e
 }
 
-// forget drops what was kept beside the message.
+// forget deletes the data stored for the message.
 func (u *unit) forget(ctx context.Context) {
 	if u.claim != "" {
 		u.b.dropClaim(ctx, u.claim)
@@ -253,8 +252,8 @@ func (u *unit) forget(ctx context.Context) {
 	}
 }
 
-// The counter of a message's uncounted deliveries exists only after it was parked or handed
-// back. The broker counts every delivery; this is what is to be taken off.
+// The counter of a message's uncounted deliveries exists only after it was parked or handed back. The
+// broker counts every delivery; the counter is subtracted.
 
 func (b *Bus) counterBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	b.mu.Lock()
@@ -308,7 +307,7 @@ func (u *unit) writeCounter(ctx context.Context, n int) error {
 	return nil
 }
 
-// dropCounter purges the key rather than deleting it, which would leave a marker behind.
+// dropCounter purges the key instead of deleting it, because deleting would leave a marker.
 func (u *unit) dropCounter(ctx context.Context) {
 	stream, err := u.b.js.Stream(ctx, u.b.p.kv(counterBucket))
 	if err == nil {

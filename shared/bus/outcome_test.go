@@ -22,7 +22,7 @@ import (
 
 var errPlain = errors.New("it did not work")
 
-// counted returns the keys of the counters that exist.
+// counted returns the keys of the existing counters.
 func counted(t *testing.T, k *bustest.Kit) []string {
 	t.Helper()
 	s, err := k.JetStream().Stream(t.Context(), "KV_SLUICE_UNCOUNTED")
@@ -36,7 +36,7 @@ func counted(t *testing.T, k *bustest.Kit) []string {
 	return keys
 }
 
-// Each case is what a handler returns, attempt by attempt; the last one repeats.
+// Each case lists a handler's results, attempt by attempt; the last one repeats.
 func TestWhatBecomesOfAMessage(t *testing.T) {
 	k := bustest.New(t)
 	failed := bustest.Collect[event.PageFailed](k)
@@ -155,7 +155,7 @@ func TestEveryPageOfATaskFails(t *testing.T) {
 	require.ElementsMatch(t, task.Pages, refs)
 }
 
-// What names no page is given up in silence; so is a failure that cannot be dealt with.
+// A message without pages is given up silently, and so is a page.failed that cannot be handled.
 func TestWhatIsGivenUpWithoutPageFailed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		consumer bus.Consumer
@@ -217,7 +217,7 @@ func TestDelaysGrowAndAreKept(t *testing.T) {
 	}
 }
 
-// die takes a message as a process does that then ends without a word.
+// die takes a message like a process that then crashes.
 func die(t *testing.T, k *bustest.Kit, c bus.Consumer) {
 	t.Helper()
 	consumer, err := k.JetStream().Consumer(t.Context(), c.Stream, c.Durable)
@@ -234,7 +234,7 @@ func TestMessageThatKills(t *testing.T) {
 		die(t, k, bus.Convert)
 	}
 	k.Consume(bus.Convert, func(context.Context, bus.Delivery) error {
-		t.Error("it is not tried again")
+		t.Error("it must not be retried")
 		return nil
 	})
 	f := failed.Wait(1)[0]
@@ -372,8 +372,8 @@ func TestLogHasOneLineAMessageAndNoBody(t *testing.T) {
 	require.Equal(t, []int{1, 1, 2}, []int{handled, failed, given}, log.String())
 }
 
-// What was in hand when a process died is handled one by one, and what waits for that is not counted
-// against anybody.
+// After a crash, the messages that the process was handling are handled one by one, and a message that
+// waits for that loses no attempt.
 func TestAfterACrashMessagesAreHandledAlone(t *testing.T) {
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	for i := range 3 {
@@ -417,7 +417,7 @@ func TestAfterACrashMessagesAreHandledAlone(t *testing.T) {
 	require.Eventually(t, func() bool { return uncounted() == 0 }, bustest.Patience, 20*time.Millisecond)
 }
 
-// However many workers there are, the documents in hand are bounded by their bytes.
+// The total size of concurrent documents is limited, for any number of workers.
 func TestLargeDocumentsAreNotInHandTogether(t *testing.T) {
 	k := bustest.New(t)
 	for i := range 4 {
@@ -431,7 +431,7 @@ func TestLargeDocumentsAreNotInHandTogether(t *testing.T) {
 		defer now.Add(-1)
 		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
 		}
-		<-time.After(50 * time.Millisecond) // long enough for the others to come in
+		<-time.After(50 * time.Millisecond) // long enough for the others to start
 		return nil
 	}, bus.Workers(4))
 	k.Empty(bus.Convert)

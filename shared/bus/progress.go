@@ -16,7 +16,7 @@ import (
 
 const progressStream = "SLUICE_PROGRESS"
 
-// LatestProgress returns the newest snapshot of a run, and false when there is none.
+// LatestProgress returns the newest snapshot of a run, and false if there is none.
 func (b *Bus) LatestProgress(ctx context.Context, sourceID, runID string) (event.Progress, bool, error) {
 	if err := validRun(sourceID, runID); err != nil {
 		return event.Progress{}, false, err
@@ -35,8 +35,7 @@ func (b *Bus) LatestProgress(ctx context.Context, sourceID, runID string) (event
 	return p, true, nil
 }
 
-// newest reads the snapshot that is kept of a run, and its place in the stream; 0 when there is
-// none.
+// newest reads the stored snapshot of a run, and its sequence in the stream; 0 if there is none.
 func (b *Bus) newest(ctx context.Context, sourceID, runID string) (data []byte, at uint64, err error) {
 	stream, err := b.js.Stream(ctx, b.p.name(progressStream))
 	if err != nil {
@@ -52,26 +51,26 @@ func (b *Bus) newest(ctx context.Context, sourceID, runID string) (data []byte, 
 	return msg.Data, msg.Sequence, nil
 }
 
-// publishNewer publishes a snapshot unless a newer one of its run is kept: the stream keeps the
-// last that comes, and whoever comes late is to find the newest. Of publishers that find the same
-// one kept, the broker takes the first; the others look again.
+// publishNewer publishes a snapshot unless a newer one of its run is stored: the stream keeps the last
+// message, and late subscribers must find the newest snapshot. If several publishers find the same
+// stored snapshot, the broker accepts the first; the others look again.
 func (b *Bus) publishNewer(ctx context.Context, msg *nats.Msg, p event.Progress) (*jetstream.PubAck, error) {
 	data, at, err := b.newest(ctx, p.SourceID, p.RunID)
 	if err != nil {
 		return nil, err
 	}
 	var kept event.Progress
-	// What cannot be read is replaced, and so is what was never true.
+	// An unreadable or absurd snapshot is replaced.
 	if at != 0 && json.Unmarshal(data, &kept) == nil && kept.After(p) && !kept.Absurd(time.Now()) {
 		return &jetstream.PubAck{Stream: b.p.name(progressStream), Sequence: at, Duplicate: true}, nil
 	}
 	return b.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(1), jetstream.WithExpectLastSequencePerSubject(at))
 }
 
-// FollowProgress yields the newest snapshot of a run at once and each newer one as it comes: one
-// that comes late, after a newer one, is left out. It ends after a final one, or when ctx ends. Lost connections and restarts of the broker
-// delay snapshots and lose none that still matter: the newest is always yielded. An error is
-// yielded once, as the last, for ids that cannot be and for a closed bus.
+// FollowProgress yields the newest snapshot of a run immediately and each newer one when it arrives; it
+// drops a snapshot that arrives after a newer one. It ends after a final one, or when ctx ends. Lost
+// connections and restarts of the broker delay snapshots, but the newest is always yielded. It yields at
+// most one error, as the last pair, for invalid ids and for a closed bus.
 func (b *Bus) FollowProgress(ctx context.Context, sourceID, runID string) iter.Seq2[event.Progress, error] {
 	return func(yield func(event.Progress, error) bool) {
 		if err := validRun(sourceID, runID); err != nil {
@@ -92,8 +91,8 @@ func validRun(sourceID, runID string) error {
 	return nil
 }
 
-// following is one reader of a run's progress. Live snapshots come by plain subscription,
-// which costs the broker nothing to keep; the stored one fills in whatever was missed.
+// following is one reader of a run's progress. Live snapshots come by plain subscription, which the
+// broker need not store; the stored snapshot replaces missed ones.
 type following struct {
 	b           *Bus
 	source, run string
@@ -136,12 +135,12 @@ func (f *following) follow(ctx context.Context) error {
 	}
 }
 
-// stored yields the stored snapshot unless it is known. It reports whether to go on. That the
-// broker does not answer is no reason to stop: the next look finds it.
+// stored yields the stored snapshot unless it is known. It reports whether to continue. If the broker
+// does not answer, it continues: the next look finds it.
 func (f *following) stored(ctx context.Context) bool {
 	callCtx, cancel := context.WithTimeout(ctx, f.b.o.AckTimeout)
 	defer cancel()
-	// The subscription has to be in force before the look, or a snapshot falls between.
+	// The subscription must be active before the look; otherwise a snapshot could be missed in between.
 	if err := f.b.nc.FlushWithContext(callCtx); err != nil {
 		return ctx.Err() == nil
 	}
@@ -165,7 +164,7 @@ func (f *following) live(msg *nats.Msg) bool {
 		f.b.log.Debug().Err(err).Str("run", f.run).Msg("unreadable progress ignored")
 		return true
 	}
-	// The end of a run is never old news where clocks alone say which snapshot is newer.
+	// The end of a run is never outdated if only clocks determine which snapshot is newer.
 	if f.seen && (p == f.last || f.last.After(p) && !f.last.Absurd(time.Now()) && (p.Seq != 0 || !p.State.Final())) {
 		return true
 	}
@@ -177,10 +176,9 @@ func (f *following) give(p event.Progress) bool {
 	return f.yield(p, nil) && !p.State.Final()
 }
 
-// Listen calls fn for every event of type t that is published from now on until stop is
-// called: for a source, or for all when sourceID is empty. Nothing is stored or acknowledged
-// for it, and what is published while the connection is down is missed. It suits watchers
-// that have another way to learn the truth.
+// Listen calls fn for every event of type t that is published from now on until stop is called: for a
+// source, or for all sources when sourceID is empty. Nothing is stored or acknowledged, and events are
+// missed while the connection is down. It suits watchers that have another way to learn the state.
 func (b *Bus) Listen(t event.Type, sourceID string, fn func(Delivery)) (stop func(), err error) {
 	subj := b.p.all(t)
 	if sourceID != "" {
@@ -208,7 +206,7 @@ func (b *Bus) Listen(t event.Type, sourceID string, fn func(Delivery)) (stop fun
 	return func() { _ = sub.Unsubscribe() }, nil
 }
 
-// read makes an event's JSON of a message that was not delivered by a consumer.
+// read returns the event's JSON from a message that no consumer delivered.
 func (b *Bus) read(msg *nats.Msg) ([]byte, error) {
 	data := msg.Data
 	if name := msg.Header.Get(headerClaim); name != "" {

@@ -95,7 +95,7 @@ func TestFollowProgress(t *testing.T) {
 	require.Empty(t, got)
 
 	got, ended = follow(t.Context(), k.Bus)
-	require.Equal(t, []int{100}, percents(t, got, 1), "who comes late hears the end")
+	require.Equal(t, []int{100}, percents(t, got, 1), "a late subscriber gets the end")
 	require.NoError(t, <-ended)
 }
 
@@ -145,7 +145,7 @@ func TestFollowProgressOutlastsTheBroker(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// A snapshot that was published while the reader was cut off is found by looking.
+// The reader finds a snapshot that was published while it was disconnected.
 func TestFollowProgressFindsWhatItMissed(t *testing.T) {
 	dir := t.TempDir()
 	serve := func(port int) *broker.Server {
@@ -180,14 +180,14 @@ func TestFollowProgressFindsWhatItMissed(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// numbered is a snapshot as programs make it now.
+// numbered is a snapshot of the current version.
 func numbered(seq int64, percent int, state event.State) event.Progress {
 	p := snapshot(percent, state)
 	p.Seq = seq
 	return p
 }
 
-// Snapshots are published after the transactions that made them, so an older one may come last.
+// Snapshots are published after the transactions that made them, so an older one may arrive last.
 func TestAnOlderSnapshotDoesNotReplaceANewerOne(t *testing.T) {
 	k := bustest.New(t)
 	kept := func() event.Progress {
@@ -201,21 +201,21 @@ func TestAnOlderSnapshotDoesNotReplaceANewerOne(t *testing.T) {
 	require.Equal(t, []int{50}, percents(t, got, 1))
 	k.Publish(numbered(6, 40, event.StateFetching))
 	require.Equal(t, numbered(7, 50, event.StateFetching), kept())
-	// One that reaches the subject all the same, as a publisher's that knows no numbers, or that
-	// had looked before the newer one came.
+	// An older snapshot can still reach the subject, from a publisher that does not number them, or that
+	// had looked before the newer one arrived.
 	late, err := json.Marshal(numbered(5, 30, event.StateFailed))
 	require.NoError(t, err)
 	_, err = k.JetStream().Publish(t.Context(), event.ProgressSubject("docs", "run-1"), late)
 	require.NoError(t, err)
 	k.Publish(numbered(9, 60, event.StateFetching), numbered(10, 100, event.StateCompleted), numbered(8, 55, event.StateFetching))
-	require.Equal(t, []int{60, 100}, percents(t, got, 2), "a reader is never taken back, nor told a wrong end")
+	require.Equal(t, []int{60, 100}, percents(t, got, 2), "a reader never gets an older snapshot or a wrong end")
 	require.NoError(t, <-ended)
 	require.Equal(t, numbered(10, 100, event.StateCompleted), kept())
 	got, ended = follow(t.Context(), k.Bus)
-	require.Equal(t, []int{100}, percents(t, got, 1), "who comes late hears the end")
+	require.Equal(t, []int{100}, percents(t, got, 1), "a late subscriber gets the end")
 	require.NoError(t, <-ended)
 
-	// The end may be asked for again, and is published again.
+	// The end may be requested again, and is then published again.
 	heard := bustest.Collect[event.Progress](k)
 	k.Publish(numbered(10, 100, event.StateCompleted))
 	require.Equal(t, numbered(10, 100, event.StateCompleted), heard.Wait(1)[0])
@@ -295,8 +295,8 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// Anybody whom the broker lets publish may say anything of a run. What no ledger can have numbered
-// mutes nobody: not who publishes, not who follows.
+// Every client that may publish can publish any snapshot of a run. An absurd number silences neither
+// publishers nor followers.
 func TestAnAbsurdSnapshotMutesNothing(t *testing.T) {
 	k := bustest.New(t)
 	for name, forged := range map[string]event.Progress{

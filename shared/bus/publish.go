@@ -12,13 +12,13 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// inFlight is how many events PublishAll has under way at a time. It bounds its memory.
+// inFlight is the number of events that PublishAll publishes concurrently. It limits its memory.
 const inFlight = 32
 
-// Publish returns nil when the broker has stored the event, or had stored one with the same
-// message id before. While the stream is full or the broker away it waits and tries again,
-// until ctx ends. An event that can never be published is a permanent error. A snapshot of a run
-// that is older than the one that is kept is not published: it is nil as well.
+// Publish returns nil when the broker has stored the event, or has stored one with the same message id
+// before. While the stream is full or the broker is down, it waits and retries until ctx ends. An event
+// that can never be published is a permanent error. A snapshot of a run that is older than the stored
+// one is not published; that is nil as well.
 func (b *Bus) Publish(ctx context.Context, e event.Event) error {
 	l, err := b.encode(e)
 	if err != nil {
@@ -48,7 +48,7 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) error {
 	}
 	if ack.Duplicate {
 		b.log.Debug().Str("event", string(l.event)).Str("id", l.msg.Header.Get(nats.MsgIdHdr)).Msg("published before")
-		// After one try the stored message is an earlier one, with an object of its own.
+		// After one try the stored message is an earlier one, with its own object.
 		if claim != "" && tries == 1 {
 			b.dropClaim(context.WithoutCancel(ctx), claim)
 		}
@@ -56,20 +56,20 @@ func (b *Bus) Publish(ctx context.Context, e event.Event) error {
 	return nil
 }
 
-// PublishAll publishes events side by side, in no particular order. When it returns nil, all
-// of them are stored; otherwise some may be.
+// PublishAll publishes events concurrently, in no particular order. If it returns nil, all of them are
+// stored; otherwise some may be.
 func (b *Bus) PublishAll(ctx context.Context, events []event.Event) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(inFlight)
 	for _, e := range events {
-		// After the first failure this returns at once.
+		// After the first failure this returns immediately.
 		group.Go(func() error { return b.Publish(groupCtx, e) })
 	}
 	return group.Wait()
 }
 
-// persist calls send until it succeeds, fails for good, or ctx ends. Each call has its own
-// time limit; between calls it waits longer and longer.
+// persist calls send until it succeeds, fails permanently, or ctx ends. Each call has its own timeout;
+// the wait between calls grows.
 func (b *Bus) persist(ctx context.Context, what string, send func(context.Context) error) error {
 	var last error
 	for try := 0; ; try++ {
@@ -101,9 +101,8 @@ func (b *Bus) persist(ctx context.Context, what string, send func(context.Contex
 	}
 }
 
-// unanswered reports whether nothing came back. So it is with a busy broker, but with a
-// stream that is gone too, as soon as somebody else listens to its subject: the broker then
-// has delivered the message and finds nothing to say.
+// unanswered reports whether no answer came. A busy broker is one cause. A missing stream is another if
+// someone else subscribes to its subject: the broker then has delivered the message and sends no answer.
 func unanswered(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, jetstream.ErrAsyncPublishTimeout)

@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// last returns the newest message of a stream as it is stored.
+// last returns the newest stored message of a stream.
 func last(t *testing.T, k *bustest.Kit, stream string) *jetstream.RawStreamMsg {
 	t.Helper()
 	s, err := k.JetStream().Stream(t.Context(), stream)
@@ -100,7 +100,7 @@ func TestDuplicateIsSuccess(t *testing.T) {
 	require.Equal(t, 2, stored(t, k, bus.Convert.Stream))
 }
 
-// narrow makes a stream take n messages.
+// narrow limits a stream to n messages.
 func narrow(t *testing.T, k *bustest.Kit, stream string, n int64) {
 	t.Helper()
 	js := k.JetStream()
@@ -198,7 +198,7 @@ func TestPublishRefusesWhatNeverFits(t *testing.T) {
 	}
 }
 
-// objects lists what is in the object store.
+// objects lists the objects in the object store.
 func objects(t *testing.T, k *bustest.Kit) []*jetstream.ObjectInfo {
 	t.Helper()
 	store, err := k.JetStream().ObjectStore(t.Context(), "SLUICE_CLAIMS")

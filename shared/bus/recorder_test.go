@@ -11,12 +11,12 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 )
 
-// recorder hands the deliveries that a handler sees to the test, in the order they came.
+// recorder passes a handler's deliveries to the test, in order.
 type recorder struct{ ch chan bus.Delivery }
 
 func newRecorder() *recorder { return &recorder{ch: make(chan bus.Delivery, 10_000)} }
 
-// handle records a delivery and returns what then says; nil is success.
+// handle records a delivery and returns the result of then; nil means success.
 func (r *recorder) handle(then func(bus.Delivery) error) bus.Handler {
 	return func(_ context.Context, d bus.Delivery) error {
 		r.ch <- d

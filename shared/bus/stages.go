@@ -7,28 +7,28 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Stage is a row of the list of stages: what a stage takes from the bus, what it gives, and what
-// else it does there.
+// Stage is a row of the list of stages: the events that a stage consumes and publishes, and its other
+// use of the bus.
 type Stage struct {
-	Name     string // as the folder under services/
+	Name     string // the name of its folder under services/
 	Consumes []Consumer
 	// Publishes are its events. A stage that consumes publishes page.failed as well.
 	Publishes []event.Type
-	// Large are those among its events that carry bodies or long lists: they travel compressed,
-	// and by a reference into the object store where they do not fit into a message. All others
-	// stay plain, so that any NATS client can read them.
+	// Large are its events with bodies or long lists: they travel compressed, and by a reference into
+	// the object store if they do not fit into a message. All other events stay plain, so that any NATS
+	// client can read them.
 	Large   []event.Type
-	Calls   bool // it calls systems that pages come from, and so shares their budget of requests
+	Calls   bool // it calls source systems, and so shares their request budget
 	Follows bool // it reads the progress of runs
 	Hears   []event.Type
-	// Keeps says that it makes the streams, consumers and buckets. Whoever may make a stream
-	// can make one that copies another, so only few do.
+	// Keeps says that it creates the streams, consumers and buckets. A client that may create a stream
+	// can create one that copies another, so only few may.
 	Keeps bool
 }
 
-// Stages is the list of stages, in the order of the way of a page. From it follow the streams and
-// consumers, who may do what on the bus, what travels compressed, and what a run waits for. What a
-// stage runs is in its folder, and services/stages lists that.
+// Stages is the list of stages, in the order of a page's path. It determines the streams and consumers,
+// the permissions on the bus, which events are compressed, and which messages a run waits for. A stage's
+// code is in its folder, and services/stages lists it.
 var Stages = []Stage{
 	{
 		Name: "fetcher", Consumes: []Consumer{Sync, Fetch}, Calls: true,
@@ -62,13 +62,13 @@ var Stages = []Stage{
 
 const maxRequests = 10_000
 
-// The durable consumers. Bodies travel in the messages of Convert and Write; a worker asks
-// for one message at a time, so that the workers bound what a process holds in memory.
+// The durable consumers. Bodies travel in the messages of Convert and Write; a worker requests one
+// message at a time, so that the workers limit a process's memory.
 var (
 	Sync = Consumer{
 		Stream: "SLUICE_SYNC", Durable: "fetcher-sync", Stage: "fetcher",
 		Types: []event.Type{event.TypeSyncRequested}, Workers: 4,
-		MaxPending: maxRequests, // requests that wait for their turn never keep others from theirs
+		MaxPending: maxRequests, // waiting requests never block other requests
 		QueueBytes: 16 * mib, QueueMsgs: maxRequests,
 	}
 	// As many as may call a site at a time by default: a worker waits for most of its time, and
@@ -101,34 +101,33 @@ var (
 	}
 )
 
-// Consumer is a durable consumer: a place in a stream that all replicas of a service share.
+// Consumer is a durable consumer: a position in a stream that all replicas of a service share.
 type Consumer struct {
-	// Stream is a queue of the consumer's own, if it has QueueBytes, and else the stream of facts.
+	// Stream is the consumer's own queue if it has QueueBytes, else the stream of facts.
 	Stream  string
 	Durable string
-	Stage   string       // the stage that reads it, as page.failed names it
-	Types   []event.Type // what it is given
-	Workers int          // handlers at a time in one process unless the process says otherwise
-	// MaxPending bounds the messages that are with handlers or wait for another try, over
-	// all replicas. A consumer that has reached it is given nothing new.
+	Stage   string       // the stage that reads it, also the stage in page.failed
+	Types   []event.Type // the types that it receives
+	Workers int          // concurrent handlers in one process, unless the process sets another number
+	// MaxPending limits the messages that handlers process or that wait for a retry, over all replicas.
+	// At the limit, a consumer gets no new messages.
 	MaxPending int
 
-	// QueueBytes bounds the consumer's queue, which refuses messages when it is full and so slows
-	// whoever publishes them; QueueMsgs, if it is not 0, bounds it as well.
+	// QueueBytes limits the consumer's queue, which rejects messages when it is full and so slows its
+	// publishers; QueueMsgs, if it is not 0, limits it as well.
 	QueueBytes, QueueMsgs int64
-	// RunWaits says that a run is not over before its messages here are: as long as some wait,
-	// nothing is lost.
+	// RunWaits says that a run is not over while it has messages here: as long as some wait, nothing is
+	// lost.
 	RunWaits bool
-	// Alone says that a message which was delivered before is handled while no other one is: it may
-	// have ended a process.
+	// Alone says that a redelivered message is handled alone, because it may have crashed a process.
 	Alone bool
 }
 
-// queued reports whether the consumer has a queue of its own.
+// queued reports whether the consumer has its own queue.
 func (c Consumer) queued() bool { return c.QueueBytes > 0 }
 
-// publishes are all events that the stage publishes: the bus does so for it when it gives a
-// message up.
+// publishes are all events of the stage, including page.failed, which the bus publishes for it when it
+// gives up a message.
 func (r Stage) publishes() []event.Type {
 	list := slices.Clone(r.Publishes)
 	if len(r.Consumes) > 0 {

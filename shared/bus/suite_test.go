@@ -24,7 +24,7 @@ func fetched(n int) event.PageFetched {
 	}
 }
 
-// The suite that every stage passes, passed by the smallest stage there can be.
+// The smallest possible stage passes the suite for all stages.
 func TestSuite(t *testing.T) {
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Convert,
@@ -43,7 +43,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// A stage of facts publishes nothing and does something of its own about what it gives up.
+// A stage that reads facts publishes nothing and has its own action for messages that it gives up.
 func TestSuiteForReadersOfFacts(t *testing.T) {
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Removals,

@@ -9,19 +9,19 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Stream is one row of the topology: what a JetStream stream keeps and how much of it.
-// Every stream is bounded, and the bounds together stay below 4 GiB, because a server sets
-// them aside from its limit as a whole.
+// Stream is one row of the topology: the content and the limits of a JetStream stream. Every stream is
+// limited, and the limits together stay below 4 GiB, because a server reserves them from its total
+// limit.
 type Stream struct {
 	Name  string
 	Types []event.Type
-	// Work says that a message is one consumer's task and leaves the stream when it is done.
-	// Such a stream refuses messages when it is full, which slows its publisher. Any other
-	// stream keeps its messages for many readers and lets go of the oldest.
+	// Work says that a message is one consumer's task and leaves the stream when it is done. Such a
+	// stream rejects messages when it is full, which slows its publisher. Any other stream keeps its
+	// messages for many readers and drops the oldest.
 	Work      bool
 	MaxBytes  int64
-	MaxMsgs   int64         // 0 for no bound but MaxBytes
-	MaxAge    time.Duration // 0 for ever
+	MaxMsgs   int64         // 0 for no limit except MaxBytes
+	MaxAge    time.Duration // 0 for no limit
 	Newest    bool          // only the newest message of a subject is kept
 	Consumers []Consumer
 }
@@ -29,9 +29,8 @@ type Stream struct {
 const (
 	mib = 1 << 20
 
-	// duplicateWindow is how long the broker remembers message ids. It filters a publisher's
-	// own retries; it is no guarantee, for the ids of acknowledged work are forgotten when
-	// the broker restarts.
+	// duplicateWindow is how long the broker remembers message ids. It filters a publisher's own
+	// retries. It is not a guarantee, because a restarted broker forgets the ids of acknowledged work.
 	duplicateWindow = 2 * time.Minute
 
 	factsStream   = "SLUICE_FACTS"
@@ -48,17 +47,17 @@ const (
 	budgetBytes   = 4 * mib
 	bucketAge     = 24 * time.Hour
 
-	// advisoryStream keeps the broker's own notes on messages that were given up.
+	// advisoryStream keeps the broker's own advisories about messages that were given up.
 	advisoryStream = "SLUICE_ADVISORIES"
 	advisoryBytes  = 16 * mib
 	advisoryAge    = 7 * 24 * time.Hour
 )
 
-// Topology is everything that Apply makes. It follows from Stages.
+// Topology is everything that Apply creates. It follows from Stages.
 var Topology = topology(Stages)
 
-// topology gives every consumer with a queue a stream of its own. All else that stages publish are
-// facts, which any number of readers may have, but for progress.
+// topology gives every consumer with a queue its own stream. All other events of stages are facts for
+// any number of readers, except progress.
 func topology(stages []Stage) []Stream {
 	facts := Stream{Name: factsStream, MaxBytes: factsBytes, MaxAge: factsAge}
 	var streams []Stream
@@ -82,7 +81,7 @@ func topology(stages []Stage) []Stream {
 			}
 		}
 	}
-	// The order says nothing, but a broker would take another one for a change.
+	// The order has no meaning, but a broker treats another order as a change.
 	slices.Sort(facts.Types)
 	return append(streams, facts, Stream{
 		Name: progressStream, Newest: true, Types: []event.Type{event.TypeProgress}, MaxBytes: progressBytes, MaxAge: progressAge,

@@ -146,7 +146,7 @@ func TestApplyMendsWhatDiffers(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Whether its streams are there already or not, a server alone keeps no three copies.
+// A single server cannot keep three replicas, whether its streams exist or not.
 func TestMoreCopiesThanServersAreRefusedInWords(t *testing.T) {
 	k := bustest.New(t)
 	b := k.Connect(func(o *bus.Options) { o.Replicas = 3 })

@@ -1,4 +1,4 @@
-// Package budget is the budget of calls to a site that all processes on one broker share.
+// Package budget is the budget of calls to a site, shared by all processes on one broker.
 package budget
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// PausedError says that a site wants no calls for longer than is waited in place.
+// PausedError says that a site requested a longer pause than callers wait in place.
 type PausedError struct {
 	Until time.Time // by this machine's clock
 }
@@ -27,60 +27,60 @@ func (e *PausedError) Error() string {
 // PausedUntil returns Until.
 func (e *PausedError) PausedUntil() time.Time { return e.Until }
 
-// Limits are what all processes on one broker may do together. They should be told the
-// same: a process goes by its own.
+// Limits are the limits for all processes on one broker together. All processes should have the same
+// configuration: each applies its own.
 type Limits struct {
 	PerSecond   float64       // calls a second; a fraction is rounded up within one second
-	Concurrency int           // calls under way at one time
-	MaxWait     time.Duration // a longer pause is not waited for but is a *PausedError
+	Concurrency int           // concurrent calls
+	MaxWait     time.Duration // for a longer pause, Wait returns a *PausedError
 }
 
-// Budget is this process's part in a site's budget of calls, which all processes that ask
-// for the same site on the same broker share. They keep a schedule of slots in a bucket of
-// the broker: each takes a few at a time by compare-and-set, and lets its calls go when
-// their slots come. What is not used in time is lost, never made up for: there is no burst.
+// Budget is this process's part in a site's budget of calls, shared by all processes that call the same
+// site and use the same broker. They keep a schedule of slots in a bucket of the broker: each claims a
+// few slots at a time by compare-and-set, and lets its calls go at the times of their slots. An unused
+// slot is lost and not made up for: there is no burst.
 //
-// Without the broker there are no calls. Its methods may be called from many goroutines.
+// Without the broker there are no calls. Budget's methods are safe for concurrent use.
 type Budget struct {
 	cell    *bus.Cell
 	id      string // of this replica
 	terms   terms
 	maxWait time.Duration
-	kick    chan struct{} // something has changed that the negotiation should look at
-	table   table         // the negotiation's own
+	kick    chan struct{} // signals a change to the negotiation
+	table   table         // owned by the negotiation
 
 	mu     sync.Mutex
 	clock  brokerClock
-	queue  []*waiter   // without a slot, first come first served
-	ready  []*waiter   // with one, in their order
-	calls  []time.Time // when each call under way began
+	queue  []*waiter   // waiting for a slot, in order of arrival
+	ready  []*waiter   // with a slot, in order of slots
+	calls  []time.Time // start times of the current calls
 	pause  time.Time   // no call before it, by this machine's clock
-	seen   sight       // the schedule as it was last seen
-	after  time.Time   // no use in asking for slots before it
-	gave   bool        // a place came free since the schedule was last written
-	look   bool        // the schedule must be read: it may be another one
-	line   uint64      // which connection to the broker the slots were taken through
-	idleAt time.Time   // when the last place came free
+	seen   sight       // the last known schedule
+	after  time.Time   // requesting slots before it is useless
+	gave   bool        // a place was released since the schedule was last written
+	look   bool        // the schedule must be read: it may have been replaced
+	line   uint64      // number of the connection through which the slots were claimed
+	idleAt time.Time   // time when the last place was released
 }
 
-// sight is what a replica remembers of the schedule.
+// sight is a replica's memory of the schedule.
 type sight struct {
 	epoch      string
 	pause      time.Time // by this machine's clock
-	places     int       // that it has
-	waiting    bool      // it said that it waits
+	places     int       // places of this replica
+	waiting    bool      // it has announced that it waits
 	at         time.Time // when it last wrote
 	othersWait bool
 }
 
-// waiter is one call that waits. Its fields are guarded by the budget's mutex.
+// waiter is one waiting call. The budget's mutex guards its fields.
 type waiter struct {
 	slot time.Time     // by this machine's clock; zero without one
 	wake chan struct{} // holds one token when slot or pause has changed
 }
 
-// Join joins the budget of a site, which is known by its address alone. It lasts until the bus is
-// closed. The error is bus.ErrClosed, or says that the limits are none.
+// Join joins the budget of a site, which is identified by its address alone. It lasts until the bus is
+// closed. The error is bus.ErrClosed, or says that the limits are invalid.
 func Join(b *bus.Bus, site string, l Limits) (*Budget, error) {
 	if !(l.PerSecond > 0) || l.Concurrency < 1 {
 		return nil, fmt.Errorf("budget of %g calls a second, %d at a time: both must be above 0", l.PerSecond, l.Concurrency)
@@ -97,16 +97,16 @@ func Join(b *bus.Bus, site string, l Limits) (*Budget, error) {
 	return g, nil
 }
 
-// key tells sites apart and tells nothing about them.
+// key distinguishes sites without revealing anything about them.
 func key(site string) string {
 	site = strings.TrimRight(strings.ToLower(strings.TrimSpace(site)), "/")
 	sum := sha256.Sum256([]byte(strings.TrimSuffix(site, "/wiki")))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Wait blocks until one call may be made, which has to begin at once and end within
-// half a minute; Done then says that it has ended. Wait returns the context's error,
-// *PausedError, or bus.ErrClosed, and after an error no call may be made.
+// Wait blocks until one call may be made. The call must start immediately and end within half a minute;
+// Done then reports its end. Wait returns the context's error, *PausedError, or bus.ErrClosed; after an
+// error no call may be made.
 func (g *Budget) Wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -142,8 +142,8 @@ func (g *Budget) Wait(ctx context.Context) error {
 	}
 }
 
-// Done gives back the place of a call that Wait let through. Whoever never says so keeps the
-// place for the time of a lease.
+// Done releases the place of a call that Wait let through. Without Done, the place stays taken for the
+// time of a lease.
 func (g *Budget) Done() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -154,12 +154,12 @@ func (g *Budget) Done() {
 	g.freed()
 }
 
-// Pause lets no call through before the time given, in any process. A pause is never
-// shortened. It does not wait for the broker.
+// Pause blocks all calls in all processes until the given time. It never shortens a pause, and it does
+// not wait for the broker.
 func (g *Budget) Pause(until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pauseUntil(time.Now().Add(time.Until(until))) // with a reading of the steady clock
+	g.pauseUntil(time.Now().Add(time.Until(until))) // with the monotonic clock
 	g.nudge()
 }
 
@@ -180,15 +180,15 @@ func (g *Budget) state(w *waiter) (time.Time, error) {
 	return w.slot, nil
 }
 
-// take makes a call of a waiter whose slot has come. A slot that is missed is lost: to use
-// it late would push two calls together.
+// take starts a waiter's call when its slot comes. A missed slot is lost: using it late would put two
+// calls together.
 func (g *Budget) take(w *waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	i := slices.Index(g.ready, w)
 	if i < 0 || now.Before(w.slot) {
-		return false // it was taken back, or moved, while the timer ran
+		return false // the slot was withdrawn, or moved, while the timer ran
 	}
 	g.ready = slices.Delete(g.ready, i, i+1)
 	if now.Sub(w.slot) > budgetLate || now.Before(g.pause) || !g.online() {
@@ -201,15 +201,14 @@ func (g *Budget) take(w *waiter) bool {
 	return true
 }
 
-// online reports whether the connection that the slots were taken through still stands. When
-// it has broken, the broker may have come back without its store, and others may have made a
-// new schedule.
+// online reports whether the connection through which the slots were claimed is still up. If it broke,
+// the broker may have lost its store, and others may have made a new schedule.
 func (g *Budget) online() bool {
 	line, up := g.cell.Line()
 	return up && line == g.line
 }
 
-// leave takes out a waiter that has given up. The next in the queue gets its slot.
+// leave removes a waiter that has given up. The next in the queue gets its slot.
 func (g *Budget) leave(w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -232,7 +231,7 @@ func (g *Budget) leave(w *waiter) {
 	next.rouse()
 }
 
-// freed notes that a place came free.
+// freed records that a place was released.
 func (g *Budget) freed() {
 	g.gave, g.idleAt = true, time.Now()
 	g.after = time.Time{}
@@ -246,18 +245,18 @@ func (g *Budget) pauseUntil(until time.Time) {
 	g.pause = until
 	g.drop(until)
 	for _, w := range g.queue {
-		w.rouse() // the pause may be longer than it waits for
+		w.rouse() // the pause may be longer than its longest wait
 	}
 }
 
-// dropAll takes back every slot.
+// dropAll withdraws every slot.
 func (g *Budget) dropAll() {
 	if n := len(g.ready); n > 0 {
 		g.drop(g.ready[n-1].slot.Add(time.Hour))
 	}
 }
 
-// drop takes back the slots before a time. Their waiters are the first of the queue again.
+// drop withdraws the slots before a time. Their waiters return to the front of the queue.
 func (g *Budget) drop(before time.Time) {
 	var back, keep []*waiter
 	for _, w := range g.ready {

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const site = "https://acme.atlassian.net/wiki"
 
-// fleet is some replicas that call a site, and what was called.
+// fleet is several replicas that call a site, with a record of the calls.
 type fleet struct {
 	t   *testing.T
 	kit *bustest.Kit
@@ -45,8 +45,8 @@ func (f *fleet) budget(l budget.Limits) *budget.Budget {
 	return g
 }
 
-// busy makes a replica with several workers, each of which calls again as soon as a call
-// has taken its time, until stop is called.
+// busy starts a replica with several workers; each calls again as soon as a call has ended, until stop
+// is called.
 func (f *fleet) busy(replica, workers int, call time.Duration, l budget.Limits) (g *budget.Budget, stop func()) {
 	f.t.Helper()
 	g = f.budget(l)
@@ -95,7 +95,7 @@ func (f *fleet) calls() []time.Time {
 	return times
 }
 
-// reach waits until so many calls were made since a time.
+// reach waits until n calls were made since a time.
 func (f *fleet) reach(n int, since time.Time) {
 	f.t.Helper()
 	timeout := time.After(bustest.Patience)
@@ -125,13 +125,13 @@ func worst(times []time.Time) int {
 	return most
 }
 
-// used is the share of the rate that was used between the first call and the last.
+// used is the used share of the rate between the first call and the last.
 func used(times []time.Time, perSecond float64) float64 {
 	return float64(len(times)-1) / times[len(times)-1].Sub(times[0]).Seconds() / perSecond
 }
 
-// metronome ticks until it is stopped, and says which share of its ticks came too late for
-// a slot: what a busy machine sleeps through is not the budget's to answer for.
+// metronome ticks until it is stopped, and returns the share of its ticks that were too late for a slot:
+// the budget is not responsible for the time that a busy machine sleeps.
 func metronome(every time.Duration) (stop func() float64) {
 	ended, share := make(chan struct{}), make(chan float64)
 	go func() {
@@ -220,7 +220,7 @@ func TestBudgetPauseIsObeyedByAll(t *testing.T) {
 	f.reach(100, until)
 
 	times := f.calls()
-	// The news takes its way to the others, and what they had begun to call is called.
+	// The news needs time to reach the others, and calls that had started are made.
 	told := begin.Add(200 * time.Millisecond)
 	require.Empty(t, between(times, told, until.Add(-10*time.Millisecond)), "calls in the pause")
 	require.LessOrEqual(t, worst(times), 50, "no rush after the pause")
@@ -305,7 +305,7 @@ func TestBudgetOfNothingIsRefused(t *testing.T) {
 	}
 }
 
-// The name of a site says neither whose it is nor what its token is.
+// The name of a site reveals neither its owner nor its token.
 func TestBudgetSitesAreApartAndUnnamed(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -316,7 +316,7 @@ func TestBudgetSitesAreApartAndUnnamed(t *testing.T) {
 		if address != site && address != "https://other.atlassian.net/wiki" {
 			continue
 		}
-		require.NoError(t, g.Wait(t.Context()), "each site has a place of its own")
+		require.NoError(t, g.Wait(t.Context()), "each site has its own places")
 	}
 	kv, err := f.kit.JetStream().KeyValue(t.Context(), "SLUICE_BUDGETS")
 	require.NoError(t, err)

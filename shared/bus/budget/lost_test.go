@@ -40,7 +40,7 @@ func TestBudgetSurvivesTheBroker(t *testing.T) {
 	}
 }
 
-// Whoever had slots of a schedule that is gone may use them, so the next one keeps away from them.
+// Owners of slots of a lost schedule may use them, so the next schedule keeps a distance from them.
 func TestBudgetIsKeptWhenItsScheduleIsLost(t *testing.T) {
 	t.Parallel()
 	const bucket = "SLUICE_BUDGETS"
@@ -66,7 +66,7 @@ func TestBudgetIsKeptWhenItsScheduleIsLost(t *testing.T) {
 			for i := range 2 {
 				f.busy(i, 4, 5*time.Millisecond, l)
 			}
-			f.reach(200, time.Time{}) // so long that the bucket is no new one
+			f.reach(200, time.Time{}) // long enough that the bucket is not new
 			require.NoError(t, lose(t.Context(), f.kit.JetStream()))
 			lost := time.Now()
 			f.reach(100, lost)
@@ -75,12 +75,12 @@ func TestBudgetIsKeptWhenItsScheduleIsLost(t *testing.T) {
 	}
 }
 
-// Where no schedule can have been lost, the first call does not wait.
+// If no schedule can have been lost, the first call does not wait.
 func TestBudgetOfANewSiteBeginsAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	g := f.budget(budget.Limits{PerSecond: 10, Concurrency: 4, MaxWait: time.Minute})
-	busyFor(3 * time.Second) // two are given ahead, and one is of silence
+	busyFor(3 * time.Second) // two seconds of slots are given ahead, and one second is silent
 	began := time.Now()
 	require.NoError(t, g.Wait(t.Context()))
 	waited := time.Since(began)
@@ -99,7 +99,7 @@ func TestBudgetPauseSurvivesALostStore(t *testing.T) {
 	f.kit.Stop()
 	f.kit.Wipe()
 	f.kit.Start()
-	// Somebody new who knows of nothing makes a new schedule; who knows better says so.
+	// A new replica without knowledge makes a new schedule; a replica that knows better corrects it.
 	two := f.budget(l)
 	require.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

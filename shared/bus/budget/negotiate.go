@@ -12,20 +12,21 @@ import (
 )
 
 const (
-	// budgetLead is how long before its last slot a replica that is not done asks for more.
+	// budgetLead is the time before its last slot at which a replica with more calls requests more
+	// slots.
 	budgetLead = 200 * time.Millisecond
-	// budgetLinger is how long a free place is kept for the next call when nobody wants it.
+	// budgetLinger is how long a free place is kept for the next call if no other replica wants it.
 	budgetLinger = 100 * time.Millisecond
-	// clockAge is how long a reading of the broker's clock is believed.
+	// clockAge is how long a reading of the broker's clock stays valid.
 	clockAge = 10 * time.Second
-	// shortestTrip and longestTrip bound what is believed about the way to the broker.
+	// shortestTrip and longestTrip limit the estimate of the time to the broker.
 	shortestTrip, longestTrip = 2 * time.Millisecond, 5 * time.Second
 )
 
-// table is what the negotiation remembers.
+// table is the state of the negotiation.
 type table struct {
-	trip    time.Duration // from the plan to the news that it is stored, on the generous side
-	retries int           // without success so far
+	trip    time.Duration // generous estimate of the time from the plan to its confirmation
+	retries int           // consecutive failures
 }
 
 // run negotiates until ctx ends.
@@ -43,7 +44,7 @@ func (g *Budget) run(ctx context.Context) {
 	}
 }
 
-// negotiate talks to the broker if there is something to say, and returns when to look again.
+// negotiate exchanges data with the broker if necessary, and returns the time until the next look.
 func (g *Budget) negotiate(ctx context.Context) time.Duration {
 	if wait := g.silence(time.Now()); wait > 0 {
 		return wait
@@ -70,7 +71,7 @@ func (g *Budget) negotiate(ctx context.Context) time.Duration {
 	return 0
 }
 
-// silence returns for how long there is nothing to say.
+// silence returns how long no exchange is necessary.
 func (g *Budget) silence(now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,7 +106,7 @@ func (g *Budget) silence(now time.Time) time.Duration {
 	return wait
 }
 
-// bargain reads the schedule, takes what this replica needs and may have, and writes it back.
+// bargain reads the schedule, claims the slots that this replica needs and may have, and writes it back.
 func (g *Budget) bargain(ctx context.Context) error {
 	if err := g.cell.Connected(ctx); err != nil {
 		return err
@@ -127,7 +128,8 @@ func (g *Budget) bargain(ctx context.Context) error {
 	if got.wrote || revision == 0 {
 		s.By = g.id
 		err := g.store(ctx, s, revision)
-		// A slot that comes before its news is lost, so the next plan allows for twice this.
+		// A slot that comes before its confirmation is lost, so the next plan allows for twice this
+		// time.
 		g.table.trip = min(max(2*clock.now().Sub(start), g.table.trip*7/8, shortestTrip), longestTrip)
 		if err != nil {
 			return err
@@ -137,7 +139,7 @@ func (g *Budget) bargain(ctx context.Context) error {
 	return nil
 }
 
-// load returns the schedule and its revision, which is 0 when it is made from nothing.
+// load returns the schedule and its revision, which is 0 for a new schedule.
 func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64, error) {
 	value, revision, err := g.cell.Read(ctx)
 	if err != nil {
@@ -155,8 +157,7 @@ func (g *Budget) load(ctx context.Context, clock brokerClock) (*schedule, uint64
 	return &s, revision, nil
 }
 
-// blank is a schedule made from nothing, of whose bucket it is known since when nobody has
-// written into it.
+// blank is a new schedule; nothing has been written to its bucket since the given time.
 func (g *Budget) blank(clock brokerClock, since time.Time) *schedule {
 	return &schedule{Epoch: g.id + "-" + clock.there.UTC().Format(time.RFC3339Nano), Next: g.terms.first(clock.now(), since)}
 }
@@ -172,8 +173,8 @@ func (g *Budget) store(ctx context.Context, s *schedule, revision uint64) error 
 	return nil
 }
 
-// demand takes over what the schedule says and returns what this replica wants of it. Slots
-// of another schedule, or from before the connection broke, count for nothing.
+// demand adopts the schedule's state and returns this replica's demand. Slots of another schedule, or
+// from before the connection broke, do not count.
 func (g *Budget) demand(s *schedule, clock brokerClock, line uint64) demand {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -190,7 +191,7 @@ func (g *Budget) demand(s *schedule, clock brokerClock, line uint64) demand {
 	return d
 }
 
-// accept hands out what was got.
+// accept assigns the granted slots to the waiters.
 func (g *Budget) accept(s *schedule, got grant, d demand) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -208,7 +209,7 @@ func (g *Budget) accept(s *schedule, got grant, d demand) {
 	for _, slot := range got.slots {
 		if len(g.queue) == 0 {
 			g.idleAt = now
-			return // whoever wanted it has given up
+			return // the waiter has given up
 		}
 		w := g.queue[0]
 		g.queue = g.queue[1:]
@@ -218,9 +219,8 @@ func (g *Budget) accept(s *schedule, got grant, d demand) {
 	}
 }
 
-// hear follows what the other replicas write, so that a pause is obeyed at once and a free
-// place found soon. It is a hint: what is written may have been refused, or come from a
-// schedule that is lost.
+// hear follows the other replicas' writes, so that a pause applies immediately and a free place is found
+// soon. The values are hints: the write may have been rejected, or belong to a lost schedule.
 func (g *Budget) hear(value []byte) {
 	var s schedule
 	if err := json.Unmarshal(value, &s); err != nil || s.By == g.id {
@@ -250,8 +250,7 @@ func (g *Budget) hearPause(until time.Time) {
 	}
 }
 
-// brokerClock tells the broker's time: what it said once, and how long ago that was by this
-// machine's clock, whose sudden changes do not count.
+// brokerClock is the broker's time: one reading, and its age by this machine's monotonic clock.
 type brokerClock struct {
 	here, there time.Time
 	line        uint64
@@ -261,9 +260,8 @@ func (c brokerClock) now() time.Time { return c.there.Add(time.Since(c.here)) }
 
 func (c brokerClock) local(t time.Time) time.Time { return c.here.Add(t.Sub(c.there)) }
 
-// readClock asks for the broker's time when it has not been asked for a while. Of three
-// answers the one that was under way for the shortest time is off by the least: by half of
-// that time at most.
+// readClock reads the broker's time if the last reading is old. Of three readings it uses the one with
+// the shortest round trip, whose error is at most half of that trip.
 func (g *Budget) readClock(ctx context.Context, line uint64) (brokerClock, error) {
 	g.mu.Lock()
 	known := g.clock

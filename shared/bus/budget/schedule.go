@@ -3,60 +3,60 @@ package budget
 import "time"
 
 const (
-	// spacing stretches the interval between two calls, so that calls which leave up to
-	// budgetLate after their slot, by clocks that differ by up to 8 ms, still keep the rate in
-	// every window of one second.
+	// spacing stretches the interval between two calls, so that calls that leave up to budgetLate after
+	// their slot, with clocks that differ by up to 8 ms, still keep the rate in every window of one
+	// second.
 	spacing    = 1.02
 	budgetLate = 12 * time.Millisecond
 
-	// budgetBatch is how much of the schedule a replica takes at a time, and budgetAhead how
-	// far all of them together take it: what is taken and not used is lost.
+	// budgetBatch is the part of the schedule that a replica claims at a time, and budgetAhead is how
+	// far all replicas together claim it: claimed and unused slots are lost.
 	budgetBatch = 500 * time.Millisecond
 	budgetAhead = 2 * time.Second
 
-	// budgetLease is how long the places of a replica that died stay taken. It is longer than
-	// a call may take, and renewed while there are calls.
+	// budgetLease is how long the places of a dead replica stay taken. It is longer than a call may
+	// take, and is renewed while there are calls.
 	budgetLease = 40 * time.Second
-	// budgetClaim is how long a replica counts as waiting after it last said so.
+	// budgetClaim is how long a replica counts as waiting after its last announcement.
 	budgetClaim = 3 * time.Second
-	// budgetQuiet is before the first slot of a schedule made from nothing, unless there was
-	// none that could have been lost. Whoever had slots of it may have used them until now.
+	// budgetQuiet is the silent time before the first slot of a new schedule, unless no schedule can
+	// have been lost. Owners of slots of a lost schedule may have used them until now.
 	budgetQuiet = time.Second
-	// pauseSlack is how much two readings of one pause may differ, since it is told by the
+	// pauseSlack is the largest difference between two readings of one pause, which is announced by the
 	// broker's clock and waited for by the process's own.
 	pauseSlack = 50 * time.Millisecond
-	// budgetJump is how far ahead a schedule is believed. Further ahead, it is the broker's
-	// clock that was set back.
+	// budgetJump is the limit for how far ahead a schedule can be. If it is further ahead, the broker's
+	// clock was set back.
 	budgetJump = time.Minute
 )
 
-// schedule is what the replicas that share a site agree on, as it lies in the bucket. Its
-// times are the broker's.
+// schedule is the agreement of the replicas that share a site, as stored in the bucket. Its times are
+// the broker's.
 type schedule struct {
 	Epoch    string             `json:"epoch"`          // of this schedule; a new one begins when the old one is lost
-	Next     time.Time          `json:"next"`           // the first slot that nobody has
+	Next     time.Time          `json:"next"`           // the first free slot
 	Pause    time.Time          `json:"pause,omitzero"` // no call before it
 	Replicas map[string]replica `json:"replicas"`
-	By       string             `json:"by"` // who wrote it
+	By       string             `json:"by"` // the replica that wrote it
 }
 
-// replica is what one process has of the budget.
+// replica is one process's share of the budget.
 type replica struct {
-	Places  int       `json:"places"`  // calls under way or about to be
-	Waiting int       `json:"waiting"` // calls that found no place
+	Places  int       `json:"places"`  // current and imminent calls
+	Waiting int       `json:"waiting"` // calls without a place
 	At      time.Time `json:"at"`      // when it last wrote
 }
 
-// demand is what one process wants of the budget.
+// demand is one process's demand on the budget.
 type demand struct {
 	busy   int           // calls that have a place
-	queued int           // calls that want one
+	queued int           // calls that wait for a place
 	yield  bool          // others come first: this replica has just had a place
 	trip   time.Duration // the time until this replica learns of its slots
 	pause  time.Time     // by the broker's clock; zero for none
 }
 
-// terms are the limits that a replica was configured with.
+// terms are a replica's configured limits.
 type terms struct {
 	interval    time.Duration // between two slots
 	concurrency int
@@ -71,13 +71,12 @@ func newTerms(perSecond float64, concurrency int) terms {
 
 func (t terms) batch() int { return max(1, int(budgetBatch/t.interval)) }
 
-// ahead leaves room for two slots at the slowest of rates.
+// ahead leaves room for two slots at the slowest rates.
 func (t terms) ahead() time.Duration { return max(budgetAhead, t.interval) }
 
-// first is when a schedule made from nothing may begin, if its bucket was not touched since a
-// time, when it was made for example. A schedule that got lost was written before that, so that
-// its last slot is as far ahead of it as slots are given, and a second after that slot nothing
-// of it counts.
+// first is the earliest start of a new schedule, if its bucket was not touched since the given time, for
+// example its creation. A lost schedule was written before that time, so its last slot is at most the
+// claimed distance after it, and one second after that slot nothing of it counts.
 func (t terms) first(now, since time.Time) time.Time {
 	quiet := now.Add(budgetQuiet)
 	if known := since.Add(t.ahead() + budgetQuiet); known.Before(quiet) {
@@ -86,7 +85,7 @@ func (t terms) first(now, since time.Time) time.Time {
 	return quiet
 }
 
-// grant is what a replica got.
+// grant is a replica's result.
 type grant struct {
 	slots  []time.Time // one for each call, by the broker's clock
 	places int         // that the replica has now
@@ -94,9 +93,9 @@ type grant struct {
 	again  time.Duration
 }
 
-// reserve gives the replica me what it may have of its demand and notes it in s. Slots are
-// one interval apart and in nobody else's hand; there are never more places than the limit
-// permits. When a demand is not met in full, again is when to come back.
+// reserve gives the replica me its possible share of its demand and records it in s. Slots are one
+// interval apart and have one owner; places never exceed the limit. If a demand is not met in full,
+// again is the time of the next try.
 func (s *schedule) reserve(me string, now time.Time, d demand, t terms) grant {
 	if s.Replicas == nil {
 		s.Replicas = map[string]replica{}
@@ -142,9 +141,9 @@ func (s *schedule) reserve(me string, now time.Time, d demand, t terms) grant {
 	return g
 }
 
-// room is how many more places me may take. While others wait, nobody gets more than one
-// ahead of the one that has least; and who has just given a place back does not take it
-// again before those who have none.
+// room is the number of further places that me may take. While others wait, no replica gets more than
+// one place more than the one with the fewest; and a replica that has just released a place does not
+// take it again before replicas without one.
 func (s *schedule) room(me string, now time.Time, d demand, t terms) int {
 	room := t.concurrency - d.busy
 	least := -1
@@ -166,7 +165,7 @@ func (s *schedule) room(me string, now time.Time, d demand, t terms) int {
 	return max(room, 0)
 }
 
-// othersWait reports whether a place that me does not need would be taken at once.
+// othersWait reports whether another replica would immediately take a place that me does not need.
 func (s *schedule) othersWait(me string, now time.Time) bool {
 	for id, r := range s.Replicas {
 		if id != me && r.waits(now) {
@@ -176,7 +175,7 @@ func (s *schedule) othersWait(me string, now time.Time) bool {
 	return false
 }
 
-// places is how many are taken.
+// places is the number of taken places.
 func (s *schedule) places() int {
 	n := 0
 	for _, r := range s.Replicas {
@@ -187,8 +186,8 @@ func (s *schedule) places() int {
 
 func (r replica) waits(now time.Time) bool { return r.Waiting > 0 && now.Sub(r.At) < budgetClaim }
 
-// forget removes replicas that have not written for so long that none of their calls can be
-// under way. It reports whether there was one.
+// forget removes replicas whose last write is so old that all their calls have ended. It reports whether
+// there was one.
 func (s *schedule) forget(now time.Time) bool {
 	gone := false
 	for id, r := range s.Replicas {

@@ -11,8 +11,8 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// Whatever replicas ask for, and whenever some of them die, slots keep their distance and
-// places are never more than there are.
+// Whatever replicas demand, and whenever some of them die, slots keep their distance and places never
+// exceed the limit.
 func TestScheduleHoldsWhateverIsAsked(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -69,7 +69,7 @@ func TestScheduleLetsOthersGoFirst(t *testing.T) {
 	require.Equal(t, map[string]replica{"a": {Waiting: 4, At: noon}, "b": {Places: 1, Waiting: 4, At: noon}}, s.Replicas)
 }
 
-// A broker whose clock is set back must not stop everything until it is late enough again.
+// A broker whose clock is set back must not block all calls until the old time is reached again.
 func TestScheduleSurvivesTheClock(t *testing.T) {
 	limits := newTerms(10, 4)
 	s := schedule{Next: noon, Replicas: map[string]replica{"other": {Places: 4, Waiting: 1, At: noon}}}
@@ -79,8 +79,8 @@ func TestScheduleSurvivesTheClock(t *testing.T) {
 	require.Equal(t, back.Add(budgetQuiet), g.slots[0], "others may hold slots by the clock as it was")
 }
 
-// A schedule made from nothing keeps away from the slots of one that may have been lost, and
-// waits for nothing where there can have been none.
+// A new schedule keeps a distance from the slots of a possibly lost one, and does not wait if none can
+// have been lost.
 func TestScheduleFromNothingWaitsForThoseOfALostOne(t *testing.T) {
 	for name, limits := range map[string]terms{"fast": newTerms(10, 4), "slow": newTerms(0.1, 4)} {
 		t.Run(name, func(t *testing.T) {
@@ -88,13 +88,13 @@ func TestScheduleFromNothingWaitsForThoseOfALostOne(t *testing.T) {
 			var last time.Time
 			for g := lost.reserve("old", noon, demand{queued: 4}, limits); len(g.slots) > 0; g = lost.reserve("old", noon, demand{queued: 4}, limits) {
 				last = g.slots[len(g.slots)-1]
-				lost.Replicas = nil // as many as there can be
+				lost.Replicas = nil // the maximum number
 			}
 			require.True(t, last.After(noon))
 			for wait := time.Duration(0); wait < 2*limits.ahead()+2*budgetQuiet; wait += 100 * time.Millisecond {
 				now := noon.Add(wait)
 				first := limits.first(now, noon)
-				require.False(t, first.After(now.Add(budgetQuiet)), "nobody has used a slot later than now")
+				require.False(t, first.After(now.Add(budgetQuiet)), "no one has used a slot later than now")
 				if first.Before(now.Add(budgetQuiet)) {
 					require.False(t, first.Before(last.Add(budgetQuiet)))
 				}
@@ -112,11 +112,11 @@ func TestScheduleIsNotWrittenForNothing(t *testing.T) {
 	require.True(t, s.reserve("me", noon, demand{queued: 1}, limits).wrote)
 	require.False(t, s.reserve("me", noon.Add(time.Second), demand{busy: 1}, limits).wrote)
 	require.True(t, s.reserve("me", noon.Add(budgetLease/3), demand{busy: 1}, limits).wrote, "the lease is renewed")
-	require.True(t, s.reserve("me", noon.Add(budgetLease/3), demand{}, limits).wrote, "the place is given back")
+	require.True(t, s.reserve("me", noon.Add(budgetLease/3), demand{}, limits).wrote, "the place is released")
 	require.Empty(t, s.Replicas)
 }
 
-// A call whose end was never told keeps its place for a lease and not for ever.
+// A call without Done keeps its place for the time of a lease, not forever.
 func TestBudgetForgetsCallsWithoutAnEnd(t *testing.T) {
 	g := &Budget{kick: make(chan struct{}, 1), calls: []time.Time{noon, noon.Add(time.Second)}}
 	g.silence(noon.Add(budgetLease + time.Millisecond))

@@ -1,5 +1,5 @@
-// Package bustest gives tests a broker of their own with the topology applied, and every
-// stage the same suite of what a stage must do.
+// Package bustest gives tests their own broker with the topology applied, and all stages a common test
+// suite.
 package bustest
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Patience is how long a test waits for something that should happen.
+// Patience is how long a test waits for an expected event.
 const Patience = 20 * time.Second
 
 // Kit is a broker with a bus. Everything ends with the test.
@@ -71,7 +71,7 @@ func New(t testing.TB, opts ...Option) *Kit {
 	return k
 }
 
-// URL is where the broker listens. It stays the same when the broker is started again.
+// URL is the broker's address. It stays the same after a restart.
 func (k *Kit) URL() string { return k.broker.URL() }
 
 // Start starts the broker after Stop, with the streams it had.
@@ -104,7 +104,7 @@ func (k *Kit) Connect(change ...func(*bus.Options)) *bus.Bus {
 	return b
 }
 
-// Options are a bus's options with delays that suit a test.
+// Options are a bus's options with delays suitable for tests.
 func Options(t testing.TB, url string) bus.Options {
 	return bus.Options{
 		URL: url, Name: t.Name(), Log: log(t),
@@ -113,7 +113,7 @@ func Options(t testing.TB, url string) bus.Options {
 	}
 }
 
-// JetStream returns a plain client, to look at what the bus keeps or to be a foreign one.
+// JetStream returns a plain client, to inspect the bus's data or to act as a foreign client.
 func (k *Kit) JetStream() jetstream.JetStream {
 	k.t.Helper()
 	nc, err := nats.Connect(k.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
@@ -132,8 +132,8 @@ func (k *Kit) Publish(events ...event.Event) {
 	}
 }
 
-// Consume runs a consumer until stop is called, which returns when it has ended. It is
-// called at the end of the test at the latest.
+// Consume runs a consumer until stop is called; stop returns when the consumer has ended. The end of the
+// test calls it at the latest.
 func (k *Kit) Consume(c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) (stop func()) {
 	k.t.Helper()
 	return Consume(k.t, k.Bus, c, h, opts...)
@@ -158,7 +158,7 @@ func Consume(t testing.TB, b *bus.Bus, c bus.Consumer, h bus.Handler, opts ...bu
 	return stop
 }
 
-// Empty waits until a consumer has nothing to do: every message has its answer.
+// Empty waits until a consumer has no work: every message has been answered.
 func (k *Kit) Empty(c bus.Consumer) {
 	k.t.Helper()
 	js := k.JetStream()
@@ -166,7 +166,7 @@ func (k *Kit) Empty(c bus.Consumer) {
 		consumer, err := js.Consumer(k.t.Context(), c.Stream, c.Durable)
 		require.NoError(t, err)
 		info := consumer.CachedInfo()
-		// What was just published is in the stream before the consumer counts it.
+		// A message that was just published is in the stream before the consumer counts it.
 		stream, err := js.Stream(k.t.Context(), c.Stream)
 		require.NoError(t, err)
 		for _, of := range c.Types {
@@ -189,8 +189,8 @@ type Collector[T event.Event] struct {
 	new chan struct{}
 }
 
-// Collect gathers from now on, whoever consumes them. Events that are not published through
-// a stream, or twice, are seen as they are.
+// Collect gathers events from now on, whoever consumes them. It also sees events that are published
+// without a stream, or twice.
 func Collect[T event.Event](k *Kit) *Collector[T] {
 	k.t.Helper()
 	c := &Collector[T]{t: k.t, new: make(chan struct{}, 1)}
@@ -213,14 +213,14 @@ func Collect[T event.Event](k *Kit) *Collector[T] {
 	return c
 }
 
-// All returns what has come so far.
+// All returns the events so far.
 func (c *Collector[T]) All() []T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]T(nil), c.got...)
 }
 
-// Wait returns when at least n events have come.
+// Wait returns when at least n events have arrived.
 func (c *Collector[T]) Wait(n int) []T {
 	c.t.Helper()
 	timeout := time.After(Patience)
@@ -237,8 +237,8 @@ func (c *Collector[T]) Wait(n int) []T {
 	}
 }
 
-// log shows a test's log lines with the test, and only when it fails or is verbose. What is
-// logged after the test has ended is dropped.
+// log writes log lines to the test's output, which is shown only if the test fails or is verbose. It
+// drops lines after the end of the test.
 func log(t testing.TB) zerolog.Logger {
 	w := &testWriter{t: t}
 	t.Cleanup(w.end)

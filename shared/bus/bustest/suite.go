@@ -15,24 +15,24 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// Stage is a stage as the suite runs it.
+// Stage is a stage under test.
 type Stage struct {
 	Consumer bus.Consumer
 	// Handler makes the stage's handler, publishing through b.
 	Handler func(b *bus.Bus) bus.Handler
-	// Options are what the stage gives to Consume.
+	// Options are the stage's options for Consume.
 	Options []bus.ConsumeOption
-	// Event is the n-th message of a subtest, good and different from the others.
+	// Event is the n-th message of a subtest, valid and different from the others.
 	Event func(n int) event.Event
-	// Publishes is the type of what handling one message publishes, at least once; empty for
-	// a stage that publishes nothing.
+	// Publishes is the type that handling one message publishes, at least once; empty for a stage that
+	// publishes nothing.
 	Publishes event.Type
-	// Fails is how many page.failed one message given up leads to.
+	// Fails is the number of page.failed events for one message that is given up.
 	Fails int
 }
 
-// Suite checks what every stage must do: handle a message once, again after a failure, and
-// twice without harm; give up what is permanent; hand back its work when it is stopped.
+// Suite checks the requirements for every stage: it handles a message once, again after a failure, and
+// twice without harm; it gives up permanent failures; and it hands back its work when it is stopped.
 func Suite(t *testing.T, s Stage) {
 	t.Run("ack", s.ack)
 	t.Run("retry", s.retry)
@@ -42,7 +42,7 @@ func Suite(t *testing.T, s Stage) {
 	t.Run("shutdown", s.shutdown)
 }
 
-// run is one subtest under way.
+// run is one running subtest.
 type run struct {
 	*Kit
 	s      Stage
@@ -77,7 +77,7 @@ func (r *run) note(change func()) {
 	}
 }
 
-// until waits for a condition over what the run has seen.
+// until waits for a condition on the run's records.
 func (r *run) until(what string, condition func() bool) {
 	r.t.Helper()
 	timeout := time.After(Patience)
@@ -96,7 +96,7 @@ func (r *run) until(what string, condition func() bool) {
 	}
 }
 
-// stage consumes with the stage's handler inside of wrap.
+// stage consumes with the stage's handler inside wrap.
 func (r *run) stage(wrap func(ctx context.Context, d bus.Delivery, call int, handler bus.Handler) error) (stop func()) {
 	handler := r.s.Handler(r.Bus)
 	return r.Consume(r.s.Consumer, func(ctx context.Context, d bus.Delivery) error {
@@ -106,7 +106,7 @@ func (r *run) stage(wrap func(ctx context.Context, d bus.Delivery, call int, han
 	}, r.s.Options...)
 }
 
-// done waits until the stage has published after n calls, and nothing is left to do.
+// done waits until the stage has made n calls and has published, and no work is left.
 func (r *run) done(calls, published int) {
 	r.t.Helper()
 	r.until("the handler is called", func() bool { return len(r.calls) >= calls })
@@ -144,7 +144,7 @@ func (s Stage) retry(t *testing.T) {
 	r.done(3, 1)
 	require.Equal(t, 1, r.calls[0].Attempt)
 	require.Equal(t, 2, r.calls[1].Attempt)
-	require.Equal(t, 2, r.calls[2].Attempt, "waiting is no failure")
+	require.Equal(t, 2, r.calls[2].Attempt, "waiting is not a failure")
 }
 
 func (s Stage) permanent(t *testing.T) {
@@ -164,7 +164,7 @@ func (s Stage) permanent(t *testing.T) {
 	require.Len(t, r.calls, 1)
 }
 
-// replay is a crash between the work and its ack: everything is done, and done again.
+// replay is a crash between the work and its ack: the whole work is done twice.
 func (s Stage) replay(t *testing.T) {
 	r := s.start(t)
 	r.stage(func(ctx context.Context, d bus.Delivery, call int, handler bus.Handler) error {
@@ -207,5 +207,5 @@ func (s Stage) shutdown(t *testing.T) {
 	stop()
 	r.stage(plain)
 	r.done(2, 1)
-	require.Equal(t, 1, r.calls[1].Attempt, "being stopped is no failure")
+	require.Equal(t, 1, r.calls[1].Attempt, "being stopped is not a failure")
 }
