@@ -83,15 +83,28 @@ func moveSome(ctx context.Context, tx pgx.Tx, sourceID, after string) ([]string,
 	if err := lockPages(ctx, tx, sourceID, ids...); err != nil {
 		return nil, err
 	}
-	for _, id := range ids {
-		if err := movePage(ctx, tx, sourceID, id); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
+	return ids, wholePagesAnew(ctx, tx, sourceID, ids)
 }
 
-func movePage(ctx context.Context, tx pgx.Tx, sourceID, id string) error {
+// wholePagesAnew makes Archon's rows of the live ones among a source's pages, and what their chunks say of
+// them, anew from what is stored: after Archon has come, or after the pages' addresses have changed.
+// The pages are locked, and Archon has such rows.
+func wholePagesAnew(ctx context.Context, tx pgx.Tx, sourceID string, ids []string) error {
+	rows, _ := tx.Query(ctx, `SELECT page_id FROM confluence_pages
+		WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false ORDER BY page_id`, sourceID, ids)
+	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, id := range live {
+		if err := wholePageAnew(ctx, tx, sourceID, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func wholePageAnew(ctx context.Context, tx pgx.Tx, sourceID, id string) error {
 	d := document{sourceID: sourceID, id: id}
 	var old []oldChunk
 	b := &pgx.Batch{}
