@@ -1,4 +1,4 @@
-// Command progress follows every run to its end and says how far it is.
+// Command progress follows every run to its end and publishes its progress.
 package main
 
 import (

@@ -21,7 +21,7 @@ func (w *world) want(blogPosts bool) {
 	require.NoError(w.t, w.store.UpdateSource(w.t.Context(), "docs", store.SourceChange{BlogPosts: &blogPosts}))
 }
 
-// post adds so many blog posts and completes a full run that stores them.
+// post adds n blog posts and completes a full run that stores them.
 func (w *world) post(n int) []sandbox.Page {
 	w.t.Helper()
 	w.want(true)
@@ -53,7 +53,7 @@ func TestEveryBlogPostLeavesForAReason(t *testing.T) {
 	require.NoError(t, w.site.Restrict(hidden, nil, nil))
 	require.NoError(t, w.site.PurgePage(purged))
 	require.NoError(t, w.site.TrashPage(page))
-	// As many pages as blog posts were asked for, and each where Confluence has it.
+	// The call requested as many pages as blog posts, each kind from its own route.
 	w.site.ResetStats()
 	w.start(k, sandbox.DefaultToken)
 	run := w.list("docs", "second", event.Full, append(w.current(), posts[5]))
@@ -69,11 +69,11 @@ func TestEveryBlogPostLeavesForAReason(t *testing.T) {
 	calls := w.site.Stats().Calls
 	require.EqualValues(t, 1, calls["/wiki/api/v2/pages"], "%v", calls)
 	require.EqualValues(t, 1, calls["/wiki/api/v2/blogposts"], "%v", calls)
-	require.EqualValues(t, 2, calls["/wiki/api/v2/blogposts/{id}"], "what the answer for many leaves out is asked for by itself: %v", calls)
+	require.EqualValues(t, 2, calls["/wiki/api/v2/blogposts/{id}"], "a page that the bulk answer omits is requested separately: %v", calls)
 	require.Zero(t, calls["/wiki/api/v2/pages/{id}"], "%v", calls)
 }
 
-// current are the pages that the space shows now, without its blog posts.
+// current are the pages of the space now, without its blog posts.
 func (w *world) current() []sandbox.Page {
 	var out []sandbox.Page
 	for _, p := range w.site.Pages(space) {
@@ -84,7 +84,7 @@ func (w *world) current() []sandbox.Page {
 	return out
 }
 
-// An answer without blog posts, from a site that lost them for a moment, is no proof.
+// An answer without blog posts, from a site that lost them for a moment, proves nothing.
 func TestAShortAnswerRemovesNoBlogPost(t *testing.T) {
 	w, k := newWorld(t, 1), bustest.New(t)
 	slipped := w.post(1)[0].ID
@@ -104,8 +104,8 @@ func TestAShortAnswerRemovesNoBlogPost(t *testing.T) {
 	require.True(t, w.live(slipped))
 }
 
-// Who turns blog posts off wants them out: however many they are, nobody has to approve it, and
-// Confluence is not asked what became of them.
+// Turning blog posts off removes them: for any number of them no approval is needed, and Confluence is
+// not called about them.
 func TestBlogPostsThatAreNoLongerWantedLeave(t *testing.T) {
 	w, k := newWorld(t, 3), bustest.New(t)
 	posts := w.post(20)
@@ -128,7 +128,7 @@ func TestBlogPostsThatAreNoLongerWantedLeave(t *testing.T) {
 		require.False(t, w.live(p.ID))
 	}
 
-	// Wanted again, they are still kept, and come back without a fetch.
+	// When they are wanted again, they are still stored, and come back without a fetch.
 	w.want(true)
 	again := w.list("docs", "on-again", event.Full, append(w.current(), posts...))
 	ids := make([]string, len(posts))
@@ -141,7 +141,7 @@ func TestBlogPostsThatAreNoLongerWantedLeave(t *testing.T) {
 	require.Equal(t, "blogpost", kept[0].Page.Kind)
 }
 
-// A run that is held removes nothing at all, and its brake counts what left, not what was
+// A held run removes nothing at all, and its brake counts the pages that left, not those that were
 // turned off.
 func TestAHeldRunKeepsUnwantedBlogPostsToo(t *testing.T) {
 	w, k := newWorld(t, 30), bustest.New(t)

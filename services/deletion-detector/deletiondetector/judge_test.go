@@ -51,7 +51,7 @@ func TestEveryPageLeavesForAReason(t *testing.T) {
 	require.Equal(t, 5, last.Counts.Removed)
 }
 
-// An incremental listing lacks almost every page, and so does one that is under way.
+// An incremental listing lacks almost every page, and so does an incomplete one.
 func TestOnlyCompleteFullListingsCount(t *testing.T) {
 	w, k := newWorld(t, 3), bustest.New(t)
 	removed := bustest.Collect[event.PageRemoved](k)
@@ -72,7 +72,7 @@ func TestOnlyCompleteFullListingsCount(t *testing.T) {
 	k.Publish(completed(open), unknown)
 	k.Empty(bus.Removals)
 
-	require.Zero(t, w.site.Stats().Total, "nothing to ask Confluence for")
+	require.Zero(t, w.site.Stats().Total, "no reason to call Confluence")
 	require.Empty(t, removed.All())
 	for _, id := range []string{"incremental", "open"} {
 		run, err := w.store.Run(t.Context(), id)
@@ -90,7 +90,7 @@ func TestAReplayAnnouncesAgainAndJudgesNothing(t *testing.T) {
 	require.NoError(t, w.site.TrashPage(pages[0].ID))
 	removed := bustest.Collect[event.PageRemoved](k)
 	w.start(k, sandbox.DefaultToken)
-	// A page under way keeps the run open.
+	// A pending page keeps the run open.
 	fresh, err := w.site.CreatePage(sandbox.Draft{Space: space, Title: "Fresh", Body: "<p>new</p>"})
 	require.NoError(t, err)
 	run := w.relist("second")
@@ -106,7 +106,7 @@ func TestAReplayAnnouncesAgainAndJudgesNothing(t *testing.T) {
 	}
 	k.Empty(bus.Removals)
 	require.Zero(t, w.site.Stats().Total)
-	require.True(t, w.live(pages[1].ID), "it left after the listing: the next run's business")
+	require.True(t, w.live(pages[1].ID), "it left after the listing: the next run removes it")
 
 	_, err = w.store.WritePage(t.Context(), write(run, fresh))
 	require.NoError(t, err)
@@ -118,8 +118,8 @@ func TestAReplayAnnouncesAgainAndJudgesNothing(t *testing.T) {
 	}
 }
 
-// The detector was stopped between the removal and its announcement, and the run ended before
-// another one took over.
+// The detector was stopped between the removal and its announcement, and the run ended before another
+// detector took over.
 func TestARemovalIsAnnouncedAlsoAfterTheRunHasEnded(t *testing.T) {
 	w, k := newWorld(t, 1), bustest.New(t)
 	p := w.below()[0]
@@ -137,7 +137,7 @@ func TestARemovalIsAnnouncedAlsoAfterTheRunHasEnded(t *testing.T) {
 	require.Equal(t, p.ID, removed.Wait(1)[0].PageID)
 }
 
-// An answer for many pages that leaves one out is no proof that the page is gone.
+// A bulk answer that omits a page does not prove that the page is gone.
 func TestAShortAnswerRemovesNothing(t *testing.T) {
 	w, k := newWorld(t, 3), bustest.New(t)
 	pages := w.below()
@@ -197,7 +197,7 @@ func TestTheBrakeHoldsARunThatWouldRemoveTooMuch(t *testing.T) {
 	}
 }
 
-// With a dead token, or without its space, every page of a site looks gone.
+// With a dead token, or without its space, every page of a site looks deleted.
 func TestNothingIsRemovedWhenTheSiteCannotBeRead(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -1,9 +1,9 @@
-// Package deletiondetector is the stage that proves which pages left a source and why, and
-// takes them out of the knowledge base.
+// Package deletiondetector is the stage that proves which pages left a source and why, and removes them
+// from the knowledge base.
 //
-// It acts on complete full listings only, behind four guards: the listing is proven
-// complete, each candidate is looked up by its id, the reason is recorded, and a run that
-// would remove too large a share of its source is held and removes nothing.
+// It acts only on complete full listings, behind four guards: the listing is proven complete, each
+// candidate is looked up by its id, the reason is recorded, and a run that would remove too large a
+// share of its source is held and removes nothing.
 package deletiondetector
 
 import (
@@ -26,10 +26,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// verifyBatch is how many candidates are looked up at once.
+// verifyBatch is the number of candidates per bulk call.
 const verifyBatch = 250
 
-// ledger is what the detector needs of the store.
+// ledger is the part of the store that the detector uses.
 type ledger interface {
 	Run(ctx context.Context, id string) (store.Run, error)
 	Source(ctx context.Context, id string) (store.Source, error)
@@ -47,7 +47,7 @@ type ledger interface {
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error
 }
 
-// publisher is what the detector needs of the bus.
+// publisher is the part of the bus that the detector uses.
 type publisher interface {
 	PublishAll(ctx context.Context, events []event.Event) error
 }
@@ -72,13 +72,13 @@ type Detector struct {
 	log     zerolog.Logger
 }
 
-// New returns a detector that holds a run which would remove more than the brake permits.
+// New returns a detector that holds runs that would remove more than the brake permits.
 func New(l ledger, b publisher, s opener, brake config.Brake, log zerolog.Logger) *Detector {
 	return &Detector{ledger: l, bus: b, systems: s, brake: run.Brake{Pages: brake.Pages, Percent: brake.Percent}, log: log}
 }
 
-// Handle judges the stored pages that a full run's listing lacks. Coming again, it judges
-// what is left and announces every removal of the run again.
+// Handle checks the stored pages that a full run's listing lacks. On redelivery it checks the remaining
+// pages and announces every removal of the run again.
 func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
 	done, err := bus.Decode[event.ListingCompleted](m)
 	if err != nil {
@@ -86,16 +86,16 @@ func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
 	}
 	run, err := d.ledger.Run(ctx, done.RunID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil // the source was removed, and its runs with it
+		return nil // the source and its runs were removed
 	}
 	if err != nil {
 		return err
 	}
-	// The event is only a nudge: what the ledger says of the listing counts.
+	// The event is only a nudge: the ledger's state of the listing counts.
 	if run.Mode != event.Full || run.ListingDone.IsZero() {
 		return nil
 	}
-	// A run may have ended between the removal and its announcement; then only that is left.
+	// A run may have ended between the removal and its announcement; then only the announcement remains.
 	if run.RemovalsChecked.IsZero() && !run.State.Final() {
 		if err := d.judge(ctx, run); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (d *Detector) Handle(ctx context.Context, m bus.Delivery) error {
 	return d.announce(ctx, run)
 }
 
-// Failed ends a run whose removals cannot be judged; nothing was removed.
+// Failed ends a run whose removals cannot be checked; nothing was removed.
 func (d *Detector) Failed(ctx context.Context, m bus.Delivery, cause error) error {
 	done, err := bus.Decode[event.ListingCompleted](m)
 	if err != nil {
@@ -140,7 +140,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 			_ = d.ledger.AddUsage(ctx, run.ID, calls, bytes)
 		}()
 	}
-	// With a dead token every page looks gone.
+	// With a dead token every page looks deleted.
 	if err := system.Probe(ctx); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil || held {
 		return err
 	}
-	// The brake comes first: it also bounds these calls, which are one a page.
+	// The brake comes first: it also limits these calls, one per page.
 	if err := v.confirm(ctx); err != nil {
 		return err
 	}
@@ -169,8 +169,8 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := d.ledger.RemovePages(ctx, run, v.gone); err != nil {
 		return err
 	}
-	// What was hidden before and still cannot be read is not kept any longer: not to be
-	// listed and not to be found by id, in two runs, is all the proof that there can be.
+	// A page that was hidden before and still cannot be read is removed: if two runs neither list it nor
+	// find it by id, no stronger proof is possible.
 	before := verdict{system: system, posts: posts}
 	if err := before.lookUp(ctx, hidden); err != nil {
 		return err
@@ -181,8 +181,8 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	return d.ledger.MarkRemovalsChecked(ctx, run.ID)
 }
 
-// hold ends the judgement when too much would go that nobody has approved. What the source's
-// settings exclude was meant to go; it only waits until a person has decided on the rest.
+// hold ends the check when too many pages would be removed without approval. Pages that the source's
+// settings exclude are meant to be removed; they only wait until a person has decided on the others.
 func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live int) (bool, error) {
 	approved := map[string]bool{}
 	if run.ApprovesRun != "" {
@@ -230,7 +230,7 @@ func (d *Detector) announce(ctx context.Context, run store.Run) error {
 	return d.bus.PublishAll(ctx, events)
 }
 
-// Stage is the detector as a process runs it.
+// Stage describes the detector as a stage of a process.
 func Stage() service.Stage {
 	return service.Stage{Name: "deletion-detector", Settings: config.TypeOf[config.DeletionDetector](), Open: open}
 }

@@ -34,16 +34,16 @@ const (
 	tick  = 10 * time.Millisecond
 )
 
-// world is a site whose pages are all stored, and a run's worth of calls to list them again.
+// world is a site whose pages are all stored, with helpers to list them again in a run.
 type world struct {
 	t       *testing.T
 	site    *sandbox.Site
 	baseURL string
 	store   *store.Store
-	meddle  func(http.ResponseWriter, *http.Request) bool // answers in the site's place when it says so
+	meddle  func(http.ResponseWriter, *http.Request) bool // answers instead of the site if it returns true
 }
 
-// newWorld stores the homepage and so many pages below it, as a first full run did.
+// newWorld stores the homepage and n pages below it, like a first full run.
 func newWorld(t *testing.T, pages int) *world {
 	t.Helper()
 	w := &world{t: t, site: sandbox.New(sandbox.Options{})}
@@ -132,7 +132,7 @@ func (w *world) advance(runID string) event.Progress {
 	return snap
 }
 
-// relist is a full run that lists what the space shows now, without those held back.
+// relist is a full run that lists the space's present pages, except heldBack.
 func (w *world) relist(runID string, heldBack ...string) store.Run {
 	w.t.Helper()
 	missing := map[string]bool{}
@@ -159,7 +159,7 @@ func (w *world) below() []sandbox.Page {
 	return out
 }
 
-// live reports whether a page and its chunk are there for readers.
+// live reports whether readers see a page and its chunk.
 func (w *world) live(id string) bool {
 	w.t.Helper()
 	p, err := w.store.Reader().Page(w.t.Context(), viewer.All(), id)
@@ -170,7 +170,7 @@ func (w *world) live(id string) bool {
 	return !p.Deleted
 }
 
-// ended is how the run's pages ended as the outcome, by id.
+// ended returns the ids and reasons of the run's pages with the outcome.
 func (w *world) ended(runID string, outcome event.Outcome) map[string]string {
 	w.t.Helper()
 	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, outcome, 1000)
@@ -194,7 +194,7 @@ func (w *world) detector(b *bus.Bus, token string) *deletiondetector.Detector {
 	return deletiondetector.New(w.store, b, opened, config.Brake{Pages: 10, Percent: 20}, zerolog.Nop())
 }
 
-// start consumes completed listings as the stage does.
+// start consumes completed listings like the stage.
 func (w *world) start(k *bustest.Kit, token string) {
 	w.t.Helper()
 	d := w.detector(k.Bus, token)
@@ -212,7 +212,7 @@ func TestSuite(t *testing.T) {
 		Consumer: bus.Removals,
 		Handler:  func(b *bus.Bus) bus.Handler { return service.Steered(w.detector(b, sandbox.DefaultToken).Handle) },
 		Options:  []bus.ConsumeOption{bus.OnPermanent(w.detector(nil, sandbox.DefaultToken).Failed)},
-		// Every event is about a run of its own with a page to remove.
+		// Every event belongs to its own run with one page to remove.
 		Event: func(int) event.Event {
 			id := fmt.Sprintf("source-%d", runs.Add(1))
 			key := fmt.Sprintf("S%d", runs.Load())
@@ -223,7 +223,7 @@ func TestSuite(t *testing.T) {
 			require.NoError(t, w.site.TrashPage(p.ID))
 			run := w.list(id, id+"-run", event.Full, nil)
 			before := write(run, p)
-			before.RunID = "" // stored before, by none of the runs that are left
+			before.RunID = "" // stored before, by none of the remaining runs
 			_, err = w.store.WritePage(t.Context(), before)
 			require.NoError(t, err)
 			return completed(run)

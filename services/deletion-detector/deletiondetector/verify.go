@@ -9,13 +9,13 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// verdict is what becomes of candidates, each looked up by its id.
+// verdict is the result for candidates, each looked up by its id.
 type verdict struct {
 	system source.System
 	posts  map[string]bool // by id: it is a blog post
 	gone   []store.Removal
-	absent []string // not in the answer for many, and not asked for one by one yet
-	kept   []string // there after all
+	absent []string // not in the bulk answer, and not yet requested one by one
+	kept   []string // still in the source
 }
 
 // without returns the ids that are not in out.
@@ -23,8 +23,8 @@ func without(ids []string, out map[string]bool) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return out[id] })
 }
 
-// exclude judges the blog posts of a run that is not about any, and returns the other
-// candidates: nobody asked whether those blog posts are there, and it does not matter.
+// exclude removes the blog posts from a run without blog posts, and returns the other candidates: it
+// does not matter whether those blog posts still exist.
 func (v *verdict) exclude(ids []string) []string {
 	for _, id := range ids {
 		if v.posts[id] {
@@ -34,7 +34,7 @@ func (v *verdict) exclude(ids []string) []string {
 	return without(ids, v.posts)
 }
 
-// lookUp asks for the candidates in bulk.
+// lookUp requests the candidates in bulk.
 func (v *verdict) lookUp(ctx context.Context, ids []string) error {
 	for batch := range slices.Chunk(ids, verifyBatch) {
 		found, err := v.system.Verify(ctx, v.refs(batch), false)
@@ -52,8 +52,8 @@ func (v *verdict) lookUp(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// confirm asks for each absent page by itself. That an answer for many leaves a page out
-// proves nothing; that the system says it has no such page for us does.
+// confirm requests each absent page separately. A page's absence from a bulk answer proves nothing; the
+// system's answer that it has no such page for this account does.
 func (v *verdict) confirm(ctx context.Context) error {
 	for batch := range slices.Chunk(v.absent, verifyBatch) {
 		found, err := v.system.Verify(ctx, v.refs(batch), true)
@@ -82,7 +82,7 @@ func (v *verdict) refs(ids []string) []page.Ref {
 	return refs
 }
 
-// reasons are why a page goes, by where it is now. One that is still here stays.
+// reasons are the reasons of removals by standing. A page that is still here stays.
 var reasons = map[source.Standing]string{
 	source.Trashed:  store.ReasonTrashed,
 	source.Archived: store.ReasonArchived,

@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// ends waits for the last snapshot of the run.
+// ends waits for the final snapshot of the run.
 func ends(t *testing.T, snapshots *bustest.Collector[event.Progress], runID string) event.Progress {
 	t.Helper()
 	var last event.Progress
@@ -34,7 +34,7 @@ func ends(t *testing.T, snapshots *bustest.Collector[event.Progress], runID stri
 	return last
 }
 
-// The ledger goes with its source. Whoever follows the run must hear of an end all the same.
+// The source and its ledger are removed. Followers of the run must still get an end.
 func TestARunWhoseSourceIsRemovedIsCancelled(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -50,12 +50,12 @@ func TestARunWhoseSourceIsRemovedIsCancelled(t *testing.T) {
 	require.Equal(t, event.StateCancelled, last.State)
 	require.Equal(t, failure.SourceGone, last.Code)
 	require.NotEmpty(t, last.Message)
-	require.Equal(t, 1, last.Counts.Created, "the last that was known")
+	require.Equal(t, 1, last.Counts.Created, "the last known count")
 	require.False(t, last.FinishedAt.IsZero())
 }
 
-// A replica that knows a run hears of its end also when another one ended it and no event
-// says so; else it would remember the run for ever.
+// A replica that knows a run notices its end even if another replica ended it without an event;
+// otherwise it would remember the run forever.
 func TestARunThatAnotherReplicaEnded(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -66,8 +66,8 @@ func TestARunThatAnotherReplicaEnded(t *testing.T) {
 	require.Equal(t, event.StateFailed, ends(t, snapshots, "run-1").State)
 }
 
-// A run may end while no replica of the stage is there: its end is announced all the same,
-// and that of a run which was announced is not announced again.
+// A run may end while no replica of the stage is running: its end is still announced, and an end that
+// was announced is not announced again.
 func TestWhatEndedWhileNobodyLooked(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -92,14 +92,14 @@ func TestWhatEndedWhileNobodyLooked(t *testing.T) {
 	require.Equal(t, map[string]int{"run-1": 1, "run-2": 1, "run-3": 1}, said)
 }
 
-// A fact that this stage cannot handle is lost to it alone: the page is stored.
+// A fact that this stage cannot handle is lost only to this stage: the page is stored.
 func TestAFactThatIsGivenUpFailsNoPage(t *testing.T) {
 	s := open(t)
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait, o.MaxAttempts = 500*time.Millisecond, 1 }))
 	failures := bustest.Collect[event.PageFailed](k)
 	run := listed(t, s, "run-1", 2)
 	storePage(t, s, k, run, 0)
-	// A process that dies over it.
+	// A process crashes on it.
 	consumer, err := k.JetStream().Consumer(t.Context(), bus.Ledger.Stream, bus.Ledger.Durable)
 	require.NoError(t, err)
 	_, err = consumer.Next()
@@ -129,7 +129,7 @@ func TestAFactThatIsGivenUpFailsNoPage(t *testing.T) {
 	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, last.Counts)
 }
 
-// fullOfRequests is a broker that has no room for another request.
+// fullOfRequests is a broker without room for another request.
 type fullOfRequests struct {
 	*bus.Bus
 	refused chan struct{}
@@ -147,8 +147,8 @@ func (f fullOfRequests) Publish(ctx context.Context, e event.Event) error {
 	return ctx.Err()
 }
 
-// Requests make room when runs end, and runs end by their snapshots: asking again for a
-// stalled run must not keep the others from theirs.
+// Requests get room when runs end, and runs end by their snapshots: a repeated request for a stalled run
+// must not block other runs' ends.
 func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "stuck", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "STUCK"}))
@@ -170,7 +170,7 @@ func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
 	require.Equal(t, event.StateCompleted, ends(t, snapshots, "run-1").State)
 }
 
-// counting counts the snapshots that are asked for.
+// counting counts the snapshots that are made.
 type counting struct {
 	*store.Store
 	asked chan string
@@ -185,7 +185,7 @@ func (c counting) Advance(ctx context.Context, runID string) (event.Progress, bo
 	return c.Store.Advance(ctx, runID)
 }
 
-// delivery is a fact about the run as the bus hands it over.
+// delivery is a fact about the run, as the bus delivers it.
 func delivery(run store.Run) bus.Delivery {
 	return bus.Delivery{
 		Type: event.TypeListingCompleted, SourceID: run.SourceID, Attempt: 1,
@@ -193,8 +193,8 @@ func delivery(run store.Run) bus.Delivery {
 	}
 }
 
-// Requests that wait for their turn are not counted, and a ledger that takes long to count is
-// counted less often: in one second a count of 100 ms fits once, not five times.
+// Requests that wait for their turn are not counted, and a ledger that is slow to count is counted less
+// often: a count of 100 ms fits into one second once, not five times.
 func TestWhatIsCountedAndHowOften(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "run-1", 1)
@@ -229,7 +229,7 @@ func TestWhatIsCountedAndHowOften(t *testing.T) {
 	require.NotEmpty(t, stored.All())
 }
 
-// A broker that is away must not hold the run's row: who cancels the run needs it.
+// While the broker is down, the run's row must not stay locked: cancelling the run needs it.
 func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -243,7 +243,7 @@ func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Follow(ctx) }()
-	<-c.asked // and its snapshot waits for the broker
+	<-c.asked // and its snapshot is waiting for the broker
 	soon, done := context.WithTimeout(t.Context(), 2*time.Second)
 	defer done()
 	_, err := s.CancelRun(soon, "run-1")
@@ -256,8 +256,8 @@ func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
 	require.Equal(t, event.Counts{Listed: 3, Skipped: 3}, last.Counts)
 }
 
-// The first snapshot of an end is told by whoever made it. Should that one die over it, another
-// replica tells the end, after it has given it time.
+// The replica that makes the first snapshot of an end publishes it. If that replica dies, another one
+// publishes the end after a delay.
 func TestAnEndThatItsFirstReplicaDidNotTell(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)

@@ -1,9 +1,9 @@
-// Package progress is the stage that follows every run to its end: it writes failures into
-// the ledger, moves runs to the state that their ledger proves, publishes snapshots, and
-// asks again for runs in which nothing moves.
+// Package progress is the stage that follows every run to its end: it writes failures into the ledger,
+// moves runs to the state that their ledger proves, publishes snapshots, and repeats the request of
+// stalled runs.
 //
-// Events are nudges: each snapshot is counted from the ledger, so that replicas, lost
-// events and repeated ones make no difference to what it says.
+// Events are nudges: each snapshot is counted from the ledger, so that replicas, lost events and
+// repeated events do not change the result.
 package progress
 
 import (
@@ -26,17 +26,17 @@ import (
 
 const (
 	snapshotEvery = 200 * time.Millisecond // at most one snapshot of a run in this time
-	lookEvery     = time.Second            // open runs are looked at even when no event came
-	stallEvery    = 5 * time.Second        // how often stalled runs are looked for
-	repeatEvery   = 10 * time.Second       // a snapshot that has not changed is published again after this
-	stallAfter    = 2 * time.Minute        // longer than a message may be in one handler's hands without a sign
-	restFor       = 9                      // a run rests so many times longer than its snapshot took to count
+	lookEvery     = time.Second            // open runs are checked even without an event
+	stallEvery    = 5 * time.Second        // interval of the search for stalled runs
+	repeatEvery   = 10 * time.Second       // an unchanged snapshot is published again after this time
+	stallAfter    = 2 * time.Minute        // longer than a handler may keep a message without a progress report
+	restFor       = 9                      // a run rests this many times longer than its snapshot took to count
 	pruneEvery    = time.Hour
-	lookBack      = time.Hour       // a run that ended while nobody looked is announced for so long
-	publishWithin = 5 * time.Second // one run must not keep all others waiting for the broker
+	lookBack      = time.Hour       // a run that ended unobserved is announced within this time
+	publishWithin = 5 * time.Second // one run must not block the others while the broker is slow
 )
 
-// ledger is what the progress stage needs of the store.
+// ledger is the part of the store that the progress stage uses.
 type ledger interface {
 	FailPage(ctx context.Context, f event.PageFailed) error
 	OpenRuns(ctx context.Context) ([]store.Run, error)
@@ -48,7 +48,7 @@ type ledger interface {
 	SweepTokens(ctx context.Context) ([]string, error)
 }
 
-// publisher is what the progress stage needs of the bus.
+// publisher is the part of the bus that the progress stage uses.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 	LatestProgress(ctx context.Context, sourceID, runID string) (event.Progress, bool, error)
@@ -60,7 +60,7 @@ var (
 	_ publisher = (*bus.Bus)(nil)
 )
 
-// Follower follows runs. Its methods may be called from many goroutines.
+// Follower follows runs. Its methods are safe for concurrent use.
 type Follower struct {
 	ledger ledger
 	bus    publisher
@@ -68,22 +68,22 @@ type Follower struct {
 	keep   time.Duration
 	log    zerolog.Logger
 
-	caughtUp bool // what ended while nobody looked is noted; of look alone
+	caughtUp bool // runs that ended unobserved are marked; used by look only
 
 	mu   sync.Mutex
 	runs map[string]*followed
 }
 
-// followed is what one replica remembers of a run between snapshots.
+// followed is one replica's memory of a run between snapshots.
 type followed struct {
 	dirty  bool
 	waited bool      // for another replica to tell its end
-	rest   time.Time // not before
+	rest   time.Time // no snapshot before this time
 	last   event.Progress
 }
 
-// New returns a follower. A run in which nothing has moved for stall is asked for again;
-// 0 stands for two minutes. What is older than keep is deleted; 0 keeps everything.
+// New returns a follower. It repeats the request of a run in which nothing has moved for stall; 0 means
+// two minutes. It deletes runs that are older than keep; 0 keeps everything.
 func New(l ledger, b publisher, stall, keep time.Duration, log zerolog.Logger) *Follower {
 	if stall <= 0 {
 		stall = stallAfter
@@ -91,8 +91,8 @@ func New(l ledger, b publisher, stall, keep time.Duration, log zerolog.Logger) *
 	return &Follower{ledger: l, bus: b, stall: stall, keep: keep, log: log, runs: map[string]*followed{}}
 }
 
-// Handle takes note of a fact about a page or a listing. A failure is written into the
-// ledger before the fact is acknowledged; the rest of the facts stand there already.
+// Handle records a fact about a page or a listing. It writes a failure into the ledger before it
+// acknowledges the fact; the ledger already contains all other facts.
 func (f *Follower) Handle(ctx context.Context, d bus.Delivery) error {
 	if d.Type == event.TypePageFailed {
 		failed, err := bus.Decode[event.PageFailed](d)
@@ -113,9 +113,9 @@ func (f *Follower) Handle(ctx context.Context, d bus.Delivery) error {
 	return nil
 }
 
-// GiveUp stands in for the bus's page.failed: that a fact cannot be handled says nothing
-// about the page, which is stored or removed whatever becomes of the fact. Its run is moved
-// on without it, since open runs are looked at all the same.
+// GiveUp replaces the bus's page.failed: a fact that cannot be handled says nothing about its page,
+// which is already stored or removed. The run continues without it, because open runs are checked
+// anyway.
 func (f *Follower) GiveUp(context.Context, bus.Delivery, error) error { return nil }
 
 func (f *Follower) mark(runID string) {
@@ -132,19 +132,19 @@ func (f *Follower) note(runID string) {
 	f.runs[runID].dirty = true
 }
 
-// Follow publishes snapshots and moves runs on until ctx ends.
+// Follow publishes snapshots and moves runs to their next state until ctx ends.
 func (f *Follower) Follow(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { f.every(ctx, snapshotEvery, f.advance) })
 	loops.Go(func() { f.every(ctx, lookEvery, f.look) })
-	// Requests wait for room on the broker, which they get when runs end: by the other loops.
+	// Requests wait for room on the broker, which they get when the other loops end runs.
 	loops.Go(func() { f.every(ctx, min(stallEvery, f.stall), f.nudge) })
 	loops.Go(func() { f.every(ctx, pruneEvery, f.prune) })
 	loops.Wait()
 	return nil
 }
 
-// every calls do at most so often until ctx ends.
+// every calls do once per interval until ctx ends.
 func (f *Follower) every(ctx context.Context, interval time.Duration, do func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -212,18 +212,18 @@ func (f *Follower) advanceOne(ctx context.Context, runID string) error {
 		delete(f.runs, runID)
 		return nil
 	}
-	// Counting a large ledger takes a while, and each replica counts for itself.
+	// Counting a large ledger takes a while, and each replica counts it.
 	f.runs[runID].rest = time.Now().Add(restFor * time.Since(begun))
 	f.runs[runID].last = last
 	return nil
 }
 
-// tellEnd publishes the end of a run unless those who follow it know it, and reports whether they
-// do now. The replica whose snapshot is the first to say so publishes it at once; the others give
-// it time, and publish it when it has not come by then.
+// tellEnd publishes the end of a run unless it is already published, and reports whether it is published
+// now. The replica that makes the first final snapshot publishes it immediately; the others wait for it,
+// and publish the end if it has not appeared by then.
 func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) (bool, error) {
 	newest, told, err := f.said(ctx, end)
-	if err != nil || told && newest.Counts == end.Counts { // else somebody else has said so
+	if err != nil || told && newest.Counts == end.Counts { // otherwise another replica has published it
 		return told, err
 	}
 	f.mu.Lock()
@@ -241,7 +241,7 @@ func (f *Follower) tellEnd(ctx context.Context, end event.Progress, first bool) 
 	return err == nil, err
 }
 
-// said reports whether the end of the run is known to those who follow it, and what they know.
+// said reports whether the end of the run is published, and returns the newest published snapshot.
 func (f *Follower) said(ctx context.Context, p event.Progress) (event.Progress, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
 	defer cancel()
@@ -249,10 +249,10 @@ func (f *Follower) said(ctx context.Context, p event.Progress) (event.Progress, 
 	return newest, there && newest.State == p.State, err
 }
 
-// cancelled tells whoever follows a run that it went with its source: the ledger is no longer
-// there to tell it. What is said is the last that was known.
+// cancelled publishes the end of a run that was removed with its source: its ledger no longer exists.
+// The counts are the last known ones.
 func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Progress, error) {
-	if last.RunID == "" { // nothing was ever known of it here
+	if last.RunID == "" { // this replica never knew the run
 		last.State = event.StateCancelled
 		return last, nil
 	}
@@ -264,7 +264,7 @@ func (f *Follower) cancelled(ctx context.Context, last event.Progress) (event.Pr
 	if err != nil || said {
 		return last, err
 	}
-	// Another replica, by the database's clock, may have numbered the newest one.
+	// Another replica may have numbered the newest snapshot by the database's clock.
 	if newest.Absurd(last.At) {
 		newest.Seq = 0
 	}
@@ -278,7 +278,7 @@ func (f *Follower) publish(ctx context.Context, e event.Event) error {
 	return f.bus.Publish(ctx, e)
 }
 
-// same reports whether two snapshots tell the same.
+// same reports whether two snapshots have the same content.
 func same(a, b event.Progress) bool {
 	a.At, a.Seq = b.At, b.Seq
 	return a == b
@@ -300,13 +300,13 @@ func (f *Follower) look(ctx context.Context) error {
 	defer f.mu.Unlock()
 	known := maps.Clone(f.runs)
 	for _, run := range open {
-		// A run that waits for its turn has nothing to count, and there may be many.
+		// A run that waits for its turn has nothing to count, and there may be many such runs.
 		if run.State != event.StateRequested {
 			f.note(run.ID)
 		}
 		delete(known, run.ID)
 	}
-	// What is left was ended by another replica, or went with its source.
+	// Another replica ended the remaining runs, or they were removed with their source.
 	for id := range known {
 		f.note(id)
 	}
@@ -316,9 +316,8 @@ func (f *Follower) look(ctx context.Context) error {
 	return nil
 }
 
-// nudge asks again for runs that stand still: their request makes the fetcher go on where
-// the ledger says they are. Where pages wait for a stage nothing is lost, and it is that stage
-// that the run waits for.
+// nudge repeats the requests of stalled runs: the request makes the fetcher continue from the ledger. If
+// pages wait for a stage, nothing is lost, and the run waits for that stage.
 func (f *Follower) nudge(ctx context.Context) error {
 	sources, err := f.ledger.StalledSources(ctx, f.stall)
 	if err != nil || len(sources) == 0 {
@@ -340,7 +339,7 @@ func (f *Follower) nudge(ctx context.Context) error {
 	}
 	for _, run := range stalled {
 		f.log.Warn().Str("source", run.SourceID).Str("run", run.ID).Str("state", string(run.State)).
-			Int("attempt", run.Attempt).Msg("nothing moved, run is asked for again")
+			Int("attempt", run.Attempt).Msg("the run has stalled, requesting it again")
 		err := f.publish(ctx, event.SyncRequested{
 			SourceID: run.SourceID, RequestID: run.ID, Mode: run.RequestedMode,
 			ApproveRemovals: run.ApproveRemovals, Nudge: run.Attempt,
@@ -352,7 +351,7 @@ func (f *Follower) nudge(ctx context.Context) error {
 	return nil
 }
 
-// prune deletes what is only of the past.
+// prune deletes old data.
 func (f *Follower) prune(ctx context.Context) error {
 	swept, err := f.ledger.SweepTokens(ctx)
 	for _, name := range swept {
@@ -368,7 +367,7 @@ func (f *Follower) prune(ctx context.Context) error {
 	return err
 }
 
-// Stage is the progress service as a process runs it.
+// Stage describes the progress service as a stage of a process.
 func Stage() service.Stage {
 	return service.Stage{Name: "progress", Settings: config.TypeOf[config.Progress](), Open: open}
 }

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// never is longer than a test: runs do not stall by themselves.
+// never is longer than a test: runs do not stall on their own.
 const never = time.Hour
 
 // open returns a database with the source docs.
@@ -39,7 +39,7 @@ func open(t *testing.T) *store.Store {
 	return s
 }
 
-// listed opens a run that lists so many pages.
+// listed opens a run that lists that many pages.
 func listed(t *testing.T, s *store.Store, runID string, pages int) store.Run {
 	t.Helper()
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: runID, Mode: event.Full, SourceID: "docs"})
@@ -62,7 +62,7 @@ func listed(t *testing.T, s *store.Store, runID string, pages int) store.Run {
 
 func pageID(i int) string { return fmt.Sprint(1000 + i) }
 
-// storePage does what the chunk-writer does for the i-th page.
+// storePage stores the i-th page like the chunk-writer.
 func storePage(t *testing.T, s *store.Store, k *bustest.Kit, run store.Run, i int) {
 	t.Helper()
 	outcome, err := s.WritePage(t.Context(), store.PageWrite{
@@ -75,7 +75,7 @@ func storePage(t *testing.T, s *store.Store, k *bustest.Kit, run store.Run, i in
 	})
 }
 
-// judge does what the deletion-detector does when nothing left the space.
+// judge acts like the deletion-detector when no page left the space.
 func judge(t *testing.T, s *store.Store, run store.Run) {
 	t.Helper()
 	candidates, _, err := s.FindRemovalCandidates(t.Context(), run)
@@ -84,7 +84,7 @@ func judge(t *testing.T, s *store.Store, run store.Run) {
 	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 }
 
-// replica runs one process's worth of the stage on a connection of its own.
+// replica runs the stage like one process, with its own connection.
 func replica(t *testing.T, k *bustest.Kit, s *store.Store, stall time.Duration) {
 	t.Helper()
 	b := k.Connect()
@@ -119,7 +119,7 @@ func TestSuite(t *testing.T) {
 	})
 }
 
-// broken is a ledger that cannot be written the first time.
+// broken is a ledger whose first write fails.
 type broken struct {
 	*store.Store
 	calls atomic.Int64
@@ -132,8 +132,8 @@ func (b *broken) FailPage(ctx context.Context, f event.PageFailed) error {
 	return b.Store.FailPage(ctx, f)
 }
 
-// No stage but this one writes failures: an acknowledged one that is not in the ledger would
-// leave its run open for ever.
+// Only this stage writes failures: an acknowledged failure that is not in the ledger would leave its run
+// open forever.
 func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "run-1", 2)
@@ -154,7 +154,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 		}
 		return err
 	})
-	// A page that was stored stays stored, however late a failure comes.
+	// A stored page stays stored, however late a failure arrives.
 	k.Publish(failed(run, 0), failed(run, 1))
 	k.Empty(bus.Ledger)
 
@@ -168,7 +168,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 	}}, pages)
 }
 
-// reading follows a run as people do, in the background.
+// reading follows a run like a user, in the background.
 type reading struct {
 	mu  sync.Mutex
 	got []event.Progress
@@ -200,8 +200,8 @@ func (r *reading) all() []event.Progress {
 	return slices.Clone(r.got)
 }
 
-// Whichever replica makes them, and in whatever order they arrive, for a reader snapshots go
-// forward only, and the end of a run is said once.
+// Whichever replicas make them, and in whatever order they arrive, a reader's snapshots never go back,
+// and the end of a run is published once.
 func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
@@ -216,7 +216,7 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 		} else {
 			storePage(t, s, k, run, i)
 		}
-		// The next page comes when this one was seen.
+		// The next page comes after this snapshot was seen.
 		require.Eventually(t, func() bool {
 			all := reader.all()
 			return len(all) > 0 && all[len(all)-1].Counts.Pending == pages-1-i
@@ -228,7 +228,7 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 		all := reader.all()
 		return all[len(all)-1].State.Final()
 	}, bustest.Patience, tick)
-	// Late and repeated facts about a run that has ended are no news.
+	// Late and repeated facts about an ended run change nothing.
 	k.Publish(failed(run, 0), event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: pages, At: time.Now().UTC()})
 	k.Empty(bus.Ledger)
 	other := listed(t, s, "run-2", 0)
@@ -262,8 +262,8 @@ func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
 
 const tick = 10 * time.Millisecond
 
-// A run whose pages wait for a stage is not asked for again: they are fetched already. Of two
-// runs in which nothing moves, the other one is, and again after that.
+// A run whose pages wait for a stage is not requested again: its pages are already fetched. Another run
+// in which nothing moves is requested again, repeatedly.
 func TestARunWhosePagesWaitIsNotAskedForAgain(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	waits := listed(t, s, "waits", 1)
@@ -282,8 +282,8 @@ func TestARunWhosePagesWaitIsNotAskedForAgain(t *testing.T) {
 	}, bustest.Patience, tick, "its pages are gone")
 }
 
-// A run in which nothing moves is asked for again, by one replica at a time, until it moves;
-// each time is a request of its own for the broker.
+// A stalled run is requested again, by one replica at a time, until it moves; each time is a new request
+// for the broker.
 func TestAStalledRunIsAskedForAgain(t *testing.T) {
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "stalled", 1)
@@ -316,7 +316,7 @@ func TestAStalledRunIsAskedForAgain(t *testing.T) {
 	}, bustest.Patience, tick)
 	now, err := s.Run(t.Context(), "stalled")
 	require.NoError(t, err)
-	// Its end is the turn of the run that waited.
+	// Its end starts the run that waited.
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()

@@ -124,7 +124,7 @@ func counts(t *testing.T, conn *pgx.Conn, sql string) map[string]int64 {
 	return all
 }
 
-// Chunks that somebody else writes and removes, such as an Archon, are found and forgotten too.
+// The search also finds and forgets chunks that another program writes and removes, such as an Archon.
 func TestWhatOthersWriteIsFound(t *testing.T) {
 	s, conn := stocked(t)
 	c, err := pgx.Connect(t.Context(), conn)
@@ -148,7 +148,7 @@ func TestWhatOthersWriteIsFound(t *testing.T) {
 	}), "walrus")
 }
 
-// A crawl writes more at once than one search takes on: the next ones go on.
+// A crawl writes more chunks together than one search indexes: later searches continue.
 func TestManyThatOthersWriteAreFoundInTheEnd(t *testing.T) {
 	s, conn := stocked(t)
 	c, err := pgx.Connect(t.Context(), conn)

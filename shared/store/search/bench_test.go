@@ -60,7 +60,8 @@ func BenchmarkSearch(b *testing.B) {
 			for _, kind := range slices.Sorted(maps.Keys(filters)) {
 				b.Run("filter="+strings.ReplaceAll(kind, " ", "-"), func(b *testing.B) { percentiles(b, s, mix, filters[kind]) })
 			}
-			// The index knows which chunks have both words, not where: each of them is looked at.
+			// The index knows which chunks have both words, but not where: each of these chunks must be
+			// read.
 			b.Run("phrase-nowhere", func(b *testing.B) {
 				percentiles(b, s, func() string { return `"` + k.vocab[k.rng.IntN(100)] + " " + k.vocab[k.rng.IntN(100)] + `"` }, search.Filter{})
 			})
@@ -76,7 +77,7 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
-// misspelled swaps two letters of the second half of a word.
+// misspelled swaps two letters in the second half of a word.
 func misspelled(rng *rand.Rand, word string) string {
 	w := []byte(word)
 	i := min(len(w)/2+1+rng.IntN(max(1, len(w)/2-1)), len(w)-2)
@@ -101,7 +102,7 @@ func percentiles(b *testing.B, s *store.Store, query func() string, f search.Fil
 	report(b, times)
 }
 
-// report gives the times that half, 95 and 99 of a hundred searches stay under.
+// report reports the 50th, 95th and 99th percentile of the searches' durations.
 func report(b *testing.B, times []time.Duration) {
 	b.Helper()
 	slices.Sort(times)

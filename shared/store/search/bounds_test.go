@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Whatever is asked, the index on words gives no more entries than is stated, and no table is read
-// from end to end.
+// Whatever the query, the index on words returns at most the stated number of entries, and no table is
+// scanned completely.
 func TestNoSearchReadsMoreThanIsStated(t *testing.T) {
 	s, conn := storetest.Open(t)
 	birds(t, s, conn, 3000) // sparrow stands in 27,000 chunks, pelican in 3,000 and each number in 3,000, 7 where pelican does
@@ -57,7 +57,8 @@ func TestNoSearchReadsMoreThanIsStated(t *testing.T) {
 	}
 }
 
-// Who excludes something finds the rest, and nothing that holds it in its text or its titles.
+// A query that excludes a word finds the other chunks, and none with that word in its text or its
+// titles.
 func TestWhatIsExcluded(t *testing.T) {
 	s, conn := storetest.Open(t)
 	birds(t, s, conn, 1200)

@@ -8,30 +8,30 @@ import (
 	"strings"
 )
 
-// How much a search looks at, whatever is asked.
+// Limits of the work of one search, whatever the query.
 const (
-	// mostEntries is how many entries of the index the words have together that are looked for,
-	// the rarest first. Where a filter passes a part of the chunks, as many more as makes up for
-	// it, up to mostFiltered.
+	// mostEntries limits the total index entries of the words that are looked up, the rarest words
+	// first. If a filter passes only a part of the chunks, the limit grows to compensate, up to
+	// mostFiltered.
 	mostEntries  = 2000
 	mostFiltered = 20_000
-	// mostTogether is how many words that are too common for that are looked for two by two. As many
-	// entries are expected of that; where words stand together more often than by chance, they are
-	// mostPaired at most.
+	// mostTogether is the number of words too common for that, which are looked up in pairs. The same
+	// number of entries is expected for them; where words occur together more often than by chance,
+	// mostPaired is the limit.
 	mostTogether = 6
 	mostPaired   = 50_000
-	leastFound   = 200  // when fewer may be expected, a sample is looked at too, large enough to find as many
+	leastFound   = 200  // if fewer are expected, a sample large enough for this number is read too
 	sampled      = 3000 // chunks of it at most
-	pool         = 100  // chunks that are ranked by all their words, or three for each hit that is wanted
+	pool         = 100  // chunks that are ranked by all their words, or three for each requested hit
 )
 
-// How words are weighed. The figures served best on several sets of questions (docs/search.md).
+// Weights of words. These values worked best on several sets of questions (docs/search.md).
 const (
-	titleWeight = 0.6 // of a word in the title or the heading, to one in the text
-	typoWeight  = 0.6 // of a word in place of one that is misspelled
+	titleWeight = 0.6 // a word in the title or the heading, relative to one in the text
+	typoWeight  = 0.6 // a word that replaces a misspelled one
 )
 
-// weigh says what each word is worth by how rare it is.
+// weigh gives each word a weight by its rarity.
 func (k *known) weigh() {
 	for i := range k.terms {
 		t := &k.terms[i]
@@ -46,7 +46,7 @@ func (k *known) weigh() {
 	}
 }
 
-// reading is what is looked for in the index: a word, or some that stand together.
+// reading is one look-up in the index: a word, or words that occur together.
 type reading struct {
 	query  string // a tsquery
 	worth  float64
@@ -54,8 +54,8 @@ type reading struct {
 	most   float64 // that hold it at most
 }
 
-// choose says what is looked for in the index: the rarest words, as long as they stand in no
-// more chunks than entries. Of the others, the rarest are looked for two by two.
+// choose selects the look-ups in the index: the rarest words, as long as they occur in no more than
+// entries chunks together. It looks up the rarest of the other words in pairs.
 func (k *known) choose(entries float64) {
 	slices.SortFunc(k.terms, func(a, b term) int {
 		return cmp.Or(cmp.Compare(a.chunks, b.chunks), strings.Compare(a.Word, b.Word))
@@ -89,7 +89,7 @@ func (k *known) choose(entries float64) {
 	}
 }
 
-// pairs are two words each, those first that the fewest chunks are expected to hold.
+// pairs are pairs of words, those with the fewest expected chunks first.
 func pairs(of []term, chunks float64) []reading {
 	var list []reading
 	for i, a := range of {
@@ -108,7 +108,7 @@ func pairs(of []term, chunks float64) []reading {
 	return list
 }
 
-// sample is how many chunks are looked at to find enough of the most common word.
+// sample is the number of chunks to read to find enough with the most common word.
 func (k *known) sample(s scope) int {
 	var most int64
 	for _, t := range k.terms {
@@ -118,12 +118,12 @@ func (k *known) sample(s scope) int {
 	return int(min(leastFound/max(share, 1e-6)+leastFound, sampled))
 }
 
-// candidates are the common tables "term", the words, and "candidate", the chunks that are
-// ranked: those that hold the rarest of the words.
+// candidates are the common tables "term", the words, and "candidate", the chunks to rank: those with
+// the rarest of the words.
 //
-// Each reading has a part of the index of its own. What is found is added up by how rare its
-// words are, with a look at those words only that were too common to be looked for. Sums are
-// rounded, since their last digits depend on the order in which chunks come.
+// Each look-up reads its own part of the index. A chunk's weight is the sum of its words' weights; only
+// the words that were too common to look up are checked in the chunk itself. Sums are rounded, because
+// their last digits depend on the order of the chunks.
 func candidates(k *known, s scope, depth int, p *params) []string {
 	var queries []string
 	var worths []float64
@@ -159,7 +159,7 @@ func indexed(k *known, s scope, p *params) string {
 	for _, r := range k.reads {
 		queries = append(queries, r.query)
 		worths = append(worths, r.worth)
-		// Never reached but where words have not been counted for long.
+		// Only reached if words have not been counted for a long time.
 		most = append(most, int(2*r.most)+mostEntries)
 	}
 	return `
@@ -169,7 +169,7 @@ func indexed(k *known, s scope, p *params) string {
 			FROM confluence_chunk_words w WHERE w.words @@ r.query::tsquery` + s.where + ` LIMIT r.most) w`
 }
 
-// oneByOne looks at every chunk of a table for all the words.
+// oneByOne checks every chunk of a table for all the words.
 func oneByOne(queries []string, table, where string, p *params) string {
 	return `
 		SELECT w.chunk_id, w.place, t.worth, 0 AS rest

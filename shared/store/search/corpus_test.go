@@ -19,15 +19,15 @@ import (
 	"github.com/sluicehq/sluice/shared/store/storetest"
 )
 
-// corpus makes up pages whose words are as unevenly used as those of a language: the word of
-// rank n stands about 1/n as often as the first one.
+// corpus generates pages whose words are as unevenly distributed as those of a language: the word of
+// rank n occurs about 1/n as often as the first one.
 type corpus struct {
 	rng   *rand.Rand
 	vocab []string
 	odds  []float64 // cumulated
 }
 
-// glue is what half of any English text is made of, and what full text search leaves out.
+// glue is half of any English text, and full text search ignores it.
 var glue = strings.Fields(`the of and to in a is that for it as was with be by on not this are or from but have an they which you we all can`)
 
 func newCorpus(seed uint64) *corpus {
@@ -57,7 +57,7 @@ func newCorpus(seed uint64) *corpus {
 	return k
 }
 
-// draw returns the place of a word in the vocabulary, the first ones most often.
+// draw returns the index of a word in the vocabulary, the first ones most often.
 func (k *corpus) draw() int {
 	i, _ := slices.BinarySearch(k.odds, k.rng.Float64()*k.odds[len(k.odds)-1])
 	return min(i, len(k.vocab)-1)
@@ -65,7 +65,7 @@ func (k *corpus) draw() int {
 
 func (k *corpus) word() string { return k.vocab[k.draw()] }
 
-// after returns the word that follows another more often than by chance.
+// after returns the word that follows another one more often than by chance.
 func (k *corpus) after(i int) int { return (i*i + 17*i + 5) % 3000 }
 
 // phrase returns two words that follow each other.
@@ -74,7 +74,7 @@ func (k *corpus) phrase() string {
 	return `"` + k.vocab[i] + " " + k.vocab[k.after(i)] + `"`
 }
 
-// heading returns one to four words that are not the most frequent ones.
+// heading returns one to four words, none of the most frequent ones.
 func (k *corpus) heading() string {
 	list := make([]string, 1+k.rng.IntN(4))
 	for i := range list {
@@ -109,8 +109,8 @@ func (k *corpus) text(heading string, n int) string {
 // corpusSources are the sources of a loaded corpus; the last one has one page in a hundred.
 var corpusSources = []string{"big", "small"}
 
-// load fills an empty, migrated database with pages of ten chunks of about 1.5 KB each. Page 1
-// stands over all pages, 10 over 10 to 19 and so on. The indexes on content are made afterwards.
+// load fills an empty, migrated database with pages of ten chunks of about 1.5 KB each. Page 1 is the
+// ancestor of all pages, 10 of 10 to 19 and so on. The indexes on content are built afterwards.
 func (k *corpus) load(tb testing.TB, url string, chunks int) {
 	tb.Helper()
 	ctx := tb.Context()

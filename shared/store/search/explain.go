@@ -6,25 +6,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Answer is what a search found, and how.
+// Answer is the result of a search, with its explanation.
 type Answer struct {
 	Hits     []Hit     `json:"hits"`
 	Terms    []Term    `json:"terms"`
 	Legs     [][]Place `json:"legs"`     // of each hit, by the name of the leg
-	Softened bool      `json:"softened"` // what stood between quotes was nowhere, and its words were looked for one by one
+	Softened bool      `json:"softened"` // the quoted text was not found, so its words were searched separately
 }
 
-// Term is a word that was looked for, as it is stored: brought to its stem, and with "^" before
-// it for titles and headings.
+// Term is a word that was looked up, in its stored form: reduced to its stem, with "^" before it for
+// titles and headings.
 type Term struct {
 	Word   string  `json:"word"`
-	For    string  `json:"for,omitempty"` // what was typed in its place, and stands nowhere
+	For    string  `json:"for,omitempty"` // the typed word that it replaces, which no chunk contains
 	Chunks int64   `json:"chunks"`        // that hold it
-	Worth  float64 `json:"worth"`         // by how rare it is
-	Read   bool    `json:"read"`          // looked for in the index; else too common, and only counted in what others have found
+	Worth  float64 `json:"worth"`         // weight by its rarity
+	Read   bool    `json:"read"`          // looked up in the index; else too common, and only checked in chunks that other words found
 }
 
-// Place is where a leg put a hit.
+// Place is the rank of a hit in one leg.
 type Place struct {
 	Leg   string  `json:"leg"`
 	Rank  int     `json:"rank"` // from 1
@@ -38,7 +38,7 @@ const (
 	Exact  = "exact"
 )
 
-// Without returns a searcher that does without some parts, to see what they do.
+// Without returns a searcher without some parts, to measure their effect.
 func (s *Searcher) Without(parts ...string) *Searcher {
 	other := New(s.pool, string(s.language))
 	other.trgm.Store(s.trgm.Load())
@@ -49,7 +49,7 @@ func (s *Searcher) Without(parts ...string) *Searcher {
 
 func (s *Searcher) runs(part string) bool { return !slices.Contains(s.without, part) }
 
-// collect reads hits and where the legs put them.
+// collect reads hits and their ranks in the legs.
 func collect(rows pgx.Rows) ([]Hit, [][]Place, error) {
 	var hits []Hit
 	var places [][]Place

@@ -12,8 +12,8 @@ type Statement struct {
 	Args []any
 }
 
-// Statements gives tests what a search asks the database: which pages pass the filter, where it is one
-// of pages, and for the hits.
+// Statements returns a search's statements for tests: which pages pass the filter, if the filter
+// concerns pages, and for the hits.
 func (s *Searcher) Statements(ctx context.Context, v viewer.Viewer, query string, f Filter) []Statement {
 	a := parse(query)
 	k, err := s.lookUp(ctx, v, a, f)

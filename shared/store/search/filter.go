@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	manyPages = 3000 // more are not listed: the page of each chunk is looked up
-	fewChunks = 3000 // so few are looked at one by one, without the index on words
+	manyPages = 3000 // above this, pages are not listed: the page of each chunk is looked up
+	fewChunks = 3000 // up to this number, chunks are checked one by one, without the index on words
 )
 
-// sources are the ids of those that may be searched, nil for all.
+// sources are the ids of the sources that may be searched, nil for all.
 func (f Filter) sources(v viewer.Viewer) []string {
 	if v.SeesAll() && f.SourceID == "" && len(f.Sources) == 0 {
 		return nil
@@ -37,14 +37,14 @@ func (f Filter) sources(v viewer.Viewer) []string {
 	return seen
 }
 
-// root is the page under which is searched. There is none of site 0.
+// root is the page below which the search looks. Site 0 means there is none.
 type root struct {
 	site int
 	path string
 }
 
-// findRoot looks up the page under which is to be searched, among what is searched. It returns a
-// *pg.AmbiguousPageError where several sites have a page with the id.
+// findRoot looks up the page below which the search looks, among the searched sources. It returns a
+// *pg.AmbiguousPageError if several sites have a page with the id.
 func (s *Searcher) findRoot(ctx context.Context, v viewer.Viewer, f *Filter) error {
 	if f.Under == "" {
 		return nil
@@ -74,7 +74,7 @@ func (s *Searcher) findRoot(ctx context.Context, v viewer.Viewer, f *Filter) err
 	return nil
 }
 
-// params makes the parameters of a statement.
+// params collects the parameters of a statement.
 type params struct{ args []any }
 
 // add adds a parameter and returns its name in the statement.
@@ -83,22 +83,22 @@ func (p *params) add(value any) string {
 	return "$" + strconv.Itoa(len(p.args))
 }
 
-// pagesWhere is the condition on a page p that a filter sets, and what it reads it from.
+// pagesWhere is a filter's condition on a page p.
 func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	of := []string{"NOT p.is_deleted"}
 	if sources := f.sources(v); sources != nil {
 		of = append(of, "p.source_id = ANY ("+p.add(sources)+"::text[])")
 	}
 	if f.SpaceKey != "" {
-		// By any key that the space has or had, in any letters.
+		// Any present or former key of the space matches, in any letter case.
 		key := p.add(f.SpaceKey)
 		named := ` FROM confluence_spaces n JOIN archon_sources s USING (source_id) WHERE lower(` + key + `) = ANY (n.keys || n.old_keys)`
 		of = append(of, `p.space_key = ANY (ARRAY(SELECT s.metadata->>'confluence_space_key'`+named+`) || `+key+`::text)`,
 			`(p.space_key = `+key+` OR p.source_id = ANY (ARRAY(SELECT source_id`+named+`)))`)
 	}
 	if f.Under != "" {
-		// As a range, since the index is one by bytes; "0" follows "/".
-		// As a query, since the planner takes what it knows of the order of other languages for that by bytes.
+		// A range, because the index sorts by bytes; "0" follows "/". A subquery, because the planner
+		// would apply another language's statistics to the byte order.
 		root := "(SELECT " + p.add(f.root.path) + "::text)"
 		of = append(of, "p.site_id = "+p.add(f.root.site), "p.path ~>=~ "+root, "p.path ~<~ ("+root+" || '0')", "starts_with(p.path || '/', "+root+" || '/')")
 	}
@@ -117,8 +117,8 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	return strings.Join(of, " AND ")
 }
 
-// pagesSQL asks for the pages that pass the filter, and how many chunks they have. Where another site
-// has a page with one of the ids, it says of which source each is.
+// pagesSQL selects the pages that pass the filter, with the number of their chunks. If another site has
+// a page with one of the ids, it also returns each page's source.
 func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 	var p params
 	where := f.pagesWhere(v, &p)
@@ -131,7 +131,7 @@ func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 			coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`, where, manyPages+1, fewChunks+1), p.args
 }
 
-// passing finds the pages that pass the filter. It is planned anew each time: what is right for a source
+// passing finds the pages that pass the filter. The statement is planned each time: a plan for a source
 // of ten pages is wrong for one of ten thousand.
 func (s *Searcher) passing(ctx context.Context, v viewer.Viewer, f Filter, k *known) error {
 	sql, args := pagesSQL(v, f)
@@ -142,10 +142,10 @@ func (s *Searcher) passing(ctx context.Context, v viewer.Viewer, f Filter, k *kn
 	return nil
 }
 
-// scope says which chunks w a leg may find.
+// scope is the set of chunks w that a leg may find.
 type scope struct {
-	where string  // conditions, each with AND before it
-	few   bool    // so few that they are looked at one by one
+	where string  // conditions, each preceded by AND
+	few   bool    // few enough to check one by one
 	share float64 // of all chunks, about
 }
 
@@ -172,7 +172,7 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 	return s
 }
 
-// required adds what must be there and what must not.
+// required adds the required and the excluded phrases.
 func (s *scope) required(k *known, p *params) {
 	for _, must := range k.must {
 		s.where += " AND w.words @@ " + p.add(must.anywhere()) + "::tsquery"

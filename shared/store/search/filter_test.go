@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// meta is as nested as a page's metadata gets.
+// meta is as nested as real metadata.
 func meta(label, issue, account string) page.Metadata {
 	return page.Metadata{
 		Ancestors: []page.Ancestor{{ID: "1", Title: "Hüte & \"Mäntel\"", URL: storetest.Site + "/1"}},
@@ -30,7 +30,7 @@ func meta(label, issue, account string) page.Metadata {
 	}
 }
 
-// filtered fills two sources with pages of the same words.
+// filtered fills two sources with pages with the same words.
 func filtered(t *testing.T) (*store.Store, *pgx.Conn) {
 	t.Helper()
 	s, conn := storetest.Open(t)
@@ -88,7 +88,7 @@ func TestEachFilterNarrows(t *testing.T) {
 	}
 }
 
-// hostile are texts that would do harm where a statement is put together from them.
+// hostile are texts that would do harm if they were concatenated into a statement.
 var hostile = []string{
 	`'; DROP TABLE archon_sources; --`, `' OR '1'='1`, `\'; SELECT pg_sleep(60); --`, `") OR true --`, `$1`, `$$; DROP TABLE confluence_pages; $$`,
 	`%`, `_`, `words' | 'other`, `words | !nothing`, `words:* & other:*`, `words <-> same`, `[{"issue_key": "OPS-6"}]`, `"}]' OR true --`, `*`, `/`, `/1`, `../6`,
@@ -121,7 +121,7 @@ func TestASourceFilterHoldsWhateverIsAsked(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, found(t, s, "words", search.Filter{}), 6, "all is as it was")
+	require.Len(t, found(t, s, "words", search.Filter{}), 6, "nothing has changed")
 	var tables int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_tables WHERE tablename IN ('archon_sources', 'confluence_pages')`).Scan(&tables))
 	require.Equal(t, 2, tables)
@@ -131,7 +131,7 @@ func TestStoredTextsAreNeverPartOfAStatement(t *testing.T) {
 	s, _ := storetest.Open(t)
 	storetest.AddSource(t, s, "docs")
 	for i, text := range hostile {
-		text, err := json.Marshal(text) // as Confluence would send it, without what no JSON holds
+		text, err := json.Marshal(text) // as Confluence would send it, without text that is invalid in JSON
 		require.NoError(t, err)
 		var sent string
 		require.NoError(t, json.Unmarshal(text, &sent))
@@ -171,7 +171,7 @@ func TestNestedMetadataComesBackAsItWentIn(t *testing.T) {
 	require.Equal(t, meta("label-2", "OPS-2", "712020:2"), back)
 }
 
-// removed or hidden pages keep no chunks; a page that another source takes over leaves the first.
+// Removed or hidden pages keep no chunks; a page that moves to another source leaves the first.
 func TestAPageThatChangesSourcesIsFoundInOne(t *testing.T) {
 	s, _ := filtered(t)
 	w := storetest.Page("other", "", "5", 2, "Title 5", "same words")

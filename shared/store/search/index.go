@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// Text is what is searched of a chunk, which is known by its number at an address.
+// Text is the searched text of a chunk, which is identified by its address and number.
 type Text struct {
 	Number  int
 	Title   string // of the page
@@ -19,8 +19,8 @@ type Text struct {
 	Content string
 }
 
-// Queue adds to a batch what makes the chunks of one address searchable. They are in the
-// database already, or come there in the same transaction before.
+// Queue adds the statements that make the chunks of one address searchable to a batch. The chunks exist
+// in the database already, or are inserted earlier in the same transaction.
 func Queue(b *pgx.Batch, url string, texts []Text) {
 	if len(texts) == 0 {
 		return
@@ -33,8 +33,8 @@ func Queue(b *pgx.Batch, url string, texts []Text) {
 	b.Queue(indexSQL("JOIN archon_crawled_pages c ON c.url = $1 AND c.chunk_number = n.key"), args...)
 }
 
-// columnsOf are the parameters of indexSQL from the third one on. Lists of lists have to be of
-// one length in the database, so that words travel in one text, with a space between them.
+// columnsOf are the parameters of indexSQL from the third one on. Lists of lists must have equal lengths
+// in the database, so the words travel as one text, separated by spaces.
 func columnsOf(texts []Text) []any {
 	parts, whole, titles, titleWhole := make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts))
 	lengths := make([]int, len(texts))
@@ -48,8 +48,8 @@ func columnsOf(texts []Text) []any {
 	return []any{parts, whole, titles, titleWhole, lengths}
 }
 
-// indexSQL writes the words of chunks c. In English the chunk has the vector of its text already, but not in
-// the tables of old Archons: the name then means the empty column outside of the subquery.
+// indexSQL writes the words of chunks c. In English the chunk already has its text's vector, except in
+// the tables of old Archons: there the name means the empty column outside the subquery.
 func indexSQL(join string) string {
 	return `
 		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
@@ -68,17 +68,16 @@ func indexSQL(join string) string {
 			place = excluded.place, length = excluded.length, titles = excluded.titles, words = excluded.words`
 }
 
-// Bounds of what is done at once.
+// Limits of one round.
 const (
 	indexedAtOnce = 500
 	countedAtOnce = 10_000
-	// longestIndexed is how much of a chunk's text is looked at for parts of words, in bytes.
+	// longestIndexed is the part of a chunk's text that is searched for parts of words, in bytes.
 	longestIndexed = 1 << 20
 )
 
-// Index makes chunks searchable that something else than the store has written, such as an
-// Archon, and all of them where the language has changed. At most a number of them, unless it
-// is 0.
+// Index makes chunks searchable that another program wrote, such as an Archon, and all chunks after a
+// change of the language. It handles at most that many chunks, unless most is 0.
 func (s *Searcher) Index(ctx context.Context, most int) error {
 	for done := 0; most == 0 || done < most; {
 		n, err := s.indexSome(ctx)
@@ -117,8 +116,8 @@ func (s *Searcher) indexSome(ctx context.Context) (int, error) {
 	return len(ids), nil
 }
 
-// Count counts in how many chunks each word stands, for those that came and went since it was
-// last done. It returns at once where another one is counting.
+// Count counts the chunks that contain each word, for the chunks added and removed since the last count.
+// It returns immediately if another process is counting.
 func (s *Searcher) Count(ctx context.Context) error {
 	for {
 		n, err := countSome(ctx, s.pool)
@@ -131,8 +130,8 @@ func (s *Searcher) Count(ctx context.Context) error {
 	}
 }
 
-// Wrote counts words now and then: whoever writes chunks says how many. Should it fail, the next
-// one does it.
+// Wrote counts words occasionally: writers of chunks report the number of chunks. If a count fails, the
+// next one includes it.
 func (s *Searcher) Wrote(ctx context.Context, chunks int) {
 	if chunks == 0 {
 		return
@@ -161,7 +160,7 @@ func countSome(ctx context.Context, pool *pgxpool.Pool) (n int, err error) {
 			return err
 		}
 		n = len(ids)
-		// The function that counts takes a statement as text, which holds numbers only.
+		// The counting function takes a statement as text, which contains only numbers.
 		b := &pgx.Batch{}
 		b.Queue(`
 			INSERT INTO confluence_words AS w (word, chunks)

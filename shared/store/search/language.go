@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// language is the name of a text search configuration, by which words are brought to their
-// stem. Archon stores the vector of a chunk's text in one language only.
+// language is the name of a text search configuration, which reduces words to their stems. Archon stores
+// the vector of a chunk's text in one language only.
 type language string
 
 const archonLanguage language = "english"
@@ -20,7 +20,7 @@ const archonLanguage language = "english"
 // maxLanguage is the longest name, in bytes.
 const maxLanguage = 40
 
-// quoted is the name as it is stored, from which the database makes a regconfig.
+// quoted is the name in its stored form, which the database converts to a regconfig.
 func (l language) quoted() string {
 	if l == archonLanguage {
 		return string(l)
@@ -28,7 +28,7 @@ func (l language) quoted() string {
 	return pgx.Identifier{string(l)}.Sanitize()
 }
 
-// check reports whether the database knows the language.
+// check returns an error unless the database has the language.
 func (l language) check(ctx context.Context, db pg.Querier) error {
 	rows, _ := db.Query(ctx, `SELECT cfgname::text FROM pg_ts_config WHERE pg_ts_config_is_visible(oid) ORDER BY 1`)
 	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -41,13 +41,12 @@ func (l language) check(ctx context.Context, db pg.Querier) error {
 	return nil
 }
 
-// Build makes all chunks searchable in the searcher's language. What is stored in another
-// language is made anew, which takes minutes for a million chunks. Processes that do so at once
-// take turns.
+// Build makes all chunks searchable in the searcher's language. It rebuilds data in another language,
+// which takes minutes for a million chunks. Concurrent processes take turns.
 func (s *Searcher) Build(ctx context.Context) error {
 	err := pg.InTx(ctx, s.pool, "prepare the search", func(tx pgx.Tx) error {
 		var stored string
-		// The lock is held to the end of the transaction by whoever changes the language.
+		// The process that changes the language holds the lock to the end of its transaction.
 		err := tx.QueryRow(ctx, `SELECT language FROM confluence_search FOR UPDATE`).Scan(&stored)
 		if err != nil {
 			return err
@@ -73,7 +72,7 @@ func (s *Searcher) Build(ctx context.Context) error {
 	return s.Count(ctx)
 }
 
-// dropOld drops the indexes that earlier releases made for languages other than English.
+// dropOld drops the indexes that earlier releases created for languages other than English.
 func dropOld(ctx context.Context, tx pgx.Tx) error {
 	rows, _ := tx.Query(ctx, `SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 		WHERE indrelid = to_regclass('archon_crawled_pages') AND relname ~ '^idx_confluence_chunks_(words|titles)_.'`)

@@ -1,8 +1,7 @@
 package search
 
-// exactLeg finds, of what the words found, the chunks that hold the whole question as it
-// stands, or all its words in title and heading: who types a title, an identifier of several
-// words or a sentence gets that first.
+// exactLeg finds, among the candidates, the chunks that contain the whole query literally, or all its
+// words in title and heading: a typed title, an identifier of several words or a sentence comes first.
 func exactLeg(k *known, p *params) leg {
 	return leg{name: "exact", weight: 1, sql: `
 		SELECT h.chunk_id, h.place, h.score FROM words h JOIN confluence_chunk_words w USING (chunk_id)

@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	saturation  = 1.4  // BM25's k1: how soon a word that comes again counts no more
-	lengthWeigh = 0.45 // BM25's b: by how much a word in a long text counts less
+	saturation  = 1.4  // BM25's k1: how soon further occurrences of a word stop counting
+	lengthWeigh = 0.45 // BM25's b: how much less a word counts in a long text
 	titlesWeigh = 0.6  // the same for titles
-	titleLength = 6    // words of a title and a heading, about
+	titleLength = 6    // typical number of words in a title and a heading
 )
 
-// wordsLeg ranks the candidates by BM25, with the titles as a field of their own.
+// wordsLeg ranks the candidates by BM25, with the titles as a separate field.
 //
-// How often a word stands in a text is read off the rank that the database gives for it alone:
-// that is the sum of 1/n² over its n places, so that its size tells their number.
+// The number of a word's occurrences in a text is derived from the database's rank for that word alone:
+// that rank is the sum of 1/n² over its n occurrences, so it determines n.
 func wordsLeg(k *known, depth int) leg {
 	longer := func(b float64, of string, average float64) string {
 		return fmt.Sprintf("'%v'::float8 * ('%v'::float8 + '%v'::float8 * %s / '%v'::float8)", saturation, 1-b, b, of, max(average, 1))
@@ -29,9 +29,9 @@ func wordsLeg(k *known, depth int) leg {
 		saturation+1, longer(titlesWeigh, "titles", titleLength), longer(lengthWeigh, "length", k.length/max(k.chunks, 1)), oftens, depth)}
 }
 
-// oftens are the ranks between which a word stands once, twice and so on in a text.
+// oftens are the ranks that separate one occurrence of a word in a text from two, and so on.
 var oftens = func() string {
-	const all = 1.64493406685 // the sum of 1/n² over all n, as the server has it
+	const all = 1.64493406685 // the sum of 1/n² over all n, with the server's precision
 	var list []string
 	sum := 0.0
 	for n := 1; n <= 20; n++ {

@@ -14,10 +14,10 @@ import (
 type term struct {
 	Term
 	chunks int64 // as Chunks
-	rest   bool  // the rarest of those that are not read
+	rest   bool  // the rarest of the words that are not looked up
 }
 
-// title reports whether the word is looked for in titles and headings.
+// title reports whether the word is searched in titles and headings.
 func (t term) title() bool { return strings.HasPrefix(t.Word, titleMark) }
 
 // plain is the word without the mark of titles.
@@ -29,36 +29,36 @@ func newTerm(word string, chunks int64) term {
 
 const titleMark = "^"
 
-// known is what the database knows of a query's words, and of what may be found.
+// known is the database's data about a query's words and the searched chunks.
 type known struct {
 	language  string
 	chunks    float64 // in the whole database
-	length    float64 // of all of them, in words
-	seen      float64 // chunks of the sources that are searched
-	uncounted int     // chunks that came or went since words were counted
+	length    float64 // total length, in words
+	seen      float64 // chunks of the searched sources
+	uncounted int     // chunks added or removed since the last count of words
 	unindexed bool
 	last      int64 // chunk
 
 	terms    []term
 	reads    []reading
-	expected float64 // chunks that the readings may find
+	expected float64 // expected chunks of all readings
 	whole    phrase  // all words of the query
 	must     []phrase
 	not      []phrase
 
-	pages    []string // that pass the filter, up to one more than manyPages
-	pagesOf  []string // source/page of each, where another site has a page with one of the ids
-	ofPages  int      // chunks of those, up to one more than fewChunks
+	pages    []string // pages that pass the filter, up to one more than manyPages
+	pagesOf  []string // source/page of each, if another site has a page with one of the ids
+	ofPages  int      // chunks of those pages, up to one more than fewChunks
 	allPages float64
 }
 
-// phrase is words that follow each other, as stored.
+// phrase is a sequence of words, in stored form.
 type phrase struct {
-	query string   // a tsquery; "" for words that the language leaves out
+	query string   // a tsquery; "" for words that the language ignores
 	words []string // for titles
 }
 
-// lookUp asks the database for what it knows, in one round trip.
+// lookUp reads this data from the database in one round trip.
 func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filter) (known, error) {
 	var k known
 	w := WordsOf(a.text)
@@ -106,7 +106,7 @@ func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filte
 	return k, nil
 }
 
-// mostWords is how many of a query's words are looked for, the rarest.
+// mostWords is the number of a query's words that are searched, the rarest.
 const mostWords = 48
 
 func queuePhrases(b *pgx.Batch, texts []string, to *[]phrase) {
@@ -120,7 +120,7 @@ func queuePhrases(b *pgx.Batch, texts []string, to *[]phrase) {
 				if err := row.Scan(&p.query, &p.words); err != nil {
 					return err
 				}
-				if dense(text) { // the characters that follow each other stand for the phrase
+				if dense(text) { // pairs of adjacent characters represent the phrase
 					p.query, p.words = all(w.Whole), w.Whole
 				}
 				if p.query != "" {
@@ -131,7 +131,7 @@ func queuePhrases(b *pgx.Batch, texts []string, to *[]phrase) {
 	}
 }
 
-// all is a tsquery for words that all must be there.
+// all is a tsquery that requires all words.
 func all(words []string) string {
 	list := make([]string, len(words))
 	for i, w := range words {
@@ -145,7 +145,7 @@ func lexeme(word string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(word) + "'"
 }
 
-// anywhere is the tsquery of a phrase in the text, or of all its words in the titles.
+// anywhere is the tsquery for a phrase in the text, or for all its words in the titles.
 func (p phrase) anywhere() string {
 	titles := make([]string, len(p.words))
 	for i, w := range p.words {
@@ -157,7 +157,7 @@ func (p phrase) anywhere() string {
 	return "((" + p.query + ") | (" + all(titles) + "))"
 }
 
-// marked is the tsquery of the words that a snippet marks.
+// marked is the tsquery for the words that a snippet marks.
 func (k *known) marked() string {
 	var list []string
 	for _, t := range k.terms {

@@ -16,14 +16,14 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// birds fills two sources with so many pages of ten short chunks each: 100 spaces, 200 labels, 500
-// issues, 300 people, a page an hour. One source has every hundredth page. One word stands in
-// every tenth chunk, another in all the others.
+// birds fills two sources with that many pages of ten short chunks each: 100 spaces, 200 labels, 500
+// issues, 300 people, a page an hour. One source has every hundredth page. One word is in every tenth
+// chunk, another in all the others.
 func birds(t *testing.T, s *store.Store, conn *pgx.Conn, pages int) {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), fmt.Sprintf(birdsSQL, pages))
 	require.NoError(t, err)
-	require.NoError(t, s.Searcher().Build(t.Context()), "nobody told the search of them")
+	require.NoError(t, s.Searcher().Build(t.Context()), "the search does not know of them")
 	_, err = conn.Exec(t.Context(), `ANALYZE confluence_chunk_words`)
 	require.NoError(t, err)
 }
@@ -68,13 +68,13 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 			used, read := explain(t, conn, s, "pelican 7", c.filter)
 			require.Contains(t, used, c.index)
 			small := func(table string) bool { return table == "confluence_spaces" || table == "confluence_sites" }
-			require.Empty(t, slices.DeleteFunc(read, small), "no table is read from end to end that grows with the pages")
+			require.Empty(t, slices.DeleteFunc(read, small), "no table that grows with the pages is scanned completely")
 			require.Len(t, found(t, s, "pelican 7", c.filter), c.hits)
 		})
 	}
 }
 
-// explain returns the indexes that a search uses and the tables that it reads from end to end.
+// explain returns the indexes that a search uses and the tables that it scans completely.
 func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f search.Filter) (used, read []string) {
 	t.Helper()
 	for _, n := range plan(t, conn, s, "", query, f) {
@@ -90,8 +90,7 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f searc
 	return slices.Compact(used), read
 }
 
-// plan returns the nodes of the plan for a search. Options such as "ANALYZE, " say what else
-// EXPLAIN is to tell.
+// plan returns the nodes of the plan for a search. Options such as "ANALYZE, " add to EXPLAIN's output.
 func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f search.Filter) (nodes []map[string]any) {
 	t.Helper()
 	var walk func(node any)
@@ -119,7 +118,7 @@ func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f
 	return nodes
 }
 
-// The links and people of a page are found through their indexes by whoever asks as search does.
+// Queries of the same form as the search's find the links and people of a page through their indexes.
 func TestNestedMetadataIsFoundThroughItsIndex(t *testing.T) {
 	s, conn := filtered(t)
 	_, err := conn.Exec(t.Context(), `

@@ -7,21 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// asked is a query, taken apart.
+// asked is a parsed query.
 type asked struct {
-	text string   // all that is not excluded, without the quotes
-	must []string // what stands between quotes
-	not  []string // what is excluded
+	text string   // everything that is not excluded, without quotes
+	must []string // quoted phrases
+	not  []string // excluded phrases
 }
 
-// longestQuery is how much of a query is looked at, in bytes: more than anybody types.
+// longestQuery limits the part of a query that is read, in bytes: more than anyone types.
 const longestQuery = 4000
 
-// parse takes a query apart. Any of its words may match. Words between quotes must be there, and
-// a word or quotes after " -" must not: a letter after the sign and one more, so that neither
-// the options of a pasted command (--force, -n) nor a number (-1) are taken for it.
+// parse parses a query. Any of its words may match. Quoted words are required, and a word or quoted text
+// after " -" is excluded. The sign must precede a letter and another character, so that neither the
+// options of a pasted command (--force, -n) nor a number (-1) count as exclusions.
 func parse(query string) asked {
-	// A zero byte fits no text of the database.
+	// No text in the database contains a zero byte.
 	query = strings.NewReplacer("\x00", " ", "“", `"`, "”", `"`, "„", `"`).Replace(strings.ToValidUTF8(query, " "))
 	if len(query) > longestQuery {
 		query = strings.ToValidUTF8(query[:longestQuery], "")
@@ -46,19 +46,19 @@ func parse(query string) asked {
 	return a
 }
 
-// soften makes words of what stands between quotes, unless it is so short that just that must
-// be meant. It reports whether there is such.
+// soften turns quoted phrases into words, unless they are short enough to be meant literally. It reports
+// whether there are any.
 func (a *asked) soften() bool {
 	before := len(a.must)
 	a.must = slices.DeleteFunc(a.must, func(text string) bool { return len(strings.Fields(text)) >= longQuote })
 	return len(a.must) < before
 }
 
-// longQuote is from how many words on what stands between quotes is a message, say, that may
-// differ in a word.
+// longQuote is the number of words from which a quoted phrase may be, for example, an error message that
+// differs in a word.
 const longQuote = 3
 
-// excludes reports whether what stands after a "-" says what is to be left out.
+// excludes reports whether the text after a "-" is an exclusion.
 func excludes(part string) bool {
 	if strings.HasPrefix(part, `"`) {
 		return len(part) > 2
@@ -67,7 +67,7 @@ func excludes(part string) bool {
 	return unicode.IsLetter(first) && (len(part) > size || isUnspaced(first))
 }
 
-// cutPart cuts the first part off a query: a word or what stands between quotes, with the sign before it.
+// cutPart cuts the first part off a query: a word or a quoted phrase, with the sign before it.
 func cutPart(query string) (part, rest string) {
 	sign := 0
 	if query[0] == '-' {

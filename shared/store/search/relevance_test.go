@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// library is a small space: a page's title, then headings with the text under them.
+// library is a small space: a page's title, then headings with their text.
 var library = []struct{ id, title, heading, text string }{
 	{"1", "Kubernetes", "Clusters", "We run three Kubernetes clusters. Each has its own node pools and its own budget."},
 	{"2", "Deployment", "Rolling back", "A release that misbehaves is rolled back with one command. The service keeps answering."},
@@ -85,14 +85,14 @@ func TestTheBestPageComesFirst(t *testing.T) {
 		{"user by id", "6", nil},               // its parts
 		{"getUserByName", "6", nil},            // begins like one
 		{"PAY-1234", "5", nil},                 // an issue, not its neighbor
-		{"service", "15", nil},                 // a common word: who is named so comes first
+		{"service", "15", nil},                 // a common word: the page with this title comes first
 		{"service mesh", "15", nil},            // a heading
 		{"rotating the signing key", "3", nil}, // other forms of the words
 		{"how often do we rotate signing keys", "3", nil},
 		{`"open questions"`, "5", nil}, // a phrase
 		{`"the pager went off"`, "9", nil},
 		{"handover", "10", nil},
-		{"keys -signing", "4", []string{"3"}},  // what is excluded stands in title and text
+		{"keys -signing", "4", []string{"3"}},  // the excluded word is in title and text
 		{"noon -canteen", "9", []string{"12"}}, // in the title alone
 		{"service -catalog -mesh -\"service desk\"", "7", []string{"4", "11", "15", "16"}},
 		{"canteen or mesh", "15", nil},
@@ -147,7 +147,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 	require.NoError(t, err)
 	hits, err = s.Searcher().Search(t.Context(), viewer.All(), "walrus", search.Filter{})
 	require.NoError(t, err)
-	require.Len(t, hits, 4, "all but what is marked for deletion")
+	require.Len(t, hits, 4, "all except pages marked for deletion")
 	for _, h := range hits {
 		require.Empty(t, h.PageID)
 		require.Zero(t, h.Version)
@@ -155,7 +155,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 		require.True(t, strings.HasPrefix(h.URL, "https://example.com/"))
 	}
 	for _, f := range []search.Filter{{SpaceKey: "DOCS"}, {Under: "3"}, {ModifiedSince: time.Unix(0, 0)}} {
-		require.Empty(t, found(t, s, "walrus", f), "what is no page passes no page's filter")
+		require.Empty(t, found(t, s, "walrus", f), "chunks without a page pass no filter on pages")
 	}
 
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_pages SET is_deleted = true WHERE page_id = '3'`)

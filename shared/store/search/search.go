@@ -1,5 +1,5 @@
-// Package search finds chunks by their words, in one SQL statement that is put together for
-// each query out of constant texts and parameters.
+// Package search finds chunks by their words, with one SQL statement that is built for each query from
+// constant texts and parameters.
 package search
 
 import (
@@ -22,21 +22,21 @@ import (
 type Searcher struct {
 	pool     *pgxpool.Pool
 	language language
-	trgm     atomic.Bool  // the similarity extension is there
-	looked   atomic.Int64 // chunks up to this one are searchable, or are on their way by whoever writes them
+	trgm     atomic.Bool  // the similarity extension is installed
+	looked   atomic.Int64 // chunks up to this one are searchable, or their writer is making them searchable
 	wrote    atomic.Int64 // chunks that this process has written since
 	counted  atomic.Int64 // when this process last counted words, in seconds since 1970
 	without  []string     // legs that do not run
 }
 
-// New returns a searcher in a language: the name of one of the database's text search
-// configurations, English for "".
+// New returns a searcher for a language: the name of one of the database's text search configurations,
+// English for "".
 func New(pool *pgxpool.Pool, languageName string) *Searcher {
 	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage)))}
 }
 
-// Prepare finds out what the database has to search with. The error says which languages it
-// knows where that of the searcher is none of them.
+// Prepare finds out what the database supports. If it does not have the searcher's language, the error
+// lists its languages.
 func (s *Searcher) Prepare(ctx context.Context) error {
 	var trgm bool
 	err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')`).Scan(&trgm)
@@ -47,33 +47,32 @@ func (s *Searcher) Prepare(ctx context.Context) error {
 	return s.language.check(ctx, s.pool)
 }
 
-// MaxHits is the most hits that one search returns.
+// MaxHits is the maximum number of hits per search.
 const MaxHits = 100
 
-// Filter narrows a search below what its viewer sees; zero values do not narrow. Every filter
-// but SourceID and Sources speaks of Confluence pages, so that only their chunks pass it.
+// Filter narrows a search within what its viewer sees; zero values do not narrow. Every filter except
+// SourceID and Sources concerns Confluence pages, so that only their chunks pass it.
 type Filter struct {
 	SourceID      string
-	Sources       []string // no chunk of any other source; none: every source that the viewer sees
+	Sources       []string // only chunks of these sources; empty: every source that the viewer sees
 	SpaceKey      string
-	Under         string // a page's id: that page and what lies below it
+	Under         string // a page's id: that page and its descendants
 	Label         string
 	JiraIssue     string // an issue's key, such as OPS-42, that the page shows or links to
 	Mentions      string // an account id
 	ModifiedSince time.Time
 	Limit         int // default 10, at most MaxHits
-	PerPage       int // hits of one page at most; default 3
+	PerPage       int // maximum hits of one page; default 3
 
 	root root // the page of Under
 }
 
-// ofPages reports whether the filter asks for something that only Confluence pages have.
+// ofPages reports whether the filter uses a property that only Confluence pages have.
 func (f Filter) ofPages() bool {
 	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions != "" || !f.ModifiedSince.IsZero()
 }
 
-// possible reports whether there can be a chunk that passes: no stored text holds what is not
-// one.
+// possible reports whether any chunk can pass: no stored text contains invalid text.
 func (f Filter) possible() bool {
 	for _, text := range append([]string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions}, f.Sources...) {
 		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
@@ -83,7 +82,7 @@ func (f Filter) possible() bool {
 	return true
 }
 
-// Hit is a chunk that a search found. Page facts are empty for chunks that are not ours.
+// Hit is a chunk that a search found. Page facts are empty for chunks of other programs.
 type Hit struct {
 	ChunkID      int64     `json:"chunk_id"`
 	SourceID     string    `json:"source_id"`
@@ -92,10 +91,10 @@ type Hit struct {
 	SpaceKey     string    `json:"space_key"`
 	Version      int       `json:"version,omitzero"`
 	LastModified time.Time `json:"last_modified,omitzero"`
-	Breadcrumb   []string  `json:"breadcrumb"` // titles of the pages above, from the top of the space
+	Breadcrumb   []string  `json:"breadcrumb"` // titles of the ancestors, from the top of the space
 	SectionTitle string    `json:"section_title"`
 	HeadingPath  []string  `json:"heading_path"`
-	URL          string    `json:"url"` // lands on the heading
+	URL          string    `json:"url"` // links to the heading
 	Snippet      string    `json:"snippet"`
 	Score        float64   `json:"score"` // comparable within one answer only
 }
@@ -125,20 +124,20 @@ func (f Filter) perPage() int {
 	return f.PerPage
 }
 
-// Search finds the chunks that answer best, by the words of their text, of their page's title
-// and of their heading. Any word of the query may match, and how rare it is decides; words
-// between "quotes" must be there, and a -word must not. Hits come best first, in the same
-// order for the same pages however they were stored.
+// Search finds the chunks that answer best, by the words of their text, their page's title and their
+// heading. Any word of the query may match, and rare words count more; words between "quotes" are
+// required, and a -word is excluded. Hits are sorted by relevance, in the same order for the same pages
+// however they were stored.
 //
-// A chunk of a source that the viewer does not see, or that the filter leaves out, is never
-// found, whatever the query holds.
+// A chunk of a source that the viewer does not see, or that the filter excludes, is never found,
+// whatever the query contains.
 func (s *Searcher) Search(ctx context.Context, v viewer.Viewer, query string, f Filter) ([]Hit, error) {
 	a, err := s.Explain(ctx, v, query, f)
 	return a.Hits, err
 }
 
-// Explain is Search, and tells how it came to its hits. It returns a *store.AmbiguousPageError where
-// pages of several sites have the id of Filter.Under, and Filter.SourceID does not say which.
+// Explain is Search with an explanation of its hits. It returns a *store.AmbiguousPageError if pages of
+// several sites have the id of Filter.Under, and Filter.SourceID does not decide.
 func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f Filter) (Answer, error) {
 	asked := parse(query)
 	if asked.text == "" || !f.possible() {
@@ -149,7 +148,7 @@ func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f
 	}
 	a, err := s.answer(ctx, v, asked, f)
 	if err == nil && len(a.Hits) == 0 && asked.soften() {
-		// What stands between quotes is nowhere as it stands: an error message, say, with a name in it.
+		// No chunk contains the quoted text literally, for example an error message with a name in it.
 		a, err = s.answer(ctx, v, asked, f)
 		a.Softened = true
 	}
@@ -170,7 +169,7 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			return Answer{}, err
 		}
 	}
-	if !k.unindexed { // what is left is looked for by the next search
+	if !k.unindexed { // the next search indexes the rest
 		s.looked.Store(max(s.looked.Load(), k.last-lateIDs))
 	}
 	if s.runs(Typos) {
@@ -191,7 +190,7 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 	return answer, err
 }
 
-// statement is what answers, "" where nothing is asked.
+// statement is the SQL of the search, "" for an empty query.
 func (s *Searcher) statement(k *known, v viewer.Viewer, f Filter) (string, []any) {
 	k.terms = slices.DeleteFunc(k.terms, func(t term) bool { return t.title() && !s.runs(Titles) })
 	if len(k.terms) == 0 {
@@ -212,20 +211,20 @@ func (s *Searcher) statement(k *known, v viewer.Viewer, f Filter) (string, []any
 }
 
 const (
-	lateIDs         = 200    // may be committed after later ones
+	lateIDs         = 200    // ids may be committed out of order by this many
 	smallBase       = 10_000 // chunks
-	countedBySearch = 2000   // chunks; more is left to who writes, unless nobody does
+	countedBySearch = 2000   // chunks; more are left to the writers, unless no one writes
 	countedWithin   = 2 * time.Second
 	caughtUpWithin  = 3 * time.Second
 
-	// Who writes counts rarely: one word costs the same in one chunk and in thousands.
+	// Writers count rarely: one word costs the same in one chunk and in thousands.
 	countedByWriter = 20_000 // chunks
 	writtenWithin   = 10 * time.Second
 	leftFor         = 3 * writtenWithin
 )
 
-// behind reports whether something is to be done before the search. In a small knowledge base each
-// chunk counts; in a large one it does not matter when words are counted some seconds later.
+// behind reports whether work is necessary before the search. In a small knowledge base each chunk
+// counts; in a large one words may be counted some seconds later.
 func (s *Searcher) behind(k known) bool {
 	since := time.Duration(time.Now().Unix()-s.counted.Load()) * time.Second
 	switch {
@@ -242,7 +241,8 @@ func (s *Searcher) behind(k known) bool {
 	}
 }
 
-// catchUp does it, within a while: a search waits for nobody, and answers with what there is.
+// catchUp does that work with a time limit: a search does not wait for other processes, and answers with
+// the present data.
 func (s *Searcher) catchUp(ctx context.Context, k known) {
 	ctx, cancel := context.WithTimeout(ctx, caughtUpWithin)
 	defer cancel()

@@ -10,17 +10,17 @@ import (
 // fusion is the constant of reciprocal rank fusion.
 const fusion = 60
 
-// leg is one way to rank chunks. Its SQL gives chunk_id, place and score, the best highest, for
-// as many chunks as there are candidates, in an order that is the same after every load of the same pages. It
-// may read "term", "candidate" and the legs before it.
+// leg is one way to rank chunks. Its SQL returns chunk_id, place and score, highest first, for up to as
+// many chunks as there are candidates, in an order that is the same after every load of the same pages.
+// It may read "term", "candidate" and the earlier legs.
 type leg struct {
 	name   string
 	weight float64
 	sql    string
 }
 
-// statement puts the legs together: a chunk's score is the sum of weight / (fusion + place) over
-// the legs that found it.
+// statement combines the legs: a chunk's score is the sum of weight / (fusion + place) over the legs
+// that found it.
 func statement(with []string, legs []leg, k *known, f Filter, p *params) string {
 	var all []string
 	for _, l := range legs {
@@ -29,7 +29,7 @@ func statement(with []string, legs []leg, k *known, f Filter, p *params) string 
 	SELECT chunk_id, place, score, row_number() OVER (ORDER BY score DESC, place, chunk_id) AS rank FROM (%s) ranked)`, l.name, l.sql))
 		all = append(all, fmt.Sprintf("SELECT chunk_id, place, '%[1]s' AS leg, rank, score AS own, '%[2]v'::float8 / (%[3]d + rank) AS score FROM %[1]s", l.name, l.weight, fusion))
 	}
-	join := "LEFT JOIN" // what is no page is found too
+	join := "LEFT JOIN" // chunks without a page are found too
 	if f.ofPages() {
 		join = "JOIN"
 	}
@@ -56,7 +56,7 @@ FROM (
 ) best JOIN archon_crawled_pages c ON c.id = best.chunk_id ORDER BY best.score DESC, best.place, c.id`
 }
 
-// texts reads a list out of a chunk's metadata, whatever somebody else has put there.
+// texts reads a list from a chunk's metadata, whatever other programs have written there.
 func texts(key string) string {
 	list := "c.metadata->'" + key + "'"
 	return "ARRAY(SELECT coalesce(e, '') FROM jsonb_array_elements_text(CASE jsonb_typeof(" + list + ") WHEN 'array' THEN " + list + " ELSE '[]' END) e)"

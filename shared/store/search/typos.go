@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	mostTypos                = 4    // words of a query that are taken for typos
-	mostAlike                = 3    // words that are looked for in place of one
-	compared                 = 60   // words that are compared with one, by pg_trgm's measure the most similar
-	leastTypo                = 3    // letters of a word that may be a typo
-	twoTypos                 = 6    // letters of a word that may hold two
-	longestEnding, leastStem = 4, 5 // letters of an ending, and of what is left without
+	mostTypos                = 4    // words of a query that are treated as typos
+	mostAlike                = 3    // words that replace one
+	compared                 = 60   // words compared with one, the most similar by pg_trgm's measure
+	leastTypo                = 3    // minimum letters of a possible typo
+	twoTypos                 = 6    // minimum letters of a word with two typos
+	longestEnding, leastStem = 4, 5 // letters of an ending, and of the rest
 	likeness                 = "0.25"
 	alphabet                 = "abcdefghijklmnopqrstuvwxyz"
 	otherChars               = "äöüßéèáàâêîôûçñåøæ"
@@ -32,15 +32,15 @@ func similarSQL(where string) string {
 		FROM confluence_words WHERE ` + where + ` GROUP BY 1`
 }
 
-// similar is a word that may be meant.
+// similar is a word that may be meant instead.
 type similar struct {
 	lexeme         string
 	chunks, titles int64
 }
 
-// forgive replaces words that stand nowhere by those that they are probably meant to be. One
-// mistake, wherever in a word, is forgiven with the table of words alone; two, in longer words,
-// with the extension pg_trgm.
+// forgive replaces words that no chunk contains by the words that are probably meant. One mistake,
+// anywhere in a word, is corrected with the table of words alone; two mistakes, in longer words, need
+// the extension pg_trgm.
 func (s *Searcher) forgive(ctx context.Context, k *known) error {
 	var odd []string
 	for _, t := range k.terms {
@@ -83,16 +83,16 @@ func (s *Searcher) forgive(ctx context.Context, k *known) error {
 	return nil
 }
 
-// plausible reports whether a word may be a typo: of letters only.
+// plausible reports whether a word may be a typo: it has letters only.
 func plausible(word string) bool {
 	return len([]rune(word)) >= leastTypo && !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) || isUnspaced(r) })
 }
 
-// replace looks for other words in place of one, which stands nowhere.
+// replace finds other words in place of one that no chunk contains.
 func (k *known) replace(word string, by []similar) {
 	for _, t := range by {
 		if slices.ContainsFunc(k.terms, func(o term) bool { return o.Word == t.lexeme }) {
-			continue // asked for anyway
+			continue // already in the query
 		}
 		text, title := newTerm(t.lexeme, t.chunks), newTerm(titleMark+t.lexeme, t.titles)
 		text.For, title.For = word, word
@@ -100,7 +100,7 @@ func (k *known) replace(word string, by []similar) {
 	}
 }
 
-// nearest are the words with the fewest mistakes between, the most frequent first.
+// nearest are the words with the fewest differences, the most frequent first.
 func nearest(word string, list []similar) []similar {
 	most := 1
 	if len([]rune(word)) >= twoTypos {
@@ -138,8 +138,7 @@ func swapped(a, b string) bool {
 	return slices.Equal(x, y)
 }
 
-// oneOff are the words that are one mistake away: a letter too many, too few, another one, or
-// two that changed places.
+// oneOff are the words with one difference: an extra, missing or changed letter, or two swapped letters.
 func oneOff(word string) []string {
 	letters := []rune(word)
 	others := []rune(alphabet)
@@ -180,7 +179,7 @@ func oneOff(word string) []string {
 	return list
 }
 
-// marked adds the words as they stand for titles.
+// marked adds the words in their form for titles.
 func marked(words []string) []string {
 	for _, w := range words {
 		words = append(words, titleMark+w)
@@ -188,8 +187,8 @@ func marked(words []string) []string {
 	return words
 }
 
-// apart is how many mistakes are between what was typed and a word that is brought to its stem. A mistake in
-// its ending keeps the ending from being cut off, so that all of it counts as one.
+// apart is the number of differences between a typed word and a stem. A mistake in a word's ending
+// prevents the ending from being cut off, so the whole ending counts as one.
 func apart(typed, stem string) int {
 	least := mistakes(typed, stem)
 	for _, cut := range withoutEnding(typed) {
@@ -208,7 +207,7 @@ func withoutEnding(word string) []string {
 	return list
 }
 
-// mistakes counts how many letters are too many, too few, others, or changed places.
+// mistakes counts extra, missing, changed and swapped letters.
 func mistakes(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	rows := [3][]int{make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)}

@@ -41,7 +41,7 @@ func TestSearchFindsWhatItsViewerSees(t *testing.T) {
 	require.Empty(t, sources(viewer.Viewer{}, search.Filter{SourceID: "docs"}))
 }
 
-// What answers with something takes the viewer that it answers.
+// Every method that returns results takes its viewer.
 func TestNoSearchLacksItsViewer(t *testing.T) {
 	searcher := reflect.TypeFor[*search.Searcher]()
 	for i := range searcher.NumMethod() {

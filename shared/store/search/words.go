@@ -6,27 +6,27 @@ import (
 	"unicode/utf8"
 )
 
-// Words are the words of a text beside those that the database's own parser finds. It keeps
-// dotted names, paths and addresses as one word, and takes a run of Chinese or Japanese for
-// one: here they are taken apart, the same way for a text that is stored and for a question.
+// Words are the words of a text beyond those that the database's own parser finds. That parser keeps
+// dotted names, paths and addresses as one word, and treats a run of Chinese or Japanese as one word.
+// WordsOf splits them, in the same way for stored texts and for queries.
 type Words struct {
-	// Parts are what identifiers consist of: "kubectl.kubernetes.io/last-applied" is split at
-	// every sign, "getUserById" at its humps too. They are brought to their stem like others.
+	// Parts are the parts of identifiers: "kubectl.kubernetes.io/last-applied" is split at every sign,
+	// "getUserById" also at its capitals. They are reduced to their stems like other words.
 	Parts []string
-	// Whole are identifiers as they stand, in lower case, and pairs of characters of the
-	// scripts that write without spaces. They are compared as they are.
+	// Whole are complete identifiers, in lower case, and pairs of characters of the scripts that write
+	// without spaces. They are compared unchanged.
 	Whole []string
-	// Count is how many words the text has.
+	// Count is the number of words in the text.
 	Count int
 }
 
 const (
-	longestWhole = 100 // bytes; what is longer is found by its parts
+	longestWhole = 100 // bytes; longer identifiers are found by their parts
 	// maxWord is the longest word that Postgres keeps, in bytes.
 	maxWord = 2000
 )
 
-// WordsOf takes a text apart.
+// WordsOf splits a text into its words.
 func WordsOf(text string) Words {
 	var w Words
 	for token := range strings.FieldsFuncSeq(text, separates) {
