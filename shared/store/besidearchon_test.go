@@ -157,18 +157,36 @@ func TestRowsOfWholePagesFollowThePage(t *testing.T) {
 
 	store1(t, s, handbook("", 2, 1600))
 	require.Equal(t, before, ids(), "an edit")
-	store1(t, s, handbook("", 3, 15))
+	long := handbook("", 3, 3000)
+	store1(t, s, long)
+	text := ""
+	parts := 0
+	for _, p := range a.list("docs") {
+		if strings.Contains(p["url"].(string), "/3") {
+			parts++
+			text += a.read("id", p["id"])
+			require.EqualValues(t, 1, p["chunk_count"])
+		}
+	}
+	require.Equal(t, long.Markdown, text)
+	require.Equal(t, 7, parts, "a section that is too long is cut under the headings below")
+	require.Len(t, a.pages(hybrid, "lamp", "docs"), 6)
+	store1(t, s, handbook("", 3, 1600)) // the same version again changes nothing
+	w := handbook("", 4, 1600)
+	store1(t, s, w)
+	require.Equal(t, before, ids(), "and back")
+	store1(t, s, handbook("", 5, 15))
 	require.Len(t, ids(), 3, "it is short enough now")
 	require.Subset(t, before, ids())
 	require.Len(t, a.pages(hybrid, "lamp", "docs"), 1)
-	w := handbook("", 4, 15)
+	w = handbook("", 6, 15)
 	w.Page.URL += "/Renamed"
 	store1(t, s, w)
 	require.Len(t, ids(), 3, "renamed")
 	require.Contains(t, a.read("url", w.Page.URL), "lamp")
 
 	addSource(t, s, "team")
-	w = handbook("", 5, 15)
+	w = handbook("", 7, 15)
 	w.SourceID = "team"
 	w.Page.URL += "/Renamed"
 	store1(t, s, w)
