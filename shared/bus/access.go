@@ -69,9 +69,9 @@ func (r Stage) Permissions(p Prefix) (publish, subscribe []string) {
 	}
 	if r.bodies() {
 		may["$O."+p.name(claimBucket)+".>"] = true
-		may["$JS.API.DIRECT.GET."+p.object(claimBucket)] = true
-		may["$JS.API.DIRECT.GET."+p.object(claimBucket)+".>"] = true
-		may["$JS.API.STREAM.PURGE."+p.object(claimBucket)] = true
+		may["$JS.API.DIRECT.GET."+p.claims()] = true
+		may["$JS.API.DIRECT.GET."+p.claims()+".>"] = true
+		may["$JS.API.STREAM.PURGE."+p.claims()] = true
 	}
 	subscribe = []string{p.inbox(r.Name) + ".>"}
 	if r.Calls {
@@ -107,7 +107,7 @@ func (r Stage) buckets(p Prefix) []string {
 		list = append(list, p.kv(counterBucket))
 	}
 	if r.bodies() {
-		list = append(list, p.object(claimBucket))
+		list = append(list, p.claims())
 	}
 	if r.Calls {
 		list = append(list, p.kv(budgetBucket))
@@ -126,7 +126,7 @@ func (r Stage) bodies() bool {
 
 // keep adds what Apply does, for the streams, consumers and buckets of the topology alone.
 func (Stage) keep(p Prefix, may map[string]bool) {
-	kept := []string{p.name(advisoryStream), p.object(claimBucket), p.kv(counterBucket), p.kv(budgetBucket)}
+	kept := []string{p.name(advisoryStream), p.claims(), p.kv(counterBucket), p.kv(budgetBucket)}
 	for _, s := range Topology {
 		kept = append(kept, p.name(s.Name))
 		for _, c := range s.Consumers {

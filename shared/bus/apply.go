@@ -160,7 +160,7 @@ func (b *Bus) applyConsumer(ctx context.Context, stream string, want jetstream.C
 }
 
 func (b *Bus) applyBuckets(ctx context.Context) error {
-	err := b.applyBucket(ctx, b.p.object(claimBucket), claimBytes, func(ctx context.Context) error {
+	err := b.applyBucket(ctx, b.p.claims(), claimBytes, func(ctx context.Context) error {
 		_, err := b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
 			Bucket: b.p.name(claimBucket), TTL: bucketAge, MaxBytes: claimBytes, Storage: jetstream.FileStorage, Replicas: b.o.Replicas,
 		})

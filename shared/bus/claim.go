@@ -41,7 +41,7 @@ func (b *Bus) putClaim(ctx context.Context, data []byte) (string, error) {
 func (b *Bus) claim(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.o.AckTimeout*2)
 	defer cancel()
-	stream, err := b.js.Stream(ctx, b.p.object(claimBucket))
+	stream, err := b.js.Stream(ctx, b.p.claims())
 	if err != nil {
 		return nil, fmt.Errorf("open the object store: %w", err)
 	}

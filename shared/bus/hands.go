@@ -62,7 +62,7 @@ func (u *unit) size() int64 {
 	if u.msg.Headers().Get(headerEncoding) == encodingZstd {
 		var h zstd.Header
 		if h.Decode(u.msg.Data()) == nil && h.HasFCS {
-			return int64(min(h.FrameContentSize, inHand)) //nolint:gosec // at most inHand
+			return int64(min(h.FrameContentSize, inHand))
 		}
 		return inHand
 	}

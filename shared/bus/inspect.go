@@ -74,7 +74,7 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 	for _, bucket := range []struct {
 		name  string
 		bytes int64
-	}{{b.p.object(claimBucket), claimBytes}, {b.p.kv(counterBucket), counterBytes}, {b.p.kv(budgetBucket), budgetBytes}} {
+	}{{b.p.claims(), claimBytes}, {b.p.kv(counterBucket), counterBytes}, {b.p.kv(budgetBucket), budgetBytes}} {
 		err := stream("bucket", bucket.name, func(is jetstream.StreamConfig) bool {
 			return is.MaxBytes == bucket.bytes && is.MaxAge == bucketAge && is.Replicas == b.o.Replicas
 		})

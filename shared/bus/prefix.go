@@ -40,8 +40,8 @@ func (p Prefix) name(name string) string {
 	return string(p) + "_" + name
 }
 
-func (p Prefix) kv(bucket string) string     { return "KV_" + p.name(bucket) }
-func (p Prefix) object(bucket string) string { return "OBJ_" + p.name(bucket) }
+func (p Prefix) kv(bucket string) string { return "KV_" + p.name(bucket) }
+func (p Prefix) claims() string          { return "OBJ_" + p.name(claimBucket) }
 
 // ownerKey is the metadata of the stream of progress by which an installation knows its own streams.
 const ownerKey = "sluice-installation"

@@ -108,7 +108,7 @@ log_disconnections = 0
 	if os.Geteuid() == 0 {
 		arguments = append(arguments, "-u", "nobody")
 	}
-	b.cmd = exec.Command(program, append(arguments, file)...) //nolint:gosec // the program that was found, without a shell
+	b.cmd = exec.CommandContext(context.Background(), program, append(arguments, file)...) //nolint:gosec // the program that was found, without a shell
 	b.cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+libraries)
 	var out strings.Builder
 	b.cmd.Stderr = &out
@@ -117,9 +117,10 @@ log_disconnections = 0
 	}
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
+	dialer := net.Dialer{Timeout: time.Second}
 	for range 200 {
 		<-tick.C
-		conn, dialErr := net.DialTimeout("tcp", b.addr, time.Second)
+		conn, dialErr := dialer.DialContext(context.Background(), "tcp", b.addr)
 		if dialErr == nil {
 			return conn.Close()
 		}
