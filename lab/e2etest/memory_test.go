@@ -18,7 +18,7 @@ import (
 // What compose gives each service, and what it tells Go's collector.
 const (
 	mostMemory  = 256 << 20
-	memoryLimit = "GOMEMLIMIT=224MiB"
+	memoryLimit = "GOMEMLIMIT=192MiB"
 )
 
 // Pages that are made to take memory, and many large ones at a time, end no stage that has just the memory

@@ -155,6 +155,9 @@ func (r *reading) batch(ctx context.Context, ids []string) error {
 	l := listing{limit: maxLimit, rows: k.kind, request: request{
 		method: http.MethodGet, route: "/wiki/api/v2/" + k.plural, path: "/api/v2/" + k.plural, query: query,
 	}}
+	if len(ids) > 1 { // one page is read however large, several are asked for one by one then
+		l.request.most = mostHeld
+	}
 	for p, err := range list(ctx, c, l, func(w wirePage) (Page, error) {
 		// A server that ignores the filter would return its whole site.
 		if isID(w.ID) && !asked[w.ID] {

@@ -30,6 +30,7 @@ type request struct {
 	edge     bool       // at the site's edge, outside the API and without the credential
 	live     bool       // must not be answered from the cache
 	date     *time.Time // if not nil, receives the site's clock from the answer
+	most     int64      // bytes that the answer may have, where that is less than the client's bound; 0 is none
 }
 
 // answer is a complete 200 answer.
@@ -243,7 +244,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	call.Status = resp.StatusCode
 	a := &answer{status: resp.StatusCode, header: resp.Header}
 	call.TraceID = c.traceID(a.header)
-	a.body, err = c.read(ctx, resp)
+	a.body, err = c.read(ctx, resp, r.most)
 	call.Bytes = int64(len(a.body))
 	if conditional && a.status == http.StatusNotModified {
 		a = kept.unchanged(a.header)
@@ -281,16 +282,19 @@ type tooLargeError struct{ limit int64 }
 
 func (e *tooLargeError) Error() string { return fmt.Sprintf("larger than %d bytes", e.limit) }
 
-func (c *Client) read(ctx context.Context, resp *http.Response) ([]byte, error) {
+func (c *Client) read(ctx context.Context, resp *http.Response, most int64) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return io.ReadAll(io.LimitReader(resp.Body, min(maxErrorBody, c.opt.maxBody)))
 	}
-	if resp.ContentLength > c.opt.maxBody {
-		return nil, &tooLargeError{c.opt.maxBody}
+	if most == 0 || most > c.opt.maxBody {
+		most = c.opt.maxBody
 	}
-	body, err := readAll(ctx, io.LimitReader(resp.Body, c.opt.maxBody+1))
-	if int64(len(body)) > c.opt.maxBody {
-		return nil, &tooLargeError{c.opt.maxBody}
+	if resp.ContentLength > most {
+		return nil, &tooLargeError{most}
+	}
+	body, err := readAll(ctx, io.LimitReader(resp.Body, most+1))
+	if int64(len(body)) > most {
+		return nil, &tooLargeError{most}
 	}
 	return body, err
 }
