@@ -3,6 +3,7 @@
 package e2etest
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -54,6 +55,7 @@ type world struct {
 	gateway string    // where a scoped token is taken
 	token   string    // the stand-in's own where it is empty
 	api     string    // where the HTTP API is served, if it is
+	hosts   string    // those a stored token may go to; the site's own where it is empty
 	keys    string    // the master key; where it is set, the token is the source's own and stored
 	log     io.Writer // takes every line of the stages, where it is set
 }
@@ -142,7 +144,7 @@ func (w *world) startAll() (stop func()) {
 		for _, name := range []string{"CONFLUENCE_BASE_URL", "CONFLUENCE_EMAIL", "CONFLUENCE_API_TOKEN", "CONFLUENCE_GATEWAY"} {
 			delete(given, name)
 		}
-		given["CONFLUENCE_ALLOWED_HOSTS"] = strings.TrimPrefix(w.served.URL, "http://")
+		given["CONFLUENCE_ALLOWED_HOSTS"] = cmp.Or(w.hosts, hosts(w.served))
 	}
 	if w.ground.ackWait > 0 {
 		given["NATS_ACK_WAIT"] = w.ground.ackWait.String()

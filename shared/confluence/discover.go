@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/confluence/outgoing"
@@ -37,19 +38,36 @@ func (c *Client) findGateway(ctx context.Context) error {
 	if c.opt.gateway == "" || c.site.gateway || c.found.Load() != nil {
 		return nil
 	}
-	r := request{method: http.MethodGet, route: "/_edge/tenant_info", path: "/_edge/tenant_info", edge: true}
-	var tenant struct {
-		CloudID string `json:"cloudId"`
+	id, err := c.CloudID(ctx)
+	if err != nil {
+		return err
 	}
-	if err := c.get(ctx, r, &tenant); err != nil {
-		return fmt.Errorf("find the site's cloud id: %w", err)
-	}
-	found, err := parseSite(strings.TrimRight(c.opt.gateway, "/")+"/ex/confluence/"+tenant.CloudID, c.opt.insecureHTTP)
+	found, err := parseSite(strings.TrimRight(c.opt.gateway, "/")+"/ex/confluence/"+id, c.opt.insecureHTTP)
 	if err != nil || !found.gateway {
-		return c.malformed(r, &objectError{"", "an invalid cloud id"})
+		return c.malformed(tenantInfo, &objectError{"", "an invalid cloud id"})
 	}
 	c.found.CompareAndSwap(nil, found)
 	return nil
+}
+
+var tenantInfo = request{method: http.MethodGet, route: "/_edge/tenant_info", path: "/_edge/tenant_info", edge: true}
+
+// isCloudID is what may stand in a gateway's address.
+var isCloudID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+// CloudID asks the site for Atlassian's id of it, without the credential. The id stays when the site
+// is renamed or gets a domain of its own.
+func (c *Client) CloudID(ctx context.Context) (string, error) {
+	var tenant struct {
+		CloudID string `json:"cloudId"`
+	}
+	if err := c.get(ctx, tenantInfo, &tenant); err != nil {
+		return "", fmt.Errorf("find the site's cloud id: %w", err)
+	}
+	if !isCloudID.MatchString(tenant.CloudID) {
+		return "", fmt.Errorf("find the site's cloud id: %w", c.malformed(tenantInfo, &objectError{"", "an invalid cloud id"}))
+	}
+	return tenant.CloudID, nil
 }
 
 // address is the target of a request. Only calls of the API carry the credential.

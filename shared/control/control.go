@@ -57,6 +57,7 @@ type Ledger interface {
 	AddSource(ctx context.Context, src store.Source) error
 	// TakeBackSource undoes AddSource where nobody has found the source since.
 	TakeBackSource(ctx context.Context, id string) error
+	Relocate(ctx context.Context, sourceID, baseURL string) error
 	UpdateSource(ctx context.Context, id string, c store.SourceChange) error
 	RemoveSource(ctx context.Context, id string) error
 	RequestRun(ctx context.Context, req event.SyncRequested) (store.Run, error)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/credential"
@@ -190,12 +192,13 @@ func (c *Control) setToken(ctx context.Context, name, site string, given *creden
 // SourceChange is what is to be changed of a source; what is empty stays as it is.
 type SourceChange struct {
 	store.SourceChange
-	Token *credential.GivenToken
+	BaseURL string // the address that its site has now, or what a folder's addresses begin with now
+	Token   *credential.GivenToken
 }
 
 // Check returns ErrNothingToChange or an *InvalidError.
 func (s SourceChange) Check() error {
-	if s.empty() && s.Token == nil {
+	if s.empty() && s.BaseURL == "" && s.Token == nil {
 		return ErrNothingToChange
 	}
 	if s.DeletionStrategy == "" {
@@ -208,8 +211,11 @@ func (s SourceChange) empty() bool {
 	return s.DisplayName == "" && s.DeletionStrategy == "" && s.Tags == nil && s.BlogPosts == nil
 }
 
-// ChangeSource changes settings of a source, and its token. Nothing is changed where the token
-// cannot be stored. It returns the errors of Check, an *UnknownSourceError, or one of the vault.
+// ChangeSource changes settings of a source, its site's address, and its token. Nothing is changed
+// where the token cannot be stored. It returns the errors of Check, an *UnknownSourceError, or one of
+// the vault; for an address also an *OutOfScopeError to who does not see all sources, a
+// *SpaceTakenError, or an error with the code failure.OtherSite. Whether the same site answers at a
+// new address is found out by the next run, before it believes anything.
 func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, change SourceChange) (Added, error) {
 	if err := change.Check(); err != nil {
 		return Added{}, err
@@ -220,6 +226,11 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	src, err := c.known(ctx, v, id)
 	if err != nil {
 		return Added{}, err
+	}
+	if change.BaseURL != "" {
+		if src.BaseURL, err = c.relocate(ctx, v, src, change); err != nil {
+			return Added{}, c.unknownSource(ctx, v, id, err)
+		}
 	}
 	var changed Added
 	if changed.Token, err = c.setToken(ctx, id, src.BaseURL, change.Token); err != nil {
@@ -232,6 +243,32 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	}
 	changed.Source, err = c.Source(ctx, v, id)
 	return changed, err
+}
+
+// relocate gives the source's site its new address, which it returns.
+func (c *Control) relocate(ctx context.Context, v viewer.Viewer, src store.Source, change SourceChange) (string, error) {
+	if !v.SeesAll() { // the site's token reads all of it
+		return "", &OutOfScopeError{ID: src.ID}
+	}
+	address := strings.TrimSuffix(change.BaseURL, "/")
+	if src.System == store.Confluence {
+		var err error
+		if address, err = c.Vault.Site(change.BaseURL); err != nil {
+			return "", &InvalidError{Field: "base_url", Reason: err.Error()}
+		}
+	} else if u, err := url.Parse(address); err != nil || !slices.Contains([]string{"https", "http", "file"}, u.Scheme) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", &InvalidError{Field: "base_url", Reason: "of a folder is an address with https://, http:// or file://, without user, query or fragment"}
+	}
+	if change.Token != nil {
+		if err := c.Vault.Ready(ctx, src.ID, address, *change.Token); err != nil {
+			return "", err
+		}
+	}
+	err := c.Ledger.Relocate(ctx, src.ID, address)
+	if errors.Is(err, store.ErrSpaceTaken) {
+		err = &SpaceTakenError{What: "space " + src.SpaceKey, cause: err}
+	}
+	return address, err
 }
 
 // RemoveSource deletes a source with its pages, chunks, runs and token. It returns an

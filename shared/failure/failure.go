@@ -40,6 +40,9 @@ const (
 	UnknownSystem   Code = "unknown_system"    // this version does not know the source's system
 	NotReadable     Code = "not_readable"      // the page's file exists but cannot be read
 	NotText         Code = "not_text"          // the page's file is not text
+	OtherSite       Code = "other_site"        // another site answers at the source's address than the one it is of
+	SiteMoved       Code = "site_moved"        // the site is at another address now
+	SpaceTaken      Code = "space_taken"       // another source is the same space of the same site
 )
 
 // Error is an error with a code. New and Wrap make one, CodeOf reads it.
@@ -101,7 +104,7 @@ func Doubtful(err error) bool {
 // Final reports whether a retry cannot help after a failure with this code.
 func (c Code) Final() bool {
 	switch c {
-	case Unauthorized, SpaceNotFound, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
+	case Unauthorized, SpaceNotFound, OtherSite, SiteMoved, SpaceTaken, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
 		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing:
 		return true
 	default:

@@ -28,9 +28,10 @@ type Facts struct {
 	Version    int       `json:"version"`
 	Title      string    `json:"title"`
 	SpaceKey   string    `json:"space_key"`
-	BaseURL    string    `json:"base_url"` // the site with /wiki, e.g. https://acme.atlassian.net/wiki; no trailing slash
-	URL        string    `json:"url"`      // the page's address for people, absolute
-	Status     string    `json:"status"`   // current, archived, trashed, …
+	SpaceKeys  []string  `json:"space_keys,omitempty"` // other keys that the space has or had, in small letters
+	BaseURL    string    `json:"base_url"`             // the site with /wiki, e.g. https://acme.atlassian.net/wiki; no trailing slash
+	URL        string    `json:"url"`                  // the page's address for people, absolute
+	Status     string    `json:"status"`               // current, archived, trashed, …
 	ParentID   string    `json:"parent_id,omitempty"`
 	ParentType string    `json:"parent_type,omitempty"` // page, folder, whiteboard, database, embed
 	AuthorID   string    `json:"author_id,omitempty"`   // account id of the creator

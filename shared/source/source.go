@@ -156,6 +156,21 @@ type TitleLinks interface {
 // it has read. Whoever opened the system releases it at the end.
 type Holder interface{ Release() }
 
+// Identified is implemented by a system that tells its sources apart by ids, which stay whatever a
+// source or its site is called.
+type Identified interface {
+	// Identity says what the source is. It is asked after a listing has begun.
+	Identity(ctx context.Context) (Identity, error)
+}
+
+// Identity is what a source is. What is empty is not known.
+type Identity struct {
+	Site  string   // id of the site
+	Space string   // id of what the source is there
+	Key   string   // by which it is called now
+	Keys  []string // all by which it answers now
+}
+
 // Metered is implemented by a system whose calls are counted.
 type Metered interface {
 	// Usage returns the number of calls since the system was opened, retries included, and the bytes of

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/sluicehq/sluice/migrations"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -186,4 +189,153 @@ func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
 	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces s USING (source_id, site_id)
 		JOIN confluence_page_content c USING (page_id, site_id)`))
 	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_sites`))
+}
+
+// known is what a run finds of a space of the site c1.
+func known(space, key string, more ...string) store.Identity {
+	return store.Identity{CloudID: "c1", SpaceID: space, Key: key, Keys: append([]string{key}, more...)}
+}
+
+func TestASpaceIsKnownByItsID(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	src, err := s.Identify(t.Context(), "docs", known("65538", "DOCS", "HANDBOOK"))
+	require.NoError(t, err)
+	require.Equal(t, "65538", src.SpaceID)
+	// By its alias, at once; by a name that is not known yet, and at another address of its site, in
+	// its first run.
+	err = s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: "handbook"})
+	require.ErrorIs(t, err, store.ErrSpaceTaken)
+	for _, again := range []store.Source{{ID: "again", BaseURL: site, SpaceKey: "OTHER"}, {ID: "again", BaseURL: "https://wiki.acme.example/wiki", SpaceKey: "DOCS"}} {
+		require.NoError(t, s.AddSource(t.Context(), again))
+		_, err = s.Identify(t.Context(), "again", known("65538", again.SpaceKey))
+		require.Equal(t, failure.SpaceTaken, failure.CodeOf(err))
+		require.ErrorContains(t, err, "source again is the same space as source docs")
+		require.NoError(t, s.RemoveSource(t.Context(), "again"))
+	}
+	// Another site's space with the same id is another space.
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
+	_, err = s.Identify(t.Context(), "theirs", store.Identity{CloudID: "c2", SpaceID: "65538", Key: "DOCS"})
+	require.NoError(t, err)
+
+	// An address that another site has got, and a key that another space has, are believed nothing.
+	_, err = s.Identify(t.Context(), "docs", store.Identity{CloudID: "c3", SpaceID: "65538", Key: "DOCS"})
+	require.Equal(t, failure.OtherSite, failure.CodeOf(err))
+	require.ErrorContains(t, err, "sluice source set docs --base-url URL")
+	_, err = s.Identify(t.Context(), "docs", known("7", "DOCS"))
+	require.Equal(t, failure.SpaceNotFound, failure.CodeOf(err))
+	require.ErrorIs(t, s.Relocate(t.Context(), "docs", otherSite), store.ErrSpaceTaken, "its key is a source's there")
+	addSource(t, s, "team")
+	require.Equal(t, failure.OtherSite, failure.CodeOf(s.Relocate(t.Context(), "team", otherSite)))
+
+	// The keys that it had stay its keys, until another space has them.
+	src, err = s.Identify(t.Context(), "docs", known("65538", "MANUAL"))
+	require.NoError(t, err)
+	require.Equal(t, "MANUAL", src.SpaceKey)
+	require.ElementsMatch(t, []string{"manual", "docs", "handbook"}, src.Keys)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "new", BaseURL: site, SpaceKey: "DOCS"}))
+	_, err = s.Identify(t.Context(), "new", known("99", "DOCS"))
+	require.NoError(t, err)
+	src, err = s.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"manual", "handbook"}, src.Keys)
+	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_sites`))
+}
+
+// Two addresses of one site are one site, once that is known; a page that both have is one page.
+func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "LAW"}))
+	for source, w := range map[string]store.PageWrite{"docs": write("docs", "docs-1", "1", 1, "Home", "alpha"), "theirs": ofOther("theirs-1", "1", 1, "Home", "gamma")} {
+		fullRun(t, s, source, source+"-1", listed("1", 1, "Home"), listed("2", 1, "Two"))
+		store1(t, s, w)
+	}
+	store1(t, s, ofOther("theirs-1", "2", 1, "Two", "delta"))
+	for source, space := range map[string]string{"docs": "1", "theirs": "2"} {
+		_, err := s.Identify(t.Context(), source, store.Identity{CloudID: "c1", SpaceID: space, Key: "K" + space})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_sites`))
+	require.Equal(t, []string{"1", "2"}, column[string](t, conn, `SELECT page_id FROM confluence_pages ORDER BY 1`))
+	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM archon_crawled_pages c JOIN confluence_pages p ON p.source_id = c.source_id AND p.page_id = '1'
+		WHERE c.metadata->>'confluence_page_id' = '1'`))
+	require.Equal(t, []string{"delta"}, contents(t, s, "theirs", "2"))
+}
+
+// A source that goes to another address before its site was ever proven takes no sibling along.
+func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	addSource(t, s, "team")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	require.NoError(t, s.Relocate(t.Context(), "docs", otherSite))
+	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_spaces`))
+	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces n USING (source_id, site_id)`))
+	for source, cloud := range map[string]string{"docs": "c2", "team": "c1"} {
+		_, err := s.Identify(t.Context(), source, store.Identity{CloudID: cloud, SpaceID: "1", Key: "K"})
+		require.NoError(t, err)
+	}
+	require.ErrorIs(t, s.Relocate(t.Context(), "nobody", otherSite), store.ErrNotFound)
+}
+
+// Renaming a site or a space rewrites addresses in place: rows, and with them embeddings, stay.
+func TestPagesGetTheirNewAddresses(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	text := "See [Two](" + site + "/spaces/DOCS/pages/2) and https://acme.atlassian.net/browse/OPS-1, not https://notacme.atlassian.net/wiki/x"
+	w := write("docs", "r1", "1", 1, "Home", text, "plain words")
+	w.Metadata.InternalLinks = []page.Link{{PageID: "2", PageTitle: "Two", PageURL: site + "/spaces/DOCS/pages/2"}}
+	for i := range w.Chunks {
+		w.Chunks[i].Metadata.ContentHash = page.ChunkHash(w.Chunks[i].Metadata.HeadingPath, w.Chunks[i].Content)
+	}
+	store1(t, s, w)
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	_, err := s.Identify(t.Context(), "docs", known("65538", "DOCS"))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `UPDATE archon_crawled_pages SET embedding_model = 'kept'`)
+	require.NoError(t, err)
+	chunks := column[int64](t, conn, `SELECT id FROM archon_crawled_pages ORDER BY 1`)
+
+	const now = "https://acme2.atlassian.net/wiki"
+	require.NoError(t, s.Relocate(t.Context(), "docs", now))
+	_, err = s.Identify(t.Context(), "docs", known("65538", "MANUAL"))
+	require.NoError(t, err)
+	n, err := s.Readdress(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	n, err = s.Readdress(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Zero(t, n, "it is done once")
+
+	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
+	for _, table := range []string{"confluence_pages", "confluence_page_content", "archon_crawled_pages", "archon_sources"} {
+		require.Zero(t, number(t, conn, `SELECT count(*) FROM `+table+` t WHERE t::text LIKE '%//acme.atlassian.net%' OR t::text LIKE '%/spaces/DOCS/%'`), table)
+		require.NotZero(t, number(t, conn, `SELECT count(*) FROM `+table+` t WHERE t::text LIKE '%`+now+`/spaces/MANUAL%'`), table)
+	}
+	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM archon_crawled_pages WHERE content LIKE '%//acme2.atlassian.net/browse/OPS-1, not https://notacme.%'`))
+	require.Equal(t, []string{"MANUAL"}, column[string](t, conn, `SELECT space_key FROM confluence_pages`))
+	for _, key := range []string{"MANUAL", "manual", "DOCS", "docs"} {
+		hits, err := s.Searcher().Search(t.Context(), viewer.All(), "plain words", search.Filter{SpaceKey: key})
+		require.NoError(t, err)
+		require.Len(t, hits, 1, key)
+		require.Equal(t, now+"/spaces/MANUAL/pages/1", hits[0].URL)
+	}
+
+	// The page as it is converted from now on is what is stored.
+	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
+	require.Equal(t, event.Counts{Listed: 1, Unchanged: 1}, finish(t, s, run).Counts)
+	run = fullRun(t, s, "docs", "r3", listed("1", 2, "Home"))
+	w.RunID, w.Page.Version, w.Page.SpaceKey = run.ID, 2, "MANUAL"
+	to := strings.NewReplacer(site+"/spaces/DOCS/", now+"/spaces/MANUAL/", "https://acme.atlassian.net/", "https://acme2.atlassian.net/")
+	w.Page.URL, w.Markdown = to.Replace(w.Page.URL), to.Replace(w.Markdown)
+	for i := range w.Chunks {
+		c := &w.Chunks[i]
+		c.Content, c.Metadata.URL, c.Metadata.CitationURL = to.Replace(c.Content), w.Page.URL, w.Page.URL
+		c.Metadata.ContentHash = page.ChunkHash(c.Metadata.HeadingPath, c.Content)
+	}
+	require.Equal(t, event.Updated, store1(t, s, w))
+	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
 }

@@ -20,8 +20,6 @@
 package chunk
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -94,7 +92,7 @@ type Chunk struct {
 	Anchor       string   // of that heading; "" before the first heading or when it is not known
 	CitationURL  string   // URL#Anchor, or URL
 
-	// Hash is the first 128 bits of the SHA-256 of HeadingPath and Content, in hex. A document may
+	// Hash is page.ChunkHash of HeadingPath and Content. A document may
 	// hold the same chunk twice: the hash and the number of its occurrence identify a chunk within
 	// a document.
 	Hash string
@@ -152,17 +150,7 @@ func clean(s string) string {
 
 // measure sets the fields that follow from the heading path and the content, whose span is text.
 func (c *Chunk) measure(text span) {
-	n := len(c.Content) + 1
-	for _, title := range c.HeadingPath {
-		n += len(title) + 1
-	}
-	hashed := make([]byte, 0, n)
-	for _, title := range c.HeadingPath {
-		hashed = append(append(hashed, title...), '\x1f')
-	}
-	hashed = append(append(hashed, '\x1e'), c.Content...)
-	sum := sha256.Sum256(hashed)
-	c.Hash = hex.EncodeToString(sum[:16])
+	c.Hash = page.ChunkHash(c.HeadingPath, c.Content)
 	c.Tokens = text.tokens()
 	c.Words, c.Chars = count(c.Content)
 }

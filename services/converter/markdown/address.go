@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +30,7 @@ func newPlaces(facts page.Facts) places {
 // page returns a link to the page with the title in the space; an empty space means this page's
 // own.
 func (p *places) page(space, title string) page.Link {
-	own := space == "" || space == p.facts.SpaceKey
+	own := space == "" || strings.EqualFold(space, p.facts.SpaceKey) || slices.Contains(p.facts.SpaceKeys, strings.ToLower(space))
 	if own {
 		if l, ok := p.facts.Links[title]; ok {
 			if l.PageTitle == "" {

@@ -52,6 +52,9 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 	if err != nil {
 		return err
 	}
+	if err := l.identify(ctx, v); err != nil {
+		return err
+	}
 	run := v.Run
 	attempt, err := l.ledger.StartListing(ctx, run.ID, listing.At)
 	if err != nil {
@@ -59,6 +62,13 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 	}
 	// From here on the listing is this lister's, and whatever goes wrong gives it back.
 	return l.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
+		moved, err := l.ledger.Readdress(ctx, run.SourceID)
+		if err != nil {
+			return err
+		}
+		if moved > 0 {
+			l.log.Info().Str("source", run.SourceID).Str("run", run.ID).Int("pages", moved).Msg("pages have their new addresses")
+		}
 		if err := l.fill(ctx, v, attempt, listing, unsearchable); err != nil {
 			return err
 		}
@@ -69,6 +79,23 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 		l.log.Info().Str("source", run.SourceID).Str("run", run.ID).Str("mode", string(run.Mode)).Int("listed", listed).Msg("listing complete")
 		return nil
 	})
+}
+
+// identify makes sure that the source is what it was, before anything is believed of its listing.
+func (l *Lister) identify(ctx context.Context, v *visit.Visit) error {
+	known, ok := v.System.(source.Identified)
+	if !ok {
+		return nil
+	}
+	is, err := known.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	v.Source, err = l.ledger.Identify(ctx, v.Source.ID, store.Identity{CloudID: is.Site, SpaceID: is.Space, Key: is.Key, Keys: is.Keys})
+	if errors.Is(err, store.ErrNotFound) {
+		err = failure.Wrap(failure.SourceGone, err)
+	}
+	return err
 }
 
 // fill brings the listing into the ledger. unsearchable is why all is listed although less was asked

@@ -23,6 +23,8 @@ import (
 type ledger interface {
 	visit.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
+	Identify(ctx context.Context, sourceID string, is store.Identity) (store.Source, error)
+	Readdress(ctx context.Context, sourceID string) (int, error)
 	OpenRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error)

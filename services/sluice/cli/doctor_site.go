@@ -74,9 +74,10 @@ func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Sourc
 		return
 	}
 	defer client.Close()
-	probe, err := client.Probe(ctx, s.SpaceKey)
+	probe, err := spaceOf(ctx, client, s)
 	var auth *confluence.AuthError
 	var gone *confluence.NotFoundError
+	var moved *confluence.ProtocolError
 	switch {
 	case errors.As(err, &auth) && auth.ByAddress:
 		d.fail(check, "have an admin of the site allow this machine's address", "%v", err)
@@ -87,15 +88,33 @@ func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Sourc
 	case errors.As(err, &gone):
 		d.fail(check, "see the space's key, and that the account may read the space", "%v", err)
 		return
+	case errors.As(err, &moved) && moved.MovedTo != "":
+		d.fail(check, "sluice source set "+s.ID+" --base-url "+moved.MovedTo, "%v", err)
+		return
 	case err != nil:
 		d.fail(check, "see CONFLUENCE_BASE_URL, and that this machine reaches it", "%v", err)
 		return
 	}
-	d.ok(check, "space %s answers", s.SpaceKey)
+	d.ok(check, "space %s answers", probe.Space.Key)
 	if skew := time.Since(probe.ServerTime).Round(time.Second); !probe.ServerTime.IsZero() && skew.Abs() > clockSkew {
 		d.warn("clock", "set this machine's clock (NTP)", "it is %s off Confluence's", skew)
 	}
 	d.scopes(ctx, check, client, probe.Space)
+}
+
+// spaceOf finds a source's space as a sync does: by its key, and where that is no longer its key, by
+// its id.
+func spaceOf(ctx context.Context, c *confluence.Client, s store.Source) (confluence.Probe, error) {
+	probe, err := c.Probe(ctx, s.SpaceKey)
+	var gone *confluence.NotFoundError
+	if s.SpaceID == "" || !errors.As(err, &gone) && (err != nil || probe.Space.ID == s.SpaceID) {
+		return probe, err
+	}
+	space, err := c.SpaceByID(ctx, s.SpaceID)
+	if err != nil {
+		return probe, err
+	}
+	return c.Probe(ctx, space.Key)
 }
 
 // scopes tries one call of each kind that a sync makes. Confluence does not tell a token's

@@ -169,16 +169,25 @@ func (a *app) showAdded(ctx context.Context, s *session, added control.Added) er
 		a.printf("%s\n", tokenLine(*added.Token))
 	}
 	a.printf("Source %s is %s. Sync it: sluice sync %s --wait\n", src.ID, src, src.ID)
+	return a.noticeToken(ctx, s, src, false)
+}
+
+// noticeToken tells of a source that nothing is stored to read it with. moved says that it has
+// another address than when its own token, if it has one, was given.
+func (a *app) noticeToken(ctx context.Context, s *session, src store.Source, moved bool) error {
 	if src.System != store.Confluence {
-		return nil
-	}
-	// Tell of a source that nothing is stored to read it with.
-	if site, err := siteURL(s.cfg.BaseURL, s.cfg.Confluence); err == nil && site == src.BaseURL {
 		return nil
 	}
 	list, err := s.store.Vault().Secrets(ctx)
 	if err != nil {
 		return err
+	}
+	if moved && slices.ContainsFunc(list, func(info vault.Secret) bool { return info.Name == src.ID }) {
+		a.notice(fmt.Sprintf("Its API token was given for the old address and is not sent to another one: sluice secret set %s < token.txt", src.ID))
+		return nil
+	}
+	if site, err := siteURL(s.cfg.BaseURL, s.cfg.Confluence); err == nil && site == src.BaseURL {
+		return nil
 	}
 	names := vault.SecretNames(src.BaseURL, src.ID)
 	if !slices.ContainsFunc(list, func(info vault.Secret) bool { return slices.Contains(names, info.Name) }) {

@@ -23,8 +23,12 @@ func (a *app) sourceSet() *cobra.Command {
 there, --tag "" takes them away; chunks get them when their page is next written.
 
 With --blog-posts the next sync is a full one, to find them all; with --blog-posts=false the
-next full one takes out those that are there.`,
-		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people",
+next full one takes out those that are there.
+
+With --base-url the source's site has another address now: it was renamed, or has got a domain of its
+own. The next sync makes sure that it is the same site and gives stored pages, links and citations the
+new address. Nothing is fetched again, and embeddings stay.`,
+		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people\n  sluice source set docs --base-url https://acme2.atlassian.net",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			changed := cmd.Flags().Changed
@@ -32,11 +36,14 @@ next full one takes out those that are there.`,
 			if err != nil {
 				return err
 			}
-			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") {
-				return usageError{errors.New("what is to change? give --deletion-strategy, --name, --tag, --blog-posts or --token-file")}
+			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") && !changed("base-url") {
+				return usageError{errors.New("what is to change? give --deletion-strategy, --name, --tag, --blog-posts, --base-url or --token-file")}
 			}
 			if changed("name") && change.DisplayName == "" {
 				return usageError{errors.New("--name is empty")}
+			}
+			if changed("base-url") && change.BaseURL == "" {
+				return usageError{errors.New("--base-url is empty")}
 			}
 			if changed("tag") {
 				change.Tags = orEmpty(change.Tags)
@@ -69,6 +76,10 @@ next full one takes out those that are there.`,
 					posts = ", with blog posts"
 				}
 				a.printf("Source %s is %q, tags %v, deletion strategy %s%s.\n", src.ID, src.DisplayName, src.Tags, src.DeletionStrategy, posts)
+				if change.BaseURL != "" {
+					a.printf("Its site is at %s. Its pages get the new address with the next sync: sluice sync %s --wait\n", src.BaseURL, src.ID)
+					return a.noticeToken(cmd.Context(), s, src, changed.Token == nil)
+				}
 				return nil
 			})
 		},
@@ -76,6 +87,7 @@ next full one takes out those that are there.`,
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", "", strategyHelp)
 	cmd.Flags().StringVar(&change.DisplayName, "name", "", "`name` shown to people")
 	cmd.Flags().StringSliceVar(&change.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
+	cmd.Flags().StringVar(&change.BaseURL, "base-url", "", "`address` that the source's site has now, or what a folder's addresses begin with")
 	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
 	t.sourceFlags(cmd)
 	return cmd

@@ -7,6 +7,7 @@ import (
 	"html"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/page"
@@ -144,7 +145,7 @@ func (s *space) one(kind string) func(context.Context, string, string) (confluen
 // page converts a page to the type of package source.
 func (s *space) page(p confluence.Page, spaceID string) source.Page {
 	out := source.Page{Body: p.Body, Facts: page.Facts{
-		ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: s.key, BaseURL: s.site, URL: p.URL,
+		ID: p.ID, Kind: kindOf(p.Kind), Version: p.Version, Title: p.Title, SpaceKey: s.key(), SpaceKeys: s.otherNames(), BaseURL: s.site, URL: p.URL,
 		Status: p.Status, ParentID: p.ParentID, ParentType: p.ParentType, AuthorID: p.AuthorID,
 		CreatedAt: p.CreatedAt, ModifiedAt: madeAt(p.ModifiedAt),
 	}}
@@ -154,7 +155,7 @@ func (s *space) page(p confluence.Page, spaceID string) source.Page {
 	case p.SpaceID != spaceID:
 		out.Gone = "moved"
 	}
-	out.People, out.Titles = references(p, s.key)
+	out.People, out.Titles = references(p, s.names())
 	return out
 }
 
@@ -168,7 +169,7 @@ var (
 // references finds the accounts that a page mentions, including its author's, and the titles of this
 // space's pages that it links to. It searches the markup without parsing it: a wrong match costs a
 // look-up and changes nothing.
-func references(p confluence.Page, spaceKey string) (people, titles []string) {
+func references(p confluence.Page, keys []string) (people, titles []string) {
 	if p.AuthorID != "" {
 		people = append(people, p.AuthorID)
 	}
@@ -177,7 +178,7 @@ func references(p confluence.Page, spaceKey string) (people, titles []string) {
 	}
 	for _, tag := range pageLink.FindAllString(p.Body, -1) {
 		title, space := linkTitle.FindStringSubmatch(tag), linkSpace.FindStringSubmatch(tag)
-		if title != nil && (space == nil || space[1] == spaceKey) {
+		if title != nil && (space == nil || slices.Contains(keys, strings.ToLower(html.UnescapeString(space[1])))) {
 			titles = append(titles, html.UnescapeString(title[1]))
 		}
 	}

@@ -49,25 +49,25 @@ func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds
 		return source.Listing{}, err
 	}
 	if probe.Space.Status == "archived" {
-		return source.Listing{}, fmt.Errorf("space %s is archived, and the search index leaves it out: %w", s.key, source.ErrUnsearchable)
+		return source.Listing{}, fmt.Errorf("space %s is archived, and the search index leaves it out: %w", s.key(), source.ErrUnsearchable)
 	}
 	minutes := confluence.MinutesSince(since.Add(-overlap), probe.ServerTime)
 	cql := confluence.Where(
-		confluence.InSpace(s.key), wanted(kinds), confluence.ModifiedWithin(minutes),
+		confluence.InSpace(s.key()), wanted(kinds), confluence.ModifiedWithin(minutes),
 	).OrderBy("lastmodified", confluence.Asc)
 	return source.Listing{At: probe.ServerTime, Parts: []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
 		hits := s.client.CQLSearch(s.counted(ctx), cql, "version,metadata.labels", searchRows)
-		return items(hits, ofHit, badRow, "search for changes in space "+s.key)
+		return items(hits, ofHit, badRow, "search for changes in space "+s.key())
 	}}}, nil
 }
 
 // Labels queries the search index for the labels of the space's pages.
 func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source.Labelled, error] {
-	cql := confluence.Where(confluence.InSpace(s.key), wanted(kinds))
+	cql := confluence.Where(confluence.InSpace(s.key()), wanted(kinds))
 	hits := s.client.CQLSearch(s.counted(ctx), cql, "metadata.labels", searchRows)
 	return items(hits, func(hit confluence.SearchResult) source.Labelled {
 		return source.Labelled{PageID: hit.ID, Labels: hit.Labels}
-	}, nil, "read labels in space "+s.key)
+	}, nil, "read labels in space "+s.key())
 }
 
 // wanted matches pages and content of the kinds.

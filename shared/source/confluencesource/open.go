@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,13 +37,14 @@ type Opener struct {
 
 	mu      sync.Mutex
 	spaces  map[string]string // space ids by site and key
+	sites   map[string]told   // by address
 	lookups singleflight.Group
 }
 
 // New returns an opener that uses the clients.
 func New(clients Clients, log zerolog.Logger) *Opener {
 	return &Opener{
-		clients: clients, log: log, spaces: map[string]string{}, room: confluence.NewRoom(),
+		clients: clients, log: log, spaces: map[string]string{}, sites: map[string]told{}, room: confluence.NewRoom(),
 		people: people{log: log, names: map[string]string{}, asking: map[string]chan struct{}{}},
 	}
 }
@@ -59,15 +63,16 @@ func (o *Opener) Open(ctx context.Context, src store.Source) (source.System, err
 	if err != nil {
 		return nil, err
 	}
-	return &space{Opener: o, client: client, site: src.BaseURL, key: src.SpaceKey, held: o.room.Held()}, nil
+	return &space{Opener: o, client: client, src: src, site: src.BaseURL, held: o.room.Held()}, nil
 }
 
 // space is a source's space.
 type space struct {
 	*Opener
 	client *confluence.Client
-	site   string // with /wiki
-	key    string
+	src    store.Source
+	site   string                           // with /wiki
+	found  atomic.Pointer[confluence.Space] // as it was last found
 	usage  confluence.Usage
 	held   *confluence.Held
 }
@@ -80,6 +85,7 @@ var (
 	_ source.People     = (*space)(nil)
 	_ source.TitleLinks = (*space)(nil)
 	_ source.Metered    = (*space)(nil)
+	_ source.Identified = (*space)(nil)
 )
 
 // Usage counts the exchanges since the space was opened.
@@ -96,21 +102,138 @@ func (s *space) Probe(ctx context.Context) error {
 	return err
 }
 
-func (s *space) probe(ctx context.Context, look func(context.Context, string) (confluence.Probe, error)) (confluence.Probe, error) {
-	probe, err := look(s.counted(ctx), s.key)
+// look asks for the space with a key.
+type look func(ctx context.Context, key string) (confluence.Probe, error)
+
+// probe finds the space, by its key, and where that is no longer its key, by its id.
+func (s *space) probe(ctx context.Context, look look) (confluence.Probe, error) {
+	ctx = s.counted(ctx)
+	probe, err := look(ctx, s.key())
 	var missing *confluence.NotFoundError
+	if id := s.src.SpaceID; id != "" && (errors.As(err, &missing) || err == nil && probe.Space.ID != id) {
+		probe, err = s.follow(ctx, look, probe, err)
+	}
+	var moved *confluence.ProtocolError
 	switch {
 	case errors.As(err, &missing):
-		return probe, failure.New(failure.SpaceNotFound, "space %s does not exist, or is not visible to the configured account: %w", s.key, err)
+		return probe, failure.New(failure.SpaceNotFound, "space %s does not exist, or is not visible to the configured account: %w", s.key(), err)
+	case errors.As(err, &moved) && moved.MovedTo != "":
+		return probe, failure.New(failure.SiteMoved, "probe space %s: %w; tell Sluice: sluice source set %s --base-url %s", s.key(), err, s.src.ID, moved.MovedTo)
 	case err != nil:
-		return probe, fmt.Errorf("probe space %s: %w", s.key, meaning(err))
+		return probe, fmt.Errorf("probe space %s: %w", s.key(), meaning(err))
 	}
+	s.found.Store(&probe.Space)
 	s.rememberSpace(probe.Space.ID)
 	return probe, nil
 }
 
-// spaceID returns the cached id of the space, or looks it up. Concurrent callers share one look-up.
+// follow finds the space by its id, when its key is that of none, or of another space.
+func (s *space) follow(ctx context.Context, look look, other confluence.Probe, cause error) (confluence.Probe, error) {
+	id := s.src.SpaceID
+	space, err := s.client.SpaceByID(ctx, id)
+	if err == nil {
+		other, err = look(ctx, space.Key)
+		if err == nil && other.Space.ID == id {
+			return other, nil
+		}
+	}
+	var missing *confluence.NotFoundError
+	switch {
+	case err != nil && !errors.As(err, &missing):
+		return other, err
+	case cause != nil:
+		return other, cause
+	}
+	return other, failure.New(failure.SpaceNotFound, "space %s is another space now (its id is %s): the one that source %s is (%s) is not there, "+
+		"or not visible to the configured account; add the new one as a source of its own", s.key(), other.Space.ID, s.src.ID, id)
+}
+
+// key is the key by which the source's space is called: as it is registered while the space answers
+// to that, in the letters of the site, else the one that it has now.
+func (s *space) key() string {
+	found := s.found.Load()
+	switch {
+	case found == nil:
+		return s.src.SpaceKey
+	case strings.EqualFold(found.Alias, s.src.SpaceKey):
+		return found.Alias
+	case strings.EqualFold(found.Key, s.src.SpaceKey) || found.Alias == "":
+		return found.Key
+	default:
+		return found.Alias
+	}
+}
+
+// names are the keys by which the space is and was called, in small letters.
+func (s *space) names() []string {
+	names := append([]string{strings.ToLower(s.src.SpaceKey)}, s.src.Keys...)
+	if found := s.found.Load(); found != nil {
+		names = append(names, strings.ToLower(found.Key), strings.ToLower(found.Alias))
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+// otherNames are those but for the one by which it is called.
+func (s *space) otherNames() []string {
+	return slices.DeleteFunc(s.names(), func(name string) bool { return strings.EqualFold(name, s.key()) })
+}
+
+// Identity says which space of which site the source is. A site that does not tell its id is known by
+// what was found out before.
+func (s *space) Identity(ctx context.Context) (source.Identity, error) {
+	found := s.found.Load()
+	if found == nil {
+		if err := s.Probe(ctx); err != nil {
+			return source.Identity{}, err
+		}
+		found = s.found.Load()
+	}
+	is := source.Identity{Space: found.ID, Key: s.key(), Keys: []string{found.Key}}
+	if found.Alias != "" {
+		is.Keys = append(is.Keys, found.Alias)
+	}
+	var err error
+	is.Site, err = s.cloudID(ctx)
+	return is, err
+}
+
+// siteAgain is how long a site's id is believed: that of an address changes about never.
+const siteAgain = time.Hour
+
+// told is what a site said its id is, "" for nothing.
+type told struct {
+	id    string
+	until time.Time
+}
+
+// cloudID asks the site for its id, now and then.
+func (s *space) cloudID(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	known := s.sites[s.site]
+	s.mu.Unlock()
+	if time.Now().Before(known.until) {
+		return known.id, nil
+	}
+	id, err := s.client.CloudID(s.counted(ctx))
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		s.log.Warn().Str("site", s.site).Err(err).Msg("the site does not tell its id; it is known by its address")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sites[s.site] = told{id, time.Now().Add(siteAgain)}
+	return id, nil
+}
+
+// spaceID returns the id of the space: the source's, or as it is remembered, or it asks for it. Of
+// several that do not know it, one asks.
 func (s *space) spaceID(ctx context.Context, ask bool) (string, error) {
+	if s.src.SpaceID != "" {
+		return s.src.SpaceID, nil
+	}
 	name := s.name()
 	s.mu.Lock()
 	id := s.spaces[name]
@@ -124,9 +247,9 @@ func (s *space) spaceID(ctx context.Context, ask bool) (string, error) {
 		s.lookups.Forget(name)
 	}
 	found, err, _ := s.lookups.Do(name, func() (any, error) {
-		found, err := s.client.SpaceByKey(ctx, s.key)
+		found, err := s.client.SpaceByKey(ctx, s.key())
 		if err != nil {
-			return nil, fmt.Errorf("look up space %s: %w", s.key, meaning(err))
+			return nil, fmt.Errorf("look up space %s: %w", s.key(), meaning(err))
 		}
 		s.rememberSpace(found.ID)
 		return found.ID, nil
@@ -141,11 +264,11 @@ func (s *space) rememberSpace(id string) {
 	s.spaces[s.name()] = id
 }
 
-func (s *space) name() string { return s.site + " " + s.key }
+func (s *space) name() string { return s.site + " " + s.src.SpaceKey }
 
 // PageAddress returns the short address of a page of the space.
 func (s *space) PageAddress(pageID string) string {
-	return s.site + "/spaces/" + s.key + "/pages/" + pageID
+	return s.site + "/spaces/" + s.key() + "/pages/" + pageID
 }
 
 // meaning adds source.ErrBroken if Confluence answered with an error of its own.

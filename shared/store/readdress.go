@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/store/search"
+)
+
+// replacement is what stored addresses begin with, and are to begin with.
+type replacement struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// moves are the replacements that make the addresses of was those of now. Where a site of
+// Atlassian's has got another name there, all of it has, Jira included.
+func moves(was, now Source) []replacement {
+	list := []replacement{}
+	if was.BaseURL != now.BaseURL {
+		from, to := was.BaseURL, now.BaseURL
+		if atlassian(from) && atlassian(to) {
+			from, to = strings.TrimSuffix(from, "/wiki"), strings.TrimSuffix(to, "/wiki")
+		}
+		list = append(list, replacement{from + "/", to + "/"})
+	}
+	if was.SpaceKey != now.SpaceKey {
+		list = append(list, replacement{now.BaseURL + "/spaces/" + was.SpaceKey + "/", now.BaseURL + "/spaces/" + now.SpaceKey + "/"})
+	}
+	return list
+}
+
+func atlassian(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && strings.HasSuffix(u.Hostname(), ".atlassian.net")
+}
+
+// readdressAtOnce bounds the pages of one transaction, whose texts it holds.
+const readdressAtOnce = 50
+
+// Readdress gives the source's pages the addresses that they have by now, where its site or its space
+// has got another name: in Markdown, in what is stored of the page, and in its chunks, which keep
+// their rows, and with them their ids and embeddings. Nothing is fetched for it. It is to be done
+// while no page of an earlier run can be written any more; stopped half-way, it goes on when it is
+// called again. It returns the number of pages.
+func (s *Store) Readdress(ctx context.Context, sourceID string) (int, error) {
+	var to []replacement
+	err := s.pool.QueryRow(ctx, `SELECT readdress FROM confluence_spaces WHERE source_id = $1`, sourceID).Scan(&to)
+	if err != nil || len(to) == 0 {
+		if err != nil {
+			err = pg.NotFound(err, "read the addresses of "+sourceID)
+		}
+		return 0, err
+	}
+	src, err := s.Source(ctx, sourceID)
+	if err != nil {
+		return 0, err
+	}
+	r := readdressing{Source: src, to: to}
+	n, after := 0, ""
+	for {
+		rows, _ := s.pool.Query(ctx, `SELECT page_id FROM confluence_pages WHERE source_id = $1 AND page_id > $2 ORDER BY page_id LIMIT $3`,
+			sourceID, after, readdressAtOnce)
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return n, fmt.Errorf("look for pages of %s: %w", sourceID, err)
+		}
+		if len(ids) == 0 {
+			break
+		}
+		after = ids[len(ids)-1]
+		if err := s.inTx(ctx, "give pages of "+sourceID+" their addresses", func(tx pgx.Tx) error { return r.pages(ctx, tx, ids) }); err != nil {
+			return n, err
+		}
+		n += len(ids)
+	}
+	// Another change may have come meanwhile: it is the next run's.
+	_, err = s.pool.Exec(ctx, `UPDATE confluence_spaces SET readdress = coalesce((SELECT jsonb_agg(x ORDER BY i)
+		FROM jsonb_array_elements(readdress) WITH ORDINALITY AS e(x, i) WHERE i > $2), '[]') WHERE source_id = $1`, sourceID, len(to))
+	if err != nil {
+		return n, fmt.Errorf("note that the pages of %s have their addresses: %w", sourceID, err)
+	}
+	return n, nil
+}
+
+// readdressing is Readdress for one source.
+type readdressing struct {
+	Source
+	to []replacement
+}
+
+// text is a text with its addresses replaced. JSON has them as they are.
+func (r readdressing) text(text string) string {
+	for _, one := range r.to {
+		text = strings.ReplaceAll(text, one.From, one.To)
+	}
+	return text
+}
+
+func (r readdressing) pages(ctx context.Context, tx pgx.Tx, ids []string) error {
+	if err := lockPages(ctx, tx, r.ID, ids...); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	rows, _ := tx.Query(ctx, `SELECT p.page_id, p.site_id, p.metadata::text, coalesce(c.url, ''), coalesce(c.markdown, ''), coalesce(c.includes, '[]')::text
+		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
+		WHERE p.source_id = $1 AND p.page_id = ANY ($2)`, r.ID, ids)
+	var id, meta, url, markdown, includes string
+	var site siteID
+	_, err := pgx.ForEachRow(rows, []any{&id, &site, &meta, &url, &markdown, &includes}, func() error {
+		b.Queue(`UPDATE confluence_pages SET metadata = $3::jsonb, space_key = CASE WHEN $4 <> '' THEN $4 ELSE space_key END, updated_at = now()
+			WHERE page_id = $1 AND site_id = $2`, id, site, r.text(meta), r.SpaceKey)
+		b.Queue(`UPDATE confluence_page_content SET url = $3, markdown = $4, includes = $5::jsonb WHERE page_id = $1 AND site_id = $2`,
+			id, site, r.text(url), r.text(markdown), r.text(includes))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.chunks(ctx, tx, b, ids); err != nil {
+		return err
+	}
+	return addressTaken(tx.SendBatch(ctx, b).Close(), r.BaseURL)
+}
+
+// chunks queues what gives the pages' chunks their addresses. Each is known by its text, which may
+// hold an address.
+func (r readdressing) chunks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, ids []string) error {
+	rows, _ := tx.Query(ctx, `SELECT c.id, c.url, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
+		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= ANY ($2)")+` ORDER BY c.url, c.chunk_number`, r.ID, ids)
+	byURL := map[string][]search.Text{}
+	var id int64
+	var url, content string
+	var number int
+	var raw []byte
+	_, err := pgx.ForEachRow(rows, []any{&id, &url, &number, &content, &raw}, func() error {
+		raw, url, content = []byte(r.text(string(raw))), r.text(url), r.text(content)
+		var known ChunkMetadata
+		if json.Unmarshal(raw, &known) != nil {
+			return nil // another tool has made something else of it: the page's next write replaces it
+		}
+		set := map[string]any{"content_hash": page.ChunkHash(known.HeadingPath, content)}
+		if r.SpaceKey != "" {
+			set["space_key"] = r.SpaceKey
+		}
+		b.Queue(`UPDATE archon_crawled_pages SET url = $2, content = $3, metadata = $4::jsonb || $5::jsonb WHERE id = $1`, id, url, content, string(raw), set)
+		byURL[url] = append(byURL[url], search.Text{Number: number, Title: known.Title, Section: known.SectionTitle, Content: content})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for url, texts := range byURL {
+		search.Queue(b, url, texts)
+	}
+	return nil
+}
