@@ -81,6 +81,9 @@ func (s *Store) Readdress(ctx context.Context, sourceID string) (int, error) {
 		}
 		n += len(ids)
 	}
+	if err := r.archonPages(ctx, s); err != nil {
+		return n, err
+	}
 	// Another change may have come meanwhile: it is the next run's.
 	_, err = s.pool.Exec(ctx, `UPDATE confluence_spaces SET readdress = coalesce((SELECT jsonb_agg(x ORDER BY i)
 		FROM jsonb_array_elements(readdress) WITH ORDINALITY AS e(x, i) WHERE i > $2), '[]') WHERE source_id = $1`, sourceID, len(to))
@@ -128,6 +131,23 @@ func (r readdressing) pages(ctx context.Context, tx pgx.Tx, ids []string) error 
 		return err
 	}
 	return addressTaken(tx.SendBatch(ctx, b).Close(), r.BaseURL)
+}
+
+// archonPages gives the whole pages that an Archon shows their addresses. Their ids stay, since they
+// follow from the page.
+func (r readdressing) archonPages(ctx context.Context, s *Store) error {
+	return s.inTx(ctx, "give Archon's pages of "+r.ID+" their addresses", func(tx pgx.Tx) error {
+		var has bool
+		if err := tx.QueryRow(ctx, `SELECT `+hasArchonPages).Scan(&has); err != nil || !has {
+			return err
+		}
+		b := &pgx.Batch{}
+		for _, one := range r.to {
+			b.Queue(`UPDATE archon_page_metadata SET url = replace(url, $2, $3), full_content = replace(full_content, $2, $3), updated_at = now()
+				WHERE source_id = $1 AND metadata ? '`+archonKey+`' AND (strpos(url, $2) > 0 OR strpos(full_content, $2) > 0)`, r.ID, one.From, one.To)
+		}
+		return addressTaken(tx.SendBatch(ctx, b).Close(), r.BaseURL)
+	})
 }
 
 // chunks queues what gives the pages' chunks their addresses. Each is known by its text, which may

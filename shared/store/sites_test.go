@@ -339,3 +339,22 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 	require.Equal(t, event.Updated, store1(t, s, w))
 	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
 }
+
+// So do the whole pages that an Archon shows, under the ids that its chunks name.
+func TestArchonsPagesGetTheirNewAddresses(t *testing.T) {
+	address, conn := variants[1].install(t)
+	s := opened(t, address)
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "See "+site+"/spaces/DOCS/pages/2"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	ids := `SELECT m.id::text FROM archon_page_metadata m JOIN archon_crawled_pages c ON c.page_id = m.id WHERE c.source_id = 'docs'`
+	before := column[string](t, conn, ids)
+	require.Len(t, before, 1)
+	require.NoError(t, s.Relocate(t.Context(), "docs", "https://acme2.atlassian.net/wiki"))
+	_, err = s.Readdress(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, before, column[string](t, conn, ids+` AND m.url LIKE 'https://acme2.%' AND m.full_content LIKE '%See https://acme2.%'`))
+}
