@@ -165,10 +165,10 @@ type Identified interface {
 
 // Identity is what a source is. What is empty is not known.
 type Identity struct {
-	Site  string   // id of the site
-	Space string   // id of what the source is there
-	Key   string   // by which it is called now
-	Keys  []string // all by which it answers now
+	Site string   // id of the site
+	ID   string   // of what the source is there
+	Key  string   // by which it is called now
+	Keys []string // all by which it answers now
 }
 
 // Metered is implemented by a system whose calls are counted.

@@ -14,10 +14,10 @@ import (
 
 // Identity is what a source's system says that the source is. What is empty is not known.
 type Identity struct {
-	CloudID string   // Atlassian's id of the site
-	SpaceID string   // Confluence's id of the space
-	Key     string   // by which the space is called now
-	Keys    []string // all by which it answers now, its alias among them
+	Site string   // Atlassian's id of the site
+	ID   string   // Confluence's id of the space
+	Key  string   // by which the space is called now
+	Keys []string // all by which it answers now, its alias among them
 }
 
 // Identify compares what a source is with what it was, writes down what was not known, and
@@ -73,19 +73,19 @@ func readIdentity(ctx context.Context, tx pgx.Tx, sourceID string) (identity, er
 
 // atSite returns the site that the source is of. One that had two addresses becomes one.
 func (was identity) atSite(ctx context.Context, tx pgx.Tx, is Identity) (siteID, error) {
-	switch is.CloudID {
+	switch is.Site {
 	case "", was.cloudID:
 		return was.site, nil
 	}
 	if was.cloudID != "" {
 		return 0, failure.New(failure.OtherSite, "another site answers at %s (its cloud id is %s) than the one that source %s is of (%s); "+
 			"if the site has another address now: sluice source set %s --base-url URL; else add what is there as a source of its own",
-			was.BaseURL, is.CloudID, was.ID, was.cloudID, was.ID)
+			was.BaseURL, is.Site, was.ID, was.cloudID, was.ID)
 	}
 	var same siteID
-	err := tx.QueryRow(ctx, `SELECT site_id FROM confluence_sites WHERE cloud_id = $1`, is.CloudID).Scan(&same)
+	err := tx.QueryRow(ctx, `SELECT site_id FROM confluence_sites WHERE cloud_id = $1`, is.Site).Scan(&same)
 	if errors.Is(err, pgx.ErrNoRows) {
-		_, err = tx.Exec(ctx, `UPDATE confluence_sites SET cloud_id = $2 WHERE site_id = $1`, was.site, is.CloudID)
+		_, err = tx.Exec(ctx, `UPDATE confluence_sites SET cloud_id = $2 WHERE site_id = $1`, was.site, is.Site)
 		return was.site, err
 	}
 	if err == nil {
@@ -122,22 +122,22 @@ func (from siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
 // beSpace writes the space's id down, which no other source may have.
 func (was identity) beSpace(ctx context.Context, tx pgx.Tx, is Identity) error {
 	switch {
-	case is.SpaceID == "":
+	case is.ID == "":
 		return nil
-	case was.SpaceID != "" && was.SpaceID != is.SpaceID:
+	case was.SpaceID != "" && was.SpaceID != is.ID:
 		return failure.New(failure.SpaceNotFound, "space %s is another space now (its id is %s) than the one that source %s is (%s); add it as a source of its own",
-			is.Key, is.SpaceID, was.ID, was.SpaceID)
+			is.Key, is.ID, was.ID, was.SpaceID)
 	}
 	var other string
 	err := tx.QueryRow(ctx, `SELECT source_id FROM confluence_spaces WHERE site_id = $1 AND space_id = $2 AND source_id <> $3`,
-		was.site, is.SpaceID, was.ID).Scan(&other)
+		was.site, is.ID, was.ID).Scan(&other)
 	if err == nil {
-		return spaceTaken(was.ID, other, is.SpaceID)
+		return spaceTaken(was.ID, other, is.ID)
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE confluence_spaces SET space_id = $2 WHERE source_id = $1 AND space_id IS NULL`, was.ID, is.SpaceID)
+	_, err = tx.Exec(ctx, `UPDATE confluence_spaces SET space_id = $2 WHERE source_id = $1 AND space_id IS NULL`, was.ID, is.ID)
 	return err
 }
 

@@ -193,7 +193,7 @@ func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
 
 // known is what a run finds of a space of the site c1.
 func known(space, key string, more ...string) store.Identity {
-	return store.Identity{CloudID: "c1", SpaceID: space, Key: key, Keys: append([]string{key}, more...)}
+	return store.Identity{Site: "c1", ID: space, Key: key, Keys: append([]string{key}, more...)}
 }
 
 func TestASpaceIsKnownByItsID(t *testing.T) {
@@ -215,11 +215,11 @@ func TestASpaceIsKnownByItsID(t *testing.T) {
 	}
 	// Another site's space with the same id is another space.
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
-	_, err = s.Identify(t.Context(), "theirs", store.Identity{CloudID: "c2", SpaceID: "65538", Key: "DOCS"})
+	_, err = s.Identify(t.Context(), "theirs", store.Identity{Site: "c2", ID: "65538", Key: "DOCS"})
 	require.NoError(t, err)
 
 	// An address that another site has got, and a key that another space has, are believed nothing.
-	_, err = s.Identify(t.Context(), "docs", store.Identity{CloudID: "c3", SpaceID: "65538", Key: "DOCS"})
+	_, err = s.Identify(t.Context(), "docs", store.Identity{Site: "c3", ID: "65538", Key: "DOCS"})
 	require.Equal(t, failure.OtherSite, failure.CodeOf(err))
 	require.ErrorContains(t, err, "sluice source set docs --base-url URL")
 	_, err = s.Identify(t.Context(), "docs", known("7", "DOCS"))
@@ -253,7 +253,7 @@ func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
 	}
 	store1(t, s, ofOther("theirs-1", "2", 1, "Two", "delta"))
 	for source, space := range map[string]string{"docs": "1", "theirs": "2"} {
-		_, err := s.Identify(t.Context(), source, store.Identity{CloudID: "c1", SpaceID: space, Key: "K" + space})
+		_, err := s.Identify(t.Context(), source, store.Identity{Site: "c1", ID: space, Key: "K" + space})
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_sites`))
@@ -274,7 +274,7 @@ func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
 	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_spaces`))
 	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces n USING (source_id, site_id)`))
 	for source, cloud := range map[string]string{"docs": "c2", "team": "c1"} {
-		_, err := s.Identify(t.Context(), source, store.Identity{CloudID: cloud, SpaceID: "1", Key: "K"})
+		_, err := s.Identify(t.Context(), source, store.Identity{Site: cloud, ID: "1", Key: "K"})
 		require.NoError(t, err)
 	}
 	require.ErrorIs(t, s.Relocate(t.Context(), "nobody", otherSite), store.ErrNotFound)

@@ -91,7 +91,7 @@ func (l *Lister) identify(ctx context.Context, v *visit.Visit) error {
 	if err != nil {
 		return err
 	}
-	v.Source, err = l.ledger.Identify(ctx, v.Source.ID, store.Identity{CloudID: is.Site, SpaceID: is.Space, Key: is.Key, Keys: is.Keys})
+	v.Source, err = l.ledger.Identify(ctx, v.Source.ID, store.Identity(is))
 	if errors.Is(err, store.ErrNotFound) {
 		err = failure.Wrap(failure.SourceGone, err)
 	}

@@ -189,7 +189,7 @@ func (s *space) Identity(ctx context.Context) (source.Identity, error) {
 		}
 		found = s.found.Load()
 	}
-	is := source.Identity{Space: found.ID, Key: s.key(), Keys: []string{found.Key}}
+	is := source.Identity{ID: found.ID, Key: s.key(), Keys: []string{found.Key}}
 	if found.Alias != "" {
 		is.Keys = append(is.Keys, found.Alias)
 	}
