@@ -32,10 +32,10 @@ func Load[T any](lookup func(string) (string, bool)) (T, error) {
 	return Of[T](Read(NewProgram(kebab(reflect.TypeFor[T]().Name()), TypeOf[T]()), lookup))
 }
 
-// Of returns T filled from what the program was given. T is a part of the program's settings:
-// one of its groups, or the configuration of a stage that runs in it. Defaults are the program's,
-// and what it may do without, T may as well. The error is a *ConfigurationError that names all of
-// T's settings that are wrong, or says that T has a setting which the program does not name.
+// Of returns T filled from the program's environment. T is a part of the program's settings: one of its
+// groups, or the configuration of a stage that runs in it. The program's defaults apply, and settings
+// that are optional for the program are optional for T. The error is a *ConfigurationError that names
+// all wrong settings of T, or says that T has a setting that is not among the program's.
 func Of[T any](e Environment) (T, error) {
 	var cfg, none T
 	c := &checker{service: e.program.Name, fields: map[string]Field{}, raw: e.raw, problems: maps.Clone(e.problems)}
@@ -62,7 +62,7 @@ func Of[T any](e Environment) (T, error) {
 	return cfg, nil
 }
 
-// checker collects the raw values of one configuration and what is wrong with them.
+// checker collects the raw values of one configuration and their problems.
 type checker struct {
 	service  string
 	fields   map[string]Field
@@ -73,25 +73,25 @@ type checker struct {
 // checks is implemented by the groups that have rules beyond the types of their fields.
 type checks interface{ check(c *checker) }
 
-// Checked is the same for the structs of other packages: Check calls ensure for each variable
-// with a rule, and says whether its value is good. A variable without a value is not judged.
+// Checked is the same for the structs of other packages: Check calls ensure for each variable with a
+// rule, and says whether its value is valid. A variable without a value is not checked.
 type Checked interface {
 	Check(ensure func(variable string, ok bool))
 }
 
-// ensure records a problem with the variable unless ok. A variable without a value is fine
-// here: require has already spoken where it is not.
+// ensure records a problem with the variable unless ok. It accepts a variable without a value: require
+// reports the missing ones.
 func (c *checker) ensure(name string, ok bool) {
 	if !ok && c.raw[name] != "" {
 		c.wrong(name, c.fields[name].saying(c.raw[name]))
 	}
 }
 
-// fine reports whether nothing is wrong with the variable so far: a rule that looks at two
-// variables is not asked while the other one is wrong itself.
+// fine reports whether the variable has no problem so far: a rule about two variables is skipped while
+// the other one is wrong.
 func (c *checker) fine(name string) bool { return c.problems[name] == "" }
 
-// wrong records what the variable is; the first complaint about a variable stays.
+// wrong records a variable's problem; the first problem of a variable stays.
 func (c *checker) wrong(name, is string) {
 	if c.problems == nil {
 		c.problems = map[string]string{}
@@ -101,9 +101,8 @@ func (c *checker) wrong(name, is string) {
 	}
 }
 
-// require complains about each required variable that has no value. The required variables
-// of an optional group are asked for only once one of the group is set: half a credential is
-// a mistake, none is a choice.
+// require reports each required variable without a value. The required variables of an optional group
+// are checked only if one of the group is set: half a credential is a mistake, none is a choice.
 func (c *checker) require(fields []Field) {
 	begun := map[string]string{}
 	for _, f := range fields {
@@ -122,8 +121,8 @@ func (c *checker) require(fields []Field) {
 	}
 }
 
-// unparsable records the values that are not of their field's type. Other errors are faults
-// of the struct, not of the environment, and are returned.
+// unparsable records the values that do not have their field's type. Other errors are bugs in the
+// struct, not in the environment, and are returned.
 func (c *checker) unparsable(err error, fields []Field) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {

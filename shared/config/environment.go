@@ -10,17 +10,16 @@ import (
 	"strings"
 )
 
-// Environment is what a program was given for each of its settings, read once. Whatever runs in
-// the program has its configuration from here, so that no way to start it knows a setting that
-// another one does not.
+// Environment is a program's value for each of its settings, read once. Everything in the program gets
+// its configuration from here, so that every way to start it knows the same settings.
 type Environment struct {
 	program  Program
 	raw      map[string]string // by variable, defaults filled in
-	problems map[string]string // by variable, what stands in the way of reading it
+	problems map[string]string // by variable, why it cannot be read
 }
 
-// Read takes the program's settings from lookup (os.LookupEnv in a program). It does not judge
-// them; Of does.
+// Read takes the program's settings from lookup (os.LookupEnv in a program). It does not check them; Of
+// does.
 func Read(p Program, lookup func(string) (string, bool)) Environment {
 	e := Environment{program: p, raw: map[string]string{}, problems: map[string]string{}}
 	for _, f := range p.Fields {
@@ -29,8 +28,8 @@ func Read(p Program, lookup func(string) (string, bool)) Environment {
 	return e
 }
 
-// With returns the environment with other values of some variables: the addresses of servers that
-// the program has started itself, for example.
+// With returns the environment with other values for some variables, for example the addresses of
+// servers that the program has started itself.
 func (e Environment) With(values map[string]string) Environment {
 	e.raw, e.problems = maps.Clone(e.raw), maps.Clone(e.problems)
 	for name, value := range values {
@@ -40,8 +39,8 @@ func (e Environment) With(values map[string]string) Environment {
 	return e
 }
 
-// Check judges the settings of several types at once. The error is a *ConfigurationError with
-// everything that is wrong, or what Of says of a type that cannot be used.
+// Check checks the settings of several types together. The error is a *ConfigurationError with all
+// problems, or Of's error for an invalid type.
 func (e Environment) Check(types ...Type) error {
 	all := &ConfigurationError{Service: e.program.Name}
 	for _, t := range types {
@@ -74,8 +73,8 @@ func (e Environment) field(name string) (Field, bool) {
 	return e.program.Fields[i], true
 }
 
-// gather finds the raw value of f: the variable, for a secret the file that NAME_FILE names,
-// or the default. What stands in the way of that is kept.
+// gather finds the raw value of f: the variable, for a secret the file in NAME_FILE, or the default. It
+// records why a value cannot be read.
 func (e *Environment) gather(f Field, lookup func(string) (string, bool)) {
 	value, set := lookup(f.Name)
 	value = strings.TrimSpace(value)

@@ -61,7 +61,7 @@ func fieldsOf(t reflect.Type, optional bool, defaults map[string]string) []Field
 	return fields
 }
 
-// replaced adds the pairs of a defaults tag to those of the structs around it, which win.
+// replaced adds the pairs of a defaults tag to those of the structs around it, which take precedence.
 func replaced(tag string, outer map[string]string) map[string]string {
 	all := map[string]string{}
 	for pair := range strings.FieldsSeq(tag) {
@@ -74,8 +74,8 @@ func replaced(tag string, outer map[string]string) map[string]string {
 	return all
 }
 
-// saying returns what is said of a bad value. Secrets are not repeated, nor is anything that
-// could hold a password.
+// saying returns the description of a bad value. It repeats neither secrets nor values that could
+// contain a password.
 func (f Field) saying(value string) string {
 	if f.Secret || strings.Contains(value, "@") {
 		return "has a value that cannot be used"
@@ -90,8 +90,8 @@ type Program struct {
 	Fields []Field
 }
 
-// NewProgram returns the program that has its configuration in the types. Where several name a
-// variable, the first one's default stands.
+// NewProgram returns the program with the configuration types. If several types have the same variable,
+// the first one's default applies.
 func NewProgram(name string, types ...Type) Program {
 	p := Program{Name: name, Types: types}
 	for _, t := range types {
@@ -104,7 +104,7 @@ func NewProgram(name string, types ...Type) Program {
 	return p
 }
 
-// Type is a configuration type, for those who have to do with several.
+// Type is a configuration type, for callers that handle several.
 type Type struct {
 	Fields []Field
 	// Load is Of for the type: it returns a value of it.

@@ -1,5 +1,5 @@
-// Package credential knows with which token a source is read: its own, that of its site, or that
-// of the environment, where tokens may be sent, and with which master keys they are kept.
+// Package credential finds the token for a source: its own, its site's, or the environment's. It also
+// knows where tokens may be sent, and which master keys encrypt them.
 package credential
 
 import (
@@ -22,9 +22,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// Site gives the client for each source: with the source's own credential, else that of its site,
-// else the one of the environment where it is for that site. All clients of a site share one
-// budget. It is safe for concurrent use.
+// Site returns the client for each source: with the source's own credential, else its site's, else the
+// environment's if it is for that site. All clients of a site share one budget. Site is safe for
+// concurrent use.
 type Site struct {
 	cfg     config.Confluence
 	hosts   outgoing.Hosts
@@ -40,7 +40,7 @@ type Site struct {
 	found   map[string]*finding // by source
 }
 
-// finding is the credential that a source was found to have.
+// finding is the credential found for a source.
 type finding struct {
 	credential vault.Credential
 	site       string // of the source, when it was looked for
@@ -55,17 +55,17 @@ type Secrets interface {
 // SiteOption changes how a site is called.
 type SiteOption func(*Site)
 
-// Sharing calls the site within the budget of all processes on b's broker. Without it the
-// configured limits are this process's own, which suits a process that is alone.
+// Sharing makes calls use the site's budget for all processes on b's broker. Without it, the configured
+// limits apply to this process alone.
 func Sharing(b *bus.Bus) SiteOption { return func(s *Site) { s.bus = b } }
 
-// Stored looks for the credentials of sources and sites in secrets. A nil ring opens none: a
-// source that has one is then refused rather than read with another one.
+// Stored reads the credentials of sources and sites from secrets. A nil ring opens none: a source with a
+// stored credential is then rejected rather than read with another one.
 func Stored(secrets Secrets, ring *seal.Ring) SiteOption {
 	return func(s *Site) { s.secrets, s.ring = secrets, ring }
 }
 
-// The client tells a budget when a call has ended, by which its place comes free again.
+// The client tells a budget when a call has ended, which releases its place.
 var (
 	_ confluence.Limiter = (*budget.Budget)(nil)
 	_ confluence.Doner   = (*budget.Budget)(nil)
@@ -73,19 +73,17 @@ var (
 )
 
 const (
-	// longestPause is the longest pause that is waited for in place. Work that meets a longer
-	// one is parked.
+	// longestPause is the longest pause that a call waits in place. Longer pauses park the work.
 	longestPause = 30 * time.Second
-	// etagBytes bounds the answers that are kept because they carried an ETag; Confluence is not
-	// known to send one.
+	// etagBytes limits the cached answers with an ETag; Confluence is not known to send one.
 	etagBytes = 8 << 20
-	// lookEvery is how long a stored credential is used before it is looked for again, and
-	// lookAgain how long after Confluence has refused it.
+	// lookEvery is how long a stored credential is used before it is read again, and lookAgain is that
+	// time after Confluence has rejected it.
 	lookEvery = 30 * time.Second
 	lookAgain = time.Second
 )
 
-// NewSite makes the client of the configured site, where one is configured, and nothing else.
+// NewSite makes only the client of the configured site, if there is one.
 func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site, error) {
 	s := &Site{
 		cfg: c, hosts: c.Hosts(), log: log,
@@ -106,14 +104,14 @@ func NewSite(c config.Confluence, log zerolog.Logger, with ...SiteOption) (*Site
 	return s, err
 }
 
-// Client returns the client for a source. The error has the code failure.Unauthorized when there
-// is no credential for it, when its credential cannot be opened or is for another site, and when
-// its address is none that a credential may go to. A nil Site has none for any source.
+// Client returns the client for a source. The error has the code failure.Unauthorized if there is no
+// credential for it, if its credential cannot be opened or is for another site, or if its address is not
+// allowed for credentials. A nil Site has none for any source.
 func (s *Site) Client(ctx context.Context, src store.Source) (*confluence.Client, error) {
 	if s == nil {
 		return nil, errNoSite(src)
 	}
-	// What stands in the database may have come there in other ways than through our checks.
+	// An address in the database may have bypassed the checks on input.
 	site, err := confluence.CheckSite(src.BaseURL, s.hosts, s.cfg.AllowHTTP)
 	if err != nil {
 		return nil, failure.New(failure.Unauthorized, "the site of source %s is refused: %w", src.ID, err)
@@ -125,7 +123,7 @@ func (s *Site) Client(ctx context.Context, src store.Source) (*confluence.Client
 		return s.client(f.credential)
 	}
 	if f != nil {
-		f.next = now.Add(lookAgain) // while this one looks, others go on with what they have
+		f.next = now.Add(lookAgain) // while this call reads it again, others use the present one
 	}
 	s.mu.Unlock()
 
@@ -147,7 +145,7 @@ func errNoSite(src store.Source) error {
 		"CONFLUENCE_API_TOKEN, or give it its own: sluice secret set %s", src.ID, src.ID)
 }
 
-// credential finds what a source is to be read with.
+// credential finds the credential for a source.
 func (s *Site) credential(ctx context.Context, src store.Source, site string) (vault.Credential, error) {
 	if s.secrets != nil {
 		c, err := s.secrets.Secret(ctx, s.ring, vault.SecretNames(site, src.ID)...)
@@ -175,7 +173,7 @@ func (s *Site) credential(ctx context.Context, src store.Source, site string) (v
 	return s.env, nil
 }
 
-// client returns the client of a credential. All but NewSite hold mu.
+// client returns the client of a credential. All callers except NewSite hold mu.
 func (s *Site) client(c vault.Credential) (*confluence.Client, error) {
 	if client := s.clients[c]; client != nil {
 		return client, nil
@@ -226,7 +224,7 @@ func (s *Site) budget(site string) (confluence.Limiter, error) {
 	return b, nil
 }
 
-// heed has a credential that Confluence refuses looked for again soon: it may have been replaced.
+// heed makes a credential that Confluence rejected be read again soon: it may have been replaced.
 func (s *Site) heed(c vault.Credential, call confluence.Call) {
 	var refused *confluence.AuthError
 	if !errors.As(call.Err, &refused) {
@@ -241,8 +239,8 @@ func (s *Site) heed(c vault.Credential, call confluence.Call) {
 	}
 }
 
-// retire closes the connections of clients whose credential no source has any more. Calls under
-// way end as they would have.
+// retire closes the connections of clients whose credential no source has any more. Calls in progress
+// end normally.
 func (s *Site) retire() {
 	used := map[vault.Credential]bool{s.env: true}
 	for _, f := range s.found {

@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// Trust says where tokens may go, and with which keys they are kept.
+// Trust says where tokens may be sent, and which keys encrypt them.
 type Trust struct {
 	Hosts     outgoing.Hosts
 	AllowHTTP bool       // for the stand-in
@@ -30,8 +30,8 @@ var (
 
 const maxToken = 16 << 10 // bytes
 
-// ParseToken reads what is to be an API token. The error is ErrNotAToken, or one about a text that
-// was copied from a place that hid the token; neither quotes it.
+// ParseToken reads an API token. The error is ErrNotAToken, or one about a text copied from output that
+// hides the token; neither quotes it.
 func ParseToken(text string) (secret.String, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -42,13 +42,13 @@ func ParseToken(text string) (secret.String, error) {
 	return token, err
 }
 
-// Site returns a site's address as sources keep it, or why a source may not be there. The error
-// does not repeat the address: a password may stand in it.
+// Site returns a site's address in the form that sources store, or the reason why a source may not have
+// it. The error does not repeat the address, which may contain a password.
 func (t Trust) Site(address string) (string, error) {
 	return confluence.CheckSite(address, t.Hosts, t.AllowHTTP)
 }
 
-// GivenToken is a token with what is said of it.
+// GivenToken is a token with its properties.
 type GivenToken struct {
 	Token  secret.String
 	Email  string // of its account; "": that of the token that it replaces, else Else
@@ -56,7 +56,7 @@ type GivenToken struct {
 	Scoped *bool // nil: as the token that it replaces, else not
 }
 
-// StoredToken is what came of storing a token.
+// StoredToken is the result of storing a token.
 type StoredToken struct {
 	Name  string `json:"name"`
 	Site  string `json:"site"`
@@ -65,8 +65,8 @@ type StoredToken struct {
 	Same  bool   `json:"same"` // as the one that was there
 }
 
-// Ready reports whether a token could be stored under the name, before anything is changed for
-// it. The errors are those of SetToken.
+// Ready reports whether a token could be stored under the name, before anything changes. Its errors are
+// those of SetToken.
 func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, given GivenToken) error {
 	if _, err := t.credential(ctx, s, name, site, given); err != nil {
 		return err
@@ -74,9 +74,9 @@ func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, giv
 	return s.Vault().CanSetSecret(ctx, t.Ring, name)
 }
 
-// SetToken stores a token, sealed, under the name of a source or of a site's host. The error is
-// seal.ErrNoKey or ErrWhose, or wraps a *vault.SealedError where the token to be replaced, or
-// that of another name, cannot be opened; nothing was changed then.
+// SetToken stores a token, encrypted, under the name of a source or of a site's host. The error is
+// seal.ErrNoKey or ErrWhose, or wraps a *vault.SealedError if the token to replace, or another name's
+// token, cannot be opened; then nothing was changed.
 func (t Trust) SetToken(ctx context.Context, s *store.Store, name, site string, given GivenToken) (StoredToken, error) {
 	c, err := t.credential(ctx, s, name, site, given)
 	if err != nil {

@@ -14,9 +14,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Health serves /healthz, which answers while the process lives, and /readyz, which answers
-// 200 once the process has started and everything that it stands on answers too. A nil Health
-// takes note of nothing.
+// Health serves /healthz, which answers while the process lives, and /readyz, which answers 200 once the
+// process has started and all servers that it needs answer too. A nil Health records nothing.
 type Health struct {
 	mu     sync.Mutex
 	ready  bool
@@ -28,7 +27,7 @@ type Health struct {
 // NewHealth returns the page of a process that is starting: not ready.
 func NewHealth() *Health { return &Health{checks: map[string]func(context.Context) error{}} }
 
-// Check adds something that must answer for the process to be ready.
+// Check adds a check that must pass for the process to be ready.
 func (h *Health) Check(name string, check func(context.Context) error) {
 	if h == nil {
 		return

@@ -15,9 +15,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Host is what the stages and commands of a process stand on: its settings, and the database, the
-// bus and the credentials that these name. Each is opened once, when it is first asked for, and
-// shared by all. Its methods may be called from many goroutines.
+// Host holds what the stages and commands of a process share: its settings, and the database, the bus
+// and the credentials in them. It opens each once, on first use. Its methods are safe for concurrent
+// use.
 type Host struct {
 	// Log is the process's logger; a stage's own Host has one that names the stage.
 	Log zerolog.Logger
@@ -25,7 +25,7 @@ type Host struct {
 	*opened
 }
 
-// HostOptions say what a host is made of.
+// HostOptions configure a host.
 type HostOptions struct {
 	// Name is the process's name on the bus, and the role that its credential has there.
 	Name string
@@ -34,28 +34,27 @@ type HostOptions struct {
 	// Health is told of what was opened, and is ready once the stages have been; may be nil.
 	Health *Health
 
-	// Patience is how long the database is waited for; 0 is as long as it takes, as a service does.
+	// Patience is how long the host waits for the database; 0 means without limit, for services.
 	Patience time.Duration
 
-	// Database and Broker say what is done to them when they are opened.
+	// Database and Broker say how they are prepared when they are opened.
 	Database, Broker Care
 
-	// Store and Bus are taken in place of those that the settings name, and are left open by
-	// Close. They may be nil.
+	// Store and Bus replace those in the settings, and Close leaves them open. They may be nil.
 	Store *store.Store
 	Bus   *bus.Bus
 }
 
-// Care is what is done to a server that was opened.
+// Care says how an opened server is prepared.
 type Care int
 
 const (
-	// Usual is the care of a stage: it waits until somebody has migrated the database, and sees
-	// to it that the broker's streams are there.
+	// Usual is for stages: wait until the database has been migrated, and make sure that the broker's
+	// streams exist.
 	Usual Care = iota
-	// Make makes what is missing: the migrations, the streams.
+	// Make creates what is missing: the migrations, the streams.
 	Make
-	// Leave takes it as it is.
+	// Leave changes nothing.
 	Leave
 )
 
@@ -63,8 +62,8 @@ const (
 type opened struct {
 	o HostOptions
 
-	// Each is held while its part is opened, which may wait for a server: the others are not
-	// kept from theirs.
+	// Each is held while its part is opened, which may wait for a server: the other parts stay
+	// available.
 	storeOnce, busOnce, siteOnce sync.Mutex
 
 	store   *store.Store
@@ -89,8 +88,8 @@ func (h *Host) named(stage string) *Host {
 // group of settings. The error is that of config.Of.
 func Config[T any](h *Host) (T, error) { return config.Of[T](h.o.Env) }
 
-// Open returns what nearly every stage works with: its own configuration, the database and the bus.
-// The errors are those of Config, Host.Store and Host.Bus.
+// Open returns what nearly every stage uses: its own configuration, the database and the bus. The errors
+// are those of Config, Host.Store and Host.Bus.
 func Open[T any](ctx context.Context, h *Host) (cfg T, s *store.Store, b *bus.Bus, err error) {
 	if cfg, err = Config[T](h); err != nil {
 		return cfg, nil, nil, err
@@ -102,8 +101,8 @@ func Open[T any](ctx context.Context, h *Host) (cfg T, s *store.Store, b *bus.Bu
 	return cfg, s, b, err
 }
 
-// Store returns the database, which it waits for as long as the host's patience lasts. The error
-// says that the settings name none, that it cannot be used or does not answer, or that ctx ended.
+// Store returns the database, waiting for it up to the host's patience. The error says that the settings
+// have none, that it is unusable or does not answer, or that ctx ended.
 func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 	h.storeOnce.Lock()
 	defer h.storeOnce.Unlock()
@@ -136,11 +135,11 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 	return s, nil
 }
 
-// waits logs what a part of the host is waited for.
+// waits logs a wait of the host for a server.
 func (h *Host) waits(what string, why error) { h.Log.Warn().Err(why).Msg("waiting for " + what) }
 
-// Bus returns the connection to the broker, which it waits for. The error says that the settings
-// name none, that the broker refuses, or that ctx ended.
+// Bus returns the connection to the broker, waiting for it. The error says that the settings have none,
+// that the broker rejects the connection, or that ctx ended.
 func (h *Host) Bus(ctx context.Context) (*bus.Bus, error) {
 	h.busOnce.Lock()
 	defer h.busOnce.Unlock()
@@ -193,7 +192,7 @@ func (h *Host) installation(ctx context.Context) (string, error) {
 	return s.Installation(ctx, h.o.Database == Leave)
 }
 
-// Adopt makes the broker's streams those of the host's database, whosever they were.
+// Adopt assigns the broker's streams to the host's database, whichever database they belonged to.
 func (h *Host) Adopt(ctx context.Context) error {
 	cfg, err := Config[config.Nats](h)
 	if err != nil {
@@ -215,8 +214,8 @@ func (h *Host) Adopt(ctx context.Context) error {
 	return b.Adopt(ctx, id)
 }
 
-// Keys returns the ring of the configured master keys, nil where there is none. It opens the
-// database, which keeps a passphrase's salt.
+// Keys returns the ring of the configured master keys, nil if there is none. It opens the database,
+// which stores a passphrase's salt.
 func (h *Host) Keys(ctx context.Context) (*seal.Ring, error) {
 	h.siteOnce.Lock()
 	defer h.siteOnce.Unlock()
@@ -243,7 +242,7 @@ func (h *Host) keys(ctx context.Context) (*seal.Ring, error) {
 	return h.ring, nil
 }
 
-// Trust returns where tokens may go and with which keys they are kept, for whoever stores them.
+// Trust returns where tokens may be sent and which keys encrypt them, for callers that store tokens.
 func (h *Host) Trust(ctx context.Context) (credential.Trust, error) {
 	cfg, err := Config[config.Sites](h)
 	if err != nil {
@@ -258,8 +257,8 @@ func (h *Host) Trust(ctx context.Context) (credential.Trust, error) {
 	return credential.Trust{Hosts: hosts, AllowHTTP: cfg.AllowHTTP, Ring: ring}, err
 }
 
-// Credentials returns who gives the Confluence client for a source. It opens the database, where
-// stored tokens are, and the bus, over which all processes share the budget of requests.
+// Credentials returns the Confluence clients for sources. It opens the database, which stores tokens,
+// and the bus, over which all processes share the request budget.
 func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
 	h.siteOnce.Lock()
 	defer h.siteOnce.Unlock()
@@ -282,7 +281,7 @@ func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
 	return site, nil
 }
 
-// Systems returns who opens a source, whatever system it is of.
+// Systems returns the opener for sources of all systems.
 func (h *Host) Systems(ctx context.Context) (*systems.Systems, error) {
 	clients, err := h.Credentials(ctx)
 	if err != nil {

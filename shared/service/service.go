@@ -1,6 +1,5 @@
-// Package service is the life of a process: settings, connections, health page, signals,
-// and the stages that run in it. What differs between one process and many is only how many
-// stages are given to it.
+// Package service is the lifecycle of a process: settings, connections, health page, signals, and the
+// stages that run in it. One process and many differ only in the number of their stages.
 package service
 
 import (
@@ -21,28 +20,28 @@ import (
 	"github.com/sluicehq/sluice/shared/terminal"
 )
 
-// Stage is one step of the way of a page, as a process runs it.
+// Stage is one step of a page's path, as a process runs it.
 type Stage struct {
 	Name string // as its folder under services/, and as its row in bus.Stages
-	// Settings is the stage's configuration type, made of the groups that it needs. What Open asks
-	// the host for has to be in it.
+	// Settings is the stage's configuration type, made of the groups that it needs. It must contain
+	// everything that Open requests from the host.
 	Settings config.Type
-	// Open takes from the host what the stage stands on, and returns the stage ready to run.
+	// Open takes the stage's connections from the host, and returns the stage ready to run.
 	Open func(ctx context.Context, h *Host) (Runner, error)
-	// GCPercent is the garbage, in percent of what lives, that a process of this stage alone
-	// gathers before it collects; 0 leaves it at Go's 100, and GOGC in the environment comes
-	// first. A stage that works on pages one by one has little that lives and makes much: at
-	// 100 it spends a seventh of its time on collecting.
+	// GCPercent is the garbage, in percent of the live heap, at which a process of this stage alone
+	// collects; 0 leaves it at Go's 100, and GOGC in the environment takes precedence. A stage that
+	// handles pages one by one has a small live heap and much garbage: at 100 it spends a seventh of its
+	// time on collecting.
 	GCPercent int
 }
 
-// Program is the stage as a program of its own.
+// Program is the stage as a separate program.
 func (s Stage) Program() config.Program {
 	return config.NewProgram(s.Name, s.Settings)
 }
 
-// Runner is a stage that was opened. Run works until ctx ends, finishes or hands back what is
-// under way, and returns nil; an error ends the process.
+// Runner is an opened stage. Run works until ctx ends, finishes or hands back its current work, and
+// returns nil; an error ends the process.
 type Runner interface {
 	Run(ctx context.Context) error
 }
@@ -53,7 +52,7 @@ type RunnerFunc func(ctx context.Context) error
 // Run calls f.
 func (f RunnerFunc) Run(ctx context.Context) error { return f(ctx) }
 
-// All runs several runners as one: when one of them fails, the others are stopped.
+// All runs several runners as one: if one of them fails, it stops the others.
 func All(runners ...Runner) Runner {
 	return RunnerFunc(func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
@@ -64,9 +63,9 @@ func All(runners ...Runner) Runner {
 	})
 }
 
-// Main is a service's main: it runs the stage until SIGINT or SIGTERM and exits, with 0
-// after a clean stop, 1 after an error and 2 when the settings are wrong. With the argument
-// "health" it asks the running service for its health instead, for a container's check.
+// Main is a service's main: it runs the stage until SIGINT or SIGTERM and exits, with 0 after a clean
+// stop, 1 after an error and 2 if the settings are wrong. With the argument "health" it checks the
+// health of the running service instead, for a container's health check.
 func Main(stage Stage) {
 	os.Exit(run(stage, os.Args[1:], os.LookupEnv, os.Stderr))
 }
@@ -125,8 +124,8 @@ func serve(ctx context.Context, stage Stage, env config.Environment, process con
 	return Run(ctx, host, process.ShutdownGrace, stage)
 }
 
-// ErrGrace is returned by Run when a stage has not ended in the time given to it. What it
-// had in hand is delivered again.
+// ErrGrace is returned by Run if a stage has not ended in the grace time. Its current messages are
+// redelivered.
 var ErrGrace = errors.New("work under way did not end in the grace time")
 
 // Run opens stages on the host and runs them until ctx ends or one of them fails, which stops the
@@ -169,7 +168,7 @@ func Run(ctx context.Context, h *Host, grace time.Duration, stages ...Stage) err
 	}
 }
 
-// Logger makes the process's logger as its settings say.
+// Logger makes the process's logger from its settings.
 func Logger(w io.Writer, p config.Process) zerolog.Logger {
 	level, err := zerolog.ParseLevel(p.LogLevel)
 	if err != nil {
@@ -178,8 +177,8 @@ func Logger(w io.Writer, p config.Process) zerolog.Logger {
 	return zerolog.New(logWriter(w, p.LogFormat)).Level(level).With().Timestamp().Logger()
 }
 
-// logWriter writes events to w in the format, "json" or "console". What a page or a site says may be part
-// of an event; nothing of it is obeyed by a terminal, or begins a line of its own.
+// logWriter writes events to w in the format, "json" or "console". Text from pages and sites may be part
+// of an event; it can neither control a terminal nor begin a new line.
 func logWriter(w io.Writer, format string) io.Writer {
 	if format != "console" {
 		return escaping{w}

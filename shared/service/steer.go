@@ -9,13 +9,13 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// databaseRest is how long a message rests while the database is away.
+// databaseRest is the delay of a message while the database is down.
 const databaseRest = 2 * time.Second
 
-// Steer turns a handler's error into what the bus is to do about it, in the one place that
-// decides what is retried: the system's own time when it names one, never again for what no
-// repetition mends, and a growing delay for the rest. That the database is away counts against
-// no message: it waits, however long that takes.
+// Steer turns a handler's error into an instruction for the bus. It is the only place that decides about
+// retries: a retry at the time that the system names, none for errors that a retry cannot fix, and a
+// growing delay for the others. An outage of the database does not count as an attempt: the message
+// waits, however long it takes.
 func Steer(err error) error {
 	if at, ok := failure.RetryAt(err); ok {
 		return bus.RetryAfter(err, max(time.Second, time.Until(at)))
@@ -34,8 +34,8 @@ func Steered(h bus.Handler) bus.Handler {
 	return func(ctx context.Context, d bus.Delivery) error { return Steer(h(ctx, d)) }
 }
 
-// Consume is a runner that hands the consumer's messages to h and steers by the errors that it
-// returns, so that handlers return them as they are.
+// Consume is a runner that hands the consumer's messages to h and steers by the errors of h, so that
+// handlers return plain errors.
 func Consume(b *bus.Bus, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) Runner {
 	return RunnerFunc(func(ctx context.Context) error { return b.Consume(ctx, c, Steered(h), opts...) })
 }

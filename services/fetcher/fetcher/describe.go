@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// place brings the pages' own places into the tree where they differ from what it has: after
-// an incremental listing, which may know no parents, or when a page moved since.
+// place updates the pages' places in the tree: after an incremental listing, which may not know parents,
+// or when a page has moved since.
 func (b *batch) place(ctx context.Context, pages []source.Page) error {
 	nodes := make([]store.Node, len(pages))
 	for i, p := range pages {
@@ -33,8 +33,8 @@ func (b *batch) place(ctx context.Context, pages []source.Page) error {
 	return b.GrowTree(ctx)
 }
 
-// describe makes the pages' events. What a body refers to by account id or by title is
-// looked up here, so that the converter needs neither network nor database.
+// describe makes the pages' events. It looks up the account ids and titles in a body, so that the
+// converter needs neither network nor database.
 func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Event, error) {
 	names, missing, err := b.names(ctx, pages)
 	if err != nil {
@@ -74,8 +74,8 @@ func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Even
 	return events, nil
 }
 
-// names looks up the display names of all whom the pages name. missing says that this failed for
-// some of them.
+// names looks up the display names of all people on the pages. missing says that this failed for some of
+// them.
 func (b *batch) names(ctx context.Context, pages []source.Page) (names map[string]string, missing bool, err error) {
 	people, ok := b.System.(source.People)
 	ids := every(pages, func(p source.Page) []string { return p.People })
@@ -85,8 +85,8 @@ func (b *batch) names(ctx context.Context, pages []source.Page) (names map[strin
 	names, err = people.Names(ctx, ids)
 	missing = err != nil
 	if err != nil && (b.deliveries > 1 || failure.CodeOf(err) == failure.Gone) {
-		// A page without names is better than none, but it is fetched twice for them: one failure is
-		// not enough.
+		// A page without names is better than none, but it must be fetched again for them: one failure
+		// is not enough.
 		err = b.DoWithout(ctx, err, "some pages show account ids in place of names until the next run")
 	}
 	return names, missing, err
@@ -110,7 +110,7 @@ func (b *batch) links(ctx context.Context, pages []source.Page) (map[string]page
 	return links, nil
 }
 
-// every gathers what each of the pages has, once and in order.
+// every gathers a property of the pages, without duplicates and in order.
 func every(pages []source.Page, of func(source.Page) []string) []string {
 	var all []string
 	for _, p := range pages {
@@ -120,7 +120,7 @@ func every(pages []source.Page, of func(source.Page) []string) []string {
 	return slices.Compact(all)
 }
 
-// filled is m, or an empty map for nil, which JSON shows as {}.
+// filled returns m, or an empty map for nil: JSON shows it as {}.
 func filled[T any](m map[string]T) map[string]T {
 	if m == nil {
 		return map[string]T{}

@@ -17,9 +17,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// HandlePages fetches the bodies of a task's pages that have not ended yet and publishes
-// them. A page that is no longer a current page of the source ends as skipped: whether it is
-// to be removed is the deletion-detector's to prove.
+// HandlePages fetches the bodies of a task's pages without an outcome and publishes them. A page that is
+// no longer a current page of the source ends as skipped: the deletion-detector proves whether it must
+// be removed.
 func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	task, err := bus.Decode[event.PagesListed](d)
 	if err != nil {
@@ -33,8 +33,8 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		return err
 	}
 	run, src, err := f.runAndSource(ctx, task.RunID)
-	// Nobody waits for the pages of a run that was given up, and those of one that was sent
-	// again come in its newest tasks.
+	// No stage needs the pages of a run that was given up, and a run that was sent again has newer
+	// tasks.
 	if err != nil || run.State.Final() || task.Attempt < run.Attempt {
 		return err
 	}
@@ -63,13 +63,12 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	return v.Doubt(ctx, err)
 }
 
-// splitAfter is the attempt from which on a task that the system cannot answer is taken apart:
-// taking every task apart while all of it is down would only make more calls of them.
+// splitAfter is the attempt from which a task that the system cannot answer is split: splitting every
+// task while the whole system is down would only cost more calls.
 const splitAfter = 3
 
-// restore publishes the pages that are back in the version whose Markdown is still kept, and
-// returns the ids of the others. Only the listing of a full run is proof enough that a page is
-// back: a search index lags behind.
+// restore publishes the pages whose present version's Markdown is still stored, and returns the ids of
+// the others. Only the listing of a full run proves that a page is back: a search index lags behind.
 func (f *Fetcher) restore(ctx context.Context, run store.Run, src store.Source, attempt int, ids []string) ([]string, error) {
 	if run.Mode != event.Full {
 		return ids, nil
@@ -104,13 +103,13 @@ func (f *Fetcher) runAndSource(ctx context.Context, runID string) (store.Run, st
 	return run, store.Source{}, err
 }
 
-// batch is the fetching of one task's pages.
+// batch fetches one task's pages.
 type batch struct {
 	*Fetcher
 	*visit.Visit
 	task       event.PagesListed
 	deliveries int        // of the task
-	wanted     []page.Ref // in the task's order; those that fail by themselves leave it
+	wanted     []page.Ref // in the task's order; pages that fail alone are removed
 }
 
 // fetch fetches the pages of a task and publishes them.
@@ -121,7 +120,7 @@ func (b *batch) fetch(ctx context.Context) error {
 			found[i].Body, found[i].Err = "", failure.New(failure.ConvertTooLarge, "the body has %d bytes, the bound is %d", n, page.MaxBody)
 		}
 	}
-	// What failed by itself has failed, whatever became of the others.
+	// Pages that failed alone have failed, whatever happens to the others.
 	if failErr := b.failSome(ctx, found); err == nil {
 		err = failErr
 	}
@@ -142,12 +141,12 @@ func (b *batch) fetch(ctx context.Context) error {
 	return b.bus.PublishAll(ctx, events)
 }
 
-// index returns where the page is among the wanted, or -1.
+// index returns the position of the page in wanted, or -1.
 func (b *batch) index(id string) int {
 	return slices.IndexFunc(b.wanted, func(ref page.Ref) bool { return ref.ID == id })
 }
 
-// failSome fails the pages that could not be read by themselves.
+// failSome fails the pages that could not be read alone.
 func (b *batch) failSome(ctx context.Context, found []source.Page) error {
 	for _, p := range found {
 		i := b.index(p.Facts.ID)
@@ -178,7 +177,7 @@ func (b *batch) sift(ctx context.Context, found []source.Page) ([]source.Page, e
 	for _, p := range found {
 		i := b.index(p.Facts.ID)
 		switch {
-		case i < 0: // it has failed by itself
+		case i < 0: // it has failed alone
 		case p.Gone != "":
 			reasons[p.Facts.ID] = p.Gone
 		default:
@@ -195,10 +194,9 @@ func (b *batch) sift(ctx context.Context, found []source.Page) ([]source.Page, e
 	return keep, nil
 }
 
-// split makes two tasks of the pages of one, so that the one page that breaks the answer for
-// all ends up alone and fails alone.
+// split makes two tasks of one, so that the one page that breaks the answer for all finally fails alone.
 func (b *batch) split(ctx context.Context) error {
-	b.log.Warn().Str("run", b.Run.ID).Int("pages", len(b.wanted)).Msg("these pages cannot be had together, task is taken apart")
+	b.log.Warn().Str("run", b.Run.ID).Int("pages", len(b.wanted)).Msg("these pages cannot be fetched together, splitting the task")
 	half := len(b.wanted) / 2
 	return b.bus.PublishAll(ctx, []event.Event{
 		event.PagesListed{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, Pages: b.wanted[:half]},

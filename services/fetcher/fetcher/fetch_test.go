@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/service"
 )
 
-// listed runs one request and returns its tasks, which nobody has taken yet.
+// listed handles one request and returns its tasks, which no fetcher has taken yet.
 func (w *world) listed(runID string, mode event.Mode) []event.PagesListed {
 	w.t.Helper()
 	tasks, listings := bustest.Collect[event.PagesListed](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
@@ -89,8 +89,8 @@ func TestAPageComesWithItsFacts(t *testing.T) {
 	}, got.Page)
 }
 
-// A listing is old when its pages are fetched. What is no longer a current page of the space
-// ends here; whether it is to be removed is for the deletion-detector to prove.
+// A listing is old when its pages are fetched. A page that is no longer current in the space ends here;
+// the deletion-detector proves whether it must be removed.
 func TestWhatChangedSinceTheListingIsSkipped(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.site.AddSpace("ELSEWHERE", "Elsewhere"))
@@ -147,7 +147,7 @@ func TestPeopleAreLookedUpOnce(t *testing.T) {
 	require.Zero(t, calls["/wiki/api/v2/spaces"], "the listing has written its id down: %v", calls)
 }
 
-// The tasks of a run begin together, and what they need to know is the same.
+// The tasks of a run start together and need the same look-ups.
 func TestTasksSideBySideLookUpOnce(t *testing.T) {
 	w := newWorld(t)
 	for i := range 119 {
@@ -177,7 +177,7 @@ func TestTasksSideBySideLookUpOnce(t *testing.T) {
 	require.Zero(t, calls["/wiki/api/v2/spaces"], "the listing has written its id down: %v", calls)
 }
 
-// Who lists knows the space already.
+// The lister already knows the space.
 func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
@@ -191,8 +191,8 @@ func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
 	require.EqualValues(t, 1, w.site.Stats().Calls["/wiki/api/v2/spaces"])
 }
 
-// Listings of pages leave folders out; they stand in the tree with their titles, and a page
-// that an incremental run fetches gets its place in new ones too.
+// Listings of pages omit folders; the tree contains them with their titles, and a page that an
+// incremental run fetches gets its place in new folders too.
 func TestFoldersStandInTheTree(t *testing.T) {
 	w := newWorld(t)
 	outer := w.add(sandbox.Draft{Space: space, Kind: sandbox.KindFolder, Title: "Outer"})
@@ -223,7 +223,7 @@ func TestFoldersStandInTheTree(t *testing.T) {
 	require.Equal(t, []string{"Docs", "Outer", "Late"}, ancestors)
 }
 
-// purgeTasks lets go of the tasks of a run that was finished without them.
+// purgeTasks deletes the tasks of a run that was finished without them.
 func (w *world) purgeTasks() {
 	w.t.Helper()
 	stop := w.Consume(bus.Fetch, func(context.Context, bus.Delivery) error { return nil })
@@ -250,8 +250,8 @@ func TestADeadTokenFailsItsPages(t *testing.T) {
 	require.Empty(t, w.skipped("run-1"))
 }
 
-// A wait that the site asks for parks the task as long, counts as no attempt, and nothing
-// else is asked of the site meanwhile.
+// A wait that the site requests parks the task for that time and does not count as an attempt; the site
+// gets no other calls meanwhile.
 func TestALongWaitParksTheTask(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -289,7 +289,7 @@ func TestALongWaitParksTheTask(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	require.Len(t, deliveries, 2)
-	require.Equal(t, 1, deliveries[1].Attempt, "waiting is no failure")
+	require.Equal(t, 1, deliveries[1].Attempt, "waiting is not a failure")
 	require.GreaterOrEqual(t, calls[1].Sub(calls[0]), wait-50*time.Millisecond)
 	require.Empty(t, failed.All())
 }

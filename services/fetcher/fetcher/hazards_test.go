@@ -30,10 +30,10 @@ const (
 	listRoute = "/pages" // behind a space's id
 )
 
-// stand puts a front before the site.
+// stand puts a front in front of the site.
 func (w *world) stand(f front) { w.front.Store(&f) }
 
-// rewrite lets change make something else of the site's answer.
+// rewrite lets change modify the site's answer.
 func rewrite(rw http.ResponseWriter, r *http.Request, site http.Handler, change func(answer map[string]any)) {
 	rec := httptest.NewRecorder()
 	site.ServeHTTP(rec, r)
@@ -53,9 +53,9 @@ func request(runID string) bus.Delivery {
 	}
 }
 
-// A client without message ids asks twice, or the ledger asks again while the first lister is
-// only slow: the second copy waits. Were it to take over, the first one would take over from
-// it in turn when it comes again, and so for ever.
+// A client without message ids may send a request twice, or the ledger repeats it while the first lister
+// is only slow: the second copy waits. If it took over, the first one would take over again on
+// redelivery, and so on forever.
 func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
@@ -85,7 +85,7 @@ func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
 	require.Equal(t, 2, run.Listed)
 }
 
-// A lister that gives up leaves the listing to the next at once.
+// A lister that gives up releases the listing immediately.
 func TestAListingThatBrokeIsFree(t *testing.T) {
 	w := newWorld(t)
 	var broken atomic.Bool
@@ -105,8 +105,8 @@ func TestAListingThatBrokeIsFree(t *testing.T) {
 	require.NoError(t, w.lister(w.Bus).HandleSync(t.Context(), request("run-1")))
 }
 
-// Servers that were away for too long end no run that is past its listing, and nothing that
-// goes wrong with a request ends another source's run.
+// A long outage of servers ends no run that has finished its listing, and a failed request never ends
+// another source's run.
 func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
 	w := newWorld(t)
 	w.addSource("other", "OTHER")
@@ -135,7 +135,7 @@ func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
 	require.Equal(t, event.StateFailed, run.State, "a listing that cannot be made")
 }
 
-// Confluence gives some pages without the body that was asked for. Such a page fails alone.
+// Confluence returns some pages without the requested body. Such a page fails alone.
 func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
 	w := newWorld(t)
 	good, bad := w.page("Good", "<p>words</p>", ""), w.page("Bad", "<p>words</p>", "")
@@ -164,7 +164,7 @@ func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
 	require.Len(t, fetched.All(), 2, "its neighbours, once")
 }
 
-// That an answer for many pages leaves one out does not say that it is missing.
+// A page's absence from a bulk answer does not prove that it is missing.
 func TestAShortAnswerSkipsNothing(t *testing.T) {
 	w := newWorld(t)
 	slipped, gone := w.page("Slipped", "<p>words</p>", ""), w.page("Gone", "<p>words</p>", "")
@@ -184,8 +184,8 @@ func TestAShortAnswerSkipsNothing(t *testing.T) {
 	require.Equal(t, map[string]string{gone.ID: "missing"}, w.skipped("run-1"))
 }
 
-// A space that was deleted and made anew has another id under its old key; a fetcher that
-// remembers the old one would take every page for one that moved away.
+// A space that was deleted and recreated has another id under its old key; a fetcher that caches the old
+// id would treat every page as moved.
 func TestASpaceThatWasMadeAnew(t *testing.T) {
 	w := newWorld(t)
 	p := w.page("Page", "<p>words</p>", "")
@@ -218,7 +218,7 @@ func TestTasksOfARunThatWasGivenUpCostNothing(t *testing.T) {
 	require.Zero(t, w.site.Stats().Total)
 }
 
-// A process that is stopped in mid-listing hands its request back; whoever gets it goes on.
+// A process that is stopped during a listing hands its request back; the next lister continues.
 func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
 	w := newWorld(t)
 	listing, held := make(chan struct{}, 8), make(chan struct{})
@@ -245,8 +245,8 @@ func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
 	require.Less(t, time.Since(asked), store.ListingLease/2, "not only when the lease has ended")
 }
 
-// What pages hang under grows with Confluence; a kind that we do not know must not end every
-// listing of a space that uses it.
+// Confluence adds kinds of parents; an unknown kind must not fail the listings of every space that uses
+// it.
 func TestAParentOfAnUnknownKind(t *testing.T) {
 	w := newWorld(t)
 	p := w.page("Page", "<p>words</p>", "")
@@ -269,12 +269,13 @@ func TestAParentOfAnUnknownKind(t *testing.T) {
 	require.Equal(t, "/424242/"+p.ID, place.Path)
 }
 
-// broken is a ledger that fails at what a listing says before its first page.
+// broken is a ledger that fails when the lister notes something before the first page.
 type broken struct{ *store.Store }
 
 func (broken) Note(context.Context, string, string) error { return errors.New("the database is away") }
 
-// Whatever fails once the listing is a lister's: the next one need not wait for the lease to end.
+// A lister that fails after it has claimed the listing releases it: the next one need not wait for the
+// lease to end.
 func TestAListingThatBrokeBeforeItsFirstPageIsFree(t *testing.T) {
 	w := newWorld(t)
 	w.listed("run-0", event.Full)
@@ -287,7 +288,7 @@ func TestAListingThatBrokeBeforeItsFirstPageIsFree(t *testing.T) {
 	require.NoError(t, w.lister(w.Bus).HandleSync(t.Context(), ask))
 }
 
-// A folder that could not be looked up is asked for again by the next run, whatever that lists.
+// The next run, whatever its listing, looks up a folder again whose look-up failed.
 func TestAFolderHealsWithTheNextRun(t *testing.T) {
 	w := newWorld(t)
 	shelf := w.add(sandbox.Draft{Space: space, Kind: sandbox.KindFolder, Title: "Shelf"})

@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// Something on the way may refuse one call. The credential is asked about before a task is
-// given up for it, and names that were refused once are not done without.
+// A proxy may reject one call. The fetcher probes the credential before it gives up a task, and one
+// rejection does not make it give up names.
 func TestOneRefusalFailsNothing(t *testing.T) {
 	for _, path := range []string{"/wiki/api/v2/pages", "/wiki/api/v2/users-bulk"} {
 		t.Run(path, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestOneRefusalFailsNothing(t *testing.T) {
 	}
 }
 
-// A page that breaks the answer for all that are asked for with it ends up alone.
+// A page that breaks the answer for all pages in its call finally fails alone.
 func TestAPageThatBreaksTheAnswerForManyFailsAlone(t *testing.T) {
 	w := newWorld(t)
 	for i := range 8 {

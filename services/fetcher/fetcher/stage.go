@@ -1,10 +1,10 @@
-// Package fetcher is the first stage: it turns a sync request into a run, lists the pages
-// that the run is about, and fetches their bodies in bulk.
+// Package fetcher is the first stage: it turns a sync request into a run, lists the run's pages, and
+// fetches their bodies in bulk.
 //
-// It answers two durable consumers. The lister opens the run of a sync request, lists the source
-// into the ledger and publishes tasks of up to event.MaxListed pages; the fetcher, any replica,
-// takes a task, fetches the bodies and publishes each page. Delivery is at least once: a request
-// or task that comes again finds in the ledger what is done and does the rest.
+// It reads two durable consumers. The lister opens the run of a sync request, lists the source into the
+// ledger and publishes tasks of up to event.MaxListed pages; the fetcher, in any replica, takes a task,
+// fetches the bodies and publishes each page. Delivery is at least once: for a redelivered request or
+// task, the ledger shows the finished work, and the fetcher does the rest.
 package fetcher
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// ledger is what the fetcher needs of the store; its errors are the store's.
+// ledger is the part of the store that the fetcher uses; its errors are the store's.
 type ledger interface {
 	visit.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
@@ -34,7 +34,7 @@ type ledger interface {
 	PagesByTitle(ctx context.Context, sourceID string, titles []string) (map[string]string, error)
 }
 
-// publisher is what the fetcher needs of the bus.
+// publisher is the part of the bus that the fetcher uses.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 	PublishAll(ctx context.Context, events []event.Event) error
@@ -53,17 +53,17 @@ type Fetcher struct {
 	log     zerolog.Logger
 }
 
-// New returns a fetcher; any number of its handlers may run at once.
+// New returns a fetcher; its handlers are safe for concurrent use.
 func New(l ledger, b publisher, s visit.Systems, log zerolog.Logger) *Fetcher {
 	return &Fetcher{ledger: l, bus: b, systems: s, log: log}
 }
 
-// Stage is the fetcher as a process runs it.
+// Stage describes the fetcher as a stage of a process.
 func Stage() service.Stage {
 	return service.Stage{
 		Name: "fetcher", Settings: config.TypeOf[config.Fetcher](), Open: open,
-		// What lives are answers of a hundred bodies each, one a worker, so that as much garbage
-		// again would be most of what the process holds.
+		// The live heap is answers of a hundred bodies each, one per worker. At Go's default, as much
+		// garbage again would be most of the process's memory.
 		GCPercent: 50,
 	}
 }

@@ -35,7 +35,7 @@ const (
 	tick  = 10 * time.Millisecond
 )
 
-// front stands before the site and may answer in its place.
+// front is in front of the site and may answer instead of it.
 type front func(w http.ResponseWriter, r *http.Request, site http.Handler)
 
 // world is a site, a broker and a database with the source docs, and no stage running yet.
@@ -96,15 +96,15 @@ func (w *world) add(d sandbox.Draft) sandbox.Page {
 	return p
 }
 
-// account is a site as the fetcher sees it: with one token, and with little patience.
+// account is the fetcher's view of a site: one token and short waits.
 type account struct{ client *confluence.Client }
 
 func (a account) Client(context.Context, store.Source) (*confluence.Client, error) {
 	return a.client, nil
 }
 
-// systems reads the site with the world's token. A wait that the site asks for is never waited
-// in place, so that tests see it parked.
+// systems reads the site with the world's token. It never waits in place when the site requests a wait,
+// so that tests see the parked task.
 func (w *world) systems() *systems.Systems {
 	w.t.Helper()
 	client, err := confluence.New(w.baseURL, sandbox.DefaultEmail, secret.New(w.token),
@@ -124,26 +124,26 @@ func (w *world) fetcher(b *bus.Bus) *fetcher.Fetcher {
 	return fetcher.New(w.store, b, w.systems(), zerolog.Nop())
 }
 
-// startSync consumes requests as the stage does.
+// startSync consumes requests like the stage.
 func (w *world) startSync() (stop func()) {
 	w.t.Helper()
 	l := w.lister(w.Bus)
 	return w.Consume(bus.Sync, service.Steered(l.HandleSync), bus.OnPermanent(l.SyncFailed))
 }
 
-// startFetch consumes tasks, so many at a time.
+// startFetch consumes tasks with that many workers.
 func (w *world) startFetch(workers int) (stop func()) {
 	w.t.Helper()
 	return w.Consume(bus.Fetch, service.Steered(w.fetcher(w.Bus).HandlePages), bus.Workers(workers))
 }
 
-// ask publishes a request; asking again with another nudge is another message.
+// ask publishes a request; another nudge makes another message.
 func (w *world) ask(runID string, mode event.Mode, nudge int) {
 	w.t.Helper()
 	w.Publish(event.SyncRequested{SourceID: "docs", RequestID: runID, Mode: mode, Nudge: nudge})
 }
 
-// finish does what the other stages do for a run: it stores what waits and removes nothing.
+// finish completes a run like the other stages: it stores the waiting pages and removes nothing.
 func (w *world) finish(runID string) event.Progress {
 	w.t.Helper()
 	ctx := w.t.Context()

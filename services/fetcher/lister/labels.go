@@ -7,12 +7,12 @@ import (
 	"github.com/sluicehq/sluice/shared/source"
 )
 
-// labelsAhead is how many batches of labels may wait for the end of the listing: those of
-// 32,000 pages, a few MiB. In a larger source the reading of labels waits then.
+// labelsAhead is the number of batches of labels that may wait for the end of the listing: those of
+// 32,000 pages, a few MiB. In a larger source the reading of labels then waits.
 const labelsAhead = 128
 
-// readLabels reads the labels of the source's pages where its listing lacks them. Where they cannot
-// be read to their end, they stay as they are stored.
+// readLabels reads the labels of the source's pages if its listing lacks them. If the reading fails, the
+// stored labels stay.
 func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) (complete bool, err error) {
 	labels, ok := v.System.(source.Labels)
 	if !ok {
@@ -41,7 +41,7 @@ func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[
 	return true, give()
 }
 
-// addLabels writes what readLabels gives into the ledger, whose rows have to be there.
+// addLabels writes the labels from readLabels into the ledger, whose rows must exist.
 func (l *Lister) addLabels(ctx context.Context, runID string, attempt int, labels <-chan map[string][]string) error {
 	for batch := range labels {
 		if err := l.ledger.AddLabels(ctx, runID, attempt, batch); err != nil {

@@ -20,12 +20,12 @@ import (
 const (
 	listBatch = 250 // pages that are written into the ledger at once
 
-	// leaveTimeout bounds what is said to the ledger while the process stops.
+	// leaveTimeout limits the calls to the ledger while the process stops.
 	leaveTimeout = 3 * time.Second
 )
 
-// list brings the run's listing into the ledger and proves it complete, or fails: a part of a
-// listing ends complete or with an error.
+// list writes the run's listing into the ledger and proves it complete, or fails: a part of a listing
+// ends complete or with an error.
 func (l *Lister) list(ctx context.Context, run store.Run) error {
 	src, err := l.ledger.Source(ctx, run.SourceID)
 	if err != nil {
@@ -60,7 +60,7 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 	if err != nil {
 		return err
 	}
-	// From here on the listing is this lister's, and whatever goes wrong gives it back.
+	// From here on the listing belongs to this lister, and any failure releases it.
 	return l.hold(ctx, run.ID, attempt, func(ctx context.Context) error {
 		moved, err := l.ledger.Readdress(ctx, run.SourceID)
 		if err != nil {
@@ -116,15 +116,15 @@ func (l *Lister) fill(ctx context.Context, v *visit.Visit, attempt int, listing 
 	if err := l.walk(ctx, run, attempt, listing); err != nil {
 		return err
 	}
-	// The ledger knows what failed before; which of it all is stored already it finds later.
+	// Add the pages that failed before; the ledger later finds the ones that are already stored.
 	if err := l.ledger.AddFailed(ctx, run, attempt); err != nil {
 		return err
 	}
-	// So does the tree, of the folders that an earlier run could not look up.
+	// Add the folders that an earlier run could not look up.
 	return v.MendTree(ctx)
 }
 
-// begin begins the listing that the run's mode asks for.
+// begin starts the listing for the run's mode.
 func begin(ctx context.Context, v *visit.Visit) (source.Listing, error) {
 	if v.Run.Mode == event.Full {
 		return v.System.List(ctx, kinds(v.Run))
@@ -132,7 +132,7 @@ func begin(ctx context.Context, v *visit.Visit) (source.Listing, error) {
 	return v.System.Changes(ctx, v.Source.LastSync, kinds(v.Run))
 }
 
-// kinds are what the run is about beside pages.
+// kinds are the run's kinds besides pages.
 func kinds(run store.Run) source.Kinds {
 	if run.BlogPosts {
 		return source.Kinds{page.BlogPost}
@@ -140,9 +140,9 @@ func kinds(run store.Run) source.Kinds {
 	return nil
 }
 
-// hold runs list and tells the ledger meanwhile that the lister lives: looking up folders, or
-// a pause that a site asks for, may take longer than the lease. A listing that ends early
-// is free for the next lister at once.
+// hold runs list and renews the lister's lease meanwhile: looking up folders, or a pause that a site
+// requests, may take longer than the lease. If a listing ends early, the next lister may start
+// immediately.
 func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(context.Context) error) error {
 	listCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -155,7 +155,7 @@ func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(
 			case <-listCtx.Done():
 				return
 			case <-tick.C:
-				// One sign may be lost; only the word that another lists ends this one.
+				// One renewal may fail; only the news that another lister has taken over ends this one.
 				if err := l.ledger.RenewListing(listCtx, runID, attempt); errors.Is(err, store.ErrNotCurrent) {
 					cancel(err)
 				}
@@ -180,9 +180,9 @@ func (l *Lister) hold(ctx context.Context, runID string, attempt int, list func(
 	return err
 }
 
-// listAll brings a full listing into the ledger and builds the tree. Labels that the listing does
-// not have are read meanwhile: a walk can only ask for one part after the other, so that side by
-// side they take half the time.
+// listAll writes a full listing into the ledger and builds the tree. It reads labels that the listing
+// lacks at the same time: each walk requests one part after the other, so concurrent walks take half the
+// time.
 func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listing source.Listing) error {
 	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
@@ -198,7 +198,7 @@ func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listi
 		if err := l.walk(ctx, v.Run, attempt, listing); err != nil {
 			return err
 		}
-		// A label belongs to a row of the ledger, and all of these are there only now.
+		// A label belongs to a row of the ledger; only now do all rows exist.
 		group.Go(func() error { return l.addLabels(ctx, v.Run.ID, attempt, labels) })
 		if err := l.ledger.TreeFromListing(ctx, v.Run); err != nil {
 			return err
@@ -216,7 +216,7 @@ func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listi
 		"the search leaves out %d pages that the listing has, so that runs list all pages until it does not", missed))
 }
 
-// walk brings the parts of a listing into the ledger, side by side.
+// walk writes the parts of a listing into the ledger, concurrently.
 func (l *Lister) walk(ctx context.Context, run store.Run, attempt int, listing source.Listing) error {
 	walks, ctx := errgroup.WithContext(ctx)
 	for _, part := range listing.Parts {
@@ -225,8 +225,8 @@ func (l *Lister) walk(ctx context.Context, run store.Run, attempt int, listing s
 	return walks.Wait()
 }
 
-// walkPart brings a part of a listing into the ledger, to its proven end. A batch is written
-// while the next is asked for.
+// walkPart writes a part of a listing into the ledger, to its proven end. It writes a batch while it
+// requests the next.
 func (l *Lister) walkPart(ctx context.Context, run store.Run, attempt int, part source.Part) error {
 	group, ctx := errgroup.WithContext(ctx)
 	batches := make(chan []store.Listed)

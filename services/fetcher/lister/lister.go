@@ -1,8 +1,8 @@
-// Package lister turns a sync request into a run: it lists what the run is about into the
-// ledger, and sends the tasks in which the bodies are fetched.
+// Package lister turns a sync request into a run: it lists the run's pages into the ledger, and sends
+// the tasks that fetch the bodies.
 //
-// Delivery is at least once: a request that comes again finds in the ledger what is done and
-// does the rest.
+// Delivery is at least once: for a redelivered request, the ledger shows the finished work, and the
+// lister does the rest.
 package lister
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// ledger is what the lister needs of the store; its errors are the store's.
+// ledger is the part of the store that the lister uses; its errors are the store's.
 type ledger interface {
 	visit.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
@@ -42,7 +42,7 @@ type ledger interface {
 	Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error)
 }
 
-// publisher is what the lister needs of the bus.
+// publisher is the part of the bus that the lister uses.
 type publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 	PublishAll(ctx context.Context, events []event.Event) error
@@ -61,7 +61,7 @@ type Lister struct {
 	log     zerolog.Logger
 }
 
-// New returns a lister; any number of its handlers may run at once.
+// New returns a lister; its handlers are safe for concurrent use.
 func New(l ledger, b publisher, s visit.Systems, log zerolog.Logger) *Lister {
 	return &Lister{ledger: l, bus: b, systems: s, log: log}
 }

@@ -16,17 +16,17 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// waitForTurn is how long a request waits before it looks again whether its source's open
-// run has ended.
+// waitForTurn is how long a request waits before it checks again whether its source's open run has
+// ended.
 const waitForTurn = 2 * time.Second
 
-// publishWithin bounds the wait for the broker to take a snapshot.
+// publishWithin limits the time for publishing a snapshot.
 const publishWithin = 5 * time.Second
 
 var errBusy = errors.New("another run of the source is open")
 
-// HandleSync turns a request into a run and brings the run as far as its tasks are sent.
-// Coming again, for whatever reason, it goes on where the ledger says the run is.
+// HandleSync turns a request into a run and processes the run until its tasks are sent. On redelivery,
+// for any reason, it continues from the ledger.
 func (l *Lister) HandleSync(ctx context.Context, d bus.Delivery) error {
 	req, err := parseRequest(d)
 	if err != nil {
@@ -72,9 +72,8 @@ func (l *Lister) HandleSync(ctx context.Context, d bus.Delivery) error {
 	return l.announce(ctx, run.ID)
 }
 
-// SyncFailed ends a run whose listing cannot be made. A run that is past its listing goes on
-// when nothing is wrong with it but that servers were away for too long: its pages are under
-// way, and its ledger asks again for what is not.
+// SyncFailed ends a run whose listing cannot be made. A run with a finished listing continues if only an
+// outage of servers was too long: its pages are on their way, and its ledger requests the others again.
 func (l *Lister) SyncFailed(ctx context.Context, d bus.Delivery, cause error) error {
 	req, err := parseRequest(d)
 	if err != nil {
@@ -84,7 +83,7 @@ func (l *Lister) SyncFailed(ctx context.Context, d bus.Delivery, cause error) er
 	code := failure.CodeOf(cause)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && run.SourceID != req.SourceID:
-		return l.reject(ctx, req, cause) // it failed before there was a run of this request
+		return l.reject(ctx, req, cause) // it failed before the request had a run
 	case err != nil:
 		return err
 	case !run.ListingDone.IsZero() && code == failure.Exhausted:
@@ -100,8 +99,8 @@ func (l *Lister) SyncFailed(ctx context.Context, d bus.Delivery, cause error) er
 	return err
 }
 
-// send publishes what the run still waits for. The tasks go first: a listing counts as
-// complete for others only when its pages are on their way.
+// send publishes the tasks that the run still waits for. The tasks go first: readers may treat a listing
+// as complete only when its pages are on their way.
 func (l *Lister) send(ctx context.Context, run store.Run) error {
 	after := ""
 	for {
@@ -133,8 +132,8 @@ func (l *Lister) send(ctx context.Context, run store.Run) error {
 	})
 }
 
-// announce publishes how far a run is. While the broker does not take it, the request comes
-// again, and with it the announcement.
+// announce publishes a run's progress. While the broker does not accept it, the request is redelivered,
+// and the announcement with it.
 func (l *Lister) announce(ctx context.Context, runID string) error {
 	snap, _, err := l.ledger.Advance(ctx, runID)
 	if err != nil {
@@ -145,9 +144,8 @@ func (l *Lister) announce(ctx context.Context, runID string) error {
 	return failure.Later(l.bus.Publish(soon, snap), waitForTurn)
 }
 
-// reject answers a request that cannot become a run: on the source's rejections, and, where
-// the request says enough and no run bears its id, on the progress subject that the asker
-// follows.
+// reject answers a request that cannot become a run: on the source's rejections, and, if the request has
+// a valid id that no run has, on the progress subject that the requester follows.
 func (l *Lister) reject(ctx context.Context, req event.SyncRequested, why error) error {
 	l.log.Warn().Str("source", req.SourceID).Str("run", req.RequestID).Err(why).Msg("sync request rejected")
 	now, code := time.Now().UTC(), failure.CodeOf(why)
@@ -171,8 +169,8 @@ func (l *Lister) reject(ctx context.Context, req event.SyncRequested, why error)
 	})
 }
 
-// parseRequest reads a request as any client may have written it. The request that comes
-// back with an error holds what could be read, so that the rejection can name it.
+// parseRequest parses a request from any client. With an error, it returns the readable fields, so that
+// the rejection can name the request.
 func parseRequest(d bus.Delivery) (event.SyncRequested, error) {
 	const example = `{"request_id": "nightly-7", "mode": "incremental"}`
 	req := event.SyncRequested{SourceID: d.SourceID}

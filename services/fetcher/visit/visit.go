@@ -1,5 +1,5 @@
-// Package visit is what listing and fetching have in common: a run reads its source's system,
-// which costs something, may be refused by mistake, and has a tree.
+// Package visit is the common part of listing and fetching: a run's access to its source's system, with
+// its costs, its rejections and the tree.
 package visit
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Ledger is what a visit needs of the store.
+// Ledger is the part of the store that a visit uses.
 type Ledger interface {
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 	UncheckedContainers(ctx context.Context, run store.Run, limit int) ([]store.Node, error)
@@ -36,7 +36,7 @@ var (
 	_ Systems = (*systems.Systems)(nil)
 )
 
-// Visit is a piece of a run's work at its source's system.
+// Visit is one piece of a run's work with its source's system.
 type Visit struct {
 	Run    store.Run
 	Source store.Source
@@ -46,7 +46,7 @@ type Visit struct {
 	log    zerolog.Logger
 }
 
-// Open opens the source's system. Whoever opens a visit has to End it.
+// Open opens the source's system. The caller must call End.
 func Open(ctx context.Context, s Systems, l Ledger, run store.Run, src store.Source, log zerolog.Logger) (*Visit, error) {
 	system, err := s.Open(ctx, src)
 	if err != nil {
@@ -55,11 +55,11 @@ func Open(ctx context.Context, s Systems, l Ledger, run store.Run, src store.Sou
 	return &Visit{Run: run, Source: src, System: system, ledger: l, log: log}, nil
 }
 
-// endTimeout bounds what is said to the ledger while the process stops.
+// endTimeout limits the calls to the ledger while the process stops.
 const endTimeout = 3 * time.Second
 
-// End gives back what the system holds, and writes down what the work has cost, also when it failed. The figure is for people: that
-// it cannot be written fails nothing.
+// End releases the system's resources, and records the cost of the work, even if it failed. The figure
+// is for people: a failure to record it fails nothing.
 func (v *Visit) End(ctx context.Context) {
 	if held, ok := v.System.(source.Holder); ok {
 		defer held.Release()
@@ -72,12 +72,12 @@ func (v *Visit) End(ctx context.Context) {
 	defer cancel()
 	calls, bytes := metered.Usage()
 	if err := v.ledger.AddUsage(ctx, v.Run.ID, calls, bytes); err != nil {
-		v.log.Warn().Str("run", v.Run.ID).Err(err).Msg("usage is not written down")
+		v.log.Warn().Str("run", v.Run.ID).Err(err).Msg("usage is not recorded")
 	}
 }
 
-// Doubt gives a refusal another try when the credential proves alive right after it: something
-// on the way may have refused that one call, and a whole task must not fail for it.
+// Doubt makes a rejection retryable if the credential proves valid right after it: a proxy may have
+// rejected that one call, and a whole task must not fail because of it.
 func (v *Visit) Doubt(ctx context.Context, err error) error {
 	if failure.CodeOf(err) != failure.Unauthorized || v.System.Probe(ctx) != nil {
 		return err
@@ -85,14 +85,14 @@ func (v *Visit) Doubt(ctx context.Context, err error) error {
 	return failure.Doubt(err)
 }
 
-// OnlyHere reports whether the system fails at what it was asked while it answers otherwise.
+// OnlyHere reports whether the system fails for this call while it answers others.
 func (v *Visit) OnlyHere(ctx context.Context, err error) bool {
 	return errors.Is(err, source.ErrBroken) && v.System.Probe(ctx) == nil
 }
 
-// DoWithout lets the work go on without what err is about, which is not the listing itself, and
-// notes so in the run's story. The note says what is missing and when it comes back. It returns nil, or
-// err where all of the system is away or wants a pause: then the work waits with it.
+// DoWithout lets the work continue without the part that err concerns, which is not the listing itself,
+// and adds a note to the run. The note says what is missing and when it comes back. DoWithout returns
+// nil, or err if the whole system is down or requests a pause: then the work waits with it.
 func (v *Visit) DoWithout(ctx context.Context, err error, note string) error {
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -107,10 +107,10 @@ func (v *Visit) DoWithout(ctx context.Context, err error, note string) error {
 	return v.ledger.Note(ctx, v.Run.ID, note+": "+err.Error())
 }
 
-// containersAtOnce is how many containers are looked up before they are written down.
+// containersAtOnce is the number of containers that are looked up before they are written.
 const containersAtOnce = 250
 
-// MendTree is GrowTree where something is to be looked up, and nothing where nothing is.
+// MendTree is GrowTree if there is anything to look up; otherwise it does nothing.
 func (v *Visit) MendTree(ctx context.Context) error {
 	unknown, err := v.ledger.UncheckedContainers(ctx, v.Run, 1)
 	if err != nil || len(unknown) == 0 {
@@ -119,9 +119,9 @@ func (v *Visit) MendTree(ctx context.Context) error {
 	return v.GrowTree(ctx)
 }
 
-// GrowTree looks up the folders and other containers between pages, which listings of pages
-// leave out, up to the top, and then writes every node's path. A container without a title stays
-// in the tree, so that the path still runs through it.
+// GrowTree looks up the folders and other containers between pages, which listings of pages omit, up to
+// the top, and then writes every node's path. A container without a title stays in the tree, so that
+// paths still include it.
 func (v *Visit) GrowTree(ctx context.Context) error {
 	for {
 		unknown, err := v.ledger.UncheckedContainers(ctx, v.Run, containersAtOnce)
