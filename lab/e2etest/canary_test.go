@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -165,24 +166,28 @@ func (w *world) serveAPI(log io.Writer) {
 	w.t.Helper()
 	ring, err := credential.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
 	require.NoError(w.t, err)
+	keyFile := filepath.Join(w.t.TempDir(), "api-key")
 	g, err := gateway.New(gateway.Options{
 		Control: control.New(w.store, w.bus, control.NewVault(credential.Trust{Hosts: outgoing.Hosts{strings.TrimPrefix(w.served.URL, "http://")}, AllowHTTP: true, Ring: ring}, w.store)),
 		Record:  w.store, Keys: w.store.Vault(), Bus: w.bus, Log: zerolog.New(log).Level(zerolog.TraceLevel),
-		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
+		API: config.API{Addr: "127.0.0.1:0", KeyFile: keyFile, MaxBody: 1 << 20, Timeout: time.Minute, MaxStreams: 10},
 	})
 	require.NoError(w.t, err)
+	key, err := os.ReadFile(keyFile)
+	require.NoError(w.t, err)
+	w.apiKey = strings.TrimSpace(string(key))
 	srv := httptest.NewServer(g.Handler())
 	w.t.Cleanup(srv.Close)
 	w.api = srv.URL
 }
 
-// asks asks the API without a key, which this machine may while there is none, and keeps the
-// answer with its headers.
+// asks asks the API with the key of this machine, and keeps the answer with its headers.
 func (w *world) asks(out *lines, method, path, body string) int {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.api+path, strings.NewReader(body))
 	require.NoError(w.t, err)
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+w.apiKey)
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(w.t, err)
 	defer func() { _ = res.Body.Close() }()

@@ -56,6 +56,7 @@ type world struct {
 	token   string    // the stand-in's own where it is empty
 	api     string    // where the HTTP API is served, if it is
 	hosts   string    // those a stored token may go to; the site's own where it is empty
+	apiKey  string    // with which it is asked
 	keys    string    // the master key; where it is set, the token is the source's own and stored
 	log     io.Writer // takes every line of the stages, where it is set
 }

@@ -33,12 +33,13 @@ func compose(t *testing.T, env map[string]string) *types.Project {
 
 // Variables that a service's struct knows and compose does not set, each with its reason.
 var notInCompose = map[string]string{
-	"SANDBOX_CORPUS":  "a container does not see the folders of its host",
-	"NATS_CREDS_FILE": "its NATS is reached by its own containers only; deploy/compose.nats-access.yml gives each a key",
-	"NATS_NKEY_FILE":  "see NATS_CREDS_FILE",
-	"NATS_CA_FILE":    "see NATS_CREDS_FILE",
-	"NATS_CERT_FILE":  "see NATS_CREDS_FILE",
-	"NATS_KEY_FILE":   "see NATS_CREDS_FILE",
+	"SANDBOX_CORPUS":   "a container does not see the folders of its host",
+	"GATEWAY_KEY_FILE": "a container does not see the files of its host: sluice key create makes the keys",
+	"NATS_CREDS_FILE":  "its NATS is reached by its own containers only; deploy/compose.nats-access.yml gives each a key",
+	"NATS_NKEY_FILE":   "see NATS_CREDS_FILE",
+	"NATS_CA_FILE":     "see NATS_CREDS_FILE",
+	"NATS_CERT_FILE":   "see NATS_CREDS_FILE",
+	"NATS_KEY_FILE":    "see NATS_CREDS_FILE",
 }
 
 // Variables that only the compose file reads.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/shared/secret"
 )
 
 // ErrPortBusy says that another process, or another server of this process, uses the port.
@@ -42,6 +44,8 @@ type Options struct {
 	Host       string // default 127.0.0.1
 	Port       int    // 0 is 4222, -1 any free port
 	MaxPayload int32  // bytes of the largest message, headers included; 0 is NATS's default of 1 MiB
+	User       string // with Password, the only one who may log in; "" for everybody whom ConfigFile lets in
+	Password   secret.String
 	ConfigFile string // a NATS configuration with users and TLS; the fields above override it
 	Log        zerolog.Logger
 }
@@ -80,6 +84,9 @@ func Start(o Options) (*Server, error) {
 	opts.ServerName, opts.Host, opts.Port = "sluice", o.Host, o.Port
 	if o.MaxPayload > 0 {
 		opts.MaxPayload = o.MaxPayload
+	}
+	if o.User != "" {
+		opts.Username, opts.Password = o.User, o.Password.Reveal()
 	}
 	opts.JetStream, opts.StoreDir = true, o.StoreDir
 	opts.JetStreamMaxStore, opts.JetStreamMaxMemory, opts.SyncInterval = maxStore, maxMemory, syncInterval

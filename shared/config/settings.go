@@ -248,7 +248,8 @@ func (f Search) check(c *checker) {
 // API says where the HTTP API is served, and how much one request may take.
 type API struct {
 	_          struct{}      `title:"The HTTP API"`
-	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. On anything but a loopback address it needs an API key to start: sluice key create."`
+	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. It needs an API key: sluice key create, or GATEWAY_KEY_FILE."`
+	KeyFile    string        `env:"GATEWAY_KEY_FILE" need:"a file in a folder that can be written" example:"/var/lib/sluice/api-key" desc:"A file with an admin key for whoever may read the file. If it is missing, it is made, readable by its owner only. sluice up uses api-key in its data folder."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
 	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
@@ -290,9 +291,10 @@ func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
 	w := bareWorld(t, nil)
 	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS"}))
+	w.addKey("operate", apikey.Operate)
 	w.kit.Stop()
 	var ok accepted
-	w.wants(http.StatusAccepted, "", "POST", "/api/confluence/docs/sync", "").into(&ok)
+	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/sync", "").into(&ok)
 	run, err := w.store.Run(t.Context(), ok.OperationID)
 	require.NoError(t, err, "its ledger asks for it again")
 	require.Equal(t, event.StateRequested, run.State)

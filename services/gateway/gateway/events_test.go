@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 )
@@ -175,7 +176,8 @@ func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
 	w := bareWorld(t, func(o *setup) { o.API.Timeout = time.Second })
 	w.source("docs")
 	run := w.run("docs", "r1", listed("11")...)
-	f := w.follow("", "r1", "")
+	w.addKey("read", apikey.Read)
+	f := w.follow("read", "r1", "")
 	w.until(f, event.StateFetching)
 	select {
 	case e, ok := <-f.events:

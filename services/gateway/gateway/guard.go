@@ -3,9 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/apikey"
@@ -54,7 +52,7 @@ var routes = map[string]apikey.Role{
 // caller is who asks.
 type caller struct {
 	key   apikey.Key
-	token string // "" where no key is asked for
+	token string
 	peer  string
 }
 
@@ -105,16 +103,15 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 	})
 }
 
-// identify finds out who asks. Without any key in the database, whoever is on this machine
-// may do everything; see open.
+// identify finds out who asks. Nobody is answered without a key, wherever the request comes from.
 func (g *Gateway) identify(r *http.Request) (caller, error) {
 	c := caller{peer: peerOf(r.RemoteAddr)}
 	given := r.Header.Values("Authorization")
-	if len(given) == 0 {
-		return g.open(r, c)
+	if len(given) != 1 {
+		return c, errBadKey()
 	}
 	scheme, token, _ := strings.Cut(given[0], " ")
-	if len(given) != 1 || !strings.EqualFold(scheme, "Bearer") {
+	if !strings.EqualFold(scheme, "Bearer") {
 		return c, errBadKey()
 	}
 	c.token = strings.TrimSpace(token)
@@ -123,39 +120,8 @@ func (g *Gateway) identify(r *http.Request) (caller, error) {
 	return c, err
 }
 
-// open lets a request without a key through while there is no key at all and the API listens
-// on loopback only: for trying things out. A request that came through a proxy, or that
-// speaks to another name than this machine's own, is of somebody else: a web page whose name
-// was made to point here, say.
-func (g *Gateway) open(r *http.Request, c caller) (caller, error) {
-	if !g.loopback {
-		return c, errBadKey()
-	}
-	has, err := g.keys.store.HasAPIKeys(r.Context())
-	if err != nil {
-		return c, err
-	}
-	if has {
-		return c, errBadKey()
-	}
-	proxied := false
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		proxied = proxied || r.Header.Get(name) != ""
-	}
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !addr.Addr().Unmap().IsLoopback() || !isLoopbackHost(hostOf(r.Host)) || proxied {
-		return c, fail(http.StatusUnauthorized, "unauthenticated", "without an API key only this machine itself is answered; make a key with: sluice key create")
-	}
-	c.key = apikey.Key{ID: "open", Role: apikey.Admin}
-	return c, nil
-}
-
 // still reports whether the caller of a long answer may still have it.
 func (g *Gateway) still(ctx context.Context, c caller, sourceID string) bool {
-	if c.token == "" {
-		has, err := g.keys.store.HasAPIKeys(ctx)
-		return err == nil && !has
-	}
 	var err error
 	c.key, err = g.keys.prove(ctx, c.token, c.peer)
 	var p *Problem
@@ -164,20 +130,4 @@ func (g *Gateway) still(ctx context.Context, c caller, sourceID string) bool {
 		return !errors.As(err, &p)
 	}
 	return c.key.Viewer().Sees(sourceID) && c.key.Role.May(apikey.Read)
-}
-
-func hostOf(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return strings.Trim(hostport, "[]")
-}
-
-// isLoopbackHost reports whether a name or address is this machine's own and no other's.
-func isLoopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -252,43 +254,81 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-func TestWithoutKeysOnlyThisMachineIsAnswered(t *testing.T) {
+// A proxy in front, another name that points here, another user of this machine: nobody is answered
+// without a key, and this machine's own is in a file that only its owner reads.
+func TestNobodyIsAnsweredWithoutAKey(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t, nil)
-	w.wants(http.StatusOK, "", "GET", "/api/confluence/sources", "")
+	file := filepath.Join(t.TempDir(), "data", "api-key")
+	w := bareWorld(t, func(o *setup) { o.API.KeyFile = file })
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	for _, host := range []string{"", "localhost", "127.0.0.1", "[::1]", "[::1%25evil.com]", "rebound.example"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/confluence/sources", nil)
+		require.NoError(t, err)
+		if host != "" {
+			req.Host = host
+		}
+		require.Equal(t, http.StatusUnauthorized, w.send(req).status, host)
+	}
 	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources", "", h, "127.0.0.1").status, h)
 	}
-	// A name that was made to point here is not this machine's own.
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/confluence/sources", nil)
-	require.NoError(t, err)
-	req.Host = "rebound.example"
-	require.Equal(t, http.StatusUnauthorized, w.send(req).status)
-	// Nor is a page of another site, whose form a browser sends here.
+	// A page of another site, whose form a browser sends here.
 	a := w.ask("", "DELETE", "/api/confluence/docs", "", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 	require.Equal(t, http.StatusForbidden, a.status)
 	require.Equal(t, "cross_origin", a.code())
-	require.Equal(t, http.StatusUnauthorized, w.ask("wrong", "GET", "/api/confluence/sources", "").status)
 
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	w.keys["local"] = strings.TrimSpace(string(text))
+	require.Equal(t, http.StatusUnauthorized, w.ask("wrong", "GET", "/api/confluence/sources", "").status)
+	w.wants(http.StatusOK, "local", "GET", "/api/confluence/sources", "")
+	require.Contains(t, w.log.String(), `"key":"local"`)
 	w.addKey("read", apikey.Read)
-	w.wants(http.StatusUnauthorized, "", "GET", "/api/confluence/sources", "") // from the first key on
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
+	w.wants(http.StatusOK, "local", "GET", "/metrics", "")
+	again, err := readLocalKey(file)
+	require.NoError(t, err)
+	require.Equal(t, w.g.keys.local, again, "it stays the same")
 }
 
-func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
+func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, make := range map[string]func(file string) error{
+		"open":    func(file string) error { return os.WriteFile(file, []byte("sluice_x"), 0o644) },
+		"garbage": func(file string) error { return os.WriteFile(file, []byte("sluice_x"), 0o600) },
+		"empty":   func(file string) error { return os.WriteFile(file, nil, 0o600) },
+		"link":    func(file string) error { return os.Symlink(filepath.Join(dir, "elsewhere"), file) },
+		"folder":  func(file string) error { return os.Mkdir(file, 0o700) },
+	} {
+		file := filepath.Join(dir, name)
+		require.NoError(t, make(file))
+		_, err := readLocalKey(file)
+		require.ErrorContains(t, err, "GATEWAY_KEY_FILE", name)
+		require.ErrorContains(t, err, "remove it", name)
+	}
+	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
+}
+
+func TestTheAPIDoesNotStartWithoutAKey(t *testing.T) {
 	t.Parallel()
 	s, kit := newStore(t), bustest.New(t)
 	at := func(addr string, log zerolog.Logger) Options {
 		return newSetup(s, kit.Bus, func(o *setup) { o.API.Addr, o.Log = addr, log })
 	}
-	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
-		g, err := New(at(addr, zerolog.Nop()))
-		require.NoError(t, err)
-		require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, addr)
+	refused := func() {
+		t.Helper()
+		for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0", "127.0.0.1:0", "localhost:0"} {
+			g, err := New(at(addr, zerolog.Nop()))
+			require.NoError(t, err)
+			require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, addr)
+		}
 	}
-	serve := func(addr string) string {
-		log := &lockedBuffer{}
-		g, err := New(at(addr, zerolog.New(log)))
+	serves := func(o Options, log *lockedBuffer) {
+		t.Helper()
+		g, err := New(o)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -296,16 +336,18 @@ func TestTheAPIDoesNotStartOpenToOthers(t *testing.T) {
 		require.Eventually(t, func() bool { return strings.Contains(log.String(), "serving the HTTP API") }, bustest.Patience, 5*time.Millisecond)
 		cancel()
 		require.NoError(t, <-ended)
-		return log.String()
 	}
-	require.Contains(t, serve("127.0.0.1:0"), "there is no API key")
+	refused()
+	log := &lockedBuffer{}
+	own := at("127.0.0.1:0", zerolog.New(log))
+	own.API.KeyFile = filepath.Join(t.TempDir(), "api-key")
+	serves(own, log)
 	id, _, hash, err := apikeytest.Cost.New()
 	require.NoError(t, err)
 	require.NoError(t, s.Vault().AddAPIKey(t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: "x", Role: apikey.Read}, Hash: hash}))
-	require.NotContains(t, serve("0.0.0.0:0"), "there is no API key")
+	log = &lockedBuffer{}
+	serves(at("0.0.0.0:0", zerolog.New(log)), log)
 	_, err = s.Vault().RevokeAPIKey(t.Context(), id)
 	require.NoError(t, err)
-	g, err := New(at(":0", zerolog.Nop()))
-	require.NoError(t, err)
-	require.ErrorIs(t, g.Serve(t.Context()), ErrNoKeys, "a revoked key is none")
+	refused() // a revoked key is none
 }

@@ -207,12 +207,14 @@ func TestSitesThatSourcesMayBeOf(t *testing.T) {
 	hosts := outgoing.Hosts{"*.atlassian.net", "wiki.acme.com", "127.0.0.1:8090"}
 	secure := bareWorld(t, func(o *setup) { o.Trust = credential.Trust{Hosts: hosts} })
 	standIn := bareWorld(t, func(o *setup) { o.Trust = credential.Trust{Hosts: hosts, AllowHTTP: true} })
+	secure.addKey("admin", apikey.Admin)
+	standIn.addKey("admin", apikey.Admin)
 	n := 0
 	adds := func(w *world, address, want string) {
 		n++
 		body, err := json.Marshal(map[string]string{"source_id": fmt.Sprint("s", n), "base_url": address, "space_key": fmt.Sprint("S", n)})
 		require.NoError(t, err)
-		a := w.ask("", "POST", "/api/confluence/sources", string(body))
+		a := w.ask("admin", "POST", "/api/confluence/sources", string(body))
 		if want == "" {
 			require.Equal(t, http.StatusUnprocessableEntity, a.status, "%q: %s", address, a.body)
 			require.Equal(t, "site_not_allowed", a.code(), address)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -41,6 +42,7 @@ var _ keyStore = (*vault.Vault)(nil)
 type keyring struct {
 	store keyStore
 	now   func() time.Time
+	local *localKey // nil for none
 
 	// proved holds the digests of keys that were right, with until when that is believed.
 	// One that has run out is looked up anew, and is no guess: it was right before.
@@ -90,6 +92,9 @@ func errTries(wait time.Duration) *Problem {
 // what headers say of it counts for nothing.
 func (k *keyring) prove(ctx context.Context, token, peer string) (apikey.Key, error) {
 	digest := sha256.Sum256([]byte(token))
+	if k.local != nil && subtle.ConstantTimeCompare(digest[:], k.local.digest[:]) == 1 {
+		return apikey.Key{ID: LocalKeyID, Name: "this machine", Role: apikey.Admin}, nil
+	}
 	was, known := k.proved.Get(digest)
 	if known && k.now().Before(was.until) {
 		return was.key, nil

@@ -64,7 +64,6 @@ type Gateway struct {
 	log     zerolog.Logger
 
 	keys        *keyring
-	loopback    bool
 	crossOrigin *http.CrossOriginProtection
 	metrics     *metrics
 	streams     chan struct{} // a place for each event stream
@@ -74,20 +73,25 @@ type Gateway struct {
 	handler     http.Handler
 }
 
-// ErrNoKeys is returned by Serve when everybody could reach the API and nobody needed a key.
-var ErrNoKeys = errors.New("there is no API key, and GATEWAY_ADDR is reached from other machines; make one with: sluice key create --name NAME --role admin, or listen on 127.0.0.1")
+// ErrNoKeys is returned by Serve when there is no key: nobody could be answered.
+var ErrNoKeys = errors.New("there is no API key; make one with: sluice key create --name NAME --role admin, or name a file for one with GATEWAY_KEY_FILE")
 
 // New makes the API. It fails when a route has no place in the table of who may what.
 func New(o Options) (*Gateway, error) {
 	useProblems()
 	g := &Gateway{
 		control: o.Control, record: o.Record, bus: o.Bus, cfg: o.API, log: o.Log,
-		loopback: isLoopbackHost(hostOf(o.API.Addr)), crossOrigin: http.NewCrossOriginProtection(),
-		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
+		crossOrigin: http.NewCrossOriginProtection(),
+		streams:     make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
 	}
 	var err error
 	if g.keys, err = newKeyring(o.Keys, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
 		return nil, err
+	}
+	if o.API.KeyFile != "" {
+		if g.keys.local, err = readLocalKey(o.API.KeyFile); err != nil {
+			return nil, err
+		}
 	}
 	g.metrics = newMetrics(o.Control.Reader, o.Log)
 	g.router = newRouter(g)
@@ -133,26 +137,20 @@ func (g *Gateway) bounded(next http.Handler) http.Handler {
 }
 
 // Serve listens until ctx ends, then lets what is under way finish. It returns ErrNoKeys
-// where nobody would need a key.
+// where there is no key.
 func (g *Gateway) Serve(ctx context.Context) error {
 	has, err := g.keys.store.HasAPIKeys(ctx)
 	if err != nil {
 		return err
 	}
-	if !has && !g.loopback {
+	if !has && g.keys.local == nil {
 		return ErrNoKeys
 	}
 	listener, err := net.Listen("tcp", g.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("serve the HTTP API: %w", AddrError(g.cfg.Addr, err))
 	}
-	log := g.log.Info()
-	if !has {
-		log = g.log.Warn()
-	}
-	log.Str("addr", listener.Addr().String()).Bool("open", !has).Msg(map[bool]string{
-		true: "serving the HTTP API", false: "serving the HTTP API to everybody on this machine, since there is no API key; make one with: sluice key create",
-	}[has])
+	g.log.Info().Str("addr", listener.Addr().String()).Msg("serving the HTTP API")
 	return g.serveOn(ctx, listener)
 }
 

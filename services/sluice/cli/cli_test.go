@@ -1,11 +1,13 @@
 package cli_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
+	"github.com/sluicehq/sluice/services/sluice/local"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -171,14 +174,40 @@ func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
 	shown, stop := p.up()
 	require.Contains(t, shown.String(), other.Addr().String())
 	require.Eventually(t, func() bool { return answers("http://" + other.Addr().String() + "/readyz") }, time.Minute, 20*time.Millisecond)
-	require.True(t, answers("http://"+other.Addr().String()+"/api/confluence/sources"))
+	// The key for it is in a file of the person's own, as is the login to NATS.
+	sources := "http://" + other.Addr().String() + "/api/confluence/sources"
+	require.False(t, answers(sources))
+	key, err := os.ReadFile(filepath.Join(p.data, "api-key"))
+	require.NoError(t, err)
+	require.Contains(t, shown.String(), filepath.Join(p.data, "api-key"))
+	require.True(t, answers(sources, strings.TrimSpace(string(key))))
+	there, err := local.Running(p.data)
+	require.NoError(t, err)
+	u, err := url.Parse(there.NatsURL)
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", u.Host)
+	require.NoError(t, err)
+	greeting, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.Contains(t, greeting, `"auth_required":true`)
+	password, set := u.User.Password()
+	require.True(t, set)
+	require.NotContains(t, shown.String(), password)
 	stop()
 }
 
-// answers reports whether an address answers 200.
-func answers(address string) bool {
+// answers reports whether an address answers 200, to a request with a key or without.
+func answers(address string, key ...string) bool {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Get(address)
+	req, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return false
+	}
+	for _, k := range key {
+		req.Header.Set("Authorization", "Bearer "+k)
+	}
+	res, err := client.Do(req)
 	return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 

@@ -325,7 +325,7 @@ func (d *demo) whereNext() {
 		{self + ` search "on-call handover"`, "search it yourself"},
 		{self + " status", "sources and runs"},
 		{self + " source list", "what is stored"},
-		{"curl http://" + d.engine.api + "/api/confluence/sources", "the HTTP API; docs/api.md"},
+		{`curl -H "Authorization: Bearer $(cat ` + d.engine.keyFile + `)" http://` + d.engine.api + "/api/confluence/sources", "the HTTP API; docs/api.md"},
 		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
 		{"README.md", "your own site in five minutes"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type engine struct {
 	stages  []service.Stage
 	grace   time.Duration
 	api     string // where the HTTP API is served; "" for nowhere
+	keyFile string // with the key of this machine's own commands
 }
 
 // startEngine starts the servers that are not named, migrates, and connects. The stages do
@@ -48,6 +50,10 @@ func (a *app) startEngine(ctx context.Context, env config.Environment, health *s
 			e.close()
 		}
 	}()
+	if cfg.API.Addr != "" {
+		e.keyFile = cmp.Or(cfg.API.KeyFile, filepath.Join(cfg.DataDir, "api-key"))
+		env = env.With(map[string]string{"GATEWAY_KEY_FILE": e.keyFile})
+	}
 	if e.servers, err = local.Start(ctx, a.localOptions(cfg)); err != nil {
 		return nil, err
 	}
@@ -163,7 +169,7 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	}
 	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
 	if cfg.API.Addr != "" {
-		a.printf("  HTTP API   http://%s/api/openapi.json\n", cfg.API.Addr)
+		a.printf("  HTTP API   http://%s/api/openapi.json, with the key in %s\n", cfg.API.Addr, e.keyFile)
 	}
 	secrets, err := e.store.Vault().Secrets(ctx)
 	if err != nil {

@@ -4,10 +4,12 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/localpg"
+	"github.com/sluicehq/sluice/shared/secret"
 )
 
 // Options say what is named already and where the rest lives.
@@ -111,9 +114,11 @@ func (s *Servers) startPostgres(ctx context.Context, o Options) error {
 	return nil
 }
 
-// startNats takes the usual port, where other clients look first, or any free one.
+// startNats takes the usual port, where other clients look first, or any free one. The password is a new
+// one each time: whoever may read running.json may log in.
 func (s *Servers) startNats(o Options) error {
-	opts := broker.Options{StoreDir: filepath.Join(o.DataDir, "nats"), Log: o.Log}
+	user, password := "sluice", rand.Text()
+	opts := broker.Options{StoreDir: filepath.Join(o.DataDir, "nats"), User: user, Password: secret.New(password), Log: o.Log}
 	nats, err := broker.Start(opts)
 	if errors.Is(err, broker.ErrPortBusy) {
 		opts.Port = -1
@@ -122,7 +127,13 @@ func (s *Servers) startNats(o Options) error {
 	if err != nil {
 		return fmt.Errorf("start NATS: %w", err)
 	}
-	s.nats, s.NatsURL = nats, nats.URL()
+	u, err := url.Parse(nats.URL())
+	if err != nil {
+		nats.Stop()
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	u.User = url.UserPassword(user, password)
+	s.nats, s.NatsURL = nats, u.String()
 	return nil
 }
 
