@@ -308,6 +308,9 @@ func TestWhatStandsInTheWayOfASource(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 	_, err = w.AddSource(t.Context(), everyone, elsewhere)
 	require.NoError(t, err)
+	var outOfScope *control.OutOfScopeError
+	_, err = w.ChangeSource(t.Context(), viewer.OfSources("docs"), "docs", control.SourceChange{BaseURL: "https://acme2.atlassian.net"})
+	require.ErrorAs(t, err, &outOfScope, "the site's token reads all of it")
 	_, err = w.ChangeSource(t.Context(), everyone, "docs", control.SourceChange{})
 	require.ErrorIs(t, err, control.ErrNothingToChange)
 }

@@ -97,10 +97,10 @@ func (was identity) atSite(ctx context.Context, tx pgx.Tx, is Identity) (siteID,
 // become makes one site of two that are one. Writers are waited for, since they have looked up their
 // site. A page that both have is kept where it was first; its other source finds it missing, and
 // fetches it.
-func (from siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
+func (at siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
 	var taken, by, space string
 	err := tx.QueryRow(ctx, `SELECT a.source_id, b.source_id, a.space_id FROM confluence_spaces a JOIN confluence_spaces b USING (space_id)
-		WHERE a.site_id = $1 AND b.site_id = $2 LIMIT 1`, from, to).Scan(&taken, &by, &space)
+		WHERE a.site_id = $1 AND b.site_id = $2 LIMIT 1`, at, to).Scan(&taken, &by, &space)
 	if err == nil {
 		return spaceTaken(taken, by, space)
 	}
@@ -109,13 +109,13 @@ func (from siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
 	}
 	b := &pgx.Batch{}
 	b.Queue(`SELECT FROM archon_sources WHERE source_id IN (SELECT source_id FROM confluence_spaces WHERE site_id IN ($1, $2))
-		ORDER BY source_id FOR UPDATE`, from, to)
+		ORDER BY source_id FOR UPDATE`, at, to)
 	const both = `FROM confluence_pages p JOIN confluence_pages o USING (page_id) WHERE p.site_id = $1 AND o.site_id = $2`
-	b.Queue(`DELETE FROM archon_crawled_pages c WHERE (c.source_id, `+pg.ChunkPage("c")+`) IN (SELECT p.source_id, p.page_id `+both+`)`, from, to)
-	b.Queue(`DELETE FROM confluence_pages WHERE site_id = $1 AND page_id IN (SELECT page_id `+both+`)`, from, to)
-	b.Queue(`UPDATE confluence_pages SET site_id = $2 WHERE site_id = $1`, from, to)
-	b.Queue(`UPDATE confluence_spaces SET site_id = $2 WHERE site_id = $1`, from, to)
-	b.Queue(`DELETE FROM confluence_sites WHERE site_id = $1`, from)
+	b.Queue(`DELETE FROM archon_crawled_pages c WHERE (c.source_id, `+pg.ChunkPage("c")+`) IN (SELECT p.source_id, p.page_id `+both+`)`, at, to)
+	b.Queue(`DELETE FROM confluence_pages WHERE site_id = $1 AND page_id IN (SELECT page_id `+both+`)`, at, to)
+	b.Queue(`UPDATE confluence_pages SET site_id = $2 WHERE site_id = $1`, at, to)
+	b.Queue(`UPDATE confluence_spaces SET site_id = $2 WHERE site_id = $1`, at, to)
+	b.Queue(`DELETE FROM confluence_sites WHERE site_id = $1`, at)
 	return tx.SendBatch(ctx, b).Close()
 }
 

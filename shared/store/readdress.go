@@ -163,8 +163,8 @@ func (r readdressing) chunks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, ids [
 	_, err := pgx.ForEachRow(rows, []any{&id, &url, &number, &content, &raw}, func() error {
 		raw, url, content = []byte(r.text(string(raw))), r.text(url), r.text(content)
 		var known ChunkMetadata
-		if json.Unmarshal(raw, &known) != nil {
-			return nil // another tool has made something else of it: the page's next write replaces it
+		if !json.Valid(raw) || json.Unmarshal(raw, &known) != nil {
+			return nil //nolint:nilerr // another tool has made something else of it: the page's next write replaces it
 		}
 		set := map[string]any{"content_hash": page.ChunkHash(known.HeadingPath, content)}
 		if r.SpaceKey != "" {

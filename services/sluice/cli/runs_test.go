@@ -195,6 +195,8 @@ func sourceSettings(p *person) {
 	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name, --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
 	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--name", "N"), "there are: docs, gen")
+	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--base-url", "ftp://acme2"), "--base-url")
+	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--base-url", "https://acme2.atlassian.net"), "there are: docs, gen")
 	said := p.sees("source", "set", "docs", "--deletion-strategy", "every_sync", "--name", "The docs", "--tag", "a,b")
 	require.Contains(p.t, said, `"The docs", tags [a b], deletion strategy every_sync`)
 	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", tags [], deletion strategy every_sync`)
