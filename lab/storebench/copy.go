@@ -17,7 +17,7 @@ import (
 
 // first are the tables that the others refer to; chunks are most of a knowledge base.
 var (
-	first  = []string{"archon_sources", "confluence_sync_runs", "confluence_pages"}
+	first  = []string{"archon_sources", "confluence_sites", "confluence_spaces", "confluence_sync_runs", "confluence_pages"}
 	others = []string{"confluence_page_content", "confluence_tree", "confluence_sync_pages"}
 )
 

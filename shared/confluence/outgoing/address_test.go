@@ -10,9 +10,10 @@ import (
 
 // However an address is written, there is one way in which it is kept, or none.
 func TestAnAddressHasOneForm(t *testing.T) {
+	const spaced = " HTTPS://Acme.Atlassian.NET/wiki/// "
 	for text, want := range map[string]string{
 		"https://acme.atlassian.net":             "https://acme.atlassian.net",
-		" HTTPS://Acme.Atlassian.NET/wiki/// ":   "https://acme.atlassian.net/wiki",
+		spaced:                                   "https://acme.atlassian.net/wiki",
 		"https://acme.atlassian.net:":            "https://acme.atlassian.net",
 		"https://acme.atlassian.net:443/wiki":    "https://acme.atlassian.net/wiki",
 		"https://acme.atlassian.net.":            "https://acme.atlassian.net",
