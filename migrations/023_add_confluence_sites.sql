@@ -82,8 +82,13 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
--- Of pages of several sites with one id, one can stay.
-DELETE FROM confluence_pages p USING confluence_pages other WHERE other.page_id = p.page_id AND other.site_id < p.site_id;
+-- Of pages of several sites with one id, one can stay: one that is there before one that was removed.
+WITH lost AS (
+    DELETE FROM confluence_pages p USING confluence_pages other
+    WHERE other.page_id = p.page_id AND (other.is_deleted, other.site_id) < (p.is_deleted, p.site_id)
+    RETURNING p.source_id, p.page_id
+)
+DELETE FROM archon_crawled_pages c USING lost WHERE c.source_id = lost.source_id AND c.metadata ->> 'page_id' = lost.page_id;
 ALTER TABLE confluence_page_content DROP CONSTRAINT confluence_page_content_page_id_site_id_fkey;
 ALTER TABLE confluence_page_content DROP CONSTRAINT confluence_page_content_pkey;
 ALTER TABLE confluence_pages DROP CONSTRAINT confluence_pages_pkey;

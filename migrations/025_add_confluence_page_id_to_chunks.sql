@@ -48,6 +48,20 @@ UPDATE archon_sources SET metadata = metadata || jsonb_build_object(
 WHERE metadata ->> 'source_type' = 'confluence' OR metadata ? 'sluice_system';
 
 -- +goose Down
+-- Older releases know a chunk's page by page_id alone: it holds Confluence's id again, and the rows
+-- for an Archon go.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF to_regclass('archon_page_metadata') IS NOT NULL THEN
+        UPDATE archon_crawled_pages SET page_id = NULL WHERE metadata ? 'confluence_page_id' AND page_id IS NOT NULL;
+        DELETE FROM archon_page_metadata WHERE metadata ? 'sluice_document';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+UPDATE archon_crawled_pages SET metadata = metadata - 'confluence_page_id' || jsonb_build_object('page_id', metadata -> 'confluence_page_id')
+WHERE metadata ? 'confluence_page_id';
 UPDATE archon_sources SET metadata = metadata || jsonb_build_object('source_type', metadata ->> 'sluice_system', 'original_url', source_url)
 WHERE metadata ? 'sluice_system';
 DROP INDEX idx_confluence_chunks_internal_links;

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/migrations"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/pgtest"
@@ -346,4 +348,34 @@ func TestChunksOfAnOlderReleaseAreTiedToTheirPages(t *testing.T) {
 		`SELECT concat_ws(' ', metadata->>'source_type', metadata->>'sluice_system', metadata->>'update_frequency', metadata->>'original_url') FROM archon_sources WHERE source_id = 'docs'`))
 	store1(t, s, write("docs", "", "1", 2, "Home", "alpha", "gamma"))
 	require.Equal(t, []string{"alpha", "gamma"}, contents(t, s, "docs", "1"))
+}
+
+// Older releases know chunks by page_id alone, and one page with an id.
+func TestOlderReleasesFindTheirChunksAfterDown(t *testing.T) {
+	t.Parallel()
+	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
+	s := opened(t, address)
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	fill(t, s)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
+	run := fullRun(t, s, "theirs", "o1", listed("1", 7, "Home"), listed("2", 9, "Locks"))
+	store1(t, s, ofOther("o1", "1", 7, "Home", "gamma words"))
+	store1(t, s, ofOther("o1", "2", 9, "Locks", "delta words"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_pages SET is_deleted = true WHERE source_id = 'docs' AND page_id = '2'`)
+	require.NoError(t, err)
+
+	db := stdlib.OpenDB(*conn.Config())
+	t.Cleanup(func() { _ = db.Close() })
+	require.NoError(t, migrations.DownTo(t.Context(), db, 22))
+	require.Equal(t, []string{"docs 1", "docs 3", "theirs 2"}, column[string](t, conn, `SELECT source_id || ' ' || page_id FROM confluence_pages ORDER BY 1`),
+		"of two pages the one that is there, or the one that was there first")
+	require.Equal(t, []string{"docs 1", "docs 3", "theirs 2"}, column[string](t, conn, `SELECT DISTINCT source_id || ' ' || (metadata->>'page_id')
+		FROM archon_crawled_pages WHERE source_id IN ('docs', 'theirs') ORDER BY 1`))
+	require.Zero(t, number(t, conn, `SELECT count(*) FROM archon_crawled_pages WHERE source_id IN ('docs', 'theirs') AND page_id IS NOT NULL`))
+	require.Zero(t, number(t, conn, `SELECT count(*) FROM archon_page_metadata WHERE source_id IN ('docs', 'theirs')`))
+
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err, "up again")
 }
