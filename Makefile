@@ -45,6 +45,7 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES) && \
 	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./lab/clienttest && \
+		go test -count=1 -run '^TestStagesKeepToTheirMemory$$' ./lab/e2etest && \
 		go test -count=1 ./services/chunk-writer/chunk; }; }
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)

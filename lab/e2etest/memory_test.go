@@ -1,3 +1,8 @@
+//go:build !race
+
+// The stages run as programs of this test, and the race detector takes many times their memory: "make
+// test" runs this file once more without it.
+
 package e2etest
 
 import (
