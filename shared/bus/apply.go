@@ -107,8 +107,12 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = b.js.CreateStream(ctx, want)
-		return err
+		if _, err = b.js.CreateStream(ctx, want); !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return err
+		}
+		// Another process has just created it, with another configuration: a program without a
+		// database does not know the installation's id.
+		s, err = b.js.Stream(ctx, want.Name)
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
@@ -67,4 +68,25 @@ func TestAForeignTopologyIsRefused(t *testing.T) {
 	require.NoError(t, theirs.Own(t.Context(), "two"))
 	require.NoError(t, theirs.Apply(t.Context()))
 	require.ErrorIs(t, mine.Apply(t.Context()), bus.ErrForeign)
+}
+
+// Programs with a database and those without one start together on an empty broker. None of them fails,
+// whichever creates a stream first.
+func TestProgramsThatApplyTogether(t *testing.T) {
+	for range 10 {
+		k := bustest.New(t)
+		var group errgroup.Group
+		for i := range 6 {
+			b := k.Connect()
+			group.Go(func() error {
+				if i%2 == 0 {
+					if err := b.Own(t.Context(), "one"); err != nil {
+						return err
+					}
+				}
+				return b.Apply(t.Context())
+			})
+		}
+		require.NoError(t, group.Wait())
+	}
 }
