@@ -52,11 +52,15 @@ func TestGoodCredentialOfOptions(t *testing.T) {
 	require.Equal(t, "me@pelagia.example", a.body["email"])
 }
 
-func TestTenantInfoNeedsNoCredential(t *testing.T) {
+func TestTenantInfoNeedsNoCredentialAndIsACall(t *testing.T) {
 	c := serve(t, New(Options{CloudID: "cloud-1"}))
 	req := c.request(http.MethodGet, "/_edge/tenant_info", "")
 	req.Header.Del("Authorization")
 	require.Equal(t, "cloud-1", c.do(req).body["cloudId"])
+	require.Equal(t, map[string]int64{"/_edge/tenant_info": 1}, c.site.Stats().Calls)
+
+	require.NoError(t, c.site.SetFaults(1, Fault{Kind: FaultServer, Route: "/_edge/tenant_info"}))
+	require.Equal(t, 500, c.do(req).status)
 }
 
 func TestGatewayServesTheSameSite(t *testing.T) {

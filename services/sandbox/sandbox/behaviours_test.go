@@ -27,7 +27,7 @@ var behaviours = []struct {
 	}},
 	{"05 every refusal of a credential", []func(*testing.T){
 		TestBadCredentialOnV2IsABareNotFound, TestBadCredentialOnV1IsForbidden, TestFaultScope, TestGatewayServesTheSameSite,
-		TestScopedTokenOpensTheGatewayOnly, TestTenantInfoNeedsNoCredential, TestFaultDeadToken,
+		TestScopedTokenOpensTheGatewayOnly, TestTenantInfoNeedsNoCredentialAndIsACall, TestFaultDeadToken,
 	}},
 	{"06 410 of removed v1 routes, and the headers before it", []func(*testing.T){TestRemovedV1Routes, TestV1ListsAnswerWhereTheyAreLeft}},
 	{"07 the traps of search", []func(*testing.T){

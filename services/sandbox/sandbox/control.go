@@ -9,9 +9,6 @@ import (
 // secrets.
 func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /_edge/tenant_info": func(w http.ResponseWriter, _ *http.Request) {
-			write(w, http.StatusOK, map[string]string{"cloudId": s.opt.CloudID})
-		},
 		"GET /_sandbox/{$}":                       s.overview,
 		"GET /_sandbox/stats":                     func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, s.Stats()) },
 		"POST /_sandbox/stats/reset":              s.resetStats,

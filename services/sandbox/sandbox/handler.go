@@ -11,7 +11,8 @@ import (
 type guard int
 
 const (
-	open guard = iota // control, browsable pages, tenant_info
+	open guard = iota // control and browsable pages: no calls of the API
+	edge              // needs no credential
 	v1
 	v2
 )
@@ -47,6 +48,11 @@ func (s *Site) endpoints() []endpoint {
 	add(v1, map[string]http.HandlerFunc{
 		"GET /wiki/rest/api/": func(w http.ResponseWriter, _ *http.Request) {
 			v1Error(w, http.StatusNotFound, "No such route.")
+		},
+	})
+	add(edge, map[string]http.HandlerFunc{
+		"GET /_edge/tenant_info": func(w http.ResponseWriter, _ *http.Request) {
+			write(w, http.StatusOK, map[string]string{"cloudId": s.opt.CloudID})
 		},
 	})
 	add(open, s.controlRoutes())
@@ -103,7 +109,7 @@ func (s *Site) delayed(h http.HandlerFunc) http.HandlerFunc {
 // token with a 401 that is not JSON.
 func (s *Site) authenticated(g guard, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if g == open {
+		if g == open || g == edge {
 			h(w, r)
 			return
 		}
