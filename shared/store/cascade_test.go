@@ -23,7 +23,8 @@ func twins(t *testing.T, s *store.Store) {
 		store1(t, s, write(source, run.ID, id("1"), 1, "Home", "identical words", "twice"))
 		store1(t, s, write(source, run.ID, id("2"), 1, "Keys", "identical words"))
 		require.Equal(t, event.StateCompleted, finish(t, s, run).State)
-		run = fullRun(t, s, source, source+"-2", listed(id("1"), 2, "Home"), listed(id("2"), 1, "Keys"))
+		run = fullRun(t, s, source, source+"-2", listed(id("1"), 2, "Home"),
+			store.Listed{ID: id("2"), Version: 1, Title: "Keys", ParentID: id("folder"), ParentKind: "folder"})
 		require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{{ID: id("folder"), Kind: "folder", Title: "Folder"}}))
 	}
 }

@@ -89,7 +89,13 @@ func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]
 	return list, nil
 }
 
-// PutNodes writes nodes into a source's tree and marks them as looked up by the run.
+// stillUsed keeps out a container whose last page was removed while the site was asked for it:
+// pruneContainersSQL, which ran with the removal, would not see it again until the next full run.
+const stillUsed = `(n.kind IN ('page', 'blogpost')
+	OR EXISTS (SELECT FROM confluence_tree c WHERE c.source_id = $1 AND c.parent_id = n.id))`
+
+// PutNodes writes nodes into a source's tree and marks them as looked up by the run. It leaves out
+// containers that no node has as its parent.
 func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 	n := len(nodes)
 	ids, kinds, titles := make([]string, n), make([]string, n), make([]string, n)
@@ -101,7 +107,7 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 		INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind, checked_run)
 		SELECT DISTINCT ON (id) $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2
 		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(id, kind, title, parent, parent_kind)
-		ORDER BY id
+		WHERE `+stillUsed+` ORDER BY id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
 			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, checked_run = excluded.checked_run, failed_run = NULL`,
 		run.SourceID, run.ID, ids, kinds, titles, parents, parentKinds)
@@ -112,7 +118,8 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 }
 
 // FailNodes says that the run could not look containers up: what is known of them stays, and the
-// next run asks again. Only ID and Kind are read.
+// next run asks again. It leaves out containers that no node has as its parent. Only ID and Kind
+// are read.
 func (s *Store) FailNodes(ctx context.Context, run Run, nodes []Node) error {
 	ids, kinds := make([]string, len(nodes)), make([]string, len(nodes))
 	for i, node := range nodes {
@@ -120,7 +127,8 @@ func (s *Store) FailNodes(ctx context.Context, run Run, nodes []Node) error {
 	}
 	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree (source_id, node_id, kind, title, failed_run)
-		SELECT DISTINCT ON (id) $1, id, kind, '', $2 FROM unnest($3::text[], $4::text[]) AS n(id, kind) ORDER BY id
+		SELECT DISTINCT ON (id) $1, id, kind, '', $2 FROM unnest($3::text[], $4::text[]) AS n(id, kind)
+		WHERE `+stillUsed+` ORDER BY id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET failed_run = excluded.failed_run`,
 		run.SourceID, run.ID, ids, kinds)
 	if err != nil {

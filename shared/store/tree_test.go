@@ -66,6 +66,29 @@ func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
 	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
 }
 
+// The last page below a folder is removed between the question for the folder and its answer.
+func TestAFolderWithoutPagesIsNotKept(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	child := store.Listed{ID: "2", Version: 1, Title: "Child", ParentID: "90", ParentKind: "folder"}
+	first := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), child)
+	for id, title := range map[string]string{"1": "Home", "2": "Child"} {
+		store1(t, s, write("docs", first.ID, id, 1, title, "text"))
+	}
+	finish(t, s, first)
+	run := fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
+	asked, err := s.UncheckedContainers(t.Context(), run, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.Node{{ID: "90", Kind: "folder"}}, asked)
+	_, _, err = s.FindRemovalCandidates(t.Context(), run)
+	require.NoError(t, err)
+	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: store.ReasonTrashed}}))
+
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{{ID: "90", Kind: "folder", Title: "Handbook"}}))
+	require.NoError(t, s.FailNodes(t.Context(), run, asked))
+	require.Equal(t, []string{"1"}, column[string](t, conn, `SELECT node_id FROM confluence_tree`))
+}
+
 // The same node twice in one batch, as an answer under way may give it, is no error.
 func TestANodeTwiceInOneBatch(t *testing.T) {
 	s, _ := open(t)
