@@ -43,6 +43,13 @@ const (
 	OtherSite       Code = "other_site"        // another site answers at the source's address than the one it is of
 	SiteMoved       Code = "site_moved"        // the site is at another address now
 	SpaceTaken      Code = "space_taken"       // another source is the same space of the same site
+
+	EmbeddingUnavailable  Code = "embedding_unavailable"  // the embedding server did not answer, or only with errors, after every retry
+	EmbeddingUnauthorized Code = "embedding_unauthorized" // the embedding server rejects the key
+	EmbeddingNoModel      Code = "embedding_no_model"     // the embedding server does not have the model, or the local model cannot be loaded
+	EmbeddingProtocol     Code = "embedding_protocol"     // the embedding server's answer is unusable: a missing vector, one of another length, zeros, no numbers
+	EmbeddingTooLong      Code = "embedding_too_long"     // the text is longer than the model reads, and cannot be split further
+	EmbeddingRefused      Code = "embedding_refused"      // the embedding server refuses this text
 )
 
 // Error is an error with a code. New and Wrap make one, CodeOf reads it.
@@ -105,7 +112,8 @@ func Doubtful(err error) bool {
 func (c Code) Final() bool {
 	switch c {
 	case Unauthorized, SpaceNotFound, OtherSite, SiteMoved, SpaceTaken, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
-		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing:
+		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing,
+		EmbeddingTooLong, EmbeddingRefused:
 		return true
 	default:
 		return false
