@@ -11,18 +11,18 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// TokenInput is an API token of a source's own, with what is said of it.
+// TokenInput is a source's own API token, with the account and the kind of the token.
 type TokenInput struct {
-	Token  string `json:"token,omitempty" maxLength:"16384" writeOnly:"true" doc:"an API token of the source's own, which is stored encrypted and never shown again; needs SLUICE_MASTER_KEY"`
-	Email  string `json:"email,omitempty" maxLength:"320" writeOnly:"true" doc:"the account that the token belongs to; default that of the token it replaces"`
-	Scoped *bool  `json:"scoped,omitempty" writeOnly:"true" doc:"it is a scoped token, which is taken at the gateway of Atlassian only"`
+	Token  string `json:"token,omitempty" maxLength:"16384" writeOnly:"true" doc:"an API token of its own for the source; it is stored encrypted and never returned; needs SLUICE_MASTER_KEY"`
+	Email  string `json:"email,omitempty" maxLength:"320" writeOnly:"true" doc:"the account that the token belongs to; default: the account of the token it replaces"`
+	Scoped *bool  `json:"scoped,omitempty" writeOnly:"true" doc:"the token is scoped: it is valid only at Atlassian's API gateway"`
 }
 
-// take is the token that a request has, nil where it has none. It is no longer in the request then.
+// take returns the request's token and deletes it from the request; without a token it returns nil.
 func (in *TokenInput) take() (*credential.GivenToken, error) {
 	if in.Token == "" {
 		if in.Email != "" || in.Scoped != nil {
-			return nil, fail(http.StatusUnprocessableEntity, "invalid", "email and scoped are about a token, and there is none")
+			return nil, fail(http.StatusUnprocessableEntity, "invalid", "email and scoped need a token")
 		}
 		return nil, nil
 	}
@@ -42,11 +42,11 @@ type addSourceInput struct {
 		SourceID         string                 `json:"source_id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]*$" example:"docs"`
 		BaseURL          string                 `json:"base_url" maxLength:"500" doc:"the site" example:"https://acme.atlassian.net/wiki"`
 		SpaceKey         string                 `json:"space_key" minLength:"1" maxLength:"255" pattern:"^~?[A-Za-z0-9][A-Za-z0-9._@:-]*$" example:"DOCS"`
-		DisplayName      string                 `json:"display_name,omitempty" maxLength:"200" doc:"shown to people; default the space's key"`
+		DisplayName      string                 `json:"display_name,omitempty" maxLength:"200" doc:"shown to people; default: the space's key"`
 		DeletionStrategy store.DeletionStrategy `json:"deletion_strategy,omitempty" enum:"weekly_reconciliation,every_sync,on_demand" default:"weekly_reconciliation"`
 		KnowledgeType    string                 `json:"knowledge_type,omitempty" enum:"technical,business" default:"technical"`
 		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false"`
-		BlogPosts        bool                   `json:"blog_posts,omitempty" doc:"keep the space's blog posts too"`
+		BlogPosts        bool                   `json:"blog_posts,omitempty" doc:"include the space's blog posts"`
 		TokenInput
 	}
 }
@@ -63,7 +63,7 @@ func (g *Gateway) addSource(ctx context.Context, in *addSourceInput) (*addSource
 	if err != nil {
 		return nil, err
 	}
-	added, err := g.control.AddSource(ctx, viewing(ctx), control.NewSource{Token: given, Source: store.Source{
+	added, err := g.control.AddSource(ctx, viewerOf(ctx), control.NewSource{Token: given, Source: store.Source{
 		ID: b.SourceID, BaseURL: b.BaseURL, SpaceKey: b.SpaceKey, DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy,
 		KnowledgeType: b.KnowledgeType, Tags: b.Tags, BlogPosts: b.BlogPosts,
 	}})
@@ -79,8 +79,8 @@ type changeSourceInput struct {
 	Body struct {
 		DisplayName      string                 `json:"display_name,omitempty" minLength:"1" maxLength:"200" doc:"shown to people"`
 		DeletionStrategy store.DeletionStrategy `json:"deletion_strategy,omitempty" enum:"weekly_reconciliation,every_sync,on_demand"`
-		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false" doc:"in place of all that were there; chunks get them when their page is next written"`
-		BlogPosts        *bool                  `json:"blog_posts,omitempty" doc:"on, the next sync is a full one; off, the next full one takes them out"`
+		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false" doc:"replaces all tags; chunks get the new ones when their page is next written"`
+		BlogPosts        *bool                  `json:"blog_posts,omitempty" doc:"true: the next sync is a full one; false: the next full sync removes them"`
 		TokenInput
 	}
 }
@@ -91,7 +91,7 @@ func (g *Gateway) changeSource(ctx context.Context, in *changeSourceInput) (*get
 	if err != nil {
 		return nil, err
 	}
-	changed, err := g.control.ChangeSource(ctx, viewing(ctx), in.SourceID, control.SourceChange{Token: given, SourceChange: store.SourceChange{
+	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{Token: given, SourceChange: store.SourceChange{
 		DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy, Tags: b.Tags, BlogPosts: b.BlogPosts,
 	}})
 	return &getSourceOutput{Body: changed.Source}, err

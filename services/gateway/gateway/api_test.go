@@ -29,8 +29,8 @@ func ids(list items, key string) []string {
 	return all
 }
 
-// Every operation of the document is asked for once with success, and every answer on the
-// way is held against the document.
+// Every operation of the OpenAPI document is requested successfully at least once, and every response is checked
+// against the document.
 func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -103,7 +103,7 @@ func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
 	}
 }
 
-// checkArchonsProgress reads progress as Archon's pages do, by the names and types of its answers.
+// checkArchonsProgress reads progress as Archon's pages do: by the field names and types of its responses.
 func (w *world) checkArchonsProgress() {
 	t := w.t
 	t.Helper()
@@ -117,7 +117,7 @@ func (w *world) checkArchonsProgress() {
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&one)
 	require.Equal(t, []any{"first-docs", "completed", 100.0}, []any{one.ProgressID, one.Status, one.Progress})
 	require.Contains(t, one.Message, "completed: ")
-	require.Equal(t, "full sync of docs asked for", one.Logs[0])
+	require.Equal(t, "full sync of docs requested", one.Logs[0])
 
 	waits := w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/sync", "")
 	var ok accepted
@@ -139,7 +139,7 @@ func (w *world) checkArchonsProgress() {
 	require.NoError(t, err)
 }
 
-// checkRunsAndChanges looks at runs, cancels one, and changes the source new.
+// checkRunsAndChanges reads runs, cancels one, and changes the source.
 func (w *world) checkRunsAndChanges() {
 	t := w.t
 	t.Helper()
@@ -164,7 +164,7 @@ func (w *world) checkRunsAndChanges() {
 	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"display_name":"Newer","deletion_strategy":"on_demand","tags":[],"blog_posts":false}`).into(&src)
 	require.Equal(t, []any{"Newer", store.OnDemand, []string{}, false}, []any{src.DisplayName, src.DeletionStrategy, src.Tags, src.BlogPosts})
 	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"tags":["b"]}`).into(&src)
-	require.Equal(t, []any{"Newer", []string{"b"}}, []any{src.DisplayName, src.Tags}, "what is not named stays")
+	require.Equal(t, []any{"Newer", []string{"b"}}, []any{src.DisplayName, src.Tags}, "unnamed fields stay")
 	for _, body := range []string{`{}`, `{"email":"x@acme.com"}`, `{"deletion_strategy":"never"}`, `{"space_key":"ELSE"}`, `{"tags":null}`} {
 		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/new", body).code(), body)
 	}
@@ -173,7 +173,7 @@ func (w *world) checkRunsAndChanges() {
 	require.Equal(t, "Newer", src.DisplayName, "nothing is changed without the token")
 }
 
-// No source can have an id that the API has a path of its own for.
+// No source may have an id that is also a path of the API.
 func TestNoSourceHasTheNameOfAPath(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -190,7 +190,7 @@ func TestNoSourceHasTheNameOfAPath(t *testing.T) {
 	}
 }
 
-// checkFailuresAndRemovals has a run that fails a page, and runs that hold removals back.
+// checkFailuresAndRemovals makes a run with a failed page, and runs that hold removals.
 func (w *world) checkFailuresAndRemovals() {
 	t := w.t
 	t.Helper()
@@ -247,7 +247,7 @@ func (w *world) checkFailuresAndRemovals() {
 	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
 	require.NoError(t, err)
 	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&again)
-	require.NotEqual(t, ok.OperationID, again.OperationID, "the first has come to nothing")
+	require.NotEqual(t, ok.OperationID, again.OperationID, "the first run was cancelled")
 }
 
 func TestASyncIsWrittenDownAndPublished(t *testing.T) {
@@ -264,7 +264,7 @@ func TestASyncIsWrittenDownAndPublished(t *testing.T) {
 	var req event.SyncRequested
 	require.NoError(t, json.Unmarshal((<-heard).Data, &req))
 	require.Equal(t, event.SyncRequested{RequestID: ok.OperationID, Mode: event.Full, ApproveRemovals: true}, req)
-	// Nobody has opened the run yet, and it can be looked at all the same.
+	// The run is not open yet, but its progress can be read.
 	var op operation
 	w.wants(http.StatusOK, "read", "GET", a.header.Get("Location"), "").into(&op)
 	require.Equal(t, []any{"initializing", 0}, []any{op.Status, op.Progress})
@@ -296,7 +296,7 @@ func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
 	var ok accepted
 	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/sync", "").into(&ok)
 	run, err := w.store.Run(t.Context(), ok.OperationID)
-	require.NoError(t, err, "its ledger asks for it again")
+	require.NoError(t, err, "the ledger sends it again")
 	require.Equal(t, event.StateRequested, run.State)
 	require.Equal(t, http.StatusServiceUnavailable, w.ask("", "GET", "/readyz", "").status)
 	w.kit.Start()

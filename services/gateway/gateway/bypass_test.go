@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// otherWays are the ways to write a path that some server or proxy takes for the path itself.
+// otherWays returns spellings of a path that some servers or proxies treat as the path itself.
 func otherWays(path string) []string {
 	last := strings.LastIndex(path, "/")
 	letter := path[last+1:]
@@ -29,11 +29,11 @@ func otherWays(path string) []string {
 		strings.ToUpper(path), "/Api" + strings.TrimPrefix(path, "/api"), path[:last] + fmt.Sprintf("/%%%02X", letter[0]) + letter[1:], strings.Replace(path, "/api", "/%61pi", 1), strings.Replace(path, "/api", "/%2561pi", 1),
 		strings.Replace(path, "/api/", "/api%c0%af", 1), "/api/../.." + path, "http://127.0.0.1//" + strings.TrimPrefix(path, "/"),
 	}
-	return slices.DeleteFunc(ways, func(way string) bool { return way == path }) // what has no /api in it
+	return slices.DeleteFunc(ways, func(way string) bool { return way == path }) // paths without /api stay the same
 }
 
-// On every route: however its path is written, nobody without a key gets at what is behind it,
-// and whoever may do everything gets it by its own name only.
+// For every route: no spelling of its path gives access without a key, and an admin reaches it only by its exact
+// path.
 func TestNoOtherWayToWriteAPathLeadsPastTheGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -57,7 +57,7 @@ func TestNoOtherWayToWriteAPathLeadsPastTheGuard(t *testing.T) {
 	w.untouched()
 }
 
-// untouched looks whether everything is as newWorld and fill left it.
+// untouched checks that everything is as newWorld and fill left it.
 func (w *world) untouched() {
 	w.t.Helper()
 	for _, id := range []string{"docs", "hr"} {
@@ -70,8 +70,7 @@ func (w *world) untouched() {
 	}
 }
 
-// On every route: a method is what it is, whatever a header or the query says, and no header
-// makes another path or another caller of a request.
+// For every route: no header or query parameter changes the method, the path or the caller of a request.
 func TestNoHeaderMakesAnotherRequestOfIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -110,8 +109,8 @@ func TestNoHeaderMakesAnotherRequestOfIt(t *testing.T) {
 	w.untouched()
 }
 
-// On every route of a source: a key for other sources finds it as missing as one that is not
-// there, however strong its role is.
+// For every route of a source: a key for other sources gets the same 404 as for a source that does not exist,
+// whatever its role.
 func TestOnEveryRouteAnotherSourceDoesNotExist(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -135,7 +134,7 @@ func TestOnEveryRouteAnotherSourceDoesNotExist(t *testing.T) {
 	w.untouched()
 }
 
-// stuckStore does not answer before the request is given up.
+// stuckStore responds only after the request has timed out.
 type stuckStore struct{ keyStore }
 
 func (stuckStore) APIKey(ctx context.Context, _ string) (vault.APIKey, error) {
@@ -155,7 +154,7 @@ func TestWhatTakesTooLongIsEnded(t *testing.T) {
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
 }
 
-// A body is taken as it comes: what is packed is no JSON, and nothing is unpacked to find out.
+// Compressed bodies are refused as invalid JSON, and are not decompressed to find out.
 func TestPackedBodiesAreNotUnpacked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

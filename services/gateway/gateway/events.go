@@ -18,32 +18,32 @@ import (
 
 const eventsPath = "/api/progress/{operation_id}/events"
 
-// How an event stream lives. It says something every so often, so that neither end takes a
-// quiet run for a dead connection; at each such sign the ledger and the key are looked at.
+// The limits of an event stream. Heartbeats keep quiet connections open. With each one, the stream reads the ledger
+// and verifies the key again.
 const (
-	streamSign   = 10 * time.Second
-	streamWrite  = 10 * time.Second // a client that takes longer to read is let go
-	streamLasts  = time.Hour        // then the client comes back, where it left off
-	lastEventEnd = "end"            // the id of the last event of a run
+	streamHeartbeat    = 10 * time.Second
+	streamWriteTimeout = 10 * time.Second // slower clients are disconnected
+	streamMax          = time.Hour        // then the client reconnects and continues
+	lastEventEnd       = "end"            // the id of a run's last event
 )
 
-// eventStream documents the stream, which the handler's types do not.
+// eventStream adds to the OpenAPI document what huma cannot derive from the handler's types.
 func eventStream(op *huma.Operation) {
-	op.Description += " Server-sent events of the type progress, each with an operation as GET /api/progress/{operation_id} gives it, " +
-		"until the run has ended. With Last-Event-ID only what is newer comes; after the last event the answer is 204, on which a browser stops asking."
+	op.Description += " Server-sent events of the type progress, each with an operation as in GET /api/progress/{operation_id}, " +
+		"until the run has ended. With Last-Event-ID, only newer events are sent; after the last event the response is 204, so that browsers stop reconnecting."
 	op.Responses = map[string]*huma.Response{
 		"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
-		"204": {Description: "The run has ended and Last-Event-ID is that of its last event"},
+		"204": {Description: "The run has ended, and Last-Event-ID is the id of its last event"},
 	}
 }
 
 type eventsInput struct {
 	ProgressInput
-	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"the id of the last event that was received"`
+	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"the id of the last received event"`
 }
 
 func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
-	op, err := g.control.Progress(ctx, viewing(ctx), in.OperationID)
+	op, err := g.control.Progress(ctx, viewerOf(ctx), in.OperationID)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	case g.streams <- struct{}{}:
 	default:
 		p := fail(http.StatusServiceUnavailable, "too_many_streams", "too many event streams are open; ask for the progress instead")
-		p.retryAfter = streamSign
+		p.retryAfter = streamHeartbeat
 		return nil, p
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
@@ -63,13 +63,13 @@ func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResp
 		}
 		g.metrics.streams.Inc()
 		defer g.metrics.streams.Dec()
-		s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: op.Run, caller: asking(ctx)}
+		s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: op.Run, caller: callerOf(ctx)}
 		s.floor, _ = strconv.ParseInt(in.LastEventID, 10, 64)
 		s.follow(r.Context(), op.Progress)
 	}}, nil
 }
 
-// stream is one client that follows a run.
+// stream sends one run's progress to one client.
 type stream struct {
 	g      *Gateway
 	w      http.ResponseWriter
@@ -83,27 +83,27 @@ type stream struct {
 	sent    bool
 }
 
-// follow sends snapshots until the run has ended, the client is gone or may no longer see
-// them, or it is time to come back.
+// follow sends snapshots until the run has ended, the client has disconnected or may no longer see the run, or the
+// stream has reached its maximum duration.
 func (s *stream) follow(ctx context.Context, first event.Progress) {
-	ctx, cancel := context.WithTimeout(ctx, streamLasts)
+	ctx, cancel := context.WithTimeout(ctx, streamMax)
 	defer cancel()
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // proxies must not collect
-	// The bounds on a request's time are not for this one; each write has its own.
+	h.Set("X-Accel-Buffering", "no") // proxies must not buffer
+	// The server's timeouts for a request do not apply here; each write has its own.
 	_ = s.rc.SetReadDeadline(time.Time{})
 	if !s.write("retry: 2000\n\n") || !s.send(ctx, first) {
 		return
 	}
-	// One goroutine writes: this one. The other reads the broker and hands over.
+	// Only this goroutine writes. The other one reads the broker and passes snapshots on.
 	news := make(chan event.Progress)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		for p, err := range s.g.bus.FollowProgress(ctx, s.run.SourceID, s.run.ID) {
 			if err != nil {
-				return // the ledger is looked at all the same
+				return // the heartbeats still read the ledger
 			}
 			select {
 			case news <- p:
@@ -113,7 +113,7 @@ func (s *stream) follow(ctx context.Context, first event.Progress) {
 		}
 	}()
 	defer func() { cancel(); <-over }()
-	sign := time.NewTicker(streamSign)
+	sign := time.NewTicker(streamHeartbeat)
 	defer sign.Stop()
 	for {
 		select {
@@ -126,17 +126,17 @@ func (s *stream) follow(ctx context.Context, first event.Progress) {
 				return
 			}
 		case <-sign.C:
-			if !s.look(ctx) {
+			if !s.heartbeat(ctx) {
 				return
 			}
 		}
 	}
 }
 
-// look gives a sign of life, and looks whether the run has ended unheard or the key was taken
-// back. It reports whether to go on.
-func (s *stream) look(ctx context.Context) bool {
-	if !s.g.still(ctx, s.caller, s.run.SourceID) || !s.write(": still here\n\n") {
+// heartbeat sends a heartbeat and checks whether the run has ended without an event and whether the key was revoked. It
+// reports whether to continue.
+func (s *stream) heartbeat(ctx context.Context) bool {
+	if !s.g.mayFollow(ctx, s.caller, s.run.SourceID) || !s.write(": still here\n\n") {
 		return false
 	}
 	op, err := s.g.control.Progress(ctx, s.caller.key.Viewer(), s.run.ID)
@@ -146,7 +146,7 @@ func (s *stream) look(ctx context.Context) bool {
 	return s.send(ctx, op.Progress)
 }
 
-// send sends a snapshot that says something new, and reports whether to go on.
+// send sends a snapshot if it contains something new, and reports whether to continue.
 func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	final := p.State.Final()
 	at := p.At.UnixNano()
@@ -154,7 +154,7 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	if !final && (at <= s.floor || s.sent && same) {
 		return true
 	}
-	// Snapshots come from the broker and from the ledger; whichever is behind says less.
+	// Snapshots come from the broker and from the ledger; drop those that are behind.
 	if p.Percent < s.percent && !final {
 		return true
 	}
@@ -172,7 +172,7 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 }
 
 func (s *stream) write(text string) bool {
-	if err := s.rc.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+	if err := s.rc.SetWriteDeadline(time.Now().Add(streamWriteTimeout)); err != nil {
 		return false
 	}
 	if _, err := s.w.Write([]byte(text)); err != nil {

@@ -23,7 +23,7 @@ type sse struct {
 	op operation
 }
 
-// followed is an open event stream. What comes is on events, which closes with the stream.
+// followed is an open event stream. Its events are sent to events, which is closed at the stream's end.
 type followed struct {
 	res    *http.Response
 	events chan sse
@@ -74,7 +74,7 @@ func readEvents(body io.Reader, out chan<- sse) {
 	}
 }
 
-// until reads events up to one in the state, and returns it.
+// until reads events until one has the state, and returns it.
 func (w *world) until(f *followed, state event.State) sse {
 	w.t.Helper()
 	percent := 0
@@ -82,12 +82,12 @@ func (w *world) until(f *followed, state event.State) sse {
 		select {
 		case e, ok := <-f.events:
 			require.True(w.t, ok, "the stream ended before the run was %s", state)
-			require.GreaterOrEqual(w.t, e.op.Progress, percent, "progress goes back")
+			require.GreaterOrEqual(w.t, e.op.Progress, percent, "progress decreases")
 			if percent = e.op.Progress; e.op.State == state {
 				return e
 			}
 		case <-time.After(bustest.Patience):
-			require.Fail(w.t, "the stream is quiet", "waiting for %s", state)
+			require.Fail(w.t, "the stream sends nothing", "waiting for %s", state)
 		}
 	}
 }
@@ -108,7 +108,7 @@ func TestAStreamFollowsARunToItsEnd(t *testing.T) {
 	require.Equal(t, 49, half.op.Progress)
 	require.Equal(t, 1, half.op.Counts.Created)
 
-	// The connection breaks, and the client comes back: what it has does not come again.
+	// The connection breaks, and the client reconnects: it does not get earlier events again.
 	f.stop()
 	w.write(run, "12", "/12", "Two", "Two.")
 	require.Equal(t, event.StateCompleted, w.end(run).State)
@@ -120,7 +120,7 @@ func TestAStreamFollowsARunToItsEnd(t *testing.T) {
 	require.False(t, ok, "the stream ends with the run")
 
 	f = w.follow("docs", "r1", "end")
-	require.Equal(t, http.StatusNoContent, f.res.StatusCode, "a browser stops asking")
+	require.Equal(t, http.StatusNoContent, f.res.StatusCode, "a browser stops reconnecting")
 }
 
 func TestAStreamThatComesBackGetsOnlyWhatIsNewer(t *testing.T) {
@@ -134,7 +134,7 @@ func TestAStreamThatComesBackGetsOnlyWhatIsNewer(t *testing.T) {
 	w.write(run, "12", "/12", "Two", "Two.")
 	w.end(run)
 	e := <-f.events
-	require.Equal(t, "end", e.id, "whatever the client has, the end is new")
+	require.Equal(t, "end", e.id, "the last event is always sent")
 	for _, odd := range []string{"x", "-1", "'; --", "99999999999999999999999"} {
 		f = w.follow("read", "r1", odd)
 		e = <-f.events
@@ -170,7 +170,7 @@ func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
 	require.Empty(t, w.g.streams)
 }
 
-// The stream outlives the bound on a request's time.
+// The request timeout does not end a stream.
 func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
 	t.Parallel()
 	w := bareWorld(t, func(o *setup) { o.API.Timeout = time.Second })
@@ -182,7 +182,7 @@ func TestAStreamOutlivesTheBoundOnARequest(t *testing.T) {
 	select {
 	case e, ok := <-f.events:
 		require.Fail(t, "too early", "%v %v", e, ok)
-	case <-time.After(7 * time.Second): // longer than the server's bounds on reading and writing
+	case <-time.After(7 * time.Second): // longer than the server's read and write timeouts
 	}
 	w.write(run, "11", "/11", "One", "One.")
 	w.end(run)
@@ -195,11 +195,11 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 	c := caller{key: w.keyOf("docs"), token: w.keys["docs"], peer: "192.0.2.1"}
 	clock := time.Now()
 	w.g.keys.now = func() time.Time { return clock }
-	require.True(t, w.g.still(t.Context(), c, "docs"))
-	require.False(t, w.g.still(t.Context(), c, "hr"))
+	require.True(t, w.g.mayFollow(t.Context(), c, "docs"))
+	require.False(t, w.g.mayFollow(t.Context(), c, "hr"))
 	_, err := w.store.Vault().RevokeAPIKey(t.Context(), w.ids["docs"])
 	require.NoError(t, err)
-	clock = clock.Add(believeFor)
-	require.False(t, w.g.still(t.Context(), c, "docs"))
-	require.False(t, w.g.still(t.Context(), caller{}, "docs"), "there are keys by now")
+	clock = clock.Add(verifiedFor)
+	require.False(t, w.g.mayFollow(t.Context(), c, "docs"))
+	require.False(t, w.g.mayFollow(t.Context(), caller{}, "docs"), "there are keys by now")
 }

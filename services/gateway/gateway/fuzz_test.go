@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// writes are the routes that take a body, by pattern.
+// writes returns the patterns of the routes with a request body.
 func writes() []string {
 	var all []string
 	for pattern := range routes {
@@ -25,16 +25,15 @@ func writes() []string {
 	return all
 }
 
-// quiet is a fuzz test whose servers may go on logging while its target runs, which the test
-// itself forbids by a panic.
+// quiet is a fuzz test whose servers may log after its target has returned, which the testing package otherwise
+// punishes with a panic.
 type quiet struct{ testing.TB }
 
 func (quiet) Helper()             {}
 func (quiet) Log(...any)          {}
 func (quiet) Logf(string, ...any) {}
 
-// Whatever body comes to a route that takes one, from somebody who may: it is taken or refused
-// as JSON, and nothing goes wrong inside.
+// Any body from an authorized caller is either accepted or refused as JSON, and never causes an internal error.
 func FuzzBodies(f *testing.F) {
 	w := bareWorld(quiet{f}, func(o *setup) { o.API.Timeout, o.Log = time.Minute, o.Log.Level(zerolog.WarnLevel) })
 	w.addKey("admin", "admin")

@@ -10,11 +10,11 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// anyone is the role of the few routes that need no key.
+// anyone marks the few routes that need no key.
 const anyone apikey.Role = "anyone"
 
-// routes says who may what: the one place. A route that is not here is not served, and the
-// program does not start with one.
+// routes is the only place that assigns a role to each route. A route that is missing here is not served, and New
+// returns an error for it.
 var routes = map[string]apikey.Role{
 	"GET /healthz": anyone,
 	"GET /readyz":  anyone,
@@ -31,12 +31,12 @@ var routes = map[string]apikey.Role{
 	"GET /api/confluence/{source_id}/status":                  apikey.Read,
 	"GET /api/confluence/{source_id}/pages":                   apikey.Read,
 	"GET /api/confluence/{source_id}/runs":                    apikey.Read,
-	"GET /api/confluence/{source_id}/runs/{run}":              apikey.Operate, // names pages that may have been hidden since
+	"GET /api/confluence/{source_id}/runs/{run}":              apikey.Operate, // returns pages that may have been hidden since
 	"POST /api/confluence/{source_id}/runs/{run}/cancel":      apikey.Operate,
 	"GET /api/confluence/{source_id}/losses":                  apikey.Read,
 	"GET /api/confluence/{source_id}/failures":                apikey.Read,
 	"POST /api/confluence/{source_id}/failures/retry":         apikey.Operate,
-	"GET /api/confluence/{source_id}/removals":                apikey.Operate, // names pages that may have been hidden since
+	"GET /api/confluence/{source_id}/removals":                apikey.Operate, // returns pages that may have been hidden since
 	"POST /api/confluence/{source_id}/removals/{run}/approve": apikey.Operate,
 	"POST /api/confluence/{source_id}/removals/{run}/reject":  apikey.Operate,
 
@@ -49,7 +49,7 @@ var routes = map[string]apikey.Role{
 	"GET /api/pages/{id}/chunks": apikey.Read,
 }
 
-// caller is who asks.
+// caller is the authenticated client of a request.
 type caller struct {
 	key   apikey.Key
 	token string
@@ -63,22 +63,22 @@ const (
 	recordKey
 )
 
-// asking returns who asks. Only a route without a guard has nobody, who sees nothing.
-func asking(ctx context.Context) caller {
+// callerOf returns the caller of the request. Without a guard it returns an empty caller, which sees nothing.
+func callerOf(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey).(caller)
 	return c
 }
 
-// viewing returns on whose behalf a request reads.
-func viewing(ctx context.Context) viewer.Viewer { return asking(ctx).key.Viewer() }
+// viewerOf returns the viewer that the request reads as.
+func viewerOf(ctx context.Context) viewer.Viewer { return callerOf(ctx).key.Viewer() }
 
-// guard lets a request through to next when its caller may.
+// guard passes a request on to next if its caller has the role need and may see the source in the path.
 func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 	if need == anyone {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A page of another site must not act with what a browser can reach.
+		// Pages of other sites must not use what a browser on this network can reach.
 		if err := g.crossOrigin.Check(r); err != nil {
 			fail(http.StatusForbidden, "cross_origin", "requests from pages of other sites are refused").write(w)
 			return
@@ -92,7 +92,7 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 			rec.key = c.key.ID
 		}
 		if !c.key.Role.May(need) {
-			fail(http.StatusForbidden, "forbidden", "this needs a key of the role "+string(need)+"; this one has "+string(c.key.Role)).write(w)
+			fail(http.StatusForbidden, "forbidden", "this needs a key with the role "+string(need)+"; this key has the role "+string(c.key.Role)).write(w)
 			return
 		}
 		if id := r.PathValue("source_id"); id != "" && !c.key.Viewer().Sees(id) {
@@ -103,7 +103,7 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 	})
 }
 
-// identify finds out who asks. Nobody is answered without a key, wherever the request comes from.
+// identify returns the caller of a request. Every request needs a key, wherever it comes from.
 func (g *Gateway) identify(r *http.Request) (caller, error) {
 	c := caller{peer: peerOf(r.RemoteAddr)}
 	given := r.Header.Values("Authorization")
@@ -116,17 +116,17 @@ func (g *Gateway) identify(r *http.Request) (caller, error) {
 	}
 	c.token = strings.TrimSpace(token)
 	var err error
-	c.key, err = g.keys.prove(r.Context(), c.token, c.peer)
+	c.key, err = g.keys.verify(r.Context(), c.token, c.peer)
 	return c, err
 }
 
-// still reports whether the caller of a long answer may still have it.
-func (g *Gateway) still(ctx context.Context, c caller, sourceID string) bool {
+// mayFollow reports whether the caller of a long response may still see the source.
+func (g *Gateway) mayFollow(ctx context.Context, c caller, sourceID string) bool {
 	var err error
-	c.key, err = g.keys.prove(ctx, c.token, c.peer)
+	c.key, err = g.keys.verify(ctx, c.token, c.peer)
 	var p *Problem
 	if err != nil {
-		// That the database is away is no reason to send anybody home.
+		// An unavailable database is no reason to end streams.
 		return !errors.As(err, &p)
 	}
 	return c.key.Viewer().Sees(sourceID) && c.key.Role.May(apikey.Read)

@@ -21,7 +21,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// fillIn makes a path of a pattern.
+// fillIn returns the method of a pattern, and its path with values.
 func fillIn(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
 	return method, strings.NewReplacer("{source_id}", "docs", "{run}", "r1", "{operation_id}", "r1", "{id}", "11").Replace(path)
@@ -40,11 +40,11 @@ func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
 		require.True(t, ok, pattern)
 		method, path := fillIn(pattern)
 		if need == anyone {
-			require.NotContains(t, path, "/api/", "nothing under /api is open")
+			require.NotContains(t, path, "/api/", "everything under /api needs a key")
 			w.wants(http.StatusOK, "", method, path, "")
 			continue
 		}
-		w.g.keys.peers.Purge() // this is about the guard, not about the number of tries
+		w.g.keys.peers.Purge() // this test is about the guard, not about the limit of attempts
 		require.Equal(t, "unauthenticated", w.wants(http.StatusUnauthorized, "", method, path, "").code(), pattern)
 		bad := w.keys["admin"][:len(w.keys["admin"])-1] + "a"
 		if bad == w.keys["admin"] {
@@ -70,12 +70,11 @@ func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.g.router.HandleFunc("GET /api/hidden", func(http.ResponseWriter, *http.Request) {})
-	require.ErrorContains(t, w.g.router.complete(), "GET /api/hidden")
+	require.ErrorContains(t, w.g.router.checkRoutes(), "GET /api/hidden")
 	w.wants(http.StatusNotFound, "admin", "GET", "/api/hidden", "")
 }
 
-// Whatever way a path is written, nobody without a key gets at what is behind it, and whoever
-// has one gets it by its own name only.
+// No spelling of a path gives access without a key, and with a key only the exact path works.
 func TestPathsWrittenInOtherWays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -97,7 +96,7 @@ func TestPathsWrittenInOtherWays(t *testing.T) {
 		require.Contains(t, []int{404, 405, 400}, w.raw(method+" /api/confluence/sources HTTP/1.1", "admin"), method)
 	}
 	require.Equal(t, "POST", w.ask("read", "PUT", "/api/confluence/docs/sync", "").header.Get("Allow"))
-	// A method is what it is, whatever a header says.
+	// Headers do not change the method.
 	for _, h := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		w.wants(http.StatusOK, "admin", "GET", "/api/confluence/docs", "", h, "DELETE")
 		w.wants(http.StatusForbidden, "read", "POST", "/api/confluence/docs/sync", "", h, "GET")
@@ -109,7 +108,7 @@ func TestPathsWrittenInOtherWays(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// raw sends a request line as it is and returns the status.
+// raw sends the request line unchanged and returns the status.
 func (w *world) raw(line, key string) int {
 	w.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
@@ -157,7 +156,7 @@ func TestARevokedKeyEnds(t *testing.T) {
 	_, err := w.store.Vault().RevokeAPIKey(t.Context(), w.ids["read"])
 	require.NoError(t, err)
 	clock = clock.Add(time.Minute)
-	require.LessOrEqual(t, believeFor, time.Minute)
+	require.LessOrEqual(t, verifiedFor, time.Minute)
 	w.wants(http.StatusUnauthorized, "read", "GET", "/api/confluence/sources", "")
 	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "")
 }
@@ -167,12 +166,12 @@ func TestFailedTriesAreLimited(t *testing.T) {
 	w := newWorld(t)
 	clock := time.Now()
 	w.g.keys.now = func() time.Time { return clock }
-	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // known before the guessing begins
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // verified before the guessing begins
 	guess := func(i int, headers ...string) answer {
 		id := w.ids["admin"]
 		return w.ask("sluice_"+id+"_"+strings.Repeat(string(rune('a'+i%26)), 52), "GET", "/api/confluence/sources", "", headers...)
 	}
-	for i := range triesOfKey {
+	for i := range keyTries {
 		require.Equal(t, http.StatusUnauthorized, guess(i).status, "try %d", i)
 	}
 	a := guess(0)
@@ -182,21 +181,21 @@ func TestFailedTriesAreLimited(t *testing.T) {
 	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip"} {
 		require.Equal(t, http.StatusTooManyRequests, guess(1, h, "203.0.113.7").status, "%s changes nothing", h)
 	}
-	// Other ids count for the peer.
-	for i := range triesOfPeer {
+	// Other ids count for the same peer.
+	for i := range peerTries {
 		w.ask(fmt.Sprintf("sluice_%012d_%s", 222222222222+i%4, strings.Repeat("a", 52)), "GET", "/api/confluence/sources", "")
 	}
 	require.Equal(t, http.StatusTooManyRequests, w.ask("nonsense", "GET", "/api/confluence/sources", "").status)
-	require.Equal(t, http.StatusTooManyRequests, w.ask("read", "GET", "/api/confluence/sources", "").status, "a right key that was not seen yet has to wait too")
+	require.Equal(t, http.StatusTooManyRequests, w.ask("read", "GET", "/api/confluence/sources", "").status, "a valid key that was not verified before has to wait too")
 	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "")
-	clock = clock.Add(2 * believeFor / 3)
-	clock = clock.Add(believeFor)
-	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // not a guess, though it has to be proved anew
+	clock = clock.Add(2 * verifiedFor / 3)
+	clock = clock.Add(verifiedFor)
+	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/sources", "") // not a guess, although it has to be verified again
 	clock = clock.Add(time.Hour)
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "")
 }
 
-// countingStore counts how often keys are looked up.
+// countingStore counts key lookups.
 type countingStore struct {
 	keyStore
 	asked int
@@ -207,11 +206,11 @@ func (s *countingStore) APIKey(ctx context.Context, id string) (vault.APIKey, er
 	return s.keyStore.APIKey(ctx, id)
 }
 
-// A wrong id must cost what a wrong secret costs: each works out one hash of the same cost.
+// A wrong id must take as long as a wrong secret: both compute one hash of the same cost.
 func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 	w := newWorld(t)
 	counting := &countingStore{keyStore: w.store.Vault()}
-	// Of a cost at which the hash is most of the work.
+	// With this cost, the hash is most of the work.
 	const cost apikey.Cost = 8
 	w.addKeyAt(cost, "dear", apikey.Admin)
 	k, err := newKeyring(counting, cost)
@@ -225,7 +224,7 @@ func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 			k.ids.Purge()
 			k.peers.Purge()
 			began := time.Now()
-			_, err := k.prove(t.Context(), token, "192.0.2.1")
+			_, err := k.verify(t.Context(), token, "192.0.2.1")
 			require.Error(t, err)
 			best = min(best, time.Since(began))
 		}
@@ -238,10 +237,10 @@ func TestAWrongIDCostsWhatAWrongSecretCosts(t *testing.T) {
 	require.Equal(t, 10, counting.asked)
 
 	for range 20 {
-		_, err = k.prove(t.Context(), w.keys["dear"], "192.0.2.1")
+		_, err = k.verify(t.Context(), w.keys["dear"], "192.0.2.1")
 		require.NoError(t, err)
 	}
-	require.Equal(t, 11, counting.asked, "a proved key is believed for a while")
+	require.Equal(t, 11, counting.asked, "a verified key is cached for a while")
 }
 
 func TestPeers(t *testing.T) {
@@ -254,8 +253,8 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// A proxy in front, another name that points here, another user of this machine: nobody is answered
-// without a key, and this machine's own is in a file that only its owner reads.
+// Whether through a proxy, another host name or another user of this machine: every request needs a key, and this
+// machine's own key is in a file that only its owner can read.
 func TestNobodyIsAnsweredWithoutAKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "data", "api-key")
@@ -274,7 +273,7 @@ func TestNobodyIsAnsweredWithoutAKey(t *testing.T) {
 	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
 		require.Equal(t, http.StatusUnauthorized, w.ask("", "GET", "/api/confluence/sources", "", h, "127.0.0.1").status, h)
 	}
-	// A page of another site, whose form a browser sends here.
+	// A form on another site's page, sent by a browser.
 	a := w.ask("", "DELETE", "/api/confluence/docs", "", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
 	require.Equal(t, http.StatusForbidden, a.status)
 	require.Equal(t, "cross_origin", a.code())
@@ -307,7 +306,7 @@ func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
 		require.NoError(t, make(file))
 		_, err := readLocalKey(file)
 		require.ErrorContains(t, err, "GATEWAY_KEY_FILE", name)
-		require.ErrorContains(t, err, "remove it", name)
+		require.ErrorContains(t, err, "delete it", name)
 	}
 	require.NoFileExists(t, filepath.Join(dir, "elsewhere"))
 }
@@ -349,5 +348,5 @@ func TestTheAPIDoesNotStartWithoutAKey(t *testing.T) {
 	serves(at("0.0.0.0:0", zerolog.New(log)), log)
 	_, err = s.Vault().RevokeAPIKey(t.Context(), id)
 	require.NoError(t, err)
-	refused() // a revoked key is none
+	refused() // a revoked key does not count
 }

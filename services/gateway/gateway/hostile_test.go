@@ -40,7 +40,7 @@ var injections = []string{
 	strings.Repeat("'", 250), "💥'", "@@ to_tsquery('x')", `{"$ne":null}`,
 }
 
-// Each of them in every parameter: nothing but a plain answer, and everything is still there.
+// Each of them in every parameter: the response is an ordinary one, and no data is lost.
 func TestSQLInEveryParameter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -94,7 +94,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/confluence/sources", body).code())
 	}
 	require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/knowledge/search", `{"query":"x","source_id":"\u0000"}`).code())
-	// A title that holds anything is stored and found as it is.
+	// A title with such text is stored and found unchanged.
 	name := `x'; DROP TABLE archon_sources; --`
 	w.wants(http.StatusCreated, "admin", "POST", "/api/confluence/sources", `{"source_id":"odd","base_url":"https://acme.atlassian.net","space_key":"ODD","display_name":"`+name+`"}`)
 	src, err := w.store.Source(t.Context(), "odd")
@@ -143,7 +143,7 @@ func TestABodyThatIsTooLargeIsNotRead(t *testing.T) {
 	exactly += strings.Repeat(" ", w.g.cfg.MaxBody-len(exactly))
 	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", exactly)
 
-	// A gigabyte in pieces, with and without a key: the sender is stopped early.
+	// A gigabyte in chunks, with and without a key: the server stops the sender early.
 	for _, key := range []string{"read", ""} {
 		body := &endless{}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/api/knowledge/search", body)

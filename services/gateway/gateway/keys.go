@@ -18,19 +18,18 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// How long a key that was proved is believed, and how many failed tries there may be. A
-// guess is hopeless anyway; the bounds keep guessers from costing anything.
+// Limits on verifying keys. Guessing a key is hopeless anyway; these limits keep guessers from costing CPU time.
 const (
-	believeFor   = 30 * time.Second // a revoked key ends within this
-	triesOfKey   = 10
-	keyRegains   = 10 * time.Second // one more try after this
-	triesOfPeer  = 30
-	peerRegains  = 2 * time.Second
-	remembered   = 10_000 // keys, key ids and peers, each
+	verifiedFor  = 30 * time.Second // a revoked key stops working within this time
+	keyTries     = 10
+	keyTryEvery  = 10 * time.Second // then one more attempt is allowed
+	peerTries    = 30
+	peerTryEvery = 2 * time.Second
+	cacheSize    = 10_000 // entries in each cache: keys, key ids and peers
 	unknownKeyID = "unknownkey00"
 )
 
-// keyStore is what the keyring needs of the vault.
+// keyStore is the part of the vault that the keyring needs.
 type keyStore interface {
 	APIKey(ctx context.Context, id string) (vault.APIKey, error)
 	HasAPIKeys(ctx context.Context) (bool, error)
@@ -38,43 +37,42 @@ type keyStore interface {
 
 var _ keyStore = (*vault.Vault)(nil)
 
-// keyring tells whose key a request shows.
+// keyring verifies API keys.
 type keyring struct {
 	store keyStore
 	now   func() time.Time
 	local *localKey // nil for none
 
-	// proved holds the digests of keys that were right, with until when that is believed.
-	// One that has run out is looked up anew, and is no guess: it was right before.
-	proved *lru.Cache[[sha256.Size]byte, proof]
-	ids    *lru.Cache[string, *rate.Limiter]
-	peers  *lru.Cache[string, *rate.Limiter]
-	// turns bounds how many hashes are worked out at a time.
-	turns chan struct{}
-	// dummy is compared with where there is no such key, so that a wrong id takes as long
-	// as a wrong secret.
+	// verified contains the digests of verified keys and when each verification expires. An expired one is verified
+	// again, but does not count as a guess: the key was valid before.
+	verified *lru.Cache[[sha256.Size]byte, verifiedKey]
+	ids      *lru.Cache[string, *rate.Limiter]
+	peers    *lru.Cache[string, *rate.Limiter]
+	// hashSlots limits how many hashes are computed at the same time.
+	hashSlots chan struct{}
+	// dummy is compared with if there is no such key, so that a wrong id takes as long as a wrong secret.
 	dummy string
 }
 
-type proof struct {
+type verifiedKey struct {
 	key   apikey.Key
 	until time.Time
 }
 
-// newKeyring makes a keyring for keys whose hashes are of the given cost.
+// newKeyring returns a keyring for keys whose hashes have the given cost.
 func newKeyring(s keyStore, cost apikey.Cost) (*keyring, error) {
-	k := &keyring{store: s, now: time.Now, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	k := &keyring{store: s, now: time.Now, hashSlots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	var err error
 	if k.dummy, err = cost.Hash(unknownKeyID, "nobody has this one"); err != nil {
 		return nil, err
 	}
-	if k.proved, err = lru.New[[sha256.Size]byte, proof](remembered); err != nil {
+	if k.verified, err = lru.New[[sha256.Size]byte, verifiedKey](cacheSize); err != nil {
 		return nil, err
 	}
-	if k.ids, err = lru.New[string, *rate.Limiter](remembered); err != nil {
+	if k.ids, err = lru.New[string, *rate.Limiter](cacheSize); err != nil {
 		return nil, err
 	}
-	k.peers, err = lru.New[string, *rate.Limiter](remembered)
+	k.peers, err = lru.New[string, *rate.Limiter](cacheSize)
 	return k, err
 }
 
@@ -82,27 +80,26 @@ func errBadKey() *Problem {
 	return fail(http.StatusUnauthorized, "unauthenticated", "the API key is missing, wrong or revoked; send it as: Authorization: Bearer sluice_…; make one with: sluice key create")
 }
 
-func errTries(wait time.Duration) *Problem {
+func errTooManyTries(wait time.Duration) *Problem {
 	p := fail(http.StatusTooManyRequests, "too_many_tries", "too many wrong API keys; wait before the next try")
 	p.retryAfter = max(time.Second, wait)
 	return p
 }
 
-// prove returns whose key the token is. peer is the address that the connection comes from;
-// what headers say of it counts for nothing.
-func (k *keyring) prove(ctx context.Context, token, peer string) (apikey.Key, error) {
+// verify returns the key that the token belongs to. peer is the address of the connection; headers cannot change it.
+func (k *keyring) verify(ctx context.Context, token, peer string) (apikey.Key, error) {
 	digest := sha256.Sum256([]byte(token))
 	if k.local != nil && subtle.ConstantTimeCompare(digest[:], k.local.digest[:]) == 1 {
 		return apikey.Key{ID: LocalKeyID, Name: "this machine", Role: apikey.Admin}, nil
 	}
-	was, known := k.proved.Get(digest)
+	was, known := k.verified.Get(digest)
 	if known && k.now().Before(was.until) {
 		return was.key, nil
 	}
 	id, text, ok := apikey.Parse(token)
 	if !known {
 		if wait := k.wait(id, peer); wait > 0 {
-			return apikey.Key{}, errTries(wait)
+			return apikey.Key{}, errTooManyTries(wait)
 		}
 	}
 	if !ok {
@@ -110,14 +107,14 @@ func (k *keyring) prove(ctx context.Context, token, peer string) (apikey.Key, er
 		return apikey.Key{}, errBadKey()
 	}
 	select {
-	case k.turns <- struct{}{}:
-		defer func() { <-k.turns }()
+	case k.hashSlots <- struct{}{}:
+		defer func() { <-k.hashSlots }()
 	case <-ctx.Done():
 		return apikey.Key{}, ctx.Err()
 	}
-	if !known { // others may have failed while this one waited for its turn
+	if !known { // others may have failed while this request waited
 		if wait := k.wait(id, peer); wait > 0 {
-			return apikey.Key{}, errTries(wait)
+			return apikey.Key{}, errTooManyTries(wait)
 		}
 	}
 	kept, err := k.store.APIKey(ctx, id)
@@ -130,15 +127,15 @@ func (k *keyring) prove(ctx context.Context, token, peer string) (apikey.Key, er
 	}
 	right := apikey.Matches(kept.Hash, id, text)
 	if !right || !found || !kept.RevokedAt.IsZero() || !kept.Role.Valid() {
-		k.proved.Remove(digest)
+		k.verified.Remove(digest)
 		k.failed(id, peer)
 		return apikey.Key{}, errBadKey()
 	}
-	k.proved.Add(digest, proof{key: kept.Key, until: k.now().Add(believeFor)})
+	k.verified.Add(digest, verifiedKey{key: kept.Key, until: k.now().Add(verifiedFor)})
 	return kept.Key, nil
 }
 
-// wait is how long no further try is taken with the key id or from the peer.
+// wait returns for how long no attempt with the key id or from the peer is allowed.
 func (k *keyring) wait(id, peer string) time.Duration {
 	var longest time.Duration
 	for _, of := range []struct {
@@ -156,22 +153,22 @@ func (k *keyring) wait(id, peer string) time.Duration {
 	return longest
 }
 
-// failed counts a failed try; id is empty where the token names none.
+// failed counts a failed attempt; id is empty if the token contains none.
 func (k *keyring) failed(id, peer string) {
 	if id != "" {
-		k.ids.ContainsOrAdd(id, rate.NewLimiter(rate.Every(keyRegains), triesOfKey))
+		k.ids.ContainsOrAdd(id, rate.NewLimiter(rate.Every(keyTryEvery), keyTries))
 		if l, ok := k.ids.Get(id); ok {
 			l.AllowN(k.now(), 1)
 		}
 	}
-	k.peers.ContainsOrAdd(peer, rate.NewLimiter(rate.Every(peerRegains), triesOfPeer))
+	k.peers.ContainsOrAdd(peer, rate.NewLimiter(rate.Every(peerTryEvery), peerTries))
 	if l, ok := k.peers.Get(peer); ok {
 		l.AllowN(k.now(), 1)
 	}
 }
 
-// peerOf is where a connection comes from: its address, or of an IPv6 address the network,
-// since whoever has one address there has them all.
+// peerOf returns the address that a connection comes from. For IPv6 it returns the /64 network: whoever has one of
+// its addresses can use all of them.
 func peerOf(remoteAddr string) string {
 	ap, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {

@@ -14,18 +14,18 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
-// localKey is the key of whoever may read a file of this machine; see config.API.
+// localKey is the key in a file on this machine: whoever can read the file can use it. See config.API.
 type localKey struct{ digest [sha256.Size]byte }
 
-// LocalKeyID is the key id that the log has for it.
+// LocalKeyID is the id of the local key in the log.
 const LocalKeyID = "local"
 
-// readLocalKey reads the key in a file, and makes both where there is no file. Whoever has the key may do
-// everything, so a file that others may read is refused.
+// readLocalKey reads the key in a file; if the file does not exist, it creates one with a new key. The key has the
+// role admin, so a file that others can read is refused.
 func readLocalKey(file string) (*localKey, error) {
-	token, err := keyIn(file)
+	token, err := readKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		token, err = newKeyIn(file)
+		token, err = writeNewKey(file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the API key in GATEWAY_KEY_FILE: %w", err)
@@ -33,15 +33,15 @@ func readLocalKey(file string) (*localKey, error) {
 	return &localKey{digest: sha256.Sum256([]byte(token.Reveal()))}, nil
 }
 
-func keyIn(file string) (secret.String, error) {
+func readKey(file string) (secret.String, error) {
 	info, err := os.Lstat(file)
 	switch {
 	case err != nil:
 		return secret.String{}, err
 	case !info.Mode().IsRegular():
-		return secret.String{}, fmt.Errorf("%s is no regular file; remove it, and a key is made anew", file)
+		return secret.String{}, fmt.Errorf("%s is not a regular file; delete it, and a new key is created", file)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return secret.String{}, fmt.Errorf("%s may be read by others; remove it, and a key is made anew", file)
+		return secret.String{}, fmt.Errorf("%s can be read by other users; delete it, and a new key is created", file)
 	}
 	text, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
@@ -49,13 +49,13 @@ func keyIn(file string) (secret.String, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if _, _, ok := apikey.Parse(token); !ok {
-		return secret.String{}, fmt.Errorf("%s holds no API key; remove it, and one is made anew", file)
+		return secret.String{}, fmt.Errorf("%s contains no API key; delete it, and a new one is created", file)
 	}
 	return secret.New(token), nil
 }
 
-// newKeyIn makes a key in a file that is there as a whole or not at all.
-func newKeyIn(file string) (secret.String, error) {
+// writeNewKey writes a new key to a file. The file appears with its full content or not at all.
+func writeNewKey(file string) (secret.String, error) {
 	_, token, _, err := apikey.New()
 	if err != nil {
 		return token, err
@@ -64,7 +64,7 @@ func newKeyIn(file string) (secret.String, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters the data folder; the file in it is 0600
 		return token, err
 	}
-	f, err := os.CreateTemp(dir, ".api-key-*") // made with 0600
+	f, err := os.CreateTemp(dir, ".api-key-*") // creates it with mode 0600
 	if err != nil {
 		return token, err
 	}

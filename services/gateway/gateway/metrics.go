@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// metrics are what Prometheus is told.
+// metrics are the Prometheus metrics of the API.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -28,21 +28,21 @@ func newMetrics(r control.Reader, log zerolog.Logger) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_gateway_requests_total", Help: "Requests by route and status; an empty route is no route.",
+			Name: "sluice_gateway_requests_total", Help: "Requests by route and status; the route is empty for paths that do not exist.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_gateway_request_duration_seconds", Help: "How long requests took; event streams are left out.",
+			Name: "sluice_gateway_request_duration_seconds", Help: "Duration of requests, without event streams.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"method", "route"}),
-		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Event streams that are open."}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Open event streams."}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.streams, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &stored{reader: r, log: log})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &storeCollector{reader: r, log: log})
 	return m
 }
 
-// observe counts a request. A method that is no route's is made up by the client: it gets no
-// series of its own.
+// observe counts a request. If no route matched, the method is dropped too: clients can make up any, and each would
+// be a new series.
 func (m *metrics) observe(method, route string, status int, took time.Duration) {
 	if route == "" {
 		method = ""
@@ -57,8 +57,8 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
-// stored counts what is in the database, whenever somebody asks.
-type stored struct {
+// storeCollector is a collector that counts what the database contains, at each scrape.
+type storeCollector struct {
 	reader control.Reader
 	log    zerolog.Logger
 }
@@ -69,15 +69,15 @@ var (
 	chunks   = prometheus.NewDesc("sluice_chunks", "Chunks.", []string{"source"}, nil)
 )
 
-// Describe names the metrics.
-func (*stored) Describe(ch chan<- *prometheus.Desc) {
+// Describe sends the collector's metric descriptions.
+func (*storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- openRuns
 	ch <- pages
 	ch <- chunks
 }
 
-// Collect counts. While the database is away these metrics are missing, and the rest is not.
-func (c *stored) Collect(ch chan<- prometheus.Metric) {
+// Collect sends the counts. While the database is unavailable, only these metrics are missing.
+func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	sources, err := c.reader.Sources(ctx, viewer.All())
@@ -93,7 +93,7 @@ func (c *stored) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	if err != nil {
-		c.log.Warn().Err(err).Msg("what is stored cannot be counted for the metrics")
+		c.log.Warn().Err(err).Msg("cannot read the counts for the metrics")
 		return
 	}
 	for _, s := range sources {

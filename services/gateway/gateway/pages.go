@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// cursor hides what a list goes on from, so that nobody builds on it.
+// cursor encodes the id that a list continues after, so that clients do not depend on its form.
 func cursor(id string) string {
 	if id == "" {
 		return ""
@@ -24,7 +24,7 @@ func cursor(id string) string {
 func cursorOf(text string) (string, error) {
 	id, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || text != "" && !event.ValidID(string(id)) {
-		return "", fail(http.StatusUnprocessableEntity, "invalid", "cursor is not the next of an earlier answer")
+		return "", fail(http.StatusUnprocessableEntity, "invalid", "cursor is not the next of an earlier response")
 	}
 	return string(id), nil
 }
@@ -33,10 +33,10 @@ type listPagesInput struct {
 	SourcePath
 	Kind          string    `query:"kind" enum:"page,blogpost" doc:"only pages or only blog posts"`
 	Label         string    `query:"label" maxLength:"255" doc:"only pages with this label"`
-	Title         string    `query:"title" maxLength:"255" doc:"only pages whose title holds this, in any case"`
+	Title         string    `query:"title" maxLength:"255" doc:"only pages whose title contains this, ignoring case"`
 	Under         string    `query:"under" maxLength:"64" pattern:"^[0-9]*$" doc:"only the page with this id and those below it"`
 	ModifiedSince time.Time `query:"modified_since" doc:"only pages changed since" example:"2026-01-31T00:00:00Z"`
-	Cursor        string    `query:"cursor" maxLength:"200" doc:"next of the part before"`
+	Cursor        string    `query:"cursor" maxLength:"200" doc:"next of the previous response"`
 	Limit         int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
@@ -47,33 +47,33 @@ func (g *Gateway) listPages(ctx context.Context, in *listPagesInput) (*listPages
 	if err != nil {
 		return nil, err
 	}
-	pages, err := g.control.Pages(ctx, viewing(ctx), in.SourceID, store.PageFilter{
+	pages, err := g.control.Pages(ctx, viewerOf(ctx), in.SourceID, store.PageFilter{
 		Kind: in.Kind, Label: in.Label, Title: in.Title, Under: in.Under, ModifiedSince: in.ModifiedSince, After: after, Limit: in.Limit + 1,
 	})
 	return &listPagesOutput{Body: part(pages, in.Limit, func(p store.PageInfo) string { return p.ID })}, err
 }
 
-// PagePath is the part of a path that names a page.
+// PagePath is the part of a path with a page's id.
 type PagePath struct {
 	ID string `path:"id" maxLength:"64" doc:"Confluence's page id" example:"7000000012"`
 }
 
 type pageInput struct {
 	PagePath
-	Source string `query:"source" maxLength:"64" doc:"the page's source: needed where several sites have a page with this id"`
+	Source string `query:"source" maxLength:"64" doc:"the page's source; needed if several sites have a page with this id"`
 }
 
 type getPageOutput struct{ Body store.Page }
 
 func (g *Gateway) getPage(ctx context.Context, in *pageInput) (*getPageOutput, error) {
-	p, err := g.control.Page(ctx, viewing(ctx), in.Source, in.ID)
+	p, err := g.control.Page(ctx, viewerOf(ctx), in.Source, in.ID)
 	return &getPageOutput{Body: p}, err
 }
 
 type listChunksOutput struct{ Body list[store.StoredChunk] }
 
 func (g *Gateway) listChunks(ctx context.Context, in *pageInput) (*listChunksOutput, error) {
-	v := viewing(ctx)
+	v := viewerOf(ctx)
 	p, err := g.control.Page(ctx, v, in.Source, in.ID)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (g *Gateway) listChunks(ctx context.Context, in *pageInput) (*listChunksOut
 
 type searchInput struct {
 	Body struct {
-		Query         string    `json:"query" minLength:"1" maxLength:"1000" doc:"words, \"what must be there\", -not" example:"rotate the signing keys"`
+		Query         string    `json:"query" minLength:"1" maxLength:"1000" doc:"words, \"exact phrase\", -excluded" example:"rotate the signing keys"`
 		SourceID      string    `json:"source_id,omitempty" maxLength:"64" doc:"only chunks of this source"`
 		Sources       []string  `json:"sources,omitempty" maxItems:"100" nullable:"false" doc:"only chunks of these sources"`
 		SpaceKey      string    `json:"space_key,omitempty" maxLength:"255" doc:"only pages of this space"`
@@ -94,25 +94,25 @@ type searchInput struct {
 		Mentions      string    `json:"mentions,omitempty" maxLength:"255" doc:"only pages that mention the account with this id"`
 		ModifiedSince time.Time `json:"modified_since,omitzero" doc:"only pages changed since"`
 		Limit         int       `json:"limit,omitempty" minimum:"1" maximum:"100" default:"10"`
-		PerPage       int       `json:"per_page,omitempty" minimum:"1" maximum:"100" default:"3" doc:"hits of one page at most"`
+		PerPage       int       `json:"per_page,omitempty" minimum:"1" maximum:"100" default:"3" doc:"maximum number of hits per page"`
 	}
 }
 
 type found struct {
 	Query string       `json:"query"`
-	Items []search.Hit `json:"items" nullable:"false" doc:"the best first"`
+	Items []search.Hit `json:"items" nullable:"false" doc:"best first"`
 }
 
 type searchOutput struct{ Body found }
 
 func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, error) {
 	b := in.Body
-	hits, err := g.control.Search(ctx, viewing(ctx), b.Query, search.Filter{
+	hits, err := g.control.Search(ctx, viewerOf(ctx), b.Query, search.Filter{
 		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
 		ModifiedSince: b.ModifiedSince, Limit: b.Limit, PerPage: b.PerPage,
 	})
 	var noPage *control.UnknownPageError
-	if errors.As(err, &noPage) { // nothing lies below it
+	if errors.As(err, &noPage) { // no page is below an unknown one
 		err = nil
 	}
 	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(hits)}}, err

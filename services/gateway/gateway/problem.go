@@ -15,26 +15,26 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Problem is every error that the API answers, in the form of RFC 9457. Its code is stable:
-// clients go by it, people by the detail.
+// Problem is the form of every error response (RFC 9457). The code is stable and for programs; the detail is for
+// people.
 type Problem struct {
-	Type   string              `json:"type" doc:"urn:sluice:problem: and the code" example:"urn:sluice:problem:unknown_source"`
+	Type   string              `json:"type" doc:"urn:sluice:problem: followed by the code" example:"urn:sluice:problem:unknown_source"`
 	Title  string              `json:"title" example:"Not Found"`
 	Status int                 `json:"status" example:"404"`
 	Code   string              `json:"code" doc:"stable, for programs" example:"unknown_source"`
-	Detail string              `json:"detail,omitempty" doc:"for people: what is wrong, and the way out"`
-	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"the fields that are wrong"`
+	Detail string              `json:"detail,omitempty" doc:"for people: what is wrong and how to fix it"`
+	Errors []*huma.ErrorDetail `json:"errors,omitempty" doc:"the invalid fields"`
 
 	retryAfter time.Duration
 }
 
-// Error is the problem in one line.
+// Error returns the code and the detail.
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 
 // GetStatus returns the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// GetHeaders returns what an answer with this problem has to say besides.
+// GetHeaders returns the headers of a response with this problem.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.retryAfter > 0 {
@@ -43,7 +43,7 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// ContentType makes JSON problem+json.
+// ContentType returns problem+json for JSON.
 func (p *Problem) ContentType(ct string) string {
 	if ct == "application/json" {
 		return "application/problem+json"
@@ -55,8 +55,8 @@ func fail(status int, code, detail string) *Problem {
 	return &Problem{Type: "urn:sluice:problem:" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-// codes of what the router and the validation find, by status. What the pipeline finds has
-// the codes of shared/failure.
+// codes are the codes of errors of the router and the validation, by status. Errors of the pipeline have the codes of
+// shared/failure.
 var codes = map[int]string{
 	http.StatusBadRequest:            string(failure.BadRequest),
 	http.StatusUnauthorized:          "unauthenticated",
@@ -71,9 +71,8 @@ var codes = map[int]string{
 	http.StatusServiceUnavailable:    "unavailable",
 }
 
-// useProblems makes the API library's own errors problems too, and has it take a field by its
-// name only, not in another case. The library keeps both in variables of its package, so this
-// is done once a process.
+// useProblems makes huma return its own errors as problems, and makes it match field names exactly, including case.
+// huma keeps both settings in package variables, so this is done once per process.
 var useProblems = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
@@ -83,14 +82,14 @@ var useProblems = sync.OnceFunc(func() {
 		}
 		p := fail(status, code, msg)
 		if status >= http.StatusInternalServerError {
-			return p // what went wrong inside is for the log
+			return p // internal details belong in the log
 		}
 		for _, err := range errs {
 			var detailed huma.ErrorDetailer
 			switch {
 			case errors.As(err, &detailed):
 				d := *detailed.ErrorDetail()
-				d.Value = nil // the client knows what it sent, and it may be a secret
+				d.Value = nil // the client knows what it sent, and the value may be a secret
 				p.Errors = append(p.Errors, &d)
 			case err != nil:
 				p.Errors = append(p.Errors, &huma.ErrorDetail{Message: err.Error()})
@@ -100,33 +99,33 @@ var useProblems = sync.OnceFunc(func() {
 	}
 })
 
-// problem turns any error into what the client is told; what is nobody's business outside is
-// logged and told as internal.
+// problem converts any error to the problem for the client. Errors with internal details are logged, and the client
+// gets a general one.
 func (g *Gateway) problem(ctx context.Context, err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
 		return p
 	}
-	if p = told(ctx, err); p != nil {
+	if p = knownProblem(ctx, err); p != nil {
 		return p
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return fail(http.StatusServiceUnavailable, "timeout", "it took too long; try again")
+		return fail(http.StatusServiceUnavailable, "timeout", "the request took too long; try again")
 	case store.Unstorable(err):
-		return fail(http.StatusUnprocessableEntity, "invalid", "a text holds a zero byte, or is not UTF-8")
+		return fail(http.StatusUnprocessableEntity, "invalid", "a text contains a zero byte or is not UTF-8")
 	case store.Unavailable(err):
-		g.log.Warn().Err(err).Str("request_id", requestID(ctx)).Msg("the database does not answer")
-		p = fail(http.StatusServiceUnavailable, "unavailable", "the database does not answer; try again")
+		g.log.Warn().Err(err).Str("request_id", requestID(ctx)).Msg("the database does not respond")
+		p = fail(http.StatusServiceUnavailable, "unavailable", "the database does not respond; try again")
 		p.retryAfter = 5 * time.Second
 		return p
 	default:
 		g.log.Error().Err(err).Str("request_id", requestID(ctx)).Msg("request failed")
-		return fail(http.StatusInternalServerError, string(failure.Internal), "something went wrong here; the log has it under the request id "+requestID(ctx))
+		return fail(http.StatusInternalServerError, string(failure.Internal), "internal error; the server's log has the details under the request id "+requestID(ctx))
 	}
 }
 
-// write answers with a problem where no route is in charge.
+// write sends the problem for requests that no huma handler serves.
 func (p *Problem) write(w http.ResponseWriter) {
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
@@ -140,7 +139,7 @@ func (p *Problem) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// unknownSource is the same for a source that is missing and for one that the key is not for.
+// unknownSource is the same for a source that does not exist and for one that the key may not see.
 func unknownSource(id string) *Problem {
 	return fail(http.StatusNotFound, string(failure.UnknownSource), "no source "+strconv.Quote(id)+" is registered, or the key is not for it")
 }

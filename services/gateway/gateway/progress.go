@@ -10,16 +10,15 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// operation is how far a sync is, in the shapes in which Archon tells of any operation. It has three:
-// one for the operation that is asked for, one for a list of those under way, and the one that its
-// programs keep. Here all of them are in one, each thing under each of its names, and what is ours after.
+// operation is the progress of a sync in the three shapes that Archon uses: one for a single operation, one for the
+// list of active ones, and the one that Archon stores. It contains the fields of all three, and then Sluice's own.
 type operation struct {
 	ProgressID string   `json:"progressId" doc:"the run's id"`
 	Status     string   `json:"status" enum:"initializing,starting,processing,finalization,completed,failed,cancelled"`
-	Progress   int      `json:"progress" minimum:"0" maximum:"100" doc:"never goes back"`
-	Message    string   `json:"message" doc:"where it is, for people"`
+	Progress   int      `json:"progress" minimum:"0" maximum:"100" doc:"never decreases"`
+	Message    string   `json:"message" doc:"the current step, for people"`
 	Error      string   `json:"error,omitempty" doc:"why it failed, for people"`
-	Logs       []string `json:"logs" nullable:"false" doc:"how it came there"`
+	Logs       []string `json:"logs" nullable:"false" doc:"the steps so far"`
 
 	OperationID   string    `json:"operation_id" doc:"the run's id"`
 	OperationType string    `json:"operation_type" enum:"confluence_sync"`
@@ -28,25 +27,25 @@ type operation struct {
 	KeptID    string    `json:"progress_id" doc:"the run's id"`
 	Type      string    `json:"type" enum:"confluence_sync"`
 	StartTime time.Time `json:"start_time"`
-	Log       string    `json:"log" doc:"as message"`
+	Log       string    `json:"log" doc:"same as message"`
 
-	Steps      []logEntry   `json:"steps" nullable:"false" doc:"as logs, with the time of each"`
+	Steps      []logEntry   `json:"steps" nullable:"false" doc:"same as logs, with the time of each"`
 	SourceID   string       `json:"source_id"`
-	State      event.State  `json:"state" doc:"where the run stands, in Sluice's own words"`
+	State      event.State  `json:"state" doc:"the run's state as Sluice names it"`
 	Mode       event.Mode   `json:"mode"`
 	Counts     event.Counts `json:"counts"`
 	Code       failure.Code `json:"code,omitempty" doc:"why it failed or was held"`
 	FinishedAt time.Time    `json:"finished_at,omitzero"`
 }
 
-// logEntry is one line of how a run came to where it is.
+// logEntry is one step of a run.
 type logEntry struct {
 	Timestamp time.Time `json:"timestamp"`
 	Log       string    `json:"log"`
 }
 
-// statuses are Archon's words for the states of a run. A held run has done all but the
-// removals, which wait for a person: its state says so.
+// statuses maps a run's states to Archon's. A held run has completed all but its removals, which wait for a person's
+// decision; its state shows that.
 var statuses = map[event.State]string{
 	event.StateRequested:             "initializing",
 	event.StateListing:               "starting",
@@ -59,7 +58,7 @@ var statuses = map[event.State]string{
 	event.StateCancelled:             "cancelled",
 }
 
-// operationOf puts a run and its newest snapshot together.
+// operationOf combines a run and its newest snapshot.
 func operationOf(of control.Operation) operation {
 	run, p := of.Run, of.Progress
 	const kind = "confluence_sync"
@@ -72,7 +71,7 @@ func operationOf(of control.Operation) operation {
 		at   time.Time
 		text string
 	}{
-		{run.RequestedAt, fmt.Sprintf("%s sync of %s asked for", run.RequestedMode, run.SourceID)},
+		{run.RequestedAt, fmt.Sprintf("%s sync of %s requested", run.RequestedMode, run.SourceID)},
 		{run.StartedAt, "listing the pages"},
 		{run.ListingDone, fmt.Sprintf("%d pages listed", run.Listed)},
 		{run.RemovalsChecked, "removals checked"},
@@ -89,7 +88,7 @@ func operationOf(of control.Operation) operation {
 	return op
 }
 
-// sentence says where a run is.
+// sentence describes the current step of a run.
 func sentence(p event.Progress) string {
 	c := p.Counts
 	ended := c.Listed - c.Pending
@@ -108,7 +107,7 @@ func sentence(p event.Progress) string {
 	case event.StateCompletedWithFailures:
 		return "completed with failures: " + tally
 	case event.StateHeld:
-		return "completed but for its removals, which wait for a decision: " + p.Message
+		return "completed, except removals that wait for a decision: " + p.Message
 	case event.StateCancelled:
 		return "cancelled: " + tally
 	default:
@@ -120,19 +119,19 @@ type activeOutput struct {
 	Body struct {
 		Operations []operation `json:"operations" nullable:"false"`
 		Count      int         `json:"count"`
-		Timestamp  time.Time   `json:"timestamp" doc:"when it was asked"`
+		Timestamp  time.Time   `json:"timestamp" doc:"the time of this response"`
 	}
 }
 
 func (g *Gateway) active(ctx context.Context, _ *struct{}) (*activeOutput, error) {
-	ops, err := g.control.Active(ctx, viewing(ctx))
+	ops, err := g.control.Active(ctx, viewerOf(ctx))
 	out := &activeOutput{}
 	out.Body.Operations, out.Body.Count = operations(ops), len(ops)
 	out.Body.Timestamp = time.Now().UTC()
 	return out, err
 }
 
-// ProgressInput is the part of a path that names a run.
+// ProgressInput is the part of a path with a run's id.
 type ProgressInput struct {
 	OperationID string `path:"operation_id" maxLength:"64" doc:"the run's id"`
 }
@@ -140,7 +139,7 @@ type ProgressInput struct {
 type progressOutput struct{ Body operation }
 
 func (g *Gateway) progress(ctx context.Context, in *ProgressInput) (*progressOutput, error) {
-	op, err := g.control.Progress(ctx, viewing(ctx), in.OperationID)
+	op, err := g.control.Progress(ctx, viewerOf(ctx), in.OperationID)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,10 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// record is what the log line of a request says.
+// record is the content of a request's log line.
 type record struct {
 	id     string
-	route  string // the pattern, "" for what is no route
+	route  string // the pattern, "" if no route matched
 	key    string // the key's id
 	status int
 	bytes  int64
@@ -36,16 +36,15 @@ func requestID(ctx context.Context) string {
 	return ""
 }
 
-// goodID is what is taken over from a client's X-Request-Id; the rest could be anything.
-var goodID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+// validRequestID is the allowed form of a client's X-Request-Id; any other value is replaced.
+var validRequestID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 
-// recorded gives every request an id, a log line and its place in the metrics, and turns a
-// panic into an answer.
-func (g *Gateway) recorded(next http.Handler) http.Handler {
+// withRecord gives every request an id, a log line and an entry in the metrics, and converts a panic to a response.
+func (g *Gateway) withRecord(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		rec := &record{id: r.Header.Get("X-Request-Id")}
-		if !goodID.MatchString(rec.id) {
+		if !validRequestID.MatchString(rec.id) {
 			rec.id = rand.Text()
 		}
 		h := w.Header()
@@ -53,7 +52,7 @@ func (g *Gateway) recorded(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "no-store")
-		out := &counted{ResponseWriter: w, rec: rec}
+		out := &responseRecorder{ResponseWriter: w, rec: rec}
 		defer func() {
 			aborted := recover()
 			if asked, _ := aborted.(error); aborted != nil && !errors.Is(asked, http.ErrAbortHandler) {
@@ -61,19 +60,19 @@ func (g *Gateway) recorded(next http.Handler) http.Handler {
 				if rec.status == 0 {
 					aborted = nil
 					h.Set("Connection", "close")
-					fail(http.StatusInternalServerError, string(failure.Panic), "something went wrong here; the log has it under the request id "+rec.id).write(out)
+					fail(http.StatusInternalServerError, string(failure.Panic), "internal error; the server's log has the details under the request id "+rec.id).write(out)
 				}
 			}
-			g.line(r, rec, time.Since(began))
+			g.logRequest(r, rec, time.Since(began))
 			if aborted != nil {
-				panic(http.ErrAbortHandler) // the connection is of no use any more
+				panic(http.ErrAbortHandler) // the connection cannot be used any longer
 			}
 		}()
 		next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), recordKey, rec)))
 	})
 }
 
-func (g *Gateway) line(r *http.Request, rec *record, took time.Duration) {
+func (g *Gateway) logRequest(r *http.Request, rec *record, took time.Duration) {
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
@@ -82,19 +81,19 @@ func (g *Gateway) line(r *http.Request, rec *record, took time.Duration) {
 	if rec.route == "/healthz" || rec.route == "/readyz" {
 		level = zerolog.DebugLevel
 	}
-	// The query may hold what people search for, so only the path is logged.
+	// The query may contain search terms, so only the path is logged.
 	g.log.WithLevel(level).Str("request_id", rec.id).Str("method", r.Method).Str("path", r.URL.Path).Str("route", rec.route).
 		Int("status", rec.status).Int64("bytes", rec.bytes).Dur("took_ms", took).Str("key", rec.key).Str("peer", peerOf(r.RemoteAddr)).Msg("request")
 }
 
-// counted notes what was answered.
-type counted struct {
+// responseRecorder records the status and size of a response.
+type responseRecorder struct {
 	http.ResponseWriter
 	rec *record
 }
 
-// WriteHeader notes the status.
-func (c *counted) WriteHeader(status int) {
+// WriteHeader records the status.
+func (c *responseRecorder) WriteHeader(status int) {
 	if c.rec.status == 0 {
 		c.rec.status = status
 	}
@@ -102,7 +101,7 @@ func (c *counted) WriteHeader(status int) {
 }
 
 // Write counts the bytes.
-func (c *counted) Write(b []byte) (int, error) {
+func (c *responseRecorder) Write(b []byte) (int, error) {
 	if c.rec.status == 0 {
 		c.rec.status = http.StatusOK
 	}
@@ -112,4 +111,4 @@ func (c *counted) Write(b []byte) (int, error) {
 }
 
 // Unwrap is for http.ResponseController.
-func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+func (c *responseRecorder) Unwrap() http.ResponseWriter { return c.ResponseWriter }

@@ -8,11 +8,11 @@ import (
 
 type listRemovalsInput struct {
 	SourcePath
-	Run   string `query:"run" maxLength:"64" doc:"only what this run removed or held back"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the most pages, of those removed and of each held run"`
+	Run   string `query:"run" maxLength:"64" doc:"only pages that this run removed or held back"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"maximum number of removed pages, and of pages of each held run"`
 }
 
-// heldRun is a held run with pages that it would have removed.
+// heldRun is a held run and the pages that it would have removed.
 type heldRun struct {
 	Run   store.Run       `json:"run"`
 	Count int             `json:"count" doc:"how many pages it would have removed"`
@@ -20,14 +20,14 @@ type heldRun struct {
 }
 
 type removals struct {
-	Held    []heldRun           `json:"held" nullable:"false" doc:"runs that wait for a decision; the run that is asked for also when it was decided on"`
-	Removed []store.RemovedPage `json:"removed" nullable:"false" doc:"what left, the newest first"`
+	Held    []heldRun           `json:"held" nullable:"false" doc:"runs that wait for a decision; with run, that run even if it was decided on"`
+	Removed []store.RemovedPage `json:"removed" nullable:"false" doc:"removed pages, newest first"`
 }
 
 type listRemovalsOutput struct{ Body removals }
 
 func (g *Gateway) listRemovals(ctx context.Context, in *listRemovalsInput) (*listRemovalsOutput, error) {
-	found, err := g.control.Removals(ctx, viewing(ctx), in.SourceID, in.Run, in.Limit)
+	found, err := g.control.Removals(ctx, viewerOf(ctx), in.SourceID, in.Run, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ type decideInput struct {
 }
 
 func (g *Gateway) approve(ctx context.Context, in *decideInput) (*acceptedOutput, error) {
-	asked, err := g.control.Approve(ctx, viewing(ctx).Only(in.SourceID), in.Run, in.Key)
+	asked, err := g.control.Approve(ctx, viewerOf(ctx).Only(in.SourceID), in.Run, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,6 @@ func (g *Gateway) approve(ctx context.Context, in *decideInput) (*acceptedOutput
 type rejectOutput struct{ Body store.Run }
 
 func (g *Gateway) reject(ctx context.Context, in *decideInput) (*rejectOutput, error) {
-	run, err := g.control.Reject(ctx, viewing(ctx).Only(in.SourceID), in.Run)
+	run, err := g.control.Reject(ctx, viewerOf(ctx).Only(in.SourceID), in.Run)
 	return &rejectOutput{Body: run}, err
 }

@@ -14,19 +14,18 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// router is a mux on which every route stands behind the guard that the table of routes
-// asks for. It is what the API library registers its routes on.
+// router is a mux that puts every route behind the guard for its role in routes. huma registers its routes on it.
 type router struct {
-	g      *Gateway
-	mux    *http.ServeMux
-	served []string // patterns, in the order of registration
-	wrong  []string // patterns that the table does not know
+	g        *Gateway
+	mux      *http.ServeMux
+	served   []string // patterns, in the order of registration
+	unlisted []string // patterns that are missing in routes
 }
 
 func newRouter(g *Gateway) *router {
 	rt := &router{g: g, mux: http.NewServeMux()}
-	// Whatever else is asked for: who has no key is not told what there is.
-	rt.mux.Handle("/", g.bounded(g.guard(apikey.Read, http.HandlerFunc(rt.nothing))))
+	// Unknown paths need a key too: without one, clients must not learn which paths exist.
+	rt.mux.Handle("/", g.withLimits(g.guard(apikey.Read, http.HandlerFunc(rt.notFound))))
 	return rt
 }
 
@@ -34,18 +33,18 @@ func newRouter(g *Gateway) *router {
 func (rt *router) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
 	role, ok := routes[pattern]
 	if !ok {
-		rt.wrong = append(rt.wrong, pattern)
+		rt.unlisted = append(rt.unlisted, pattern)
 		return
 	}
 	rt.served = append(rt.served, pattern)
 	var h http.Handler = http.HandlerFunc(handler)
-	stream := strings.HasSuffix(pattern, "/events") // which ends when its run does
+	stream := strings.HasSuffix(pattern, "/events") // it ends when its run ends
 	if strings.HasPrefix(pattern, "GET /api/") && !stream {
-		h = tagged(h)
+		h = withETag(h)
 	}
 	h = rt.g.guard(role, h)
 	if !stream {
-		h = rt.g.bounded(h)
+		h = rt.g.withLimits(h)
 	}
 	_, route, _ := strings.Cut(pattern, " ")
 	rt.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -59,21 +58,21 @@ func (rt *router) HandleFunc(pattern string, handler func(http.ResponseWriter, *
 // ServeHTTP serves a request.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
 
-// complete complains about a table that does not fit what is served.
-func (rt *router) complete() error {
-	if len(rt.wrong) > 0 {
-		return fmt.Errorf("these routes are in no table of who may what: %s", strings.Join(rt.wrong, ", "))
+// checkRoutes returns an error if routes and the registered routes differ.
+func (rt *router) checkRoutes() error {
+	if len(rt.unlisted) > 0 {
+		return fmt.Errorf("routes without a role: %s", strings.Join(rt.unlisted, ", "))
 	}
 	for pattern := range routes {
 		if !slices.Contains(rt.served, pattern) {
-			return fmt.Errorf("the table of who may what has a route that is not served: %s", pattern)
+			return fmt.Errorf("a role is assigned to a route that does not exist: %s", pattern)
 		}
 	}
 	return nil
 }
 
-// nothing answers for what is no route: 405 where the path is one with another method.
-func (rt *router) nothing(w http.ResponseWriter, r *http.Request) {
+// notFound serves requests that match no route: 405 if the path exists with another method, else 404.
+func (rt *router) notFound(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
@@ -84,28 +83,28 @@ func (rt *router) nothing(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(allowed) > 0 {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		fail(http.StatusMethodNotAllowed, codes[http.StatusMethodNotAllowed], "this path takes "+strings.Join(allowed, ", ")).write(w)
+		fail(http.StatusMethodNotAllowed, codes[http.StatusMethodNotAllowed], "this path allows "+strings.Join(allowed, ", ")).write(w)
 		return
 	}
-	fail(http.StatusNotFound, string(failure.NotFound), "there is no such path; GET /api/openapi.json lists them").write(w)
+	fail(http.StatusNotFound, string(failure.NotFound), "this path does not exist; GET /api/openapi.json lists all paths").write(w)
 }
 
-// plain refuses paths that are written in another way than the routes are. The mux would
-// clean some of them up and redirect; nobody who means well sends them.
-func plain(next http.Handler) http.Handler {
+// exactPath refuses paths that are not in canonical form. The mux would clean some of them and redirect; no honest client
+// sends them.
+func exactPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
 		if r.URL.RawPath != "" || !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsAny(p, "\\;\x00") || r.URL.IsAbs() || r.Method == http.MethodConnect {
-			fail(http.StatusNotFound, string(failure.NotFound), "there is no such path").write(w)
+			fail(http.StatusNotFound, string(failure.NotFound), "this path does not exist").write(w)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// tagged gives a good answer its ETag, and answers 304 to whoever has it already. The answer
-// is worked out all the same: what is saved is the way.
-func tagged(next http.Handler) http.Handler {
+// withETag adds an ETag to successful responses, and responds with 304 if the client has the same one. The response is
+// computed in any case; only its transfer is saved.
+func withETag(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		held := &heldAnswer{header: w.Header(), status: http.StatusOK}
 		next.ServeHTTP(held, r)
@@ -127,7 +126,7 @@ func tagged(next http.Handler) http.Handler {
 	})
 }
 
-// has reports whether the header names the tag. Both forms of a tag are the same here.
+// has reports whether the header contains the ETag. Weak and strong ETags are compared alike.
 func has(header []string, etag string) bool {
 	for _, line := range header {
 		for one := range strings.SplitSeq(line, ",") {
@@ -139,7 +138,7 @@ func has(header []string, etag string) bool {
 	return false
 }
 
-// heldAnswer keeps an answer back until its tag is known.
+// heldAnswer buffers a response until its ETag is known.
 type heldAnswer struct {
 	header http.Header
 	status int

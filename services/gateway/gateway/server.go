@@ -25,7 +25,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Record is what the API asks the database beside what people do.
+// Record is what the API needs of the database besides Control.
 type Record interface {
 	Ping(ctx context.Context) error
 }
@@ -41,7 +41,7 @@ var (
 	_ Bus    = (*bus.Bus)(nil)
 )
 
-// Options are what the API stands on.
+// Options are the dependencies and settings of the API.
 type Options struct {
 	Control *control.Control
 	Record  Record
@@ -50,12 +50,12 @@ type Options struct {
 	API     config.API
 	Log     zerolog.Logger
 
-	// KeyCost is what the hashes of keys cost, so that a key that is none costs the same; 0 is
-	// that of real keys.
+	// KeyCost is the cost of the keys' hashes, so that an unknown key takes as long to refuse as a wrong one; 0 means
+	// the cost of real keys.
 	KeyCost apikey.Cost
 }
 
-// Gateway is the HTTP API. Its handler may be used from many goroutines.
+// Gateway is the HTTP API. Its handler is safe for concurrent use.
 type Gateway struct {
 	control *control.Control
 	record  Record
@@ -66,17 +66,17 @@ type Gateway struct {
 	keys        *keyring
 	crossOrigin *http.CrossOriginProtection
 	metrics     *metrics
-	streams     chan struct{} // a place for each event stream
-	stopping    chan struct{} // closed when the process is to end
+	streams     chan struct{} // one slot per open event stream
+	stopping    chan struct{} // closed when the process shuts down
 	router      *router
 	document    []byte // the OpenAPI document
 	handler     http.Handler
 }
 
-// ErrNoKeys is returned by Serve when there is no key: nobody could be answered.
-var ErrNoKeys = errors.New("there is no API key; make one with: sluice key create --name NAME --role admin, or name a file for one with GATEWAY_KEY_FILE")
+// ErrNoKeys is returned by Serve if there is no API key: no request could be answered.
+var ErrNoKeys = errors.New("there is no API key; create one with: sluice key create --name NAME --role admin, or set GATEWAY_KEY_FILE to the file for one")
 
-// New makes the API. It fails when a route has no place in the table of who may what.
+// New returns the API. It fails if a route has no role in routes.
 func New(o Options) (*Gateway, error) {
 	useProblems()
 	g := &Gateway{
@@ -113,31 +113,30 @@ func New(o Options) (*Gateway, error) {
 		RejectUnknownQueryParameters: true,
 	})
 	g.register(api)
-	if err := g.router.complete(); err != nil {
+	if err := g.router.checkRoutes(); err != nil {
 		return nil, err
 	}
 	if g.document, err = json.Marshal(api.OpenAPI()); err != nil {
 		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
 	}
-	g.handler = g.recorded(plain(g.router))
+	g.handler = g.withRecord(exactPath(g.router))
 	return g, nil
 }
 
 // Handler serves the API.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
-// bounded bounds a request's body and time.
-func (g *Gateway) bounded(next http.Handler) http.Handler {
+// withLimits limits the size of a request's body and its time.
+func (g *Gateway) withLimits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, int64(g.cfg.MaxBody)+1) // the route says 413 at the bound itself
+		r.Body = http.MaxBytesReader(w, r.Body, int64(g.cfg.MaxBody)+1) // the handler responds with 413 at the limit itself
 		ctx, cancel := context.WithTimeout(r.Context(), g.cfg.Timeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// Serve listens until ctx ends, then lets what is under way finish. It returns ErrNoKeys
-// where there is no key.
+// Serve listens until ctx ends, then waits for active requests. It returns ErrNoKeys if there is no key.
 func (g *Gateway) Serve(ctx context.Context) error {
 	has, err := g.keys.store.HasAPIKeys(ctx)
 	if err != nil {
@@ -154,15 +153,15 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	return g.serveOn(ctx, listener)
 }
 
-// AddrError says of a failure to listen on addr which address it was, and how to choose another.
+// AddrError describes a failure to listen on addr: which address it is and how to choose another one.
 func AddrError(addr string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("another program has %s already; choose another address with GATEWAY_ADDR, such as GATEWAY_ADDR=127.0.0.1:8282: %w", addr, err)
+		return fmt.Errorf("another program already listens on %s; choose another address with GATEWAY_ADDR, for example GATEWAY_ADDR=127.0.0.1:8282: %w", addr, err)
 	}
 	return fmt.Errorf("cannot listen on GATEWAY_ADDR=%s: %w", addr, err)
 }
 
-// serveOn serves on a listener that is there.
+// serveOn serves on an open listener.
 func (g *Gateway) serveOn(ctx context.Context, listener net.Listener) error {
 	srv := g.server()
 	srv.BaseContext = func(net.Listener) context.Context { return context.WithoutCancel(ctx) }
@@ -173,7 +172,7 @@ func (g *Gateway) serveOn(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve the HTTP API: %w", err)
 	case <-ctx.Done():
 	}
-	close(g.stopping) // event streams end now; their clients come back to another replica
+	close(g.stopping) // event streams end now; their clients reconnect to another replica
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Timeout)
 	defer cancel()
 	err := srv.Shutdown(grace)
@@ -186,7 +185,7 @@ func (g *Gateway) serveOn(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// server has every bound that keeps a slow client from holding on to us.
+// server returns an HTTP server with timeouts and limits against slow clients.
 func (g *Gateway) server() *http.Server {
 	return &http.Server{
 		Handler:           g.handler,

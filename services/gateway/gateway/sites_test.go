@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/storetest"
 )
 
-// Page ids are unique within a site only: who asks by one that several sites have is told which.
+// Page ids are unique only within a site: a request for an id that several sites have gets a list of the sources.
 func TestAPageIDOfTwoSites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -28,7 +28,7 @@ func TestAPageIDOfTwoSites(t *testing.T) {
 		w.wants(http.StatusOK, "read", "GET", path+"?source=docs", "")
 		require.Contains(t, string(w.wants(http.StatusOK, "read", "GET", path+"?source=theirs", "").body), "falcon")
 		w.wants(http.StatusNotFound, "read", "GET", path+"?source=hr", "")
-		require.NotContains(t, string(w.wants(http.StatusOK, "docs", "GET", path, "").body), "falcon", "a key for one of them sees one")
+		require.NotContains(t, string(w.wants(http.StatusOK, "docs", "GET", path, "").body), "falcon", "a key for one of them sees only that one")
 		w.wants(http.StatusNotFound, "docs", "GET", path+"?source=theirs", "")
 	}
 	search := func(key, more string) answer {

@@ -7,19 +7,18 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// SourcePath is the part of a path that names a source.
+// SourcePath is the part of a path with a source's id.
 type SourcePath struct {
 	SourceID string `path:"source_id" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]*$" doc:"the source's id" example:"docs"`
 }
 
-// list is one part of a list, and how to get the next one.
+// list is one part of a list and the cursor of the next part.
 type list[T any] struct {
 	Items []T    `json:"items" nullable:"false"`
-	Next  string `json:"next,omitempty" doc:"cursor of the next part; missing at the end"`
+	Next  string `json:"next,omitempty" doc:"cursor of the next part; missing in the last one"`
 }
 
-// part is the first limit of what was found; where there is more, the next part begins after the
-// last of them.
+// part returns the first limit items of found. If there are more, Next points after the last of them.
 func part[T any](found []T, limit int, id func(T) string) list[T] {
 	if len(found) <= limit {
 		return list[T]{Items: orEmpty(found)}
@@ -37,34 +36,34 @@ func orEmpty[T any](s []T) []T {
 type listSourcesOutput struct{ Body list[store.Source] }
 
 func (g *Gateway) listSources(ctx context.Context, _ *struct{}) (*listSourcesOutput, error) {
-	all, err := g.control.Sources(ctx, viewing(ctx))
+	all, err := g.control.Sources(ctx, viewerOf(ctx))
 	return &listSourcesOutput{Body: list[store.Source]{Items: all}}, err
 }
 
 type getSourceOutput struct{ Body store.Source }
 
 func (g *Gateway) getSource(ctx context.Context, in *SourcePath) (*getSourceOutput, error) {
-	src, err := g.control.Source(ctx, viewing(ctx), in.SourceID)
+	src, err := g.control.Source(ctx, viewerOf(ctx), in.SourceID)
 	return &getSourceOutput{Body: src}, err
 }
 
 func (g *Gateway) deleteSource(ctx context.Context, in *SourcePath) (*struct{}, error) {
-	return nil, g.control.RemoveSource(ctx, viewing(ctx), in.SourceID)
+	return nil, g.control.RemoveSource(ctx, viewerOf(ctx), in.SourceID)
 }
 
-// sourceStatus is how a source stands.
+// sourceStatus is the status of a source.
 type sourceStatus struct {
 	Source   store.Source `json:"source"`
-	Latest   *store.Run   `json:"latest_run,omitempty" doc:"the newest run, whatever became of it"`
-	Active   []operation  `json:"active" nullable:"false" doc:"the syncs under way or waiting"`
+	Latest   *store.Run   `json:"latest_run,omitempty" doc:"the newest run, in any state"`
+	Active   []operation  `json:"active" nullable:"false" doc:"active and queued syncs"`
 	Held     []string     `json:"held_runs" nullable:"false" doc:"runs whose removals wait for a decision"`
-	Failures int          `json:"failed_pages" doc:"pages that are failed now, up to 10000"`
+	Failures int          `json:"failed_pages" doc:"number of pages that are failed now, at most 10000"`
 }
 
 type statusOutput struct{ Body sourceStatus }
 
 func (g *Gateway) status(ctx context.Context, in *SourcePath) (*statusOutput, error) {
-	st, err := g.control.SourceStatus(ctx, viewing(ctx), in.SourceID)
+	st, err := g.control.SourceStatus(ctx, viewerOf(ctx), in.SourceID)
 	out := &statusOutput{Body: sourceStatus{Source: st.Source, Latest: st.Latest, Active: operations(st.Active), Held: []string{}, Failures: st.Failures}}
 	for _, r := range st.Held {
 		out.Body.Held = append(out.Body.Held, r.ID)
@@ -83,6 +82,6 @@ func operations(ops []control.Operation) []operation {
 type lossesOutput struct{ Body list[store.LossTotal] }
 
 func (g *Gateway) losses(ctx context.Context, in *SourcePath) (*lossesOutput, error) {
-	all, err := g.control.Losses(ctx, viewing(ctx), in.SourceID)
+	all, err := g.control.Losses(ctx, viewerOf(ctx), in.SourceID)
 	return &lossesOutput{Body: list[store.LossTotal]{Items: orEmpty(all)}}, err
 }

@@ -1,8 +1,7 @@
-// Package gateway is the HTTP API. It reads the record and publishes requests; what a sync
-// does, the stages do.
+// Package gateway is the HTTP API. It reads the database and publishes requests; the stages run the syncs.
 //
-// A request passes, in this order: its id and log line, the form of its path, the bounds on
-// size and time, the guard (who asks, and may they), the ETag, and the route's own handler.
+// A request passes these steps in order: its id and log line, the form of its path, the limits on size and time, the
+// guard (authentication and authorization), the ETag, and the route's own handler.
 package gateway
 
 import (
@@ -13,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/service"
 )
 
-// Stage is the HTTP API as a part of a process.
+// Stage returns the HTTP API as a stage.
 func Stage() service.Stage {
 	return service.Stage{Name: "gateway", Settings: config.TypeOf[config.Gateway](), Open: open}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// canary is a token that must never be seen again once it was given.
+// canary is a token that must never appear anywhere after it was given.
 const canary = "canary-9c1185a5c5e9fc54"
 
 func newRing(t *testing.T) *seal.Ring {
@@ -38,7 +38,7 @@ func TestATokenComesInAndNeverOut(t *testing.T) {
 	ring := newRing(t)
 	w := bareWorld(t, func(o *setup) {
 		o.Trust.Ring = ring
-		o.API.Timeout = time.Minute // the hash of a token is slow on purpose, and slower with the race detector
+		o.API.Timeout = time.Minute // hashing a token with bcrypt is slow on purpose, and slower with the race detector
 	})
 	w.addKey("admin", apikey.Admin)
 	w.addKey("operate", apikey.Operate)
@@ -51,7 +51,7 @@ func TestATokenComesInAndNeverOut(t *testing.T) {
 	post(http.StatusForbidden, "operate", addBody(`,"token":"`+canary+`","email":"reader@acme.com"`))
 	post(http.StatusUnprocessableEntity, "admin", addBody(`,"token":"`+canary+`"`))
 	_, err := w.store.Source(t.Context(), "docs")
-	require.ErrorIs(t, err, store.ErrNotFound, "there is no source whose token was refused")
+	require.ErrorIs(t, err, store.ErrNotFound, "a source with a refused token is not added")
 
 	post(http.StatusCreated, "admin", addBody(`,"token":"`+canary+`","email":"reader@acme.com","scoped":true`))
 	c, err := w.store.Vault().Secret(t.Context(), ring, "docs")
@@ -65,7 +65,7 @@ func TestATokenComesInAndNeverOut(t *testing.T) {
 	post(http.StatusConflict, "admin", strings.Replace(addBody(`,"token":"`+canary+`-3"`), "DOCS", "ELSE", 1))
 	c, err = w.store.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
-	require.Equal(t, canary+"-2", c.Token.Reveal(), "a request that is refused changes no token")
+	require.Equal(t, canary+"-2", c.Token.Reveal(), "a refused request does not change the token")
 
 	for _, bad := range []string{
 		`,"token":"` + canary + ` with spaces","email":"reader@acme.com"`, `,"token":["` + canary + `"]`, `,"token":"` + canary + `","email":"` + canary + `"`,
@@ -101,7 +101,7 @@ func TestATokenComesInAndNeverOut(t *testing.T) {
 			require.True(t, p.WriteOnly, name)
 		}
 	}
-	require.Equal(t, 2, tokens, "two requests have a token, and no answer")
+	require.Equal(t, 2, tokens, "two request schemas have a token, and no response schema")
 }
 
 func TestATokenNeedsAMasterKey(t *testing.T) {

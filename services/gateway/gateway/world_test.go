@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 const site = "https://acme.atlassian.net/wiki"
 
-// world is an API on a real database and a real broker, with keys of every kind.
+// world is an API with a real database, a real broker, and keys of each role.
 type world struct {
 	t      testing.TB
 	store  *store.Store
@@ -49,7 +49,7 @@ type world struct {
 	checks validator.Validator
 
 	mu      sync.Mutex
-	checked map[string]bool // operations whose good answer was held against the document
+	checked map[string]bool // operations with a successful response that was checked against the document
 }
 
 type lockedBuffer struct {
@@ -69,7 +69,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// newStore is an empty knowledge base.
+// newStore returns an empty database.
 func newStore(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), pgtest.URL(t))
@@ -80,13 +80,13 @@ func newStore(t testing.TB) *store.Store {
 	return s
 }
 
-// setup is what a test may change of its world.
+// setup is what a test can change in its world.
 type setup struct {
 	Options
 	Trust credential.Trust
 }
 
-// newSetup is that of the tests' worlds.
+// newSetup returns the options of a world.
 func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 	o := setup{
 		Options: Options{
@@ -102,7 +102,7 @@ func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 	return o.Options
 }
 
-// bareWorld has no key yet.
+// bareWorld has no keys yet.
 func bareWorld(t testing.TB, change func(*setup)) *world {
 	t.Helper()
 	w := &world{t: t, store: newStore(t), kit: bustest.New(t), log: &lockedBuffer{}, keys: map[string]string{}, ids: map[string]string{}, checked: map[string]bool{}}
@@ -123,8 +123,8 @@ func bareWorld(t testing.TB, change func(*setup)) *world {
 	return w
 }
 
-// checks are the validators of the documents that were served so far, by document: all worlds
-// serve the same one, and to read it takes as long as most tests.
+// checks contains a validator per OpenAPI document: all worlds serve the same document, and parsing it takes as long
+// as most tests.
 var checks sync.Map
 
 func checksOf(t testing.TB, document []byte) validator.Validator {
@@ -167,7 +167,7 @@ func (w *world) addKeyAt(cost apikey.Cost, name string, role apikey.Role, source
 	w.keys[name], w.ids[name] = token.Reveal(), id
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	t      testing.TB
 	status int
@@ -175,13 +175,13 @@ type answer struct {
 	body   []byte
 }
 
-// into reads the answer's JSON.
+// into decodes the response's JSON.
 func (a answer) into(v any) {
 	a.t.Helper()
 	require.NoError(a.t, json.Unmarshal(a.body, v), "%d %s", a.status, a.body)
 }
 
-// code is the code of a problem.
+// code returns the code of a problem.
 func (a answer) code() string {
 	a.t.Helper()
 	require.Equal(a.t, "application/problem+json", a.header.Get("Content-Type"), "%d %s", a.status, a.body)
@@ -193,8 +193,8 @@ func (a answer) code() string {
 	return p.Code
 }
 
-// ask sends a request with a key ("" for none) and holds the answer against the OpenAPI
-// document. Headers come in pairs.
+// ask sends a request with a key ("" for none) and checks the response against the OpenAPI document. Headers come in
+// pairs.
 func (w *world) ask(key, method, path, body string, headers ...string) answer {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+path, strings.NewReader(body))
@@ -232,7 +232,7 @@ func (w *world) send(req *http.Request) answer {
 	return a
 }
 
-// hold holds an answer against the document, where its route is in it.
+// hold checks a response against the document, if the document contains the route.
 func (w *world) hold(req *http.Request, a answer) {
 	w.t.Helper()
 	_, pattern := w.g.router.mux.Handler(req)
@@ -254,7 +254,7 @@ func (w *world) hold(req *http.Request, a answer) {
 	}
 }
 
-// wants asks and expects a status.
+// wants sends a request and requires a status.
 func (w *world) wants(status int, key, method, path, body string, headers ...string) answer {
 	w.t.Helper()
 	a := w.ask(key, method, path, body, headers...)
@@ -262,7 +262,7 @@ func (w *world) wants(status int, key, method, path, body string, headers ...str
 	return a
 }
 
-// run makes a run of the source with pages to come, as the fetcher does.
+// run makes a run of the source with pages to fetch, as the fetcher does.
 func (w *world) run(sourceID, id string, pages ...store.Listed) store.Run {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -302,7 +302,7 @@ func (w *world) write(run store.Run, id, path, title, text string, labels ...str
 	require.NoError(w.t, err)
 }
 
-// end brings a run to its end and publishes its snapshots, as the progress service does.
+// end completes a run and publishes its snapshots, as the progress service does.
 func (w *world) end(run store.Run) event.Progress {
 	w.t.Helper()
 	_, _, err := w.store.FindRemovalCandidates(w.t.Context(), run)
