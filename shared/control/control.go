@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -44,6 +45,17 @@ type Reader interface {
 	Page(ctx context.Context, v viewer.Viewer, id string) (store.Page, error)
 	LivePage(ctx context.Context, v viewer.Viewer, id string) (store.Page, error)
 	Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]store.StoredChunk, error)
+
+	// What lies around a page, for assistants.
+	Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]page.Heading, error)
+	Tree(ctx context.Context, v viewer.Viewer, sourceID, under string, levels int, after string, limit int) ([]store.TreeNode, error)
+	Related(ctx context.Context, v viewer.Viewer, p store.Page) ([]store.RelatedPage, error)
+	PageAt(ctx context.Context, v viewer.Viewer, url string) (store.PageKey, error)
+	ChunksByID(ctx context.Context, v viewer.Viewer, ids []int64) ([]store.PlacedChunk, error)
+	ChunksAround(ctx context.Context, v viewer.Viewer, sourceID, url string, number, around int) ([]store.PlacedChunk, error)
+	HiddenText(ctx context.Context, v viewer.Viewer, pages []store.PageKey) (map[store.PageKey]int, error)
+	Freshness(ctx context.Context, v viewer.Viewer) ([]store.Freshness, error)
+	Changed(ctx context.Context, v viewer.Viewer, sources []string, since time.Time, offset, limit int) ([]store.PageInfo, error)
 }
 
 // Searcher finds chunks.

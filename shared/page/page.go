@@ -118,6 +118,10 @@ const (
 	Dropped     Fate = "dropped"
 )
 
+// HiddenText is the Element of text that a page holds and its readers do not see. Rendered, it is in the
+// Markdown all the same; Dropped, it is not.
+const HiddenText = "hidden-text"
+
 // Loss counts the macros or elements with the same name and fate.
 type Loss struct {
 	Element string `json:"element"` // "macro:jira", "ac:image", …

@@ -11,7 +11,7 @@ import (
 
 // hiddenText is the element under which the loss report counts text that readers of the page do not
 // see. A search still finds it, and a model still reads it.
-const hiddenText = "hidden-text"
+const hiddenText = page.HiddenText
 
 // veil describes the visibility of text, as far as styles define it.
 type veil struct {
