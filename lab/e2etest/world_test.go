@@ -116,7 +116,7 @@ func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbo
 	defer cancel()
 	o := bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Replicas: g.replicas, Log: zerolog.Nop()}
 	if g.natsKeys != "" {
-		o.Login = bus.Login{Role: "sluice", NkeyFile: filepath.Join(g.natsKeys, "sluice.nk")}
+		o.Login = bus.Login{Role: "sluice", NkeyFile: bus.KeyFile(g.natsKeys, "sluice")}
 	}
 	w.bus, err = bus.Connect(ctx, o)
 	require.NoError(t, err)
@@ -274,7 +274,7 @@ func (w *world) start(name string, env ...string) *program {
 		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000", "SHUTDOWN_GRACE=10s",
 	}
 	if w.ground.natsKeys != "" {
-		cmd.Env = append(cmd.Env, "NATS_NKEY_FILE="+filepath.Join(w.ground.natsKeys, name+".nk"))
+		cmd.Env = append(cmd.Env, "NATS_NKEY_FILE="+bus.KeyFile(w.ground.natsKeys, name))
 	}
 	if w.ground.replicas > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprint("NATS_REPLICAS=", w.ground.replicas))

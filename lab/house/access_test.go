@@ -1,12 +1,10 @@
 package house
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,41 +14,15 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// What the services may do on the bus, and which key each has, is written from the list of stages:
-// make docs.
+// What the services may do on the bus is written from the list of stages: make docs. Nothing runs with
+// this copy: it shows, beside the code, what a change permits.
 func TestTheBrokersPermissionsAreInStep(t *testing.T) {
-	for name, want := range map[string]string{"deploy/nats-access.conf": bus.AccessConfig(""), "deploy/compose.nats-access.yml": composeKeys()} {
-		if *update {
-			require.NoError(t, os.WriteFile(filepath.Join(root(), name), []byte(want), 0o644))
-		}
-		assert.Equal(t, want, read(t, name), "%s does not say what shared/bus says; run: make docs", name)
+	const name = "deploy/nats-access.conf"
+	want := bus.AccessConfig("")
+	if *update {
+		require.NoError(t, os.WriteFile(filepath.Join(root(), name), []byte(want), 0o644))
 	}
-}
-
-// composeKeys gives every role its key, and the broker the public ones.
-func composeKeys() string {
-	var b strings.Builder
-	b.WriteString(`# Lets every service log in to NATS with a key of its own:
-#
-#   sluice nats init keys       # or: docker compose run --rm --no-deps -v "$PWD:/w" sluice nats init /w/keys
-#   sudo chown 65532 keys/*.nk  # the user of the containers
-#   docker compose -f docker-compose.yml -f deploy/compose.nats-access.yml up --build
-#
-# Each service sees its own key and no other. Written from the list of stages in shared/bus by
-# make docs; do not change it by hand.
-
-services:
-  nats:
-    command: ["-c", "/etc/nats/nats-secured.conf"]
-    volumes:
-      - ./deploy/nats-secured.conf:/etc/nats/nats-secured.conf:ro
-      - ./deploy/nats-access.conf:/etc/nats/nats-access.conf:ro
-      - ./keys/keys.conf:/etc/nats/keys.conf:ro
-`)
-	for _, r := range bus.Roles {
-		fmt.Fprintf(&b, "  %[1]s:\n    environment: {NATS_NKEY_FILE: /keys/%[1]s.nk}\n    volumes: [\"./keys/%[1]s.nk:/keys/%[1]s.nk:ro\"]\n", r.Name)
-	}
-	return b.String()
+	assert.Equal(t, want, read(t, name), "%s does not say what shared/bus says; run: make docs", name)
 }
 
 // The list of what stages do on the bus and the list of what they run are of the same stages, in

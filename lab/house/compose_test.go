@@ -2,6 +2,7 @@ package house
 
 import (
 	"maps"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/stages"
+	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 )
 
@@ -35,11 +37,10 @@ func compose(t *testing.T, env map[string]string) *types.Project {
 var notInCompose = map[string]string{
 	"SANDBOX_CORPUS":   "a container does not see the folders of its host",
 	"GATEWAY_KEY_FILE": "a container does not see the files of its host: sluice key create makes the keys",
-	"NATS_CREDS_FILE":  "its NATS is reached by its own containers only; deploy/compose.nats-access.yml gives each a key",
-	"NATS_NKEY_FILE":   "see NATS_CREDS_FILE",
-	"NATS_CA_FILE":     "see NATS_CREDS_FILE",
-	"NATS_CERT_FILE":   "see NATS_CREDS_FILE",
-	"NATS_KEY_FILE":    "see NATS_CREDS_FILE",
+	"NATS_CREDS_FILE":  "the job nats-keys gives each service an nkey",
+	"NATS_CA_FILE":     "its NATS is reached by its own containers only, without TLS",
+	"NATS_CERT_FILE":   "see NATS_CA_FILE",
+	"NATS_KEY_FILE":    "see NATS_CA_FILE",
 }
 
 // Variables that only the compose file reads.
@@ -47,11 +48,12 @@ var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "S
 
 // Variables to which compose gives a value of its own: the addresses inside its network.
 var ownInCompose = map[string]string{
-	"NATS_URL":     "nats://nats:4222",
-	"DATABASE_URL": "postgres://sluice:sluice@postgres:5432/sluice?sslmode=disable",
-	"HEALTH_ADDR":  ":8080",
-	"SANDBOX_ADDR": ":8090",
-	"GATEWAY_ADDR": ":8181",
+	"NATS_URL":       "nats://nats:4222",
+	"NATS_NKEY_FILE": "/keys/nkey",
+	"DATABASE_URL":   "postgres://sluice:sluice@postgres:5432/sluice?sslmode=disable",
+	"HEALTH_ADDR":    ":8080",
+	"SANDBOX_ADDR":   ":8090",
+	"GATEWAY_ADDR":   ":8181",
 }
 
 // Compose gives every program exactly the variables that it reads, with the same defaults.
@@ -121,7 +123,7 @@ func TestComposePassesValuesOn(t *testing.T) {
 func TestComposeServicesAreHoused(t *testing.T) {
 	p := compose(t, nil)
 	names := slices.Collect(maps.Keys(p.Services))
-	require.ElementsMatch(t, append(programs(t), "nats", "postgres", "migrate"), names)
+	require.ElementsMatch(t, append(programs(t), "nats", "nats-keys", "postgres", "migrate"), names)
 	for name, s := range p.Services {
 		if s.Build != nil {
 			assert.Equal(t, "deploy/Dockerfile", s.Build.Dockerfile, name)
@@ -132,6 +134,15 @@ func TestComposeServicesAreHoused(t *testing.T) {
 		}
 		assert.True(t, s.ReadOnly, "%s: the file system is read-only", name)
 		assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
+		switch name {
+		case "nats-keys": // root, with one right: to give the keys away
+			assert.Equal(t, []string{"CHOWN"}, s.CapAdd)
+			assert.Equal(t, "none", s.NetworkMode)
+		case "postgres": // its image begins as root
+		default:
+			assert.Empty(t, s.CapAdd, name)
+			assert.Empty(t, s.User, "%s: the image's own user", name)
+		}
 		assert.Equal(t, []string{"no-new-privileges:true"}, s.SecurityOpt, name)
 		if assert.NotNil(t, s.Deploy, name) && assert.NotNil(t, s.Deploy.Resources.Limits, name) {
 			limits := s.Deploy.Resources.Limits
@@ -203,29 +214,47 @@ func dotenv(t *testing.T, name string) map[string]string {
 	return vars
 }
 
-// With the second file every service that speaks to the bus has its own key, and sees no other.
+// Every service that speaks to NATS has its own key, and sees no other. The job that makes them has the
+// volumes of all, as sluice nats init fills them, and NATS has the public keys.
 func TestComposeGivesEveryServiceItsOwnKey(t *testing.T) {
-	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
-		WorkingDir: root(),
-		ConfigFiles: []types.ConfigFile{
-			{Filename: filepath.Join(root(), "docker-compose.yml")}, {Filename: filepath.Join(root(), "deploy/compose.nats-access.yml")},
-		},
-	}, loader.WithProfiles([]string{"*"}))
-	require.NoError(t, err)
-	assert.Equal(t, types.ShellCommand{"-c", "/etc/nats/nats-secured.conf"}, p.Services["nats"].Command)
+	p := compose(t, map[string]string{"NATS_PREFIX": "team-1"})
+	mounts := func(name string) map[string]string {
+		at := map[string]string{}
+		for _, v := range p.Services[name].Volumes {
+			if strings.HasPrefix(v.Source, "keys-") {
+				assert.Equal(t, name != "nats-keys", v.ReadOnly, "%s only reads %s", name, v.Source)
+				at[v.Target] = v.Source
+			}
+		}
+		return at
+	}
+	filled := map[string]string{path.Join("/keys", bus.AccessDir): "keys-nats"}
+	for _, r := range bus.Roles {
+		filled[path.Dir(bus.KeyFile("/keys", r.Name))] = "keys-" + r.Name
+	}
+	job := p.Services["nats-keys"]
+	assert.Equal(t, filled, mounts("nats-keys"))
+	assert.Equal(t, types.ShellCommand{"nats", "init", "/keys", "--owner", imageUser(t)}, job.Command)
+	assert.Equal(t, "team-1", *job.Environment["NATS_PREFIX"], "the permissions are those of the prefix")
+
+	nats := p.Services["nats"]
+	assert.Equal(t, types.ShellCommand{"-c", "/etc/nats/nats-secured.conf"}, nats.Command)
+	assert.Equal(t, map[string]string{path.Join("/etc/nats", bus.AccessDir): "keys-nats"}, mounts("nats"))
+	assert.True(t, nats.DependsOn["nats-keys"].Restart, "NATS starts anew with what an update permits")
+	assert.Contains(t, read(t, "deploy/nats-secured.conf"), "include ./"+path.Join(bus.AccessDir, bus.AccessFile))
 	for name, s := range p.Services {
 		if s.Environment["NATS_URL"] == nil {
+			assert.True(t, strings.HasPrefix(name, "nats") || len(mounts(name)) == 0, "%s needs no key", name)
 			continue
 		}
-		key := "/keys/" + name + ".nk"
-		if assert.NotNil(t, s.Environment["NATS_NKEY_FILE"], name) {
-			assert.Equal(t, key, *s.Environment["NATS_NKEY_FILE"], name)
-		}
-		var seen []string
-		for _, v := range s.Volumes {
-			assert.True(t, v.ReadOnly, name)
-			seen = append(seen, v.Target)
-		}
-		assert.Equal(t, []string{key}, seen, name)
+		assert.Equal(t, map[string]string{"/keys": "keys-" + name}, mounts(name), name)
 	}
+}
+
+// imageUser is the user that the image of our programs runs as.
+func imageUser(t *testing.T) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindStringSubmatch(read(t, "deploy/Dockerfile"))
+	require.NotNil(t, m)
+	return m[1]
 }

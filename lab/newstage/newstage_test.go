@@ -21,7 +21,7 @@ const (
 )
 
 // generated are the files that make docs writes.
-var generated = []string{".env.example", "deploy/compose.nats-access.yml", "deploy/nats-access.conf", "docs/configuration.md"}
+var generated = []string{".env.example", "deploy/nats-access.conf", "docs/configuration.md"}
 
 // The page is done to a copy of the tree as it stands there. Then everything builds, the house
 // tests have nothing against it, the stage passes its own tests on a real broker, and beside the

@@ -150,8 +150,8 @@ func AccessConfig(p Prefix) string {
 	b.WriteString(`# Who may do what on the bus: a key for each service, with its own subjects alone.
 # Written from the list of stages in shared/bus by make docs; do not change it by hand.
 #
-# The public keys are in keys.conf, which sluice nats init makes; the services are given the
-# private ones by NATS_NKEY_FILE. docs/security/confluence-security.md says more.
+# sluice nats init writes it beside keys.conf, which holds the public keys; the services are given
+# the private ones by NATS_NKEY_FILE. docs/security/confluence-security.md says more.
 
 include ./keys.conf
 

@@ -46,9 +46,10 @@ func newGuarded(t *testing.T, more string) *guarded { return newGuardedOf(t, "",
 func newGuardedOf(t *testing.T, prefix bus.Prefix, more string) *guarded {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, bus.WriteKeys(dir))
+	_, err := bus.WriteKeys(dir, prefix, bus.Anyone)
+	require.NoError(t, err)
 	file := filepath.Join(dir, "nats.conf")
-	require.NoError(t, os.WriteFile(file, []byte(bus.AccessConfig(prefix)+more), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("include ./"+bus.AccessDir+"/"+bus.AccessFile+"\n"+more), 0o600))
 	srv, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, MaxPayload: 64 << 10, ConfigFile: file, Log: zerolog.Nop()})
 	require.NoError(t, err)
 	t.Cleanup(srv.Stop)
@@ -58,7 +59,7 @@ func newGuardedOf(t *testing.T, prefix bus.Prefix, more string) *guarded {
 func (g *guarded) options(role string) bus.Options {
 	o := bustest.Options(g.t, g.url)
 	o.Prefix = g.prefix
-	o.Login = bus.Login{Role: role, NkeyFile: filepath.Join(g.keys, role+".nk")}
+	o.Login = bus.Login{Role: role, NkeyFile: bus.KeyFile(g.keys, role)}
 	return o
 }
 
@@ -73,7 +74,7 @@ func (g *guarded) as(role string) *bus.Bus {
 // raw is a plain client with a role's key, like a thief's.
 func (g *guarded) raw(role string) (*nats.Conn, chan error) {
 	g.t.Helper()
-	key, err := nats.NkeyOptionFromSeed(filepath.Join(g.keys, role+".nk"))
+	key, err := nats.NkeyOptionFromSeed(bus.KeyFile(g.keys, role))
 	require.NoError(g.t, err)
 	complaints := make(chan error, 64)
 	nc, err := nats.Connect(g.url, key, nats.CustomInboxPrefix("_INBOX_"+role),
@@ -211,35 +212,20 @@ func TestWithoutAKeyNobodyComesIn(t *testing.T) {
 	_, err := bus.Connect(t.Context(), o)
 	require.ErrorContains(t, err, "uthorization")
 
-	require.NoError(t, bus.WriteKeys(filepath.Join(g.keys, "others")))
+	others := filepath.Join(g.keys, "others")
+	_, err = bus.WriteKeys(others, "", bus.Anyone)
+	require.NoError(t, err)
 	o = g.options("fetcher")
-	o.Login.NkeyFile = filepath.Join(g.keys, "others", "fetcher.nk")
+	o.Login.NkeyFile = bus.KeyFile(others, "fetcher")
 	_, err = bus.Connect(t.Context(), o)
 	require.ErrorContains(t, err, "uthorization", "a key that the broker does not know")
 
 	o.Login.NkeyFile = "/nowhere.nk"
 	_, err = bus.Connect(t.Context(), o)
 	require.ErrorContains(t, err, "NATS_NKEY_FILE")
-	o.Login = bus.Login{Role: "nobody", NkeyFile: filepath.Join(g.keys, "fetcher.nk")}
+	o.Login = bus.Login{Role: "nobody", NkeyFile: bus.KeyFile(g.keys, "fetcher")}
 	_, err = bus.Connect(t.Context(), o)
 	require.ErrorContains(t, err, "no such role")
-}
-
-func TestKeysAreNotReplaced(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "keys")
-	require.NoError(t, bus.WriteKeys(dir))
-	before, err := os.ReadFile(filepath.Join(dir, "fetcher.nk"))
-	require.NoError(t, err)
-	require.ErrorContains(t, bus.WriteKeys(dir), "already")
-	after, err := os.ReadFile(filepath.Join(dir, "fetcher.nk"))
-	require.NoError(t, err)
-	require.Equal(t, before, after)
-	info, err := os.Stat(filepath.Join(dir, "fetcher.nk"))
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	public, err := os.ReadFile(filepath.Join(dir, bus.KeysFile))
-	require.NoError(t, err)
-	require.NotContains(t, string(public), strings.TrimSpace(string(before)))
 }
 
 // A server with a certificate of the configured CA is accepted. Another server is rejected immediately

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/bus"
@@ -19,22 +21,35 @@ func (a *app) nats() *cobra.Command {
 }
 
 func (a *app) natsInit() *cobra.Command {
-	return &cobra.Command{
+	owner := bus.Anyone
+	cmd := &cobra.Command{
 		Use:   "init DIR",
-		Short: "Make a key for every service",
-		Long: `Make a new nkey for every service: DIR/<service>.nk is what the service is given by
-NATS_NKEY_FILE, and DIR/keys.conf holds the public keys for the NATS server, beside the
-configuration that sluice nats access prints (deploy/nats-access.conf). It needs no server.`,
-		Example: "  sluice nats init keys\n  docker compose -f docker-compose.yml -f deploy/compose.nats-access.yml up",
+		Short: "Make a key for every service that has none",
+		Long: `Make an nkey for every service that has none in DIR: DIR/<service>/nkey is what the service is given by
+NATS_NKEY_FILE. DIR/nats is for the NATS server: nats-access.conf, which its configuration includes, says
+what each service may do, and keys.conf holds the public keys. Keys that are there stay as they are. It
+needs no server. In compose, the service nats-keys runs it at every start.`,
+		Example: "  sluice nats init keys",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, argv []string) error {
-			if err := bus.WriteKeys(argv[0]); err != nil {
+			cfg, err := a.settings()
+			if err != nil {
 				return err
 			}
-			a.printf("Keys for %d services are in %s. Keep the .nk files secret: each is a service's way in.\n", len(bus.Roles), argv[0])
+			made, err := bus.WriteKeys(argv[0], bus.Prefix(cfg.NatsPrefix), owner)
+			if err != nil {
+				return err
+			}
+			if len(made) == 0 {
+				a.printf("Every service has its key in %s already.\n", argv[0])
+				return nil
+			}
+			a.printf("New keys are in %s, for %s. Keep the files named nkey secret: each is a service's way in.\n", argv[0], strings.Join(made, ", "))
 			return nil
 		},
 	}
+	cmd.Flags().IntVar(&owner, "owner", owner, "user id that the services run as, if it is not yours; needs root")
+	return cmd
 }
 
 func (a *app) natsAccess() *cobra.Command {
