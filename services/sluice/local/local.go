@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/localpg"
 	"github.com/sluicehq/sluice/shared/secret"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 // Options say what is named already and where the rest lives.
@@ -110,7 +111,11 @@ func (s *Servers) startPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	s.pg, s.DatabaseURL = pg, pg.URL()
+	s.pg = pg
+	if s.DatabaseURL, err = store.HandOver(ctx, pg.URL()); err != nil {
+		s.Stop()
+		return err
+	}
 	return nil
 }
 
