@@ -67,8 +67,8 @@ type Searcher interface {
 type Ledger interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	AddSource(ctx context.Context, src store.Source) error
-	// TakeBackSource undoes AddSource where nobody has found the source since.
-	TakeBackSource(ctx context.Context, id string) error
+	// UndoAddSource undoes AddSource unless somebody has found the source since.
+	UndoAddSource(ctx context.Context, id string) error
 	Relocate(ctx context.Context, sourceID, baseURL string) error
 	UpdateSource(ctx context.Context, id string, c store.SourceChange) error
 	RemoveSource(ctx context.Context, id string) error

@@ -161,7 +161,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	defer cancel()
 	if added.Token, err = c.setToken(ctx, src.ID, src.BaseURL, n.Token); err != nil {
 		if created { // the database went away in between, or somebody changed the master key
-			err = errors.Join(err, c.Ledger.TakeBackSource(ctx, src.ID))
+			err = errors.Join(err, c.Ledger.UndoAddSource(ctx, src.ID))
 		}
 		return Added{}, err
 	}

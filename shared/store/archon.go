@@ -12,25 +12,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// archonSource is what Archon's pages and tools read of a source's metadata. To them a source of the
-// type url is a web page, and one of any other type an uploaded document.
+// archonMetadata returns what Archon's pages and tools read from a source's metadata. Archon treats a source of the
+// type url as a web page, and one of any other type as an uploaded document.
 //
-// Archon's Refresh crawls original_url, without a login: of a wiki it would find the way in and keep
-// that as a source. So the address is one that no crawler can fetch, and a refresh ends with an error.
-// The true one stands in source_url.
-func archonSource(src Source) map[string]any {
+// Archon's Refresh crawls original_url without a login. For a wiki it would find the login page and store that as the
+// source. The address is therefore one that no crawler can fetch, so that a refresh ends with an error. The real
+// address is in source_url.
+func archonMetadata(src Source) map[string]any {
 	return map[string]any{
 		"source_type": "url", "knowledge_type": src.KnowledgeType, "tags": src.Tags,
-		"update_frequency": updateFrequency, "original_url": notToCrawl + src.address(),
+		"update_frequency": updateFrequency, "original_url": noCrawlPrefix + src.address(),
 	}
 }
 
 const (
-	updateFrequency = 7 // days, as Archon has it unless somebody changes it; nothing goes by it
-	notToCrawl      = "sluice+"
+	updateFrequency = 7 // days, Archon's default; nothing uses it
+	noCrawlPrefix   = "sluice+"
 )
 
-// address is where people find what the source holds.
+// address returns the URL of the source for people.
 func (s Source) address() string {
 	if s.System == Confluence {
 		return s.BaseURL + "/spaces/" + s.SpaceKey
@@ -38,11 +38,11 @@ func (s Source) address() string {
 	return s.BaseURL
 }
 
-// bySluice ends a summary that Sluice wrote, so that what somebody has put in its place stays.
+// bySluice ends each summary that Sluice has written. A summary without it was written by somebody else, and is kept.
 const bySluice = "Synced by Sluice."
 
-// summary says what the source holds, for people and for assistants that choose where to search: how
-// many pages, and the titles of some.
+// summary describes the source for people and for assistants that choose where to search: its number of pages, and
+// the titles of some.
 func (s Source) summary(pages int, titles []string) string {
 	what := "The folder " + s.Location
 	if s.System == Confluence {
@@ -66,12 +66,11 @@ func (s Source) summary(pages int, titles []string) string {
 	return what + ". " + bySluice
 }
 
-// namedInSummary is how many pages the summary of a source names, and longestNamed how much of a title,
-// in code points.
+// namedInSummary is the number of titles in a summary, and longestNamed the maximum length of each, in code points.
 const namedInSummary, longestNamed = 5, 60
 
-// describe writes what Archon's pages and tools show of a source: how many words it has, and what about.
-// Unless something changed, it does so for a source only that nothing is said of yet.
+// describe writes what Archon's pages and tools show of a source: its word count and its summary. If changed is
+// false, it does so only for a source that has no word count yet.
 func describe(ctx context.Context, tx pgx.Tx, sourceID string, changed bool) error {
 	rows, _ := tx.Query(ctx, `SELECT `+sourceColumns+`, (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false)::int, 0
 		`+sourceFrom+` WHERE s.source_id = $1 AND `+ourSource+` AND ($2 OR coalesce(s.total_word_count, 0) = 0)`, sourceID, changed)
@@ -99,19 +98,19 @@ func describe(ctx context.Context, tx pgx.Tx, sourceID string, changed bool) err
 	return err
 }
 
-// ours is the condition under which nobody else has written a summary.
+// ours returns the SQL condition that a summary is empty or was written by Sluice.
 func ours(summary string) string {
 	return "(coalesce(" + summary + ", '') = '' OR " + summary + " LIKE '%" + bySluice + "')"
 }
 
-// hasArchonPages is the condition under which Archon keeps whole pages and its chunks name them: since
+// hasArchonPages is the SQL condition that Archon stores whole pages and its chunks refer to them, as it does since
 // its migration 011.
 const hasArchonPages = `(to_regclass('archon_page_metadata') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute
 	WHERE attrelid = to_regclass('archon_crawled_pages') AND attname = 'page_id' AND NOT attisdropped))`
 
-// forArchon gives the chunks of a document what Archon takes for their page's id, and adds to the batch
-// what makes the rows of archon_page_metadata that bear it. Without that table the id is the one that the page has.
-func forArchon(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChunk) []Chunk {
+// setArchonPages sets the page id that Archon reads from the chunks of a document, and queues the matching rows of
+// archon_page_metadata. Without that table, the id is the page's own.
+func setArchonPages(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChunk) []Chunk {
 	chunks = slices.Clone(chunks)
 	if !has {
 		for i := range chunks {
@@ -119,19 +118,19 @@ func forArchon(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChun
 		}
 		return chunks
 	}
-	sources := []string{d.sourceID} // the page may have come from another source
+	sources := []string{d.sourceID} // the page may have moved from another source
 	for _, c := range old {
 		if !slices.Contains(sources, c.sourceID) {
 			sources = append(sources, c.sourceID)
 		}
 	}
-	list := paged(d, chunks)
+	list := assignWholePages(d, chunks)
 	queueWholePages(b, d, list, chunks, sources, "")
 	return chunks
 }
 
-// queueWholePages adds to a batch what makes the rows of a document those of the list. Others of it go
-// first: their addresses may be needed.
+// queueWholePages queues the statements that replace the document's rows with the list. It deletes the other rows
+// first, because the new rows may need their URLs.
 func queueWholePages(b *pgx.Batch, d document, list []wholePage, chunks []Chunk, sources []string, where string) {
 	n := len(list)
 	ids, urls, contents, titles := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -159,12 +158,12 @@ func queueWholePages(b *pgx.Batch, d document, list []wholePage, chunks []Chunk,
 		d.sourceID, ids, urls, contents, titles, words, chars, counts, meta)
 }
 
-// archonKey is the metadata key of a row of archon_page_metadata by which the store finds those of a
-// document.
+// archonKey is the metadata key in archon_page_metadata with the id of the document. The store finds a document's
+// rows by it.
 const archonKey = "sluice_document"
 
-// queueWithoutWholePages adds to a batch what deletes the rows of pages.
-func queueWithoutWholePages(b *pgx.Batch, sourceID string, pages []string) {
+// queueDeleteWholePages queues the deletion of the pages' rows.
+func queueDeleteWholePages(b *pgx.Batch, sourceID string, pages []string) {
 	b.Queue(`DELETE FROM archon_page_metadata m USING unnest($2::text[]) AS p (id)
 		WHERE m.source_id = $1 AND m.metadata @> jsonb_build_object('`+archonKey+`', p.id)`, sourceID, pages)
 }

@@ -22,10 +22,10 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// variant is an installation of Archon as one may meet it: files of testdata/archon, in order.
+// variant is a possible installation of Archon: files of testdata/archon, in order.
 type variant struct {
 	name    string
-	vectors bool // needs the server that has pgvector
+	vectors bool // needs the server with pgvector
 	files   []string
 }
 
@@ -40,8 +40,8 @@ var variants = []variant{
 	{"the last", true, november("3_vectors")},
 }
 
-// november are the files of the last Archon, of November 2025, with what the server has the extension
-// for. It needs a Supabase.
+// november returns the files of the last Archon, of November 2025, for a server with the extension. It needs a
+// Supabase.
 func november(extension string) []string {
 	return []string{"roles", "november/1_supabase", "november/2_tables", "november/" + extension, "november/5_policies", "november/6_rows"}
 }
@@ -50,7 +50,7 @@ func (v variant) last() bool { return slices.Contains(v.files, "november/2_table
 
 func (v variant) cascades() bool { return v.last() || slices.Contains(v.files, "newer") }
 
-// rows is how many rows its tables have.
+// rows returns the number of rows in the variant's tables.
 func (v variant) rows() int {
 	switch {
 	case v.last():
@@ -62,7 +62,7 @@ func (v variant) rows() int {
 	}
 }
 
-// query is the beginning of an embedding as its functions take it.
+// query returns the beginning of an embedding in the form that Archon's functions accept.
 func (v variant) query() string {
 	if v.last() {
 		return "array_fill(1::real, ARRAY[1536])::vector"
@@ -70,7 +70,7 @@ func (v variant) query() string {
 	return "array_fill(1::real, ARRAY[384])::extensions.vector"
 }
 
-// install makes the variant's database and returns its address and a connection.
+// install creates the variant's database and returns its address and a connection.
 func (v variant) install(t *testing.T) (string, *pgx.Conn) {
 	t.Helper()
 	url := pgtest.URL
@@ -105,11 +105,10 @@ func connect(t *testing.T, address string) *pgx.Conn {
 	return conn
 }
 
-// rolesInUse lets tests take turns that have roles: one would remove those of another.
+// rolesInUse serializes tests that create roles: otherwise one would remove those of another.
 var rolesInUse sync.Mutex
 
-// withRoles removes the roles that are not there yet when the test ends: they belong to the
-// server, which may be somebody's.
+// withRoles removes newly created roles when the test ends: they belong to the server, which may be in use by others.
 func withRoles(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	rolesInUse.Lock()
@@ -126,7 +125,7 @@ func withRoles(t *testing.T, conn *pgx.Conn) {
 	})
 }
 
-// opened is a store on the database at address, not migrated.
+// opened returns a store on the database at address, without migrating it.
 func opened(t *testing.T, address string) *store.Store {
 	t.Helper()
 	s, err := store.Open(t.Context(), address)
@@ -142,16 +141,16 @@ func schema(t *testing.T, address string) []pgtest.Object {
 	return list
 }
 
-// ours are the names of what may be added to an existing Archon: tables of ours with all that
-// hangs on them, and indexes of ours on the chunks.
+// ours matches the names of what may be added to an existing Archon: Sluice's tables with everything that belongs to
+// them, and Sluice's indexes on the chunks.
 var ours = regexp.MustCompile(`\b(confluence_|sluice_migrations|idx_confluence_)`)
 
-// theirs leaves out what is ours.
+// theirs removes Sluice's objects from the list.
 func theirs(list []pgtest.Object) []pgtest.Object {
 	return slices.DeleteFunc(slices.Clone(list), func(o pgtest.Object) bool { return ours.MatchString(o.Name) })
 }
 
-// pgDump is what pg_dump says of the schema, in its own pieces, without those that are ours.
+// pgDump returns the schema as dumped by pg_dump, one element per object, without Sluice's objects.
 func pgDump(t *testing.T, address string) []string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(pgtest.VectorBinDir(t), "pg_dump"), "--schema-only", "--restrict-key=none", "--dbname", address)
@@ -171,9 +170,9 @@ func pgDump(t *testing.T, address string) []string {
 	})
 }
 
-// rows is every row of Archon's tables but those of the source docs and those that record our
-// migrations, each with the transaction that wrote it and its place: an update shows, even one
-// that changes nothing.
+// rows returns every row of Archon's tables except those of the source docs and those that record Sluice's
+// migrations. Each row comes with its transaction and its position, so even an update that changes nothing is
+// visible.
 func rows(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
 	tables, err := conn.Query(t.Context(), `SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'archon\_%' ORDER BY 1`)
@@ -193,8 +192,7 @@ func rows(t *testing.T, conn *pgx.Conn) []string {
 	return list
 }
 
-// Whatever Archon made stays as it is, through our migrations, a source's whole life, and the
-// way back.
+// Sluice's migrations, the whole life of a source, and migrating down leave everything that Archon created unchanged.
 func TestAnExistingArchonIsNotAltered(t *testing.T) {
 	t.Parallel()
 	for _, v := range variants {
@@ -205,7 +203,7 @@ func TestAnExistingArchonIsNotAltered(t *testing.T) {
 			if v.vectors {
 				dumpBefore = pgDump(t, address)
 			}
-			require.Greater(t, len(before), 40, "the dump sees hardly anything, so it proves nothing")
+			require.Greater(t, len(before), 40, "the dump is almost empty, so it proves nothing")
 			require.Len(t, rowsBefore, v.rows())
 
 			unaltered := func(when string) {
@@ -233,7 +231,7 @@ func TestAnExistingArchonIsNotAltered(t *testing.T) {
 	}
 }
 
-// same is require.Equal for long lists: it shows what differs and no more.
+// same is require.Equal for long lists: it reports only the differences.
 func same[T comparable](t *testing.T, want, got []T, when string) {
 	t.Helper()
 	without := func(list, other []T) []T {
@@ -244,7 +242,7 @@ func same[T comparable](t *testing.T, want, got []T, when string) {
 	require.True(t, slices.Equal(want, got), "in another order: %s", when)
 }
 
-// everyRow is rows, and the test fails when there is any that rows leaves out.
+// everyRow returns the same as rows, and fails the test if rows omits any row.
 func everyRow(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
 	var hidden int
@@ -264,12 +262,12 @@ func wholeLife(t *testing.T, s *store.Store, conn *pgx.Conn, v variant) {
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "words", search.Filter{})
 	require.NoError(t, err)
-	require.Len(t, hits, 6, "web and upload chunks are found beside ours")
+	require.Len(t, hits, 6, "web and upload chunks are found as well as Sluice's")
 	if v.vectors {
 		require.Equal(t, 3, archonFinds(t, conn, v))
 	}
 	_, err = s.Source(t.Context(), "web")
-	require.ErrorIs(t, err, store.ErrNotFound, "a web source is not ours to sync")
+	require.ErrorIs(t, err, store.ErrNotFound, "Sluice does not sync a web source")
 	require.ErrorIs(t, s.RemoveSource(t.Context(), "web"), store.ErrNotFound)
 
 	run = fullRun(t, s, "docs", "r2", listed("2", 2, "Keys"))
@@ -281,21 +279,21 @@ func wholeLife(t *testing.T, s *store.Store, conn *pgx.Conn, v variant) {
 	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.Equal(t, event.StateCompleted, advance(t, s, run.ID).State)
 	if v.vectors {
-		require.Equal(t, 2, archonFinds(t, conn, v), "a removed page is gone from Archon's own search too")
+		require.Equal(t, 2, archonFinds(t, conn, v), "Archon's own search does not find a removed page either")
 	}
 	if v.cascades() {
 		_, err = conn.Exec(t.Context(), `DELETE FROM archon_sources WHERE source_id = 'docs'`)
 		require.NoError(t, err)
 	} else {
 		_, err = conn.Exec(t.Context(), `DELETE FROM archon_sources WHERE source_id = 'docs'`)
-		require.ErrorContains(t, err, "violates foreign key constraint", "which is why RemoveSource deletes chunks first")
+		require.ErrorContains(t, err, "violates foreign key constraint", "this is why RemoveSource deletes chunks first")
 		require.NoError(t, s.RemoveSource(t.Context(), "docs"))
 	}
-	require.NoError(t, s.Searcher().Count(t.Context()), "what went is counted by whoever searches next")
+	require.NoError(t, s.Searcher().Count(t.Context()), "the next search counts deleted chunks")
 	require.Empty(t, holding(t, conn, "docs"))
 }
 
-// archonFinds is how many chunks of the source docs Archon's own search finds.
+// archonFinds returns how many chunks of the source docs Archon's own search finds.
 func archonFinds(t *testing.T, conn *pgx.Conn, v variant) int {
 	t.Helper()
 	var n int
@@ -304,7 +302,7 @@ func archonFinds(t *testing.T, conn *pgx.Conn, v variant) int {
 	return n
 }
 
-// holding names the tables that have a row of the source, of its pages or of its runs.
+// holding returns the tables that have a row of the source, of its pages or of its runs.
 func holding(t *testing.T, conn *pgx.Conn, source string) []string {
 	t.Helper()
 	found, err := conn.Query(t.Context(), `SELECT DISTINCT table_name::text FROM information_schema.columns
@@ -316,7 +314,7 @@ func holding(t *testing.T, conn *pgx.Conn, source string) []string {
 	holders := []string{}
 	for _, name := range tables {
 		var n int
-		// A table without a source_id hangs on a run, or on a page: no row of it may be an orphan.
+		// A table without a source_id refers to a run or a page: no row of it may be an orphan.
 		require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM (SELECT to_jsonb(t) AS row FROM `+name+` t) t
 			WHERE CASE WHEN row ? 'source_id' THEN row->>'source_id' = $1
 				WHEN row ? 'run_id' THEN NOT EXISTS (SELECT FROM confluence_sync_runs r WHERE r.run_id = row->>'run_id' AND r.source_id <> $1)
@@ -328,8 +326,8 @@ func holding(t *testing.T, conn *pgx.Conn, source string) []string {
 	return holders
 }
 
-// A table that an old Archon made with one embedding column looks least like ours lacking
-// vectors, and is left alone all the same.
+// A table that an old Archon created with one embedding column resembles a table of Sluice without vectors, and must
+// still not be changed.
 func TestAnArchonWithOneEmbeddingColumnIsLeftAlone(t *testing.T) {
 	v := variant{vectors: true, files: []string{"base", "single_embedding"}}
 	address, _ := v.install(t)

@@ -11,14 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// archon asks a database what an unmodified Archon of November 2025 asks it, for its assistants' tools
-// and its pages.
+// archon runs the queries that an unmodified Archon of November 2025 runs for its assistants' tools and its pages.
 type archon struct {
 	t    *testing.T
 	conn *pgx.Conn
 }
 
-// all reads rows as maps, as PostgREST gives them to Archon.
+// all reads rows as maps, as Archon gets them from PostgREST.
 func (a archon) all(sql string, args ...any) []map[string]any {
 	a.t.Helper()
 	rows, err := a.conn.Query(a.t.Context(), sql, args...)
@@ -28,21 +27,21 @@ func (a archon) all(sql string, args ...any) []map[string]any {
 	return list
 }
 
-// Its two ways to search: words and vectors together, which it is set to, or vectors alone.
+// Archon's two kinds of search: hybrid with words and vectors, its default, or vectors alone.
 const (
 	hybrid  = "hybrid_search_archon_crawled_pages(array_fill(1::real, ARRAY[1536])::vector, $1, $2, '{}', $3)"
 	vectors = "match_archon_crawled_pages(array_fill(1::real, ARRAY[1536])::vector, $2, '{}', CASE WHEN $1::text IS NOT NULL THEN $3 END)"
 )
 
-// hits are chunks that it finds, of one source or, for nil, of all.
+// hits returns the chunks that Archon finds, of one source or, for nil, of all.
 func (a archon) hits(by, query string, count int, source any) []map[string]any {
 	a.t.Helper()
 	return a.all(`SELECT to_jsonb(h) FROM `+by+` h`, query, count, source)
 }
 
-// pages is its tool's default way to answer: hits by the page that metadata.page_id names, or where
-// none has that, the hits themselves. One page_id that is no uuid is an error for the whole answer,
-// and a hit whose page is not found is left out: both fail the test.
+// pages returns the default answer of Archon's tool: hits grouped by the page that metadata.page_id names or, if no
+// hit has a page_id, the hits themselves. One page_id that is not a uuid makes the whole answer an error, and a hit
+// whose page is not found is omitted: both fail the test.
 func (a archon) pages(by, query string, source any) []map[string]any {
 	a.t.Helper()
 	groups := map[string][]map[string]any{}
@@ -75,13 +74,14 @@ func (a archon) pages(by, query string, source any) []map[string]any {
 	return list
 }
 
-// list is its tool that lists the pages of a source.
+// list runs Archon's tool that lists the pages of a source.
 func (a archon) list(source string) []map[string]any {
 	a.t.Helper()
 	return a.all(`SELECT to_jsonb(m) FROM archon_page_metadata m WHERE source_id = $1 ORDER BY section_order, created_at`, source)
 }
 
-// read is its tool that reads a page by what a search gave; what is longer than that is replaced by a note.
+// read runs Archon's tool that reads a page that a search returned. A page over the length limit is replaced by a
+// note.
 func (a archon) read(how string, value any) string {
 	a.t.Helper()
 	found := a.all(`SELECT to_jsonb(m) FROM archon_page_metadata m WHERE `+how+` = $1`, value)
@@ -92,11 +92,11 @@ func (a archon) read(how string, value any) string {
 	text := found[0]["full_content"].(string)
 	require.EqualValues(a.t, utf8.RuneCountInString(text), found[0]["char_count"])
 	require.EqualValues(a.t, len(strings.Fields(text)), found[0]["word_count"])
-	require.LessOrEqual(a.t, utf8.RuneCountInString(text), 20_000, "it would not be shown")
+	require.LessOrEqual(a.t, utf8.RuneCountInString(text), 20_000, "Archon would not show it")
 	return text
 }
 
-// card is what its page of knowledge shows of a source, put together as it does that.
+// card is what Archon's knowledge page shows of a source, computed as Archon does.
 type card struct {
 	kind, title, description, url, knowledge string
 	pages                                    float64
@@ -121,11 +121,11 @@ func (a archon) card(source string) card {
 	c.pages = row["total_word_count"].(float64) / 250
 	c.chunks = int(a.all(`SELECT to_jsonb(c) FROM (SELECT count(*) AS n FROM archon_crawled_pages WHERE source_id = $1) c`, source)[0]["n"].(float64))
 	require.NotNil(a.t, meta["update_frequency"])
-	require.NotEmpty(a.t, row["summary"], "its tool that lists sources has nothing to choose by")
+	require.NotEmpty(a.t, row["summary"], "Archon's tool that lists sources needs a summary")
 	return c
 }
 
-// refreshes is what its Refresh would crawl. Its crawler takes web addresses, files and texts.
+// refreshes returns what Archon's Refresh would crawl. Its crawler accepts web addresses, files and texts.
 func (a archon) refreshes(source string) string {
 	a.t.Helper()
 	meta := a.all(`SELECT metadata FROM archon_sources WHERE source_id = $1`, source)[0]
@@ -135,8 +135,8 @@ func (a archon) refreshes(source string) string {
 	return a.card(source).url
 }
 
-// crawls is what it does to the database when it crawls an address, of whatever source: chunks of that
-// address go, and its own come. Where a page of the address is there already, it keeps none of its own.
+// crawls changes the database as Archon does when it crawls an address, for whatever source: it deletes the chunks of
+// that address and inserts its own. If a page with the address exists already, it stores no page of its own.
 func (a archon) crawls(source, url, text string) {
 	a.t.Helper()
 	exec := func(sql string, args ...any) {
@@ -151,7 +151,7 @@ func (a archon) crawls(source, url, text string) {
 		VALUES ($1::text, 0, $2, $3::text, jsonb_build_object('url', $1::text, 'source_id', $3::text, 'crawl_type', 'webpage'))`, url, text, source)
 }
 
-// deletes is its Delete of a source.
+// deletes is Archon's Delete of a source.
 func (a archon) deletes(source string) {
 	a.t.Helper()
 	for _, table := range []string{"archon_crawled_pages", "archon_code_examples", "archon_sources"} {
@@ -160,7 +160,7 @@ func (a archon) deletes(source string) {
 	}
 }
 
-// pending are those of its migrations that its page of migrations says are still to be applied.
+// pending returns those of Archon's migrations that its migrations page shows as pending.
 func (a archon) pending() []string {
 	a.t.Helper()
 	_, err := a.conn.Exec(a.t.Context(), `SELECT id FROM archon_migrations LIMIT 0`)

@@ -10,20 +10,20 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// notArchons is the condition for a chunk c of a page that was written when Archon had no rows for
-// pages, in a database in which it has. Its search for pages fails as a whole on such a chunk.
-var notArchons = `c.page_id IS NULL AND ` + pg.ChunkPage("c") + ` IS NOT NULL AND c.metadata->>'page_id' IS NOT NULL`
+// writtenBeforeArchon is the SQL condition for a chunk c of a page that was written before Archon had rows for pages, in a
+// database in which it now has them. A single such chunk makes Archon's search for pages fail.
+var writtenBeforeArchon = `c.page_id IS NULL AND ` + pg.ChunkPage("c") + ` IS NOT NULL AND c.metadata->>'page_id' IS NOT NULL`
 
-// pagedAtOnce is how many pages one transaction gives to Archon.
-const pagedAtOnce = 50
+// convertAtOnce is the number of pages that one transaction converts for Archon.
+const convertAtOnce = 50
 
-// BeforeArchon reports whether there are chunks that were written before Archon moved in, which Migrate
-// is to convert: Archon's assistants fail on them.
-func (s *Store) BeforeArchon(ctx context.Context) (bool, error) {
+// HasChunksBeforeArchon reports whether there are chunks from before Archon was installed, which Migrate must convert:
+// Archon's assistants fail on them.
+func (s *Store) HasChunksBeforeArchon(ctx context.Context) (bool, error) {
 	var due bool
 	err := s.pool.QueryRow(ctx, `SELECT `+hasArchonPages).Scan(&due)
 	if err == nil && due {
-		err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM archon_crawled_pages c WHERE `+notArchons+`)`).Scan(&due)
+		err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM archon_crawled_pages c WHERE `+writtenBeforeArchon+`)`).Scan(&due)
 	}
 	if err != nil {
 		return false, fmt.Errorf("look for chunks from before Archon: %w", err)
@@ -31,10 +31,10 @@ func (s *Store) BeforeArchon(ctx context.Context) (bool, error) {
 	return due, nil
 }
 
-// moveIn converts what was written before Archon moved in, and returns how many pages that were. An index
-// of ours that Archon has too goes.
-func (s *Store) moveIn(ctx context.Context) (int, error) {
-	due, err := s.BeforeArchon(ctx)
+// convertForArchon converts the pages from before Archon was installed, and returns their number. It drops an index
+// of Sluice that Archon has too.
+func (s *Store) convertForArchon(ctx context.Context) (int, error) {
+	due, err := s.HasChunksBeforeArchon(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -54,7 +54,7 @@ func (s *Store) moveIn(ctx context.Context) (int, error) {
 		for {
 			var ids []string
 			err := s.inTx(ctx, "give pages of "+id+" to Archon", func(tx pgx.Tx) (err error) {
-				ids, err = moveSome(ctx, tx, id, after)
+				ids, err = convertSome(ctx, tx, id, after)
 				return err
 			})
 			if err != nil {
@@ -70,12 +70,12 @@ func (s *Store) moveIn(ctx context.Context) (int, error) {
 	return pages, nil
 }
 
-// moveSome gives the next pages of a source to Archon and returns their ids.
-func moveSome(ctx context.Context, tx pgx.Tx, sourceID, after string) ([]string, error) {
+// convertSome converts the next pages of a source and returns their ids.
+func convertSome(ctx context.Context, tx pgx.Tx, sourceID, after string) ([]string, error) {
 	rows, _ := tx.Query(ctx, `SELECT p.page_id FROM confluence_pages p
 		WHERE p.source_id = $1 AND p.page_id > $2 AND p.is_deleted = false AND EXISTS (
-			SELECT FROM archon_crawled_pages c WHERE c.source_id = p.source_id AND `+pg.ChunkOfPages("c", "= p.page_id")+` AND `+notArchons+`)
-		ORDER BY p.page_id LIMIT $3`, sourceID, after, pagedAtOnce)
+			SELECT FROM archon_crawled_pages c WHERE c.source_id = p.source_id AND `+pg.ChunkOfPages("c", "= p.page_id")+` AND `+writtenBeforeArchon+`)
+		ORDER BY p.page_id LIMIT $3`, sourceID, after, convertAtOnce)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(ids) == 0 {
 		return nil, err
@@ -83,13 +83,13 @@ func moveSome(ctx context.Context, tx pgx.Tx, sourceID, after string) ([]string,
 	if err := lockPages(ctx, tx, sourceID, ids...); err != nil {
 		return nil, err
 	}
-	return ids, wholePagesAnew(ctx, tx, sourceID, ids)
+	return ids, rebuildWholePages(ctx, tx, sourceID, ids)
 }
 
-// wholePagesAnew makes Archon's rows of the live ones among a source's pages, and what their chunks say of
-// them, anew from what is stored: after Archon has come, or after the pages' addresses have changed.
-// The pages are locked, and Archon has such rows.
-func wholePagesAnew(ctx context.Context, tx pgx.Tx, sourceID string, ids []string) error {
+// rebuildWholePages rebuilds Archon's rows of a source's live pages, and the references in their chunks, from the
+// stored content: after Archon was installed, or after the pages' addresses have changed. The caller has locked the
+// pages, and Archon has such rows.
+func rebuildWholePages(ctx context.Context, tx pgx.Tx, sourceID string, ids []string) error {
 	rows, _ := tx.Query(ctx, `SELECT page_id FROM confluence_pages
 		WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false ORDER BY page_id`, sourceID, ids)
 	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -97,14 +97,14 @@ func wholePagesAnew(ctx context.Context, tx pgx.Tx, sourceID string, ids []strin
 		return err
 	}
 	for _, id := range live {
-		if err := wholePageAnew(ctx, tx, sourceID, id); err != nil {
+		if err := rebuildWholePage(ctx, tx, sourceID, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func wholePageAnew(ctx context.Context, tx pgx.Tx, sourceID, id string) error {
+func rebuildWholePage(ctx context.Context, tx pgx.Tx, sourceID, id string) error {
 	d := document{sourceID: sourceID, id: id}
 	var old []oldChunk
 	b := &pgx.Batch{}
@@ -123,24 +123,24 @@ func wholePageAnew(ctx context.Context, tx pgx.Tx, sourceID, id string) error {
 	for i, c := range old {
 		chunks[i], at[i] = Chunk{Number: c.number, Metadata: c.meta}, c.id
 	}
-	list := paged(d, chunks)
+	list := assignWholePages(d, chunks)
 	named := make([]string, len(chunks))
 	for i, c := range chunks {
 		named[i] = c.Metadata.ArchonPage
 	}
 	b = &pgx.Batch{}
-	// An address under which Archon has a page of its own stays Archon's.
+	// If Archon has a page of its own under the address, that page is kept.
 	queueWholePages(b, d, list, chunks, []string{sourceID},
 		`WHERE NOT EXISTS (SELECT FROM archon_page_metadata theirs WHERE theirs.url = n.url AND theirs.id <> n.id)`)
-	// Without a row, Archon is told to look for the page by its address.
+	// Without a row, Archon finds the page by its address.
 	b.Queue(`UPDATE archon_crawled_pages c SET page_id = m.id, metadata = c.metadata || jsonb_build_object('page_id', m.id)
 		FROM unnest($1::bigint[], $2::uuid[]) AS n (id, page) LEFT JOIN archon_page_metadata m ON m.id = n.page
 		WHERE c.id = n.id`, at, named)
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// LostChunks counts the live pages, by source, whose chunks something else than the store has deleted.
-// The next full run writes them again.
+// LostChunks counts the live pages, by source, whose chunks something other than the store has deleted. The next full
+// run writes these chunks again.
 func (s *Store) LostChunks(ctx context.Context) (map[string]int, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT p.source_id, count(*)::int FROM confluence_pages p JOIN confluence_page_content t USING (page_id, site_id)
 		WHERE p.is_deleted = false AND t.pipeline_version = $1 AND NOT `+hasChunks+` GROUP BY 1`, Pipeline)

@@ -14,10 +14,10 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// PageKey names a page: its id is one of its site's only, so the source belongs to it.
+// PageKey identifies a page. Page ids are unique per site only, so it includes the source.
 type PageKey struct{ SourceID, ID string }
 
-// Relation says how another page is related to a page.
+// Relation is how another page is related to a page.
 type Relation string
 
 // The relations, in the order in which Related lists them.
@@ -34,19 +34,18 @@ const (
 // RelatedPage is a live page that is related to another one.
 type RelatedPage struct {
 	Relation Relation
-	Issue    string // the Jira issue of SameIssue
+	Issue    string // the Jira issue, for SameIssue
 	SourceID string
 	ID       string
 	Title    string
 	URL      string
 }
 
-// relatedAtMost bounds each relation of a page.
+// relatedAtMost limits the pages of each relation.
 const relatedAtMost = 200
 
-// Related lists the live pages of the same site that are related to a page, at most 200 of each
-// relation, by relation, title and id. A page that the viewer does not see is not listed, whatever
-// names it.
+// Related lists the live pages of the same site that are related to a page, at most 200 per relation, ordered by
+// relation, title and id. It omits pages that the viewer may not see.
 func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]RelatedPage, error) {
 	if !v.Sees(p.SourceID) {
 		return nil, nil
@@ -87,7 +86,7 @@ func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]Relate
 			SELECT *, row_number() OVER (PARTITION BY place ORDER BY title COLLATE "C", page_id, issue) AS n FROM seen
 		)
 		SELECT relation, issue, source_id, page_id, title, url FROM numbered WHERE n <= $7 ORDER BY place, n`,
-		p.ID, p.SourceID, seen(v), above, links, issues, relatedAtMost)
+		p.ID, p.SourceID, visibleSources(v), above, links, issues, relatedAtMost)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RelatedPage])
 	if err != nil {
 		return nil, fmt.Errorf("look for pages related to %s: %w", p.ID, err)
@@ -111,37 +110,37 @@ func (r *Reader) Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID
 	return list, nil
 }
 
-// PageAt names the live page whose address, or whose chunk's address, this is: without a fragment.
-// It returns ErrNotFound.
+// PageAt returns the key of the live page with this URL, or with a chunk of this URL, without a fragment. It returns
+// ErrNotFound if there is none.
 func (r *Reader) PageAt(ctx context.Context, v viewer.Viewer, url string) (PageKey, error) {
 	if !storable(url) {
-		return PageKey{}, fmt.Errorf("look for an address: %w", ErrNotFound)
+		return PageKey{}, fmt.Errorf("look up an address: %w", ErrNotFound)
 	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT DISTINCT p.source_id, p.page_id FROM archon_crawled_pages c
 		JOIN confluence_pages p ON p.page_id = `+pg.ChunkPage("c")+` AND p.source_id = c.source_id AND NOT p.is_deleted
-		WHERE c.url = $1 AND ($2::text[] IS NULL OR c.source_id = ANY ($2)) ORDER BY 1, 2 LIMIT 1`, url, seen(v))
+		WHERE c.url = $1 AND ($2::text[] IS NULL OR c.source_id = ANY ($2)) ORDER BY 1, 2 LIMIT 1`, url, visibleSources(v))
 	key, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[PageKey])
 	if err != nil {
-		return key, pg.NotFound(err, "look for the page at "+url)
+		return key, pg.NotFound(err, "look up the page at "+url)
 	}
 	return key, nil
 }
 
-// PlacedChunk is a chunk and where it stands.
+// PlacedChunk is a chunk with its source and URL.
 type PlacedChunk struct {
 	SourceID string
 	URL      string
 	StoredChunk
 }
 
-// ChunksByID reads chunks by their ids, in no order; those that the viewer does not see are missing.
+// ChunksByID reads chunks by their ids, in no particular order. It omits those that the viewer may not see.
 func (r *Reader) ChunksByID(ctx context.Context, v viewer.Viewer, ids []int64) ([]PlacedChunk, error) {
 	return r.placed(ctx, `c.id = ANY ($2)`, v, ids)
 }
 
-// ChunksAround reads a chunk of a document with so many before and after it, in order. The document
-// may be a page or what another program stores.
+// ChunksAround reads a chunk of a document and the given number of chunks before and after it, in order. The document
+// may be a page, or a document of another program.
 func (r *Reader) ChunksAround(ctx context.Context, v viewer.Viewer, sourceID, url string, number, around int) ([]PlacedChunk, error) {
 	return r.placed(ctx, `c.source_id = $2 AND c.url = $3 AND c.chunk_number BETWEEN $4 AND $5`, v, sourceID, url, number-around, number+around)
 }
@@ -149,7 +148,7 @@ func (r *Reader) ChunksAround(ctx context.Context, v viewer.Viewer, sourceID, ur
 func (r *Reader) placed(ctx context.Context, where string, v viewer.Viewer, args ...any) ([]PlacedChunk, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT c.source_id, c.url, c.id, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
-		WHERE `+where+` AND ($1::text[] IS NULL OR c.source_id = ANY ($1)) ORDER BY c.chunk_number, c.id`, append([]any{seen(v)}, args...)...)
+		WHERE `+where+` AND ($1::text[] IS NULL OR c.source_id = ANY ($1)) ORDER BY c.chunk_number, c.id`, append([]any{visibleSources(v)}, args...)...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c PlacedChunk, err error) {
 		return c, row.Scan(&c.SourceID, &c.URL, &c.ID, &c.Number, &c.Content, &c.Metadata)
 	})
@@ -159,8 +158,8 @@ func (r *Reader) placed(ctx context.Context, where string, v viewer.Viewer, args
 	return list, nil
 }
 
-// HiddenText says of those pages that hold text which their readers do not see how often they do.
-// What conversion removed does not count.
+// HiddenText counts the elements with text that readers of the page do not see, for each given page that has any.
+// Elements that the conversion removed do not count.
 func (r *Reader) HiddenText(ctx context.Context, v viewer.Viewer, pages []PageKey) (map[PageKey]int, error) {
 	found := map[PageKey]int{}
 	var sources, ids []string
@@ -185,22 +184,22 @@ func (r *Reader) HiddenText(ctx context.Context, v viewer.Viewer, pages []PageKe
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for hidden text: %w", err)
+		return nil, fmt.Errorf("count hidden text: %w", err)
 	}
 	return found, nil
 }
 
-// Freshness says how far what is stored of a source can be trusted to be what the source has.
+// Freshness describes how up to date the stored copy of a source is.
 type Freshness struct {
 	SourceID   string
 	Complete   time.Time // when the last complete run ended; zero before the first
-	Running    string    // the id of the run under way, "" for none
-	Waiting    int       // pages that the run under way has listed and that are not searchable as they are now
+	Running    string    // the id of the open run, "" for none
+	Waiting    int       // pages that the open run has listed and that are not stored in their current version yet
 	Failed     int       // pages that failed and have not been stored since
-	OldestWait time.Time // when the oldest of these changes was made, or was found where that is not known; zero for none
+	OldestWait time.Time // when the oldest of these changes was made, or was found if that is unknown; zero for none
 }
 
-// Freshness tells it of each source, by id.
+// Freshness returns the freshness of each source, ordered by id.
 func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT s.source_id, done.at, coalesce(open.run_id, ''), coalesce(waiting.n, 0)::int, coalesce(failed.n, 0)::int, least(waiting.oldest, failed.oldest)
@@ -213,7 +212,7 @@ func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, e
 		LEFT JOIN LATERAL (SELECT count(DISTINCT f.page_id) AS n, min(coalesce(f.version_at, f.ended_at)) AS oldest
 			FROM confluence_sync_runs r JOIN confluence_sync_pages f USING (run_id)
 			WHERE r.source_id = s.source_id AND f.outcome = 'failed' AND NOT `+settledSQL+`) failed ON true
-		WHERE `+ourSource+` AND ($1::text[] IS NULL OR s.source_id = ANY ($1)) ORDER BY s.source_id`, seen(v))
+		WHERE `+ourSource+` AND ($1::text[] IS NULL OR s.source_id = ANY ($1)) ORDER BY s.source_id`, visibleSources(v))
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Freshness, err error) {
 		var done, oldest *time.Time
 		err = row.Scan(&f.SourceID, &done, &f.Running, &f.Waiting, &f.Failed, &oldest)
@@ -226,15 +225,15 @@ func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, e
 		return f, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read how fresh the sources are: %w", err)
+		return nil, fmt.Errorf("read the freshness of the sources: %w", err)
 	}
 	return list, nil
 }
 
-// Changed lists the live pages whose version was made since a time, the newest first: of the given
-// sources, or of all that the viewer sees.
+// Changed lists the live pages whose version was made at or after since, the newest first: of the given sources, or
+// of all that the viewer may see.
 func (r *Reader) Changed(ctx context.Context, v viewer.Viewer, sources []string, since time.Time, offset, limit int) ([]PageInfo, error) {
-	of := seen(v)
+	of := visibleSources(v)
 	if len(sources) > 0 {
 		of = slices.DeleteFunc(slices.Clone(sources), func(id string) bool { return !v.Sees(id) || !storable(id) })
 	}

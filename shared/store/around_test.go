@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// tree is the space docs: 1 Home with 2 Setup, 5 Old (which left) and 3 Keys, whose parent failed; and of the
-// space hr, of the same site, the page 7.
+// tree stores the space docs with the pages 1 Home, 2 Setup, 5 Old (removed) and 3 Keys, whose parent failed, and the
+// space hr of the same site with page 7.
 func tree(t *testing.T) *store.Store {
 	t.Helper()
 	s, conn := open(t)
@@ -79,8 +79,8 @@ func TestATreeIsOfLivePagesAndWhatHoldsThem(t *testing.T) {
 		}
 		return ids
 	}
-	require.Equal(t, []string{"6", "1"}, list("", 1, "", 10), "a page under an unknown parent stands at the top")
-	require.Equal(t, []string{"6", "1", "8", "2", "3"}, list("", 5, "", 10), "neither the page that left nor the one that failed")
+	require.Equal(t, []string{"6", "1"}, list("", 1, "", 10), "a page with an unknown parent is at the top")
+	require.Equal(t, []string{"6", "1", "8", "2", "3"}, list("", 5, "", 10), "neither the removed page nor the failed one")
 	require.Equal(t, []string{"8", "2", "3"}, list("", 5, "1", 10))
 	require.Equal(t, []string{"8", "2"}, list("1", 2, "", 2))
 	require.Equal(t, []string{"3"}, list("1", 2, "2", 2))

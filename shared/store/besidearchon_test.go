@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// handbook is a page of sections, of which each has so many words.
+// handbook returns a page of sections with the given number of words each.
 func handbook(run string, version, words int) store.PageWrite {
 	w := write("docs", run, "3", version, "Handbook")
 	w.Markdown = "Words before the first heading.\n\n"
@@ -34,7 +34,7 @@ func handbook(run string, version, words int) store.PageWrite {
 	return w
 }
 
-// chunkOf is the next chunk of a page, under these headings.
+// chunkOf returns the next chunk of a page, under these headings.
 func chunkOf(w store.PageWrite, text string, path ...string) store.Chunk {
 	n := len(w.Chunks)
 	c := write(w.SourceID, "", w.Page.ID, 1, w.Page.Title, text).Chunks[0]
@@ -43,7 +43,7 @@ func chunkOf(w store.PageWrite, text string, path ...string) store.Chunk {
 	return c
 }
 
-// fill gives the source docs three pages, one of them too long for Archon's assistants.
+// fill stores three pages in the source docs, one of them too long for Archon's assistants.
 func fill(t *testing.T, s *store.Store) {
 	t.Helper()
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "DOCS", DisplayName: "Docs", Tags: []string{"wiki"}}))
@@ -56,7 +56,7 @@ func fill(t *testing.T, s *store.Store) {
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 }
 
-// Its tools and pages find what Sluice has stored as they find their own, whoever was there first.
+// Archon's tools and pages find Sluice's chunks like their own, whichever was installed first.
 func TestAnUnmodifiedArchonFindsOurPages(t *testing.T) {
 	t.Parallel()
 	for name, order := range map[string]string{"Archon first": "archon", "Sluice first": "sluice"} {
@@ -71,7 +71,7 @@ func TestAnUnmodifiedArchonFindsOurPages(t *testing.T) {
 			up := func() []string {
 				applied, err := s.Migrate(t.Context())
 				require.NoError(t, err)
-				due, err := s.BeforeArchon(t.Context())
+				due, err := s.HasChunksBeforeArchon(t.Context())
 				require.NoError(t, err)
 				require.False(t, due)
 				return applied
@@ -84,18 +84,18 @@ func TestAnUnmodifiedArchonFindsOurPages(t *testing.T) {
 				up()
 				fill(t, s)
 				require.Equal(t, []string{"1"}, column[string](t, conn, `SELECT DISTINCT metadata->>'page_id' FROM archon_crawled_pages WHERE content LIKE 'our words%'`),
-					"without an Archon it is Confluence's id, as specified")
+					"without an Archon, it is Confluence's id, as specified")
 				apply(t, conn, files[2:]...)
-				due, err := s.BeforeArchon(t.Context())
+				due, err := s.HasChunksBeforeArchon(t.Context())
 				require.NoError(t, err)
 				require.True(t, due)
-				require.Equal(t, []string{"archon: its assistants find the 3 pages that were here before it"}, up())
+				require.Equal(t, []string{"archon: converted 3 pages that were written before it was installed"}, up())
 				require.Empty(t, up())
 			}
 
 			require.Empty(t, a.pending())
 			found := a.pages(hybrid, "words", nil)
-			require.GreaterOrEqual(t, len(found), 4, "ours beside its own")
+			require.GreaterOrEqual(t, len(found), 4, "Sluice's as well as its own")
 			require.Len(t, a.pages(hybrid, "harbours", "docs"), 2)
 			require.Len(t, a.hits(hybrid, "words", 50, "web"), 2, "filtered by source")
 			does(t, conn, `UPDATE archon_crawled_pages SET embedding_1536 = array_fill(0.5::real, ARRAY[1536])::vector WHERE source_id IN ('docs', 'web')`)
@@ -134,7 +134,7 @@ func TestAnUnmodifiedArchonFindsOurPages(t *testing.T) {
 			require.Equal(t, 10, c.chunks)
 
 			a.deletes("docs")
-			require.NoError(t, s.Searcher().Count(t.Context()), "what went is counted by whoever searches next")
+			require.NoError(t, s.Searcher().Count(t.Context()), "the next search counts deleted chunks")
 			require.Empty(t, holding(t, conn, "docs"))
 			fill(t, s)
 			require.Len(t, a.list("docs"), 6, "and added again")
@@ -142,7 +142,7 @@ func TestAnUnmodifiedArchonFindsOurPages(t *testing.T) {
 	}
 }
 
-// Rows follow the page: they are as many as it has parts, keep their ids, move with it and go with it.
+// The rows match the page: there is one per part; they keep their ids and are moved and deleted with the page.
 func TestRowsOfWholePagesFollowThePage(t *testing.T) {
 	t.Parallel()
 	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
@@ -171,7 +171,7 @@ func TestRowsOfWholePagesFollowThePage(t *testing.T) {
 		}
 	}
 	require.Equal(t, long.Markdown, text)
-	require.Equal(t, 7, parts, "a section that is too long is cut under the headings below")
+	require.Equal(t, 7, parts, "a section that is too long is cut at its subheadings")
 	require.Len(t, a.pages(hybrid, "lamp", "docs"), 6)
 	store1(t, s, handbook("", 3, 1600)) // the same version again changes nothing
 	w := handbook("", 4, 1600)
@@ -217,8 +217,8 @@ func TestRowsOfWholePagesFollowThePage(t *testing.T) {
 	require.Empty(t, a.list("files"))
 }
 
-// A crawl cannot reach our pages by its Refresh. Should somebody crawl the wiki otherwise, the next full
-// run takes notice and the page's failure says what is in the way.
+// Archon's Refresh cannot crawl Sluice's pages. If somebody crawls the wiki in another way, the next full run detects
+// it, and the page's failure says what has the same address.
 func TestArchonsCrawlDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
@@ -252,7 +252,7 @@ func TestArchonsCrawlDoesNoHarm(t *testing.T) {
 	require.Empty(t, lost)
 }
 
-// Archon's whole set-up runs after ours, with what it makes without asking.
+// Archon's whole setup runs after Sluice's, including what it creates without asking.
 func TestArchonCanBeSetUpAfterUs(t *testing.T) {
 	t.Parallel()
 	for extension, server := range map[string]func(testing.TB) string{"3_vectors": pgtest.VectorURL, "4_trigrams": pgtest.URL} {
@@ -284,13 +284,13 @@ func TestArchonCanBeSetUpAfterUs(t *testing.T) {
 					require.Equal(t, o.SQL, there[o.Name], o.Name)
 				}
 			}
-			require.NotContains(t, there, "index public.idx_confluence_chunks_source on public.archon_crawled_pages", "Archon's own does")
+			require.NotContains(t, there, "index public.idx_confluence_chunks_source on public.archon_crawled_pages", "Archon's own index replaces it")
 			require.Empty(t, archon{t, conn}.pending())
 		})
 	}
 }
 
-// What somebody has put in place of our summary stays.
+// A summary that somebody has written is kept.
 func TestASummaryOfSomebodysStays(t *testing.T) {
 	s, conn := open(t)
 	fill(t, s)
@@ -303,7 +303,7 @@ func TestASummaryOfSomebodysStays(t *testing.T) {
 	require.Equal(t, "confluence", src.System)
 }
 
-// What a chunk shows is found through an index in which Archon's own chunks are not.
+// What a chunk shows is found through an index that does not contain Archon's own chunks.
 func TestWhatAChunkShowsIsFoundByAnIndex(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -328,7 +328,7 @@ func TestWhatAChunkShowsIsFoundByAnIndex(t *testing.T) {
 		"idx_confluence_chunks_confluence_page_id")
 }
 
-// A database of the release before, with what it had written.
+// A database of the previous release, with its rows.
 func TestChunksOfAnOlderReleaseAreTiedToTheirPages(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -350,7 +350,7 @@ func TestChunksOfAnOlderReleaseAreTiedToTheirPages(t *testing.T) {
 	require.Equal(t, []string{"alpha", "gamma"}, contents(t, s, "docs", "1"))
 }
 
-// Older releases know chunks by page_id alone, and one page with an id.
+// Older releases identify chunks by page_id alone, and store only one page per id.
 func TestOlderReleasesFindTheirChunksAfterDown(t *testing.T) {
 	t.Parallel()
 	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
@@ -370,7 +370,7 @@ func TestOlderReleasesFindTheirChunksAfterDown(t *testing.T) {
 	t.Cleanup(func() { _ = db.Close() })
 	require.NoError(t, migrations.DownTo(t.Context(), db, 22))
 	require.Equal(t, []string{"docs 1", "docs 3", "theirs 2"}, column[string](t, conn, `SELECT source_id || ' ' || page_id FROM confluence_pages ORDER BY 1`),
-		"of two pages the one that is there, or the one that was there first")
+		"of two pages, the one that is live, or the older one")
 	require.Equal(t, []string{"docs 1", "docs 3", "theirs 2"}, column[string](t, conn, `SELECT DISTINCT source_id || ' ' || (metadata->>'page_id')
 		FROM archon_crawled_pages WHERE source_id IN ('docs', 'theirs') ORDER BY 1`))
 	require.Zero(t, number(t, conn, `SELECT count(*) FROM archon_crawled_pages WHERE source_id IN ('docs', 'theirs') AND page_id IS NOT NULL`))

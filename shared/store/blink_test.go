@@ -23,19 +23,19 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// edition is what a page says in one of its versions. Each has other chunks, in another number
-// and order: some that other editions have too, and at least one with the edition's number.
+// edition is the text of a page in one of its versions. The editions differ in the number and order of their chunks:
+// some chunks appear in several editions, and at least one has the edition's number.
 type edition struct {
 	number int // also the version of the page
 	title  string
 	texts  []string
 }
 
-// editionOf returns the edition of a number, always the same one.
+// editionOf returns the edition with a number; the result is always the same.
 func editionOf(number int) edition {
 	r := rand.New(rand.NewPCG(uint64(number), 3))
 	e := edition{number: number, title: fmt.Sprintf("Log, volume %d", number/4)}
-	if number%3 != 0 { // every third shares nothing with another
+	if number%3 != 0 { // every third edition shares nothing with the others
 		for i := range 2 + r.IntN(7) {
 			e.texts = append(e.texts, fmt.Sprintf("lighthouse paragraph %d", i))
 		}
@@ -50,7 +50,7 @@ func editionOf(number int) edition {
 	return e
 }
 
-// write is the edition as the page that is stored.
+// write returns the edition as a page to store.
 func (e edition) write(pageID, runID string) store.PageWrite {
 	w := write("docs", runID, pageID, e.number, e.title, e.texts...)
 	for i := range w.Chunks {
@@ -61,19 +61,19 @@ func (e edition) write(pageID, runID string) store.PageWrite {
 	return w
 }
 
-// answer is what one statement says of the page.
+// answer is what one statement returns of the page.
 type answer struct {
-	lines   []string // chunks, with their numbers where the statement gives them
-	facts   []string // of the page, as given with the chunks: "title …", "version …"
-	pending bool     // a chunk is marked as one that goes
+	lines   []string // chunks, with their numbers if the statement returns them
+	facts   []string // of the page, returned with the chunks: "title …", "version …"
+	pending bool     // a chunk is marked as pending deletion
 }
 
 func (a *answer) add(number int, text string) {
 	a.lines = append(a.lines, fmt.Sprintf("%d %s", number, text))
 }
 
-// edition returns the number of the edition that the answer is, 0 when it is empty, and an
-// error when it is anything else than a whole edition.
+// edition returns the number of the edition that the answer contains, 0 if it is empty, and an error if it is not
+// exactly one edition.
 func (a answer) edition() (int, error) {
 	if a.pending {
 		return 0, errors.New("a chunk that goes is marked for all to see")
@@ -114,11 +114,11 @@ func (a answer) edition() (int, error) {
 	return number, nil
 }
 
-// reader asks for the page's chunks, in one statement.
+// reader reads the page's chunks in one statement.
 type reader func(context.Context) (answer, error)
 
-// readers are the ways to read a page: ours, and those of a program that knows nothing of us.
-// Each has a connection of its own.
+// readers returns the ways to read a page: Sluice's, and those of a program that does not know Sluice. Each has its
+// own connection.
 func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[string]reader {
 	t.Helper()
 	query := func(sql string) reader {
@@ -171,7 +171,7 @@ func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[st
 	}
 }
 
-// The states that a page goes through again and again.
+// The states that a page passes through repeatedly.
 const (
 	absent = iota
 	coming
@@ -180,13 +180,13 @@ const (
 	states
 )
 
-// watch is what readers know of the writer.
+// watch is what readers know about the writer.
 type watch struct {
-	state  atomic.Int64 // counts on, state after state
-	stored atomic.Int64 // number of the last edition that is stored for certain
+	state  atomic.Int64 // grows with each state
+	stored atomic.Int64 // number of the newest edition that is certainly stored
 }
 
-// witness is a reader that watches, and how often it has read the page while it was there.
+// witness is a reader that checks the answers and counts its reads while the page was present.
 type witness struct {
 	*watch
 	ask   reader
@@ -205,7 +205,7 @@ func (w *witness) read(ctx context.Context) (int, error) {
 		return seen, err
 	}
 	if w.state.Load() != state || state%states == coming || state%states == going {
-		return seen, nil // all or nothing, either is right
+		return seen, nil // the change is running: all or nothing, both are right
 	}
 	switch there := state%states == present; {
 	case there && seen == 0:
@@ -220,8 +220,8 @@ func (w *witness) read(ctx context.Context) (int, error) {
 	return seen, nil
 }
 
-// atOnce is how many read in one way at the same time. A search costs ten times what the others
-// do: one searcher would go on for minutes after they are done. The others have one connection.
+// atOnce returns how many readers of one kind run concurrently. A search costs ten times as much as the others: a
+// single searcher would take minutes longer. The others have one connection.
 func atOnce(name string) int {
 	if name == "search" {
 		return 3
@@ -229,7 +229,7 @@ func atOnce(name string) int {
 	return 1
 }
 
-// readAll reads so many times, until the context ends or an answer is wrong.
+// readAll reads the given number of times, until the context ends or an answer is wrong.
 func (w *witness) readAll(ctx context.Context, name string, reads int64) error {
 	last := 0
 	for ctx.Err() == nil && w.reads.Load() < reads {
@@ -237,7 +237,7 @@ func (w *witness) readAll(ctx context.Context, name string, reads int64) error {
 		if err == nil && seen != 0 && seen < last {
 			err = fmt.Errorf("edition %d after edition %d", seen, last)
 		}
-		if err != nil && ctx.Err() == nil { // at the end a read is broken off
+		if err != nil && ctx.Err() == nil { // a read at the end is interrupted
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		last = max(last, seen)
@@ -245,12 +245,12 @@ func (w *witness) readAll(ctx context.Context, name string, reads int64) error {
 	return nil
 }
 
-// replaceFunc makes the stored page the next edition.
+// replaceFunc replaces the stored page with the next edition.
 type replaceFunc func(ctx context.Context, e edition) error
 
-// observe creates a page, replaces it again and again and removes it, over and over, while
-// all readers read at full speed, until each has read the page so many times and the page has
-// gone round so many times, or until one of them was told something wrong.
+// observe repeatedly creates a page, replaces it and removes it, while all readers read at full speed. It ends when
+// each has read the page often enough and the page has completed the given number of rounds, or when one of the
+// readers gets a wrong answer.
 func observe(t *testing.T, s *store.Store, conn *pgx.Conn, reads int64, rounds int, replace replaceFunc) error {
 	t.Helper()
 	addSource(t, s, "docs")
@@ -310,15 +310,15 @@ func observe(t *testing.T, s *store.Store, conn *pgx.Conn, reads int64, rounds i
 	return err
 }
 
-// vacuum does what the server does by itself, sooner: every search reads past the rows that are
-// gone, and would take most of its time for that.
+// vacuum does sooner what the server does by itself: otherwise every search would spend most of its time on dead
+// rows.
 func vacuum(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), `VACUUM archon_crawled_pages`)
 	require.NoError(t, err)
 }
 
-// Each way of reading has its ten thousand, over two thousand editions.
+// Each reader reads ten thousand times, over two thousand editions.
 func TestSearchNeverBlinks(t *testing.T) {
 	t.Parallel()
 	s, conn := open(t)
@@ -332,7 +332,7 @@ func TestSearchNeverBlinks(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Who replaces the page in more than one transaction is found out, whatever comes first.
+// A writer that replaces the page in more than one transaction is detected, whatever its order.
 func TestABlinkIsSeen(t *testing.T) {
 	const (
 		mark  = `UPDATE archon_crawled_pages SET metadata = metadata || '{"_pending_deletion": true}'`
@@ -367,7 +367,7 @@ func TestABlinkIsSeen(t *testing.T) {
 	}{
 		"deleted, then inserted": {steps: []step{begin, facts, exec(clear), commit, insert}, want: "an empty answer"},
 		"inserted, then deleted": {steps: []step{begin, facts, exec(aside), insert, commit, exec(`DELETE FROM archon_crawled_pages WHERE chunk_number >= 1000`)}, want: "a mixed answer|search: an empty answer"},
-		"marked, then replaced":  {steps: []step{exec(mark), begin, facts, exec(clear), insert, commit}, want: "marked for all to see|search: an empty answer"}, // a search leaves out what is marked
+		"marked, then replaced":  {steps: []step{exec(mark), begin, facts, exec(clear), insert, commit}, want: "marked for all to see|search: an empty answer"}, // a search omits marked chunks
 		"the page before chunks": {steps: []step{facts, begin, exec(clear), insert, commit}, want: "a mixed answer|search: an empty answer"},
 		"the chunks before page": {steps: []step{begin, exec(clear), insert, commit, facts}, want: "a mixed answer|search: an empty answer"},
 	}

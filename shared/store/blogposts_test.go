@@ -24,7 +24,7 @@ func post(id string, version int, title string) store.Listed {
 	return p
 }
 
-// storePosts writes what waits in a run, as its listing has it.
+// storePosts writes the pending pages of a run as listed.
 func storePosts(t *testing.T, s *store.Store, run store.Run) {
 	t.Helper()
 	refs, err := s.PendingPages(t.Context(), run.ID, "", 100)
@@ -50,18 +50,18 @@ func TestBlogPostsAreASettingOfASource(t *testing.T) {
 	wantPosts(t, s, true)
 	require.True(t, wants("docs"))
 	require.NoError(t, s.UpdateSource(t.Context(), "docs", store.SourceChange{DisplayName: "Docs"}))
-	require.True(t, wants("docs"), "another change leaves it alone")
+	require.True(t, wants("docs"), "another change does not affect it")
 	wantPosts(t, s, false)
 	require.False(t, wants("docs"))
 
-	// Other tools write there too.
+	// Other tools write to the metadata too.
 	_, err := conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = metadata || '{"include_blog_posts": "perhaps"}'`)
 	require.NoError(t, err)
 	require.False(t, wants("news"))
 }
 
-// An incremental run finds what changed lately, so that it takes a full one to find the blog
-// posts that were there before they were wanted.
+// An incremental run finds only recent changes, so a full run is needed to find blog posts that existed before they
+// were wanted.
 func TestBlogPostsThatAreNewlyWantedTakeAFullRun(t *testing.T) {
 	s, _ := open(t)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS", DeletionStrategy: store.OnDemand}))
@@ -130,11 +130,10 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Title 1"), post("2", 1, "Title 2"))
 	refs, err = s.PendingPages(t.Context(), run.ID, "", 10)
 	require.NoError(t, err)
-	require.Empty(t, refs, "both are as they are stored")
+	require.Empty(t, refs, "both are stored as listed")
 }
 
-// A run without blog posts has nothing to do with those that failed, or that show a page
-// which changed.
+// A run without blog posts ignores blog posts that failed or that include a changed page.
 func TestARunWithoutBlogPostsListsNone(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// incremental opens an incremental run and lists what is listed again, as the fetcher does.
+// incremental opens an incremental run and returns what it lists again, as the fetcher does.
 func incremental(t *testing.T, s *store.Store, id string) (run store.Run, again []string) {
 	t.Helper()
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Incremental, SourceID: "docs"})
@@ -52,7 +52,7 @@ func TestCancellingARunInMidWay(t *testing.T) {
 	require.Equal(t, "cancelled by request", run.Message)
 
 	snap := finish(t, s, run)
-	require.Equal(t, event.StateCancelled, snap.State, "nothing moves it any more")
+	require.Equal(t, event.StateCancelled, snap.State, "it stays cancelled")
 	require.Equal(t, event.Counts{Listed: 3, Created: 1, Skipped: 2}, snap.Counts)
 	require.Equal(t, "cancelled by request", snap.Message)
 	src, err := s.Source(t.Context(), "docs")
@@ -62,12 +62,13 @@ func TestCancellingARunInMidWay(t *testing.T) {
 
 	again, err := s.CancelRun(t.Context(), "r1")
 	require.ErrorIs(t, err, store.ErrEnded)
-	require.Equal(t, run.FinishedAt, again.FinishedAt, "it says how it ended")
+	require.Equal(t, run.FinishedAt, again.FinishedAt, "the error comes with the run")
 	require.Equal(t, event.StateCancelled, again.State)
 	_, err = s.CancelRun(t.Context(), "unknown")
 	require.ErrorIs(t, err, store.ErrNotFound)
 
-	// What was under way is left alone, for only an open run's pages are believed: it is listed again.
+	// A page that was being processed is not stored, because only an open run's pages are accepted: the next run
+	// lists it again.
 	outcome, err := s.WritePage(t.Context(), write("docs", "r1", "2", 1, "Setup", "beta"))
 	require.NoError(t, err)
 	require.Equal(t, event.Skipped, outcome)
@@ -84,10 +85,10 @@ func TestCancellingARunInMidWay(t *testing.T) {
 	require.Equal(t, time.UTC, snap.FinishedAt.Location())
 }
 
-// A detector that is late finds nothing to judge: the ledger of an ended run is closed.
+// A late detector finds no candidates: the ledger of an ended run is closed.
 func TestACancelledRunHasNoCandidates(t *testing.T) {
 	s, _ := open(t)
-	run := removal(t, s) // it has a candidate already
+	run := removal(t, s) // it already has a candidate
 	_, err := s.CancelRun(t.Context(), run.ID)
 	require.NoError(t, err)
 	late := fullRun(t, s, "docs", "r3")
@@ -120,8 +121,7 @@ func TestCancellingALister(t *testing.T) {
 	require.Equal(t, event.Counts{Listed: 1, Skipped: 1}, advance(t, s, "r1").Counts)
 }
 
-// Requests of a source take turns in the order in which they came; one that is cancelled
-// while it waits has no turn.
+// Requests of a source run in the order of their arrival; a request that is cancelled while it waits is skipped.
 func TestTheTurnsOfRequests(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -141,7 +141,7 @@ func TestTheTurnsOfRequests(t *testing.T) {
 	require.Equal(t, event.StateListing, other.State, "sources do not wait for each other")
 
 	require.NoError(t, s.FailRun(t.Context(), "r1", failure.Unauthorized, "no"))
-	require.Equal(t, event.StateRequested, ask("r3"), "r2 and r4 came before it")
+	require.Equal(t, event.StateRequested, ask("r3"), "r2 and r4 are before it")
 	_, err = s.CancelRun(t.Context(), "r2")
 	require.NoError(t, err)
 	require.Equal(t, event.StateRequested, ask("r3"))
@@ -150,7 +150,7 @@ func TestTheTurnsOfRequests(t *testing.T) {
 	require.NoError(t, s.FailRun(t.Context(), "r4", failure.Unauthorized, "no"))
 	require.Equal(t, event.StateListing, ask("r3"))
 
-	// The message of the one whose turn it is may be lost: it is asked for again.
+	// The message of the next request may be lost: the ledger sends it again.
 	require.Equal(t, event.StateRequested, ask("r5"))
 	require.NoError(t, s.FailRun(t.Context(), "r3", failure.Unauthorized, "no"))
 	require.Equal(t, event.StateRequested, ask("r6"))
@@ -165,7 +165,7 @@ func TestTheTurnsOfRequests(t *testing.T) {
 	require.Contains(t, ids, "r5")
 }
 
-// A run that was cancelled says nothing about the pages that it waited for.
+// A cancelled run proves nothing about its pending pages.
 func TestACancelledRunSettlesNoFailure(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

@@ -12,8 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// twins are two sources whose pages say the same. One page of each is held back by a run
-// that is still open.
+// twins stores two sources with the same pages. One page of each is pending in a run that is still open.
 func twins(t *testing.T, s *store.Store) {
 	t.Helper()
 	for _, source := range []string{"docs", "team"} {
@@ -29,7 +28,7 @@ func twins(t *testing.T, s *store.Store) {
 	}
 }
 
-// everythingOf is every row of the database that belongs to the source, by table.
+// everythingOf returns every row of the database that belongs to the source, by table.
 func everythingOf(t *testing.T, conn *pgx.Conn, source string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -44,8 +43,8 @@ func everythingOf(t *testing.T, conn *pgx.Conn, source string) map[string][]stri
 	return found
 }
 
-// Deleting a source, by us or by plain SQL, deletes every row of it and none of another, be
-// their words the same, and leaves web-crawl and upload rows alone.
+// Deleting a source, through Sluice or by plain SQL, deletes every row of it and none of another source, even if
+// their texts are equal. Web-crawl and upload rows stay.
 func TestASourceGoesWithAllThatItHas(t *testing.T) {
 	bySQL := func(t *testing.T, _ *store.Store, conn *pgx.Conn) {
 		does(t, conn, `DELETE FROM archon_sources WHERE source_id = 'docs'`)
@@ -77,7 +76,7 @@ func TestASourceGoesWithAllThatItHas(t *testing.T) {
 			require.NotEmpty(t, holding(t, conn, "docs"))
 
 			c.remove(t, s, conn)
-			require.NoError(t, s.Searcher().Count(t.Context()), "what went is counted by whoever searches next")
+			require.NoError(t, s.Searcher().Count(t.Context()), "the next search counts deleted chunks")
 			require.Empty(t, holding(t, conn, "docs"))
 			require.Equal(t, team, everythingOf(t, conn, "team"))
 			hits, err := s.Searcher().Search(t.Context(), viewer.All(), `"identical words"`, search.Filter{})

@@ -13,32 +13,31 @@ import (
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// Chunk is one row of archon_crawled_pages. Its address is the page's; the heading's
-// address stands in the metadata.
+// Chunk is one row of archon_crawled_pages. Its URL is the page's; the heading's URL is in the metadata.
 type Chunk struct {
 	Number   int
 	Content  string
 	Metadata ChunkMetadata
 }
 
-// ChunkMetadata is what a chunk's metadata column holds: first the keys that Archon's own
-// chunks have, then ours.
+// ChunkMetadata is the content of a chunk's metadata column: first the keys of Archon's own chunks, then Sluice's
+// keys.
 type ChunkMetadata struct {
 	URL           string   `json:"url"`
 	Title         string   `json:"title"`
 	Description   string   `json:"description"`
 	SourceID      string   `json:"source_id"`
 	KnowledgeType string   `json:"knowledge_type"`
-	ArchonPage    string   `json:"page_id,omitempty"` // the id of Archon's row for the page, or PageID where Archon has no such rows; the store's own
+	ArchonPage    string   `json:"page_id,omitempty"` // the id of Archon's row for the page, or PageID if Archon has no such rows; set by the store
 	CrawlType     string   `json:"crawl_type"`        // confluence, page or document
 	WordCount     int      `json:"word_count"`
 	CharCount     int      `json:"char_count"`
-	SourceType    string   `json:"source_type"` // url: of the web, to Archon; file: uploaded
-	Headers       string   `json:"headers"`     // the headings over it, as "# Setup; ## Keys"
+	SourceType    string   `json:"source_type"` // "url" means a web page to Archon, "file" an upload
+	Headers       string   `json:"headers"`     // the headings above the chunk, for example "# Setup; ## Keys"
 	ChunkIndex    int      `json:"chunk_index"`
 	Tags          []string `json:"tags"`
 
-	PageID       string   `json:"confluence_page_id,omitempty"` // the page, as its system calls it; "" for a document that is no page
+	PageID       string   `json:"confluence_page_id,omitempty"` // the page's id in its system; "" for a document that is not a page
 	SectionTitle string   `json:"section_title"`
 	HeadingPath  []string `json:"heading_path"`
 	Breadcrumb   []string `json:"breadcrumb"`
@@ -46,23 +45,23 @@ type ChunkMetadata struct {
 	CitationURL  string   `json:"citation_url"`
 	SpaceKey     string   `json:"space_key,omitempty"`
 
-	// What the chunk itself shows of the page's facts of the same names; missing where it shows none.
+	// The page's facts that appear in this chunk; missing if there are none.
 	JiraIssueLinks []page.JiraIssue `json:"jira_issue_links,omitempty"`
 	UserMentions   []page.User      `json:"user_mentions,omitempty"`
 	InternalLinks  []page.Link      `json:"internal_links,omitempty"`
 }
 
-// pendingDeletion is the metadata key of a chunk that is being replaced. It is set and gone
-// within one transaction, so no reader ever sees it.
+// pendingDeletion is the metadata key of a chunk that is being replaced. It exists only within one transaction, so no
+// reader ever sees it.
 const pendingDeletion = "_pending_deletion"
 
-// address is what no two chunks share.
+// address identifies a chunk; no two chunks have the same one.
 type address struct {
 	url    string
 	number int
 }
 
-// oldChunk is a chunk as it stands, without its content: that is known by its hash.
+// oldChunk is a stored chunk without its content, which its hash identifies.
 type oldChunk struct {
 	id int64
 	address
@@ -70,8 +69,8 @@ type oldChunk struct {
 	meta     ChunkMetadata
 }
 
-// storedChunksSQL reads the chunks c that meet a condition, in order, so that of two with the same
-// text the first comes first.
+// storedChunksSQL reads the chunks c that meet a condition, in document order, so of two chunks with the same text
+// the first one comes first.
 func storedChunksSQL(where string) string {
 	return `SELECT c.id, c.url, c.chunk_number, c.source_id, c.metadata FROM archon_crawled_pages c
 		WHERE ` + where + ` ORDER BY c.chunk_number, c.id`
@@ -84,45 +83,45 @@ func collectStored(rows pgx.Rows) ([]oldChunk, error) {
 			return c, err
 		}
 		if json.Unmarshal(meta, &c.meta) != nil {
-			c.meta = ChunkMetadata{} // another tool has made something else of it: it is replaced
+			c.meta = ChunkMetadata{} // another tool has changed it: it is replaced
 		}
 		return c, nil
 	})
 }
 
-// move is a kept chunk's new address and facts.
+// move is a kept chunk's new address and metadata.
 type move struct {
 	id int64
 	address
-	meta *ChunkMetadata // nil: only out of the way for now
+	meta *ChunkMetadata // nil: the chunk is only moved out of the way for now
 }
 
-// chunkPlan is what makes the stored chunks those that are wanted.
+// chunkPlan contains the changes that turn the stored chunks into the wanted ones.
 type chunkPlan struct {
 	gone  []int64
-	moves []move // in an order in which no two chunks ever share an address
+	moves []move // in an order in which no two chunks ever have the same address
 	fresh []Chunk
-	words []search.Text // of the chunks whose words for the search are new, or are other ones
+	words []search.Text // of the chunks that the search must index again
 }
 
-// text is what is searched of a chunk.
+// text returns the searchable text of a chunk.
 func (c Chunk) text() search.Text {
 	return search.Text{Number: c.Number, Title: c.Metadata.Title, Section: c.Metadata.SectionTitle, Content: c.Content}
 }
 
-// planChunks compares by identity: heading path and content, as their hash, and which of its
-// occurrences it is. A chunk that is there keeps its row, and with it its id and its
-// embedding, wherever in the document it now stands.
+// planChunks matches chunks by their identity: the hash of heading path and content, and the count of earlier
+// occurrences. A chunk that is stored already keeps its row, and so its id and its embedding, wherever in the
+// document it is now.
 //
-// The comparison is made here, since the database would compare each chunk with each: it
-// cannot know how long a list of new ones is.
+// The comparison is done here because the database would compare each chunk with every other one: its planner does
+// not know how many new chunks there are.
 func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan {
 	var p chunkPlan
 	kept := make(map[string][]oldChunk, len(old))
 	for _, c := range old {
 		kept[c.meta.ContentHash] = append(kept[c.meta.ContentHash], c)
 	}
-	taken := make(map[address]int64, len(old)) // by chunks that stay
+	taken := make(map[address]int64, len(old)) // by kept chunks
 	from := make(map[int64]address)
 	for _, c := range wanted {
 		same := kept[c.Metadata.ContentHash]
@@ -149,14 +148,13 @@ func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan 
 			p.gone = append(p.gone, c.id)
 		}
 	}
-	p.moves = inOrder(p.moves, from, taken)
+	p.moves = orderMoves(p.moves, from, taken)
 	return p
 }
 
-// inOrder puts moves in an order in which each finds its place free: who stands there goes
-// first. Where chunks have changed places in a circle, one of them steps aside, to a negative
-// number, until its place is free.
-func inOrder(moves []move, from map[int64]address, taken map[address]int64) []move {
+// orderMoves sorts moves so that each one finds its address free: the chunk that is there moves first. If chunks have
+// swapped addresses in a circle, one of them gets a temporary negative number until its address is free.
+func orderMoves(moves []move, from map[int64]address, taken map[address]int64) []move {
 	byID := make(map[int64]move, len(moves))
 	for _, m := range moves {
 		byID[m.id] = m
@@ -188,16 +186,15 @@ func inOrder(moves []move, from map[int64]address, taken map[address]int64) []mo
 	return ordered
 }
 
-// queueChunks makes the wanted chunks of one document of the old ones. First those that go
-// are marked, and with a negative number are out of the way of those that come.
+// queueChunks queues the statements that turn the old chunks of one document into the wanted ones. First, chunks to
+// delete are marked and get a negative number, so they are out of the way of new ones.
 //
-// A moved chunk has a statement of its own, sent with the others in one round trip: uniqueness
-// is checked row by row, and a statement for all of them would go through the rows in an order
-// that nobody promises.
+// Each moved chunk has a statement of its own, sent with the others in one round trip: uniqueness is checked row by
+// row, and one statement for all would process the rows in an unspecified order.
 func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Chunk, archon bool) error {
 	for _, c := range wanted {
 		if c.Metadata.ContentHash == "" {
-			return fmt.Errorf("chunk %d of %s has no content hash, by which it is known", c.Number, url)
+			return fmt.Errorf("chunk %d of %s has no content hash, which identifies it", c.Number, url)
 		}
 	}
 	p := planChunks(sourceID, url, old, wanted)

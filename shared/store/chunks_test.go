@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chunksOf makes chunks whose content is their name; equal names are equal chunks.
+// chunksOf returns chunks whose content is their name; equal names are equal chunks.
 func chunksOf(names ...string) []Chunk {
 	list := make([]Chunk, len(names))
 	for i, n := range names {
@@ -26,7 +26,7 @@ func oldOf(url string, names ...string) []oldChunk {
 	return list
 }
 
-// apply does with a plan what the database does, which holds no address twice.
+// apply executes a plan like the database, which never stores two chunks with the same address.
 func apply(t *testing.T, url string, old []oldChunk, p chunkPlan) []string {
 	t.Helper()
 	at, name := map[address]int64{}, map[int64]string{}
@@ -74,9 +74,9 @@ func TestAChunkThatIsThereKeepsItsRow(t *testing.T) {
 	}{
 		{"nothing changed", []string{"a", "b", "c"}, []string{"a", "b", "c"}, 0, 0, 0},
 		{"one edited", []string{"a", "b", "c"}, []string{"a", "x", "c"}, 1, 0, 1},
-		{"one put in at the top", []string{"a", "b", "c"}, []string{"x", "a", "b", "c"}, 0, 3, 1},
-		{"one taken out", []string{"a", "b", "c"}, []string{"b", "c"}, 1, 2, 0},
-		{"two swapped: one of them steps aside", []string{"a", "b", "c"}, []string{"c", "b", "a"}, 0, 3, 0},
+		{"one inserted at the top", []string{"a", "b", "c"}, []string{"x", "a", "b", "c"}, 0, 3, 1},
+		{"one deleted", []string{"a", "b", "c"}, []string{"b", "c"}, 1, 2, 0},
+		{"two swapped: one of them moves out of the way", []string{"a", "b", "c"}, []string{"c", "b", "a"}, 0, 3, 0},
 		{"the same text twice", []string{"a", "a", "b"}, []string{"a", "b", "a"}, 0, 3, 0},
 		{"all gone", []string{"a", "b"}, nil, 2, 0, 0},
 		{"all new", nil, []string{"a", "b"}, 0, 0, 2},
@@ -92,8 +92,8 @@ func TestAChunkThatIsThereKeepsItsRow(t *testing.T) {
 	}
 }
 
-// Whatever was there and whatever is wanted, no two chunks ever share an address, and a chunk
-// is written anew only if it was not there.
+// Whatever is stored and whatever is wanted, no two chunks ever have the same address, and only new chunks are
+// inserted.
 func TestAnyChangeOfChunks(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))

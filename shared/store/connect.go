@@ -13,25 +13,24 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A connection whose other end is gone without a word must not hold anybody. A new one has
-// connectWithin to be made. One that was idle for a second is asked first and answers within
-// pingWithin, or another one is made. What is sent is acknowledged by the other side's kernel, and
-// a side that says nothing answers its probes, within about deadAfter. No statement has a deadline:
-// some rightly take long.
+// These limits make sure that a connection whose other end has disappeared blocks nobody. A new connection must be
+// ready within connectWithin. A connection that was idle for a second is tested first: it must answer within
+// pingWithin, or it is replaced. The other side's kernel must acknowledge sent data, and answer keepalive probes,
+// within about deadAfter. Statements have no deadline: some of them rightly take long.
 const (
-	connectWithin = 10 * time.Second
-	pingWithin    = 3 * time.Second
-	answerWithin  = 15 * time.Second // for Ping in all: it may have to drop a connection and make one
-	deadAfter     = 30 * time.Second
-	idleFor       = 2 * time.Minute // shorter than any firewall forgets
-	lookEvery     = 15 * time.Second
+	connectWithin    = 10 * time.Second
+	pingWithin       = 3 * time.Second
+	answerWithin     = 15 * time.Second // for Ping in total, which may have to replace a connection
+	deadAfter        = 30 * time.Second
+	idleFor          = 2 * time.Minute // shorter than the idle timeout of common firewalls
+	healthCheckEvery = 15 * time.Second
 )
 
-// poolConfig reads a postgres:// address and sets what it leaves open.
+// poolConfig parses a postgres:// address and sets defaults for what it leaves open.
 func poolConfig(url string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		// pgx's own error would quote the address, password included.
+		// Do not wrap pgx's error: it quotes the address, including the password.
 		return nil, errors.New("DATABASE_URL is not a Postgres address; it looks like postgres://user:password@host:5432/database")
 	}
 	cfg.MaxConns = max(cfg.MaxConns, 8)
@@ -46,7 +45,7 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 		to        time.Duration
 	}{
 		{"pool_max_conn_idle_time", &cfg.MaxConnIdleTime, idleFor},
-		{"pool_health_check_period", &cfg.HealthCheckPeriod, lookEvery},
+		{"pool_health_check_period", &cfg.HealthCheckPeriod, healthCheckEvery},
 		{"pool_ping_timeout", &cfg.PingTimeout, pingWithin},
 	} {
 		if !strings.Contains(url, set.parameter) {
@@ -56,11 +55,11 @@ func poolConfig(url string) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// newPool makes the pool. When a connection turns out to be dead that was idle, so are those that
-// were idle with it, most likely: all are made anew, rather than each waited for.
+// newPool creates the pool. When an idle connection turns out to be dead, the others that were idle most likely are
+// too: it replaces all of them instead of waiting for each.
 func newPool(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
 	var pool *pgxpool.Pool
-	var asked sync.Map // the connections that have yet to answer a ping
+	var asked sync.Map // the connections that have not answered a ping yet
 	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		if p.IdleDuration < time.Second {
 			return false
@@ -85,7 +84,7 @@ func newPool(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// dialer makes connections of which the kernel finds out when the other side is gone.
+// dialer returns a dialer whose connections let the kernel detect when the other side has disappeared.
 func dialer(timeout time.Duration) *net.Dialer {
 	return &net.Dialer{
 		Timeout:         timeout,

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// remove is a full run that lists the given pages and removes the others.
+// remove runs a full run that lists the given pages and removes the others.
 func remove(t *testing.T, s *store.Store, id string, gone []store.Removal, pages ...store.Listed) {
 	t.Helper()
 	run := fullRun(t, s, "docs", id, pages...)
@@ -85,11 +85,11 @@ func TestDecidingOnAHeldRun(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		run, err := s.Decide(t.Context(), "r0", d)
 		require.ErrorIs(t, err, store.ErrNotHeld)
-		require.Equal(t, event.StateCompleted, run.State, "it says what the run is instead")
+		require.Equal(t, event.StateCompleted, run.State, "the error comes with the run's state")
 	}
 	for range 2 {
 		run, err := s.Decide(t.Context(), "r1", store.Approved)
-		require.NoError(t, err, "saying it twice changes nothing")
+		require.NoError(t, err, "deciding the same twice changes nothing")
 		require.Equal(t, store.Approved, run.Decision)
 	}
 	run, err := s.Decide(t.Context(), "r1", store.Rejected)
@@ -101,7 +101,7 @@ func TestDecidingOnAHeldRun(t *testing.T) {
 	}
 	src, err := s.Source(t.Context(), "docs")
 	require.NoError(t, err)
-	require.Equal(t, before.LastCheck, src.LastCheck, "nor does it count as a check")
+	require.Equal(t, before.LastCheck, src.LastCheck, "it does not count as a check either")
 
 	next, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, ApprovesRun: "r1", SourceID: "docs"})
 	require.NoError(t, err)
@@ -122,17 +122,17 @@ func TestRejectingCountsAsACheck(t *testing.T) {
 	require.Equal(t, 7, number(t, conn, `SELECT (metadata->>'of_another_tool')::int FROM archon_sources`))
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Incremental, SourceID: "docs"})
 	require.NoError(t, err)
-	require.Equal(t, event.Incremental, run.Mode, "the weekly check does not ask again tomorrow")
+	require.Equal(t, event.Incremental, run.Mode, "the weekly check does not ask again the next day")
 }
 
-// A later full run has looked at the pages again: it is to be decided on, or nothing is.
+// A later full run has checked the pages again: only that one can need a decision.
 func TestAHeldRunIsSettledByALaterOne(t *testing.T) {
 	s, _ := open(t)
 	stored3(t, s)
 	hold(t, s, "r1", all3...)
 	_, _ = incremental(t, s, "r2")
 	require.True(t, advance(t, s, "r2").State.Final())
-	require.Equal(t, []string{"r1"}, heldRuns(t, s, ""), "an incremental run looks at no removals")
+	require.Equal(t, []string{"r1"}, heldRuns(t, s, ""), "an incremental run checks no removals")
 	hold(t, s, "r3", all3[:2]...)
 	require.Equal(t, []string{"r3"}, heldRuns(t, s, ""))
 	failing := fullRun(t, s, "docs", "r4")
@@ -153,7 +153,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	removed[0].RemovedAt = time.Time{}
 	require.Equal(t, store.RemovedPage{PageID: "2", SourceID: "docs", RunID: "r1", Title: "Setup", Reason: store.ReasonMoved}, removed[0])
 
-	// Only what could not be read is looked at again; what a run lists is not.
+	// Only pages that could not be read are checked again, and only if the run does not list them.
 	run := fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
 	hidden, err := s.UnreadablePages(t.Context(), run)
 	require.NoError(t, err)
@@ -164,7 +164,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, hidden)
 
-	// Page 3 is back in the version that is kept; page 2 is a newer one, and 1 was never away.
+	// Page 3 is listed in the stored version, page 2 in a newer one; page 1 was never removed.
 	kept, err := s.KeptPages(t.Context(), run, []string{"1", "2", "3"})
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
@@ -181,7 +181,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	require.True(t, removed[0].RestoredAt.IsZero())
 	require.WithinDuration(t, time.Now(), removed[1].RestoredAt, time.Minute)
 
-	// Purging takes what is kept of removed pages, never of one that is there.
+	// Purging deletes what is kept of removed pages only.
 	require.NoError(t, s.PurgePages(t.Context(), run, []string{"1", "2", "3"}))
 	for id, empty := range map[string]bool{"1": false, "2": true, "3": false} {
 		p, err := s.Reader().Page(t.Context(), viewer.All(), id)
@@ -197,7 +197,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 }
 
-// A page that was removed may have another source by now, which its purging must not touch.
+// A removed page may belong to another source by now, which purging must not affect.
 func TestPurgingLeavesOtherSourcesAlone(t *testing.T) {
 	s, _ := open(t)
 	stored3(t, s)

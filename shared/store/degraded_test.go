@@ -14,7 +14,7 @@ import (
 
 func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
 	s, _ := tenth(t)
-	odd := store.Listed{ID: "1", Failure: "a date that is none"}
+	odd := store.Listed{ID: "1", Failure: "an invalid date"}
 	run := fullRun(t, s, "docs", "r1", odd, listedAt("2", 1, 1))
 	require.Equal(t, []string{"2"}, waiting(t, s, "r1"))
 	store1(t, s, writeAt("r1", "2", 1, 1, "two"))
@@ -30,7 +30,7 @@ func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
 	require.Equal(t, "Page", list[0].Title)
 	require.Equal(t, string(failure.Protocol), list[0].Code)
 
-	// It is asked for again, and its row counts once it is one.
+	// It is fetched again, and counts once its row is valid.
 	fullRun(t, s, "docs", "r2", listedAt("1", 11, 11), listedAt("2", 1, 1))
 	require.Equal(t, []string{"1"}, waiting(t, s, "r2"))
 }
@@ -54,11 +54,11 @@ func TestAContainerThatCannotBeLookedUpIsAskedForByTheNextRun(t *testing.T) {
 	run = fullRun(t, s, "docs", "r2", inFolder)
 	require.Equal(t, 1, unchecked(run))
 	require.NoError(t, s.FailNodes(t.Context(), run, []store.Node{{ID: "9", Kind: "folder"}}))
-	require.Zero(t, unchecked(run), "once a run")
+	require.Zero(t, unchecked(run), "once per run")
 	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
 	place, err := s.Place(t.Context(), "docs", "1", "DOCS", "")
 	require.NoError(t, err)
-	require.Equal(t, []string{"Folder"}, place.Breadcrumb(), "what is known stays")
+	require.Equal(t, []string{"Folder"}, place.Breadcrumb(), "what is stored is kept")
 	next := store.Run{ID: "r3", SourceID: "docs", Mode: event.Incremental}
 	require.Equal(t, 1, unchecked(next))
 	require.NoError(t, s.PutNodes(t.Context(), next, []store.Node{{ID: "9", Kind: "folder", Title: "Anew"}}))

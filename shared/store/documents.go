@@ -6,10 +6,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// DocumentWrite is a Markdown document that is no Confluence page, with its chunks.
+// DocumentWrite is a Markdown document that is not a Confluence page, with its chunks.
 type DocumentWrite struct {
-	SourceID string // made as a source of files where it is missing
-	URL      string // identifies the document in its source, and is the address of its chunks
+	SourceID string // created as a source of files if missing
+	URL      string // identifies the document in its source; also the URL of its chunks
 	Title    string
 	Markdown string
 	Chunks   []Chunk
@@ -19,14 +19,13 @@ func (w DocumentWrite) document() document {
 	return document{sourceID: w.SourceID, id: w.URL, title: w.Title, url: w.URL, markdown: w.Markdown}
 }
 
-// isDocument is the condition for a document's chunks, by source and URL.
+// isDocument is the SQL condition for a document's chunks, by source and URL.
 const isDocument = `source_id = $1 AND url = $2 AND metadata->>'crawl_type' = 'document'`
 
-// WriteDocument replaces a document's chunks in one transaction, as WritePage does: what is
-// there as it should be stays, and a reader sees all old or all new. It returns the ids of the
-// chunks, in order.
+// WriteDocument replaces a document's chunks in one transaction, as WritePage does: unchanged chunks stay, and a
+// reader sees all old or all new. It returns the ids of the chunks, in order.
 //
-// The error carries failure.AddressTaken when chunks of something else stand under the URL.
+// The error carries failure.AddressTaken if chunks of something else have the same URL.
 func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, error) {
 	var ids []int64
 	err := s.inTx(ctx, "write document "+w.URL, func(tx pgx.Tx) error {
@@ -47,7 +46,7 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 			return err
 		}
 		b = &pgx.Batch{}
-		chunks := forArchon(b, archon, w.document(), w.Chunks, old)
+		chunks := setArchonPages(b, archon, w.document(), w.Chunks, old)
 		if err := queueChunks(b, w.SourceID, w.URL, old, chunks, archon); err != nil {
 			return err
 		}
@@ -61,7 +60,7 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 	return ids, err
 }
 
-// RemoveDocument deletes a document's chunks and returns how many there were.
+// RemoveDocument deletes a document's chunks and returns their number.
 func (s *Store) RemoveDocument(ctx context.Context, sourceID, url string) (int, error) {
 	var removed int
 	err := s.inTx(ctx, "remove document "+url, func(tx pgx.Tx) error {
@@ -78,7 +77,7 @@ func (s *Store) RemoveDocument(ctx context.Context, sourceID, url string) (int, 
 			return nil
 		}
 		b := &pgx.Batch{}
-		queueWithoutWholePages(b, sourceID, []string{url})
+		queueDeleteWholePages(b, sourceID, []string{url})
 		return tx.SendBatch(ctx, b).Close()
 	})
 	return removed, err

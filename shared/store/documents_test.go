@@ -34,7 +34,7 @@ func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
 	then, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md", "before", "alpha", "gamma"))
 	require.NoError(t, err)
 	require.Len(t, then, 3)
-	require.Equal(t, first[0], then[1], "what stays keeps its row")
+	require.Equal(t, first[0], then[1], "an unchanged chunk keeps its row")
 	require.NotContains(t, then, first[1])
 
 	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "alpha", search.Filter{SourceID: "files"})
@@ -42,7 +42,7 @@ func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
 	require.Len(t, hits, 1)
 	require.Empty(t, hits[0].PageID)
 	_, err = s.Source(t.Context(), "files")
-	require.ErrorIs(t, err, store.ErrNotFound, "a source of files is nothing to sync")
+	require.ErrorIs(t, err, store.ErrNotFound, "a source of files cannot be synced")
 
 	removed, err := s.RemoveDocument(t.Context(), "files", "file://files/notes.md")
 	require.NoError(t, err)

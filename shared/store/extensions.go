@@ -8,8 +8,7 @@ import (
 	"github.com/sluicehq/sluice/migrations"
 )
 
-// Extensions tells what there is of the extensions that Sluice can use, and what to do about
-// those that are missing.
+// Extensions returns the state of each Postgres extension that Sluice can use, and what to do about missing ones.
 func (s *Store) Extensions(ctx context.Context) ([]migrations.Extension, error) {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()

@@ -28,7 +28,7 @@ func extension(t *testing.T, s *store.Store, name string) migrations.Extension {
 			return e
 		}
 	}
-	t.Fatalf("nothing is said of %s", name)
+	t.Fatalf("there is no entry for %s", name)
 	return migrations.Extension{}
 }
 
@@ -38,8 +38,8 @@ func does(t *testing.T, conn *pgx.Conn, sql string) {
 	require.NoError(t, err)
 }
 
-// Dropping an extension with all that stands on it leaves what there is on a server that does
-// not have it. What comes back with it is what would have been made at once.
+// Dropping an extension with everything that depends on it leaves the same schema as a server without it. When it
+// returns, the result is the same as if it had been there from the start.
 func TestWhatAnExtensionBringsComesWithIt(t *testing.T) {
 	for name, server := range map[string]func(testing.TB) string{"vector": pgtest.VectorURL, "pg_trgm": pgtest.URL} {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestWhatAnExtensionBringsComesWithIt(t *testing.T) {
 			s := opened(t, address)
 			applied, err := s.Migrate(t.Context())
 			require.NoError(t, err)
-			require.NotContains(t, strings.Join(applied, " "), name+":", "made with the table")
+			require.NotContains(t, strings.Join(applied, " "), name+":", "created with the table")
 			atOnce := schema(t, address)
 			require.True(t, extension(t, s, name).Used)
 			require.NotEmpty(t, extension(t, s, name).Version)
@@ -79,7 +79,7 @@ func TestWhatAnExtensionBringsComesWithIt(t *testing.T) {
 	}
 }
 
-// On Supabase extensions live in a schema of their own, which need not be in the search path.
+// On Supabase, extensions are in their own schema, which may not be in the search path.
 func TestAnExtensionMayLiveAnywhere(t *testing.T) {
 	address := pgtest.VectorURL(t)
 	conn := connect(t, address)
@@ -105,15 +105,15 @@ func TestWithoutAnExtensionItIsSaidWhatToDo(t *testing.T) {
 			_, err := s.Migrate(t.Context())
 			require.NoError(t, err)
 			e := extension(t, s, missing)
-			require.Equal(t, available, e.Used, "a server of somebody's own may have it")
+			require.Equal(t, available, e.Used, "the developer's own server may have it")
 			require.Equal(t, available, strings.Count(e.Advice, "install ") == 0, e.Advice)
 			require.NoError(t, s.VerifyMigrations(t.Context()))
 		})
 	}
 }
 
-// An owner of the database who is no superuser may not create pgvector. Sluice works without
-// it, says what to do, and takes it when it is there.
+// A database owner that is not a superuser may not create pgvector. Sluice works without it, says what to do, and
+// uses it once it exists.
 func TestAUserWhoMayNotCreateTheExtension(t *testing.T) {
 	address := pgtest.VectorURL(t)
 	admin := connect(t, address)

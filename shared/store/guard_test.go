@@ -36,7 +36,7 @@ func TestEveryTableAndColumnOfOursIsExplained(t *testing.T) {
 	require.Empty(t, column[string](t, conn, `SELECT CASE WHEN a.attnum > 0 THEN c.relname || '.' || a.attname ELSE c.relname END `+things+` AND coalesce(d.description, '') = ''`))
 }
 
-// as runs f as a role of Supabase's.
+// as runs f as one of Supabase's roles.
 func as(t *testing.T, conn *pgx.Conn, role string, f func()) {
 	t.Helper()
 	does(t, conn, `SET ROLE `+role+`; SET request.jwt.claim.role = '`+role+`'`)
@@ -46,7 +46,7 @@ func as(t *testing.T, conn *pgx.Conn, role string, f func()) {
 
 var strangers = []string{"anon", "authenticated"}
 
-// ourTables are the tables that a migration added to those that were there.
+// ourTables returns the tables that are not in before: those that the migrations added.
 func ourTables(t *testing.T, conn *pgx.Conn, before []string) []string {
 	t.Helper()
 	return slices.DeleteFunc(allTables(t, conn), func(name string) bool { return slices.Contains(before, name) })
@@ -57,7 +57,7 @@ func allTables(t *testing.T, conn *pgx.Conn) []string {
 	return column[string](t, conn, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') ORDER BY 1`)
 }
 
-// nothingOf requires that no stranger may do anything with a table.
+// nothingOf requires that the public roles can do nothing with the tables.
 func nothingOf(t *testing.T, conn *pgx.Conn, tables []string) {
 	t.Helper()
 	for _, role := range strangers {
@@ -76,8 +76,8 @@ func nothingOf(t *testing.T, conn *pgx.Conn, tables []string) {
 		WHERE relkind = 'r' AND relname ~ '^(confluence|sluice)_' AND NOT relrowsecurity`))
 }
 
-// Where Archon runs on Supabase, its own policies let everybody read, and every new table may be read,
-// changed and emptied by anyone who has the project's public key.
+// If Archon runs on Supabase, its own policies let everybody read its tables, and anyone with the project's public
+// key may read, change and empty every new table.
 func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
 	v := variant{files: []string{"base", "chunks", "newer", "roles", "supabase"}}
 	address, conn := v.install(t)
@@ -94,7 +94,7 @@ func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
 	does(t, conn, `INSERT INTO archon_page_metadata (source_id, url, full_content, word_count, char_count) VALUES ('docs', 'https://acme.atlassian.net/1', 'alpha', 1, 5)`)
-	require.Equal(t, event.StateCompleted, finish(t, s, run).State, "the tables' owner is not held back")
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State, "the tables' owner is not restricted")
 	exposed(t, s)
 
 	tables := ourTables(t, conn, before)
@@ -110,7 +110,7 @@ func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
 		}
 	})
 
-	// In Archon's tables, its own rows are as readable as Archon has them, and ours are not there.
+	// In Archon's tables, its own rows stay as readable as before, and Sluice's rows are invisible.
 	const theirsOnly = `SELECT count(*) FILTER (WHERE source_id = 'docs'), count(*) FILTER (WHERE source_id <> 'docs') FROM `
 	for _, role := range strangers {
 		as(t, conn, role, func() {
@@ -146,7 +146,7 @@ func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
 	_, err = s.Vault().Secret(t.Context(), ring, "docs")
 	require.NoError(t, err)
 
-	// A table that comes later is guarded when the migrations are next looked at.
+	// A table that is added later is protected at the next migration check.
 	does(t, conn, `CREATE TABLE confluence_later (id bigserial)`)
 	exposed(t, s, "anon may select confluence_later", "authenticated may truncate confluence_later")
 	_, err = s.Migrate(t.Context())
@@ -159,7 +159,7 @@ func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
 	exposed(t, s, "authenticated may delete archon_settings")
 }
 
-// exposed requires that the store says so of the public roles, or nothing.
+// exposed requires that the store reports exactly these permissions of the public roles.
 func exposed(t *testing.T, s *store.Store, what ...string) {
 	t.Helper()
 	server, err := s.Server(t.Context())
@@ -172,7 +172,7 @@ func exposed(t *testing.T, s *store.Store, what ...string) {
 	}
 }
 
-// Where Sluice comes first, it makes Archon's tables, and Archon may move in afterwards.
+// If Sluice is installed first, it creates Archon's tables, and Archon may be installed afterwards.
 func TestOnSupabaseBeforeArchon(t *testing.T) {
 	v := variant{files: []string{"roles", "supabase"}}
 	address, conn := v.install(t)
@@ -188,7 +188,7 @@ func TestOnSupabaseBeforeArchon(t *testing.T) {
 		require.Equal(t, 1, column[int](t, conn, `SELECT count(*) FROM archon_sources`)[0])
 	})
 
-	// What Archon's installer does to tables that are there.
+	// What Archon's installer does to existing tables.
 	does(t, conn, `CREATE TABLE archon_code_examples (id bigserial, source_id text);
 		ALTER TABLE archon_sources ENABLE ROW LEVEL SECURITY;
 		CREATE POLICY "Allow public read access to archon_sources" ON archon_sources FOR SELECT TO public USING (true);
@@ -204,7 +204,7 @@ func TestOnSupabaseBeforeArchon(t *testing.T) {
 	exposed(t, s)
 }
 
-// The guard fails closed: who may not set it up is told, and nothing starts unguarded.
+// The guard fails closed: a user without permission to set it up gets an error, and nothing starts unprotected.
 func TestTheGuardNeedsTheOwnerOfArchonsTables(t *testing.T) {
 	v := variant{files: []string{"base", "chunks", "newer", "roles", "supabase"}}
 	address, conn := v.install(t)
@@ -222,7 +222,7 @@ func TestTheGuardNeedsTheOwnerOfArchonsTables(t *testing.T) {
 	require.ErrorContains(t, err, "as the owner of Archon's tables")
 }
 
-// withRole makes a role that may log in, for as long as the test runs.
+// withRole creates a login role for the duration of the test.
 func withRole(t *testing.T, conn *pgx.Conn, role string) {
 	t.Helper()
 	does(t, conn, `CREATE ROLE `+role+` LOGIN BYPASSRLS PASSWORD 'x'`)

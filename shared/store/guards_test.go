@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// A source of the same name may be of another space by the time that a page arrives.
+// When a page arrives, a source of the same name may sync another space.
 func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")
@@ -31,7 +31,7 @@ func TestASpaceHasOneSource(t *testing.T) {
 	addSource(t, s, "docs")
 	err := s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: "docs"})
 	require.ErrorIs(t, err, store.ErrSpaceTaken)
-	require.ErrorContains(t, err, "space docs is the source docs already")
+	require.ErrorContains(t, err, "space docs is already the source docs")
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: "https://other.atlassian.net/wiki", SpaceKey: "DOCS"}))
 }
 
@@ -52,7 +52,7 @@ func TestAPageWithoutTimes(t *testing.T) {
 	require.Equal(t, w.Page.CreatedAt, p.LastModified.UTC())
 }
 
-// Another tool may have written the source's metadata since.
+// Another tool may have changed the source's metadata.
 func TestASourceWithOddMetadata(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -65,7 +65,7 @@ func TestASourceWithOddMetadata(t *testing.T) {
 	}
 }
 
-// The address of a chunk is unique over all sources; someone may have crawled the page.
+// A chunk's URL is unique over all sources; someone may have crawled the page.
 func TestAnAddressThatIsTaken(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -78,11 +78,10 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	require.ErrorContains(t, err, "under the address "+w.Page.URL)
 	require.Equal(t, failure.AddressTaken, failure.CodeOf(err))
 	_, err = s.Reader().Page(t.Context(), viewer.All(), "1")
-	require.ErrorIs(t, err, store.ErrNotFound, "nothing is half stored")
+	require.ErrorIs(t, err, store.ErrNotFound, "nothing is partly stored")
 }
 
-// What another tool adds to a chunk's metadata does not make it a changed one: with the chunk
-// its embedding would go.
+// Metadata that another tool adds does not make a chunk a changed one: replacing the chunk would lose its embedding.
 func TestAChunkThatAnotherToolMarkedStays(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -97,7 +96,7 @@ func TestAChunkThatAnotherToolMarkedStays(t *testing.T) {
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)
 
-	// One that is no longer what a chunk of ours is gets replaced.
+	// A chunk whose metadata is no longer valid for Sluice is replaced.
 	_, err = conn.Exec(t.Context(), `UPDATE archon_crawled_pages SET metadata = metadata || '{"tags": "one"}' WHERE chunk_number = 0`)
 	require.NoError(t, err)
 	store1(t, s, write("docs", "", "1", 3, "Home", "alpha", "delta"))

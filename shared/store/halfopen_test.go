@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// firewall stands between the store and the server. What goes over the connections of before it was
-// told to drop is lost without a word; new ones work.
+// firewall is between the store and the server. After forget, it silently drops all data on existing connections; new
+// ones work.
 type firewall struct {
 	listener net.Listener
 	server   string
@@ -90,7 +90,7 @@ func (f *firewall) copy(p *passing, to io.Writer, from io.Reader) {
 	}
 }
 
-// forget drops what goes over the connections that there are.
+// forget drops the data of the existing connections.
 func (f *firewall) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,20 +109,20 @@ func TestConnectionsThatAFirewallForgotAreReplaced(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Close()
 
-	// Several connections, as of workers that were busy at once.
+	// Several connections, as if several workers had been busy at the same time.
 	var busy sync.WaitGroup
 	for range 8 {
 		busy.Go(func() { _ = s.Ping(t.Context()) })
 	}
 	busy.Wait()
 	wall.forget()
-	// One that was idle for a second is asked before it is used.
+	// A connection that was idle for a second is tested before it is used.
 	idle := time.NewTimer(1100 * time.Millisecond)
 	<-idle.C
 
 	began := time.Now()
 	_, err = s.Reader().Sources(t.Context(), viewer.All())
-	require.NoError(t, err, "nobody gets to see the lost connection")
+	require.NoError(t, err, "callers do not notice the lost connection")
 	require.Less(t, time.Since(began), 15*time.Second)
 	require.Positive(t, wall.dropped.Load(), "the lost connection was tried")
 	require.NoError(t, s.Ping(t.Context()))

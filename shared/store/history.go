@@ -11,20 +11,20 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// pruneAtOnce bounds the runs of one transaction: each has a ledger as large as its space.
+// pruneAtOnce limits the runs in one transaction: each has a ledger as large as its space.
 const pruneAtOnce = 20
 
-// sweepAfter is for how long a token may be stored without its source.
+// sweepAfter is how long a token may be stored without its source.
 const sweepAfter = time.Hour
 
-// SweepTokens deletes the tokens of sources that somebody else deleted, and returns whose they were.
+// SweepTokens deletes the tokens of sources that were deleted without Sluice, and returns their source ids.
 func (s *Store) SweepTokens(ctx context.Context) ([]string, error) {
 	return s.Vault().Sweep(ctx, sweepAfter)
 }
 
-// Prune deletes ended runs with their pages, and what is kept of removed pages, once they are
-// older than keep. A run goes only when a later one of its source is complete: that one says
-// what is stored, and lists again what had failed. It returns how many runs went.
+// Prune deletes ended runs with their ledgers, and what is kept of removed pages, once they are older than keep. It
+// deletes a run only if a later run of its source has completed: that one describes the stored pages, and has listed
+// again what had failed. It returns the number of deleted runs.
 func (s *Store) Prune(ctx context.Context, keep time.Duration) (int, error) {
 	total := 0
 	for {
@@ -61,26 +61,26 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) (int, error) {
 	return total, nil
 }
 
-// Story is what a run did and where its time went.
+// Story describes what a run did and how long each part took.
 type Story struct {
 	Run
 	Counts   event.Counts `json:"counts"`
-	Bytes    int64        `json:"bytes"` // of the fetched bodies
+	Bytes    int64        `json:"bytes"` // size of the fetched bodies
 	Listing  float64      `json:"listing_seconds"`
-	Fetching float64      `json:"fetching_seconds"` // from the listing to the last page
+	Fetching float64      `json:"fetching_seconds"` // from the end of the listing to the last page
 	Stages   []StageTime  `json:"stages"`
 	Slowest  []SlowPage   `json:"slowest_pages"`
 }
 
-// StageTime says how long pages of a run took from one point to the next, waiting included.
+// StageTime is how long pages of a run took from one stage to the next, including waiting.
 type StageTime struct {
-	Stage string  `json:"stage"` // fetch: listed to fetched; convert: to Markdown; write: to stored
+	Stage string  `json:"stage"` // fetch: from listed to fetched; convert: to Markdown; write: to stored
 	Pages int     `json:"pages"`
 	P50   float64 `json:"p50_seconds"`
 	P95   float64 `json:"p95_seconds"`
 }
 
-// SlowPage is a page that took long from its fetching to its end.
+// SlowPage is a page that took long between its fetch and its end.
 type SlowPage struct {
 	PageID  string  `json:"page_id"`
 	Title   string  `json:"title"`
@@ -90,11 +90,11 @@ type SlowPage struct {
 
 const slowPages = 5
 
-// Story returns what a run did, or ErrNotFound.
+// Story returns the story of a run, or ErrNotFound.
 func (r *Reader) Story(ctx context.Context, v viewer.Viewer, runID string) (Story, error) {
 	var st Story
 	err := pgx.BeginTxFunc(ctx, r.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
-		if st.Run, err = readSeen(ctx, tx, v, runID); err != nil {
+		if st.Run, err = readVisibleRun(ctx, tx, v, runID); err != nil {
 			return err
 		}
 		if st.Counts, _, err = count(ctx, tx, runID); err != nil {
@@ -122,7 +122,7 @@ func (r *Reader) Story(ctx context.Context, v viewer.Viewer, runID string) (Stor
 		return err
 	})
 	if err != nil {
-		return st, fmt.Errorf("tell the story of run %s: %w", runID, err)
+		return st, fmt.Errorf("read the story of run %s: %w", runID, err)
 	}
 	return st, nil
 }
@@ -145,7 +145,7 @@ func stageTimes(ctx context.Context, tx pgx.Tx, runID string) ([]StageTime, erro
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[StageTime])
 }
 
-// Failure is a page that a stage gave up and that no later run has cured.
+// Failure is a page that failed, and that no later run has processed successfully.
 type Failure struct {
 	PageID   string    `json:"page_id"`
 	SourceID string    `json:"source_id"`
@@ -159,8 +159,8 @@ type Failure struct {
 	FailedAt time.Time `json:"failed_at"`
 }
 
-// Failures lists the pages that are failed now, the newest first: those of one source, of one
-// run and of one page when these are not empty.
+// Failures lists the pages that are failed now, the newest first. Each of sourceID, runID and pageID filters the list
+// if it is not empty.
 func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]Failure, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT DISTINCT ON (f.ended_at, f.page_id) f.page_id, r.source_id, f.run_id, coalesce(nullif(f.title, ''), p.title, ''), f.version,
@@ -168,7 +168,7 @@ func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID,
 		FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p ON p.page_id = f.page_id AND p.source_id = r.source_id
 		WHERE f.outcome = 'failed' AND ($1 = '' OR r.source_id = $1) AND ($2 = '' OR f.run_id = $2) AND ($3 = '' OR f.page_id = $3)
 		AND ($5::text[] IS NULL OR r.source_id = ANY ($5)) AND NOT `+settledSQL+`
-		ORDER BY f.ended_at DESC, f.page_id LIMIT $4`, sourceID, runID, pageID, limit, seen(v))
+		ORDER BY f.ended_at DESC, f.page_id LIMIT $4`, sourceID, runID, pageID, limit, visibleSources(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
 	if err != nil {
 		return nil, fmt.Errorf("list failed pages: %w", err)

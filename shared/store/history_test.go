@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// number runs a query that gives one number.
+// number runs a query that returns one number.
 func number(t *testing.T, conn *pgx.Conn, sql string, args ...any) int {
 	t.Helper()
 	var n int
@@ -31,14 +31,14 @@ func TestTheStoryOfARun(t *testing.T) {
 		w.FetchedAt, w.ConvertedAt, w.BodyBytes = now.Add(-time.Duration(i)*time.Minute), now, 1000*(i+1)
 		store1(t, s, w)
 	}
-	store1(t, s, write("docs", "r1", "4", 1, "Kept", "delta")) // without times, as of a page that was not fetched
+	store1(t, s, write("docs", "r1", "4", 1, "Kept", "delta")) // without times, like a page that was not fetched
 	failPage(t, s, "r1", "3")
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 7, 4096))
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 1, 4))
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 0, 0))
 	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
-	// A listing of 3 s; page 1 fetched 2 s after it, converted 1 s later, stored 4 s after that;
-	// page 2 later and on a host whose clock is behind.
+	// The listing takes 3 s; page 1 is fetched 2 s after it, converted 1 s later, and stored 4 s after that. Page 2
+	// is later, on a host whose clock is behind.
 	_, err := conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET started_at = listing_completed_at - interval '3 s'`)
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_pages l SET fetched_at = r.listing_completed_at + interval '2 s',
@@ -79,7 +79,7 @@ func TestTheStoryOfARun(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-// A run that has just been asked for has a story too.
+// A run that was only requested has a story too.
 func TestTheStoryOfARunThatWaits(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")
@@ -113,7 +113,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 3, "Odd"), listed("3", 1, ""))
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
 	failPage(t, s, "r1", "2")
-	require.Equal(t, []string{"r1/2"}, failures("", "", ""), "of a run that goes on")
+	require.Equal(t, []string{"r1/2"}, failures("", "", ""), "of an open run")
 	failPage(t, s, "r1", "3")
 	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
 	run = fullRun(t, s, "other", "o1", listed("9", 1, "Elsewhere"))
@@ -137,7 +137,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 
-	// Tried again: one fails again and counts once, one is cured.
+	// Tried again: one page fails again and counts once, the other succeeds.
 	_, again := incremental(t, s, "r2")
 	require.Equal(t, []string{"2", "3"}, again)
 	failPage(t, s, "r2", "2")
@@ -145,7 +145,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	require.Equal(t, event.StateCompletedWithFailures, advance(t, s, "r2").State)
 	require.Equal(t, []string{"r2/2"}, failures("docs", "", ""))
 
-	// A full run that does not list it any more settles it.
+	// A full run that no longer lists it settles it.
 	run = fullRun(t, s, "docs", "r3", listed("1", 1, "Home"), listed("3", 1, "Late"))
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	require.Empty(t, failures("docs", "", ""))
@@ -169,7 +169,7 @@ func TestPruning(t *testing.T) {
 
 	n, err := s.Prune(t.Context(), time.Hour)
 	require.NoError(t, err)
-	require.Zero(t, n, "all of it is young")
+	require.Zero(t, n, "nothing is old enough")
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET requested_at = requested_at - interval '90 days',
 		started_at = started_at - interval '90 days', finished_at = finished_at - interval '90 days'`)
 	require.NoError(t, err)
@@ -181,11 +181,11 @@ func TestPruning(t *testing.T) {
 	runs, err := s.Reader().Runs(t.Context(), viewer.All(), "docs", 10)
 	require.NoError(t, err)
 	require.Len(t, runs, 2)
-	require.Equal(t, "r4", runs[0].ID, "no later run is complete")
-	require.Equal(t, "r3", runs[1].ID, "the newest complete one says what is stored")
+	require.Equal(t, "r4", runs[0].ID, "no later run has completed")
+	require.Equal(t, "r3", runs[1].ID, "the newest completed one describes the stored pages")
 	require.Zero(t, number(t, conn, `SELECT count(*) FROM confluence_sync_pages WHERE run_id IN ('r1', 'r2')`))
 
-	// What was kept of the page that did not come back is gone; that it was removed is still known.
+	// What was kept of the page that did not return is deleted; the record of its removal is kept.
 	gone, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.Empty(t, gone.Markdown)
@@ -203,10 +203,10 @@ func TestPruning(t *testing.T) {
 	require.NoError(t, err)
 	n, err = s.Prune(t.Context(), 24*time.Hour)
 	require.NoError(t, err)
-	require.Zero(t, n, "an open run has no age")
+	require.Zero(t, n, "an open run is never pruned")
 }
 
-// A page that left long ago, came back and left again is as old as its last removal.
+// A page that was removed long ago, restored and removed again is as old as its last removal.
 func TestPruningKeepsWhatLeftAgain(t *testing.T) {
 	s, conn := open(t)
 	stored3(t, s)
@@ -228,7 +228,7 @@ func TestPruningKeepsWhatLeftAgain(t *testing.T) {
 	}
 }
 
-// More runs than go in one transaction.
+// More runs than one transaction deletes.
 func TestPruningMany(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")

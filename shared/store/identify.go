@@ -12,20 +12,19 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// Identity is what a source's system says that the source is. What is empty is not known.
+// Identity is how a source's system identifies the source. Unknown fields are empty.
 type Identity struct {
 	Site string   // Atlassian's id of the site
 	ID   string   // Confluence's id of the space
-	Key  string   // by which the space is called now
-	Keys []string // all by which it answers now, its alias among them
+	Key  string   // the current key of the space
+	Keys []string // all keys that the space has now, including its alias
 }
 
-// Identify compares what a source is with what it was, writes down what was not known, and
-// returns the source as it is now. Where the space has another key, the addresses of its pages are to
-// begin with it: see Readdress.
+// Identify compares a source's stored identity with its current one, stores what was unknown, and returns the updated
+// source. If the space has a different key now, the addresses of its pages must change: see Readdress.
 //
-// The error carries failure.OtherSite when its address answers for another site, and
-// failure.SpaceTaken when another source is the same space: nothing is to be done for the source then.
+// The error carries failure.OtherSite if a different site answers at the source's address, and failure.SpaceTaken if
+// another source is the same space. The caller must then do nothing for the source.
 func (s *Store) Identify(ctx context.Context, sourceID string, is Identity) (Source, error) {
 	err := s.inTx(ctx, "compare source "+sourceID+" with its site", func(tx pgx.Tx) error {
 		if err := lockSites(ctx, tx); err != nil {
@@ -35,13 +34,13 @@ func (s *Store) Identify(ctx context.Context, sourceID string, is Identity) (Sou
 		if err != nil {
 			return err
 		}
-		if was.site, err = was.atSite(ctx, tx, is); err != nil {
+		if was.site, err = was.resolveSite(ctx, tx, is); err != nil {
 			return err
 		}
-		if err := was.beSpace(ctx, tx, is); err != nil {
+		if err := was.recordSpace(ctx, tx, is); err != nil {
 			return err
 		}
-		return was.beCalled(ctx, tx, is)
+		return was.recordKeys(ctx, tx, is)
 	})
 	if err != nil {
 		return Source{}, err
@@ -49,12 +48,12 @@ func (s *Store) Identify(ctx context.Context, sourceID string, is Identity) (Sou
 	return s.Source(ctx, sourceID)
 }
 
-// identity is what is stored of what a source is.
+// identity is the stored identity of a source.
 type identity struct {
 	Source
 	site    siteID
 	cloudID string
-	keys    []string // now
+	keys    []string // the current ones
 }
 
 func readIdentity(ctx context.Context, tx pgx.Tx, sourceID string) (identity, error) {
@@ -71,15 +70,15 @@ func readIdentity(ctx context.Context, tx pgx.Tx, sourceID string) (identity, er
 	return was, nil
 }
 
-// atSite returns the site that the source is of. One that had two addresses becomes one.
-func (was identity) atSite(ctx context.Context, tx pgx.Tx, is Identity) (siteID, error) {
+// resolveSite returns the site of the source. If two stored sites turn out to be the same site, it merges them.
+func (was identity) resolveSite(ctx context.Context, tx pgx.Tx, is Identity) (siteID, error) {
 	switch is.Site {
 	case "", was.cloudID:
 		return was.site, nil
 	}
 	if was.cloudID != "" {
-		return 0, failure.New(failure.OtherSite, "another site answers at %s (its cloud id is %s) than the one that source %s is of (%s); "+
-			"if the site has another address now: sluice source set %s --base-url URL; else add what is there as a source of its own",
+		return 0, failure.New(failure.OtherSite, "the site at %s (cloud id %s) is not the site of source %s (cloud id %s); "+
+			"if the source's site has a new address, run: sluice source set %s --base-url URL; otherwise add the space there as a new source",
 			was.BaseURL, is.Site, was.ID, was.cloudID, was.ID)
 	}
 	var same siteID
@@ -89,15 +88,15 @@ func (was identity) atSite(ctx context.Context, tx pgx.Tx, is Identity) (siteID,
 		return was.site, err
 	}
 	if err == nil {
-		err = was.site.become(ctx, tx, same)
+		err = was.site.mergeInto(ctx, tx, same)
 	}
 	return same, err
 }
 
-// become makes one site of two that are one. Writers are waited for, since they have looked up their
-// site. A page that both have is kept where it was first; its other source finds it missing, and
-// fetches it.
-func (at siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
+// mergeInto merges two stored sites that are the same site. It waits until running writes of pages end, because they
+// have already looked up their site. If both sites have a page, the page of the site to remains. The other source
+// finds the page missing and fetches it.
+func (at siteID) mergeInto(ctx context.Context, tx pgx.Tx, to siteID) error {
 	var taken, by, space string
 	err := tx.QueryRow(ctx, `SELECT a.source_id, b.source_id, a.space_id FROM confluence_spaces a JOIN confluence_spaces b USING (space_id)
 		WHERE a.site_id = $1 AND b.site_id = $2 LIMIT 1`, at, to).Scan(&taken, &by, &space)
@@ -119,13 +118,13 @@ func (at siteID) become(ctx context.Context, tx pgx.Tx, to siteID) error {
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// beSpace writes the space's id down, which no other source may have.
-func (was identity) beSpace(ctx context.Context, tx pgx.Tx, is Identity) error {
+// recordSpace stores the id of the space. Another source of the site must not have the same id.
+func (was identity) recordSpace(ctx context.Context, tx pgx.Tx, is Identity) error {
 	switch {
 	case is.ID == "":
 		return nil
 	case was.SpaceID != "" && was.SpaceID != is.ID:
-		return failure.New(failure.SpaceNotFound, "space %s is another space now (its id is %s) than the one that source %s is (%s); add it as a source of its own",
+		return failure.New(failure.SpaceNotFound, "space %s (id %s) is not the space of source %s (id %s); add it as a new source",
 			is.Key, is.ID, was.ID, was.SpaceID)
 	}
 	var other string
@@ -142,12 +141,12 @@ func (was identity) beSpace(ctx context.Context, tx pgx.Tx, is Identity) error {
 }
 
 func spaceTaken(sourceID, by, spaceID string) error {
-	return failure.New(failure.SpaceTaken, "source %s is the same space as source %s (its id is %s): a page has one source, so keep one of them "+
-		"(sluice source remove %s)", sourceID, by, spaceID, sourceID)
+	return failure.New(failure.SpaceTaken, "source %s is the same space as source %s (space id %s); a page belongs to one source, so keep only one of them "+
+		"(run: sluice source remove %s)", sourceID, by, spaceID, sourceID)
 }
 
-// beCalled writes down by which keys the space is known now.
-func (was identity) beCalled(ctx context.Context, tx pgx.Tx, is Identity) error {
+// recordKeys stores the current keys of the space.
+func (was identity) recordKeys(ctx context.Context, tx pgx.Tx, is Identity) error {
 	if is.Key == "" {
 		return nil
 	}
@@ -166,22 +165,21 @@ func (was identity) beCalled(ctx context.Context, tx pgx.Tx, is Identity) error 
 	if !slices.Equal(keys, was.keys) {
 		b.Queue(`UPDATE confluence_spaces SET keys = $2, old_keys = $3 WHERE source_id = $1`, was.ID, keys, orEmpty(old))
 	}
-	// What is this space's key is no longer that of one that had it.
+	// A current key of this space is no longer a former key of another space.
 	b.Queue(`UPDATE confluence_spaces SET old_keys = ARRAY(SELECT k FROM unnest(old_keys) k WHERE k <> ALL ($3))
 		WHERE site_id = $1 AND source_id <> $2 AND old_keys && $3`, was.site, was.ID, keys)
 	if is.Key != was.SpaceKey {
 		now := was.Source
 		now.SpaceKey = is.Key
-		was.move(b, now)
+		was.queueMove(b, now)
 	}
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// Relocate says that the source's site has another address now. Its next run gives it to the stored
-// pages (see Readdress), after it has made sure that the same site answers there (see Identify).
-// ErrNotFound when there is no such source; the error is ErrSpaceTaken where the space has been added
-// at the new address as another source, and carries failure.OtherSite where the address is known to
-// be that of another site.
+// Relocate gives the source's site a new address. The next run first verifies that the same site answers there (see
+// Identify), and then updates the addresses of the stored pages (see Readdress). The error is ErrNotFound if there is
+// no such source, and ErrSpaceTaken if another source has the space at the new address. It carries failure.OtherSite
+// if the address is known to belong to another site.
 func (s *Store) Relocate(ctx context.Context, sourceID, baseURL string) error {
 	return s.inTx(ctx, "change the address of source "+sourceID, func(tx pgx.Tx) error {
 		if err := lockSites(ctx, tx); err != nil {
@@ -194,21 +192,21 @@ func (s *Store) Relocate(ctx context.Context, sourceID, baseURL string) error {
 		now := was.Source
 		now.BaseURL = baseURL
 		if was.System == Confluence {
-			if err := was.mayBeAt(ctx, tx, now); err != nil {
+			if err := was.checkNewAddress(ctx, tx, now); err != nil {
 				return err
 			}
 		}
 		b := &pgx.Batch{}
-		was.move(b, now)
+		was.queueMove(b, now)
 		return tx.SendBatch(ctx, b).Close()
 	})
 }
 
-// mayBeAt checks that the source can be at its new address. One whose site is not proven becomes a
-// site of its own there, until a run proves that it is the same: else its siblings, at the old
-// address, would be taken along to where it may be by mistake.
-func (was identity) mayBeAt(ctx context.Context, tx pgx.Tx, now Source) error {
-	at, err := siteFor(ctx, tx, now)
+// checkNewAddress checks that the source can be at its new address. A source whose site is not verified gets a site
+// of its own there, until a run proves that it is the same site. Otherwise a wrong new address would also apply to
+// the other sources of the site, which are still at the old address.
+func (was identity) checkNewAddress(ctx context.Context, tx pgx.Tx, now Source) error {
+	at, err := findSite(ctx, tx, now)
 	if err != nil {
 		return err
 	}
@@ -220,7 +218,7 @@ func (was identity) mayBeAt(ctx context.Context, tx pgx.Tx, now Source) error {
 	case err != nil:
 		return err
 	case cloud != "" && was.cloudID != "" && cloud != was.cloudID:
-		return failure.New(failure.OtherSite, "%s is another site than the one that source %s is of: add its space as a source of its own", now.BaseURL, was.ID)
+		return failure.New(failure.OtherSite, "%s is not the site of source %s; add its space as a new source", now.BaseURL, was.ID)
 	case was.cloudID != "" || siblings == 0:
 		return nil
 	}
@@ -229,20 +227,20 @@ func (was identity) mayBeAt(ctx context.Context, tx pgx.Tx, now Source) error {
 		return err
 	}
 	b := &pgx.Batch{}
-	b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR UPDATE`, was.ID) // waits for who writes its pages
+	b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR UPDATE`, was.ID) // waits for running writes of its pages
 	b.Queue(`UPDATE confluence_pages SET site_id = $2 WHERE source_id = $1`, was.ID, own)
 	b.Queue(`UPDATE confluence_spaces SET site_id = $2 WHERE source_id = $1`, was.ID, own)
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// move gives the source another address or key, and has the next run give it to its pages. A name
-// that is the key follows it.
-func (s Source) move(b *pgx.Batch, now Source) {
+// queueMove queues the statements that give the source another address or key. The next run updates its pages. A name
+// that equals the key changes with it.
+func (s Source) queueMove(b *pgx.Batch, now Source) {
 	at := `confluence_base_url`
 	if s.System != Confluence {
 		at = `base_url`
 	}
-	set := map[string]any{at: now.BaseURL, "original_url": archonSource(now)["original_url"]}
+	set := map[string]any{at: now.BaseURL, "original_url": archonMetadata(now)["original_url"]}
 	if s.System == Confluence {
 		set["confluence_space_key"] = now.SpaceKey
 	}
@@ -250,5 +248,5 @@ func (s Source) move(b *pgx.Batch, now Source) {
 			source_display_name = CASE WHEN source_display_name = $4 THEN $5 ELSE source_display_name END,
 			title = CASE WHEN title = $4 THEN $5 ELSE title END
 		WHERE source_id = $1`, s.ID, set, now.address(), s.SpaceKey, now.SpaceKey)
-	b.Queue(`UPDATE confluence_spaces SET readdress = readdress || $2::jsonb WHERE source_id = $1`, s.ID, moves(s, now))
+	b.Queue(`UPDATE confluence_spaces SET readdress = readdress || $2::jsonb WHERE source_id = $1`, s.ID, replacements(s, now))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// Installation returns the id of the installation that the database is of. Where there is none yet, it
-// makes one, or with look returns "". It is "" before the database is migrated.
+// Installation returns the id of the installation that uses the database. If there is none, it creates one or, if
+// look is true, returns "". It returns "" before the database is migrated.
 func (s *Store) Installation(ctx context.Context, look bool) (string, error) {
 	const key = "sluice_installation"
 	read := func() (id string, err error) {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// KeptPage is a removed page whose Markdown is still there.
+// KeptPage is a removed page whose Markdown is still stored.
 type KeptPage struct {
 	Page     page.Facts
 	Metadata page.Metadata
@@ -19,12 +19,12 @@ type KeptPage struct {
 	Includes []page.Link
 }
 
-// sameVersion is the condition under which the stored page p is the very version that is listed as
-// l. A number is not enough: it comes again with other text when older versions are deleted.
+// sameVersion is the SQL condition that the stored page p is the version listed as l. The number alone is not enough:
+// when versions are deleted, a number can be used again for other text.
 const sameVersion = `p.version = l.version AND (l.version_at IS NULL OR p.last_modified = l.version_at)`
 
-// KeptPages returns those of the pages that were removed from the run's source and that the run
-// lists in the version that is still kept: they can come back without being fetched.
+// KeptPages returns pages that were removed from the run's source and that the run lists in the version that is still
+// stored: they can be restored without being fetched.
 func (s *Store) KeptPages(ctx context.Context, run Run, ids []string) ([]KeptPage, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT p.page_id, CASE WHEN p.kind <> 'page' THEN p.kind ELSE '' END, p.version, p.title, p.space_key, p.last_modified, c.url, coalesce(c.body_hash, ''), coalesce(l.parent_id, ''), coalesce(l.parent_kind, ''),

@@ -17,12 +17,12 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// pauseLock is held by the test; a writer that comes to the step in pause_at waits for it.
+// pauseLock is held by the test; a writer that reaches the step in pause_at waits for it.
 const pauseLock = 4711
 
-// pauseSQL stops a writer before and after every statement that writes, and while it commits.
-// Steps are counted within a transaction. The writer says where it waits as the name of its
-// application, which is seen at once.
+// pauseSQL stops a writer before and after every statement that writes, and while it commits. Steps are counted
+// within a transaction. The writer sets its application name to the step at which it waits; other sessions see that
+// at once.
 const pauseSQL = `
 	CREATE TABLE pause_at (wanted int);
 	INSERT INTO pause_at VALUES (0);
@@ -49,8 +49,8 @@ const pauseSQL = `
 	CREATE CONSTRAINT TRIGGER committing AFTER INSERT OR UPDATE ON confluence_pages
 		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pause();`
 
-// stopAt runs write until it waits at a step and returns where that is, with the backend's
-// pid and what write will have returned; "" when it ended without coming so far.
+// stopAt runs write until it waits at a step. It returns the name of the step, the backend's pid and a channel for
+// write's result, or "" if write ended before the step.
 func stopAt(t *testing.T, conn *pgx.Conn, step int, write func() error) (where string, pid int, ended chan error) {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), `UPDATE pause_at SET wanted = $1`, step)
@@ -77,8 +77,8 @@ func stopAt(t *testing.T, conn *pgx.Conn, step int, write func() error) (where s
 	}
 }
 
-// whole checks that every reader sees the edition of that number, or nothing when it is 0,
-// and that the tables hold no more than that.
+// whole checks that every reader sees exactly the edition with that number, or nothing if it is 0, and that the
+// tables contain nothing else.
 func whole(t *testing.T, conn *pgx.Conn, all map[string]reader, pageID string, number int, where string) {
 	t.Helper()
 	for name, read := range all {
@@ -100,16 +100,16 @@ func whole(t *testing.T, conn *pgx.Conn, all map[string]reader, pageID string, n
 	require.Equal(t, []int{texts, 0, number, min(number, 1)}, []int{chunks, pending, versions, contents}, where)
 }
 
-// A writer may be killed anywhere: what was there stands whole, also while it is at work, and
-// the same write again succeeds.
+// A writer may be killed at any step: the old edition stays complete, also during the write, and the same write
+// succeeds when repeated.
 func TestAWriterThatIsKilledLeavesTheOldAnswer(t *testing.T) {
 	t.Parallel()
-	const before, after = 4, 8 // they share chunks, in another order
+	const before, after = 4, 8 // they share chunks, in a different order
 	for _, c := range []struct {
 		name     string
 		from, to int
 		outcome  event.Outcome
-		passes   []string // steps that there must be
+		passes   []string // steps that must occur
 	}{
 		{"created", 0, after, event.Created, []string{
 			"after insert confluence_pages", "before insert archon_crawled_pages", "after insert archon_crawled_pages",
@@ -148,8 +148,8 @@ func TestAWriterThatIsKilledLeavesTheOldAnswer(t *testing.T) {
 	}
 }
 
-// killedAt takes a page of its own from one edition to another, is killed at a step of that,
-// does it once more, and returns where the step was, "" when there is no such step.
+// killedAt changes its own page from one edition to another, kills the writer at a step of that, repeats the write,
+// and returns the name of the step, or "" if there is no such step.
 func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, outcome event.Outcome) string {
 	t.Helper()
 	id := fmt.Sprint(step)
@@ -192,7 +192,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 	require.NoError(t, err)
 	require.True(t, slices.ContainsFunc(list, func(p store.LedgerPage) bool { return p.PageID == id }), where)
 
-	// The next step has a page of its own; this one goes.
+	// The next step uses its own page; this one is removed.
 	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.True(t, advance(t, s, run.ID).State.Final())
 	_, err = conn.Exec(t.Context(), `WITH c AS (DELETE FROM archon_crawled_pages) DELETE FROM confluence_pages`)
@@ -200,7 +200,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 	return where
 }
 
-// A write that the database refuses half way leaves the old chunks searchable.
+// A write that the database rejects half-way leaves the old chunks searchable.
 func TestAWriteThatFailsLeavesTheOldAnswer(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -230,7 +230,7 @@ func TestAWriteThatFailsLeavesTheOldAnswer(t *testing.T) {
 	whole(t, conn, all, "1", after, "at last")
 }
 
-// A writer whose program ends leaves its transaction to the server.
+// When a writer's program ends, the server rolls its transaction back.
 func TestAWriterThatGivesUpLeavesTheOldAnswer(t *testing.T) {
 	s, conn := open(t)
 	_, err := conn.Exec(t.Context(), pauseSQL)

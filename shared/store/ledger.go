@@ -17,24 +17,24 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// Pipeline is the generation of converter and chunker. A page that an older generation
-// wrote is listed as changed, so raising it rewrites every page on its next run.
+// Pipeline is the version of converter and chunker. A page written by an older version is listed as changed, so
+// raising it rewrites every page in its next run.
 const Pipeline = 3
 
-// again is the generation of a page that was written although something is missing from it that can
-// be had later: the next run fetches it again.
-const again = 0
+// incomplete is the pipeline version of a page that was written although something is missing that may be available
+// later: the next run fetches it again.
+const incomplete = 0
 
-// generation is that of a page as it is to be written.
-func generation(f page.Facts) int {
+// pipelineVersion returns the version with which a page is stored.
+func pipelineVersion(f page.Facts) int {
 	if f.Unnamed {
-		return again
+		return incomplete
 	}
 	return Pipeline
 }
 
-// Listed is one page as a listing gives it. Title, status and parent are empty where the
-// listing does not know them (the search index).
+// Listed is one page of a listing. Title, status and parent are empty if the listing does not know them, as for the
+// search index.
 type Listed struct {
 	ID         string
 	Version    int
@@ -43,23 +43,22 @@ type Listed struct {
 	Status     string
 	ParentID   string
 	ParentKind string
-	ModifiedAt time.Time // when the version was made; zero where the listing does not know it
-	Labels     []string  // nil: not known
-	Failure    string    // why its row is no use, where it is none: then it ends as failed at once
-	Hash       string    // of the content, where its system counts no versions: then the ledger does
+	ModifiedAt time.Time // when the version was made; zero if the listing does not know it
+	Labels     []string  // nil: unknown
+	Failure    string    // why its row is unusable, or "": such a page ends as failed at once
+	Hash       string    // of the content, in a system without version numbers: the ledger then counts them
 }
 
-// ListingLease is how long a lister that gives no sign is waited for before another one may
-// begin. It is shorter than the broker's wait for a worker that has died, so that its
-// request finds the listing free.
+// ListingLease is how long another lister waits for a sign of life before it takes a listing over. It is shorter than
+// the broker's timeout for a dead worker, so that the redelivered request finds the listing free.
 const ListingLease = 45 * time.Second
 
-// StartListing begins or restarts a run's listing and forgets what an earlier attempt
-// listed. startedAt is Confluence's clock and becomes the watermark. It returns the
-// attempt, which every later step of this listing must show.
+// StartListing begins or restarts a run's listing and deletes what an earlier attempt listed. startedAt is the time
+// of Confluence's clock and becomes the watermark. It returns the attempt, which every later step of this listing
+// must pass.
 //
-// ErrNotCurrent when another replica lists the run and has renewed its lease within
-// ListingLease: copies of one request would else take the listing from each other for ever.
+// The error is ErrNotCurrent if another replica lists the run and has renewed its lease within ListingLease:
+// otherwise copies of one request would take the listing from each other for ever.
 func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.Time) (int, error) {
 	var attempt int
 	err := s.inTx(ctx, "start listing of run "+runID, func(tx pgx.Tx) error {
@@ -80,15 +79,15 @@ func (s *Store) StartListing(ctx context.Context, runID string, startedAt time.T
 	return attempt, err
 }
 
-// RenewListing renews the lister's lease. ErrNotCurrent when the run is no longer its own.
+// RenewListing renews the lister's lease. The error is ErrNotCurrent if another replica has taken the run over.
 func (s *Store) RenewListing(ctx context.Context, runID string, attempt int) error {
-	if err := holdListing(ctx, s.pool, runID, attempt); err != nil {
+	if err := renewLease(ctx, s.pool, runID, attempt); err != nil {
 		return fmt.Errorf("renew the lease of the listing of run %s: %w", runID, err)
 	}
 	return nil
 }
 
-// ReleaseListing lets another replica list at once, for a lister that gives up before the end.
+// ReleaseListing ends the lister's lease early, so that another replica can list at once.
 func (s *Store) ReleaseListing(ctx context.Context, runID string, attempt int) error {
 	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET listing_until = NULL
 		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt)
@@ -102,8 +101,8 @@ type execer interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// holdListing renews the lister's lease, or says that another replica has the run now.
-func holdListing(ctx context.Context, q execer, runID string, attempt int) error {
+// renewLease renews the lister's lease, or returns ErrNotCurrent if another replica has taken the run over.
+func renewLease(ctx context.Context, q execer, runID string, attempt int) error {
 	tag, err := q.Exec(ctx, `UPDATE confluence_sync_runs SET sent_at = now(), listing_until = now() + $3::interval
 		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt, ListingLease)
 	if err == nil && tag.RowsAffected() == 0 {
@@ -112,11 +111,10 @@ func holdListing(ctx context.Context, q execer, runID string, attempt int) error
 	return err
 }
 
-// AddListed writes a batch of the listing into the ledger. A page that is listed twice,
-// because it moved between batches, counts once, with its newest version: the one that was made
-// last, and of one time that with the higher number. Of a page with a Hash,
-// the version is the stored one where the content is, else one more. ErrNotCurrent
-// when another replica lists the run now.
+// AddListed adds a batch of the listing to the ledger. A page that is listed twice, because it moved between batches,
+// counts once, with its newest version: the one that was made last or, at the same time, the one with the higher
+// number. A page with a Hash gets the stored version if its content is unchanged, otherwise the next one. The error
+// is ErrNotCurrent if another replica has taken the run over.
 func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch []Listed) error {
 	n := len(batch)
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
@@ -126,10 +124,10 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
 		labels[i], kinds[i], hashes[i], made[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash, orNull(l.ModifiedAt)
-		failures[i] = pg.Clean(l.Failure)
+		failures[i] = pg.CleanText(l.Failure)
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
-		if err := holdListing(ctx, tx, runID, attempt); err != nil {
+		if err := renewLease(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
@@ -157,7 +155,7 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 	})
 }
 
-// joinLabels makes one text of labels, which hold no space; nil of labels that are not known.
+// joinLabels joins labels, which contain no spaces; it returns nil for unknown labels.
 func joinLabels(labels []string) *string {
 	if labels == nil {
 		return nil
@@ -166,15 +164,15 @@ func joinLabels(labels []string) *string {
 	return &text
 }
 
-// AddLabels says which labels listed pages have, where the listing itself does not: the
-// search index knows. A page that it does not name keeps the labels that it is stored with.
+// AddLabels stores the labels of listed pages, for a listing that does not contain them: the search index has them. A
+// page that is not in labels keeps its stored labels.
 func (s *Store) AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error {
 	ids, texts := make([]string, 0, len(labels)), make([]string, 0, len(labels))
 	for id, list := range labels {
 		ids, texts = append(ids, id), append(texts, strings.Join(list, " "))
 	}
 	return s.inTx(ctx, "add labels to run "+runID, func(tx pgx.Tx) error {
-		if err := holdListing(ctx, tx, runID, attempt); err != nil {
+		if err := renewLease(ctx, tx, runID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE confluence_sync_pages l SET labels = string_to_array(n.labels, ' ')
@@ -183,8 +181,7 @@ func (s *Store) AddLabels(ctx context.Context, runID string, attempt int, labels
 	})
 }
 
-// Labels returns the labels of pages of a run: those that it listed, else those that are
-// stored.
+// Labels returns the labels of pages of a run: the listed ones, or else the stored ones.
 func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(l.labels, (SELECT array_agg(x) FROM jsonb_array_elements_text(p.metadata->'labels') x), '{}')
@@ -204,14 +201,13 @@ func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[str
 	return labels, nil
 }
 
-// AddFailed lists the source's pages whose last outcome was failed, or that Confluence did
-// not give when they were fetched, so that an incremental run tries them again although the
-// search index does not name them. A later full run that came to its end has settled them:
-// what it does not list is not there. So it lists stored pages from which something is missing that
-// could not be looked up.
+// AddFailed adds two kinds of pages to an incremental listing, because the search index does not name them. First,
+// the source's pages whose last outcome was failed, or that Confluence did not return when they were fetched; a later
+// full run that ended settles these, since a page that it does not list does not exist. Second, stored pages that are
+// incomplete because something could not be looked up.
 func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
-	return s.inTx(ctx, "list failed pages again", func(tx pgx.Tx) error {
-		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
+	return s.inTx(ctx, "add failed pages to the listing", func(tx pgx.Tx) error {
+		if err := renewLease(ctx, tx, run.ID, attempt); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
@@ -230,13 +226,13 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			SELECT $1, p.page_id, p.version, p.title, p.kind, p.last_modified
 			FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 			WHERE p.source_id = $2 AND p.is_deleted = false AND c.pipeline_version = $4 AND (p.kind = 'page' OR $3)
-			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts, again)
+			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts, incomplete)
 		return err
 	})
 }
 
-// settledSQL is whether something later is known of the page whose ledger row is f, of run r:
-// another outcome, or that a complete listing of its space lacks it.
+// settledSQL is the SQL condition that something newer is known about the page whose ledger row is f, of run r:
+// another outcome, or a complete listing of its space without the page.
 const settledSQL = `(
 	EXISTS (
 		SELECT FROM confluence_sync_pages l JOIN confluence_sync_runs lr USING (run_id)
@@ -246,19 +242,17 @@ const settledSQL = `(
 		WHERE settled.source_id = r.source_id AND settled.mode = 'full' AND settled.started_at > f.ended_at
 		AND settled.state IN ('completed', 'completed_with_failures', 'held')))`
 
-// CompleteListing ends the listing: pages that are stored as listed end as unchanged, also those
-// whose version has got another number, those of
-// which only the labels differ get them and end as updated, and archived pages that are not
-// stored end as skipped. Pages that show a page which is about to change are fetched too. It
-// returns the number of pages listed. The listing must be known to be complete, and for a full
-// run its tree built.
+// CompleteListing ends the listing and returns the number of listed pages. Pages that are stored as listed end as
+// unchanged, even if only the version number differs. Pages whose labels alone differ get the new labels and end as
+// updated. Archived pages that are not stored end as skipped. Pages that include a page that is about to change are
+// fetched too. The caller must know that the listing is complete and, for a full run, must have built its tree.
 func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int, error) {
 	var listed int
 	err := s.inTx(ctx, "complete listing of run "+run.ID, func(tx pgx.Tx) error {
-		if err := holdListing(ctx, tx, run.ID, attempt); err != nil {
+		if err := renewLease(ctx, tx, run.ID, attempt); err != nil {
 			return err
 		}
-		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, showingSQL} {
+		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, includingSQL} {
 			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
 				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "posts": run.BlogPosts,
 			}); err != nil {
@@ -281,10 +275,10 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 	return listed, err
 }
 
-// asListed is the condition under which the stored page p with its content c is the one that
-// is listed as l, or newer. Numbers are compared where no time is known, and between versions of
-// one time. A page that is listed without a version is not known to be the stored one. The search index knows no parents, so only a full listing compares paths: a
-// move changes no version and shows there alone.
+// asListed is the SQL condition that the stored page p with its content c is the page listed as l, or newer. Version
+// numbers are compared if no time is known, and between versions of the same time. A page that is listed without a
+// version never matches. The search index has no parents, so only a full listing compares paths: a move changes no
+// version and is visible only there.
 const asListed = `
 	l.run_id = @run AND p.page_id = l.page_id AND p.source_id = @source
 	AND l.status = 'current' AND p.is_deleted = false AND c.pipeline_version = @pipeline
@@ -295,15 +289,14 @@ const asListed = `
 	AND (@mode = 'incremental' OR p.path = (
 		SELECT t.path FROM confluence_tree t WHERE t.source_id = @source AND t.node_id = l.page_id))`
 
-// hasChunks is the condition under which the live page p has chunks. A page without text has one too, so
-// something else than the store has deleted those of a page that has none: an Archon, for example, that
-// has crawled the address of the page.
+// hasChunks is the SQL condition that the live page p has chunks. Even a page without text has one. If a page has
+// none, something other than the store has deleted them, for example an Archon that has crawled the page's address.
 var hasChunks = `EXISTS (SELECT FROM archon_crawled_pages k WHERE k.source_id = p.source_id AND ` + pg.ChunkOfPages("k", "= p.page_id") + `)`
 
-// The steps of CompleteListing, in their order.
+// The steps of CompleteListing, in order.
 const (
-	// A version that only has another number now, since older ones were deleted, is the same
-	// version. What a full listing says of it is the truth.
+	// A version that has only a different number, because older versions were deleted, is the same version. A full
+	// listing is authoritative.
 	renumberSQL = `
 		UPDATE confluence_pages p SET version = l.version, updated_at = now()
 		FROM confluence_sync_pages l
@@ -321,10 +314,9 @@ const (
 		UPDATE confluence_sync_pages l SET outcome = 'updated', ended_at = now()
 		FROM relabelled r WHERE l.run_id = @run AND l.page_id = r.page_id AND l.outcome IS NULL`
 
-	// A page that shows another one has no new version when that one changes. Includes go by
-	// id, or by title where the page was not known; a page that shows one that shows the
-	// changed one counts too.
-	showingSQL = `
+	// A page that includes another one gets no new version when that one changes. An include names the page by id, or
+	// by title if the id was unknown. Indirect includes count too.
+	includingSQL = `
 		WITH RECURSIVE shows AS (
 			SELECT p.page_id, p.version, p.title, p.kind, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
 			FROM confluence_page_content c JOIN confluence_pages p USING (page_id, site_id)
@@ -348,8 +340,8 @@ var unchangedSQL = `
 	FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 	WHERE l.outcome IS NULL AND ` + asListed + ` AND ` + hasChunks
 
-// PendingPages returns up to limit pages of the run that wait for their body, in order of their
-// ids, those after the given id.
+// PendingPages returns up to limit pages of the run that wait for their body, with ids after the given id, ordered by
+// id.
 func (s *Store) PendingPages(ctx context.Context, runID, after string, limit int) ([]page.Ref, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT page_id, version, CASE WHEN kind <> 'page' THEN kind ELSE '' END FROM confluence_sync_pages
@@ -365,8 +357,8 @@ func (s *Store) PendingPages(ctx context.Context, runID, after string, limit int
 	return list, nil
 }
 
-// UnfinishedPages returns which of the pages have no outcome in the run yet: a task that is
-// delivered again need not fetch the others.
+// UnfinishedPages returns the pages that have no outcome in the run yet: a redelivered task need not fetch the
+// others.
 func (s *Store) UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT page_id FROM confluence_sync_pages
@@ -378,8 +370,8 @@ func (s *Store) UnfinishedPages(ctx context.Context, runID string, ids []string)
 	return list, nil
 }
 
-// SkipPage ends a page of a run that is not to be stored; reason is a status such as
-// archived, or missing when Confluence no longer gives it.
+// SkipPage ends a page of a run as skipped. The reason is a status such as archived, or missing if Confluence no
+// longer returns the page.
 func (s *Store) SkipPage(ctx context.Context, runID, pageID, reason string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE confluence_sync_pages SET outcome = 'skipped', reason = $3, ended_at = now()
@@ -390,14 +382,13 @@ func (s *Store) SkipPage(ctx context.Context, runID, pageID, reason string) erro
 	return nil
 }
 
-// FailPage ends a page of a run that a stage has given up. A page that has an outcome
-// keeps it.
+// FailPage ends a page of a run as failed. A page that already has an outcome keeps it.
 func (s *Store) FailPage(ctx context.Context, f event.PageFailed) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE confluence_sync_pages SET outcome = 'failed', reason = $3, message = $4, stage = $5,
 			attempts = $6, ended_at = now()
 		WHERE run_id = $1 AND page_id = $2 AND outcome IS NULL`,
-		f.RunID, f.PageID, f.Code, pg.Clean(f.Message), f.Stage, f.Attempts)
+		f.RunID, f.PageID, f.Code, pg.CleanText(f.Message), f.Stage, f.Attempts)
 	if err != nil {
 		return fmt.Errorf("fail page %s: %w", f.PageID, err)
 	}

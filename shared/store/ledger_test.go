@@ -38,7 +38,7 @@ func TestFailedPages(t *testing.T) {
 	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
 	n, err := s.CompleteListing(t.Context(), run, attempt)
 	require.NoError(t, err)
-	require.Equal(t, 1, n, "what failed is listed again until it is cured")
+	require.Equal(t, 1, n, "a failed page is listed again until it succeeds")
 }
 
 func TestStalledRunsAreClaimedOnce(t *testing.T) {
@@ -47,7 +47,7 @@ func TestStalledRunsAreClaimedOnce(t *testing.T) {
 	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
 	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
-	require.Empty(t, claimed, "it has just moved")
+	require.Empty(t, claimed, "it has just made progress")
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET sent_at = now() - interval '1 hour',
 		requested_at = now() - interval '1 hour', listing_completed_at = now() - interval '1 hour'`)
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestStalledRunsAreClaimedOnce(t *testing.T) {
 	require.Equal(t, []string{"docs"}, sources)
 	claimed, err = s.ClaimStalled(t.Context(), 4*time.Minute, "docs")
 	require.NoError(t, err)
-	require.Empty(t, claimed, "its pages wait for a stage, and an hour is not 16 times as long")
+	require.Empty(t, claimed, "its pages are queued, and an hour is less than 16 times idle")
 	claimed, err = s.ClaimStalled(t.Context(), 4*time.Minute, "other")
 	require.NoError(t, err)
 	require.Len(t, claimed, 1)
@@ -67,11 +67,11 @@ func TestStalledRunsAreClaimedOnce(t *testing.T) {
 	require.NoError(t, err)
 	claimed, err = s.ClaimStalled(t.Context(), 3*time.Minute, "docs")
 	require.NoError(t, err)
-	require.Len(t, claimed, 1, "not for ever: a handler may hang")
+	require.Len(t, claimed, 1, "but not for ever: a handler may hang")
 }
 
-// A page that the listing named and that was not there when it was fetched is looked for
-// again: the answer may have been short. A full run that came to its end settles it.
+// A listed page that was missing when it was fetched is listed again: the answer may have been incomplete. A full run
+// that ended settles it.
 func TestAMissingPageIsListedAgain(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")
@@ -101,14 +101,14 @@ func TestAMissingPageIsListedAgain(t *testing.T) {
 		return ids
 	}
 	require.Equal(t, []string{"2"}, again("r2"))
-	require.Equal(t, []string{"2"}, again("r3"), "as often as it is missing")
+	require.Equal(t, []string{"2"}, again("r3"), "each time that it is missing")
 	run = fullRun(t, s, "docs", "r4", listed("1", 1, "Home"))
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
-	require.Empty(t, again("r5"), "the full listing did not have it")
+	require.Empty(t, again("r5"), "the full listing does not contain it")
 }
 
-// A run whose ledger lost a row can never balance. It must end all the same, or its source
-// never syncs again, and its watermark must stay where it is.
+// A run whose ledger lost a row can never balance. It must still end, or its source never syncs again, and its
+// watermark must not move.
 func TestALedgerThatDoesNotBalanceFailsItsRun(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -139,14 +139,14 @@ func TestAListerThatLivesIsNotStalled(t *testing.T) {
 	require.NoError(t, err)
 	claimed, err := s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
-	require.Empty(t, claimed, "it holds the lease, whatever else did not move")
+	require.Empty(t, claimed, "its lease is valid, although nothing else made progress")
 	require.NoError(t, s.ReleaseListing(t.Context(), "r1", attempt))
 	claimed, err = s.ClaimStalled(t.Context(), time.Minute)
 	require.NoError(t, err)
 	require.Len(t, claimed, 1)
 }
 
-// What an error says may be anything; it must never keep a run or a page from ending.
+// An error text can contain anything; it must never prevent a run or a page from ending.
 func TestAnyErrorTextCanBeStored(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

@@ -14,18 +14,18 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// PageFilter narrows a list of a source's live pages. Zero values do not narrow.
+// PageFilter selects some of a source's live pages. A zero value selects all.
 type PageFilter struct {
 	Kind          string // page or blogpost
 	Label         string
-	Title         string // a part of the title, in any case
-	Under         string // a page's id: that page and what lies below it
+	Title         string // a part of the title, case-insensitive
+	Under         string // a page's id: that page and everything below it
 	ModifiedSince time.Time
-	After         string // the id of the last page of the part before
+	After         string // the id of the last page of the previous part
 	Limit         int    // default 50
 }
 
-// PageInfo is what a list says of a page.
+// PageInfo is one page in a list.
 type PageInfo struct {
 	ID           string    `json:"page_id"`
 	Kind         string    `json:"kind"` // page or blogpost
@@ -40,11 +40,11 @@ type PageInfo struct {
 	WordCount    int       `json:"word_count"`
 }
 
-// storable reports whether a text can be in the database at all.
+// storable reports whether Postgres can store the text.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
-// Pages lists a source's live pages in the order of their ids, those after f.After: the next
-// part begins where this one ended, whatever has changed meanwhile.
+// Pages lists a source's live pages with ids after f.After, ordered by id: the next part continues after this one
+// even if pages have changed in the meantime.
 func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f PageFilter) ([]PageInfo, error) {
 	if !v.Sees(sourceID) {
 		return nil, nil
@@ -80,8 +80,8 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	return list, nil
 }
 
-// RunsBefore lists a source's runs, the newest first: those that were asked for before the
-// run with the id, or all when it is empty.
+// RunsBefore lists a source's runs, the newest first: those requested before the run before, or all if before is
+// empty.
 func (r *Reader) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]Run, error) {
 	if !v.Sees(sourceID) || !storable(sourceID) || !storable(before) {
 		return nil, nil
@@ -97,8 +97,8 @@ func (r *Reader) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, befo
 	return list, nil
 }
 
-// Snapshot tells how far a run is, as Advance would, and moves nothing. ErrNotFound when
-// there is no such run.
+// Snapshot returns how far a run is, as Advance does, without changing it. The error is ErrNotFound if there is no
+// such run.
 func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (event.Progress, error) {
 	if !storable(runID) {
 		return event.Progress{}, fmt.Errorf("read run: %w", ErrNotFound)
@@ -106,7 +106,7 @@ func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (e
 	var snap event.Progress
 	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, r.pool, opts, func(tx pgx.Tx) error {
-		run, err := readSeen(ctx, tx, v, runID)
+		run, err := readVisibleRun(ctx, tx, v, runID)
 		if err != nil {
 			return err
 		}
@@ -125,15 +125,15 @@ func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (e
 	return snap, err
 }
 
-// LivePage is Page for readers: a page that left is ErrNotFound, since whoever may not read
-// it in Confluence any longer is not to read it here. The source is told all the same.
+// LivePage returns a page as Page does, but ErrNotFound for a removed page: a user who can no longer read it in
+// Confluence must not read it here. The returned Page then still names the source.
 func (r *Reader) LivePage(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
 	if !storable(id) {
 		return Page{}, fmt.Errorf("read page: %w", ErrNotFound)
 	}
 	p, err := r.Page(ctx, v, id)
 	if err == nil && p.Deleted {
-		return Page{ID: p.ID, SourceID: p.SourceID, Deleted: true, Losses: []page.Loss{}}, fmt.Errorf("read page %s: it left its space: %w", id, ErrNotFound)
+		return Page{ID: p.ID, SourceID: p.SourceID, Deleted: true, Losses: []page.Loss{}}, fmt.Errorf("read page %s: it is no longer in its space: %w", id, ErrNotFound)
 	}
 	return p, err
 }

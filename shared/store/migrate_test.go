@@ -54,7 +54,8 @@ func TestManyMigrateAtOnce(t *testing.T) {
 	require.NoError(t, group.Wait())
 }
 
-// Stand-alone, Archon's tables that were made here stay: they may hold Archon's data by now.
+// After a stand-alone migrate down, the Archon tables that Sluice created stay: they may contain Archon's data by
+// now.
 func TestDownLeavesNothingOfOursBehind(t *testing.T) {
 	address := pgtest.URL(t)
 	s := opened(t, address)

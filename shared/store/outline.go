@@ -15,21 +15,21 @@ type TreeNode struct {
 	ID           string
 	Kind         string // page, blogpost, folder, …
 	Title        string
-	Level        int    // 1 directly below where the list begins
+	Level        int    // 1 directly below the start of the list
 	URL          string // "" for a container
 	Bytes        int    // of the page's Markdown
-	Below        int    // live pages below it
+	Below        int    // number of live pages below it
 	LastModified time.Time
 }
 
-// Tree lists what lies below a node of a source's tree, or, where under is empty, the whole tree, down
-// to a number of levels: every node before those below it, siblings by title. It begins after the node
-// of the id after, where it is not empty. A page that is not stored yet is not listed; the pages below it are.
+// Tree lists the nodes below a node of a source's tree or, if under is empty, the whole tree, down to a number of
+// levels. Each node comes before the nodes below it; siblings are ordered by title. If after is not empty, the list
+// continues after that node. A page that is not stored yet is omitted; the pages below it are not.
 func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under string, levels int, after string, limit int) ([]TreeNode, error) {
 	if !v.Sees(sourceID) || !storable(sourceID) || !storable(under) || !storable(after) {
 		return nil, nil
 	}
-	// The first step of a path may be a parent that is not known. It is no level.
+	// The first step of a path may be an unknown parent, which does not count as a level.
 	rows, _ := r.pool.Query(ctx, `
 		WITH base AS (SELECT CASE WHEN $2 = '' THEN '' ELSE (SELECT path FROM confluence_tree WHERE source_id = $1 AND node_id = $2) END AS path),
 		below AS (

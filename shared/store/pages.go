@@ -16,22 +16,22 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// PageWrite is a converted page with its chunks, to be stored as one.
+// PageWrite is a converted page with its chunks, stored in one transaction.
 type PageWrite struct {
 	SourceID string
 	RunID    string
 	Attempt  int
 	Page     page.Facts
 	Path     string
-	Trail    string // of the page's Place; "" is not compared
+	Trail    string // from the page's Place; "" is not compared
 	Metadata page.Metadata
 	Markdown string
 	Headings []page.Heading
 	Losses   []page.Loss
-	Includes []page.Link // pages that this one transcludes
+	Includes []page.Link // pages that this page transcludes
 	Chunks   []Chunk
 
-	FetchedAt   time.Time // when the body was read; zero where that is not known
+	FetchedAt   time.Time // when the body was read; zero if unknown
 	ConvertedAt time.Time
 	BodyBytes   int
 }
@@ -40,27 +40,25 @@ func (w PageWrite) document() document {
 	return document{sourceID: w.SourceID, id: w.Page.ID, title: w.Page.Title, url: w.Page.URL, markdown: w.Markdown, headings: w.Headings}
 }
 
-// ErrMoved is returned by WritePage when the page's place in the tree is no longer the one
-// that it was to be written with.
-var ErrMoved = errors.New("the page has moved meanwhile")
+// ErrMoved is returned by WritePage if the page's place in the tree has changed since the caller read it.
+var ErrMoved = errors.New("the page has moved in the meantime")
 
-// WritePage replaces a page and its chunks and ends it in its run's ledger, in one
-// transaction: a reader sees all old or all new. It returns how the page ended; a page that
-// had already ended in this run, or is stored in a newer version, is left as it is.
+// WritePage replaces a page and its chunks and sets its outcome in its run's ledger, in one transaction: a reader
+// sees all old or all new. It returns the outcome. A page that has already ended in this run, or is stored in a newer
+// version, is not changed.
 //
-// A page is written only while its run is open: what an ended run fetched is of the time before,
-// and the next run lists it again. RunID may be empty for a page that is of no run.
+// A page is written only while its run is open: the body that an ended run fetched may be outdated, and the next run
+// lists the page again. RunID may be empty for a page without a run.
 //
-// The error carries failure.BadEvent when the run does not list the page, and failure.SourceGone
-// when the source, or the source that the run was of, was removed meanwhile. A page of another site
-// that has the same id is another page.
+// The error carries failure.BadEvent if the run does not list the page, and failure.SourceGone if the source, or the
+// run's source, was removed in the meantime. Pages of different sites with the same id are different pages.
 func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, error) {
 	var outcome event.Outcome
-	err := pg.Again("write page "+w.Page.ID, func() error {
+	err := pg.RetryDeadlock("write page "+w.Page.ID, func() error {
 		return s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 			err := writePage(ctx, conn, w, &outcome)
 			if err != nil {
-				// What cannot be rolled back is closed when it is released.
+				// The pool closes a connection whose transaction cannot be rolled back.
 				_, _ = conn.Exec(ctx, "ROLLBACK")
 			}
 			return err
@@ -72,8 +70,8 @@ func (s *Store) WritePage(ctx context.Context, w PageWrite) (event.Outcome, erro
 	return outcome, err
 }
 
-// writePage is a transaction in two round trips: its begin travels with what is asked first, its commit
-// with what is written last. After an error the transaction may still be open, or be committed.
+// writePage runs one transaction in two round trips: the first one begins it and reads, the second one writes and
+// commits. After an error the transaction may still be open, or may be committed.
 func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *event.Outcome) error {
 	old, err := lockPage(ctx, conn, w)
 	if err != nil {
@@ -86,28 +84,28 @@ func writePage(ctx context.Context, conn *pgxpool.Conn, w PageWrite, outcome *ev
 			return err
 		}
 	}
-	queueEnd(b, w, outcome)
+	queueOutcome(b, w, outcome)
 	b.Queue("COMMIT")
 	return addressTaken(conn.SendBatch(ctx, b).Close(), w.Page.URL)
 }
 
-// stored is what the database knows of a page before it is written.
+// stored is what the database contains of a page before it is written.
 type stored struct {
 	site                 *int // of the source
 	there, deleted, same bool
-	open                 bool          // the run is under way
-	newer                bool          // a newer version is stored, or another body of this one that was read later: by another source, or of a page without versions
+	open                 bool          // the run has not ended
+	newer                bool          // the stored version is newer, or the stored body of the same version was read later: by another source, or for a page without versions
 	ended                event.Outcome // in this run's ledger
 	chunks               []oldChunk
-	lost                 bool // the page is to have chunks, and something else than the store has deleted them
+	lost                 bool // the page should have chunks, but something other than the store has deleted them
 	archon               bool // see hasArchonPages
 }
 
-// decide says how the page ends and whether anything is to be written for that.
+// decide returns the outcome of the page, and whether the page must be written for it.
 func (o stored) decide() (outcome event.Outcome, changes bool) {
 	switch {
 	case !o.open, o.ended == event.Removed, o.deleted && o.ended != "" && o.ended != event.Failed:
-		// A late copy of a page that has been removed since must not bring it back.
+		// A late copy must not restore a page that was removed in the meantime.
 		return cmp.Or(o.ended, event.Unchanged), false
 	case !o.there, o.deleted:
 		return event.Created, true
@@ -118,9 +116,8 @@ func (o stored) decide() (outcome event.Outcome, changes bool) {
 	}
 }
 
-// lockPages makes writers and removers of a page take turns, also when it is not stored yet.
-// Everyone takes the locks in this order, the source's first, as does who removes the source:
-// so nobody waits for another in a circle.
+// lockPages serializes the writers and removers of a page, even if the page is not stored yet. Everyone takes the
+// locks in this order, the source's lock first, including RemoveSource, so no deadlock can occur.
 func lockPages(ctx context.Context, tx pgx.Tx, sourceID string, ids ...string) error {
 	b := &pgx.Batch{}
 	queueLocks(b, sourceID, ids...)
@@ -133,9 +130,9 @@ func queueLocks(b *pgx.Batch, sourceID string, ids ...string) {
 		FROM (SELECT id FROM unnest($1::text[]) AS id ORDER BY id) ordered`, ids)
 }
 
-// lockPage begins a transaction, makes writers of one page take turns, also when it is not stored
-// yet, and reads what they decide on. It is one round trip: each statement sees what was committed when its turn
-// came, the later ones what the locks waited for.
+// lockPage begins a transaction, serializes the writers of one page, even if the page is not stored yet, and reads
+// what decide needs. It takes one round trip. Each statement sees what was committed before it started, so the later
+// ones see what the locks waited for.
 func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, error) {
 	var o stored
 	var mine, listed, moved bool
@@ -161,12 +158,12 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		LEFT JOIN confluence_tree t ON t.source_id = $2 AND t.node_id = $1
 		LEFT JOIN confluence_sync_runs r ON r.run_id = $3 AND r.source_id = $2
 		LEFT JOIN confluence_sync_pages l ON l.run_id = r.run_id AND l.page_id = $1`,
-		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, generation(w.Page),
+		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, pipelineVersion(w.Page),
 		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
 			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved, &o.archon)
 		})
-	// The page may have come from another source of the same site, whose chunks of it go.
+	// The page may have moved from another source of the same site. Its chunks there are deleted.
 	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")+` AND c.source_id IN `+sameSite), w.Page.ID, w.SourceID).
 		Query(func(rows pgx.Rows) (err error) {
 			o.chunks, err = collectStored(rows)
@@ -178,11 +175,11 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		return o, err
 	case !mine:
 		return o, failure.New(failure.SourceGone, "source %s is no longer registered", w.SourceID)
-	case o.site == nil: // fails closed: it is not known whose page has this id
-		return o, fmt.Errorf("source %s is of no known site; it was not added by Sluice", w.SourceID)
+	case o.site == nil: // fail closed: page ids are unique per site only
+		return o, fmt.Errorf("source %s has no known site; it was not added by Sluice", w.SourceID)
 	case w.RunID != "" && state == "":
-		// A source of the same name may be there again: it is another one.
-		return o, failure.New(failure.SourceGone, "run %s is no longer there: its source was removed", w.RunID)
+		// A new source may have the same id: it is a different source.
+		return o, failure.New(failure.SourceGone, "run %s no longer exists: its source was removed", w.RunID)
 	case w.RunID != "" && !listed:
 		return o, failure.New(failure.BadEvent, "run %s does not list page %s", w.RunID, w.Page.ID)
 	}
@@ -194,7 +191,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 	return o, nil
 }
 
-// queuePage makes what is stored of the page what is to be written.
+// queuePage queues the statements that replace the stored page.
 func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 	b.Queue(`
 		INSERT INTO confluence_pages (page_id, source_id, space_key, title, version, last_modified, path, metadata, kind, site_id)
@@ -209,22 +206,21 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 		ON CONFLICT (page_id, site_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
 			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), generation(w.Page), orNull(w.FetchedAt), w.Page.Hash, old.site)
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), pipelineVersion(w.Page), orNull(w.FetchedAt), w.Page.Hash, old.site)
 	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now()
 			WHERE page_id = $1 AND restored_at IS NULL AND source_id IN `+sameSite, w.Page.ID, w.SourceID)
 	}
-	chunks := forArchon(b, old.archon, w.document(), w.Chunks, old.chunks)
+	chunks := setArchonPages(b, old.archon, w.document(), w.Chunks, old.chunks)
 	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, chunks, old.archon)
 }
 
-// timeCounts is the condition under which the time of the stored page p says anything: one that is
-// still to come, from one absurd answer or event, would stand in the way of every version until
-// then. Clocks may be a little apart.
+// timeCounts is the SQL condition that the time of the stored page p is usable. A time in the future, from one wrong
+// answer or event, would block every newer version until then. The margin allows for clocks that differ.
 const timeCounts = `p.last_modified <= now() + interval '1 minute'`
 
-// modified is when the page's version was made, as far as Confluence says. Where it says only what
-// cannot be, it is long ago: whatever is listed next is newer.
+// modified returns when the page's version was made. If Confluence gives no time, it is now; if it gives only
+// impossible times, it is long ago, so the next listed version is newer.
 func modified(f page.Facts) time.Time {
 	now := time.Now()
 	unsaid := now
@@ -240,10 +236,10 @@ func modified(f page.Facts) time.Time {
 	return unsaid
 }
 
-// queueEnd ends the page in the ledger. outcome becomes the one that stands there, and stays as it
-// is when the run does not list the page. A page that failed and is stored after all counts as
-// stored while its run is open; what an ended run has said stays.
-func queueEnd(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
+// queueOutcome sets the outcome of the page in the ledger. It changes *outcome to the recorded one, and leaves it
+// unchanged if the run does not list the page. A page that had failed counts as stored if its run is still open; the
+// outcomes of an ended run stay.
+func queueOutcome(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
 	b.Queue(`
 		WITH done AS (
 			UPDATE confluence_sync_pages SET outcome = $3, title = $4, version = $5, version_at = coalesce($10, version_at),
@@ -266,7 +262,7 @@ func queueEnd(b *pgx.Batch, w PageWrite, outcome *event.Outcome) {
 		})
 }
 
-// orNull makes NULL of the zero time.
+// orNull turns the zero time into NULL.
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -274,7 +270,7 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// orEmpty makes a nil slice an empty one, so that it is stored as [] and not as null.
+// orEmpty turns a nil slice into an empty one, which is stored as [] rather than null.
 func orEmpty[T any](s []T) []T {
 	if s == nil {
 		return []T{}

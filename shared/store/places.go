@@ -13,14 +13,14 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// Place is where a page stands in its space.
+// Place is the position of a page in its space's tree.
 type Place struct {
 	Path      string          // /<ancestor id>/…/<page id>
-	Ancestors []page.Ancestor // from the top; those that are not known are left out
-	Trail     string          // the titles on the path, the page's own included, one a line
+	Ancestors []page.Ancestor // from the top, without the unknown ones
+	Trail     string          // the titles along the path, including the page's own, one per line
 }
 
-// Breadcrumb is the ancestors' titles from the top, as far as they are known.
+// Breadcrumb returns the known titles of the ancestors, from the top.
 func (p Place) Breadcrumb() []string {
 	titles := make([]string, 0, len(p.Ancestors))
 	for _, a := range p.Ancestors {
@@ -31,10 +31,10 @@ func (p Place) Breadcrumb() []string {
 	return titles
 }
 
-// Place returns a page's path and ancestors. A page that the tree does not know stands at
-// the top. baseURL is the site's, for the ancestors' addresses.
+// Place returns a page's path and ancestors. A page that is not in the tree is at the top. baseURL is the site's
+// address, for the addresses of the ancestors.
 func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
-	// With the one id as it is, the server plans this once; for a list it would plan it at every call.
+	// With a single id, the server plans this once; with a list, it would plan it at every call.
 	list, err := places(ctx, s.pool, sourceID, site{baseURL, spaceKey}, "me.node_id = $2", pageID)
 	if err != nil {
 		return Place{}, fmt.Errorf("read place of page %s: %w", pageID, err)
@@ -45,8 +45,7 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 	return Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}, nil
 }
 
-// places reads the places of nodes that are in the tree, those that the condition on me and $2
-// picks.
+// places reads the places of the nodes in the tree that meet the condition picked on me and $2.
 func places(ctx context.Context, q pg.Querier, sourceID string, at site, picked string, by any) (map[string]Place, error) {
 	rows, err := q.Query(ctx, `
 		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
@@ -73,11 +72,11 @@ func places(ctx context.Context, q pg.Querier, sourceID string, at site, picked 
 	return found, err
 }
 
-// site is where the addresses of a source's pages begin.
+// site is the prefix of the addresses of a source's pages.
 type site struct{ base, space string }
 
-// address returns where a person finds a node: by its id in its space, or, where there are no
-// spaces, by the names on the way to it.
+// address returns the URL of a node: by its id in its space or, in a system without spaces, by the names along its
+// path.
 func (s site) address(kind, id, title string, above []page.Ancestor) string {
 	if s.space != "" {
 		if kind == "page" {
@@ -92,12 +91,11 @@ func (s site) address(kind, id, title string, above []page.Ancestor) string {
 	return parent + "/" + url.PathEscape(title)
 }
 
-// repathAtOnce bounds the pages of one transaction, since it holds a lock for each.
+// repathAtOnce limits the pages in one transaction, since it holds a lock for each.
 const repathAtOnce = 250
 
-// Repath gives stored pages the place that the tree has for them by now: path, ancestors and
-// their chunks' breadcrumbs. Their bodies are not needed for it. A page that the run lists as
-// it is stored otherwise ends as updated.
+// Repath updates stored pages to their current place in the tree: path, ancestors and their chunks' breadcrumbs. It
+// does not need their bodies. A page that has not changed otherwise ends as updated in the run.
 func (s *Store) Repath(ctx context.Context, run Run) error {
 	src, err := s.Source(ctx, run.SourceID)
 	if err != nil {
@@ -126,7 +124,7 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 	if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
 		return err
 	}
-	// Before the places are read: a change that comes after it makes the node stale again.
+	// This comes before the places are read: a later change makes the node stale again.
 	_, err := tx.Exec(ctx, `UPDATE confluence_tree SET stale = false WHERE source_id = $1 AND node_id = ANY ($2)`, run.SourceID, ids)
 	if err != nil {
 		return err

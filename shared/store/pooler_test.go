@@ -19,15 +19,14 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Through a pooler that gives every transaction to another session of the server, everything works: to
-// migrate, to sync, to search, to keep tokens. The whole suite of the store passes so too: see
-// pgtest.PoolerVariable.
+// Everything works through a pooler that gives every transaction to another session of the server: migrating,
+// syncing, searching, storing tokens. The store's whole test suite also passes that way: see pgtest.PoolerVariable.
 func TestEverythingWorksThroughAPooler(t *testing.T) {
 	address := pgtest.Pooled(t, pgtest.URL(t))
 	s, err := store.Open(t.Context(), address)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	// Several at once: one migrates and the others wait.
+	// Several programs start together: one migrates and the others wait.
 	var all errgroup.Group
 	for range 3 {
 		all.Go(func() error {
@@ -43,7 +42,7 @@ func TestEverythingWorksThroughAPooler(t *testing.T) {
 	require.Equal(t, "cache_describe", server.Mode)
 
 	addSource(t, s, "docs")
-	for _, id := range []string{"r1", "r2", "r3"} { // statements are described once, and then known
+	for _, id := range []string{"r1", "r2", "r3"} { // the first run describes the statements, the later ones reuse that
 		run := fullRun(t, s, "docs", id, listed("1", 1, "Keys"), listed("2", 1, "Backup"))
 		refs, err := s.PendingPages(t.Context(), id, "", 10)
 		require.NoError(t, err)
@@ -70,7 +69,7 @@ func TestEverythingWorksThroughAPooler(t *testing.T) {
 	require.NoError(t, s.MigrateDown(t.Context()))
 }
 
-// Where nothing stands between, statements are prepared; and the address has the last word.
+// Without a pooler, statements are prepared; a setting in the address has priority.
 func TestHowStatementsAreSent(t *testing.T) {
 	address := pgtest.MigratedURL(t)
 	in := func(address, mode string) string {

@@ -14,14 +14,13 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Advance moves a run to the state that its ledger proves and returns a snapshot of it. When
-// the run completes, its source's watermark moves in the same transaction. The run's row is
-// locked meanwhile, so the snapshots of a run, whichever replica makes them, are numbered in
-// the order in which they were true.
+// Advance moves a run to the state that its ledger proves, and returns a snapshot of it. When the run completes, its
+// source's watermark moves in the same transaction. The transaction locks the run's row, so the sequence numbers of a
+// run's snapshots follow their order in time, whichever replica makes them.
 //
-// The caller publishes the snapshot, after the transaction: a broker that is away must not hold
-// the row, which whoever cancels the run needs. first is true for the first snapshot that tells
-// the end of the run: of several replicas one has it to tell.
+// The caller publishes the snapshot after the transaction: an unavailable broker must not keep the row locked,
+// because cancelling the run needs it. first is true for the first snapshot of an ended run, so only one of several
+// replicas reports the end.
 func (s *Store) Advance(ctx context.Context, runID string) (snap event.Progress, first bool, err error) {
 	err = s.inTx(ctx, "advance run "+runID, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs WHERE run_id = $1 FOR NO KEY UPDATE`, runID)
@@ -37,11 +36,11 @@ func (s *Store) Advance(ctx context.Context, runID string) (snap event.Progress,
 			return err
 		}
 		if next := standing(r, counts, waiting).Next(); next != r.State {
-			if err := enter(ctx, tx, &r, next, counts); err != nil {
+			if err := setState(ctx, tx, &r, next, counts); err != nil {
 				return err
 			}
 		}
-		// Not now(), which is when the transaction began to wait for the lock.
+		// Not now(): that is the time at which the transaction began to wait for the lock.
 		var at time.Time
 		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at); err != nil {
 			return err
@@ -55,7 +54,7 @@ func (s *Store) Advance(ctx context.Context, runID string) (snap event.Progress,
 	return snap, first, err
 }
 
-// standing is what the ledger says of a run.
+// standing returns the state of a run according to its ledger.
 func standing(r Run, counts event.Counts, waiting int) run.Standing {
 	return run.Standing{
 		State: r.State, Mode: r.Mode, ListingDone: !r.ListingDone.IsZero(), Listed: r.Listed,
@@ -64,7 +63,7 @@ func standing(r Run, counts event.Counts, waiting int) run.Standing {
 	}
 }
 
-// snapshot tells how far a run is.
+// snapshot returns the progress of a run.
 func snapshot(r Run, counts event.Counts, waiting int, at time.Time) event.Progress {
 	return event.Progress{
 		SourceID: r.SourceID, RunID: r.ID, Mode: r.Mode, State: r.State, Percent: standing(r, counts, waiting).Percent(),
@@ -73,8 +72,8 @@ func snapshot(r Run, counts event.Counts, waiting int, at time.Time) event.Progr
 	}
 }
 
-// count returns the run's pages by outcome, and how many of the pending ones wait for a
-// body rather than for the deletion-detector to check them.
+// count returns the run's pages by outcome, and how many of the pending ones wait for a body rather than for the
+// deletion-detector.
 func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
@@ -96,16 +95,15 @@ func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, 
 	return c, waiting, nil
 }
 
-// enter writes the run's new state; a final one first proves that the ledger balances. A run
-// whose ledger does not has failed: left open, it would keep its source from ever syncing.
-func enter(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.Counts) error {
+// setState stores the run's new state. Before a final state, it verifies that the ledger balances. If not, the run
+// has failed: left open, it would block its source for ever.
+func setState(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.Counts) error {
 	r.State = next
 	if !next.Final() {
 		_, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET state = $2 WHERE run_id = $1`, r.ID, next)
 		return err
 	}
-	// Two counts made at two times: what the listing and the detector said they listed,
-	// and what the rows say became of it.
+	// Two independent counts: what the listing and the detector reported, and the rows of the ledger.
 	var proven int
 	err := tx.QueryRow(ctx, `SELECT listed + coalesce(removal_candidates, 0) FROM confluence_sync_runs
 		WHERE run_id = $1`, r.ID).Scan(&proven)
@@ -140,9 +138,9 @@ func enter(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.Cou
 	return err
 }
 
-// Counts returns a run's pages by outcome, or ErrNotFound.
+// Counts returns the number of a run's pages by outcome, or ErrNotFound.
 func (r *Reader) Counts(ctx context.Context, v viewer.Viewer, runID string) (event.Counts, error) {
-	if _, err := readSeen(ctx, r.pool, v, runID); err != nil {
+	if _, err := readVisibleRun(ctx, r.pool, v, runID); err != nil {
 		return event.Counts{}, err
 	}
 	c, _, err := count(ctx, r.pool, runID)

@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Removing a source while its pages are being written must succeed at once and leave nothing:
-// locks that are taken in different orders would make one end the other.
+// Removing a source while its pages are being written must succeed at once and leave nothing behind: locks taken in
+// different orders would cause a deadlock.
 func TestASourceIsRemovedWhileItsPagesAreWritten(t *testing.T) {
 	s, conn := open(t)
 	const pages, writers = 40, 4
@@ -60,8 +60,7 @@ func TestASourceIsRemovedWhileItsPagesAreWritten(t *testing.T) {
 	}
 }
 
-// Fetchers bring moved pages into the tree while others do the same: the paths that stand in
-// the end are those of the parents that stand in the end.
+// Several fetchers update the tree concurrently: the final paths match the final parents.
 func TestPathsAreThoseOfTheNewestParents(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -94,7 +93,7 @@ func TestPathsAreThoseOfTheNewestParents(t *testing.T) {
 	}
 }
 
-// Replicas that advance one run at once publish its snapshots in order and end it once.
+// Replicas that advance one run concurrently publish its snapshots in order and end it once.
 func TestManyAdvanceOneRun(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")
@@ -136,14 +135,14 @@ func TestManyAdvanceOneRun(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
-	require.Equal(t, 1, firsts, "one has the end to tell")
+	require.Equal(t, 1, firsts, "one of them reports the end")
 	slices.SortFunc(made, func(a, b event.Progress) int { return cmp.Compare(a.Seq, b.Seq) })
 	last := made[0]
 	for _, p := range made[1:] {
-		require.True(t, p.After(last), "each has a number of its own")
+		require.True(t, p.After(last), "each has its own number")
 		require.LessOrEqual(t, p.Counts.Pending, last.Counts.Pending)
 		require.GreaterOrEqual(t, p.Percent, last.Percent)
-		require.False(t, p.At.Before(last.At), "by its own time too")
+		require.False(t, p.At.Before(last.At), "the times are in order too")
 		last = p
 	}
 	require.Equal(t, event.StateCompleted, last.State)

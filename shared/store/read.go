@@ -15,22 +15,22 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Reader reads for people. Each of its methods takes the viewer on whose behalf it reads, and
-// answers as if there were nothing but what the viewer sees: with nothing, or with ErrNotFound.
+// Reader reads on behalf of users. Each of its methods takes the viewer and treats everything that the viewer may not
+// see as if it did not exist: it returns nothing, or ErrNotFound.
 type Reader struct{ pool *pgxpool.Pool }
 
-// Reader returns the reads for people.
+// Reader returns the store's Reader.
 func (s *Store) Reader() *Reader { return &Reader{pool: s.pool} }
 
-// seen are the ids of the sources that a viewer sees, as a parameter; NULL stands for all.
-func seen(v viewer.Viewer) []string {
+// visibleSources returns the ids of the sources that a viewer may see, as a query parameter. NULL means all.
+func visibleSources(v viewer.Viewer) []string {
 	if v.SeesAll() {
 		return nil
 	}
 	return v.Sources()
 }
 
-// Page is a stored page with its Markdown and what conversion lost.
+// Page is a stored page with its Markdown and its conversion losses.
 type Page struct {
 	ID           string        `json:"page_id"`
 	Kind         string        `json:"kind"` // page or blogpost
@@ -47,19 +47,19 @@ type Page struct {
 	Markdown     string        `json:"markdown"`
 }
 
-// AmbiguousPageError says that the viewer sees pages of several sites that have one id.
+// AmbiguousPageError says that the viewer sees pages with the same id on several sites.
 type AmbiguousPageError = pg.AmbiguousPageError
 
-// Page returns a stored page, also one that has been removed, or ErrNotFound. Where several sites
-// have a page with the id it is the only one that has not been removed, or an *AmbiguousPageError;
-// a viewer of one source sees one of them.
+// Page returns a stored page, even if it has been removed, or ErrNotFound. If several sites have a page with the id,
+// Page returns the only one that has not been removed, or an *AmbiguousPageError. A viewer of one source sees at most
+// one of them.
 func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
 			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id) WHERE p.page_id = $1
 		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))
-		ORDER BY p.is_deleted, p.source_id`, id, seen(v))
+		ORDER BY p.is_deleted, p.source_id`, id, visibleSources(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Page])
 	switch {
 	case err != nil:
@@ -77,7 +77,7 @@ func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, er
 	return list[0], nil
 }
 
-// StoredChunk is a chunk as it stands in the database.
+// StoredChunk is a chunk as stored in the database.
 type StoredChunk struct {
 	ID       int64         `json:"id"`
 	Number   int           `json:"chunk_number"`
@@ -100,26 +100,26 @@ func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID s
 	return list, nil
 }
 
-// LedgerPage is one page of a run and how it ended.
+// LedgerPage is one page of a run and its outcome.
 type LedgerPage struct {
 	PageID   string        `json:"page_id"`
 	Title    string        `json:"title"`
 	Version  int           `json:"version"`
-	Outcome  event.Outcome `json:"outcome"` // "" while under way
+	Outcome  event.Outcome `json:"outcome"` // "" while the page is pending
 	Reason   string        `json:"reason,omitempty"`
 	Message  string        `json:"message,omitempty"`
 	Stage    string        `json:"stage,omitempty"`
 	Attempts int           `json:"attempts,omitempty"`
 }
 
-// LedgerPages lists the pages of a run that ended as outcome, by id.
+// LedgerPages lists the pages of a run that have the outcome, ordered by id.
 func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
 			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.source_id = r.source_id
 		WHERE l.run_id = $1 AND l.outcome = $2 AND ($4::text[] IS NULL OR r.source_id = ANY ($4))
-		ORDER BY l.page_id LIMIT $3`, runID, outcome, limit, seen(v))
+		ORDER BY l.page_id LIMIT $3`, runID, outcome, limit, visibleSources(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
 	if err != nil {
 		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
@@ -127,7 +127,7 @@ func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string,
 	return list, nil
 }
 
-// LossTotal says on how many pages of a source, and how often, an element met a fate.
+// LossTotal counts one kind of conversion loss: on how many pages of a source, and how often.
 type LossTotal struct {
 	Element string    `json:"element"`
 	Fate    page.Fate `json:"fate"`
@@ -136,8 +136,8 @@ type LossTotal struct {
 	Count   int       `json:"count"`
 }
 
-// Losses adds up what became of macros and elements over a source's live pages: what was
-// not rendered first, the most frequent first.
+// Losses adds up what happened to macros and elements on a source's live pages. Elements that were not rendered come
+// first, then the most frequent ones.
 func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string) ([]LossTotal, error) {
 	if !v.Sees(sourceID) {
 		return nil, nil

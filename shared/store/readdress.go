@@ -14,15 +14,15 @@ import (
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// replacement is what stored addresses begin with, and are to begin with.
+// replacement replaces the prefix From of stored addresses with To.
 type replacement struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 }
 
-// moves are the replacements that make the addresses of was those of now. Where a site of
-// Atlassian's has got another name there, all of it has, Jira included.
-func moves(was, now Source) []replacement {
+// replacements returns the replacements from was's addresses to now's. If an Atlassian site has a new name, the
+// addresses of all its products change, Jira included.
+func replacements(was, now Source) []replacement {
 	list := []replacement{}
 	if was.BaseURL != now.BaseURL {
 		from, to := was.BaseURL, now.BaseURL
@@ -42,14 +42,13 @@ func atlassian(address string) bool {
 	return err == nil && strings.HasSuffix(u.Hostname(), ".atlassian.net")
 }
 
-// readdressAtOnce bounds the pages of one transaction, whose texts it holds.
+// readdressAtOnce limits the pages in one transaction, whose texts are in memory.
 const readdressAtOnce = 50
 
-// Readdress gives the source's pages the addresses that they have by now, where its site or its space
-// has got another name: in Markdown, in what is stored of the page, and in its chunks, which keep
-// their rows, and with them their ids and embeddings. Nothing is fetched for it. It is to be done
-// while no page of an earlier run can be written any more; stopped half-way, it goes on when it is
-// called again. It returns the number of pages.
+// Readdress updates the addresses of the source's pages after its site or space was renamed: in the Markdown, in what
+// is stored of the page, and in its chunks, which keep their rows, and so their ids and embeddings. It fetches
+// nothing. Call it only when no page of an earlier run can be written any more. If it is interrupted, it continues at
+// the next call. It returns the number of pages.
 func (s *Store) Readdress(ctx context.Context, sourceID string) (int, error) {
 	var to []replacement
 	err := s.pool.QueryRow(ctx, `SELECT readdress FROM confluence_spaces WHERE source_id = $1`, sourceID).Scan(&to)
@@ -76,7 +75,7 @@ func (s *Store) Readdress(ctx context.Context, sourceID string) (int, error) {
 			break
 		}
 		after = ids[len(ids)-1]
-		if err := s.inTx(ctx, "give pages of "+sourceID+" their addresses", func(tx pgx.Tx) error { return r.pages(ctx, tx, ids) }); err != nil {
+		if err := s.inTx(ctx, "update the addresses of pages of "+sourceID+" their addresses", func(tx pgx.Tx) error { return r.pages(ctx, tx, ids) }); err != nil {
 			return n, err
 		}
 		n += len(ids)
@@ -84,22 +83,22 @@ func (s *Store) Readdress(ctx context.Context, sourceID string) (int, error) {
 	if err := r.archonPages(ctx, s); err != nil {
 		return n, err
 	}
-	// Another change may have come meanwhile: it is the next run's.
+	// Keep changes that were added in the meantime: the next run applies them.
 	_, err = s.pool.Exec(ctx, `UPDATE confluence_spaces SET readdress = coalesce((SELECT jsonb_agg(x ORDER BY i)
 		FROM jsonb_array_elements(readdress) WITH ORDINALITY AS e(x, i) WHERE i > $2), '[]') WHERE source_id = $1`, sourceID, len(to))
 	if err != nil {
-		return n, fmt.Errorf("note that the pages of %s have their addresses: %w", sourceID, err)
+		return n, fmt.Errorf("record that the addresses of %s are updated: %w", sourceID, err)
 	}
 	return n, nil
 }
 
-// readdressing is Readdress for one source.
+// readdressing is the state of one call of Readdress.
 type readdressing struct {
 	Source
 	to []replacement
 }
 
-// text is a text with its addresses replaced. JSON has them as they are.
+// text replaces the addresses in a text. In JSON they are not escaped.
 func (r readdressing) text(text string) string {
 	for _, one := range r.to {
 		text = strings.ReplaceAll(text, one.From, one.To)
@@ -133,10 +132,9 @@ func (r readdressing) pages(ctx context.Context, tx pgx.Tx, ids []string) error 
 	return addressTaken(tx.SendBatch(ctx, b).Close(), r.BaseURL)
 }
 
-// archonPages gives the whole pages that an Archon shows their addresses. Their ids stay, since they
-// follow from the page.
+// archonPages updates the addresses of Archon's whole pages. Their ids stay, since they derive from the page.
 func (r readdressing) archonPages(ctx context.Context, s *Store) error {
-	return s.inTx(ctx, "give Archon's pages of "+r.ID+" their addresses", func(tx pgx.Tx) error {
+	return s.inTx(ctx, "update the addresses of Archon's pages of "+r.ID+" their addresses", func(tx pgx.Tx) error {
 		var has bool
 		if err := tx.QueryRow(ctx, `SELECT `+hasArchonPages).Scan(&has); err != nil || !has {
 			return err
@@ -150,8 +148,8 @@ func (r readdressing) archonPages(ctx context.Context, s *Store) error {
 	})
 }
 
-// chunks queues what gives the pages' chunks their addresses. Each is known by its text, which may
-// hold an address.
+// chunks queues the updates of the chunks' addresses. A chunk is identified by its text, which may contain addresses,
+// so its hash changes too.
 func (r readdressing) chunks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, ids []string) error {
 	rows, _ := tx.Query(ctx, `SELECT c.id, c.url, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
 		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= ANY ($2)")+` ORDER BY c.url, c.chunk_number`, r.ID, ids)
@@ -164,7 +162,7 @@ func (r readdressing) chunks(ctx context.Context, tx pgx.Tx, b *pgx.Batch, ids [
 		raw, url, content = []byte(r.text(string(raw))), r.text(url), r.text(content)
 		var known ChunkMetadata
 		if !json.Valid(raw) || json.Unmarshal(raw, &known) != nil {
-			return nil //nolint:nilerr // another tool has made something else of it: the page's next write replaces it
+			return nil //nolint:nilerr // another tool has changed it: the page's next write replaces it
 		}
 		set := map[string]any{"content_hash": page.ChunkHash(known.HeadingPath, content)}
 		if r.SpaceKey != "" {

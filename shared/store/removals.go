@@ -15,29 +15,27 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Removal is a page that leaves the knowledge base, and why.
+// Removal is a page to remove from the knowledge base, and the reason.
 type Removal struct {
 	PageID string `json:"page_id"`
 	Title  string `json:"title"`
 	Reason string `json:"reason"`
 }
 
-// The reasons for a removal. Of an unreadable page only that is certain: it cannot be read any
-// longer, or not by this account. An excluded one is still there, but its source no longer
-// wants its kind.
+// The reasons for a removal. Unreadable means only that the page can no longer be read, or not by this account.
+// Excluded means that the page still exists, but its source no longer includes its kind.
 const (
 	ReasonTrashed    = "trashed"
 	ReasonArchived   = "archived"
 	ReasonMoved      = "moved"
 	ReasonUnreadable = "unreadable"
 	ReasonExcluded   = "excluded"
-	ReasonDeleted    = "deleted" // known to be gone: a file that is no longer in its folder
+	ReasonDeleted    = "deleted" // proven: for example a file that is no longer in its folder
 )
 
-// FindRemovalCandidates finds the stored pages of the run's source that its complete listing
-// lacks or gives as archived, and adds them to the ledger, once. live is the number of pages
-// that the source has now. Called again it returns the candidates that are not yet checked; for
-// a run that has ended there are none.
+// FindRemovalCandidates finds the stored pages of the run's source that its complete listing lacks or lists as
+// archived, and adds them to the ledger once. live is the number of live pages that the source has now. Later calls
+// return the candidates that are not checked yet; an ended run has none.
 func (s *Store) FindRemovalCandidates(ctx context.Context, run Run) (pages []string, live int, err error) {
 	err = s.inTx(ctx, "find removal candidates of run "+run.ID, func(tx pgx.Tx) error {
 		var counted bool
@@ -77,7 +75,7 @@ func (s *Store) FindRemovalCandidates(ctx context.Context, run Run) (pages []str
 	return pages, live, err
 }
 
-// BlogPosts returns which of a source's stored pages with the ids are blog posts.
+// BlogPosts returns which of a source's stored pages are blog posts.
 func (s *Store) BlogPosts(ctx context.Context, sourceID string, ids []string) (map[string]bool, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT page_id FROM confluence_pages
 		WHERE source_id = $1 AND page_id = ANY ($2) AND kind = $3`, sourceID, ids, page.BlogPost)
@@ -92,13 +90,13 @@ func (s *Store) BlogPosts(ctx context.Context, sourceID string, ids []string) (m
 	return posts, nil
 }
 
-// removeAtOnce bounds the pages that one transaction removes, since it holds a lock for each.
+// removeAtOnce limits the pages in one transaction, since it holds a lock for each.
 const removeAtOnce = 250
 
-// RemovePages takes pages out of the knowledge base: a page is marked as deleted, its chunks
-// go, and it ends in the run's ledger with its reason, all in one transaction. The Markdown
-// stays, for the day the page comes back. A page that has ended in the run, or whose run has
-// ended, is left alone: what was found out about it is of the past.
+// RemovePages removes pages from the knowledge base in one transaction per batch: it marks them as deleted, deletes
+// their chunks, and ends them in the run's ledger with the reason. The Markdown is kept in case the page comes back.
+// A page that has already ended in the run, or whose run has ended, is not changed: the finding about it is out of
+// date.
 func (s *Store) RemovePages(ctx context.Context, run Run, removals []Removal) error {
 	for batch := range slices.Chunk(removals, removeAtOnce) {
 		if err := s.removePages(ctx, run, batch); err != nil {
@@ -139,9 +137,9 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 			WHERE source_id = $1 AND page_id = ANY ($2) AND is_deleted = false`, run.SourceID, ids)
 		b.Queue(`DELETE FROM archon_crawled_pages c WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= ANY ($2)"), run.SourceID, ids)
 		if archon {
-			queueWithoutWholePages(b, run.SourceID, ids)
+			queueDeleteWholePages(b, run.SourceID, ids)
 		}
-		// An archived page keeps its place: what lies below it is still below it.
+		// An archived page keeps its place because the pages below it stay below it.
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,
 			run.SourceID, ids, run.ID, ReasonArchived)
@@ -155,7 +153,7 @@ const keepSQL = `
 	UPDATE confluence_sync_pages SET outcome = 'skipped', reason = $3, ended_at = now()
 	WHERE run_id = $1 AND page_id = ANY ($2) AND outcome IS NULL`
 
-// KeepPages ends candidates that are not to be removed as skipped, with the reason.
+// KeepPages ends candidates that are not removed as skipped, with the reason.
 func (s *Store) KeepPages(ctx context.Context, run Run, ids []string, reason string) error {
 	_, err := s.pool.Exec(ctx, keepSQL, run.ID, ids, reason)
 	if err != nil {
@@ -164,7 +162,7 @@ func (s *Store) KeepPages(ctx context.Context, run Run, ids []string, reason str
 	return nil
 }
 
-// MarkRemovalsChecked records that every removal candidate of the run has been dealt with.
+// MarkRemovalsChecked records that every removal candidate of the run was checked.
 func (s *Store) MarkRemovalsChecked(ctx context.Context, runID string) error {
 	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now()
 		WHERE run_id = $1 AND removals_checked_at IS NULL`, runID)
@@ -174,14 +172,13 @@ func (s *Store) MarkRemovalsChecked(ctx context.Context, runID string) error {
 	return nil
 }
 
-// HoldRun stops the removals of a run that would remove too much. Its candidates stay and end as
-// skipped, with the reason of each that would go; the run ends as held, with the message, once
-// its pages are stored. All of it is one transaction: with half of it the run would end as if
-// nothing had been wrong.
+// HoldRun stops the removals of a run that would remove too much. Its candidates stay and end as skipped; those that
+// would be removed keep their reason in the ledger. The run ends as held, with the message, once its pages are
+// stored. This is one transaction: half of it would let the run end as if nothing had been wrong.
 func (s *Store) HoldRun(ctx context.Context, runID string, gone []Removal, kept []string, message string) error {
 	return s.inTx(ctx, "hold run "+runID, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE confluence_sync_runs SET removals_checked_at = now(), code = $2, message = $3
-			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, pg.Clean(message))
+			WHERE run_id = $1 AND removals_checked_at IS NULL`, runID, failure.TooManyRemovals, pg.CleanText(message))
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
 		}
@@ -200,12 +197,12 @@ func (s *Store) HoldRun(ctx context.Context, runID string, gone []Removal, kept 
 	})
 }
 
-// HeldRemovals lists what a held run would have removed, by id.
+// HeldRemovals lists what a held run would have removed, ordered by page id.
 func (s *Store) HeldRemovals(ctx context.Context, runID string) ([]Removal, error) {
 	return heldRemovals(ctx, s.pool, viewer.All(), runID)
 }
 
-// HeldRemovals lists what a held run would have removed, by id.
+// HeldRemovals lists what a held run would have removed, ordered by page id.
 func (r *Reader) HeldRemovals(ctx context.Context, v viewer.Viewer, runID string) ([]Removal, error) {
 	return heldRemovals(ctx, r.pool, v, runID)
 }
@@ -214,23 +211,23 @@ func heldRemovals(ctx context.Context, q pg.Querier, v viewer.Viewer, runID stri
 	rows, _ := q.Query(ctx, `SELECT l.page_id, l.title, coalesce(l.message, '')
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
 		WHERE l.run_id = $1 AND l.outcome = 'skipped' AND l.reason = 'held' AND ($2::text[] IS NULL OR r.source_id = ANY ($2))
-		ORDER BY l.page_id`, runID, seen(v))
+		ORDER BY l.page_id`, runID, visibleSources(v))
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Removal])
 	if err != nil {
-		return nil, fmt.Errorf("list the removals that run %s holds back: %w", runID, err)
+		return nil, fmt.Errorf("list the held removals of run %s: %w", runID, err)
 	}
 	return list, nil
 }
 
-// HeldRuns lists the held runs that nobody has decided on yet and that no later full run of
-// their source has settled, the newest first; of one source when sourceID is not empty.
+// HeldRuns lists the held runs without a decision that no later full run of their source has settled, the newest
+// first. If sourceID is not empty, it lists only that source's runs.
 func (r *Reader) HeldRuns(ctx context.Context, v viewer.Viewer, sourceID string) ([]Run, error) {
 	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs r
 		WHERE r.state = 'held' AND r.decision IS NULL AND ($1 = '' OR r.source_id = $1)
 		AND ($2::text[] IS NULL OR r.source_id = ANY ($2)) AND NOT EXISTS (
 			SELECT FROM confluence_sync_runs later WHERE later.source_id = r.source_id AND later.mode = 'full'
 			AND later.state IN ('completed', 'completed_with_failures', 'held') AND later.finished_at > r.finished_at)
-		ORDER BY r.finished_at DESC, r.run_id`, sourceID, seen(v))
+		ORDER BY r.finished_at DESC, r.run_id`, sourceID, visibleSources(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list held runs: %w", err)
@@ -238,13 +235,13 @@ func (r *Reader) HeldRuns(ctx context.Context, v viewer.Viewer, sourceID string)
 	return list, nil
 }
 
-// ErrNotHeld is returned for a run whose removals are not, or no longer, to be decided on.
-var ErrNotHeld = errors.New("the run holds no removals back")
+// ErrNotHeld is returned for a run whose removals do not, or no longer, wait for a decision.
+var ErrNotHeld = errors.New("the run has no removals that wait for a decision")
 
-// Decide writes down what a person says to the removals of a held run. Approving removes
-// nothing by itself: the run to do so is asked for with SyncRequested.ApprovesRun, and checks
-// each page again. Rejecting counts as a check, so that the weekly one does not ask again
-// tomorrow. ErrNotFound for an unknown run, ErrNotHeld for one that is not held or decided.
+// Decide records a person's decision on the removals of a held run. Approving removes nothing by itself: the caller
+// requests a run with SyncRequested.ApprovesRun, which checks each page again. Rejecting counts as a check, so the
+// weekly one does not ask again the next day. It returns ErrNotFound for an unknown run, and ErrNotHeld for one that
+// is not held or has another decision.
 func (s *Store) Decide(ctx context.Context, runID string, d Decision) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "decide on run "+runID, func(tx pgx.Tx) error {
@@ -271,8 +268,8 @@ func (s *Store) Decide(ctx context.Context, runID string, d Decision) (Run, erro
 	return run, err
 }
 
-// UnreadablePages lists the source's pages that an earlier run took out because they could not be
-// read, and whose Markdown is still kept, unless the run lists them.
+// UnreadablePages lists the source's pages that an earlier run removed because they could not be read, that still
+// have their Markdown, and that the run does not list.
 func (s *Store) UnreadablePages(ctx context.Context, run Run) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT r.page_id FROM confluence_removals r
 		JOIN confluence_pages p ON p.page_id = r.page_id AND p.source_id = r.source_id AND p.is_deleted
@@ -286,7 +283,7 @@ func (s *Store) UnreadablePages(ctx context.Context, run Run) ([]string, error) 
 	return list, nil
 }
 
-// PurgePages deletes what is still kept of removed pages: Markdown, losses and metadata.
+// PurgePages deletes what is kept of removed pages: Markdown, losses and metadata.
 func (s *Store) PurgePages(ctx context.Context, run Run, ids []string) error {
 	for batch := range slices.Chunk(ids, removeAtOnce) {
 		err := s.inTx(ctx, "purge pages of "+run.SourceID, func(tx pgx.Tx) error {
@@ -315,7 +312,7 @@ func purge(ctx context.Context, tx pgx.Tx, where string, args ...any) error {
 	return err
 }
 
-// Removals lists the pages that a run removed, with their reasons, by id.
+// Removals lists the pages that a run removed, with the reasons, ordered by page id.
 func (s *Store) Removals(ctx context.Context, runID string) ([]Removal, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT page_id, title, coalesce(reason, '') FROM confluence_sync_pages
 		WHERE run_id = $1 AND outcome = $2 ORDER BY page_id`, runID, event.Removed)

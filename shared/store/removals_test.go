@@ -25,10 +25,10 @@ func removal(t *testing.T, s *store.Store) store.Run {
 	return run
 }
 
-// A detector that was held up removes nothing any more once its run has dealt with the page.
+// A late detector removes nothing once the run has ended, or the page has ended in it.
 func TestALateRemovalIsWithoutEffect(t *testing.T) {
 	gone := []store.Removal{{PageID: "1", Reason: "trashed"}}
-	t.Run("the page was judged by another replica and came back since", func(t *testing.T) {
+	t.Run("another replica removed the page, and it has returned since", func(t *testing.T) {
 		s, _ := open(t)
 		run := removal(t, s)
 		require.NoError(t, s.RemovePages(t.Context(), run, gone))
@@ -42,19 +42,19 @@ func TestALateRemovalIsWithoutEffect(t *testing.T) {
 	t.Run("the run has failed", func(t *testing.T) {
 		s, _ := open(t)
 		run := removal(t, s)
-		require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Internal, "given up"))
+		require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Internal, "gave up"))
 		require.NoError(t, s.RemovePages(t.Context(), run, gone))
 		require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
 	})
 }
 
-// A run is held and its candidates are kept at once. Done one after the other, a crash
-// between them would let the run end as completed, or never.
+// A run is held and its candidates are kept in one transaction. With two, a crash between them would let the run end
+// as completed, or never.
 func TestHolding(t *testing.T) {
 	s, _ := open(t)
 	run := removal(t, s)
 	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "too many"))
-	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "said twice"))
+	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "called again"))
 	snap := advance(t, s, run.ID)
 	require.Equal(t, event.StateHeld, snap.State)
 	require.Equal(t, failure.TooManyRemovals, snap.Code)
@@ -63,7 +63,7 @@ func TestHolding(t *testing.T) {
 	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
 }
 
-// More pages than the server has room for locks in one transaction.
+// More pages than one transaction of the server can lock.
 func TestManyRemovals(t *testing.T) {
 	const pages = 30_000
 	s, conn := open(t)
@@ -84,7 +84,7 @@ func TestManyRemovals(t *testing.T) {
 	require.Equal(t, event.Counts{Listed: pages, Removed: pages}, advance(t, s, run.ID).Counts)
 }
 
-// What was fetched for a run that has ended since must not bring a removed page back.
+// What was fetched for a run that has ended must not restore a removed page.
 func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

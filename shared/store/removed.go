@@ -22,14 +22,13 @@ type RemovedPage struct {
 	PurgedAt   time.Time `json:"purged_at,omitzero"`   // when its kept Markdown was deleted too
 }
 
-// RemovedPages lists removals, the newest first: those of one source and of one run when
-// these are not empty.
+// RemovedPages lists removals, the newest first. Each of sourceID and runID filters the list if it is not empty.
 func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) ([]RemovedPage, error) {
 	rows, _ := r.pool.Query(ctx, `
 		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals
 		WHERE ($1 = '' OR source_id = $1) AND ($2 = '' OR run_id = $2)
 		AND ($4::text[] IS NULL OR source_id = ANY ($4))
-		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit, seen(v))
+		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit, visibleSources(v))
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
 		var restored, purged *time.Time
 		err = row.Scan(&r.PageID, &r.SourceID, &r.RunID, &r.Title, &r.Reason, &r.RemovedAt, &restored, &purged)

@@ -39,7 +39,7 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 	_, err = s.Reader().Snapshot(t.Context(), viewer.All(), "r\x00")
 	require.ErrorIs(t, err, store.ErrNotFound)
 
-	// One that nobody heard is asked for again.
+	// The ledger sends a request again that nobody received.
 	_, err = s.RequestRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "other"})
 	require.NoError(t, err)
 	stalled, err := s.ClaimStalled(t.Context(), 0)
@@ -51,7 +51,7 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 	require.Contains(t, ids, "r2")
 }
 
-// The turns that the ledger gives are those of the line.
+// The order of the ledger is the order of the queue.
 func TestTheLedgerGivesTurnsAsTheLineDoes(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")

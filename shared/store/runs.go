@@ -14,17 +14,17 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Run is one sync of one source, as the ledger has it.
+// Run is one sync of one source, as stored in the ledger.
 type Run struct {
 	ID              string       `json:"run_id"`
 	SourceID        string       `json:"source_id"`
 	RequestedMode   event.Mode   `json:"requested_mode"`
-	Mode            event.Mode   `json:"mode"` // how it really lists
+	Mode            event.Mode   `json:"mode"` // the mode in which it lists
 	State           event.State  `json:"state"`
-	BlogPosts       bool         `json:"blog_posts"` // listed too, as the source was set when the run was asked for
+	BlogPosts       bool         `json:"blog_posts"` // whether blog posts are listed too, according to the source's setting at the time of the request
 	ApproveRemovals bool         `json:"approve_removals"`
 	ApprovesRun     string       `json:"approves_run,omitempty"` // the held run whose removals this one may carry out
-	Attempt         int          `json:"attempt"`                // grows with every listing and every sending
+	Attempt         int          `json:"attempt"`                // grows each time the run is listed or its work is sent again
 	RequestedAt     time.Time    `json:"requested_at"`
 	StartedAt       time.Time    `json:"started_at,omitzero"`
 	ListingStarted  time.Time    `json:"listing_started_at,omitzero"` // by Confluence's clock
@@ -34,14 +34,14 @@ type Run struct {
 	Listed          int          `json:"listed"`
 	Code            failure.Code `json:"code,omitempty"`
 	Message         string       `json:"message,omitempty"`
-	Notes           []string     `json:"notes,omitempty"` // what the run did without, and why, in sentences
+	Notes           []string     `json:"notes,omitempty"` // what the run could not do, and why, in sentences
 	Decision        Decision     `json:"decision,omitempty"`
-	APICalls        int          `json:"api_calls"` // to Confluence, repetitions included
-	APIBytes        int64        `json:"api_bytes"` // of their answers, after decompression
-	SnapshotSeq     int64        `json:"-"`         // of its newest snapshot
+	APICalls        int          `json:"api_calls"` // to Confluence, including repetitions
+	APIBytes        int64        `json:"api_bytes"` // size of the answers after decompression
+	SnapshotSeq     int64        `json:"-"`         // of the newest snapshot
 }
 
-// Decision is what a person said to the removals of a held run.
+// Decision is a person's decision on the removals of a held run.
 type Decision string
 
 // The decisions.
@@ -75,24 +75,24 @@ func scanRun(row pgx.CollectableRow) (Run, error) {
 // ErrRequestIDTaken is returned by OpenRun when another source used the request id.
 var ErrRequestIDTaken = errors.New("the request id is taken by another source")
 
-// ReconcileEvery is how often a source of the weekly strategy is compared in full, at most.
+// ReconcileEvery is the interval of full comparisons for a source of the weekly strategy.
 const ReconcileEvery = 7 * 24 * time.Hour
 
-// OpenRun makes the run of a request, or finds it, and opens it unless another run of the
-// source is open or was asked for before it: then its state stays requested and the caller
-// comes back later. The same request id again is the same run, however often it comes.
+// OpenRun creates or finds the run of a request. It opens the run unless another run of the source is open or was
+// requested earlier: then the state remains requested, and the caller tries again later. The same request id always
+// means the same run, however often the request arrives.
 //
-// The first run of a source is full whatever was asked, since there is nothing to be
-// incremental to. A later one is full when its source's deletion strategy wants removals
-// looked for now, which only a full listing can prove, when the search was found to leave out pages, and when blog posts are wanted that no
-// full listing had: what changed lately is not all of them.
+// The first run of a source is always full, since there is no watermark yet. A later one is full in three cases: if
+// the source's deletion strategy requires a check for removals now, which only a full listing can prove; if the
+// search was found to omit pages; and if blog posts are wanted but no full listing has contained them, since an
+// incremental listing has only recent changes.
 //
-// It returns ErrNotFound when the source does not exist and ErrRequestIDTaken when the
-// request id names another source's run.
+// It returns ErrNotFound if the source does not exist, and ErrRequestIDTaken if the request id belongs to another
+// source's run.
 func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "open run "+req.RequestID, func(tx pgx.Tx) error {
-		err := noteRequest(ctx, tx, req)
+		err := recordRequest(ctx, tx, req)
 		if err != nil {
 			return err
 		}
@@ -118,10 +118,10 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 	return run, nil
 }
 
-// noteRequest writes down that a run is asked for, unless it is written down already.
-func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error {
-	// The lock makes requests of one source take turns, and lets chunks be written
-	// meanwhile: their foreign key asks for less.
+// recordRequest stores the request as a run, unless it is stored already.
+func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error {
+	// The lock serializes requests of one source but allows chunks to be written: their foreign key needs a weaker
+	// lock.
 	var reconcile, blogPosts bool
 	err := tx.QueryRow(ctx, `
 		SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
@@ -147,13 +147,13 @@ func noteRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error 
 	return err
 }
 
-// RequestRun makes the run of a request, or finds it, and leaves it to whoever hears the
-// request to open it. A request that is written down before it is published is not lost
-// with the broker: its ledger asks again. Errors are those of OpenRun.
+// RequestRun creates or finds the run of a request without opening it: the stage that receives the request does that.
+// A request that is stored before it is published survives the loss of the broker: the progress service sends it
+// again from the ledger. It returns the same errors as OpenRun.
 func (s *Store) RequestRun(ctx context.Context, req event.SyncRequested) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "request run "+req.RequestID, func(tx pgx.Tx) (err error) {
-		if err = noteRequest(ctx, tx, req); err != nil {
+		if err = recordRequest(ctx, tx, req); err != nil {
 			return err
 		}
 		run, err = readRun(ctx, tx, req.RequestID)
@@ -165,7 +165,7 @@ func (s *Store) RequestRun(ctx context.Context, req event.SyncRequested) (Run, e
 	return run, err
 }
 
-// wantsPosts is whether a source's metadata asks for blog posts.
+// wantsPosts is the SQL condition that a source's metadata asks for blog posts.
 const wantsPosts = `coalesce(metadata->'include_blog_posts' = 'true', false)`
 
 func readRun(ctx context.Context, q pg.Querier, id string) (Run, error) {
@@ -185,11 +185,11 @@ func (s *Store) Run(ctx context.Context, id string) (Run, error) { return readRu
 
 // Run returns a run by its id, or ErrNotFound.
 func (r *Reader) Run(ctx context.Context, v viewer.Viewer, id string) (Run, error) {
-	return readSeen(ctx, r.pool, v, id)
+	return readVisibleRun(ctx, r.pool, v, id)
 }
 
-// readSeen is readRun for a viewer.
-func readSeen(ctx context.Context, q pg.Querier, v viewer.Viewer, id string) (Run, error) {
+// readVisibleRun returns a run if the viewer may see its source, or else ErrNotFound.
+func readVisibleRun(ctx context.Context, q pg.Querier, v viewer.Viewer, id string) (Run, error) {
 	run, err := readRun(ctx, q, id)
 	if err == nil && !v.Sees(run.SourceID) {
 		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
@@ -197,11 +197,11 @@ func readSeen(ctx context.Context, q pg.Querier, v viewer.Viewer, id string) (Ru
 	return run, err
 }
 
-// Runs lists the newest runs, of one source when sourceID is not empty.
+// Runs lists the newest runs, only of one source if sourceID is not empty.
 func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]Run, error) {
 	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 		WHERE ($1 = '' OR source_id = $1) AND ($3::text[] IS NULL OR source_id = ANY ($3))
-		ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit, seen(v))
+		ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit, visibleSources(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
@@ -209,7 +209,7 @@ func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, lim
 	return list, nil
 }
 
-// EndedRuns returns the ids of the runs that ended within the time before now.
+// EndedRuns returns the ids of the runs that ended within the given time before now.
 func (s *Store) EndedRuns(ctx context.Context, within time.Duration) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT run_id FROM confluence_sync_runs WHERE finished_at > now() - $1::interval
 		ORDER BY finished_at`, within)
@@ -233,7 +233,7 @@ func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer) ([]Run, error) {
 func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer) ([]Run, error) {
 	rows, _ := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') AND ($1::text[] IS NULL OR source_id = ANY ($1))
-		ORDER BY requested_at`, seen(v))
+		ORDER BY requested_at`, visibleSources(v))
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
 		return nil, fmt.Errorf("list open runs: %w", err)
@@ -241,23 +241,22 @@ func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer) ([]Run, error)
 	return list, nil
 }
 
-// FailRun ends a run that cannot go on. A run that has ended stays as it is.
+// FailRun ends an open run as failed. A run that has already ended stays unchanged.
 func (s *Store) FailRun(ctx context.Context, id string, code failure.Code, message string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE confluence_sync_runs SET state = 'failed', code = $2, message = $3, finished_at = clock_timestamp()
-		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, pg.Clean(message))
+		WHERE run_id = $1 AND state IN ('requested', 'listing', 'fetching', 'finishing')`, id, code, pg.CleanText(message))
 	if err != nil {
 		return fmt.Errorf("fail run %s: %w", id, err)
 	}
 	return nil
 }
 
-// ErrEnded is returned for a run that has ended already.
+// ErrEnded is returned for a run that has already ended.
 var ErrEnded = errors.New("the run has ended")
 
-// CancelRun ends an open run. What it has stored stays; the pages that it still waited for
-// end as skipped, and the next run lists them again, since the watermark has not moved. It
-// returns ErrNotFound, or ErrEnded for a run that is no longer open.
+// CancelRun ends an open run. What it has stored stays. Its pending pages end as skipped, and the next run lists them
+// again, since the watermark has not moved. It returns ErrNotFound, or ErrEnded for a run that has already ended.
 func (s *Store) CancelRun(ctx context.Context, id string) (Run, error) {
 	var run Run
 	err := s.inTx(ctx, "cancel run "+id, func(tx pgx.Tx) error {
@@ -281,21 +280,21 @@ func (s *Store) CancelRun(ctx context.Context, id string) (Run, error) {
 	return run, err
 }
 
-// maxNotes bounds the notes of a run: what breaks for one folder may break for a thousand.
+// maxNotes limits the notes of a run: a problem with one folder may affect a thousand.
 const maxNotes = 20
 
-// Note writes down what a run does without, and why, as a sentence for its story. What stands there
-// already is not written twice.
+// Note adds a note for the story of a run: a sentence about what the run could not do, and why. It adds each text
+// only once.
 func (s *Store) Note(ctx context.Context, runID, note string) error {
 	_, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET notes = notes || $2::text
-		WHERE run_id = $1 AND NOT notes @> ARRAY[$2::text] AND cardinality(notes) < $3`, runID, pg.Clean(note), maxNotes)
+		WHERE run_id = $1 AND NOT notes @> ARRAY[$2::text] AND cardinality(notes) < $3`, runID, pg.CleanText(note), maxNotes)
 	if err != nil {
-		return fmt.Errorf("note with run %s: %w", runID, err)
+		return fmt.Errorf("add a note to run %s: %w", runID, err)
 	}
 	return nil
 }
 
-// ListInFull makes a run that is being listed a full one.
+// ListInFull changes a run that is being listed into a full one.
 func (s *Store) ListInFull(ctx context.Context, runID string, attempt int) error {
 	tag, err := s.pool.Exec(ctx, `UPDATE confluence_sync_runs SET mode = 'full'
 		WHERE run_id = $1 AND attempt = $2 AND state = 'listing'`, runID, attempt)
@@ -308,9 +307,9 @@ func (s *Store) ListInFull(ctx context.Context, runID string, attempt int) error
 	return nil
 }
 
-// CompareSearch counts the listed pages that the search for labels left out, and remembers it for the
-// source: while there are any, its runs are full. Pages that are not stored yet do not count, since
-// the search index lags behind. The labels must have been read to their end.
+// CompareSearch counts the listed pages that the search for labels omitted, and stores the number for the source:
+// while it is not 0, the source's runs are full. Pages that are not stored yet do not count, since the search index
+// lags behind. The labels must have been read completely.
 func (s *Store) CompareSearch(ctx context.Context, run Run) (missed int, err error) {
 	err = s.pool.QueryRow(ctx, `
 		WITH missed AS (
@@ -327,7 +326,7 @@ func (s *Store) CompareSearch(ctx context.Context, run Run) (missed int, err err
 	return missed, nil
 }
 
-// AddUsage adds to what a run has cost so far.
+// AddUsage adds API calls and bytes to a run.
 func (s *Store) AddUsage(ctx context.Context, runID string, calls int, bytes int64) error {
 	if calls == 0 {
 		return nil
@@ -350,14 +349,13 @@ func (s *Store) StalledSources(ctx context.Context, idle time.Duration) ([]strin
 	return list, nil
 }
 
-// ClaimStalled returns the open runs in which nothing has moved for a while, and renews
-// their lease so that no other replica claims them too. A run is claimed after idle, then
-// after twice that, and so on up to 16 times, so that a long pause asked for by Confluence
-// does not pile up copies of its tasks. A lister that gives signs of life is left alone.
+// ClaimStalled returns the open runs without progress for a while, and renews their lease so that no other replica
+// claims them too. A run is claimed after idle, then after twice that time, and so on up to 16 times, so that a long
+// pause requested by Confluence does not create many copies of its tasks. A listing whose lease is valid is not
+// claimed.
 //
-// The bodies of a queued source's run wait for a stage, and to fetch them again would only make
-// copies. Such a run is not claimed before 16 times idle: a handler that hangs holds its message
-// too.
+// The bodies of the sources in queued wait in a stage's queue, so fetching them again would only create copies. Their
+// runs are not claimed before 16 times idle, because a handler that hangs also keeps its message in the queue.
 func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]Run, error) {
 	rows, _ := s.pool.Query(ctx, `
 		UPDATE confluence_sync_runs SET sent_at = now(), attempt = attempt + 1
@@ -370,8 +368,8 @@ func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration, queued ...
 	return list, nil
 }
 
-// stalledSQL is whether nothing has moved in the open run r for $1 or longer; $2 are the sources
-// whose messages wait.
+// stalledSQL is the SQL condition that the open run r had no progress for $1 or longer; $2 are the sources with
+// queued messages.
 const stalledSQL = `
 	(r.state IN ('listing', 'fetching', 'finishing')
 		OR r.state = 'requested' AND NOT EXISTS (

@@ -10,23 +10,22 @@ import (
 	"github.com/sluicehq/sluice/migrations"
 )
 
-// Server is the database as it presents itself.
+// Server describes the database server.
 type Server struct {
 	Version string // of Postgres
 	User    string
-	// Hidden are tables of ours whose row-level security applies to the user, who therefore
-	// sees and writes only what a policy lets through.
+	// Hidden lists Sluice's tables whose row-level security applies to the user: the user sees and writes only what a
+	// policy allows.
 	Hidden []string
-	// Exposed says what Supabase's public roles may do with tables and rows of ours; see
-	// migrations.Exposed.
+	// Exposed lists what Supabase's public roles may do with Sluice's tables and rows; see migrations.Exposed.
 	Exposed []string
-	// Pooled says that a pooler stands between, and Mode how statements are sent: cache_statement, or
-	// through a pooler cache_describe, unless DATABASE_URL names another default_query_exec_mode.
+	// Pooled reports whether the connection goes through a pooler. Mode is how statements are sent: cache_statement,
+	// or cache_describe through a pooler, unless DATABASE_URL sets another default_query_exec_mode.
 	Pooled bool
 	Mode   string
 }
 
-// Server asks the database what it is.
+// Server reads the description of the server.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	var d Server
 	err := s.pool.QueryRow(ctx, `
@@ -35,9 +34,9 @@ func (s *Store) Server(ctx context.Context) (Server, error) {
 		                  WHERE c.relkind = 'r' AND c.relname ~ '^(confluence|archon)_' AND pg_table_is_visible(c.oid)
 		                    AND row_security_active(c.oid)), '{}')`).Scan(&d.Version, &d.User, &d.Hidden)
 	if err != nil {
-		return d, fmt.Errorf("ask the database what it is: %w", err)
+		return d, fmt.Errorf("read the server's description: %w", err)
 	}
-	pooled, mode := s.way.get()
+	pooled, mode := s.pooler.get()
 	d.Pooled, d.Mode = pooled, strings.ReplaceAll(mode.String(), " ", "_")
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()

@@ -9,25 +9,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// siteOfRun is the site of the source of run $1.
+// siteOfRun is the SQL expression for the site of the source of run $1.
 const siteOfRun = `(SELECT of.site_id FROM confluence_sync_runs r JOIN confluence_spaces of USING (source_id) WHERE r.run_id = $1)`
 
-// sameSite are the sources of the site of source $2.
+// sameSite selects the sources of the site of source $2.
 const sameSite = `(SELECT o.source_id FROM confluence_spaces me JOIN confluence_spaces o USING (site_id) WHERE me.source_id = $2)`
 
-// lockSites makes those take turns who say which site a source is of.
+// lockSites serializes the transactions that assign sources to sites.
 func lockSites(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('confluence sites', 0))`)
 	return err
 }
 
-// siteID is the number of a site, 0 for one that is not there yet.
+// siteID is the key of a site, 0 for a site that does not exist yet.
 type siteID int
 
-// siteFor finds the site of a source that is to be: the one that has other sources at its address.
-// A source of another system is a site of its own. The error is ErrSpaceTaken where the space is a
-// source already, as far as that can be told from its key: each run looks at its id.
-func siteFor(ctx context.Context, tx pgx.Tx, src Source) (siteID, error) {
+// findSite finds the site for a new source or a new address: the site that has other sources at the same address. A
+// source of a system other than Confluence is a site of its own. The error is ErrSpaceTaken if another source already
+// has the space. Only its key is compared here; each run compares its id.
+func findSite(ctx context.Context, tx pgx.Tx, src Source) (siteID, error) {
 	var at siteID
 	var other string
 	var err error
@@ -47,15 +47,15 @@ func siteFor(ctx context.Context, tx pgx.Tx, src Source) (siteID, error) {
 	}
 	switch {
 	case err == nil:
-		return 0, fmt.Errorf("%s is the source %s already: %w", what, other, ErrSpaceTaken)
+		return 0, fmt.Errorf("%s is already the source %s: %w", what, other, ErrSpaceTaken)
 	case !errors.Is(err, pgx.ErrNoRows):
 		return 0, err
 	}
 	return at, nil
 }
 
-// enter writes down that the source is of the site, which is made where it is not there yet.
-func (at siteID) enter(ctx context.Context, tx pgx.Tx, src Source) error {
+// recordSource assigns the source to the site, and creates the site if it does not exist.
+func (at siteID) recordSource(ctx context.Context, tx pgx.Tx, src Source) error {
 	if at == 0 {
 		if err := tx.QueryRow(ctx, `INSERT INTO confluence_sites DEFAULT VALUES RETURNING site_id`).Scan(&at); err != nil {
 			return err
@@ -66,7 +66,7 @@ func (at siteID) enter(ctx context.Context, tx pgx.Tx, src Source) error {
 	return err
 }
 
-// dropSites forgets the sites of which there is no source any more: who adds one finds them anew.
+// dropSites deletes the sites that have no source left.
 func dropSites(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `DELETE FROM confluence_sites t WHERE NOT EXISTS (SELECT FROM confluence_spaces n WHERE n.site_id = t.site_id)`)
 	return err

@@ -18,7 +18,7 @@ import (
 
 const otherSite = "https://umbrella.atlassian.net/wiki"
 
-// ofOther is a page of the other site, with the id of one of the first.
+// ofOther returns a page of the other site, with the id of a page of the first one.
 func ofOther(runID, id string, version int, title string, texts ...string) store.PageWrite {
 	w := write("theirs", runID, id, version, title, texts...)
 	w.Page.BaseURL, w.Page.URL = otherSite, otherSite+"/spaces/DOCS/pages/"+id
@@ -28,7 +28,7 @@ func ofOther(runID, id string, version int, title string, texts ...string) store
 	return w
 }
 
-// A page id is one site's. What happens to a page leaves that of another site with the same id alone.
+// Page ids are unique per site. Changes of a page do not affect a page of another site with the same id.
 func TestTwoSitesSharePageIDs(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -56,7 +56,7 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 	require.Equal(t, 4, number(t, conn, `SELECT count(*) FROM confluence_pages`))
 	require.ElementsMatch(t, []string{"docs 1 Home", "docs 2 Keys", "theirs 1 Home", "theirs 2 Locks"}, hits(all, "words", search.Filter{}))
 
-	// Who asks by the bare id is told of both, and says which by the source.
+	// A read by id alone gets an error that names both sources; the caller then names the source.
 	_, err := s.Reader().LivePage(t.Context(), all, "2")
 	var ambiguous *store.AmbiguousPageError
 	require.ErrorAs(t, err, &ambiguous)
@@ -70,14 +70,14 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 	require.ErrorAs(t, err, &ambiguous)
 	require.Equal(t, []string{"theirs 2 Locks"}, hits(all, "words", search.Filter{Under: "2", SourceID: "theirs"}))
 	require.Equal(t, []string{"theirs 2 Locks"}, hits(viewer.OfSources("theirs"), "words", search.Filter{Under: "2"}), "a viewer who sees one")
-	// Filters of pages find the chunks of the very page.
+	// Page filters match the chunks of exactly that page.
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_pages SET metadata = metadata || '{"labels": ["secret"]}' WHERE source_id = 'theirs' AND page_id = '1'
 		OR source_id = 'docs' AND page_id = '2'`)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"docs 2 Keys", "theirs 1 Home"}, hits(all, "words", search.Filter{Label: "secret"}))
 	require.Equal(t, []string{"theirs 1 Home"}, hits(all, "words", search.Filter{Label: "secret", Sources: []string{"theirs"}}))
 
-	// An edit, a removal and a return of one leave the other alone.
+	// Editing, removing and restoring one page does not affect the other.
 	run = fullRun(t, s, "theirs", "o2", listed("1", 8, "Home"))
 	require.Equal(t, event.Updated, store1(t, s, ofOther("o2", "1", 8, "Home", "gamma changed")))
 	gone, live, err := s.FindRemovalCandidates(t.Context(), run)
@@ -91,13 +91,13 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 	require.Equal(t, []string{"beta words"}, contents(t, s, "docs", "2"))
 	require.Empty(t, contents(t, s, "theirs", "2"))
 	p, err := s.Reader().LivePage(t.Context(), all, "2")
-	require.NoError(t, err, "one is left: the bare id says enough")
+	require.NoError(t, err, "only one is left, so the id is unique")
 	require.Equal(t, "docs", p.SourceID)
 
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"), listed("2", 2, "Keys"))
 	require.Equal(t, event.Updated, store1(t, s, write("docs", "r2", "2", 2, "Keys", "beta again")))
 	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
-	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_removals WHERE restored_at IS NULL`), "theirs has not come back")
+	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_removals WHERE restored_at IS NULL`), "the page of theirs is still removed")
 	run = fullRun(t, s, "theirs", "o3", listed("1", 8, "Home"), listed("2", 9, "Locks"))
 	kept, err := s.KeptPages(t.Context(), run, []string{"1", "2"})
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 	require.Equal(t, 1, number(t, conn, `SELECT count(*) FROM confluence_sites`))
 }
 
-// A page that moves between two sources of one site is one page, and of another site none.
+// A page that moves between two sources of one site is the same page; a page of another site is a different one.
 func TestAPageMovesWithinItsSiteOnly(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -127,7 +127,7 @@ func TestAPageMovesWithinItsSiteOnly(t *testing.T) {
 	require.Equal(t, []string{"team", "theirs"}, column[string](t, conn, `SELECT source_id FROM archon_crawled_pages ORDER BY 1`))
 }
 
-// A database of an older release keeps what it has, and its next run finds everything as listed.
+// A database of an older release keeps its rows, and its next run finds everything as listed.
 func TestAnOlderDatabaseLearnsItsSites(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -152,8 +152,8 @@ func TestAnOlderDatabaseLearnsItsSites(t *testing.T) {
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
 	snap := finish(t, s, run)
 	require.Equal(t, event.Counts{Listed: 1, Unchanged: 1}, snap.Counts)
-	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages`), "chunks and embeddings stay")
-	// Sites that come later have numbers of their own.
+	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages`), "chunks and embeddings are kept")
+	// Sites that are added later have different numbers.
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "new", BaseURL: "https://new.atlassian.net/wiki", SpaceKey: "NEW"}))
 	require.Equal(t, 4, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_spaces`))
 }
@@ -164,13 +164,13 @@ func TestASpaceIsOneSourceHoweverItIsTyped(t *testing.T) {
 	for _, key := range []string{"DOCS", "docs", "Docs"} {
 		err := s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: key})
 		require.ErrorIs(t, err, store.ErrSpaceTaken, key)
-		require.ErrorContains(t, err, "is the source docs already")
+		require.ErrorContains(t, err, "is already the source docs")
 		require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: key}), "the same one again")
 	}
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}), "of another site")
 }
 
-// Another program writes a page as the specification has the table, without a site.
+// Another program writes a page without a site, as the specification defines the table.
 func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -191,7 +191,7 @@ func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
 	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_sites`))
 }
 
-// known is what a run finds of a space of the site c1.
+// known returns what a run finds out about a space of the site c1.
 func known(space, key string, more ...string) store.Identity {
 	return store.Identity{Site: "c1", ID: space, Key: key, Keys: append([]string{key}, more...)}
 }
@@ -202,8 +202,7 @@ func TestASpaceIsKnownByItsID(t *testing.T) {
 	src, err := s.Identify(t.Context(), "docs", known("65538", "DOCS", "HANDBOOK"))
 	require.NoError(t, err)
 	require.Equal(t, "65538", src.SpaceID)
-	// By its alias, at once; by a name that is not known yet, and at another address of its site, in
-	// its first run.
+	// By its alias, at once; by an unknown name, and at another address of its site, in its first run.
 	err = s.AddSource(t.Context(), store.Source{ID: "again", BaseURL: site, SpaceKey: "handbook"})
 	require.ErrorIs(t, err, store.ErrSpaceTaken)
 	for _, again := range []store.Source{{ID: "again", BaseURL: site, SpaceKey: "OTHER"}, {ID: "again", BaseURL: "https://wiki.acme.example/wiki", SpaceKey: "DOCS"}} {
@@ -213,22 +212,22 @@ func TestASpaceIsKnownByItsID(t *testing.T) {
 		require.ErrorContains(t, err, "source again is the same space as source docs")
 		require.NoError(t, s.RemoveSource(t.Context(), "again"))
 	}
-	// Another site's space with the same id is another space.
+	// Another site's space with the same id is a different space.
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
 	_, err = s.Identify(t.Context(), "theirs", store.Identity{Site: "c2", ID: "65538", Key: "DOCS"})
 	require.NoError(t, err)
 
-	// An address that another site has got, and a key that another space has, are believed nothing.
+	// An address that now belongs to another site, and a key that now belongs to another space, change nothing.
 	_, err = s.Identify(t.Context(), "docs", store.Identity{Site: "c3", ID: "65538", Key: "DOCS"})
 	require.Equal(t, failure.OtherSite, failure.CodeOf(err))
 	require.ErrorContains(t, err, "sluice source set docs --base-url URL")
 	_, err = s.Identify(t.Context(), "docs", known("7", "DOCS"))
 	require.Equal(t, failure.SpaceNotFound, failure.CodeOf(err))
-	require.ErrorIs(t, s.Relocate(t.Context(), "docs", otherSite), store.ErrSpaceTaken, "its key is a source's there")
+	require.ErrorIs(t, s.Relocate(t.Context(), "docs", otherSite), store.ErrSpaceTaken, "a source there has its key")
 	addSource(t, s, "team")
 	require.Equal(t, failure.OtherSite, failure.CodeOf(s.Relocate(t.Context(), "team", otherSite)))
 
-	// The keys that it had stay its keys, until another space has them.
+	// Former keys remain keys of the space until another space uses them.
 	src, err = s.Identify(t.Context(), "docs", known("65538", "MANUAL"))
 	require.NoError(t, err)
 	require.Equal(t, "MANUAL", src.SpaceKey)
@@ -242,7 +241,7 @@ func TestASpaceIsKnownByItsID(t *testing.T) {
 	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_sites`))
 }
 
-// Two addresses of one site are one site, once that is known; a page that both have is one page.
+// Two addresses of one site become one site once that is known; a page that both have is one page.
 func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -263,7 +262,7 @@ func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
 	require.Equal(t, []string{"delta"}, contents(t, s, "theirs", "2"))
 }
 
-// A source that goes to another address before its site was ever proven takes no sibling along.
+// If a source changes its address before its site is verified, the site's other sources keep theirs.
 func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -280,7 +279,7 @@ func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
 	require.ErrorIs(t, s.Relocate(t.Context(), "nobody", otherSite), store.ErrNotFound)
 }
 
-// Renaming a site or a space rewrites addresses in place: rows, and with them embeddings, stay.
+// Renaming a site or a space rewrites addresses in place: rows are kept, and so are embeddings.
 func TestPagesGetTheirNewAddresses(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -308,7 +307,7 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 	require.Equal(t, 1, n)
 	n, err = s.Readdress(t.Context(), "docs")
 	require.NoError(t, err)
-	require.Zero(t, n, "it is done once")
+	require.Zero(t, n, "it runs only once")
 
 	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
 	for _, table := range []string{"confluence_pages", "confluence_page_content", "archon_crawled_pages", "archon_sources"} {
@@ -324,7 +323,7 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 		require.Equal(t, now+"/spaces/MANUAL/pages/1", hits[0].URL)
 	}
 
-	// The page as it is converted from now on is what is stored.
+	// Stored pages now equal the pages as converted from now on.
 	run = fullRun(t, s, "docs", "r2", listed("1", 1, "Home"))
 	require.Equal(t, event.Counts{Listed: 1, Unchanged: 1}, finish(t, s, run).Counts)
 	run = fullRun(t, s, "docs", "r3", listed("1", 2, "Home"))
@@ -340,7 +339,7 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
 }
 
-// So do the whole pages that an Archon shows, under the ids that its chunks name.
+// Archon's whole pages get new addresses too, and keep the ids that their chunks contain.
 func TestArchonsPagesGetTheirNewAddresses(t *testing.T) {
 	address, conn := variants[1].install(t)
 	s := opened(t, address)

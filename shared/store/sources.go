@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// DeletionStrategy says when a source's removals are looked for.
+// DeletionStrategy determines when a source is checked for removed pages.
 type DeletionStrategy string
 
 // The deletion strategies.
@@ -26,34 +26,33 @@ const (
 	OnDemand             DeletionStrategy = "on_demand"
 )
 
-// DeletionStrategies are all of them, the default first.
+// DeletionStrategies lists all strategies, the default first.
 var DeletionStrategies = []DeletionStrategy{WeeklyReconciliation, EverySync, OnDemand}
 
-// Confluence is the system of a source that is a Confluence space.
+// Confluence is the Source.System of a Confluence space.
 const Confluence = "confluence"
 
-// Source is what is kept in the knowledge base, a Confluence space for example: a row of
-// archon_sources.
+// Source is one synced source, such as a Confluence space: a row of archon_sources.
 type Source struct {
 	ID               string           `json:"source_id"`
-	System           string           `json:"system"`              // confluence, or another of shared/source/systems
-	Location         string           `json:"location,omitempty"`  // where another system than Confluence has it, a folder for example
-	BaseURL          string           `json:"base_url"`            // the site with /wiki, or what the addresses of pages begin with
-	SpaceKey         string           `json:"space_key,omitempty"` // of Confluence alone; as it is now, as far as is known
-	SpaceID          string           `json:"-"`                   // Confluence's, "" while it is not known
-	Keys             []string         `json:"-"`                   // every key that the space is known to have or to have had, in small letters
+	System           string           `json:"system"`              // confluence, or another one of shared/source/systems
+	Location         string           `json:"location,omitempty"`  // the place in a system other than Confluence, for example a folder
+	BaseURL          string           `json:"base_url"`            // the site with /wiki, or the prefix of the pages' addresses
+	SpaceKey         string           `json:"space_key,omitempty"` // only for Confluence; the current key, if known
+	SpaceID          string           `json:"-"`                   // Confluence's id of the space; "" while unknown
+	Keys             []string         `json:"-"`                   // every known key of the space, current and former, in lower case
 	DisplayName      string           `json:"display_name"`
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
-	BlogPosts        bool             `json:"blog_posts"`     // the space's blog posts are kept too
-	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as Archon has it
+	BlogPosts        bool             `json:"blog_posts"`     // also sync the space's blog posts
+	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as in Archon
 	Tags             []string         `json:"tags"`
 	LastSync         time.Time        `json:"last_sync,omitzero"`           // the watermark, by Confluence's clock; zero before the first complete run
-	LastCheck        time.Time        `json:"last_deletion_check,omitzero"` // when removals were last looked for, or decided on
-	Pages            int              `json:"pages"`                        // live pages now
-	Chunks           int              `json:"chunks"`                       // chunks now
+	LastCheck        time.Time        `json:"last_deletion_check,omitzero"` // when removals were last checked or decided on
+	Pages            int              `json:"pages"`                        // current number of live pages
+	Chunks           int              `json:"chunks"`                       // current number of chunks
 }
 
-// String says in words what the source is, as "space DOCS of https://acme.atlassian.net/wiki".
+// String returns a description of the source, such as "space DOCS of https://acme.atlassian.net/wiki".
 func (s Source) String() string {
 	if s.System == Confluence {
 		return "space " + s.SpaceKey + " of " + s.BaseURL
@@ -61,8 +60,7 @@ func (s Source) String() string {
 	return s.System + " " + s.Location
 }
 
-// CrawlType is the crawl_type of the source's chunks: Archon's readers know those of Confluence
-// by a name of their own.
+// CrawlType returns the crawl_type of the source's chunks. Archon's readers have a special name for Confluence.
 func (s Source) CrawlType() string {
 	if s.System == Confluence {
 		return Confluence
@@ -71,21 +69,21 @@ func (s Source) CrawlType() string {
 }
 
 const (
-	// ourSource is the condition for a source that Sluice keeps, whatever system it is of.
+	// ourSource is the SQL condition for a source that Sluice syncs, whatever its system.
 	ourSource = `(metadata->>'source_type' = 'confluence' OR metadata ? 'sluice_system')`
-	// systemOf is the system that a source is of; see archonSource for what source_type says.
+	// systemOf is the SQL expression for the system of a source; archonMetadata explains source_type.
 	systemOf = `coalesce(metadata->>'sluice_system', metadata->>'source_type')`
 )
 
-// What AddSource finds in the way.
+// Errors of AddSource.
 var (
 	ErrSourceExists = errors.New("the source id is taken")
-	ErrSpaceTaken   = errors.New("a page has one source, and another one has these")
+	ErrSpaceTaken   = errors.New("a page belongs to one source, and these pages already belong to another")
 )
 
-// AddSource registers a source. Adding the same one again changes nothing; an id that is
-// taken by another space, site or kind of source gives ErrSourceExists, and a space that
-// another source is of ErrSpaceTaken: a page has one source, so they would take the pages from
+// AddSource registers a source. Adding the same source again changes nothing. The error is ErrSourceExists if the id
+// is taken by another space, site or kind of source. It is ErrSpaceTaken if another source already syncs the space: a
+// page belongs to one source, so the two sources would take the pages from each other.
 // each other.
 func (s *Store) AddSource(ctx context.Context, src Source) error {
 	if src.DeletionStrategy == "" {
@@ -101,7 +99,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		src.DisplayName = cmp.Or(src.SpaceKey, src.ID)
 	}
 	src.System = cmp.Or(src.System, Confluence)
-	meta := archonSource(src)
+	meta := archonMetadata(src)
 	meta["sluice_system"], meta["deletion_strategy"] = src.System, src.DeletionStrategy
 	if src.System == Confluence {
 		meta["confluence_space_key"], meta["confluence_base_url"] = src.SpaceKey, src.BaseURL
@@ -116,11 +114,11 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		if err := lockSites(ctx, tx); err != nil {
 			return err
 		}
-		at, err := siteFor(ctx, tx, src)
+		at, err := findSite(ctx, tx, src)
 		if err != nil {
 			return err
 		}
-		// One that is there already bears a mark of it: whoever added it does not take it back then.
+		// updated_at marks an existing source as found again, so the call that added it does not undo that.
 		err = tx.QueryRow(ctx, `
 			INSERT INTO archon_sources AS s (source_id, source_url, source_display_name, title, metadata, summary)
 			VALUES ($1, $2, $3, $3, $4, $5)
@@ -134,7 +132,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		if err != nil || !added {
 			return err
 		}
-		return at.enter(ctx, tx, src)
+		return at.recordSource(ctx, tx, src)
 	})
 	if err != nil || added {
 		return err
@@ -149,8 +147,8 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	return fmt.Errorf("add source %s: %w", src.ID, ErrSourceExists)
 }
 
-// Same reports whether other is the same space of the same site, whatever letters its key is written
-// in and by whichever of its names, or the same place in another system.
+// Same reports whether other is the same space of the same site, or the same place in another system. Upper and lower
+// case do not matter, and each known key of the space counts.
 func (s Source) Same(other Source) bool {
 	if system := cmp.Or(other.System, Confluence); s.System != system || !strings.EqualFold(s.BaseURL, other.BaseURL) {
 		return false
@@ -184,18 +182,17 @@ func scanSource(row pgx.CollectableRow) (Source, error) {
 	return src, err
 }
 
-// SourceChange is what UpdateSource is to change; what is empty stays as it is.
+// SourceChange contains the changes for UpdateSource. An empty field changes nothing.
 type SourceChange struct {
 	DisplayName      string
 	DeletionStrategy DeletionStrategy
-	Tags             []string // replaces all tags; none but not nil takes them away
-	BlogPosts        *bool    // on, the next run is full; off, the next full run takes them out
+	Tags             []string // replaces all tags; an empty list that is not nil deletes them
+	BlogPosts        *bool    // if on, the next run is full; if off, the next full run removes them
 }
 
-// UpdateSource changes settings of a source and leaves the rest of its row alone,
-// what other tools keep in its metadata included. Its title follows the name unless somebody
-// gave it another one. Chunks carry the new tags from their page's next write on.
-// ErrNotFound when there is no such source.
+// UpdateSource changes settings of a source and keeps the rest of its row, including other tools' keys in its
+// metadata. The title changes with the name unless somebody has set a different title. Chunks get the new tags when
+// their page is written next. The error is ErrNotFound if there is no such source.
 func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) error {
 	set := map[string]any{}
 	if c.DeletionStrategy != "" {
@@ -221,8 +218,8 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 	return nil
 }
 
-// Source returns a source without its counts. ErrNotFound when there is none,
-// also when the id belongs to a source of another kind.
+// Source returns a source without its counts. The error is ErrNotFound if there is none, and also if the id belongs
+// to a source of another kind.
 func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0`+sourceFrom+`
 		WHERE s.source_id = $1 AND `+ourSource, id)
@@ -233,28 +230,28 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 	return src, nil
 }
 
-// Sources lists every source with its counts, by id.
+// Sources lists every source with its counts, ordered by id.
 func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error) {
-	return r.counted(ctx, v, "")
+	return r.listSources(ctx, v, "")
 }
 
-// SourceIDs lists the ids of the sources that Sluice keeps.
+// SourceIDs lists the ids of the sources that Sluice syncs.
 func (r *Reader) SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error) {
 	rows, _ := r.pool.Query(ctx, `SELECT source_id FROM archon_sources WHERE `+ourSource+`
-		AND ($1::text[] IS NULL OR source_id = ANY ($1)) ORDER BY source_id`, seen(v))
+		AND ($1::text[] IS NULL OR source_id = ANY ($1)) ORDER BY source_id`, visibleSources(v))
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("list the ids of the sources: %w", err)
+		return nil, fmt.Errorf("list source ids: %w", err)
 	}
 	return list, nil
 }
 
-// Source returns a Confluence source with its counts, or ErrNotFound.
+// Source returns a source with its counts, or ErrNotFound.
 func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source, error) {
 	if id == "" {
 		return Source{}, fmt.Errorf("read source: %w", ErrNotFound)
 	}
-	list, err := r.counted(ctx, v, id)
+	list, err := r.listSources(ctx, v, id)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("read source %s: %w", id, ErrNotFound)
 	}
@@ -264,13 +261,13 @@ func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source
 	return list[0], nil
 }
 
-// counted lists one source, or all for "".
-func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Source, error) {
+// listSources lists one source, or all sources if id is "".
+func (r *Reader) listSources(ctx context.Context, v viewer.Viewer, id string) ([]Source, error) {
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
 		`+sourceFrom+` WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
-		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, seen(v))
+		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, visibleSources(v))
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)
@@ -278,21 +275,21 @@ func (r *Reader) counted(ctx context.Context, v viewer.Viewer, id string) ([]Sou
 	return list, nil
 }
 
-// TakeBackSource deletes a source that was added just now, unless somebody has found it there since,
-// or changed it, or asked for a run of it.
-func (s *Store) TakeBackSource(ctx context.Context, id string) error {
+// UndoAddSource deletes a source that was just added, unless somebody has found it again, changed it, or requested a
+// run of it since.
+func (s *Store) UndoAddSource(ctx context.Context, id string) error {
 	_, err := s.pool.Exec(ctx, `
 		DELETE FROM archon_sources WHERE source_id = $1 AND `+ourSource+` AND updated_at = created_at
 		AND NOT EXISTS (SELECT FROM confluence_sync_runs r WHERE r.source_id = $1)`, id)
 	if err != nil {
-		return fmt.Errorf("take source %s back: %w", id, err)
+		return fmt.Errorf("undo adding source %s: %w", id, err)
 	}
 	return nil
 }
 
-// RemoveSource deletes a source with its pages, chunks, runs and secret in one
-// transaction. Chunks go first: on an older Archon their foreign key does not cascade. Before
-// them the source is locked, which waits for the pages that are just being written.
+// RemoveSource deletes a source with its pages, chunks, runs and secret in one transaction. It first locks the
+// source, which waits until running writes of pages end. Chunks are deleted before the source because an older
+// Archon's foreign key does not cascade.
 func (s *Store) RemoveSource(ctx context.Context, id string) error {
 	if _, err := s.Source(ctx, id); err != nil {
 		return err
@@ -316,7 +313,7 @@ func (s *Store) RemoveSource(ctx context.Context, id string) error {
 		return dropSites(ctx, tx)
 	})
 	if err == nil {
-		_ = s.searcher.Count(ctx) // its words; should it fail, the next one does it
+		_ = s.searcher.Count(ctx) // update the word counts; if it fails, the next call does it
 	}
 	return err
 }

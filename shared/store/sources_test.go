@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// What a request becomes, by its source's strategy and the age of the last check.
+// The mode of a run depends on its source's strategy and the age of the last check.
 func TestWhenRemovalsAreLookedFor(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -33,7 +33,7 @@ func TestWhenRemovalsAreLookedFor(t *testing.T) {
 		{store.OnDemand, "400", event.Incremental, event.Incremental},
 		{store.OnDemand, "", event.Incremental, event.Incremental},
 		{store.OnDemand, "0", event.Full, event.Full},
-		{"", "7.1", event.Incremental, event.Full}, // none said, as older versions wrote it
+		{"", "7.1", event.Incremental, event.Full}, // no strategy, as in rows of older versions
 	} {
 		_, err := conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = jsonb_strip_nulls(metadata || jsonb_build_object(
 			'deletion_strategy', nullif($1, ''), 'last_deletion_check', now() - nullif($2, '')::float8 * interval '1 day'))`, c.strategy, c.days)
@@ -42,9 +42,9 @@ func TestWhenRemovalsAreLookedFor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.runs, run.Mode, "%+v", c)
 		require.Equal(t, c.asked, run.RequestedMode)
-		require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Internal, "on to the next"))
+		require.NoError(t, s.FailRun(t.Context(), run.ID, failure.Internal, "next case"))
 	}
-	// The check is dated by the end of a full run; an incremental one leaves it.
+	// The time of the check is the end of a full run; an incremental run does not change it.
 	require.NoError(t, s.UpdateSource(t.Context(), "docs", store.SourceChange{DeletionStrategy: store.OnDemand}))
 	src, err := s.Source(t.Context(), "docs")
 	require.NoError(t, err)
@@ -100,5 +100,5 @@ func TestChangingASource(t *testing.T) {
 	require.ErrorIs(t, s.UpdateSource(t.Context(), "unknown", store.SourceChange{DisplayName: "x"}), store.ErrNotFound)
 	_, err = conn.Exec(t.Context(), `INSERT INTO archon_sources (source_id, metadata) VALUES ('web', '{"source_type": "url"}')`)
 	require.NoError(t, err)
-	require.ErrorIs(t, s.UpdateSource(t.Context(), "web", store.SourceChange{DisplayName: "x"}), store.ErrNotFound, "it is not ours")
+	require.ErrorIs(t, s.UpdateSource(t.Context(), "web", store.SourceChange{DisplayName: "x"}), store.ErrNotFound, "Sluice does not sync it")
 }

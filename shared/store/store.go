@@ -1,13 +1,12 @@
-// Package store is the system of record: Postgres, spoken to in SQL. It is the only package
-// that imports pgx. Pages, chunks, runs and their ledger live here; the message bus only
-// carries nudges about them.
+// Package store is the system of record: it contains all SQL and is the only package that imports pgx. It stores
+// pages, chunks, runs and their ledger. The messages on the bus only announce work.
 //
-// What people get to see is read through Reader and Searcher, which take the viewer on whose
-// behalf they read. What a stage needs on the way of a page (a run, a source by its id, the
-// ledger, removal candidates) is a method of Store: it is no read for people, and takes none.
+// Everything that is read for a user goes through Reader and Searcher, which require the viewer on whose behalf they
+// read. Everything that a stage needs while it processes a page (a run, a source by its id, the ledger, removal
+// candidates) is a method of Store. These methods do not read for a user and take no viewer.
 //
-// Every write is guarded so that it may be seen twice, late or out of order: an older
-// version never overwrites a newer one, and a page's outcome in a run is set once.
+// Every write tolerates messages that arrive twice, late or out of order: an older version never overwrites a newer
+// one, and the outcome of a page in a run is set once.
 package store
 
 import (
@@ -27,7 +26,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
 	ErrNotFound   = pg.ErrNotFound
 	ErrNotCurrent = errors.New("another replica has taken this run over")
@@ -37,41 +36,40 @@ var (
 type Store struct {
 	pool     *pgxpool.Pool
 	searcher *search.Searcher
-	patience patience
-	way      *way
+	waiter   waiter
+	pooler   *poolerState
 }
 
-// Searcher searches the chunks.
+// Searcher returns the search of the chunks.
 func (s *Store) Searcher() *search.Searcher { return s.searcher }
 
-// Vault keeps the credentials and the API keys.
+// Vault returns the store of the credentials and the API keys.
 func (s *Store) Vault() *vault.Vault { return vault.New(s.pool) }
 
-// Option changes what Open opens.
+// Option configures Open.
 type Option func(*opening)
 
 type opening struct {
 	language string
-	patience patience
+	waiter   waiter
 }
 
-// SearchLanguage sets the text search configuration that words are brought to their stem by,
-// "english" unless it is set. Open fails when the database has none of that name. Migrate
-// makes the indexes that another language than English needs, so all programs on a database
-// are to be told the same.
+// SearchLanguage sets the text search configuration that reduces words to their stems. The default is "english". Open
+// fails if the database has no configuration of that name. Migrate creates the indexes that a language other than
+// English needs, so all programs on a database must use the same language.
 func SearchLanguage(name string) Option { return func(o *opening) { o.language = name } }
 
-// Open connects to the database at url (a postgres:// address) and waits, until ctx ends or as
-// Waiting says, for it to accept connections, so that services may start in any order. It fails at
-// once when waiting does not help: a wrong password, user or database, refused TLS; and after a
-// while when the host's name does not resolve. The error says what is wrong and what to do; it
-// names user, database and host, never the password. Open does not migrate; see Migrate and Ready.
+// Open connects to the database at url (a postgres:// address). It waits until the database accepts connections, so
+// services can start in any order. The wait ends with ctx or with the limit of the option Waiting. Open fails at once
+// if waiting does not help: a wrong password, user or database, or refused TLS. If the host's name does not resolve,
+// it fails after a short wait. The error says what is wrong and what to do; it names user, database and host, but
+// never the password. Open does not migrate; see Migrate and Ready.
 func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	cfg, err := poolConfig(url)
 	if err != nil {
 		return nil, err
 	}
-	way := throughPoolers(cfg, url)
+	pooler := detectPooler(cfg, url)
 	pool, err := newPool(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -80,7 +78,7 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	for _, option := range options {
 		option(&o)
 	}
-	s := &Store{pool: pool, searcher: search.New(pool, o.language), patience: o.patience, way: way}
+	s := &Store{pool: pool, searcher: search.New(pool, o.language), waiter: o.waiter, pooler: pooler}
 	if err := s.wait(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -88,11 +86,10 @@ func Open(ctx context.Context, url string, options ...Option) (*Store, error) {
 	return s, nil
 }
 
-// Close ends every connection.
+// Close closes every connection.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ping reports whether the database answers, in bounded time, a connection of those that the work
-// is done on.
+// Ping reports within a bounded time whether the database answers on a connection of the pool.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
@@ -103,7 +100,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 func (s *Store) wait(ctx context.Context) error {
-	err := s.patience.until(ctx, "Postgres", 2*time.Second, func(ctx context.Context) error {
+	err := s.waiter.until(ctx, "Postgres", 2*time.Second, func(ctx context.Context) error {
 		return explain(s.pool.Config(), s.Ping(ctx))
 	})
 	if err != nil {
@@ -112,8 +109,8 @@ func (s *Store) wait(ctx context.Context) error {
 	return s.searcher.Prepare(ctx)
 }
 
-// Migrate applies the migrations that are missing and returns their names, and after them, in words,
-// what it did because an extension or an Archon has come.
+// Migrate applies the missing migrations and returns their names. The list ends with a sentence about each conversion
+// that Migrate ran because an extension or an Archon was installed since the last call.
 func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
@@ -124,9 +121,9 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err := s.searcher.Build(ctx); err != nil {
 		return applied, err
 	}
-	pages, err := s.moveIn(ctx)
+	pages, err := s.convertForArchon(ctx)
 	if pages > 0 {
-		applied = append(applied, fmt.Sprintf("archon: its assistants find the %d pages that were here before it", pages))
+		applied = append(applied, fmt.Sprintf("archon: converted %d pages that were written before it was installed", pages))
 	}
 	if err != nil {
 		return applied, err
@@ -134,36 +131,35 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	return applied, s.wait(ctx)
 }
 
-// MigrateDown takes every migration of ours back and with it all that was synced. Archon's
-// tables stay.
+// MigrateDown reverts every migration of Sluice and deletes everything that was synced. It keeps Archon's tables.
 func (s *Store) MigrateDown(ctx context.Context) error {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	return migrations.Down(ctx, db)
 }
 
-// Migrations lists every migration and where it stands.
+// Migrations lists every migration and its status.
 func (s *Store) Migrations(ctx context.Context) ([]migrations.Status, error) {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	return migrations.List(ctx, db)
 }
 
-// VerifyMigrations returns nil when every migration is applied, recorded and unchanged;
-// otherwise the error wraps migrations.ErrChanged and names what is not.
+// VerifyMigrations returns nil if every migration is applied, recorded and unchanged. Otherwise the error wraps
+// migrations.ErrChanged and names the migrations that are not.
 func (s *Store) VerifyMigrations(ctx context.Context) error {
 	db := stdlib.OpenDBFromPool(s.pool)
 	defer func() { _ = db.Close() }()
 	return migrations.Verify(ctx, db)
 }
 
-// errNotMigrated is why Ready waits, when all that is missing are migrations.
+// errNotMigrated is the reason why Ready waits if only migrations are missing.
 var errNotMigrated = errors.New("the database is not migrated; run: sluice migrate up")
 
-// Ready waits, until ctx ends or as Waiting says, for every migration that this program knows to be
-// applied: a service may start before the migration has run.
+// Ready waits until every migration that this program knows is applied, because a service may start before the
+// migration has run. The wait ends with ctx or with the limit of the option Waiting.
 func (s *Store) Ready(ctx context.Context) error {
-	err := s.patience.until(ctx, "the migrations of the database", time.Second, func(ctx context.Context) error {
+	err := s.waiter.until(ctx, "the migrations of the database", time.Second, func(ctx context.Context) error {
 		list, err := s.Migrations(ctx)
 		missing := func(m migrations.Status) bool { return !m.Applied }
 		if err == nil && slices.ContainsFunc(list, missing) {
@@ -177,7 +173,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.wait(ctx)
 }
 
-// inTx runs fn in one transaction, as pg.InTx does.
+// inTx runs fn in one transaction; see pg.InTx.
 func (s *Store) inTx(ctx context.Context, what string, fn func(pgx.Tx) error) error {
 	return pg.InTx(ctx, s.pool, what, fn)
 }

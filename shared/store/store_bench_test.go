@@ -20,8 +20,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// bench is a store with an open run, and a table for plain COPY beside it that has all the
-// columns, indexes and constraints of Archon's.
+// bench is a store with an open run, and a table for plain COPY that has all the columns, indexes and constraints of
+// Archon's table.
 type bench struct {
 	*store.Store
 	pool    *pgxpool.Pool
@@ -29,7 +29,7 @@ type bench struct {
 	rand    *rand.Rand
 	words   []string
 	common  *rand.Zipf
-	made    int // pages
+	made    int // number of pages so far
 }
 
 func openBench(b *testing.B) *bench {
@@ -67,7 +67,7 @@ func openBench(b *testing.B) *bench {
 	return &bench{Store: s, pool: pool, attempt: attempt, rand: r, words: words, common: rand.NewZipf(r, 1.1, 8, 19_999)}
 }
 
-// text returns about 1.5 KB of words, of which few are common and most are rare.
+// text returns about 1.5 KB of words: a few common ones and many rare ones.
 func (b *bench) text(heading string) string {
 	var t strings.Builder
 	t.WriteString(heading + "\n\n")
@@ -77,7 +77,7 @@ func (b *bench) text(heading string) string {
 	return strings.TrimSpace(t.String())
 }
 
-// page returns a page that was not there before, with the metadata that pages have.
+// page returns a new page with realistic metadata.
 func (b *bench) page(chunks int) store.PageWrite {
 	b.made++
 	id := fmt.Sprint(100_000 + b.made)
@@ -116,7 +116,7 @@ func (b *bench) pages(tb testing.TB, n, chunks int) []store.PageWrite {
 	return list
 }
 
-// copyRows copies the chunks of pages as plainly as can be, in one transaction.
+// copyRows copies the chunks of pages in the simplest way, in one transaction.
 func (b *bench) copyRows(ctx context.Context, pages []store.PageWrite) error {
 	var rows [][]any
 	for _, w := range pages {
@@ -132,11 +132,10 @@ func (b *bench) copyRows(ctx context.Context, pages []store.PageWrite) error {
 	return err
 }
 
-// BenchmarkWritePage writes new pages of 20 chunks, and copies the same rows, by turns and
-// into tables that grow alike. Both pay for all the indexes of chunks; the page, its content
-// and the ledger are written on top of that.
+// BenchmarkWritePage alternates between writing new pages of 20 chunks and copying the same rows, into tables that
+// grow equally. Both update all indexes of chunks; only the store also writes the page, its content and the ledger.
 func BenchmarkWritePage(b *testing.B) {
-	const pages, chunks = 24, 20 // pages of one turn
+	const pages, chunks = 24, 20 // pages per round
 	for _, writers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			db := openBench(b)
@@ -189,7 +188,7 @@ func BenchmarkWritePage(b *testing.B) {
 	}
 }
 
-// BenchmarkEdit writes a page of 40 chunks again, among 200 pages of 20.
+// BenchmarkEdit rewrites a page of 40 chunks, among 200 pages of 20.
 func BenchmarkEdit(b *testing.B) {
 	const chunks = 40
 	for _, c := range []struct {

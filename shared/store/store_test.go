@@ -48,7 +48,7 @@ func fullRun(t *testing.T, s *store.Store, source, id string, pages ...store.Lis
 	return run
 }
 
-// finish judges no removals and advances the run as far as it goes.
+// finish marks the removals as checked, without removing anything, and advances the run as far as possible.
 func finish(t *testing.T, s *store.Store, run store.Run) event.Progress {
 	t.Helper()
 	_, _, err := s.FindRemovalCandidates(t.Context(), run)
@@ -91,7 +91,7 @@ func TestARunFromRequestToWatermark(t *testing.T) {
 
 	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "1", 3, "Home", "alpha", "beta")))
 	snap := finish(t, s, run)
-	require.Equal(t, event.StateFetching, snap.State, "page 2 is still out")
+	require.Equal(t, event.StateFetching, snap.State, "page 2 is still pending")
 	require.Equal(t, 66, snap.Percent)
 
 	require.Equal(t, event.Created, store1(t, s, write("docs", "r1", "2", 1, "Setup", "gamma")))
@@ -102,11 +102,11 @@ func TestARunFromRequestToWatermark(t *testing.T) {
 
 	src, err := s.Source(t.Context(), "docs")
 	require.NoError(t, err)
-	require.WithinDuration(t, run.ListingStarted, src.LastSync, time.Millisecond, "the watermark is the listing's start")
+	require.WithinDuration(t, run.ListingStarted, src.LastSync, time.Millisecond, "the watermark is the start of the listing")
 
 	run2 := fullRun(t, s, "docs", "r2", listed("1", 3, "Home"), listed("2", 1, "Setup"))
 	snap = finish(t, s, run2)
-	require.Equal(t, event.Counts{Listed: 2, Unchanged: 2}, snap.Counts, "nothing changed, nothing is fetched")
+	require.Equal(t, event.Counts{Listed: 2, Unchanged: 2}, snap.Counts, "nothing changed, so nothing is fetched")
 }
 
 func TestASecondRunWaitsForTheFirst(t *testing.T) {
@@ -145,13 +145,13 @@ func TestOnlyOneListerAtATime(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.AddListed(t.Context(), "r1", first, []store.Listed{listed("1", 1, "Gone since")}))
 	_, err = s.StartListing(t.Context(), "r1", time.Now())
-	require.ErrorIs(t, err, store.ErrNotCurrent, "the first lister lives")
+	require.ErrorIs(t, err, store.ErrNotCurrent, "the first lister still has its lease")
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET listing_until = now() - interval '1 second'`)
 	require.NoError(t, err)
 	second, err := s.StartListing(t.Context(), "r1", time.Now())
 	require.NoError(t, err)
 	require.ErrorIs(t, s.RenewListing(t.Context(), "r1", first), store.ErrNotCurrent)
-	require.NoError(t, s.ReleaseListing(t.Context(), "r1", first), "a lister that was replaced leaves nothing")
+	require.NoError(t, s.ReleaseListing(t.Context(), "r1", first), "a replaced lister releases nothing")
 	_, err = s.StartListing(t.Context(), "r1", time.Now())
 	require.ErrorIs(t, err, store.ErrNotCurrent)
 
@@ -163,7 +163,7 @@ func TestOnlyOneListerAtATime(t *testing.T) {
 	require.NoError(t, s.AddListed(t.Context(), "r1", second, twice))
 	n, err := s.CompleteListing(t.Context(), run, second)
 	require.NoError(t, err)
-	require.Equal(t, 1, n, "what the first lister wrote is gone, and a page listed twice counts once")
+	require.Equal(t, 1, n, "the first lister's rows are deleted, and a page listed twice counts once")
 }
 
 func TestTheSamePageTwiceAndAnOlderOneLater(t *testing.T) {
@@ -181,7 +181,7 @@ func TestTheSamePageTwiceAndAnOlderOneLater(t *testing.T) {
 	require.Equal(t, before, dump(t, conn))
 }
 
-// dump is every row that a page write touches, with the columns that show a rewrite.
+// dump returns every row that a page write may change, with the columns that reveal a rewrite.
 func dump(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `
@@ -241,7 +241,7 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 
 	require.Empty(t, contents(t, s, "docs", "2"))
 	store1(t, s, late)
-	require.Empty(t, contents(t, s, "docs", "2"), "a copy from before the removal stays without effect")
+	require.Empty(t, contents(t, s, "docs", "2"), "a copy from before the removal has no effect")
 	removed, err := s.Reader().Page(t.Context(), viewer.All(), "2")
 	require.NoError(t, err)
 	require.True(t, removed.Deleted)
@@ -252,7 +252,7 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 	require.Equal(t, []string{"beta"}, contents(t, s, "docs", "2"))
 	var crawled int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_crawled_pages WHERE url = 'https://web/1'`).Scan(&crawled))
-	require.Equal(t, 1, crawled, "a web crawl's chunk with the same page_id is not ours")
+	require.Equal(t, 1, crawled, "a web crawl's chunk with the same page_id is not Sluice's")
 }
 
 func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
@@ -330,11 +330,11 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
 	totals, err = s.Reader().Losses(t.Context(), viewer.All(), "docs")
 	require.NoError(t, err)
-	require.Equal(t, 1, totals[0].Count, "a removed page counts no more")
+	require.Equal(t, 1, totals[0].Count, "a removed page no longer counts")
 }
 
 func TestLargeChunksAreCompressedAsTheServerDoesBest(t *testing.T) {
-	address := pgtest.MigratedURL(t) // never through a pooler, whose sessions are left as they are
+	address := pgtest.MigratedURL(t) // never through a pooler, where the store changes no session settings
 	s, err := store.Open(t.Context(), address)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)

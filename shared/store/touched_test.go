@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// touchedSQL writes down every row of a chunk that is written, and adds a column in place of
-// an embedding, which the test's server may have no type for.
+// touchedSQL records every write of a chunk's row, and adds a column in place of an embedding, because the test's
+// server may not have the type.
 const touchedSQL = `
 	CREATE TABLE touched (what text);
 	CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -31,7 +31,7 @@ const touchedSQL = `
 	CREATE TRIGGER touch AFTER INSERT OR UPDATE OR DELETE ON archon_crawled_pages FOR EACH ROW EXECUTE FUNCTION touch();
 	ALTER TABLE archon_crawled_pages ADD COLUMN embedding_0 real[];`
 
-// rowsTouched is how many rows of chunks a write has written.
+// rowsTouched counts the rows of chunks that a write has changed.
 type rowsTouched struct{ Inserted, Marked, Updated, Deleted int }
 
 func touchedBy(t testing.TB, conn *pgx.Conn, write func()) (n rowsTouched) {
@@ -45,7 +45,7 @@ func touchedBy(t testing.TB, conn *pgx.Conn, write func()) (n rowsTouched) {
 	return n
 }
 
-// chunkRow is a chunk's row as far as it tells whether it is still the same one.
+// chunkRow is what shows whether a chunk's row is still the same.
 type chunkRow struct {
 	ID        int64
 	Xmin      uint32
@@ -67,7 +67,7 @@ func chunkRows(t *testing.T, conn *pgx.Conn) []chunkRow {
 	return list
 }
 
-// paged is a page of such chunks.
+// paged returns a page of such chunks.
 func paged(version int, title string, texts []string) store.PageWrite {
 	w := write("docs", "", "1", version, title, texts...)
 	for i := range w.Chunks {
@@ -77,8 +77,7 @@ func paged(version int, title string, texts []string) store.PageWrite {
 	return w
 }
 
-// What did not change keeps its row: its id, its embedding and, where it is still in its
-// place, the very row.
+// An unchanged chunk keeps its row: its id, its embedding and, if it has not moved, exactly the same tuple.
 func TestRowsThatAnEditTouches(t *testing.T) {
 	const chunks = 40
 	texts := make([]string, chunks)
@@ -91,25 +90,25 @@ func TestRowsThatAnEditTouches(t *testing.T) {
 		title string
 		texts []string
 		want  rowsTouched
-		still int // rows that are not touched
+		still int // number of rows that are not touched
 	}{
 		{"nothing", "Home", texts, rowsTouched{}, chunks},
 		{"one word edited", "Home", edit(func(s []string) []string {
 			s[17] = strings.Replace(s[17], "Word", "Phrase", 1)
 			return s
 		}), rowsTouched{Inserted: 1, Marked: 1, Deleted: 1}, chunks - 1},
-		{"a paragraph put in at the top", "Home", edit(func(s []string) []string {
+		{"a paragraph inserted at the top", "Home", edit(func(s []string) []string {
 			return slices.Insert(s, 0, "New here.")
 		}), rowsTouched{Inserted: 1, Updated: chunks}, 0},
-		{"a paragraph put in at the end", "Home", edit(func(s []string) []string {
+		{"a paragraph added at the end", "Home", edit(func(s []string) []string {
 			return append(s, "New here.")
 		}), rowsTouched{Inserted: 1}, chunks},
-		{"the first one taken out", "Home", edit(func(s []string) []string {
+		{"the first one deleted", "Home", edit(func(s []string) []string {
 			return s[1:]
 		}), rowsTouched{Marked: 1, Updated: chunks - 1, Deleted: 1}, 0},
 		{"two sections of five swapped", "Home", edit(func(s []string) []string {
 			return slices.Concat(s[:10], s[15:20], s[10:15], s[20:])
-		}), rowsTouched{Updated: 10 + 5}, chunks - 10}, // five of them step aside before
+		}), rowsTouched{Updated: 10 + 5}, chunks - 10}, // five of them first move out of the way
 		{"the same text once more", "Home", edit(func(s []string) []string {
 			return append(s, s[3])
 		}), rowsTouched{Inserted: 1}, chunks},
@@ -158,7 +157,7 @@ func TestRowsThatAnEditTouches(t *testing.T) {
 	}
 }
 
-// A page that comes again as it is writes no row of any table.
+// Writing an unchanged page again writes no row of any table.
 func TestAnUnchangedPageTouchesNoRow(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")

@@ -16,8 +16,8 @@ type Node struct {
 	ParentKind string
 }
 
-// inTree runs a statement that writes a source's tree. Such statements take turns: paths that
-// were built from the parents of a moment ago must not overwrite newer ones.
+// inTree runs a statement that writes a source's tree. Such statements are serialized, so that paths built from
+// outdated parents do not overwrite newer ones.
 func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) error {
 	return s.inTx(ctx, "write the tree of "+sourceID, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockTreeSQL, sourceID); err != nil {
@@ -30,7 +30,7 @@ func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) e
 
 const lockTreeSQL = `SELECT pg_advisory_xact_lock(hashtextextended('confluence tree:' || $1, 0))`
 
-// pruneContainersSQL drops the containers of a source under which there is no page.
+// pruneContainersSQL deletes the containers of a source that have no page below them.
 const pruneContainersSQL = `
 	WITH RECURSIVE used AS (
 		SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ('page', 'blogpost') AND parent_id IS NOT NULL
@@ -40,8 +40,8 @@ const pruneContainersSQL = `
 	DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ('page', 'blogpost')
 	AND NOT EXISTS (SELECT FROM used WHERE used.id = t.node_id)`
 
-// TreeFromListing takes the parents of a full listing's pages over into the tree, and drops
-// what is neither listed nor stored, with the containers that hold nothing then.
+// TreeFromListing copies the parents of the pages in a full listing to the tree. It deletes pages that are neither
+// listed nor stored, and containers that are then empty.
 func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	err := s.inTree(ctx, run.SourceID, `
 		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
@@ -63,14 +63,14 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 		err = s.inTree(ctx, run.SourceID, pruneContainersSQL, run.SourceID)
 	}
 	if err != nil {
-		return fmt.Errorf("take the listing's tree over: %w", err)
+		return fmt.Errorf("copy the listing to the tree: %w", err)
 	}
 	return nil
 }
 
-// UncheckedContainers returns parents that are not pages and that are still to be looked up,
-// since a listing of pages does not name them: in a full run all that it has not looked up
-// yet, else those that are not known at all; and those that an earlier run could not look up. Only ID and Kind are set.
+// UncheckedContainers returns parents that are not pages and must still be looked up, because a listing of pages does
+// not name them. In a full run, these are all containers that the run has not looked up yet; in other runs, only
+// unknown ones. Both include containers that an earlier run could not look up. Only ID and Kind are set.
 func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]Node, error) {
 	rows, _ := s.pool.Query(ctx, `
 		SELECT DISTINCT ON (c.parent_id) c.parent_id, c.parent_kind FROM confluence_tree c
@@ -89,13 +89,13 @@ func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]
 	return list, nil
 }
 
-// stillUsed keeps out a container whose last page was removed while the site was asked for it:
-// pruneContainersSQL, which ran with the removal, would not see it again until the next full run.
+// stillUsed excludes a container whose last page was removed while the site was asked for the container. Otherwise
+// it would stay until the next full run, since pruneContainersSQL has already run with the removal.
 const stillUsed = `(n.kind IN ('page', 'blogpost')
 	OR EXISTS (SELECT FROM confluence_tree c WHERE c.source_id = $1 AND c.parent_id = n.id))`
 
-// PutNodes writes nodes into a source's tree and marks them as looked up by the run. It leaves out
-// containers that no node has as its parent.
+// PutNodes stores nodes in a source's tree and marks them as looked up by the run. It omits containers that are not
+// the parent of any node.
 func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 	n := len(nodes)
 	ids, kinds, titles := make([]string, n), make([]string, n), make([]string, n)
@@ -117,9 +117,8 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 	return nil
 }
 
-// FailNodes says that the run could not look containers up: what is known of them stays, and the
-// next run asks again. It leaves out containers that no node has as its parent. Only ID and Kind
-// are read.
+// FailNodes records that the run could not look up containers. What is stored of them is kept, and the next run tries
+// again. It omits containers that are not the parent of any node. Only ID and Kind are read.
 func (s *Store) FailNodes(ctx context.Context, run Run, nodes []Node) error {
 	ids, kinds := make([]string, len(nodes)), make([]string, len(nodes))
 	for i, node := range nodes {
@@ -137,8 +136,8 @@ func (s *Store) FailNodes(ctx context.Context, run Run, nodes []Node) error {
 	return nil
 }
 
-// StrayNodes returns those nodes that are not in the source's tree as given. A full run
-// finds none, since its listing has written them.
+// StrayNodes returns the nodes that are missing in the source's tree or differ from it. A full run finds none because
+// its listing has written them.
 func (s *Store) StrayNodes(ctx context.Context, sourceID string, nodes []Node) ([]Node, error) {
 	ids := make([]string, len(nodes))
 	for i, n := range nodes {
@@ -164,10 +163,10 @@ func (s *Store) StrayNodes(ctx context.Context, sourceID string, nodes []Node) (
 	return stray, nil
 }
 
-// BuildPaths writes the path and the titles on it of every node of a source, from its
-// parents. A parent that is not known (hidden from us, say) still stands in the path; what
-// lies on a cycle, which Confluence does not have but a listing under way may show, hangs at
-// the top. Nodes whose place has changed are stale until Repath has brought it to their pages.
+// BuildPaths computes the path and the titles along it for every node of a source from the parents. A parent that is
+// unknown, for example because the account cannot read it, still appears in the path. Nodes on a cycle are placed at
+// the top: Confluence has no cycles, but a listing that takes a while can show one. Nodes whose place has changed
+// become stale until Repath has updated their pages.
 func (s *Store) BuildPaths(ctx context.Context, sourceID string) error {
 	err := s.inTree(ctx, sourceID, `
 		WITH RECURSIVE built (node_id, path, trail) AS (
@@ -189,8 +188,8 @@ func (s *Store) BuildPaths(ctx context.Context, sourceID string) error {
 	return nil
 }
 
-// PagesByTitle finds the source's pages that bear one of the titles: storage format links by
-// title, and titles are unique in a space.
+// PagesByTitle returns the ids of the source's pages with the given titles: links in storage format name a title, and
+// titles are unique in a space.
 func (s *Store) PagesByTitle(ctx context.Context, sourceID string, titles []string) (map[string]string, error) {
 	found := map[string]string{}
 	if len(titles) == 0 {

@@ -37,7 +37,7 @@ func TestPathsAndPlaces(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, store.Place{Path: "/77/4", Ancestors: []page.Ancestor{}, Trail: "Under a hidden page"}, place)
 
-	// A cycle, as a listing under way may show one, must end.
+	// A listing that takes a while may show a cycle: this must not loop for ever.
 	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
 		{ID: "2", Kind: "page", Title: "Guides", ParentID: "3", ParentKind: "page"}}))
 	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
@@ -66,7 +66,7 @@ func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
 	require.Equal(t, []page.Ref{{ID: "3", Version: 1}}, pending)
 }
 
-// The last page below a folder is removed between the question for the folder and its answer.
+// The last page below a folder is removed while the fetcher looks the folder up.
 func TestAFolderWithoutPagesIsNotKept(t *testing.T) {
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -89,7 +89,7 @@ func TestAFolderWithoutPagesIsNotKept(t *testing.T) {
 	require.Equal(t, []string{"1"}, column[string](t, conn, `SELECT node_id FROM confluence_tree`))
 }
 
-// The same node twice in one batch, as an answer under way may give it, is no error.
+// An answer may contain the same node twice in one batch: this is not an error.
 func TestANodeTwiceInOneBatch(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

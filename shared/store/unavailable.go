@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Unavailable reports whether err says that the database could not be reached, or was just
-// starting, stopping or without a free connection: nothing is wrong with what was asked of it.
+// Unavailable reports whether err means that the database could not be reached, or was starting, stopping, or out of
+// connections: the request itself was valid.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) {
@@ -30,8 +30,8 @@ func Unavailable(err error) bool {
 	return pgconn.SafeToRetry(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &network)
 }
 
-// Unstorable reports whether err says that a text holds what Postgres keeps in no text: a zero
-// byte, or bytes that are no UTF-8. Whoever sent it is to send another one.
+// Unstorable reports whether err means that a text contains something that Postgres cannot store: a zero byte, or
+// invalid UTF-8. The sender must change the text.
 func Unstorable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "22021" || pg.Code == "22P05") // in a text; in a jsonb

@@ -18,7 +18,7 @@ func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, store.Unavailable(err), "%v", err)
 
-	// A query whose backend dies under it.
+	// The backend of a running query ends.
 	ended := make(chan error, 1)
 	require.NoError(t, s.Ping(t.Context()))
 	_, err = conn.Exec(t.Context(), `BEGIN; LOCK TABLE archon_sources IN ACCESS EXCLUSIVE MODE`)
@@ -37,7 +37,7 @@ func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
 	require.Error(t, err)
 	require.True(t, store.Unavailable(err), "%v", err)
 
-	// A server that is not there.
+	// A server that does not exist.
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a busy machine takes a while to say no
 	defer cancel()
 	_, err = store.Open(ctx, "postgres://nobody@127.0.0.1:1/none?connect_timeout=1")

@@ -7,8 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// userTimeout bounds how long sent data may stay unacknowledged, which the kernel would else allow
-// for a quarter of an hour.
+// userTimeout limits how long sent data may stay unacknowledged. Without it, the kernel allows a quarter of an hour.
 func userTimeout(network, _ string, c syscall.RawConn) error {
 	if network == "unix" {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A firewall that loses packets cannot be had in a test; that the kernel was told to look for one can.
+// A test cannot have a firewall that loses packets; it can check the options that the kernel got.
 func TestTheKernelLooksAfterConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -4,6 +4,6 @@ package store
 
 import "syscall"
 
-// userTimeout does nothing where the system has no such option: there the probes of an idle
-// connection and the deadlines remain.
+// userTimeout does nothing on systems without this option. They still have keepalive probes on idle connections, and
+// the deadlines.
 func userTimeout(string, string, syscall.RawConn) error { return nil }

@@ -14,24 +14,24 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// day is a time at which a version may have been made.
+// day returns a time at which a version was made.
 func day(n int) time.Time { return time.Date(2026, 3, n, 12, 0, 0, 123_000_000, time.UTC) }
 
-// listedAt is a listed page of the title Page, whose version was made on a day.
+// listedAt returns a listed page with the title Page, whose version was made on a day.
 func listedAt(id string, version, made int) store.Listed {
 	l := listed(id, version, "Page")
 	l.ModifiedAt = day(made)
 	return l
 }
 
-// writeAt is such a page with its text.
+// writeAt returns such a page with its text.
 func writeAt(run, id string, version, made int, text string) store.PageWrite {
 	w := write("docs", run, id, version, "Page", text)
 	w.Page.ModifiedAt = day(made)
 	return w
 }
 
-// waiting lists the pages of the run that wait for their bodies.
+// waiting returns the pages of the run that wait for their bodies.
 func waiting(t *testing.T, s *store.Store, run string) (ids []string) {
 	t.Helper()
 	refs, err := s.PendingPages(t.Context(), run, "", 10)
@@ -49,7 +49,7 @@ func version(t *testing.T, s *store.Store, id string) int {
 	return p.Version
 }
 
-// tenth stores the page 1 in its tenth version, of day 10.
+// tenth stores the page 1 in its tenth version, made on day 10.
 func tenth(t *testing.T) (*store.Store, *pgx.Conn) {
 	t.Helper()
 	s, conn := open(t)
@@ -96,17 +96,17 @@ func TestWritesAreOrderedByTimeAndNumber(t *testing.T) {
 	s, _ := tenth(t)
 	fullRun(t, s, "docs", "r1", listedAt("1", 3, 11))
 	require.Equal(t, event.Updated, store1(t, s, writeAt("r1", "1", 3, 11, "three")))
-	require.Equal(t, event.Updated, store1(t, s, writeAt("r1", "1", 3, 10, "ten")), "how it ended in the run stays")
+	require.Equal(t, event.Updated, store1(t, s, writeAt("r1", "1", 3, 10, "ten")), "the outcome in the run stays")
 	require.Equal(t, []string{"three"}, contents(t, s, "docs", "1"), "an older text never overwrites a newer one")
 	store1(t, s, writeAt("r1", "1", 10, 10, "ten"))
 	require.Equal(t, 3, version(t, s, "1"))
 	store1(t, s, writeAt("r1", "1", 3, 12, "three anew"))
 	store1(t, s, writeAt("r1", "1", 4, 12, "four"))
 	store1(t, s, writeAt("r1", "1", 3, 12, "three anew"))
-	require.Equal(t, []string{"four"}, contents(t, s, "docs", "1"), "of one time, the number counts")
+	require.Equal(t, []string{"four"}, contents(t, s, "docs", "1"), "at the same time, the number counts")
 }
 
-// The row that was made last wins, in one batch or in two.
+// The row with the newest version wins, in one batch or in two.
 func TestAPageThatIsListedTwiceCountsWithWhatWasMadeLast(t *testing.T) {
 	s, _ := tenth(t)
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
@@ -121,7 +121,7 @@ func TestAPageThatIsListedTwiceCountsWithWhatWasMadeLast(t *testing.T) {
 	require.Equal(t, []page.Ref{{ID: "1", Version: 3}}, refs)
 }
 
-// What failed is listed again as the version that it was, whatever its number is.
+// A failed page is listed again as the same version, whatever its number is.
 func TestAFailedVersionIsListedAgainByItsTime(t *testing.T) {
 	s, _ := tenth(t)
 	run := fullRun(t, s, "docs", "r1", listedAt("1", 3, 11))
@@ -166,8 +166,8 @@ func TestOnlyAnOpenRunsPagesAreWritten(t *testing.T) {
 	require.Equal(t, []string{"eleven"}, contents(t, s, "docs", "1"))
 }
 
-// One absurd answer, or one forged event, gives a page a time that no later version reaches; so
-// may a row that was stored before times counted.
+// One wrong answer, or one forged event, may give a page a time that no later version reaches; so may a row from
+// before times were compared.
 func TestATimeFarAheadFreezesNoPage(t *testing.T) {
 	s, conn := tenth(t)
 	fullRun(t, s, "docs", "r1", listedAt("1", 11, 11))
@@ -197,7 +197,7 @@ func mustRun(t *testing.T, s *store.Store, id string) store.Run {
 	return run
 }
 
-// A time that is still to come stands in the way of nothing, however near it is.
+// A time in the future blocks no version, however near it is.
 func TestATimeToComeFreezesNoPage(t *testing.T) {
 	s, _ := open(t)
 	addSource(t, s, "docs")

@@ -19,7 +19,7 @@ import (
 // firstChunks are ids that the first chunks of a database may have.
 var firstChunks = []int64{1, 2, 3, 4, 5}
 
-// seenBy returns how much each read for people answers a viewer with. What is not there counts 0.
+// seenBy returns how many items each method of Reader returns for a viewer. Not found counts as 0.
 func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	t.Helper()
 	ctx, r := t.Context(), s.Reader()
@@ -68,7 +68,7 @@ func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	seen["Sources"] = many(r.Sources(ctx, v))(t)
 	seen["SourceIDs"] = many(r.SourceIDs(ctx, v))(t)
 
-	home := store.Page{ID: "1", SourceID: "docs", Path: "/1"} // as somebody might make it up who does not see it
+	home := store.Page{ID: "1", SourceID: "docs", Path: "/1"} // a page that a viewer without access could invent
 	seen["Related"] = many(r.Related(ctx, v, home))(t)
 	seen["Headings"] = many(r.Headings(ctx, v, "docs", "1"))(t)
 	seen["Tree"] = many(r.Tree(ctx, v, "docs", "", 3, "", 10))(t)
@@ -123,13 +123,13 @@ func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
 
 	all := seenBy(t, s, viewer.All())
 	require.Equal(t, 2, all["Sources"])
-	own := map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1} // of which each source has its own
+	own := map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1} // each source has one of its own
 	for name, n := range seenBy(t, s, viewer.OfSources("docs", "archive")) {
 		require.Equal(t, cmp.Or(own[name], all[name]), n, name)
 		require.Positive(t, n, "%s has something to show", name)
 	}
 	for name, n := range seenBy(t, s, viewer.OfSources("other")) {
-		require.Equal(t, own[name], n, "%s shows what is of another source", name)
+		require.Equal(t, own[name], n, "%s shows data of another source", name)
 	}
 	for name, n := range seenBy(t, s, viewer.Viewer{}) {
 		require.Zero(t, n, "%s shows something to nobody", name)
@@ -137,12 +137,12 @@ func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
 
 	reader := reflect.TypeFor[*store.Reader]()
 	for i := range reader.NumMethod() {
-		require.Contains(t, all, reader.Method(i).Name, "the new read is not tried by this test")
+		require.Contains(t, all, reader.Method(i).Name, "this test does not call the new method")
 	}
 }
 
-// TestNoReadForPeopleLacksItsViewer: a Reader's methods take one, and what they answer with comes
-// from no method of Store that takes none, but for what stages need too.
+// TestNoReadForPeopleLacksItsViewer: each method of Reader takes a viewer, and no method of Store returns the same
+// types without one, except those that stages need.
 func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
 	ctx, view := reflect.TypeFor[context.Context](), reflect.TypeFor[viewer.Viewer]()
 	people := map[reflect.Type]bool{}
@@ -153,14 +153,14 @@ func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
 		require.Greater(t, m.Type.NumIn(), 2, m.Name)
 		require.Equal(t, ctx, m.Type.In(1), m.Name)
 		require.Equal(t, view, m.Type.In(2), m.Name)
-		if of := element(m.Type.Out(0)); of.Kind() == reflect.Struct { // a list of names says nothing about where it comes from
+		if of := element(m.Type.Out(0)); of.Kind() == reflect.Struct { // a list of names does not show its origin
 			people[of] = true
 		}
 	}
 	for _, shared := range []reflect.Type{
 		reflect.TypeFor[store.Run](), reflect.TypeFor[store.Source](), reflect.TypeFor[store.Removal](), reflect.TypeFor[event.Progress](),
 	} {
-		require.True(t, people[shared], "%v is listed here for nothing", shared)
+		require.True(t, people[shared], "no method of Reader returns %v: delete it from this list", shared)
 		delete(people, shared)
 	}
 	all := reflect.TypeFor[*store.Store]()
@@ -169,7 +169,7 @@ func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
 		for o := range m.Type.NumOut() {
 			if people[element(m.Type.Out(o))] {
 				require.Greater(t, m.Type.NumIn(), 2, m.Name)
-				require.Equal(t, view, m.Type.In(2), "Store.%s answers people without a viewer: make it a method of Reader", m.Name)
+				require.Equal(t, view, m.Type.In(2), "Store.%s returns data for users without a viewer: make it a method of Reader", m.Name)
 			}
 		}
 	}

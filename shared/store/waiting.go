@@ -16,30 +16,29 @@ import (
 )
 
 const (
-	tellAfter   = time.Second      // of waiting, before anything is said of it
-	tellEvery   = 5 * time.Second  // after that
-	unknownHost = 15 * time.Second // a name may be made a moment after the program starts; then it is wrong
+	tellAfter   = time.Second      // time to wait before the first report
+	tellEvery   = 5 * time.Second  // time between further reports
+	unknownHost = 15 * time.Second // a name may be registered a moment after the program starts; after that, it is wrong
 )
 
-// Waiting says how Open and Ready wait: until ctx ends or, where limit is more than 0, for no
-// longer than that. After a second and every few seconds from then on, tell is called with what
-// they wait for and why that is not there yet. It may be nil.
+// Waiting sets how Open and Ready wait: until ctx ends or, if limit is more than 0, at most for limit. After a
+// second, and then every few seconds, they call tell with what they wait for and the reason. tell may be nil.
 func Waiting(limit time.Duration, tell func(what string, why error)) Option {
-	return func(o *opening) { o.patience = patience{limit: limit, tell: tell} }
+	return func(o *opening) { o.waiter = waiter{limit: limit, tell: tell} }
 }
 
-// patience is how long to wait, and who hears of it.
-type patience struct {
+// waiter is how long to wait, and where to report it.
+type waiter struct {
 	limit time.Duration
 	tell  func(what string, why error)
 }
 
-// errSilent is the reason for as long as nothing has come back.
+// errSilent is the reason until the first attempt returns.
 var errSilent = errors.New("no answer yet")
 
-// until calls try, again and again, until it returns nil, which ends the wait, or an error that
-// time does not mend, which is returned. When time is up it returns the last error.
-func (p patience) until(ctx context.Context, what string, pause time.Duration, try func(context.Context) error) error {
+// until calls try repeatedly until it returns nil, or an error that waiting does not fix, which until returns. When
+// the time is over, it returns the last error.
+func (p waiter) until(ctx context.Context, what string, pause time.Duration, try func(context.Context) error) error {
 	if p.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.limit)
@@ -47,15 +46,15 @@ func (p patience) until(ctx context.Context, what string, pause time.Duration, t
 	}
 	var last reason
 	last.set(errSilent)
-	defer p.telling(what, &last)()
-	var unresolved time.Time // since when
+	defer p.reportRegularly(what, &last)()
+	var unresolved time.Time // since when the name does not resolve
 	for delay := min(pause, 100*time.Millisecond); ; delay = min(2*delay, pause) {
 		err := try(ctx)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-			last.set(err) // one that the end of the time has cut short says less than the one before
+			last.set(err) // an attempt that was cut short says less than the one before
 		}
 		var name *net.DNSError
 		switch {
@@ -79,8 +78,8 @@ func (p patience) until(ctx context.Context, what string, pause time.Duration, t
 	}
 }
 
-// telling tells, until the returned function is called, why the wait is not over.
-func (p patience) telling(what string, last *reason) (stop func()) {
+// reportRegularly reports the reason for the wait regularly until the returned function is called.
+func (p waiter) reportRegularly(what string, last *reason) (stop func()) {
 	if p.tell == nil {
 		return func() {}
 	}
@@ -100,7 +99,7 @@ func (p patience) telling(what string, last *reason) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-// reason is the last error of a wait.
+// reason is the last error of a wait. It is safe for concurrent use.
 type reason struct {
 	mu  sync.Mutex
 	err error
@@ -118,8 +117,8 @@ func (r *reason) get() error {
 	return r.err
 }
 
-// connectError says in one line why there is no connection, and what to do. It names user,
-// database, host and port, never the password.
+// connectError explains in one line why there is no connection, and what to do. It names user, database, host and
+// port, but never the password.
 type connectError struct {
 	text string
 	err  error
@@ -129,8 +128,7 @@ func (e *connectError) Error() string { return e.text }
 
 func (e *connectError) Unwrap() error { return e.err }
 
-// explain turns the failure to connect to cfg's server into a connectError, and leaves any other
-// error as it is.
+// explain turns a failure to connect to cfg's server into a connectError, and returns any other error unchanged.
 func explain(cfg *pgxpool.Config, err error) error {
 	var connect *pgconn.ConnectError
 	if !errors.As(err, &connect) && !errors.Is(err, context.DeadlineExceeded) {
@@ -138,39 +136,39 @@ func explain(cfg *pgxpool.Config, err error) error {
 	}
 	to := &cfg.ConnConfig.Config
 	where := "Postgres at " + hosts(to)
-	text := fmt.Sprintf("%s does not answer: %s; is it running, and are host and port in DATABASE_URL right?", where, short(err))
+	text := fmt.Sprintf("%s does not answer: %s; is it running, and are host and port in DATABASE_URL right?", where, cause(err))
 	var server *pgconn.PgError
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &server) && refused(err):
-		text = fmt.Sprintf("%s refuses user %q on database %q: %s (%s); %s", where, to.User, to.Database, server.Message, server.Code, wayOut(server))
+		text = fmt.Sprintf("%s refuses user %q on database %q: %s (%s); %s", where, to.User, to.Database, server.Message, server.Code, remedy(server))
 	case errors.As(err, &server):
-		text = fmt.Sprintf("%s takes no connection yet (user %q, database %q): %s (%s)", where, to.User, to.Database, server.Message, server.Code)
+		text = fmt.Sprintf("%s does not accept connections yet (user %q, database %q): %s (%s)", where, to.User, to.Database, server.Message, server.Code)
 	case errors.As(err, &name):
-		text = fmt.Sprintf("%s cannot be reached: the name %q does not resolve (%s); see the host in DATABASE_URL", where, name.Name, name.Err)
+		text = fmt.Sprintf("%s cannot be reached: the name %q does not resolve (%s); check the host in DATABASE_URL", where, name.Name, name.Err)
 	case errors.As(err, &certificate):
-		text = fmt.Sprintf("%s has a certificate that is not believed: %v; set sslrootcert in DATABASE_URL to its authority's file", where, certificate.Err)
+		text = fmt.Sprintf("%s has a certificate that is not trusted: %v; set sslrootcert in DATABASE_URL to the CA certificate file", where, certificate.Err)
 	case connect != nil && noTLS(connect):
-		text = where + " refuses TLS, which sslmode in DATABASE_URL asks for; turn TLS on at the server, or set sslmode=prefer where the network is trusted"
+		text = where + " refuses TLS, which sslmode in DATABASE_URL requires; enable TLS on the server, or set sslmode=prefer if the network is trusted"
 	}
 	return &connectError{text, err}
 }
 
-// wayOut is what to do about a refusal.
-func wayOut(e *pgconn.PgError) string {
+// remedy returns what to do about a refusal.
+func remedy(e *pgconn.PgError) string {
 	switch {
 	case e.Code == "3D000":
-		return "create it, or see the database in DATABASE_URL"
+		return "create it, or check the database in DATABASE_URL"
 	case e.Code == "42501":
 		return "give the user the right to connect: GRANT CONNECT ON DATABASE … TO …"
 	case strings.Contains(e.Message, "pg_hba"):
-		return "see the user, the database and sslmode in DATABASE_URL, and the server's pg_hba.conf"
+		return "check the user, the database and sslmode in DATABASE_URL, and the server's pg_hba.conf"
 	}
-	return "see the user and the password in DATABASE_URL"
+	return "check the user and the password in DATABASE_URL"
 }
 
-// refused reports whether err says that there will be no connection however long one waits.
+// refused reports whether the server refused the connection for a reason that waiting does not fix.
 func refused(err error) bool {
 	var connect *pgconn.ConnectError
 	if !errors.As(err, &connect) {
@@ -185,16 +183,16 @@ func refused(err error) bool {
 		return false
 	}
 	switch server.Code {
-	case "28P01", "28000", // password; user, or no line in pg_hba.conf
-		"3D000", "42501": // no such database; no right to connect
+	case "28P01", "28000", // wrong password; wrong user, or no matching line in pg_hba.conf
+		"3D000", "42501": // no such database; no permission to connect
 		return true
 	}
-	// So Supabase's pooler says that there is no such project or user.
+	// Supabase's pooler reports an unknown project or user with this message.
 	return strings.Contains(server.Message, "Tenant or user not found")
 }
 
-// noTLS reports whether the server refuses TLS and every way to connect wants it. pgconn has no
-// error of its own for it.
+// noTLS reports whether the server refuses TLS and every way to connect requires it. pgconn has no error type for
+// this.
 func noTLS(e *pgconn.ConnectError) bool {
 	if e.Config.TLSConfig == nil || !strings.Contains(e.Error(), "server refused TLS connection") {
 		return false
@@ -207,8 +205,8 @@ func noTLS(e *pgconn.ConnectError) bool {
 	return true
 }
 
-// short is the cause of err in one line.
-func short(err error) string {
+// cause returns the cause of err in one line.
+func cause(err error) string {
 	var network *net.OpError
 	switch {
 	case errors.As(err, &network) && !network.Timeout():
@@ -223,7 +221,7 @@ func short(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// hosts is host:port, of all hosts where there are several.
+// hosts returns host:port for each host, comma-separated.
 func hosts(c *pgconn.Config) string {
 	at := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
 	list := []string{at}

@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// changed returns an address of the tests' server with something of it changed.
+// changed returns the address of the tests' server with a change.
 func changed(t *testing.T, address string, change func(*url.URL)) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -57,7 +57,7 @@ func TestWhatWaitingDoesNotMendEndsAtOnce(t *testing.T) {
 	}
 }
 
-// told is what a wait has said.
+// told records what a wait has reported.
 type told struct {
 	mu   sync.Mutex
 	list []string
@@ -96,7 +96,7 @@ func TestAServerThatIsAwayIsWaitedForAndSaid(t *testing.T) {
 	require.True(t, store.Unavailable(err))
 	require.True(t, said.has("Postgres: Postgres at "+at+" does not answer")())
 
-	// One that takes the connection and says nothing.
+	// A server that accepts the connection and never answers.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
@@ -111,7 +111,7 @@ func TestAHostThatDoesNotResolve(t *testing.T) {
 	_, err := store.Open(t.Context(), "postgres://app:hunter2@postgres.invalid/sluice", store.Waiting(time.Second, nil))
 	require.ErrorContains(t, err, `Postgres at postgres.invalid:5432 cannot be reached: the name "postgres.invalid" does not resolve`)
 
-	// Nobody waits for ever for a name.
+	// An unresolvable name fails after a limit.
 	began := time.Now()
 	_, err = store.Open(t.Context(), "postgres://app:hunter2@postgres.invalid/sluice")
 	require.ErrorContains(t, err, "does not resolve")
@@ -130,8 +130,8 @@ func TestAServerThatStartsLater(t *testing.T) {
 	dir, err := os.MkdirTemp("", "sluice-store-pg-")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, os.RemoveAll(dir)) }()
-	require.NoError(t, os.Chmod(dir, 0o755)) // where we are root, Postgres runs as somebody else
-	// Once it was there, its address and password are known.
+	require.NoError(t, os.Chmod(dir, 0o755)) // as root, Postgres runs as another user
+	// Once it has run, its address and password are known.
 	options := localpg.Options{DataDir: filepath.Join(dir, "postgres"), BinDir: os.Getenv("SLUICE_PG_BINDIR"), Port: port, NoSync: true}
 	pg, err := localpg.Start(t.Context(), options)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestTooManyConnectionsIsWaitedFor(t *testing.T) {
 		}
 		opened <- err
 	}()
-	require.Eventually(t, said.has("takes no connection yet"), 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, said.has("does not accept connections yet"), 20*time.Second, 10*time.Millisecond)
 	_, err = conn.Exec(t.Context(), `ALTER ROLE crowded CONNECTION LIMIT -1`)
 	require.NoError(t, err)
 	require.NoError(t, <-opened)

@@ -12,42 +12,41 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// longestWhole is how much of a page Archon's assistants are shown, in code points. Of a longer one
-// they get a note that it is too long.
+// longestWhole is the longest page that Archon shows to its assistants, in code points. For a longer one they get a
+// note that it is too long.
 const longestWhole = 20_000
 
 // wholePage is a row of archon_page_metadata: a page, or one section of a page that is too long.
 type wholePage struct {
 	id      string
 	url     string
-	section string // its heading; "" for a page, and for what stands before the first heading
+	section string // its heading; "" for a whole page and for the text before the first heading
 	level   int    // of the heading
 	content string
 	chunks  int
 }
 
-// archonID is the uuid by which Archon calls a page or a section of it. It follows from the source, the
-// page's id and the part of the address behind the page's own, so that nothing has to be looked up and
-// no two sites share one.
+// archonID returns the uuid of a page or section in Archon. It is derived from the source, the page's id and the
+// anchor, so it needs no lookup, and no two sites share one.
 func archonID(sourceID, pageID, anchor string) string {
 	sum := sha256.Sum256([]byte(sourceID + "\n" + pageID + "\n" + anchor))
-	sum[6] = sum[6]&0x0f | 0x80 // version 8: of one's own making
+	sum[6] = sum[6]&0x0f | 0x80 // version 8: custom
 	sum[8] = sum[8]&0x3f | 0x80
 	h := hex.EncodeToString(sum[:16])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// document is what is shown as a whole: a page, or a document that is no page.
+// document is a page, or a document that is not a page, with its whole text.
 type document struct {
-	sourceID, id string // id tells it from others of its source
+	sourceID, id string // id is unique within its source
 	title, url   string
 	markdown     string
 	headings     []page.Heading
 }
 
-// paged gives each chunk the whole page, or the section of it, that it is of, and returns those. A page
-// is cut under its highest headings; a section that is still too long, under those below.
-func paged(d document, chunks []Chunk) []wholePage {
+// assignWholePages assigns each chunk to its whole page or section, and returns these. A page is cut at its highest headings; a
+// section that is still too long is cut at the headings below.
+func assignWholePages(d document, chunks []Chunk) []wholePage {
 	text := d.markdown
 	if strings.TrimSpace(text) == "" {
 		text = d.title
@@ -81,22 +80,22 @@ func paged(d document, chunks []Chunk) []wholePage {
 	return list
 }
 
-// finder finds the section of a chunk by its headings, in that of the chunk before or behind it. Of two
-// sections of one title that follow each other, it may find the first.
+// finder returns a function that finds the section of a chunk by its headings. The search starts at the section of
+// the previous chunk. If two consecutive sections have the same title, it may find the first one.
 func finder(list []wholePage) func(at int, path []string) int {
 	places := map[string][]int{}
 	for i, p := range list {
 		if p.section != "" {
-			places[bare(p.section)] = append(places[bare(p.section)], i)
+			places[normalizeTitle(p.section)] = append(places[normalizeTitle(p.section)], i)
 		}
 	}
 	return func(at int, path []string) int {
 		titles := make([]string, len(path))
 		for i, title := range path {
-			titles[i] = bare(title)
+			titles[i] = normalizeTitle(title)
 		}
 		for {
-			within := list[at].section != "" && slices.Contains(titles, bare(list[at].section))
+			within := list[at].section != "" && slices.Contains(titles, normalizeTitle(list[at].section))
 			next := len(list)
 			for _, title := range titles {
 				of := places[title]
@@ -112,14 +111,14 @@ func finder(list []wholePage) func(at int, path []string) int {
 	}
 }
 
-// part is a piece of a document, from a heading to the next one under which the document is cut.
+// part is a piece of a document, from one heading at which the document is cut to the next.
 type part struct {
 	title, anchor string
 	level         int
 	text          string
 }
 
-// sections cuts a document that is too long. The pieces put together are the document.
+// sections cuts a document that is too long. The concatenated pieces are the document.
 func sections(text string, headings []page.Heading) []part {
 	if utf8.RuneCountInString(text) <= longestWhole {
 		return []part{{text: text}}
@@ -127,8 +126,8 @@ func sections(text string, headings []page.Heading) []part {
 	lines := headingLines(text)
 	next := 0
 	for i := range lines {
-		for j := next; j < min(len(headings), next+maxAstray); j++ {
-			if bare(headings[j].Text) == bare(lines[i].title) {
+		for j := next; j < min(len(headings), next+maxMissingHeadings); j++ {
+			if normalizeTitle(headings[j].Text) == normalizeTitle(lines[i].title) {
 				lines[i].title, lines[i].anchor = headings[j].Text, headings[j].Anchor
 				next = j + 1
 				break
@@ -138,17 +137,16 @@ func sections(text string, headings []page.Heading) []part {
 	return cut(text, part{}, lines)
 }
 
-// maxAstray is how many of the converter's headings may be none of the Markdown's in a row.
-const maxAstray = 20
+// maxMissingHeadings is the maximum number of consecutive headings from the converter that are missing in the Markdown.
+const maxMissingHeadings = 20
 
-// headingLine is a heading and where its line begins.
+// headingLine is a heading and the offset of its line.
 type headingLine struct {
 	part
 	at int
 }
 
-// cut cuts a text that stands under head beneath the highest headings inside of it. One that has none
-// stays as it is, however long.
+// cut cuts the text below head at the highest headings in it. A text without headings is not cut, however long it is.
 func cut(text string, head part, lines []headingLine) []part {
 	if len(lines) == 0 || utf8.RuneCountInString(text) <= longestWhole {
 		head.text = text
@@ -159,7 +157,7 @@ func cut(text string, head part, lines []headingLine) []part {
 		top = min(top, l.level)
 	}
 	var list []part
-	from, inside := 0, 0 // of the piece at work, and of its headings
+	from, inside := 0, 0 // of the current piece, and of its headings
 	flush := func(to, end int) {
 		for i := inside; i < end; i++ {
 			lines[i].at -= from
@@ -170,7 +168,7 @@ func cut(text string, head part, lines []headingLine) []part {
 		if l.level != top {
 			continue
 		}
-		if strings.TrimSpace(text[from:l.at]) != "" { // else nothing stands before the first heading
+		if strings.TrimSpace(text[from:l.at]) != "" { // otherwise there is no text before the first heading
 			flush(l.at, i)
 			from = l.at
 		}
@@ -180,8 +178,8 @@ func cut(text string, head part, lines []headingLine) []part {
 	return list
 }
 
-// headingLines are the headings of a Markdown document outside of fenced code. It is a rough reading,
-// enough to cut where headings are: what it takes for one and is none still begins with a #.
+// headingLines returns the headings of a Markdown document outside fenced code. This is a rough parser that is good
+// enough to cut at headings: any line that it takes for a heading by mistake still begins with a #.
 func headingLines(text string) []headingLine {
 	var list []headingLine
 	fence := ""
@@ -212,7 +210,7 @@ func headingLines(text string) []headingLine {
 	return list
 }
 
-// fenceOf is the row of signs that begins or ends fenced code, "" when the line does neither.
+// fenceOf returns the characters that begin or end fenced code, or "" if the line does neither.
 func fenceOf(line string) string {
 	if !strings.HasPrefix(line, "```") && !strings.HasPrefix(line, "~~~") {
 		return ""
@@ -220,8 +218,8 @@ func fenceOf(line string) string {
 	return line[:len(line)-len(strings.TrimLeft(line, line[:1]))]
 }
 
-// bare keeps of a title what does not depend on how it is written down.
-func bare(title string) string {
+// normalizeTitle reduces a title to its letters, digits and marks in lower case, which do not depend on formatting.
+func normalizeTitle(title string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) {
 			return unicode.ToLower(r)

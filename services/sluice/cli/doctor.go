@@ -193,7 +193,7 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 
 // chunks looks at what an Archon in the same database makes of the chunks.
 func (d *doctor) chunks(ctx context.Context, s *store.Store) {
-	switch due, err := s.BeforeArchon(ctx); {
+	switch due, err := s.HasChunksBeforeArchon(ctx); {
 	case err != nil:
 		d.warn("archon", "see the database's log", "%v", err)
 	case due:

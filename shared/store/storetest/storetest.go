@@ -1,4 +1,4 @@
-// Package storetest stocks a store for tests: a database of its own, sources and pages.
+// Package storetest provides a store with test data: its own database, sources and pages.
 package storetest
 
 import (
@@ -16,11 +16,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Site is the address of the Confluence site that the sources are of.
+// Site is the address of the Confluence site of the test sources.
 const Site = "https://acme.atlassian.net/wiki"
 
-// Open returns a migrated store on a database of its own, and a connection for looking
-// behind its back.
+// Open returns a store on its own migrated database, and a separate connection for direct SQL.
 func Open(t *testing.T, options ...store.Option) (*store.Store, *pgx.Conn) {
 	t.Helper()
 	url := pgtest.MigratedURL(t)
@@ -33,13 +32,13 @@ func Open(t *testing.T, options ...store.Option) (*store.Store, *pgx.Conn) {
 	return s, conn
 }
 
-// AddSource adds a source of the space whose key is the id in capitals.
+// AddSource adds a source for the space whose key is the id in upper case.
 func AddSource(t *testing.T, s *store.Store, id string) {
 	t.Helper()
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: id, BaseURL: Site, SpaceKey: strings.ToUpper(id)}))
 }
 
-// Page is a page with one chunk for each text.
+// Page returns a page with one chunk per text.
 func Page(source, runID, id string, version int, title string, texts ...string) store.PageWrite {
 	w := store.PageWrite{
 		SourceID: source, RunID: runID, Attempt: 1, Path: "/" + id, Markdown: title,
@@ -58,7 +57,7 @@ func Page(source, runID, id string, version int, title string, texts ...string) 
 	return w
 }
 
-// Write writes a page and returns how it ended.
+// Write writes a page and returns its outcome.
 func Write(t *testing.T, s *store.Store, w store.PageWrite) event.Outcome {
 	t.Helper()
 	outcome, err := s.WritePage(t.Context(), w)

@@ -37,7 +37,7 @@ func (v *Vault) AddAPIKey(ctx context.Context, k APIKey) error {
 		sources = []string{}
 	}
 	_, err := v.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
-		k.ID, pg.Clean(k.Name), k.Role, sources, k.Hash)
+		k.ID, pg.CleanText(k.Name), k.Role, sources, k.Hash)
 	if err != nil {
 		return fmt.Errorf("add API key %s: %w", k.ID, err)
 	}

@@ -1,5 +1,5 @@
-// Package pg is what the packages of the store share: transactions, and what the server's
-// errors mean.
+// Package pg contains Postgres code that the store's packages share: transactions, and the meaning of the server's
+// errors.
 package pg
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ErrNotFound says that there is no such row.
+// ErrNotFound is returned if there is no such row.
 var ErrNotFound = errors.New("not found")
 
-// The server's codes that matter here.
+// Postgres error codes that the store handles.
 const (
 	DeadlockDetected = "40P01"
 	UniqueViolation  = "23505"
@@ -32,14 +32,14 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// InTx runs fn in one transaction, committed when fn returns nil. Should the database choose
-// it to end a deadlock, fn runs again from its beginning.
+// InTx runs fn in one transaction and commits it if fn returns nil. If Postgres aborts the transaction to resolve a
+// deadlock, fn runs again from the start.
 func InTx(ctx context.Context, db Beginner, what string, fn func(pgx.Tx) error) error {
-	return Again(what, func() error { return pgx.BeginFunc(ctx, db, fn) })
+	return RetryDeadlock(what, func() error { return pgx.BeginFunc(ctx, db, fn) })
 }
 
-// Again runs a transaction again that the server has chosen to end so that others can go on.
-func Again(what string, transaction func() error) error {
+// RetryDeadlock runs a transaction, and runs it again if Postgres aborts it to resolve a deadlock.
+func RetryDeadlock(what string, transaction func() error) error {
 	const tries = 3
 	for try := 1; ; try++ {
 		err := transaction()
@@ -52,7 +52,7 @@ func Again(what string, transaction func() error) error {
 	}
 }
 
-// State returns the code that the server gave err, "" when it did not come from there.
+// State returns the Postgres error code of err, or "" if err does not come from the server.
 func State(err error) string {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -61,7 +61,7 @@ func State(err error) string {
 	return ""
 }
 
-// NotFound wraps err with what was being done, as ErrNotFound where no row was there.
+// NotFound wraps err with the action what, and replaces pgx.ErrNoRows with ErrNotFound.
 func NotFound(err error, what string) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound
@@ -69,11 +69,11 @@ func NotFound(err error, what string) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// maxText bounds what is stored of a text, in bytes.
+// maxText limits the length of a stored text, in bytes.
 const maxText = 4000
 
-// Clean makes any text, such as an error's, fit for a column and for an event.
-func Clean(text string) string {
+// CleanText makes any text, for example of an error, valid for a column and for an event.
+func CleanText(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "")
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + "…"
@@ -81,13 +81,12 @@ func Clean(text string) string {
 	return text
 }
 
-// AmbiguousPageError says that pages of several sites have one id. Which is meant is for whoever
-// asks to say, by the source.
+// AmbiguousPageError says that pages of several sites have the same id. The caller must name the source.
 type AmbiguousPageError struct {
 	ID      string
-	Sources []string // of the pages, in order
+	Sources []string // the sources with such a page, sorted
 }
 
 func (e *AmbiguousPageError) Error() string {
-	return fmt.Sprintf("several sites have a page %s: it is in the sources %s", e.ID, strings.Join(e.Sources, ", "))
+	return fmt.Sprintf("several sites have a page %s; it is in the sources %s", e.ID, strings.Join(e.Sources, ", "))
 }
