@@ -71,19 +71,19 @@ func (a artifact) fetch(ctx context.Context, o Options) (string, error) {
 	return filepath.Join(place, "bin"), err
 }
 
-// Archive is a server that EnsureBinaries does not download: a zip file at an address. It is for tests
-// with special needs, such as a server with an extension.
+// Archive is a download that EnsureBinaries does not need: a zip file at an address. It is for a server with
+// an extension, and for other files that are downloaded once, such as a sentence model.
 type Archive struct {
 	Name    string   // its folder in the cache; must not begin with "postgres-", because search uses such folders
 	Title   string   // the name in messages
 	URL     string   // an https address
 	SHA256  string   // of the zip file, in hex
 	Folders []string // the folders of the zip file that are unpacked, with a slash at the end
-	Bin     string   // the folder that holds postgres and initdb
+	Bin     string   // the folder in it that FetchArchive returns, such as that of postgres and initdb
 }
 
 // FetchArchive downloads, checks and unpacks an archive into o.CacheDir, unless it is already there, and
-// returns the bin folder, for Options.BinDir.
+// returns its folder Bin, for a server as Options.BinDir.
 func FetchArchive(ctx context.Context, o Options, a Archive) (string, error) {
 	o, err := o.defaults()
 	if err != nil {
@@ -128,13 +128,13 @@ func (p parcel) fetch(ctx context.Context, o Options) (string, error) {
 	}
 	tree := filepath.Join(work, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil { //nolint:gosec // Postgres, as another user, reads its programs
-		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
+		return "", fmt.Errorf("unpacking %s: %w", p.title, err)
 	}
 	if err := p.unpack(ctx, file, tree); err != nil {
-		return "", fmt.Errorf("unpacking PostgreSQL: %w", err)
+		return "", fmt.Errorf("unpacking %s: %w", p.title, err)
 	}
 	if err := os.Rename(tree, place); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("keeping the unpacked PostgreSQL: %w", err)
+		return "", fmt.Errorf("keeping %s, unpacked: %w", p.title, err)
 	}
 	return place, nil
 }
@@ -146,7 +146,7 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	url := p.url
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("downloading PostgreSQL: %w", err)
+		return fmt.Errorf("downloading %s: %w", p.title, err)
 	}
 	// A transport of its own, so that no connection stays open. Its timeouts are short: without a
 	// network, people wait for advice, not for a download.
@@ -160,11 +160,11 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("downloading PostgreSQL: %w", err)
+		return fmt.Errorf("downloading %s: %w", p.title, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("downloading PostgreSQL: %s answers %s", url, resp.Status)
+		return fmt.Errorf("downloading %s: %s answers %s", p.title, url, resp.Status)
 	}
 	size := ""
 	if resp.ContentLength > 0 {
@@ -173,7 +173,7 @@ func (p parcel) get(ctx context.Context, o Options, file string) (err error) {
 	o.Notice("Downloading " + p.title + size + " …")
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // its own download folder
 	if err != nil {
-		return fmt.Errorf("downloading PostgreSQL: %w", err)
+		return fmt.Errorf("downloading %s: %w", p.title, err)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	sum := sha256.New()
