@@ -87,6 +87,7 @@ func (g *guarded) raw(role string) (*nats.Conn, chan error) {
 // A body that is too large for a message goes from the fetcher to the converter and on to the
 // chunk-writer, each with its own key. It is stored as an object on the way, and no object stays behind.
 func TestEveryRoleDoesItsOwnWork(t *testing.T) {
+	t.Parallel()
 	for name, prefix := range map[string]bus.Prefix{"alone on the account": "", "beside others": "team-1"} {
 		t.Run(name, func(t *testing.T) { everyRole(t, newGuardedOf(t, prefix, "")) })
 	}
@@ -162,6 +163,7 @@ func everyRole(t *testing.T, g *guarded) {
 // A thief of the converter's key can neither request syncs, nor read, create or delete other stages'
 // data, nor receive others' replies.
 func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t, "")
 	require.NoError(t, g.as("progress").Apply(t.Context()))
 	admin, _ := g.raw("sluice")
@@ -206,6 +208,7 @@ func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
 }
 
 func TestWithoutAKeyNobodyComesIn(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t, "")
 	o := g.options("fetcher")
 	o.Login = bus.Login{}
@@ -231,6 +234,7 @@ func TestWithoutAKeyNobodyComesIn(t *testing.T) {
 // A server with a certificate of the configured CA is accepted. Another server is rejected immediately
 // with the reason, rather than retried forever.
 func TestTLSHoldsTheBrokerAgainstTheCA(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certificates(t, dir)
 	g := newGuarded(t, fmt.Sprintf("tls: {cert_file: %q, key_file: %q, ca_file: %q, verify: true}\n",
@@ -266,6 +270,7 @@ func TestTLSHoldsTheBrokerAgainstTheCA(t *testing.T) {
 // A broker that rejects a client's certificate says so after the handshake, and the client may find the
 // connection closed before it has read that.
 func TestABrokerThatEndsEveryConnectionIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certificates(t, dir)
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server-key.pem"))

@@ -45,6 +45,7 @@ func freePort(t *testing.T) int {
 }
 
 func TestConnectWaitsForTheBroker(t *testing.T) {
+	t.Parallel()
 	s, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: freePort(t), Log: zerolog.Nop()})
 	require.NoError(t, err)
 	url := s.URL()
@@ -82,6 +83,7 @@ func TestConnectWaitsForTheBroker(t *testing.T) {
 }
 
 func TestConnectEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	o := bustest.Options(t, "nats://someone:hunter2@127.0.0.1:1")
@@ -95,6 +97,7 @@ func TestConnectEndsWithItsContext(t *testing.T) {
 }
 
 func TestConnectRefusesWhatIsNoURL(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"", "nats://", "nats://user:hunter2@[half", "nats://a:4222,,nats://b:4222", "nats://user:hunter2@ho st:4222"} {
 		_, err := bus.Connect(t.Context(), bus.Options{URL: url, Log: zerolog.Nop()})
 		require.ErrorContains(t, err, "not of the form", url)
@@ -103,6 +106,7 @@ func TestConnectRefusesWhatIsNoURL(t *testing.T) {
 }
 
 func TestHealthy(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	require.NoError(t, k.Bus.Healthy())
 	k.Stop()
@@ -112,6 +116,7 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestClosedBus(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	b, err := bus.Connect(t.Context(), bustest.Options(t, k.URL()))
 	require.NoError(t, err)
@@ -126,6 +131,7 @@ func TestClosedBus(t *testing.T) {
 }
 
 func TestCloseWithoutBroker(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	b, err := bus.Connect(t.Context(), bustest.Options(t, k.URL()))
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	var now, most atomic.Int32
 	var group sync.WaitGroup
@@ -52,6 +53,7 @@ func TestWorkersBoundWhatRunsAtOnce(t *testing.T) {
 // A worker's memory does not grow with the number of messages: each worker uses one subscription,
 // requests one message, and only after it has finished the last.
 func TestAWorkerAsksThroughOneSubscription(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	asked, err := k.JetStream().Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + bus.Convert.Stream + "." + bus.Convert.Durable)
 	require.NoError(t, err)
@@ -78,6 +80,7 @@ func TestAWorkerAsksThroughOneSubscription(t *testing.T) {
 }
 
 func TestLongWorkIsNotDeliveredAgain(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	got := newRecorder()
 	k.Consume(bus.Convert, got.handle(func(bus.Delivery) error {
@@ -91,6 +94,7 @@ func TestLongWorkIsNotDeliveredAgain(t *testing.T) {
 }
 
 func TestStoppingHandsEverythingBack(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Minute }))
 	const messages = 60
 	for n := range messages {
@@ -117,11 +121,12 @@ func TestStoppingHandsEverythingBack(t *testing.T) {
 	require.Less(t, time.Since(began), 30*time.Second, "no worker waits for the ack time")
 	k.Empty(bus.Convert)
 	require.Empty(t, got.ch)
-	require.Empty(t, counted(t, k))
+	noCounterStays(t, k)
 }
 
 // Stopping under load: messages are constantly on their way to the workers.
 func TestStoppingUnderLoad(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Minute }))
 	const messages = 600
 	var events []event.Event
@@ -149,6 +154,7 @@ func TestStoppingUnderLoad(t *testing.T) {
 }
 
 func TestFinishedWorkIsAckedWhileStopping(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	got := newRecorder()
 	stop := k.Consume(bus.Convert, func(ctx context.Context, d bus.Delivery) error {
@@ -164,6 +170,7 @@ func TestFinishedWorkIsAckedWhileStopping(t *testing.T) {
 }
 
 func TestConsumeOutlastsTheBroker(t *testing.T) {
+	t.Parallel()
 	for name, between := range map[string]func(*bustest.Kit){
 		"restart":   func(*bustest.Kit) {},
 		"new store": func(k *bustest.Kit) { k.Wipe() },
@@ -191,6 +198,7 @@ func TestConsumeOutlastsTheBroker(t *testing.T) {
 
 // Work in progress when the broker stops is repeated at most once, and never lost.
 func TestBrokerRestartsDuringWork(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	got, gate := newRecorder(), make(chan struct{})
 	k.Consume(bus.Convert, got.handle(func(bus.Delivery) error { <-gate; return nil }), bus.Workers(2))
@@ -207,6 +215,7 @@ func TestBrokerRestartsDuringWork(t *testing.T) {
 }
 
 func TestMissingTopologyComesBack(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(*testing.T, *bustest.Kit){
 		"consumer": func(t *testing.T, k *bustest.Kit) {
 			require.NoError(t, k.JetStream().DeleteConsumer(t.Context(), bus.Convert.Stream, bus.Convert.Durable))
@@ -246,6 +255,7 @@ func TestMissingTopologyComesBack(t *testing.T) {
 // Bodies near the payload limit, more than the 64 MiB that the broker buffers for one connection: a
 // client that requested them all together would be disconnected.
 func TestLargeMessagesDoNotMakeASlowConsumer(t *testing.T) {
+	t.Parallel()
 	var log lines
 	k := bustest.New(t, bustest.With(func(o *bus.Options) {
 		o.AckWait, o.Heartbeat = time.Minute, 5*time.Second
@@ -269,6 +279,7 @@ func TestLargeMessagesDoNotMakeASlowConsumer(t *testing.T) {
 }
 
 func TestSourcesThatAreNoSources(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	got := newRecorder()
 	k.Consume(bus.Sync, got.handle(nil))

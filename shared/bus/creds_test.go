@@ -30,6 +30,7 @@ func identity(t *testing.T, create func() (nkeys.KeyPair, error)) (nkeys.KeyPair
 // An operator's JWTs instead of bare keys: the user's token has the same subjects, and NATS_CREDS_FILE
 // names the file.
 func TestACredentialsFileDoesAsWell(t *testing.T) {
+	t.Parallel()
 	operator, operatorKey := identity(t, nkeys.CreateOperator)
 	account, accountKey := identity(t, nkeys.CreateAccount)
 	ofOperator, err := jwt.NewOperatorClaims(operatorKey).Encode(operator)

@@ -36,6 +36,7 @@ func contents(t *testing.T, dir string) map[string]string {
 
 // A second run changes nothing, and a role that comes later gets its key beside the others'.
 func TestKeysAreNotReplaced(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
 	made, err := bus.WriteKeys(dir, "", bus.Anyone)
 	require.NoError(t, err)
@@ -70,6 +71,7 @@ func TestKeysAreNotReplaced(t *testing.T) {
 
 // Only its owner reads a key, and the broker's files hold none.
 func TestKeysArePrivate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	_, err := bus.WriteKeys(dir, "", bus.Anyone)
 	require.NoError(t, err)
@@ -96,6 +98,7 @@ func TestKeysArePrivate(t *testing.T) {
 
 // The permissions that are written are those of the prefix, also when it changes.
 func TestWrittenPermissionsAreOfThePrefix(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, prefix := range []bus.Prefix{"", "team-1"} {
 		_, err := bus.WriteKeys(dir, prefix, bus.Anyone)
@@ -105,6 +108,7 @@ func TestWrittenPermissionsAreOfThePrefix(t *testing.T) {
 }
 
 func TestWhatIsNoKeyIsNamed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := bus.KeyFile(dir, "fetcher")
 	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))

@@ -36,8 +36,15 @@ func counted(t *testing.T, k *bustest.Kit) []string {
 	return keys
 }
 
+// noCounterStays waits until no counter is left: a message is acknowledged before its counter is deleted.
+func noCounterStays(t *testing.T, k *bustest.Kit) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(counted(t, k)) == 0 }, bustest.Patience, 5*time.Millisecond)
+}
+
 // Each case lists a handler's results, attempt by attempt; the last one repeats.
 func TestWhatBecomesOfAMessage(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	failed := bustest.Collect[event.PageFailed](k)
 	for i, tc := range []struct {
@@ -111,7 +118,7 @@ func TestWhatBecomesOfAMessage(t *testing.T) {
 			k.Empty(bus.Convert)
 			stop()
 			require.Empty(t, got.ch, "it does not come again")
-			require.Empty(t, counted(t, k), "no counter stays behind")
+			noCounterStays(t, k)
 			events := failed.All()[before:]
 			if tc.code == "" {
 				require.Empty(t, events)
@@ -136,6 +143,7 @@ func plainly() error { return errPlain }
 func parked() error { return bus.RetryAfter(errPlain, time.Millisecond) }
 
 func TestEveryPageOfATaskFails(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	failed := bustest.Collect[event.PageFailed](k)
 	task := event.PagesListed{SourceID: "docs", RunID: "run-1", Attempt: 1}
@@ -157,6 +165,7 @@ func TestEveryPageOfATaskFails(t *testing.T) {
 
 // A message without pages is given up silently, and so is a page.failed that cannot be handled.
 func TestWhatIsGivenUpWithoutPageFailed(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		consumer bus.Consumer
 		event    event.Event
@@ -189,6 +198,7 @@ func TestWhatIsGivenUpWithoutPageFailed(t *testing.T) {
 }
 
 func TestDelaysGrowAndAreKept(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) {
 		o.RetryBase, o.RetryCap = 100*time.Millisecond, 250*time.Millisecond
 	}))
@@ -227,6 +237,7 @@ func die(t *testing.T, k *bustest.Kit, c bus.Consumer) {
 }
 
 func TestMessageThatKills(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait, o.MaxAttempts = 500*time.Millisecond, 3 }))
 	failed := bustest.Collect[event.PageFailed](k)
 	k.Publish(fetched(1))
@@ -245,6 +256,7 @@ func TestMessageThatKills(t *testing.T) {
 }
 
 func TestCrashCounts(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait, o.MaxAttempts = 500*time.Millisecond, 3 }))
 	failed := bustest.Collect[event.PageFailed](k)
 	k.Publish(fetched(1))
@@ -258,6 +270,7 @@ func TestCrashCounts(t *testing.T) {
 }
 
 func TestFailureThatCannotBePublished(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	js := k.JetStream()
 	narrow(t, k, bus.Ledger.Stream, 1)
@@ -281,6 +294,7 @@ func TestFailureThatCannotBePublished(t *testing.T) {
 }
 
 func TestOnPermanent(t *testing.T) {
+	t.Parallel()
 	for name, first := range map[string]func() error{
 		"works at once":   nothing,
 		"fails at first":  plainly,
@@ -321,6 +335,7 @@ func TestOnPermanent(t *testing.T) {
 }
 
 func TestSteeringNothingIsNothing(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, bus.Permanent(nil))
 	require.NoError(t, bus.RetryAfter(nil, time.Second))
 	require.ErrorIs(t, bus.Permanent(errPlain), errPlain)
@@ -329,6 +344,7 @@ func TestSteeringNothingIsNothing(t *testing.T) {
 }
 
 func TestLogHasOneLineAMessageAndNoBody(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	var log lines
 	b := k.Connect(func(o *bus.Options) { o.Log = zerolog.New(&log) })
@@ -375,6 +391,7 @@ func TestLogHasOneLineAMessageAndNoBody(t *testing.T) {
 // After a crash, the messages that the process was handling are handled one by one, and a message that
 // waits for that loses no attempt.
 func TestAfterACrashMessagesAreHandledAlone(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait = time.Second }))
 	for i := range 3 {
 		k.Publish(fetched(i + 1))
@@ -419,6 +436,7 @@ func TestAfterACrashMessagesAreHandledAlone(t *testing.T) {
 
 // The total size of concurrent documents is limited, for any number of workers.
 func TestLargeDocumentsAreNotInHandTogether(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	for i := range 4 {
 		e := fetched(i + 1)

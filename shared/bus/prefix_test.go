@@ -14,6 +14,7 @@ import (
 
 // Two installations on one account have streams, subjects and buckets of their own.
 func TestInstallationsWithPrefixesDoNotMix(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	other := k.Connect(func(o *bus.Options) { o.Prefix = "staging" })
 	require.NoError(t, k.Bus.Own(t.Context(), "one"))
@@ -57,6 +58,7 @@ func TestInstallationsWithPrefixesDoNotMix(t *testing.T) {
 // An installation that finds another one's streams under its own names does not start, until
 // somebody says that the other one is gone. Streams from before there were marks are taken over.
 func TestAForeignTopologyIsRefused(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	mine, theirs := k.Connect(), k.Connect()
 	require.NoError(t, mine.Own(t.Context(), "one"), "streams without a mark")
@@ -73,6 +75,7 @@ func TestAForeignTopologyIsRefused(t *testing.T) {
 // Programs with a database and those without one start together on an empty broker. None of them fails,
 // whichever creates a stream first.
 func TestProgramsThatApplyTogether(t *testing.T) {
+	t.Parallel()
 	for range 10 {
 		k := bustest.New(t)
 		var group errgroup.Group

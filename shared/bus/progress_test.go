@@ -57,6 +57,7 @@ func percents(t *testing.T, got <-chan event.Progress, n int) []int {
 }
 
 func TestLatestProgress(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	_, ok, err := k.Bus.LatestProgress(t.Context(), "docs", "run-1")
 	require.NoError(t, err)
@@ -78,6 +79,7 @@ func TestLatestProgress(t *testing.T) {
 }
 
 func TestFollowProgress(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	k.Publish(snapshot(1, event.StateListing), snapshot(2, event.StateListing))
 	got, ended := follow(t.Context(), k.Bus)
@@ -100,6 +102,7 @@ func TestFollowProgress(t *testing.T) {
 }
 
 func TestFollowProgressBeforeTheRun(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	got, ended := follow(t.Context(), k.Bus)
 	k.Publish(snapshot(1, event.StateRequested))
@@ -110,6 +113,7 @@ func TestFollowProgressBeforeTheRun(t *testing.T) {
 }
 
 func TestFollowProgressEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	_, ended := follow(ctx, k.Bus)
@@ -124,6 +128,7 @@ func TestFollowProgressEndsWithItsContext(t *testing.T) {
 }
 
 func TestFollowProgressOutlastsTheBroker(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	k.Publish(snapshot(1, event.StateListing))
 	got, ended := follow(t.Context(), k.Bus)
@@ -147,6 +152,7 @@ func TestFollowProgressOutlastsTheBroker(t *testing.T) {
 
 // The reader finds a snapshot that was published while it was disconnected.
 func TestFollowProgressFindsWhatItMissed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	serve := func(port int) *broker.Server {
 		s, err := broker.Start(broker.Options{StoreDir: dir, Port: port, Log: zerolog.Nop()})
@@ -189,6 +195,7 @@ func numbered(seq int64, percent int, state event.State) event.Progress {
 
 // Snapshots are published after the transactions that made them, so an older one may arrive last.
 func TestAnOlderSnapshotDoesNotReplaceANewerOne(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	kept := func() event.Progress {
 		p, there, err := k.Bus.LatestProgress(t.Context(), "docs", "run-1")
@@ -222,6 +229,7 @@ func TestAnOlderSnapshotDoesNotReplaceANewerOne(t *testing.T) {
 }
 
 func TestPublishersOfOneRunOutOfOrder(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	got, ended := follow(t.Context(), k.Bus)
 	const publishers, each = 4, 25
@@ -258,6 +266,7 @@ func TestPublishersOfOneRunOutOfOrder(t *testing.T) {
 }
 
 func TestProgressOfWhatIsNoRun(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	for _, id := range []string{"", "*", ">", "a.b", "a b"} {
 		_, _, err := k.Bus.LatestProgress(t.Context(), "docs", id)
@@ -272,6 +281,7 @@ func TestProgressOfWhatIsNoRun(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.MaxPayload(64<<10))
 	heard := make(chan bus.Delivery, 10)
 	stop, err := k.Bus.Listen(event.TypePageFetched, "docs", func(d bus.Delivery) { heard <- d })
@@ -298,6 +308,7 @@ func TestListen(t *testing.T) {
 // Every client that may publish can publish any snapshot of a run. An absurd number silences neither
 // publishers nor followers.
 func TestAnAbsurdSnapshotMutesNothing(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	for name, forged := range map[string]event.Progress{
 		"a number": {Seq: math.MaxInt64, At: began},

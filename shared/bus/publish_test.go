@@ -47,6 +47,7 @@ func noise(n int) string {
 }
 
 func TestWhatAMessageLooksLike(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	long := fetched(2)
 	long.Body = strings.Repeat("<p>R&D</p>", 500)
@@ -95,6 +96,7 @@ func TestWhatAMessageLooksLike(t *testing.T) {
 }
 
 func TestDuplicateIsSuccess(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	k.Publish(fetched(1), fetched(1), fetched(2))
 	require.Equal(t, 2, stored(t, k, bus.Convert.Stream))
@@ -114,6 +116,7 @@ func narrow(t *testing.T, k *bustest.Kit, stream string, n int64) {
 }
 
 func TestFullStreamSlowsItsPublisher(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	narrow(t, k, bus.Convert.Stream, 2)
 	k.Publish(fetched(1), fetched(2))
@@ -147,6 +150,7 @@ func TestFullStreamSlowsItsPublisher(t *testing.T) {
 }
 
 func TestPublishAllStoresAll(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	var events []event.Event
 	for n := range 200 {
@@ -162,6 +166,7 @@ func TestPublishAllStoresAll(t *testing.T) {
 }
 
 func TestPublishOutlastsTheBroker(t *testing.T) {
+	t.Parallel()
 	for name, between := range map[string]func(*bustest.Kit){
 		"restart":   func(*bustest.Kit) {},
 		"new store": func(k *bustest.Kit) { k.Wipe() },
@@ -182,6 +187,7 @@ func TestPublishOutlastsTheBroker(t *testing.T) {
 }
 
 func TestPublishRefusesWhatNeverFits(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.MaxPayload(8<<10))
 	huge := fetched(1)
 	huge.Body = strings.Repeat("x", 64<<20)
@@ -217,6 +223,7 @@ func large(n int) event.PageFetched {
 }
 
 func TestLargeBodyIsClaimed(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.MaxPayload(64<<10))
 	sent := large(1)
 	k.Publish(sent)
@@ -251,6 +258,7 @@ func TestLargeBodyIsClaimed(t *testing.T) {
 }
 
 func TestMissingClaimFailsItsPage(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.MaxPayload(64<<10))
 	failed := bustest.Collect[event.PageFailed](k)
 	k.Publish(large(1))
@@ -272,6 +280,7 @@ func TestMissingClaimFailsItsPage(t *testing.T) {
 }
 
 func TestGivenUpClaimIsDeleted(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t, bustest.MaxPayload(64<<10))
 	k.Publish(large(1))
 	k.Consume(bus.Convert, func(context.Context, bus.Delivery) error {
@@ -282,6 +291,7 @@ func TestGivenUpClaimIsDeleted(t *testing.T) {
 }
 
 func TestForeignClientAsksForASync(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	got := newRecorder()
 	k.Consume(bus.Sync, got.handle(nil))
@@ -297,6 +307,7 @@ func TestForeignClientAsksForASync(t *testing.T) {
 }
 
 func TestUnreadableMessagesAreGivenUp(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	enc, err := zstd.NewWriter(nil)
 	require.NoError(t, err)

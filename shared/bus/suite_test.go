@@ -26,6 +26,7 @@ func fetched(n int) event.PageFetched {
 
 // The smallest possible stage passes the suite for all stages.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Convert,
 		Handler: func(b *bus.Bus) bus.Handler {
@@ -45,6 +46,7 @@ func TestSuite(t *testing.T) {
 
 // A stage that reads facts publishes nothing and has its own action for messages that it gives up.
 func TestSuiteForReadersOfFacts(t *testing.T) {
+	t.Parallel()
 	bustest.Suite(t, bustest.Stage{
 		Consumer: bus.Removals,
 		Handler: func(*bus.Bus) bus.Handler {

@@ -23,6 +23,7 @@ var allTypes = []event.Type{
 }
 
 func TestEveryTypeHasOneStream(t *testing.T) {
+	t.Parallel()
 	home := map[event.Type]string{}
 	for _, s := range bus.Topology {
 		for _, typ := range s.Types {
@@ -42,6 +43,7 @@ func TestEveryTypeHasOneStream(t *testing.T) {
 }
 
 func TestTheListOfStagesFitsTogether(t *testing.T) {
+	t.Parallel()
 	published := map[event.Type]bool{}
 	for _, s := range bus.Stages {
 		require.Subset(t, s.Publishes, s.Large, s.Name)
@@ -70,6 +72,7 @@ func TestTheListOfStagesFitsTogether(t *testing.T) {
 }
 
 func TestManyReplicasApplyAtOnce(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	k.Stop()
 	k.Wipe()
@@ -113,6 +116,7 @@ func TestManyReplicasApplyAtOnce(t *testing.T) {
 }
 
 func TestApplyLeavesAloneWhatIsRight(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	js := k.JetStream()
 	updates := make(chan *nats.Msg, 100)
@@ -127,6 +131,7 @@ func TestApplyLeavesAloneWhatIsRight(t *testing.T) {
 }
 
 func TestApplyMendsWhatDiffers(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	js := k.JetStream()
 	stream, err := js.Stream(t.Context(), bus.Fetch.Stream)
@@ -148,6 +153,7 @@ func TestApplyMendsWhatDiffers(t *testing.T) {
 
 // A single server cannot keep three replicas, whether its streams exist or not.
 func TestMoreCopiesThanServersAreRefusedInWords(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	b := k.Connect(func(o *bus.Options) { o.Replicas = 3 })
 	require.ErrorContains(t, b.Apply(t.Context()), "NATS_REPLICAS=1")
@@ -159,6 +165,7 @@ func TestMoreCopiesThanServersAreRefusedInWords(t *testing.T) {
 }
 
 func TestEveryReaderOfFactsGetsThemAll(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	done := event.ListingCompleted{SourceID: "docs", RunID: "run-1", Mode: event.Full, Listed: 3, At: time.Now().UTC()}
 	k.Publish(done, event.PageStored{SourceID: "docs", RunID: "run-1", PageID: "1", Version: 1, Outcome: event.Created})
@@ -174,6 +181,7 @@ func TestEveryReaderOfFactsGetsThemAll(t *testing.T) {
 }
 
 func TestAdvisoriesAreKept(t *testing.T) {
+	t.Parallel()
 	k := bustest.New(t)
 	k.Consume(bus.Convert, func(context.Context, bus.Delivery) error {
 		return bus.Permanent(failure.New(failure.ConvertTooDeep, "nested\ntoo deep"))

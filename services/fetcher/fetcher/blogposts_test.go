@@ -37,6 +37,7 @@ func kinds(tasks []event.PagesListed) map[string]int {
 }
 
 func TestBlogPostsAreListedWhereTheyAreWanted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("Twin", "<p>page</p>", "")
 	post := w.post("Twin", "<p>news</p>")
@@ -72,6 +73,7 @@ func TestBlogPostsAreListedWhereTheyAreWanted(t *testing.T) {
 
 // A task of both kinds would cost a call for each of them.
 func TestATaskIsOfOneKind(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, 250, 3)
 	require.NoError(t, site.AddGeneratedBlogPosts(sandbox.GeneratedSpace, 130, 3))
@@ -99,6 +101,7 @@ func TestATaskIsOfOneKind(t *testing.T) {
 }
 
 func TestABlogPostComesWithItsFacts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.wantPosts(true)
 	twin := w.page("Twin", "<p>page</p>", "")
@@ -122,6 +125,7 @@ func TestABlogPostComesWithItsFacts(t *testing.T) {
 }
 
 func TestAnIncrementalRunFindsWhatChangedInBlogPosts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.wantPosts(true)
 	edited, gone, trashed := w.post("Edited", "<p>old</p>"), w.post("Gone", "<p>old</p>"), w.post("Trashed", "<p>old</p>")
@@ -152,6 +156,7 @@ func TestAnIncrementalRunFindsWhatChangedInBlogPosts(t *testing.T) {
 
 // The pages alone are half of a listing: with them the run is not complete.
 func TestAListingWithoutItsBlogPostsFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.wantPosts(true)
 	w.post("News", "<p>news</p>")
@@ -168,6 +173,7 @@ func TestAListingWithoutItsBlogPostsFails(t *testing.T) {
 
 // What nobody has published does not arrive, and a live doc is a page like others.
 func TestDraftsNeverArriveAndLivePagesDo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.wantPosts(true)
 	live := w.add(sandbox.Draft{Space: space, Title: "Minutes", Body: "<p>so far</p>", Subtype: "live"})

@@ -43,6 +43,7 @@ func byID(events []event.PageFetched) map[string]event.PageFetched {
 }
 
 func TestSuiteOfTasks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("One", "<p>one</p>", "")
 	w.page("Two", "<p>two</p>", "")
@@ -59,6 +60,7 @@ func TestSuiteOfTasks(t *testing.T) {
 }
 
 func TestAPageComesWithItsFacts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := sandbox.User{AccountID: "712020:0a0b0c0d-0000-4000-8000-000000000001", DisplayName: "Ann Author"}
 	w.site.AddUser(ann)
@@ -92,6 +94,7 @@ func TestAPageComesWithItsFacts(t *testing.T) {
 // A listing is old when its pages are fetched. A page that is no longer current in the space ends here;
 // the deletion-detector proves whether it must be removed.
 func TestWhatChangedSinceTheListingIsSkipped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.site.AddSpace("ELSEWHERE", "Elsewhere"))
 	var p [6]sandbox.Page
@@ -122,6 +125,7 @@ func TestWhatChangedSinceTheListingIsSkipped(t *testing.T) {
 }
 
 func TestPeopleAreLookedUpOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := sandbox.User{AccountID: "712020:0a0b0c0d-0000-4000-8000-000000000001", DisplayName: "Ann Author"}
 	w.site.AddUser(ann)
@@ -149,6 +153,7 @@ func TestPeopleAreLookedUpOnce(t *testing.T) {
 
 // The tasks of a run start together and need the same look-ups.
 func TestTasksSideBySideLookUpOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 119 {
 		w.page(numbered("Page", i), "<p>words</p>", "")
@@ -179,6 +184,7 @@ func TestTasksSideBySideLookUpOnce(t *testing.T) {
 
 // The lister already knows the space.
 func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
 	opened := w.systems() // one for both, as the stage has it
@@ -194,6 +200,7 @@ func TestAListerDoesNotLookItsSpaceUpAgain(t *testing.T) {
 // Listings of pages omit folders; the tree contains them with their titles, and a page that an
 // incremental run fetches gets its place in new folders too.
 func TestFoldersStandInTheTree(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	outer := w.add(sandbox.Draft{Space: space, Kind: sandbox.KindFolder, Title: "Outer"})
 	inner := w.add(sandbox.Draft{Kind: sandbox.KindFolder, Title: "Inner", ParentID: outer.ID})
@@ -233,6 +240,7 @@ func (w *world) purgeTasks() {
 
 // A token that dies between listing and fetch fails the pages, once; it skips none.
 func TestADeadTokenFailsItsPages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
 	w.listed("run-1", event.Full)

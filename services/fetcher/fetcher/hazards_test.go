@@ -57,6 +57,7 @@ func request(runID string) bus.Delivery {
 // is only slow: the second copy waits. If it took over, the first one would take over again on
 // redelivery, and so on forever.
 func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
 	listing, open := make(chan struct{}), make(chan struct{})
@@ -87,6 +88,7 @@ func TestASecondCopyOfARequestLeavesTheListerAlone(t *testing.T) {
 
 // A lister that gives up releases the listing immediately.
 func TestAListingThatBrokeIsFree(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var broken atomic.Bool
 	broken.Store(true)
@@ -108,6 +110,7 @@ func TestAListingThatBrokeIsFree(t *testing.T) {
 // A long outage of servers ends no run that has finished its listing, and a failed request never ends
 // another source's run.
 func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.addSource("other", "OTHER")
 	f := w.lister(w.Bus)
@@ -137,6 +140,7 @@ func TestWhatARequestThatIsGivenUpEnds(t *testing.T) {
 
 // Confluence returns some pages without the requested body. Such a page fails alone.
 func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	good, bad := w.page("Good", "<p>words</p>", ""), w.page("Bad", "<p>words</p>", "")
 	w.listed("run-1", event.Full)
@@ -166,6 +170,7 @@ func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
 
 // A page's absence from a bulk answer does not prove that it is missing.
 func TestAShortAnswerSkipsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	slipped, gone := w.page("Slipped", "<p>words</p>", ""), w.page("Gone", "<p>words</p>", "")
 	w.listed("run-1", event.Full)
@@ -187,6 +192,7 @@ func TestAShortAnswerSkipsNothing(t *testing.T) {
 // A space that was deleted and recreated has another id under its old key; a fetcher that caches the old
 // id would treat every page as moved.
 func TestASpaceThatWasMadeAnew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.page("Page", "<p>words</p>", "")
 	w.listed("run-1", event.Full)
@@ -208,6 +214,7 @@ func TestASpaceThatWasMadeAnew(t *testing.T) {
 }
 
 func TestTasksOfARunThatWasGivenUpCostNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.page("Page", "<p>words</p>", "")
 	w.listed("run-1", event.Full)
@@ -220,6 +227,7 @@ func TestTasksOfARunThatWasGivenUpCostNothing(t *testing.T) {
 
 // A process that is stopped during a listing hands its request back; the next lister continues.
 func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	listing, held := make(chan struct{}, 8), make(chan struct{})
 	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
@@ -248,6 +256,7 @@ func TestAListerThatIsStoppedLeavesTheListing(t *testing.T) {
 // Confluence adds kinds of parents; an unknown kind must not fail the listings of every space that uses
 // it.
 func TestAParentOfAnUnknownKind(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.page("Page", "<p>words</p>", "")
 	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
@@ -277,6 +286,7 @@ func (broken) Note(context.Context, string, string) error { return errors.New("t
 // A lister that fails after it has claimed the listing releases it: the next one need not wait for the
 // lease to end.
 func TestAListingThatBrokeBeforeItsFirstPageIsFree(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.listed("run-0", event.Full)
 	w.finish("run-0")
@@ -290,6 +300,7 @@ func TestAListingThatBrokeBeforeItsFirstPageIsFree(t *testing.T) {
 
 // The next run, whatever its listing, looks up a folder again whose look-up failed.
 func TestAFolderHealsWithTheNextRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	shelf := w.add(sandbox.Draft{Space: space, Kind: sandbox.KindFolder, Title: "Shelf"})
 	p := w.page("Page", "<p>words</p>", shelf.ID)

@@ -18,6 +18,7 @@ import (
 // A proxy may reject one call. The fetcher probes the credential before it gives up a task, and one
 // rejection does not make it give up names.
 func TestOneRefusalFailsNothing(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"/wiki/api/v2/pages", "/wiki/api/v2/users-bulk"} {
 		t.Run(path, func(t *testing.T) {
 			w := newWorld(t)
@@ -46,6 +47,7 @@ func TestOneRefusalFailsNothing(t *testing.T) {
 
 // A page that breaks the answer for all pages in its call finally fails alone.
 func TestAPageThatBreaksTheAnswerForManyFailsAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 8 {
 		w.page(numbered("Page", i), "<p>words</p>", "")

@@ -22,6 +22,7 @@ import (
 )
 
 func TestSuiteOfRequests(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var n atomic.Int64
 	bustest.Suite(t, bustest.Stage{
@@ -104,6 +105,7 @@ func TestARequestInEveryStateOfItsRun(t *testing.T) {
 }
 
 func TestRejectionsReachTheirAsker(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.addSource("other", "OTHER")
 	rejected, listings := bustest.Collect[event.SyncRejected](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
@@ -148,6 +150,7 @@ func TestRejectionsReachTheirAsker(t *testing.T) {
 }
 
 func TestTasksHoldAHundredPagesAtMost(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, 1120, 3)
 	w := newWorldOn(t, site, sandbox.GeneratedSpace)
@@ -173,6 +176,7 @@ func TestTasksHoldAHundredPagesAtMost(t *testing.T) {
 
 // A dead token and a hidden space look like an empty site. The run fails for what it is.
 func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name  string
 		token string
@@ -219,6 +223,7 @@ func TestARunThatCannotListFailsAndRemovesNothing(t *testing.T) {
 
 // Labels are read while the listing goes on, and may be there before their page is.
 func TestLabelsAreReadDuringTheListing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.page("Labelled", "<p>words</p>", "")
 	require.NoError(t, w.site.SetLabels(p.ID, "early"))
@@ -241,6 +246,7 @@ func TestLabelsAreReadDuringTheListing(t *testing.T) {
 
 // A listing that breaks ends at once, whatever of the labels is read.
 func TestAListingThatBreaksDoesNotWaitForTheLabels(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.stand(func(rw http.ResponseWriter, r *http.Request, site http.Handler) {
 		switch {
@@ -261,6 +267,7 @@ func TestAListingThatBreaksDoesNotWaitForTheLabels(t *testing.T) {
 
 // A broker that is away must not hold the run's row: who cancels the run needs it.
 func TestAnAnnouncementHoldsNoRunWhileTheBrokerIsAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	_, err := w.store.OpenRun(t.Context(), event.SyncRequested{RequestID: "open", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)

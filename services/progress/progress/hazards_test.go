@@ -36,6 +36,7 @@ func ends(t *testing.T, snapshots *bustest.Collector[event.Progress], runID stri
 
 // The source and its ledger are removed. Followers of the run must still get an end.
 func TestARunWhoseSourceIsRemovedIsCancelled(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	replica(t, k, s, never)
@@ -57,6 +58,7 @@ func TestARunWhoseSourceIsRemovedIsCancelled(t *testing.T) {
 // A replica that knows a run notices its end even if another replica ended it without an event;
 // otherwise it would remember the run forever.
 func TestARunThatAnotherReplicaEnded(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	replica(t, k, s, never)
@@ -69,6 +71,7 @@ func TestARunThatAnotherReplicaEnded(t *testing.T) {
 // A run may end while no replica of the stage is running: its end is still announced, and an end that
 // was announced is not announced again.
 func TestWhatEndedWhileNobodyLooked(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	for _, id := range []string{"run-1", "run-2"} {
@@ -94,6 +97,7 @@ func TestWhatEndedWhileNobodyLooked(t *testing.T) {
 
 // A fact that this stage cannot handle is lost only to this stage: the page is stored.
 func TestAFactThatIsGivenUpFailsNoPage(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	k := bustest.New(t, bustest.With(func(o *bus.Options) { o.AckWait, o.MaxAttempts = 500*time.Millisecond, 1 }))
 	failures := bustest.Collect[event.PageFailed](k)
@@ -150,6 +154,7 @@ func (f fullOfRequests) Publish(ctx context.Context, e event.Event) error {
 // Requests get room when runs end, and runs end by their snapshots: a repeated request for a stalled run
 // must not block other runs' ends.
 func TestAFullBrokerDoesNotKeepRunsFromEnding(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "stuck", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "STUCK"}))
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "stuck-run", Mode: event.Full, SourceID: "stuck"})
@@ -196,6 +201,7 @@ func delivery(run store.Run) bus.Delivery {
 // Requests that wait for their turn are not counted, and a ledger that is slow to count is counted less
 // often: a count of 100 ms fits into one second once, not five times.
 func TestWhatIsCountedAndHowOften(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "run-1", 1)
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "waiting", Mode: event.Full, SourceID: "docs"})
@@ -231,6 +237,7 @@ func TestWhatIsCountedAndHowOften(t *testing.T) {
 
 // While the broker is down, the run's row must not stay locked: cancelling the run needs it.
 func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	replica(t, k, s, never)
@@ -259,6 +266,7 @@ func TestARunIsCancelledWhileTheBrokerIsAway(t *testing.T) {
 // The replica that makes the first snapshot of an end publishes it. If that replica dies, another one
 // publishes the end after a delay.
 func TestAnEndThatItsFirstReplicaDidNotTell(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	run := listed(t, s, "run-1", 0)

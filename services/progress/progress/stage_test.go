@@ -107,6 +107,7 @@ func failed(run store.Run, i int) event.PageFailed {
 }
 
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	var n atomic.Int64
 	bustest.Suite(t, bustest.Stage{
@@ -135,6 +136,7 @@ func (b *broken) FailPage(ctx context.Context, f event.PageFailed) error {
 // Only this stage writes failures: an acknowledged failure that is not in the ledger would leave its run
 // open forever.
 func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "run-1", 2)
 	storePage(t, s, k, run, 1)
@@ -203,6 +205,7 @@ func (r *reading) all() []event.Progress {
 // Whichever replicas make them, and in whatever order they arrive, a reader's snapshots never go back,
 // and the end of a run is published once.
 func TestSnapshotsGoForwardToTheEnd(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	snapshots := bustest.Collect[event.Progress](k)
 	reader := read(t, k, "run-1")
@@ -265,6 +268,7 @@ const tick = 10 * time.Millisecond
 // A run whose pages wait for a stage is not requested again: its pages are already fetched. Another run
 // in which nothing moves is requested again, repeatedly.
 func TestARunWhosePagesWaitIsNotAskedForAgain(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	waits := listed(t, s, "waits", 1)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "other", BaseURL: "https://acme.atlassian.net/wiki", SpaceKey: "OTHER"}))
@@ -285,6 +289,7 @@ func TestARunWhosePagesWaitIsNotAskedForAgain(t *testing.T) {
 // A stalled run is requested again, by one replica at a time, until it moves; each time is a new request
 // for the broker.
 func TestAStalledRunIsAskedForAgain(t *testing.T) {
+	t.Parallel()
 	s, k := open(t), bustest.New(t)
 	run := listed(t, s, "stalled", 1)
 	waiting, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "waiting", Mode: event.Full, SourceID: "docs"})
