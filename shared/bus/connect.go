@@ -35,6 +35,7 @@ type Options struct {
 	Replicas    int // replicas of each stream in a cluster; default 1
 
 	AckWait      time.Duration // silence after which the broker gives a message to another worker; default 60 s
+	Slow         time.Duration // a handler that takes longer, waiting for a server, leaves its place to other sites; default 1 s
 	RetryBase    time.Duration // delay after the first failure, doubled by each further one; default 1 s
 	RetryCap     time.Duration // the longest such delay; default 30 s
 	Heartbeat    time.Duration // a consumer without a message for twice this checks its stream; 0.5 to 15 s, default 5 s
@@ -48,6 +49,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.AckWait, time.Minute},
+		{&o.Slow, time.Second},
 		{&o.RetryBase, time.Second},
 		{&o.RetryCap, 30 * time.Second},
 		{&o.Heartbeat, 5 * time.Second},

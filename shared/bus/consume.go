@@ -34,7 +34,8 @@ type Handler func(ctx context.Context, d Delivery) error
 // ConsumeOption changes how Consume works.
 type ConsumeOption func(*consuming)
 
-// Workers sets the number of concurrent handlers; 0 leaves it to the consumer's row.
+// Workers sets the number of concurrent handlers; 0 leaves it to the consumer's row. Handlers that wait
+// for a slow server do not count: see Consumer.Waits.
 func Workers(n int) ConsumeOption {
 	return func(k *consuming) {
 		if n > 0 {
@@ -60,7 +61,9 @@ type consuming struct {
 	handle  Handler
 	record  func(ctx context.Context, d Delivery, cause error) error
 	workers int
+	site    func(ctx context.Context, sourceID string) string
 	hands   *semaphore.Weighted // bytes, see inHand
+	crew    crew
 	log     zerolog.Logger
 }
 
@@ -77,11 +80,19 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, h Handler, opts ...Consum
 		o(k)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for range k.workers {
-		group.Go(func() error { return k.work(ctx) })
+	k.crew = crew{
+		group: group, work: func() error { return k.work(ctx) },
+		workers: k.workers, most: crewMost * k.workers, lanes: map[string]*lane{},
 	}
+	if c.Waits {
+		k.crew.slow = b.o.Slow
+	}
+	k.crew.start()
 	return group.Wait()
 }
+
+// errSpare ends a worker that is no longer needed.
+var errSpare = errors.New("the worker is no longer needed")
 
 // work is one worker: it requests a message, handles it, and only then requests the next. So no message
 // waits in this process while its ack time runs, and at the end only the current messages must be handed
@@ -90,7 +101,8 @@ func (k *consuming) work(ctx context.Context) error {
 	for try := 0; ctx.Err() == nil; try++ {
 		err := k.pull(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, errSpare):
+			return nil
 		case k.b.nc.IsClosed():
 			return ErrClosed
 		case silent(err):
@@ -149,7 +161,9 @@ func (k *consuming) listen(ctx context.Context, consumer jetstream.Consumer) err
 		}
 		switch {
 		case err == nil:
-			k.deliver(ctx, msg)
+			if k.deliver(ctx, msg); k.crew.spare() {
+				return errSpare
+			}
 		case ask.Err() != nil:
 			return nil
 		default:
@@ -246,6 +260,17 @@ func (k *consuming) deliver(ctx context.Context, msg jetstream.Msg) {
 		}
 		u.d.Attempt = max(1, u.d.Attempt-u.uncounted)
 	}
+	lane := u.d.SourceID
+	if k.site != nil {
+		lane = k.site(ctx, lane)
+	}
+	leave, delay := k.crew.enter(lane)
+	if leave == nil {
+		u.line(zerolog.DebugLevel).Dur("after", delay).Msg("its site has its share of the workers, comes again")
+		u.park(ctx, delay)
+		return
+	}
+	defer leave()
 	put := u.take(ctx)
 	defer put()
 	if ctx.Err() != nil {

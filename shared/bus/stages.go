@@ -67,7 +67,7 @@ const maxRequests = 10_000
 var (
 	Sync = Consumer{
 		Stream: "SLUICE_SYNC", Durable: "fetcher-sync", Stage: "fetcher",
-		Types: []event.Type{event.TypeSyncRequested}, Workers: 4,
+		Types: []event.Type{event.TypeSyncRequested}, Workers: 4, Waits: true,
 		MaxPending: maxRequests, // waiting requests never block other requests
 		QueueBytes: 16 * mib, QueueMsgs: maxRequests,
 	}
@@ -75,7 +75,8 @@ var (
 	// answers of a site far away take a second.
 	Fetch = Consumer{
 		Stream: "SLUICE_FETCH", Durable: "fetcher-pages", Stage: "fetcher",
-		Types: []event.Type{event.TypePagesListed}, Workers: 8, MaxPending: 1000,
+		Types: []event.Type{event.TypePagesListed}, Workers: 8, Waits: true,
+		MaxPending: 10_000, // the tasks of a slow site, which all wait, never block those of others
 		QueueBytes: 256 * mib, RunWaits: true,
 	}
 	Convert = Consumer{
@@ -92,7 +93,7 @@ var (
 	}
 	Removals = Consumer{
 		Stream: factsStream, Durable: "deletion-detector", Stage: "deletion-detector",
-		Types: []event.Type{event.TypeListingCompleted}, Workers: 2, MaxPending: 1000,
+		Types: []event.Type{event.TypeListingCompleted}, Workers: 2, MaxPending: 1000, Waits: true,
 	}
 	Ledger = Consumer{
 		Stream: factsStream, Durable: "progress", Stage: "progress",
@@ -109,6 +110,9 @@ type Consumer struct {
 	Stage   string       // the stage that reads it, also the stage in page.failed
 	Types   []event.Type // the types that it receives
 	Workers int          // concurrent handlers in one process, unless the process sets another number
+	// Waits says that its handlers wait for other servers. A handler that waits long gives its place to
+	// other messages, and no site has more than its share of the workers.
+	Waits bool
 	// MaxPending limits the messages that handlers process or that wait for a retry, over all replicas.
 	// At the limit, a consumer gets no new messages.
 	MaxPending int

@@ -37,7 +37,7 @@ func (p Process) check(c *checker) {
 type Service struct {
 	_ struct{} `title:"Every stage"`
 	Process
-	Workers int `env:"WORKERS" default:"0" need:"a whole number from 0 to 256" example:"8" desc:"How many messages one process works on at a time; 0 leaves it to the stage."`
+	Workers int `env:"WORKERS" default:"0" need:"a whole number from 0 to 256" example:"8" desc:"How many messages one process works on at a time; 0 leaves it to the stage. Those that wait for a slow site do not count."`
 }
 
 func (s Service) check(c *checker) {

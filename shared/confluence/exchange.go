@@ -233,7 +233,9 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 		return nil, err
 	}
 	kept, conditional := c.conditional(r, req)
-	resp, err := c.http.Do(req)
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, c.broken(Exchange{Method: r.method, Route: r.route}, err)
 	}
@@ -244,6 +246,7 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	call.Status = resp.StatusCode
 	a := &answer{status: resp.StatusCode, header: resp.Header}
 	call.TraceID = c.traceID(a.header)
+	resp.Body = &paced{ReadCloser: resp.Body, least: slowest, give: give}
 	a.body, err = c.read(ctx, resp, r.most)
 	call.Bytes = int64(len(a.body))
 	if conditional && a.status == http.StatusNotModified {
@@ -258,6 +261,9 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	case errors.As(err, &large):
 		return nil, &ProtocolError{Exchange: c.exchange(r, a, large.Error()), tooLarge: true}
 	case err != nil:
+		if slow := context.Cause(ctx); errors.Is(slow, errSlow) {
+			err = slow
+		}
 		return nil, c.broken(c.exchange(r, a, ""), err)
 	}
 	if err := c.checkJSON(r, a); err != nil {

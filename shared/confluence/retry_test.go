@@ -282,7 +282,8 @@ func TestTimeoutCoversTheBody(t *testing.T) {
 		c := wired(t, func(r *http.Request) (*http.Response, error) {
 			calls++
 			resp := response(200, "")
-			resp.Body = io.NopCloser(&hangingBody{ctx: r.Context()})
+			resp.Body = io.NopCloser(&drip{rest: make([]byte, 1<<20), n: 8 << 10, pause: time.Second, call: r.Context()})
+			resp.ContentLength = -1
 			return resp, nil
 		}, confluence.WithTimeout(10*time.Second))
 		err := readPage(c)
@@ -294,10 +295,6 @@ func TestTimeoutCoversTheBody(t *testing.T) {
 		require.Less(t, time.Since(start), 50*time.Second)
 	})
 }
-
-type hangingBody struct{ ctx context.Context }
-
-func (b *hangingBody) Read([]byte) (int, error) { <-b.ctx.Done(); return 0, b.ctx.Err() }
 
 func TestStatsAndTrace(t *testing.T) {
 	var calls []confluence.Call

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
@@ -38,4 +39,16 @@ func Steered(h bus.Handler) bus.Handler {
 // handlers return plain errors.
 func Consume(b *bus.Bus, c bus.Consumer, h bus.Handler, opts ...bus.ConsumeOption) Runner {
 	return RunnerFunc(func(ctx context.Context) error { return b.Consume(ctx, c, Steered(h), opts...) })
+}
+
+// BySite makes the sources of one site share its part of the workers; see bus.Lanes. It is for the
+// consumers whose handlers call sites.
+func BySite(s *store.Store) bus.ConsumeOption {
+	return bus.Lanes(func(ctx context.Context, sourceID string) string {
+		src, err := s.Source(ctx, sourceID)
+		if err != nil || src.System != store.Confluence {
+			return "source " + sourceID // which finds out itself
+		}
+		return "site " + strings.ToLower(src.BaseURL)
+	})
 }

@@ -245,5 +245,5 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 		return nil, err
 	}
 	d := New(s, b, opened, cfg.Brake, h.Log)
-	return service.Consume(b, bus.Removals, d.Handle, bus.OnPermanent(d.Failed)), nil
+	return service.Consume(b, bus.Removals, d.Handle, bus.OnPermanent(d.Failed), service.BySite(s)), nil
 }

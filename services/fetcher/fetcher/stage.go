@@ -79,7 +79,7 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	}
 	l, f := lister.New(s, b, systems, h.Log), New(s, b, systems, h.Log)
 	return service.All(
-		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed)),
-		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers)),
+		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed), service.BySite(s)),
+		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers), service.BySite(s)),
 	), nil
 }
