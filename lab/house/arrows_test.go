@@ -87,6 +87,12 @@ var rooms = []room{
 		why:     "the HTTP API is one service",
 	},
 	{
+		imports: []string{"github.com/modelcontextprotocol/go-sdk"},
+		home:    []string{"shared/assistant"},
+		tests:   []string{"services/gateway", "services/sluice"},
+		why:     "one package speaks MCP; its tests and those of its doors are clients",
+	},
+	{
 		imports: []string{"golang.org/x/crypto"},
 		home:    []string{"shared/apikey", "shared/seal"},
 		why:     "how keys and tokens are proved and sealed is the business of these two",

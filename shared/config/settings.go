@@ -249,6 +249,7 @@ func (f Search) check(c *checker) {
 type API struct {
 	_          struct{}      `title:"The HTTP API"`
 	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. It needs an API key: sluice key create, or GATEWAY_KEY_FILE."`
+	PublicURL  string        `env:"GATEWAY_PUBLIC_URL" need:"an address with https:// or http://, without user, query or fragment" example:"https://sluice.acme.com" desc:"Where clients reach the HTTP API, behind a proxy for example. MCP clients are told so when they ask how to log in; without it, they are told the host that they asked."`
 	KeyFile    string        `env:"GATEWAY_KEY_FILE" need:"a file in a folder that can be written" example:"/var/lib/sluice/api-key" desc:"A file with an admin key for whoever may read the file. If it is missing, it is made, readable by its owner only. sluice up uses api-key in its data folder."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
@@ -257,6 +258,7 @@ type API struct {
 
 func (a API) check(c *checker) {
 	c.ensure("GATEWAY_ADDR", isAddr(a.Addr))
+	c.ensure("GATEWAY_PUBLIC_URL", isWeb(a.PublicURL))
 	c.ensure("GATEWAY_MAX_BODY", a.MaxBody >= 1<<10 && a.MaxBody <= 100<<20)
 	c.ensure("GATEWAY_TIMEOUT", a.Timeout >= time.Second && a.Timeout <= 10*time.Minute)
 	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
@@ -277,6 +279,11 @@ func isAddr(v string) bool {
 func IsEmail(v string) bool {
 	a, err := mail.ParseAddress(v)
 	return err == nil && a.Address == v
+}
+
+func isWeb(v string) bool {
+	u, err := url.Parse(v)
+	return err == nil && oneOf(u.Scheme, "http", "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
 func areNatsURLs(list string) bool {

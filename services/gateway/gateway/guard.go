@@ -47,6 +47,10 @@ var routes = map[string]apikey.Role{
 	"POST /api/knowledge/search": apikey.Read,
 	"GET /api/pages/{id}":        apikey.Read,
 	"GET /api/pages/{id}/chunks": apikey.Read,
+
+	"POST " + mcpPath:               apikey.Read,
+	"GET " + metadataPath:           anyone,
+	"GET " + metadataPath + mcpPath: anyone,
 }
 
 // caller is the authenticated client of a request.

@@ -19,6 +19,9 @@ func (g *Gateway) register(api huma.API) {
 		w.Header().Set("Content-Type", "application/openapi+json;version=3.1")
 		_, _ = w.Write(g.document)
 	})
+	g.router.HandleFunc("POST "+mcpPath, g.assistants().ServeHTTP)
+	g.router.HandleFunc("GET "+metadataPath, g.metadata)
+	g.router.HandleFunc("GET "+metadataPath+mcpPath, g.metadata)
 
 	add(g, api, "POST /api/confluence/sources", "add-source", "Add a space as a source", g.addSource, status(http.StatusCreated), orOK)
 	add(g, api, "GET /api/confluence/sources", "list-sources", "List the sources", g.listSources)

@@ -43,6 +43,9 @@ func (rt *router) HandleFunc(pattern string, handler func(http.ResponseWriter, *
 		h = withETag(h)
 	}
 	h = rt.g.guard(role, h)
+	if strings.HasSuffix(pattern, " "+mcpPath) {
+		h = rt.g.challenged(h)
+	}
 	if !stream {
 		h = rt.g.withLimits(h)
 	}
