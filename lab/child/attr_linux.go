@@ -2,7 +2,7 @@ package child
 
 import "syscall"
 
-// dieWithParent has the kernel kill a child when this process ends, however it does.
+// dieWithParent makes the kernel kill a child when this process ends, for whatever reason.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package child
 
 import "syscall"
 
-// dieWithParent does nothing where there are no process groups.
+// dieWithParent does nothing on systems without process groups.
 func dieWithParent() *syscall.SysProcAttr { return nil }

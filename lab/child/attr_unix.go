@@ -4,5 +4,5 @@ package child
 
 import "syscall"
 
-// dieWithParent keeps Ctrl-C from the children; nothing tells them that their parent was killed.
+// dieWithParent keeps Ctrl-C from reaching the children. They are not told if their parent is killed.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

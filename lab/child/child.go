@@ -1,4 +1,4 @@
-// Package child runs programs as processes of their own that do not outlive this one.
+// Package child runs programs as separate processes that do not outlive this one.
 package child
 
 import (
@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// Spec says what is run. Path is required.
+// Spec describes the program to run. Path is required.
 type Spec struct {
-	Name   string // in errors
-	Path   string // of the program
-	Arg0   string // what the process calls itself; "" is Path
+	Name   string // for error messages
+	Path   string // path of the program
+	Arg0   string // argument 0 of the process; "" means Path
 	Args   []string
-	Env    []string  // all of it: nothing is inherited
-	Output io.Writer // takes what it prints; nil drops it
+	Env    []string  // the complete environment: nothing is inherited
+	Output io.Writer // receives the output; nil discards it
 }
 
-// Process is a program that was started.
+// Process is a started program.
 type Process struct {
 	name string
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// Start starts a program. On Linux the kernel kills it when this process ends, however that
-// happens. ended, unless it is nil, is called once it has ended, before Done is closed.
+// Start starts a program. On Linux the kernel kills it when this process ends, for whatever reason. If ended is not
+// nil, it is called when the program has ended, before Done is closed.
 func Start(s Spec, ended func(*os.ProcessState)) (*Process, error) {
 	p := &Process{name: s.Name, cmd: exec.CommandContext(context.Background(), s.Path, s.Args...), done: make(chan struct{})} //nolint:gosec // programs of this repository, without a shell
 	if s.Arg0 != "" {
@@ -42,7 +42,8 @@ func Start(s Spec, ended func(*os.ProcessState)) (*Process, error) {
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = s.Env, s.Output, s.Output, dieWithParent()
 	started := make(chan error, 1)
 	go func() {
-		// The kernel's word to a child that its parent has died is about the thread that forked.
+		// The kernel kills the child when the thread that forked it ends, so the thread must live as long as the
+		// child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(p.done)
@@ -62,23 +63,23 @@ func Start(s Spec, ended func(*os.ProcessState)) (*Process, error) {
 	return p, nil
 }
 
-// PID is the process id.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Signal sends a signal; to a process that has ended it does nothing.
+// Signal sends a signal; it does nothing if the process has ended.
 func (p *Process) Signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// Kill ends the process at once and waits until it is gone.
+// Kill ends the process at once and waits until it has ended.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// Terminate asks the process to end and waits until it is gone. The error says that it ended
-// badly, or that it had to be killed because it did not end in time.
+// Terminate asks the process to end and waits until it has ended. The error says that it ended with a failure, or
+// that it did not end in time and was killed.
 func (p *Process) Terminate(patience time.Duration) error {
 	p.Signal(syscall.SIGTERM)
 	select {
@@ -93,11 +94,11 @@ func (p *Process) Terminate(patience time.Duration) error {
 	}
 }
 
-// Build compiles programs into a folder, which is made where it is missing: each package under
-// the last part of its path. Packages are given as go build takes them, from the folder from.
+// Build compiles programs into a folder, which it creates if necessary. Each program is named after the last part of
+// its package's path. Packages have the form that go build accepts, relative to the folder from.
 func Build(ctx context.Context, into, from string, packages ...string) error {
 	if err := os.MkdirAll(into, 0o750); err != nil {
-		return fmt.Errorf("make the folder of programs: %w", err)
+		return fmt.Errorf("create the folder for programs: %w", err)
 	}
 	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", into + string(filepath.Separator)}, packages...)
 	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // programs of this repository, without a shell

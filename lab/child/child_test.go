@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/lab/child"
 )
 
-// TestMain makes the test binary the child where the environment says what it does.
+// TestMain runs the test binary as the child if the environment says what it should do.
 func TestMain(m *testing.M) {
 	switch os.Getenv("CHILD") {
 	case "":
@@ -43,13 +43,13 @@ func TestAProgramThatEndsByItself(t *testing.T) {
 	<-p.Done()
 	require.True(t, state.Success(), "the callback comes before Done")
 	require.Equal(t, "myself said", out.String())
-	require.NoError(t, p.Terminate(time.Minute), "what has ended well is ended well")
+	require.NoError(t, p.Terminate(time.Minute), "a process that ended successfully gives no error")
 }
 
 func TestAProgramThatIsEnded(t *testing.T) {
 	p, err := child.Start(self(t, "wait"), nil)
 	require.NoError(t, err)
-	// The child does not listen to the signal, so it dies of it.
+	// The child does not handle the signal, so the signal ends it.
 	require.ErrorContains(t, p.Terminate(time.Minute), "the child ended with signal: terminated")
 	p, err = child.Start(self(t, "wait"), nil)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestAProgramThatIsEnded(t *testing.T) {
 	select {
 	case <-p.Done():
 	default:
-		t.Fatal("killed and not gone")
+		t.Fatal("the process was killed but has not ended")
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// calmRun fills another database from the same site by one full run, every stage in this
-// process and nothing going wrong.
+// calmRun fills another database from the same site with one full run, with every stage in this process and without
+// faults.
 func (w *world) calmRun(ctx context.Context, databaseURL string) {
 	nats, err := broker.Start(broker.Options{StoreDir: filepath.Join(w.dir, "nats-calm"), Port: -1, Log: zerolog.Nop()})
 	require.NoError(w.t, err)

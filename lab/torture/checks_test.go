@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// The watcher is silent in every seed that passes, so here it is shown what it has to see.
+// The watcher reports nothing in a seed that passes, so this test shows it everything that it must report.
 func TestTheWatcherSeesWhatMustNotBe(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, 10, 1)
@@ -42,7 +42,7 @@ func TestTheDifferenceCountsRowsThatAreThereTwice(t *testing.T) {
 	require.Empty(t, extra)
 }
 
-// A seed is worth its name only if it always means the same.
+// A seed is useful only if it always gives the same plan.
 func TestASeedMeansTheSameEachTime(t *testing.T) {
 	require.Equal(t, newPlan(7, 2000).String(), newPlan(7, 2000).String())
 	require.NotEqual(t, newPlan(7, 2000).String(), newPlan(8, 2000).String())
@@ -62,7 +62,7 @@ func TestASeedMeansTheSameEachTime(t *testing.T) {
 	}
 }
 
-// Among all that people do they delete old versions, after which a number stands for another text.
+// The simulated people also delete old versions, after which a version number is used again for another text.
 func TestPeopleMakeNumbersComeAgain(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddGenerated(sandbox.GeneratedSpace, 30, 1)

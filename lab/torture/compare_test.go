@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// rowsSQL is what two databases of the same site have in common: all but ids, times and what
-// is kept of pages that are gone.
+// rowsSQL returns what two databases of the same site have in common: everything except ids, times and data of
+// removed pages.
 const rowsSQL = `
 	SELECT concat_ws(' | ', 'page', page_id, source_id, space_key, title, version, last_modified, path, metadata)
 		FROM confluence_pages WHERE NOT is_deleted UNION ALL
@@ -28,7 +28,7 @@ const rowsSQL = `
 	SELECT concat_ws(' | ', 'node', node_id, kind, title, parent_id, parent_kind, path) FROM confluence_tree
 	ORDER BY 1`
 
-// Each of these must be zero.
+// Each of these counts must be zero.
 var zeros = map[string]string{
 	"chunks without a page": `SELECT count(*) FROM archon_crawled_pages c WHERE NOT EXISTS (
 		SELECT FROM confluence_pages p WHERE p.page_id = c.metadata->>'page_id' AND NOT p.is_deleted)`,
@@ -37,7 +37,7 @@ var zeros = map[string]string{
 	"Markdown without a page": `SELECT count(*) FROM confluence_page_content c WHERE NOT EXISTS (
 		SELECT FROM confluence_pages p WHERE p.page_id = c.page_id)`,
 	"chunks half replaced": `SELECT count(*) FROM archon_crawled_pages WHERE metadata ? '_pending_deletion' OR chunk_number < 0`,
-	"chunks there twice": `SELECT count(*) FROM (SELECT metadata->>'page_id', metadata->>'chunk_index'
+	"chunks stored twice": `SELECT count(*) FROM (SELECT metadata->>'page_id', metadata->>'chunk_index'
 		FROM archon_crawled_pages GROUP BY 1, 2 HAVING count(*) > 1) twice`,
 	"pages whose chunks have gaps": `SELECT count(*) FROM (SELECT metadata->>'page_id' FROM archon_crawled_pages
 		GROUP BY 1 HAVING max(chunk_number) - min(chunk_number) + 1 <> count(*)) gaps`,
@@ -50,8 +50,7 @@ var zeros = map[string]string{
 	"failures without a code":   `SELECT count(*) FROM confluence_sync_pages WHERE outcome = 'failed' AND coalesce(reason, '') = ''`,
 }
 
-// settle waits until no stage has anything left to do: a late copy of a message must not
-// change what is compared.
+// settle waits until no stage has work left: a late copy of a message must not change the data during the comparison.
 func (w *world) settle(ctx context.Context) {
 	js, err := jetstream.New(w.nc)
 	require.NoError(w.t, err)
@@ -85,8 +84,8 @@ func (w *world) settle(ctx context.Context) {
 	w.wrong("messages are left:%s", left)
 }
 
-// compare holds the database against the site, against itself, and against the database that
-// a run without disturbances makes of the same site.
+// compare compares the database with the site, checks it for consistency, and compares it with a database that an
+// undisturbed run fills from the same site.
 func (w *world) compare(ctx context.Context) {
 	for what, sql := range zeros {
 		var n int
@@ -112,7 +111,7 @@ func (w *world) compare(ctx context.Context) {
 	}
 }
 
-// compareWithSite looks for each page of the site in the database, and the other way round.
+// compareWithSite checks that each page of the site is stored, and that each stored page is on the site.
 func (w *world) compareWithSite(ctx context.Context) {
 	stored := map[string]int{}
 	err := w.query(ctx, `SELECT page_id, version FROM confluence_pages WHERE NOT is_deleted`, nil, func(r pgx.Rows) error {
@@ -130,7 +129,7 @@ func (w *world) compareWithSite(ctx context.Context) {
 		if version, ok := stored[p.ID]; !ok {
 			w.wrong("lost: page %s, version %d", p.ID, p.Version)
 		} else if version != p.Version {
-			w.wrong("page %s is stored in version %d and is %d on the site", p.ID, version, p.Version)
+			w.wrong("page %s is stored with version %d, and the site has version %d", p.ID, version, p.Version)
 		}
 		delete(stored, p.ID)
 	}
@@ -151,8 +150,8 @@ func (w *world) rows(ctx context.Context, url string) []string {
 	return list
 }
 
-// difference returns the rows of want that are not in got, and the other way round; a row
-// may be there more than once.
+// difference returns the rows of want that are missing in got, and the rows of got that are not in want; rows may
+// occur several times.
 func difference(want, got []string) (missing, extra []string) {
 	n := map[string]int{}
 	for _, row := range got {
@@ -172,7 +171,7 @@ func difference(want, got []string) (missing, extra []string) {
 	return missing, extra
 }
 
-// sample shows the first rows; all of them are in the folder.
+// sample returns the first rows; all of them are in the folder.
 func sample(what string, rows []string) string {
 	var b strings.Builder
 	for i, row := range rows {

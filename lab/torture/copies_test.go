@@ -18,11 +18,11 @@ const (
 	copiesKept  = 300
 )
 
-// copyMessages publishes messages that the stages have published once more, under ids that
-// the broker does not know: some at once, most of them late and in no order.
+// copyMessages publishes messages of the stages again, under ids that the broker does not know: some immediately,
+// most of them late and in random order.
 func (w *world) copyMessages(ctx context.Context) {
 	rng := w.plan.random(2)
-	var mu sync.Mutex // the subscription has a goroutine of its own
+	var mu sync.Mutex // the subscription has its own goroutine
 	var over bool
 	var kept []*nats.Msg
 	again := func(m *nats.Msg) {
@@ -42,9 +42,9 @@ func (w *world) copyMessages(ctx context.Context) {
 		switch {
 		case over,
 			m.Header.Get(copyHeader) != "",
-			// A body that the message only refers to is dropped with the message.
+			// A body in the object store is deleted with its message.
 			m.Header.Get(claimHeader) != "",
-			// Snapshots are published in order by one who holds the run's lock; nobody acts on them.
+			// Snapshots are published in order by the holder of the run's lock, and no stage acts on them.
 			strings.HasPrefix(m.Subject, event.Subject(event.TypeProgress, source)):
 			return
 		case rng.IntN(20) == 0:
@@ -57,7 +57,7 @@ func (w *world) copyMessages(ctx context.Context) {
 		}
 	})
 	if err != nil {
-		w.wrong("messages cannot be heard: %v", err)
+		w.wrong("cannot subscribe to the messages: %v", err)
 		return
 	}
 	wait := time.Duration(0)

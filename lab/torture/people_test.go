@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 )
 
-// people change the site as often as told while it is being read.
+// people makes the given number of changes to the site while it is read.
 func (w *world) people(ctx context.Context, rng *rand.Rand, changes int) {
 	for range changes {
 		if !pause(ctx, between(rng, 20*time.Millisecond, 400*time.Millisecond)) {
@@ -22,8 +22,8 @@ func (w *world) people(ctx context.Context, rng *rand.Rand, changes int) {
 	}
 }
 
-// change does one thing that people do. What the site refuses, a title that is taken or a
-// page moved below itself, is no change.
+// change makes one change as people do. A change that the site refuses, such as a title in use or a page moved below
+// itself, is no error.
 func (w *world) change(rng *rand.Rand) error {
 	all := w.site.Pages(sandbox.GeneratedSpace)
 	current, gone := make([]sandbox.Page, 0, len(all)), []sandbox.Page(nil)
@@ -75,8 +75,8 @@ func (w *world) change(rng *rand.Rand) error {
 	}
 }
 
-// purgeVersions deletes old versions of a page, which numbers the newest one anew, and half the time
-// edits the page then: a number comes again with other text.
+// purgeVersions deletes old versions of a page, which renumbers the newest one, and in half of the cases then edits
+// the page: a number is used again with other text.
 func (w *world) purgeVersions(rng *rand.Rand, p sandbox.Page) error {
 	if err := w.site.KeepVersions(p.ID, 1+rng.IntN(p.Version)); err != nil || rng.IntN(2) == 0 {
 		return err
@@ -86,7 +86,7 @@ func (w *world) purgeVersions(rng *rand.Rand, p sandbox.Page) error {
 	return err
 }
 
-// create makes a page, or a folder with a page in it, below p.
+// create creates a page, or a folder with a page in it, below p.
 func (w *world) create(rng *rand.Rand, p sandbox.Page) error {
 	parent := p.ID
 	if rng.IntN(4) == 0 {
@@ -100,7 +100,7 @@ func (w *world) create(rng *rand.Rand, p sandbox.Page) error {
 	return err
 }
 
-// prose is a new body, one in eight of them too large for a message.
+// prose returns a new body; one in eight is too large for a message.
 func prose(rng *rand.Rand) string {
 	paragraphs := 3 + rng.IntN(10)
 	if rng.IntN(8) == 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// The stages, as many of each as run, and for each stage which of them are its replicas. What has
-// a queue runs twice.
+// replicas are the names of the stage processes, and kinds has the indexes of each stage's replicas. Stages with a
+// queue run twice.
 var replicas, kinds = func() (names []string, kinds [][]int) {
 	for _, s := range bus.Stages {
 		if len(s.Consumes) == 0 {
@@ -30,22 +30,22 @@ var replicas, kinds = func() (names []string, kinds [][]int) {
 	return names, kinds
 }()
 
-// blow is a way to disturb.
+// blow is a kind of disturbance.
 type blow string
 
 const (
-	killStage    blow = "kill"     // kill -9, and started again after the pause
-	freezeStage  blow = "freeze"   // stopped for the pause, during which others take its work
+	killStage    blow = "kill"     // kill -9, and restarted after the pause
+	freezeStage  blow = "freeze"   // stopped for the pause, while other replicas take over its work
 	killNats     blow = "nats"     // kill -9
-	wipeNats     blow = "wipe"     // kill -9, and the store is empty when it comes back
-	killPostgres blow = "postgres" // kill -9 of the server and of all of its backends
+	wipeNats     blow = "wipe"     // kill -9, and restarted with an empty store
+	killPostgres blow = "postgres" // kill -9 of the server and all its backends
 )
 
 // strike is one disturbance.
 type strike struct {
-	after  time.Duration // the strike before
+	after  time.Duration // time after the previous strike
 	blow   blow
-	victim int // which of the replicas
+	victim int // index of the replica
 	pause  time.Duration
 }
 
@@ -57,15 +57,15 @@ func (s strike) String() string {
 	return fmt.Sprintf("+%.1fs %s%s for %.1fs", s.after.Seconds(), s.blow, name, s.pause.Seconds())
 }
 
-// phase is a run and what happens during it.
+// phase is a run and its disturbances.
 type phase struct {
 	mode    event.Mode
 	faults  []sandbox.Fault
 	strikes []strike
-	changes int // of the site, by people
+	changes int // number of changes that people make to the site
 }
 
-// plan is what a seed means.
+// plan is everything that a seed determines.
 type plan struct {
 	seed   int64
 	pages  int
@@ -87,18 +87,18 @@ func (p plan) String() string {
 	return b.String()
 }
 
-// random returns the source of everything that one use of the seed draws.
+// random returns the random source for one use of the seed.
 func (p plan) random(use uint64) *rand.Rand { return rand.New(rand.NewPCG(uint64(p.seed), use)) }
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
-// between draws a time from a to b.
+// between returns a random time from a to b.
 func between(rng *rand.Rand, a, b time.Duration) time.Duration {
 	return a + time.Duration(rng.Int64N(int64(b-a)))
 }
 
-// newPlan draws a full run and two incremental ones. Every stage is killed at least once,
-// and so are both servers; more pages take longer, and so more strikes hit them.
+// newPlan plans a full run and two incremental ones. Every stage and both servers are killed at least once; more
+// pages take longer and so get more strikes.
 func newPlan(seed int64, pages int) plan {
 	p := plan{seed: seed, pages: pages}
 	rng := p.random(0)
@@ -127,7 +127,7 @@ func someStages(n int) []blow {
 	return list
 }
 
-// strikes puts blows into an order. The stages among them take turns, so that as many as there are hit each.
+// strikes orders the blows. Blows to stages hit the replicas in turn, so that each is hit equally often.
 func strikes(rng *rand.Rand, blows []blow) []strike {
 	kinds := slices.Clone(kinds)
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
@@ -147,7 +147,7 @@ func strikes(rng *rand.Rand, blows []blow) []strike {
 	return list
 }
 
-// faults makes three calls in ten go wrong, in every way that the stand-in knows.
+// faults makes three in ten calls fail, with every fault that the stand-in has.
 func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 	list := []sandbox.Fault{
 		{Kind: sandbox.FaultTooMany, Rate: 0.05, RetryAfter: 1},
@@ -168,7 +168,7 @@ func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 		{Kind: sandbox.FaultMove, Rate: 0.02},
 		{Kind: sandbox.FaultTrash, Rate: 0.02, Times: 4},
 	}
-	// What no repetition mends, if it is true: whoever meets it has to find out.
+	// Faults that a retry would not fix if they were real: the client must find out whether they are.
 	refused := []sandbox.Fault{{Kind: sandbox.FaultDeadToken}, {Kind: sandbox.FaultScope}}
 	for i := range refused {
 		refused[i].Route, refused[i].Rate, refused[i].After = "/wiki/api/v2/*", 0.1, rng.IntN(15)
@@ -180,7 +180,7 @@ func faults(rng *rand.Rand, first, long bool) []sandbox.Fault {
 		f.Times = 2
 		list = append(list, f)
 	}
-	if long { // half a minute's pause for all
+	if long { // pauses all callers for half a minute
 		list = append(list, sandbox.Fault{Kind: sandbox.FaultTooMany, Rate: 0.05, Times: 1, After: rng.IntN(40)})
 	}
 	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })

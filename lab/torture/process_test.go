@@ -13,21 +13,21 @@ import (
 	"github.com/sluicehq/sluice/lab/child"
 )
 
-// process is a program that is started again whenever it has ended, until it is told to stop.
+// process is a program that is restarted whenever it ends, until it is told to stop.
 type process struct {
-	name string // unique within a seed, and the name of its log
+	name string // unique within a seed; also the name of its log
 	path string
 	env  []string
 	dir  string // of the seed
 
 	mu       sync.Mutex
 	running  *child.Process
-	struck   bool     // somebody is about to start it again
-	starts   int      // which also tells the lives apart
-	selfEnds []string // how it ended when nobody had ended it
+	struck   bool     // another goroutine is about to restart it
+	starts   int      // number of starts; it also identifies the current life
+	selfEnds []string // how it ended when nothing had ended it
 }
 
-// start begins a new life.
+// start starts the program for a new life.
 func (p *process) start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -35,18 +35,18 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
-	defer log.Close() // the process has it too
+	defer log.Close() // the process has its own copy
 	p.starts++
 	fmt.Fprintf(log, "--- %s %s start %d\n", time.Now().UTC().Format(time.RFC3339Nano), p.name, p.starts)
 	life := p.starts
 	p.running, err = child.Start(child.Spec{
 		Name: p.name, Path: p.path, Env: p.env, Output: log,
-		Arg0: filepath.Join(p.dir, p.name), // by which leftovers are told from strangers
+		Arg0: filepath.Join(p.dir, p.name), // tells leftovers from other processes
 	}, func(s *os.ProcessState) { p.ended(life, s) })
 	return err
 }
 
-// ended notes a life that nobody took.
+// ended records the end of a life that take has not claimed.
 func (p *process) ended(life int, s *os.ProcessState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,8 +56,7 @@ func (p *process) ended(life int, s *os.ProcessState) {
 	}
 }
 
-// take returns the life that is now to be ended by whoever asked for it. It is nil when there
-// is none.
+// take claims the current life, so that the caller can end it. It returns nil if the process is not running.
 func (p *process) take() *child.Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,14 +65,14 @@ func (p *process) take() *child.Process {
 	return r
 }
 
-// kill ends the process at once, wherever it is.
+// kill ends the process at once, whatever it is doing.
 func (p *process) kill() {
 	if r := p.take(); r != nil {
 		r.Kill()
 	}
 }
 
-// terminate asks the process to end and says how it did not.
+// terminate asks the process to end, and returns an error if it did not end properly.
 func (p *process) terminate(patience time.Duration) error {
 	if r := p.take(); r != nil {
 		return r.Terminate(patience)
@@ -81,7 +80,7 @@ func (p *process) terminate(patience time.Duration) error {
 	return nil
 }
 
-// freeze stops the process and lets it go on after the pause.
+// freeze stops the process and continues it after the pause.
 func (p *process) freeze(ctx context.Context, d time.Duration) {
 	p.mu.Lock()
 	r := p.running
@@ -94,14 +93,14 @@ func (p *process) freeze(ctx context.Context, d time.Duration) {
 	r.Signal(syscall.SIGCONT)
 }
 
-// alive reports whether it runs now.
+// alive reports whether the process is running now.
 func (p *process) alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.running != nil
 }
 
-// seize reports whether the caller alone may strike the process now.
+// seize reports whether the caller may strike the process now, alone.
 func (p *process) seize() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +117,7 @@ func (p *process) release() {
 	p.struck = false
 }
 
-// watch starts the process again when it ends by itself, as an orchestrator would.
+// watch restarts the process when it ends by itself, as an orchestrator would.
 func (p *process) watch(ctx context.Context) {
 	for pause(ctx, 500*time.Millisecond) {
 		if p.seize() {

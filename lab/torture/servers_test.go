@@ -21,16 +21,16 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// What makes the test binary the broker.
+// These make the test binary run as the broker.
 const (
 	natsStore = "TORTURE_NATS_STORE"
 	natsPort  = "TORTURE_NATS_PORT"
 )
 
-// maxPayload is small, so that the larger bodies go through the object store.
+// maxPayload is small so that larger bodies go to the object store.
 const maxPayload = 64 << 10
 
-// serveNats is the broker's process.
+// serveNats runs the broker in this process.
 func serveNats() int {
 	log := zerolog.New(os.Stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	port, err := strconv.Atoi(os.Getenv(natsPort))
@@ -50,7 +50,7 @@ func serveNats() int {
 	return 0
 }
 
-// newNats prepares the broker's process on a port that is free now.
+// newNats prepares the broker's process on a free port.
 func newNats(dir string) (p *process, url string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -70,7 +70,7 @@ func newNats(dir string) (p *process, url string, err error) {
 	return p, fmt.Sprint("nats://127.0.0.1:", port), nil
 }
 
-// database is a Postgres that survives being killed: it syncs, as a user's does.
+// database is a Postgres that survives being killed: unlike the tests' usual one, it runs with fsync.
 type database struct {
 	opts localpg.Options
 	url  string // the same after every start
@@ -100,7 +100,7 @@ func (d *database) start(ctx context.Context) error {
 	return nil
 }
 
-// strike kills the server and its backends, and starts it again on its data after the pause.
+// strike kills the server and its backends, and restarts it with its data after the pause.
 func (d *database) strike(ctx context.Context, pauseFor time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +114,7 @@ func (d *database) strike(ctx context.Context, pauseFor time.Duration) error {
 	return d.start(context.WithoutCancel(ctx))
 }
 
-// create makes one more database on the server and returns its address.
+// create creates another database on the server and returns its address.
 func (d *database) create(ctx context.Context, name string) (string, error) {
 	conn, err := pgx.Connect(ctx, d.url)
 	if err != nil {
@@ -127,16 +127,16 @@ func (d *database) create(ctx context.Context, name string) (string, error) {
 	return strings.Replace(d.url, "/sluice?", "/"+name+"?", 1), nil
 }
 
-// childrenOf lists the processes below one, where the system tells.
+// childrenOf returns the child processes of a process, if the system reports them.
 func childrenOf(parent int) []int {
 	var pids []int
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
-		// "pid (name) state parent …"; the name may hold anything.
+		// "pid (name) state parent …"; the name may contain any character.
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 		if len(fields) < 2 || fields[1] != strconv.Itoa(parent) {
 			continue
@@ -148,7 +148,7 @@ func childrenOf(parent int) []int {
 	return pids
 }
 
-// leftovers lists the processes that still have a path below dir in their command line.
+// leftovers returns the processes that still have a path below dir in their command line.
 func leftovers(dir string) []string {
 	var found []string
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -25,7 +25,7 @@ type result struct {
 	calls, faults                     int // of the site, while it misbehaved
 	changes, copies, runs             int
 	created, updated, removed, failed int
-	codes                             map[string]int // of the failed
+	codes                             map[string]int // failure codes of pages
 	samples                           int
 	began                             time.Time
 	took                              time.Duration
@@ -69,7 +69,7 @@ func torment(t *testing.T, p plan) result {
 	})
 	w.setFaults(0)
 	if state := w.run(ctx, event.Full); state != event.StateCompleted {
-		w.wrong("the last run, which nothing disturbs, ends as %s", state)
+		w.wrong("the last run, which is undisturbed, ends as %s", state)
 	}
 	w.settle(ctx)
 	w.compare(ctx)
@@ -77,8 +77,7 @@ func torment(t *testing.T, p plan) result {
 	return w.conclude()
 }
 
-// inTheBackground has messages copied and the tables watched while f runs and until the last
-// run has begun.
+// inTheBackground copies messages and watches the tables while f runs, until the last run has started.
 func (w *world) inTheBackground(ctx context.Context, f func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var both sync.WaitGroup
@@ -89,12 +88,12 @@ func (w *world) inTheBackground(ctx context.Context, f func(context.Context)) {
 	both.Wait()
 }
 
-// disturbed is a phase: runs follow each other until the last strike and the last change of
-// the site have fallen into one.
+// disturbed runs a phase: one run after another until the last strike and the last change of the site have happened
+// during a run.
 func (w *world) disturbed(ctx context.Context, number int, ph phase) {
 	rng := w.plan.random(uint64(10 + number))
 	pages := w.site.Pages(sandbox.GeneratedSpace)
-	// A page at the end of the tree, so that what is hidden with it is less than the brake allows.
+	// A page at the end of the tree, so that fewer pages are hidden with it than the limit on removals.
 	faults := append(slices.Clone(ph.faults), sandbox.Fault{
 		Kind: sandbox.FaultLostTree, Rate: 0.02, Times: 1, After: 5, PageID: pages[len(pages)*9/10].ID,
 	})
@@ -118,7 +117,7 @@ func (w *world) disturbed(ctx context.Context, number int, ph phase) {
 	<-over
 }
 
-// strike deals the blows. Each ends by itself; the next does not wait for it.
+// strike carries out the strikes. It does not wait for one to end before the next.
 func (w *world) strike(ctx context.Context, strikes []strike) {
 	var under sync.WaitGroup
 	defer under.Wait()
@@ -155,7 +154,7 @@ func (w *world) deal(ctx context.Context, s strike) {
 	p.kill()
 	if s.blow == wipeNats {
 		if err := os.RemoveAll(filepath.Join(w.dir, "nats-store")); err != nil {
-			w.wrong("the store of NATS cannot be removed: %v", err)
+			w.wrong("cannot delete the store of NATS: %v", err)
 		}
 	}
 	pause(ctx, s.pause)
@@ -164,7 +163,7 @@ func (w *world) deal(ctx context.Context, s strike) {
 	}
 }
 
-// stop ends every process as an operator would, and looks that none is left.
+// stop ends every process as an operator would, and checks that none is left.
 func (w *world) stop() {
 	for _, p := range w.stages {
 		if !p.seize() {
@@ -199,7 +198,7 @@ func (w *world) stop() {
 	}
 }
 
-// conclude says what is wrong and where to look, and cleans up when nothing is.
+// conclude reports what is wrong and where to look, and cleans up if nothing is wrong.
 func (w *world) conclude() result {
 	w.result.took, w.result.problems = time.Since(w.result.began), len(w.problems)
 	if len(w.problems) == 0 && *keep {

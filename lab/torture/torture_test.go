@@ -1,5 +1,5 @@
-// Package torture kills everything in the middle, several times, and then compares the
-// database row by row with that of a run that nothing disturbed. make torture runs it.
+// Package torture kills every process in the middle of its work, several times, and then compares the database row by
+// row with that of an undisturbed run. make torture runs it.
 package torture
 
 import (
@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 1, "how many seeds are run, one after the other")
-	first = flag.Int64("seed", 1, "the first of them")
-	pages = flag.Int("pages", 200, "how many pages the site begins with")
-	keep  = flag.Bool("keep", false, "keep the folder with the logs of a seed that passes too")
+	seeds = flag.Int("seeds", 1, "how many seeds to run, one after the other")
+	first = flag.Int64("seed", 1, "the first seed")
+	pages = flag.Int("pages", 200, "how many pages the site starts with")
+	keep  = flag.Bool("keep", false, "keep the folder with the logs even if a seed passes")
 )
 
-// TestMain serves NATS instead where the environment says so: the broker has to be a process
-// of its own to be killed.
+// TestMain runs NATS instead of the tests if the environment says so: the broker must be a separate process that can
+// be killed.
 func TestMain(m *testing.M) {
 	if os.Getenv(natsStore) != "" {
 		os.Exit(serveNats())
@@ -37,8 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// What a seed does to the pipeline follows from the seed; when it hits what is under way
-// depends on the machine.
+// A seed determines the disturbances; what they interrupt depends on the machine.
 func TestTorture(t *testing.T) {
 	var all []result
 	for i := range *seeds {

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// What a look at the tables finds: pages that search does not give, and sums that must not
-// fall. A version is known by its time: numbers fall where people delete old versions.
+// lookSQL returns removed pages, pages without chunks, sums that must not decrease, and the number of half-replaced
+// chunks. Versions are summed by their times, because numbers decrease when people delete old versions.
 const lookSQL = `
 	SELECT coalesce(array_agg(page_id) FILTER (WHERE is_deleted), '{}'),
 		coalesce(array_agg(page_id) FILTER (WHERE NOT is_deleted AND NOT chunks), '{}'),
@@ -24,8 +24,7 @@ type look struct {
 	times           int64 // of all pages' versions together, in milliseconds
 }
 
-// watch looks ten times a second whether a page has vanished that is still on the site, or
-// anything has gone back.
+// watch checks ten times per second whether a page that is still on the site has disappeared, or a sum has decreased.
 func (w *world) watch(ctx context.Context) {
 	var conn *pgx.Conn
 	defer func() {
@@ -59,14 +58,14 @@ func (w *world) judge(l, last look) {
 	for _, id := range l.deleted {
 		if !w.gone(id) {
 			w.wrong("%s: page %s is removed and has been on the site all the time", time.Now().UTC().Format(time.TimeOnly), id)
-			w.excuse(id) // said once
+			w.excuse(id) // reported once
 		}
 	}
 	for _, id := range l.silent {
 		w.wrong("%s: page %s is stored and has no chunks", time.Now().UTC().Format(time.TimeOnly), id)
 	}
 	if l.pages < last.pages || l.times < last.times {
-		w.wrong("stored pages went from %d to %d, the times of their versions from %d to %d", last.pages, l.pages, last.times, l.times)
+		w.wrong("stored pages went from %d to %d, the sum of the times of their versions from %d to %d", last.pages, l.pages, last.times, l.times)
 	}
 	if l.halfDone > 0 {
 		w.wrong("%d chunks show that they are being replaced", l.halfDone)

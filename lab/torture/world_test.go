@@ -21,17 +21,17 @@ import (
 
 const (
 	source     = "docs"
-	otherSpace = "OTHER" // is not synced
+	otherSpace = "OTHER" // not synced
 
-	// A run waits this long for the work of a worker that was killed. With what a site of
-	// everyday use has, a seed would mostly wait.
+	// A run waits this long for the work of a killed worker. With the default of a real site, a seed would mostly
+	// wait.
 	ackWait    = 8 * time.Second
 	stallAfter = 15 * time.Second
 
 	runPatience = 8 * time.Minute
 )
 
-// world is a site, two servers and the stages, each a process of its own but for the site.
+// world is a site, two servers and the stages; each is a separate process, except the site.
 type world struct {
 	t      *testing.T
 	plan   plan
@@ -42,7 +42,7 @@ type world struct {
 	url    string // of NATS
 	pg     *database
 	stages []*process
-	nc     *nats.Conn // of the one who asks
+	nc     *nats.Conn // for the test's own requests
 
 	mu       sync.Mutex
 	problems []string
@@ -51,7 +51,7 @@ type world struct {
 	result   result
 }
 
-// wrong notes what must not be. A seed goes on all the same: it may show more.
+// wrong records a problem. The seed continues, since it may show more.
 func (w *world) wrong(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,7 +67,7 @@ func newWorld(t *testing.T, p plan) *world {
 	require.NoError(t, err)
 	dir, err := os.MkdirTemp("", fmt.Sprintf("sluice-torture-%d-", p.seed))
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as somebody else where we are root
+	require.NoError(t, os.Chmod(dir, 0o755)) // Postgres runs as another user if we are root
 	w := &world{t: t, plan: p, dir: dir, away: map[string]bool{}}
 	w.result = result{seed: p.seed, blows: map[blow]int{}, codes: map[string]int{}, began: time.Now()}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "plan.txt"), []byte(p.String()), 0o644))
@@ -131,8 +131,8 @@ func (w *world) startStages(bin string) {
 	})
 }
 
-// query runs a query whose rows are read by scan, on a connection of its own: the server may
-// be killed at any moment.
+// query runs a query and passes its rows to scan. It uses a new connection, because the server may be killed at any
+// moment.
 func (w *world) query(ctx context.Context, sql string, args []any, scan func(pgx.Rows) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -154,8 +154,8 @@ func (w *world) query(ctx context.Context, sql string, args []any, scan func(pgx
 	return rows.Err()
 }
 
-// run asks for a run and returns how it ended, as the ledger has it. A request that the
-// broker lost before anybody saw it is asked for again, under its id.
+// run requests a run and returns its final state from the ledger. It publishes a request that the broker lost again,
+// with the same id.
 func (w *world) run(ctx context.Context, mode event.Mode) event.State {
 	w.runs++
 	id := fmt.Sprintf("run-%d", w.runs)
@@ -190,7 +190,7 @@ func (w *world) stateOf(ctx context.Context, id string) (state event.State, err 
 	return state, err
 }
 
-// account adds an ended run to the figures.
+// account adds an ended run to the statistics.
 func (w *world) account(ctx context.Context, id string, mode event.Mode, state event.State) {
 	w.result.runs++
 	line := fmt.Sprintf("%s %s %s %s:", time.Now().UTC().Format(time.TimeOnly), id, mode, state)
@@ -225,14 +225,14 @@ func (w *world) account(ctx context.Context, id string, mode event.Mode, state e
 	w.t.Log(line, message)
 }
 
-// excuse notes that a page has a reason to be removed, before it gets it.
+// excuse records that a page has a reason to be removed, before it is.
 func (w *world) excuse(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.away[id] = true
 }
 
-// gone reports whether there is, or was, a reason to remove the page.
+// gone reports whether the page has, or had, a reason to be removed.
 func (w *world) gone(id string) bool {
 	w.mu.Lock()
 	away := w.away[id]
@@ -241,8 +241,7 @@ func (w *world) gone(id string) bool {
 	return away || err != nil || p.Status != "current" || p.Hidden || p.Space != sandbox.GeneratedSpace
 }
 
-// setFaults makes the site misbehave in another way. What it has hidden until then it shows
-// again.
+// setFaults sets other faults on the site. Pages hidden by the previous faults are visible again.
 func (w *world) setFaults(seed int64, faults ...sandbox.Fault) {
 	for _, p := range w.site.Pages(sandbox.GeneratedSpace) {
 		if p.Hidden {
