@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 )
 
-// notes gathers all that comes out of a client: log lines, errors, traces, counts.
+// notes collects everything that a client outputs: log lines, errors, traces, counts.
 type notes struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -30,7 +30,7 @@ func (o *notes) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// say notes a value in every way in which it may come to be printed.
+// say records a value in every format in which it may be printed.
 func (o *notes) say(v any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,7 +38,7 @@ func (o *notes) say(v any) {
 	fmt.Fprintf(&o.text, "%v\n%+v\n%#v\n%q\n", v, v, v, v)
 }
 
-// chain notes an error and all that it wraps.
+// chain records an error and every error that it wraps.
 func (o *notes) chain(err error) {
 	for err != nil {
 		o.say(err)
@@ -50,13 +50,13 @@ func (o *notes) chain(err error) {
 	}
 }
 
-// forms are the shapes in which the token could be seen.
+// forms returns the forms in which the token could appear.
 func forms() []string {
 	basic := base64.StdEncoding.EncodeToString([]byte(email + ":" + canary))
 	return []string{canary, canary[:len(canary)-9], basic, basic[:24], base64.StdEncoding.EncodeToString([]byte(canary))[:24]}
 }
 
-// shown returns where the token stands in the notes, "" when it stands nowhere.
+// shown returns where in the notes the token appears, "" if nowhere.
 func (o *notes) shown() string {
 	text := o.text.String()
 	for _, form := range forms() {
@@ -82,7 +82,7 @@ func (o *notes) watch() []confluence.Option {
 	}
 }
 
-// Every read under every fault, with the token looked for in all that is said about it.
+// Every read under every fault; the token must not appear in any output.
 func TestTheTokenShowsUpNowhere(t *testing.T) {
 	w := newWorld(t)
 	t.Cleanup(w.close)
@@ -105,14 +105,14 @@ func TestTheTokenShowsUpNowhere(t *testing.T) {
 	o.say(w.client(t))
 	o.say(w.site.Stats())
 	require.Empty(t, o.shown())
-	require.Greater(t, o.n, 1000, "there was much to look at")
+	require.Greater(t, o.n, 1000, "there was much to check")
 	require.Contains(t, o.text.String(), "confluence call failed, retrying", "the test checks the log")
 	for _, kind := range []outcome{"AuthError", "RateLimitError", "ServerError", "TransportError", "ProtocolError"} {
 		require.Positive(t, errs[kind], kind)
 	}
 }
 
-// A server that gives back what it is sent, wherever an answer has room for it.
+// A server that repeats what it receives in every part of a response.
 func TestTheTokenIsNotShownWhenAServerEchoesIt(t *testing.T) {
 	var o notes
 	for _, status := range []int{200, 302, 400, 401, 403, 404, 410, 429, 500, 503} {
@@ -133,7 +133,7 @@ func TestTheTokenIsNotShownWhenAServerEchoesIt(t *testing.T) {
 			w.chain[deep-1], w.folder, w.closed, w.people, w.posts = "7", "8", "9", []string{"712020:a"}, []string{"10"}
 			for _, r := range reads {
 				if r.name == "PagesByID" {
-					continue // its world has no pages to name
+					continue // its world has no pages
 				}
 				c := w.client(t, o.watch()...)
 				_, err := r.call(t.Context(), w, c)
@@ -145,5 +145,5 @@ func TestTheTokenIsNotShownWhenAServerEchoesIt(t *testing.T) {
 		}
 	}
 	require.Empty(t, o.shown())
-	require.Contains(t, o.text.String(), "[redacted]", "the echo was there")
+	require.Contains(t, o.text.String(), "[redacted]", "the echo was redacted")
 }

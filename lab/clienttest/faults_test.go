@@ -20,9 +20,9 @@ import (
 type tally struct {
 	mu   sync.Mutex
 	n    int
-	hit  int // those in which something did go wrong
+	hit  int // schedules in which a fault occurred
 	ends map[outcome]int
-	by   map[string]map[outcome]int // by read
+	by   map[string]map[outcome]int // per read
 }
 
 func (y *tally) add(read string, r result) {
@@ -58,14 +58,14 @@ func (y *tally) String() string {
 	return b.String()
 }
 
-// each runs n schedules on a few worlds. A world that a schedule has changed is made
-// anew, so that every schedule finds the same and can be repeated by itself.
+// each runs n schedules on a few worlds. A world that a schedule has changed is recreated, so that every schedule
+// starts with the same world and can be repeated alone.
 func each(t *testing.T, n int, schedule func(w *world, i int) schedule) *tally {
 	t.Helper()
 	var ends tally
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range 2 * runtime.GOMAXPROCS(0) { // they wait as well
+	for range 2 * runtime.GOMAXPROCS(0) { // they also spend time waiting
 		workers.Go(func() {
 			w := newWorld(t)
 			defer w.close()
@@ -84,21 +84,21 @@ func each(t *testing.T, n int, schedule func(w *world, i int) schedule) *tally {
 	return &ends
 }
 
-// Whatever goes wrong, in whatever mixture: the complete right answer or an error.
+// For any mixture of faults: the complete, correct result or an error.
 func TestFaultSchedules(t *testing.T) {
 	ends := each(t, *schedules, func(w *world, i int) schedule { return scheduled(w, *firstSeed+int64(i)) })
 	t.Logf("from seed %d: %s", *firstSeed, ends)
-	if *schedules < 1000 { // too few to ask of each read that it ended in every way
+	if *schedules < 1000 { // too few to expect every outcome of each read
 		return
 	}
 	require.Greater(t, ends.hit, *schedules/2)
-	for _, r := range reads { // a run in which all fail, or none, proves nothing
+	for _, r := range reads { // a test in which all fail, or none, proves nothing
 		require.Greater(t, ends.by[r.name][right], 10, r.name)
 		require.Greater(t, len(ends.by[r.name]), 3, r.name)
 	}
 }
 
-// Every fault by itself on every read: always, once at the start, and once in the middle.
+// Every fault alone on every read: always, once at the start, and once in the middle.
 func TestEveryFaultOnEveryRead(t *testing.T) {
 	var all []func(w *world) schedule
 	for _, r := range reads {
@@ -136,8 +136,8 @@ func alone(w *world, r read, kind sandbox.FaultKind, i int, f sandbox.Fault) sch
 	return schedule{seed: int64(i), read: r, faults: []sandbox.Fault{f}}
 }
 
-// What was wrong once: a list was read from its start again, a list that comes in one answer
-// was taken for whole though the answer led on, and ancestors ended at a short answer.
+// Former bugs: a list was read again from its start, a response with a next page was treated as complete, and
+// ancestors ended at a short response.
 func TestSchedulesThatFailedOnce(t *testing.T) {
 	failed := []struct {
 		read  string

@@ -22,12 +22,12 @@ import (
 )
 
 var (
-	fleetRate = flag.Int("fleet-rate", 20, "the requests a second of TestThreeReplicasShareOneBudget")
-	fleetTime = flag.Duration("fleet-time", 6*time.Second, "how long it measures")
+	fleetRate = flag.Int("fleet-rate", 20, "requests per second in TestThreeReplicasShareOneBudget")
+	fleetTime = flag.Duration("fleet-time", 6*time.Second, "how long TestThreeReplicasShareOneBudget measures")
 )
 
-// fleet is three replicas, each with a bus connection and a client of its own, that read all
-// they may from one stand-in.
+// fleet is three replicas, each with its own bus connection and client, that make as many calls to one stand-in as
+// they may.
 type fleet struct {
 	site *sandbox.Site
 
@@ -37,7 +37,7 @@ type fleet struct {
 
 type arrival struct {
 	at      time.Time
-	replica string // the page that it reads
+	replica string // identified by the page that it reads
 	status  int
 }
 
@@ -73,12 +73,12 @@ func newFleet(t *testing.T) *fleet {
 		for range 8 {
 			workers.Go(func() {
 				for ctx.Err() == nil {
-					_, _ = client.GetPageByID(ctx, p.ID, "") // what came of it, the stand-in knows
+					_, _ = client.GetPageByID(ctx, p.ID, "") // the stand-in records the result
 				}
 			})
 		}
 	}
-	t.Cleanup(func() { cancel(); workers.Wait() }) // before the broker and the stand-in end
+	t.Cleanup(func() { cancel(); workers.Wait() }) // before the broker and the stand-in stop
 	return f
 }
 
@@ -92,7 +92,7 @@ func (s *status) WriteHeader(code int) {
 	s.ResponseWriter.WriteHeader(code)
 }
 
-// since returns the calls that came after a time, by replica.
+// since returns the calls after a time, in total and per replica.
 func (f *fleet) since(from time.Time) (all []arrival, by map[string]int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,7 +106,7 @@ func (f *fleet) since(from time.Time) (all []arrival, by map[string]int) {
 	return all, by
 }
 
-// all waits until every replica has made calls since a time.
+// all waits until every replica has made a call after the time.
 func (f *fleet) all(t *testing.T, from time.Time) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -115,15 +115,15 @@ func (f *fleet) all(t *testing.T, from time.Time) {
 	}, 20*time.Second, 10*time.Millisecond)
 }
 
-// What a machine with other things to do does to a budget: a slot that is missed by this much
-// is lost, and a call that is held up by this much may come in together with the next.
+// Tolerances for a busy machine: a slot that is missed by slotLost is lost, and a call that is delayed by this much
+// may arrive together with the next one.
 const (
 	slotLost      = 12 * time.Millisecond
 	arrivesWithin = 6 * time.Millisecond
 )
 
-// tick ticks until a time and says which share of its ticks came too late for a slot, and how
-// late the latest came.
+// tick ticks until the given time. It returns the share of ticks that came too late for a slot, and the longest
+// delay.
 func tick(t *testing.T, every time.Duration, until time.Time) (missed float64, latest time.Duration) {
 	t.Helper()
 	n, lost := 0, 0
@@ -138,8 +138,8 @@ func tick(t *testing.T, every time.Duration, until time.Time) (missed float64, l
 	return float64(lost) / float64(n), latest
 }
 
-// Three replicas use a budget of calls together: all of it, never more, and a 429 that one of
-// them gets stops all.
+// Three replicas share one budget of calls: they use all of it and never more, and when one of them gets a 429, all
+// pause.
 func TestThreeReplicasShareOneBudget(t *testing.T) {
 	f := newFleet(t)
 	f.all(t, time.Time{})
@@ -149,17 +149,16 @@ func TestThreeReplicasShareOneBudget(t *testing.T) {
 	stats, took := f.site.Stats(), time.Since(began)
 	_, by := f.since(began)
 	used := float64(stats.Total) / (took.Seconds() * float64(*fleetRate))
-	t.Logf("%d calls in %s at %d/s: %.1f %% used, at most %d within a second, %d at once, by replica %v; the machine slept through %.1f %%, at most for %s",
+	t.Logf("%d calls in %s at %d/s: %.1f %% used, at most %d within a second, %d at once, by replica %v; the machine missed %.1f %%, by at most %s",
 		stats.Total, took.Round(time.Millisecond), *fleetRate, 100*used, stats.PeakRate, stats.Peak, by, 100*missed, latest.Round(time.Millisecond))
-	// Calls leave at their times. Where they come in late because the machine was busy, more
-	// may come in together.
+	// Calls leave at their times. If they arrive late because the machine is busy, more of them may arrive together.
 	late := 0
 	if latest > arrivesWithin {
 		late = 1 + int(latest.Seconds()*float64(*fleetRate))
 	}
 	require.LessOrEqual(t, stats.PeakRate, *fleetRate+late)
 	share := 0.95
-	if latest > slotLost { // a call has more to wait for than a tick
+	if latest > slotLost { // a call waits for more than a tick does
 		share = 0.6
 	}
 	require.GreaterOrEqual(t, used+missed, share)
@@ -168,7 +167,7 @@ func TestThreeReplicasShareOneBudget(t *testing.T) {
 		require.Greater(t, n, int(stats.Total)/(2*replicas), "%s has its part: %v", replica, by)
 	}
 
-	const pause, heard = 2 * time.Second, 500 * time.Millisecond // a call may be on its way when the others hear of it
+	const pause, heard = 2 * time.Second, 500 * time.Millisecond // the others' calls may be in flight when they learn of it
 	before := time.Now()
 	require.NoError(t, f.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultTooMany, RetryAfter: int(pause.Seconds()), Times: 1}))
 	var refused time.Time
@@ -187,5 +186,5 @@ func TestThreeReplicasShareOneBudget(t *testing.T) {
 		require.GreaterOrEqual(t, a.at.Sub(refused), pause-10*time.Millisecond, "replica %s did not pause", a.replica)
 	}
 	first := calls[0].at
-	t.Logf("after the 429 nobody called for %s", first.Sub(refused).Round(time.Millisecond))
+	t.Logf("no calls for %s after the 429", first.Sub(refused).Round(time.Millisecond))
 }

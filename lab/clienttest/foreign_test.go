@@ -21,20 +21,20 @@ import (
 
 const leastNode = 18
 
-// foreign installs the client, at the versions of the lock file, and returns its folder.
+// foreign installs the client in the versions of the lock file, and returns its folder.
 func foreign(t *testing.T) string {
 	t.Helper()
 	version := strings.TrimPrefix(said(t, "", nil, "node", "--version"), "v")
 	major, err := strconv.Atoi(strings.SplitN(version, ".", 2)[0])
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, major, leastNode, "this test needs Node %d, here is %s", leastNode, version)
+	require.GreaterOrEqual(t, major, leastNode, "this test needs Node %d, found %s", leastNode, version)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "foreign"))))
 	said(t, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--engine-strict=false")
 	return dir
 }
 
-// said runs a program to its end and returns what it wrote.
+// said runs a program until it ends and returns its output.
 func said(t *testing.T, dir string, env []string, program string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -46,7 +46,7 @@ func said(t *testing.T, dir string, env []string, program string, args ...string
 	return strings.TrimSpace(out.String())
 }
 
-// A client that is not ours reads the stand-in as it would read Confluence.
+// An independent client reads the stand-in as it would read Confluence.
 func TestForeignClient(t *testing.T) {
 	dir := foreign(t)
 	site := sandbox.New(sandbox.Options{})

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
-// One row of a listing is odd: every other row comes, and the error names the one that does not.
+// One row of a listing is invalid: every other row is returned, and an error names the invalid one.
 func TestAnOddRowCostsThatRowAlone(t *testing.T) {
 	w := newWorld(t)
 	t.Cleanup(w.close)
@@ -41,7 +41,7 @@ func TestAnOddRowCostsThatRowAlone(t *testing.T) {
 	}
 }
 
-// The number of a version falls and comes again; its time does not.
+// A version's number decreases and is used again; its time is not.
 func TestTheTimeOfAVersionTellsWhatItsNumberDoesNot(t *testing.T) {
 	now := made
 	site := sandbox.New(sandbox.Options{Email: email, Token: canary, Now: func() time.Time { return now }})
@@ -109,7 +109,7 @@ func TestASiteThatMovedIsToldApartFromOneThatRefuses(t *testing.T) {
 	require.WithinDuration(t, began.Add(time.Minute), limited.RetryAt, 10*time.Second)
 	require.Positive(t, limited.Asked)
 
-	// A byte a second is no answer: the call ends with its timeout.
+	// One byte per second is no usable response: the call ends with its timeout.
 	require.NoError(t, w.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultTrickle}))
 	var broken *confluence.TransportError
 	require.ErrorAs(t, list(confluence.WithTimeout(50*time.Millisecond)), &broken)

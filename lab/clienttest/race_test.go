@@ -2,7 +2,8 @@
 
 package clienttest
 
-// The race detector makes a schedule ten times slower and proves nothing about what a read
+// The race detector makes a schedule ten times slower and cannot show whether a read returns the right rows; make
+// test also runs them without it.
 // returns; make test runs them without it as well.
 const (
 	defaultSchedules = 100

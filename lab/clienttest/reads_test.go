@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/confluence"
 )
 
-// row is one thing that a read found: what it is, and all that was said of it.
+// row is one item that a read returned: its key and its content.
 type row struct {
 	key  string
 	fact any
@@ -23,8 +23,8 @@ type row struct {
 // read is one list or read of the client.
 type read struct {
 	name  string
-	route string // the one that it mainly asks
-	rows  int    // that it finds in a new world
+	route string // its main route
+	rows  int    // number of rows in a new world
 	call  func(ctx context.Context, w *world, c *confluence.Client) ([]row, error)
 }
 
@@ -91,7 +91,7 @@ var reads = []read{
 		rows, err := drain(c.Restrictions(ctx, w.closed), func(r confluence.Restriction) string {
 			return r.Operation + ":" + r.AccountID + r.GroupName
 		})
-		return sorted(rows), err // people and groups take turns, by how many an answer names
+		return sorted(rows), err // people and groups alternate, depending on the size of a response
 	}},
 	{"GetPageByID", v2 + "/pages/{id}", 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
 		p, err := c.GetPageByID(ctx, w.leaf(), "body")
@@ -136,7 +136,7 @@ func rowsOf[T any](all []T, key func(T) string) []row {
 	return rows
 }
 
-// drain reads a list to its end, as its readers do: an error is its last pair.
+// drain reads a list to its end, as its callers do: an error is the last pair.
 func drain[T any](seq iter.Seq2[T, error], key func(T) string) ([]row, error) {
 	var rows []row
 	for v, err := range seq {
@@ -148,13 +148,13 @@ func drain[T any](seq iter.Seq2[T, error], key func(T) string) ([]row, error) {
 	return rows, nil
 }
 
-// truth is what a read finds when nothing goes wrong.
+// truth is what a read returns without faults.
 type truth struct {
 	rows    []row
-	missing bool // the thing itself is not there
+	missing bool // the item itself does not exist
 }
 
-// truth returns what the read finds on the site as it is now.
+// truth returns what the read returns for the site as it is now.
 func (w *world) truth(tb testing.TB, r read) truth {
 	tb.Helper()
 	rows, err := r.call(tb.Context(), w, w.client(tb))
@@ -166,7 +166,7 @@ func (w *world) truth(tb testing.TB, r read) truth {
 	return truth{rows: rows}
 }
 
-// What the reads find without faults is what the site holds, by the site's own account.
+// Without faults, the reads return what the site contains.
 func TestReadsFindWhatIsThere(t *testing.T) {
 	w := newWorld(t)
 	t.Cleanup(w.close)

@@ -20,16 +20,16 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", defaultSchedules, "how many schedules of faults TestFaultSchedules runs")
-	firstSeed = flag.Int64("seed", 1, "the seed of its first one")
+	schedules = flag.Int("schedules", defaultSchedules, "number of fault schedules in TestFaultSchedules")
+	firstSeed = flag.Int64("seed", 1, "seed of the first schedule")
 )
 
-// schedule is a read and what goes wrong in the course of it.
+// schedule is a read and the faults during it.
 type schedule struct {
 	seed    int64
 	read    read
 	faults  []sandbox.Fault
-	timeout time.Duration // of a call, 0 for a long one
+	timeout time.Duration // of a call; 0 means a long one
 }
 
 func (s schedule) String() string {
@@ -38,7 +38,7 @@ func (s schedule) String() string {
 		s.read.name, faults, err, s.seed)
 }
 
-// The faults of which a schedule has one at most: they change what is right.
+// A schedule has at most one of these faults: they change the right result.
 var changes = []sandbox.FaultKind{sandbox.FaultLostTree, sandbox.FaultEdit, sandbox.FaultMove, sandbox.FaultTrash}
 
 var troubles = []sandbox.FaultKind{
@@ -48,7 +48,7 @@ var troubles = []sandbox.FaultKind{
 	sandbox.FaultForbidden, sandbox.FaultAllowlist, sandbox.FaultGone, sandbox.FaultOddRow,
 }
 
-// scheduled makes the schedule of a seed; all that it is follows from it.
+// scheduled returns the schedule of a seed; the seed determines all of it.
 func scheduled(w *world, seed int64) schedule {
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x5ead))
 	s := schedule{seed: seed, read: reads[rng.IntN(len(reads))]}
@@ -69,7 +69,7 @@ func scheduled(w *world, seed int64) schedule {
 
 func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
 
-// oddRow is a row whose version was made at no time.
+// oddRow is a row whose version has an invalid time.
 var oddRow = map[string]any{"version": map[string]any{"createdAt": "yesterday"}}
 
 func fault(rng *rand.Rand, w *world, kind sandbox.FaultKind) sandbox.Fault {
@@ -98,18 +98,18 @@ func fault(rng *rand.Rand, w *world, kind sandbox.FaultKind) sandbox.Fault {
 	return f
 }
 
-// outcome is how a schedule ended: right, or with which error.
+// outcome is how a schedule ended: correctly, or with which error.
 type outcome string
 
 const right outcome = "right"
 
-// result is what became of a schedule.
+// result is the result of a schedule.
 type result struct {
 	end outcome
-	hit bool // something did go wrong
+	hit bool // a fault occurred
 }
 
-// run runs a schedule and returns how it ended, or why it must not have ended so.
+// run runs a schedule and returns how it ended, or an error if it must not have ended that way.
 func (w *world) run(tb testing.TB, s schedule) (result, error) {
 	tb.Helper()
 	before, ok := w.truths[s.read.name]
@@ -141,7 +141,7 @@ func judgeEnd(s schedule, rows []row, possible []truth, err error) (outcome, err
 	return right, judge(rows, possible)
 }
 
-// after returns what the read finds once the schedule's change has been made.
+// after returns the possible results of the read after the schedule's change.
 func (w *world) after(tb testing.TB, s schedule, hits map[string]int64) []truth {
 	tb.Helper()
 	var after []truth
@@ -162,9 +162,9 @@ func (w *world) after(tb testing.TB, s schedule, hits map[string]int64) []truth 
 	return after
 }
 
-// judge says whether rows are a right answer. Without a change there is one: all rows, in
-// their order. With one, each row must be as it was before or after, none may come twice, and
-// what was there before and after must not be left out.
+// judge returns an error if rows are not a right result. Without a change there is one right result: all rows in
+// their order. With a change, each row must be as it was before or after, no row may occur twice, and rows that exist
+// before and after must not be missing.
 func judge(rows []row, possible []truth) error {
 	if slices.ContainsFunc(possible, func(t truth) bool { return !t.missing && reflect.DeepEqual(t.rows, rows) }) {
 		return nil
@@ -175,11 +175,11 @@ func judge(rows []row, possible []truth) error {
 	got := map[string]bool{}
 	for _, r := range rows {
 		if got[r.key] {
-			return fmt.Errorf("%s came twice", r.key)
+			return fmt.Errorf("%s was returned twice", r.key)
 		}
 		got[r.key] = true
 		if !slices.ContainsFunc(possible, func(t truth) bool { return t.has(r) }) {
-			return fmt.Errorf("%s was never like this: %+v", r.key, r.fact)
+			return fmt.Errorf("%s never had this content: %+v", r.key, r.fact)
 		}
 	}
 	lasting := map[string]int{}
@@ -195,7 +195,7 @@ func judge(rows []row, possible []truth) error {
 	}
 	for key, n := range lasting {
 		if n == present && !got[key] {
-			return fmt.Errorf("%s was left out without an error", key)
+			return fmt.Errorf("%s is missing without an error", key)
 		}
 	}
 	return nil
@@ -214,13 +214,13 @@ func firstDifference(got, want []row) string {
 	return fmt.Sprintf("the first %d are right", min(len(got), len(want)))
 }
 
-// Which errors a fault explains. A RateLimitError for what is no limit, say, would park work
-// for nothing, and a NotFoundError for a page that is there would delete it.
+// explains maps a fault to the errors that it may cause. For example, a RateLimitError without a limit would delay
+// work for nothing, and a NotFoundError for an existing page would delete it.
 var explains = map[sandbox.FaultKind][]outcome{
 	sandbox.FaultTooMany:       {"RateLimitError"},
 	sandbox.FaultBurst:         {"RateLimitError"},
 	sandbox.FaultServer:        {"ServerError", "RateLimitError"},
-	sandbox.FaultReset:         {"TransportError", "ServerError"}, // after many the circuit is open
+	sandbox.FaultReset:         {"TransportError", "ServerError"}, // after many, the circuit breaker is open
 	sandbox.FaultResetBody:     {"TransportError", "ServerError"},
 	sandbox.FaultSlow:          {"TransportError", "ServerError"},
 	sandbox.FaultTruncated:     {"ProtocolError"},
@@ -243,7 +243,7 @@ var explains = map[sandbox.FaultKind][]outcome{
 func judgeError(s schedule, possible []truth, err error) (outcome, error) {
 	kind := kindOf(err)
 	if kind == "NotFoundError" && !slices.ContainsFunc(possible, func(t truth) bool { return t.missing }) {
-		return kind, fmt.Errorf("said to be missing, and it is there: %w", err)
+		return kind, fmt.Errorf("reported as missing, but it exists: %w", err)
 	}
 	for _, f := range s.faults {
 		if slices.Contains(explains[f.Kind], kind) {

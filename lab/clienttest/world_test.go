@@ -1,5 +1,5 @@
-// Package clienttest holds the client of shared/confluence and the stand-in against each
-// other: whatever the stand-in does, the client reads all that is there or says why not.
+// Package clienttest tests the client of shared/confluence against the stand-in: whatever the stand-in does, the
+// client returns everything or an error.
 package clienttest
 
 import (
@@ -24,16 +24,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	email  = "reader@example.org"
-	canary = "ATATT3xSluiceCanarySluiceCanary=0A1B2C3D" // the token of all tests here; it must show up nowhere
+	canary = "ATATT3xSluiceCanarySluiceCanary=0A1B2C3D" // the token of all tests here; it must never appear anywhere
 )
 
-// deep is how far the tree goes down: further than one answer of ancestors reaches.
+// deep is the depth of the tree: more than one response of ancestors contains.
 const deep = 254
 
-// many is more than an answer holds.
+// many is more than one response contains.
 const many = 260
 
-// world is a served site whose lists are all longer than one answer.
+// world is a served site whose lists are all longer than one response.
 type world struct {
 	site    *sandbox.Site
 	url     string
@@ -41,15 +41,15 @@ type world struct {
 	chain   []string         // pages, each below the one before it
 	folder  string           // in the middle of the chain
 	posts   []string         // blog posts
-	closed  string           // a page that is restricted to many
+	closed  string           // a page that many people are restricted to
 	people  []string         // account ids
-	truths  map[string]truth // by read, of the site as it is made
-	changed bool             // it is no longer as it was made
+	truths  map[string]truth // per read, of the unchanged site
+	changed bool             // the site was changed
 	handler atomic.Pointer[http.Handler]
 	close   func()
 }
 
-// made is when all is made. The site's clock stands still, so that one world is like another.
+// made is the time of every creation. The site's clock stands still, so that all worlds are the same.
 var made = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
@@ -66,7 +66,7 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
-// renew makes the site anew at the same address.
+// renew recreates the site at the same address.
 func (w *world) renew(tb testing.TB) {
 	tb.Helper()
 	w.site = sandbox.New(sandbox.Options{Email: email, Token: canary, Now: func() time.Time { return made }})
@@ -107,7 +107,7 @@ func (w *world) page(tb testing.TB, d sandbox.Draft) string {
 
 func (w *world) leaf() string { return w.chain[deep-1] }
 
-// decorate gives the lowest page labels, files and threads, and makes a restricted page.
+// decorate gives the lowest page labels, attachments and comment threads, and creates a restricted page.
 func (w *world) decorate(tb testing.TB) {
 	tb.Helper()
 	var labels []string
@@ -131,11 +131,11 @@ func (w *world) decorate(tb testing.TB) {
 		}
 	}
 	w.closed = w.page(tb, sandbox.Draft{Space: "TREE", Title: "Restricted"})
-	// The account of the API user is nobody's in the list of people; a group lets it in.
+	// The API user's account is not in the list of people; it has access by a group.
 	require.NoError(tb, w.site.Restrict(w.closed, w.people[:230], []string{"confluence-users", "staff"}))
 }
 
-// client is a client that waits for nothing; seconds of the site are its milliseconds.
+// client returns a client that does not wait: a second of the site is a millisecond.
 func (w *world) client(tb testing.TB, more ...confluence.Option) *confluence.Client {
 	tb.Helper()
 	c, err := confluence.New(w.url, email, secret.New(canary), append([]confluence.Option{
@@ -147,9 +147,8 @@ func (w *world) client(tb testing.TB, more ...confluence.Option) *confluence.Cli
 	return c
 }
 
-// hasty is a transport that makes a second of Retry-After a millisecond. It keeps no
-// connection: net/http asks again by itself when a kept one breaks, and a schedule would then
-// depend on which was kept.
+// hasty is a transport that turns each second of Retry-After into a millisecond. It keeps no connections: net/http
+// repeats a request by itself if a kept connection breaks, so a schedule would depend on which connection was kept.
 type hasty struct{}
 
 var oneCall = &http.Transport{DisableKeepAlives: true}

@@ -14,7 +14,7 @@ import (
 
 var gfm = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))
 
-// readMarkdown reads what rendered Markdown lets its reader see.
+// readMarkdown returns what a reader of the rendered Markdown sees.
 func readMarkdown(md string) (features, error) {
 	var doc bytes.Buffer
 	if err := gfm.Convert([]byte(md), &doc); err != nil {
@@ -74,7 +74,7 @@ var inlineElements = map[string]bool{
 	"a": true, "strong": true, "em": true, "del": true, "code": true, "sub": true, "sup": true, "input": true, "img": true, "span": true,
 }
 
-// visibleText is the text below n, with a newline wherever a line or block ends.
+// visibleText returns the text below n, with a newline at the end of each line and block.
 func visibleText(n *xhtml.Node) string {
 	var b strings.Builder
 	var walk func(*xhtml.Node)
@@ -100,7 +100,7 @@ func visibleText(n *xhtml.Node) string {
 	return b.String()
 }
 
-// ownText is the text of a list item without the lists inside it.
+// ownText returns the text of a list item without the lists in it.
 func ownText(n *xhtml.Node) string {
 	var b strings.Builder
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -116,7 +116,7 @@ func ownText(n *xhtml.Node) string {
 	return b.String()
 }
 
-// boxOf is "x" or "-" for a list item that is a task.
+// boxOf returns "x" or "-" for a list item that is a task.
 func boxOf(n *xhtml.Node) string {
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
 		if c.Type == xhtml.ElementNode && c.Data == "p" {
@@ -136,7 +136,7 @@ func boxOf(n *xhtml.Node) string {
 
 var cellTask = regexp.MustCompile(`^\s*-\s+\[([ x])\]\s+(.*)$`)
 
-// cellTasks finds the tasks that a cell shows as lines.
+// cellTasks returns the tasks that a cell shows as lines.
 func cellTasks(text string) []string {
 	var tasks []string
 	for line := range strings.SplitSeq(text, "\n") {

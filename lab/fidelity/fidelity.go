@@ -1,7 +1,6 @@
-// Package fidelity measures how much of what Confluence pages say survives their conversion
-// to Markdown. Two witnesses that share no code with the converter are compared: an oracle
-// that reads the storage format with encoding/xml, and a browser's view of the Markdown after
-// a standard renderer.
+// Package fidelity measures how much of the content of Confluence pages survives their conversion to Markdown. It
+// compares two readings that share no code with the converter: an oracle that reads the storage format with
+// encoding/xml, and what a browser shows of the Markdown after a standard renderer.
 package fidelity
 
 import (
@@ -14,12 +13,12 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Feature is one kind of thing that a page says.
+// Feature is one kind of content of a page.
 type Feature string
 
 // The features, in the order of a report.
 const (
-	Words    Feature = "words"    // readable words, in the order of the page
+	Words    Feature = "words"    // visible words, in the order of the page
 	Headings Feature = "headings" // by level and text, in order
 	Code     Feature = "code"     // bytes of code blocks
 	Cells    Feature = "cells"    // table cells, in their row and column
@@ -34,13 +33,13 @@ func Features() []Feature {
 	return []Feature{Words, Headings, Code, Cells, Links, Images, Tasks, Mentions}
 }
 
-// Score says how many of a feature's things there are and how many were found again.
+// Score contains how many items of a feature exist and how many were found in the result.
 type Score struct {
 	Found, Total int
 	Lost         []string // the first few that were not found
 }
 
-// maxLost is how many lost things a score names.
+// maxLost is the maximum number of lost items in a score.
 const maxLost = 8
 
 func (s *Score) miss(what string) {
@@ -55,7 +54,7 @@ type Page struct {
 	Scores map[Feature]Score
 }
 
-// Facts are the facts under which pages are scored that come without any.
+// Facts returns the facts for pages that come without any.
 func Facts() page.Facts {
 	return page.Facts{
 		ID: "1", Title: "Scored page", SpaceKey: "SPACE",
@@ -64,8 +63,8 @@ func Facts() page.Facts {
 	}
 }
 
-// Of converts a body and scores the result. Its errors are those of markdown.Convert, and
-// that of a body which is not well-formed enough for the oracle.
+// Of converts a body and scores the result. Its errors are those of markdown.Convert, and an error for a body that
+// the oracle cannot parse.
 func Of(name, body string, facts page.Facts) (Page, error) {
 	want, err := readSource(body, facts)
 	if err != nil {
@@ -99,7 +98,7 @@ func compare(want, got features) map[Feature]Score {
 func wordsOf(text string) []string {
 	return strings.FieldsFunc(strings.Map(func(r rune) rune {
 		switch r {
-		case 0xad, 0x200b, 0x2060, 0xfeff: // characters that show nothing
+		case 0xad, 0x200b, 0x2060, 0xfeff: // invisible characters
 			return -1
 		}
 		return unicode.ToLower(r)
@@ -122,8 +121,8 @@ func inOrder(want, got []string) Score {
 	return s
 }
 
-// scoreCode scores code blocks by bytes: a block counts when it is there to the byte, as a
-// block or, on one line, as inline code.
+// scoreCode scores code blocks by bytes: a block counts if it occurs unchanged, as a block or, if it is one line, as
+// inline code.
 func scoreCode(want []string, got features) Score {
 	var s Score
 	blocks := counted(got.code)
@@ -159,8 +158,8 @@ func counted(all []string) map[string]int {
 	return n
 }
 
-// scoreAddresses scores addresses whatever their order and percent-encoding. An address that
-// browsers cannot open may be shown as code instead.
+// scoreAddresses scores addresses, ignoring their order and percent-encoding. An address that browsers cannot open
+// may be shown as code instead.
 func scoreAddresses(want, got, shown []string) Score {
 	s := Score{}
 	left := map[string]int{}
@@ -206,9 +205,8 @@ func scoreMentions(want []string, text string) Score {
 	return s
 }
 
-// scoreCells scores the cells of every table. A table that is written as a table must have
-// each cell in its row and column; one that is written otherwise must have each cell's words
-// together.
+// scoreCells scores the cells of every table. A table that is written as a table must have each cell in its row and
+// column; one that is written otherwise must have the words of each cell together.
 func scoreCells(want []grid, got features) Score {
 	var s Score
 	tables := got.tables
@@ -254,8 +252,7 @@ func scoreCells(want []grid, got features) Score {
 	return s
 }
 
-// matching counts the cells of w that stand in g where they should. A table without a header
-// has an empty one in Markdown.
+// matching counts the cells of w that are in their place in g. A table without a header has an empty one in Markdown.
 func matching(w, g grid) int {
 	best := 0
 	for _, shift := range []int{0, 1} {
@@ -272,8 +269,8 @@ func matching(w, g grid) int {
 	return best
 }
 
-// sameCell reports whether a cell says what it should: its words, and at most two more, such
-// as a panel's "Note:" or the x in a task's box.
+// sameCell reports whether a cell has the expected words and at most two more, such as a panel's "Note:" or the x of
+// a task's box.
 func sameCell(want, got string) bool {
 	if want == got {
 		return true

@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// malformed is the golden page that no XML reader can read; the oracle is one.
+// malformed is the golden page that no XML parser can read, so the oracle cannot.
 const malformed = "malformed"
 
-// TestGoldenPagesKeepEverything scores the converter's golden pages: nothing that the oracle
-// reads may be missing from the Markdown.
+// TestGoldenPagesKeepEverything scores the converter's golden pages: the Markdown must contain everything that the
+// oracle reads.
 func TestGoldenPagesKeepEverything(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("../../services/converter/markdown/testdata/golden/*/in.xml")
@@ -40,7 +40,7 @@ func TestGoldenPagesKeepEverything(t *testing.T) {
 	}
 	var table strings.Builder
 	require.NoError(t, Write(&table, pages, 3))
-	t.Logf("\n%s", &table) // what make fidelity shows
+	t.Logf("\n%s", &table) // make fidelity shows it
 }
 
 const sample = `<h2>Steps</h2><p>Read <a href="https://example.org/x">the log</a>, ask <ac:link><ri:user ri:account-id="u1" /></ac:link>.</p>
@@ -55,8 +55,8 @@ const sampleMarkdown = "## Steps\n\nRead [the log](https://example.org/x), ask @
 	"| a | b |\n| --- | --- |\n| one | two |\n| one | three |\n\n" +
 	"```\nx = 1\n\n\n```\n\n- [x] pack\n\n![p.png](https://example.atlassian.net/wiki/download/attachments/1/p.png)\n"
 
-// TestDamageIsSeen takes good Markdown, damages one thing and expects that feature, and the
-// words where words went, to fall below the full score.
+// TestDamageIsSeen takes correct Markdown, damages one item, and requires a lower score for that feature, and for
+// words if words were lost.
 func TestDamageIsSeen(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Folder scores every body (*.xml) of a folder. Bodies that the oracle cannot read are
-// returned by name.
+// Folder scores every body (*.xml) in a folder. It returns the names of bodies that the oracle cannot read.
 func Folder(dir string) (pages []Page, unread []string, err error) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.xml"))
 	if err != nil {
@@ -20,7 +19,7 @@ func Folder(dir string) (pages []Page, unread []string, err error) {
 		return nil, nil, fmt.Errorf("no *.xml in %s", dir)
 	}
 	for _, path := range paths {
-		body, err := os.ReadFile(path) //nolint:gosec // the folder that the person at the prompt names
+		body, err := os.ReadFile(path) //nolint:gosec // the folder is a command-line argument
 		if err != nil {
 			return nil, nil, fmt.Errorf("read a body: %w", err)
 		}
@@ -48,8 +47,7 @@ func Sum(pages []Page) map[Feature]Score {
 	return sum
 }
 
-// Write prints the table by feature and the worst pages, at most worst of them, with what
-// they lost.
+// Write writes the table of features and the worst pages, at most worst of them, with what they lost.
 func Write(w io.Writer, pages []Page, worst int) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d pages\n\n%-10s %9s %9s %9s\n", len(pages), "feature", "found", "of", "share")
@@ -80,7 +78,7 @@ func misses(p Page) int {
 	n := 0
 	for f, s := range p.Scores {
 		if f == Code && s.Found < s.Total {
-			n++ // its bytes would drown everything else
+			n++ // its bytes would outweigh everything else
 			continue
 		}
 		n += s.Total - s.Found

@@ -1,15 +1,14 @@
 package fidelity
 
-// maxEdits bounds the work on pages that have little in common: past it, what is left counts
-// as lost.
+// maxEdits limits the work on pages that have little in common: beyond it, the rest counts as lost.
 const maxEdits = 6000
 
-// commonSubsequence says which elements of want are part of a longest common subsequence
-// with got. It is Myers' greedy algorithm, O((n+m)·d) for d differences.
+// commonSubsequence reports which elements of want are part of a longest common subsequence with got. It is Myers'
+// greedy algorithm, O((n+m)·d) for d differences.
 func commonSubsequence(want, got []string) []bool {
 	kept := make([]bool, len(want))
 	n, m := len(want), len(got)
-	// Common ends are most of a page; they need no search.
+	// Most of a page is a common start and end, which need no search.
 	start := 0
 	for start < n && start < m && want[start] == got[start] {
 		kept[start] = true
@@ -56,7 +55,7 @@ func commonSubsequence(want, got []string) []bool {
 	return kept
 }
 
-// backtrack walks the edits back and marks what was kept.
+// backtrack follows the edits back and marks the elements that were kept.
 func backtrack(a, b []string, rows [][]int, kept []bool) {
 	x, y := len(a), len(b)
 	for d := len(rows) - 1; d > 0; d-- {

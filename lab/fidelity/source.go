@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// features is what a page lets its reader see, told by one of two witnesses: the oracle,
-// which reads storage format, or the browser, which reads the rendered Markdown.
+// features is what a reader of a page sees. It comes from the oracle, which reads storage format, or from the
+// browser, which reads the rendered Markdown.
 type features struct {
 	words    []string
 	headings []string // "2 before the release"
@@ -20,23 +20,22 @@ type features struct {
 	images   []string
 	tasks    []string // "x order the cake"
 	mentions []string
-	text     string // all words with what stands between them
+	text     string // all words and the text between them
 	inline   []string
 }
 
-// grid is a table: the words of every cell by row and column, merged cells at their first
-// place only.
+// grid is a table: the words of every cell by row and column. A merged cell is only in its first place.
 type grid [][]string
 
-// oracle reads what a page in storage format lets its reader see.
+// oracle reads what a page in storage format shows its reader.
 type oracle struct {
 	facts page.Facts
 	f     features
 	text  strings.Builder
 
-	cell, inLink int // tables and links around
+	cell, inLink int // depth of enclosing tables and links
 
-	noIncludes bool // what another page says is not looked for, neither as a link nor as words
+	noIncludes bool // content of other pages is not expected, neither as a link nor as words
 }
 
 func readSource(body string, facts page.Facts) (features, error) {
@@ -54,7 +53,7 @@ func (o *oracle) read(body string) (features, error) {
 	return o.f, nil
 }
 
-// textOf is what o would read of e alone.
+// textOf returns what o would read of e alone.
 func (o *oracle) textOf(e *element) string {
 	sub := &oracle{facts: o.facts, noIncludes: o.noIncludes}
 	sub.all(e)
@@ -87,7 +86,7 @@ func (o *oracle) element(e *element) {
 	case "br", "hr":
 		o.text.WriteByte('\n')
 	case "h1", "h2", "h3", "h4", "h5", "h6":
-		// A heading in a cell is a line of the cell: Markdown's tables hold no headings.
+		// A heading in a cell is a line of the cell, because Markdown's tables cannot contain headings.
 		if words := strings.Join(wordsOf(o.headingText(e)), " "); words != "" && o.cell == 0 {
 			o.f.headings = append(o.f.headings, e.name[1:]+" "+words)
 		}
@@ -108,7 +107,7 @@ func (o *oracle) element(e *element) {
 		o.anchor(e)
 	case "img":
 		if strings.Contains(" "+e.attrs["class"]+" ", " emoticon ") || strings.Contains(e.attrs["src"], "/emoticons/") {
-			return // an emoji to the reader
+			return // readers see an emoji
 		}
 		o.f.images = append(o.f.images, o.address(e.attrs["src"]))
 	case "time":
@@ -152,7 +151,7 @@ func (o *oracle) element(e *element) {
 	}
 }
 
-// formula reads a formula once, of the several forms that it is written in.
+// formula reads a formula once, although it may be written in several forms.
 func (o *oracle) formula(e *element) {
 	for _, name := range []string{"annotation", "math"} {
 		if f := e.find(name); f != nil {
@@ -163,7 +162,7 @@ func (o *oracle) formula(e *element) {
 	o.text.WriteString(e.rawText())
 }
 
-// headingText is a heading's own line, without the blocks that stand inside it.
+// headingText returns a heading's own line, without the blocks in it.
 func (o *oracle) headingText(e *element) string {
 	own := &element{}
 	for _, k := range e.kids {
@@ -175,10 +174,10 @@ func (o *oracle) headingText(e *element) string {
 	return o.textOf(own)
 }
 
-// issueAddress is an address of an issue in one of Jira's forms.
+// issueAddress matches the addresses of an issue in Jira.
 var issueAddress = regexp.MustCompile(`/(browse|issues|queues|portal|boards)/(.*/)?[A-Z][A-Z0-9]+-[0-9]+`)
 
-// anchor reads <a>: a link whose text shows nothing is no link to the reader.
+// anchor reads <a>: a link without visible text is no link for the reader.
 func (o *oracle) anchor(e *element) {
 	target := o.address(e.attrs["href"])
 	if target != "" && (strings.TrimSpace(o.textOf(e)) != "" || e.find("ac:image") != nil || e.find("img") != nil) {
@@ -192,7 +191,7 @@ func (o *oracle) anchor(e *element) {
 	o.inLink--
 }
 
-// address resolves an address as the page's reader would; those that run code lead nowhere.
+// address resolves an address as the page's reader would; addresses that run code give "".
 func (o *oracle) address(href string) string {
 	href = strings.TrimSpace(href)
 	site := strings.TrimSuffix(o.facts.BaseURL, "/wiki")
@@ -282,7 +281,7 @@ func (o *oracle) link(e *element) {
 		}
 		switch c.name {
 		case "ri:user":
-			if c.attrs["ri:account-id"] == "" && body != nil { // a server's page names the user itself
+			if c.attrs["ri:account-id"] == "" && body != nil { // a Confluence server's page contains the user's name
 				name := strings.TrimSpace(o.textOf(body))
 				o.f.mentions = append(o.f.mentions, name)
 				o.text.WriteString("@" + name)
@@ -332,7 +331,7 @@ func (o *oracle) image(e *element) {
 		target := o.fileAddress(a)
 		if strings.Contains(target, "/download/") {
 			o.f.images = append(o.f.images, target)
-		} else if o.inLink == 0 { // no link stands inside a link
+		} else if o.inLink == 0 { // links cannot contain links
 			o.f.links = append(o.f.links, target)
 		}
 	}
@@ -384,7 +383,7 @@ func (o *oracle) table(e *element) {
 	}
 	collect(e)
 	g := make(grid, len(rows))
-	taken := map[[2]int]string{} // the text over each place, that of merged cells in all of theirs
+	taken := map[[2]int]string{} // the text of each place; merged cells fill all of theirs
 	for y, r := range rows {
 		x := 0
 		for _, k := range r.kids {
@@ -415,8 +414,8 @@ func (o *oracle) table(e *element) {
 	o.f.tables = append(o.f.tables, oneHead(g, rows, taken))
 }
 
-// oneHead puts header rows that share merged cells together: Markdown's tables have one, and a
-// column is called by all of its heads.
+// oneHead merges header rows that share merged cells: Markdown's tables have one header row, so a column has all its
+// headings in it.
 func oneHead(g grid, rows []*element, taken map[[2]int]string) grid {
 	heads := 0
 	for heads < len(rows)-1 && onlyHeads(rows[heads]) && (heads == 0 || hasMerged(rows[heads-1])) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// macro reads what a macro lets the reader see. The oracle knows the macros whose parameters
-// are shown; of all others it reads the bodies.
+// macro reads what a macro shows the reader. The oracle knows the macros that show parameters; of all other macros it
+// reads the bodies.
 func (o *oracle) macro(e *element) {
 	name := strings.ToLower(e.attrs["ac:name"])
 	plain, rich := e.child("ac:plain-text-body"), e.child("ac:rich-text-body")
@@ -48,7 +48,7 @@ func (o *oracle) macro(e *element) {
 		}
 		return
 	case "html", "toc", "children", "pagetree", "livesearch":
-		return // read by other means, or nothing to read
+		return // read elsewhere, or nothing to read
 	}
 	if plain == nil && rich == nil {
 		return

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// element is a node of storage format; kids are *element and string.
+// element is a node of storage format; kids contains *element and string.
 type element struct {
 	name  string
 	attrs map[string]string
@@ -72,7 +72,7 @@ func (e *element) rawText() string {
 	return b.String()
 }
 
-// parseStorage reads a body with encoding/xml, which the converter does not use.
+// parseStorage parses a body with encoding/xml, which the converter does not use.
 func parseStorage(body string) (*element, error) {
 	d := xml.NewDecoder(strings.NewReader("<root>" + body + "</root>"))
 	d.Strict = false

@@ -7,20 +7,20 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Written scores text that any converter wrote of a body, by rules that know no dialect:
+// Written scores text that any converter wrote for a body, by rules for no particular dialect:
 //
 //   - words in the page's order, in the text as it is or as a Markdown reader shows it,
-//     whichever holds more of them;
-//   - headings in order by their text, whatever their level and however they are marked;
+//     whichever has more of them;
+//   - headings in order by their text, whatever their level and markup;
 //   - a block of code by its bytes, in a block of any kind or anywhere in the text;
-//   - cells as Of does: in their row and column, or where no table is written, their words together;
-//   - links by their target, whatever way of writing an address plain leads there;
+//   - cells as in Of: in their row and column, or, if no table is written, their words together;
+//   - links by their target, in any form that plain maps to the same address;
 //   - tasks by state and text, as lines with a box.
 //
-// Images and mentions are left out: what a converter is given of them differs too much. So is what
-// is included from other pages, which one links to and another is given in full. plain is what two
-// addresses of one page have in common; it may be nil. Errors are those of a body that the
-// oracle cannot read.
+// Images and mentions are not scored, because converters get too different input for them. Content
+// included from other pages is not scored either: some converters link to it, others include it in
+// full. plain returns what all addresses of a page have in common; it may be nil. The error is that
+// of a body that the oracle cannot parse.
 func Written(name, body string, facts page.Facts, text string, plain func(string) string) (Page, error) {
 	want, err := (&oracle{facts: facts, noIncludes: true}).read(body)
 	if err != nil {
@@ -60,7 +60,7 @@ func withoutLevel(heading string) string {
 	return words
 }
 
-// codeAnywhere scores code by bytes, without those empty lines at its ends that a block cannot
+// codeAnywhere scores code by bytes, ignoring empty lines at its start and end, which a block cannot
 // always keep.
 func codeAnywhere(want []string, got features, text string) Score {
 	var s Score

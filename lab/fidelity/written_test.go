@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// foreign is the sample as other converters might write it: everything is there.
+// foreign is the sample as other converters might write it, complete.
 var foreign = map[string]string{
 	"as ours": sampleMarkdown,
 	"a title, underlined": "Some title\n==========\n\nSteps\n-----\n\nRead [the log](https://example.org/x), ask @u1.\n\n" +

@@ -19,10 +19,10 @@ func main() {
 }
 
 func run() error {
-	worst := flag.Int("worst", 10, "how many of the worst pages to name")
+	worst := flag.Int("worst", 10, "how many of the worst pages to list")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		return fmt.Errorf("want one folder, got %d", flag.NArg())
+		return fmt.Errorf("expected one folder, got %d", flag.NArg())
 	}
 	pages, unread, err := fidelity.Folder(flag.Arg(0))
 	if err != nil {
