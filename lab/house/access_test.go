@@ -14,19 +14,18 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 )
 
-// What the services may do on the bus is written from the list of stages: make docs. Nothing runs with
-// this copy: it shows, beside the code, what a change permits.
+// The permissions of the services on the bus are generated from the list of stages: make docs. Nothing uses
+// this copy at run time: it shows, beside the code, what a change permits.
 func TestTheBrokersPermissionsAreInStep(t *testing.T) {
 	const name = "deploy/nats-access.conf"
 	want := bus.AccessConfig("")
 	if *update {
 		require.NoError(t, os.WriteFile(filepath.Join(root(), name), []byte(want), 0o644))
 	}
-	assert.Equal(t, want, read(t, name), "%s does not say what shared/bus says; run: make docs", name)
+	assert.Equal(t, want, read(t, name), "%s is not up to date with shared/bus; run: make docs", name)
 }
 
-// The list of what stages do on the bus and the list of what they run are of the same stages, in
-// the same order.
+// The list of what stages do on the bus and the list of what they run contain the same stages in the same order.
 func TestBothListsOfStagesAreOfTheSame(t *testing.T) {
 	var rows, run []string
 	for _, s := range bus.Stages {
@@ -38,8 +37,8 @@ func TestBothListsOfStagesAreOfTheSame(t *testing.T) {
 	assert.Equal(t, rows, run, "bus.Stages and services/stages")
 }
 
-// The monitoring page tells everything of the broker's clients and streams, and asks for no key: only the
-// health check, in the container or on the host, reaches it.
+// The monitoring page shows everything about the broker's clients and streams and needs no key: only the health
+// check, in the container or on the host, may reach it.
 func TestTheBrokersMonitoringIsItsOwn(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(), "deploy", "nats*.conf"))
 	require.NoError(t, err)
@@ -56,7 +55,7 @@ func TestTheBrokersMonitoringIsItsOwn(t *testing.T) {
 	assert.Positive(t, found)
 }
 
-// Every program that speaks to the bus has a credential, and nobody else but the gateway.
+// Every program that uses the bus has a role, and every role belongs to a program.
 func TestEveryProgramHasARole(t *testing.T) {
 	var roles []string
 	for _, r := range bus.Roles {
@@ -68,6 +67,6 @@ func TestEveryProgramHasARole(t *testing.T) {
 		}
 	}
 	for _, name := range roles {
-		assert.True(t, name == "gateway" || slices.Contains(programs(t), name), "%s is no program", name)
+		assert.True(t, name == "gateway" || slices.Contains(programs(t), name), "%s is not a program", name)
 	}
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// room is a dependency that only some folders know, so that changing it stays a matter of
-// those folders.
+// room is a dependency that only some folders may import, so that changing it affects only those folders.
 type room struct {
-	imports []string // import paths, or paths above them
+	imports []string // import paths, or their parents
 	home    []string // folders that may import them
-	tests   []string // folders whose _test.go files may as well; "*" is every folder
+	tests   []string // folders whose _test.go files may import them too; "*" means every folder
 	why     string
 }
 
@@ -33,13 +32,13 @@ var rooms = []room{
 	{
 		imports: []string{"github.com/pressly/goose"},
 		home:    []string{"migrations"},
-		why:     "only migrations knows how they are applied",
+		why:     "only the migrations module applies migrations",
 	},
 	{
 		imports: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/jwt"},
 		home:    []string{"shared/bus"},
 		tests:   []string{"shared/broker", "lab"},
-		why:     "stages speak to shared/bus; tests of the broker and of the whole may be a foreign client",
+		why:     "stages use shared/bus; tests of the broker and of the whole system may be independent clients",
 	},
 	{
 		imports: []string{"github.com/nats-io/nats-server"},
@@ -49,7 +48,7 @@ var rooms = []room{
 	{
 		imports: []string{"github.com/PuerkitoBio/goquery", "github.com/JohannesKaufmann/html-to-markdown", "github.com/JohannesKaufmann/dom", "golang.org/x/net/html"},
 		home:    []string{"services/converter", "lab/fidelity"},
-		why:     "storage format is read in one place",
+		why:     "storage format is parsed in one place",
 	},
 	{
 		imports: []string{"github.com/failsafe-go/failsafe-go"},
@@ -59,12 +58,12 @@ var rooms = []room{
 	{
 		imports: []string{"github.com/go-json-experiment/json"},
 		home:    []string{"shared/fastjson"},
-		why:     "a second JSON library is for bodies of megabytes only",
+		why:     "the second JSON library is only for bodies of megabytes",
 	},
 	{
 		imports: []string{"github.com/klauspost/compress"},
 		home:    []string{"shared/bus"},
-		why:     "how a body travels is the bus's own business",
+		why:     "only the bus decides how bodies are transferred",
 	},
 	{
 		imports: []string{"github.com/caarlos0/env", "github.com/compose-spec/compose-go"},
@@ -74,17 +73,17 @@ var rooms = []room{
 	{
 		imports: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar"},
 		home:    []string{"services/sluice"},
-		why:     "only the command-line program has a command line",
+		why:     "only the command-line program parses command lines",
 	},
 	{
 		imports: []string{"github.com/jedib0t/go-pretty", "github.com/dustin/go-humanize"},
 		home:    []string{"services/sluice", "lab"},
-		why:     "only what a person reads on a terminal or in a report is laid out",
+		why:     "only output for people, on a terminal or in a report, is formatted as tables",
 	},
 	{
 		imports: []string{"github.com/danielgtaylor/huma", "github.com/prometheus"},
 		home:    []string{"services/gateway"},
-		why:     "the HTTP API is one service",
+		why:     "only one service has the HTTP API",
 	},
 	{
 		imports: []string{"github.com/modelcontextprotocol/go-sdk"},
@@ -95,7 +94,7 @@ var rooms = []room{
 	{
 		imports: []string{"golang.org/x/crypto"},
 		home:    []string{"shared/apikey", "shared/seal"},
-		why:     "how keys and tokens are proved and sealed is the business of these two",
+		why:     "only these packages hash keys and encrypt tokens",
 	},
 	{
 		imports: []string{
@@ -103,7 +102,7 @@ var rooms = []room{
 			module + "shared/pgtest", module + "shared/bus/bustest", module + "shared/bustest", module + "shared/store/storetest",
 		},
 		tests: []string{"*"},
-		why:   "what helps tests stays out of programs",
+		why:   "test helpers stay out of programs",
 	},
 }
 
@@ -125,13 +124,13 @@ func (r room) open(s source) bool {
 		forTests && (slices.Contains(r.tests, "*") || slices.ContainsFunc(r.tests, s.in))
 }
 
-// The arrows between our own modules and stages. All that passes between stages is an event.
+// The allowed imports between our modules and stages. Stages exchange only events.
 func TestArrows(t *testing.T) {
 	for _, s := range all(t) {
 		for _, imp := range s.imports {
 			ours, ok := strings.CutPrefix(imp, module)
 			if ok && !arrow(s, ours) {
-				assert.Failf(t, "arrow against the design", "%s must not import %s", s.path, imp)
+				assert.Failf(t, "import against the design", "%s must not import %s", s.path, imp)
 			}
 		}
 	}
@@ -140,7 +139,7 @@ func TestArrows(t *testing.T) {
 func arrow(s source, to string) bool {
 	from, _, _ := strings.Cut(s.dir, "/")
 	if below(to, "lab") {
-		return from == "lab" // what examines the house is no part of it
+		return from == "lab" // the lab tests the other modules and is not part of them
 	}
 	switch from {
 	case "lab":
@@ -158,9 +157,9 @@ func arrow(s source, to string) bool {
 	case mine == theirs, mine == "sluice", mine == "stages":
 		return true
 	case theirs == "stages":
-		return false // which is made of all of them
+		return false // stages contains all of them
 	case theirs == "sandbox":
-		// The stand-in is the outside world of a stage's tests, never of a stage.
+		// The stand-in replaces the outside world in a stage's tests; a stage must not import it.
 		return s.test
 	default:
 		return false
@@ -174,8 +173,8 @@ func program(path string) string {
 	return name
 }
 
-// below reports whether path is parent or a part of it. The major version of a module is
-// such a part: …/pgx/v5 is below …/pgx.
+// below reports whether path is parent or inside it. A module's major version counts as inside: …/pgx/v5 is below
+// …/pgx.
 func below(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
 
 func TestArrowRulesBite(t *testing.T) {

@@ -13,14 +13,14 @@ import (
 
 const changelog = "docs/changes.md"
 
-// The sections of a release, in the order in which they stand.
+// The sections of a release, in their required order.
 var changeSections = []string{"Added", "Changed", "Deprecated", "Fixed", "Removed", "Security"}
 
 var releaseHeading = regexp.MustCompile(`^## \[(Unreleased\]|\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2})$`)
 
-const maxChange = 160 // characters of a line: a change is one sentence, a page of docs says more
+const maxChange = 160 // maximum characters of a line: a change is one sentence; the docs contain the details
 
-// The changelog keeps the form of keepachangelog.com, so that people and programs can read it.
+// The changelog follows the form of keepachangelog.com, so that people and programs can read it.
 func TestTheChangelogKeepsItsForm(t *testing.T) {
 	assert.Empty(t, changelogFaults(read(t, changelog)))
 }
@@ -35,23 +35,23 @@ func changelogFaults(text string) []string {
 		case line == "":
 		case strings.HasPrefix(line, "## "):
 			if !releaseHeading.MatchString(line) {
-				fault("a release is ## [Unreleased] or ## [1.2.3] - 2026-01-31")
+				fault("a release must be ## [Unreleased] or ## [1.2.3] - 2026-01-31")
 			}
 			if release == "" && line != "## [Unreleased]" {
-				fault("the first release is ## [Unreleased]")
+				fault("the first release must be ## [Unreleased]")
 			}
 			release, section = line, ""
 		case isSection:
 			at := slices.Index(changeSections, heading)
 			if release == "" || at < 0 || at <= slices.Index(changeSections, section) {
-				fault("sections of a release are, in this order: " + strings.Join(changeSections, ", "))
+				fault("sections of a release must be, in this order: " + strings.Join(changeSections, ", "))
 			}
 			section = heading
 		case release == "": // the introduction
 		case section == "" || !strings.HasPrefix(line, "- "):
-			fault("a change is one line that begins with \"- \", in a section")
+			fault("a change must be one line that begins with \"- \", in a section")
 		case !strings.HasSuffix(line, ".") || len([]rune(line)) > maxChange:
-			fault(fmt.Sprintf("a change is one sentence of at most %d characters, with its full stop", maxChange))
+			fault(fmt.Sprintf("a change must be one sentence of at most %d characters, with a full stop", maxChange))
 		}
 	}
 	if !strings.HasPrefix(text, "# ") || release == "" {

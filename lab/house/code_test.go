@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/stages"
 )
 
-// longFiles are the files that may have more than maxLines lines, each with its reason.
+// longFiles are the files that may have more than maxLines lines, with the reason.
 var longFiles = map[string]string{}
 
 const maxLines = 500
@@ -24,11 +24,11 @@ const maxLines = 500
 func TestFilesAreShort(t *testing.T) {
 	for _, s := range all(t) {
 		if s.lines > maxLines && longFiles[s.path] == "" {
-			assert.Failf(t, "file too long", "%s has %d lines; it is probably two things", s.path, s.lines)
+			assert.Failf(t, "file too long", "%s has %d lines; it probably contains two things", s.path, s.lines)
 		}
 	}
 	for name := range longFiles {
-		assert.FileExists(t, filepath.Join(root(), name), "longFiles names a file that is gone")
+		assert.FileExists(t, filepath.Join(root(), name), "longFiles contains a file that does not exist")
 	}
 }
 
@@ -52,7 +52,7 @@ func TestOnePackageComment(t *testing.T) {
 	}
 }
 
-// Names that say nothing; what such a package holds belongs where it is used.
+// Package names without meaning; the content of such a package belongs where it is used.
 var emptyNames = []string{"util", "utils", "common", "helper", "helpers", "manager", "managers", "model", "models", "misc", "base"}
 
 func TestPackageNamesSaySomething(t *testing.T) {
@@ -62,8 +62,8 @@ func TestPackageNamesSaySomething(t *testing.T) {
 	}
 }
 
-// Every program is a folder with a main of one statement and a package beside it that can
-// be tested; the folders are those that config knows.
+// Every program is a folder with a main function of one statement, and a package beside it that can be tested. The
+// folders are those that config lists.
 func TestMainIsOneLine(t *testing.T) {
 	var known []string
 	for _, p := range stages.Programs() {
@@ -77,7 +77,7 @@ func TestMainIsOneLine(t *testing.T) {
 				mains = append(mains, s)
 			}
 		}
-		if !assert.Len(t, mains, 1, "services/%s holds main.go and nothing else", name) {
+		if !assert.Len(t, mains, 1, "services/%s contains only main.go", name) {
 			continue
 		}
 		assert.Equal(t, "services/"+name+"/main.go", mains[0].path)
@@ -94,7 +94,7 @@ func TestMainIsOneLine(t *testing.T) {
 	}
 }
 
-// A test that skips or sleeps is a test that sometimes does not test.
+// A test that skips or sleeps does not always test.
 func TestTestsNeitherSkipNorSleep(t *testing.T) {
 	for _, s := range all(t) {
 		if !s.test && !s.kit() {
@@ -151,16 +151,16 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
-// One place decides what is retried: stages return errors as they are, and service.Steer tells the
-// bus. One place opens what they stand on: service.Host, with the settings of the process.
+// One place decides what is retried: stages return plain errors, and service.Steer converts them for the bus. One
+// place opens their dependencies: service.Host, with the settings of the process.
 func TestOnePlaceDecides(t *testing.T) {
 	for _, rule := range []struct {
 		call, home, why string
 	}{
-		{"bus.Permanent(", "shared/service/steer.go", "give the error a final code of shared/failure"},
-		{"bus.RetryAfter(", "shared/service/steer.go", "say when with failure.Later"},
-		{"store.Open(", "shared/service/host.go", "ask the Host for the database"},
-		{"bus.Connect(", "shared/service/host.go", "ask the Host for the bus"},
+		{"bus.Permanent(", "shared/service/steer.go", "give the error a permanent code of shared/failure"},
+		{"bus.RetryAfter(", "shared/service/steer.go", "set the time with failure.Later"},
+		{"store.Open(", "shared/service/host.go", "get the database from the Host"},
+		{"bus.Connect(", "shared/service/host.go", "get the bus from the Host"},
 	} {
 		found := false
 		for _, s := range all(t) {

@@ -19,9 +19,9 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 )
 
-// compose loads docker-compose.yml with the library that docker compose itself is made of.
-// A check against the JSON schema alone would need fewer modules, but it sees neither
-// merges, nor a dependency on a service that does not exist, nor a wrong ${NAME:-default}.
+// compose loads docker-compose.yml with the library that docker compose uses. Checking only the JSON schema would
+// need fewer modules, but would miss merges, dependencies on services that do not exist, and a wrong
+// ${NAME:-default}.
 func compose(t *testing.T, env map[string]string) *types.Project {
 	t.Helper()
 	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
@@ -33,12 +33,12 @@ func compose(t *testing.T, env map[string]string) *types.Project {
 	return p
 }
 
-// Variables that a service's struct knows and compose does not set, each with its reason.
+// Settings of a service that compose does not set, with the reason.
 var notInCompose = map[string]string{
-	"SANDBOX_CORPUS":   "a container does not see the folders of its host",
-	"GATEWAY_KEY_FILE": "a container does not see the files of its host: sluice key create makes the keys",
+	"SANDBOX_CORPUS":   "a container cannot access the host's folders",
+	"GATEWAY_KEY_FILE": "a container cannot access the host's files: sluice key create creates the keys",
 	"NATS_CREDS_FILE":  "the job nats-keys gives each service an nkey",
-	"NATS_CA_FILE":     "its NATS is reached by its own containers only, without TLS",
+	"NATS_CA_FILE":     "only its own containers can reach its NATS, without TLS",
 	"NATS_CERT_FILE":   "see NATS_CA_FILE",
 	"NATS_KEY_FILE":    "see NATS_CA_FILE",
 }
@@ -46,7 +46,7 @@ var notInCompose = map[string]string{
 // Variables that only the compose file reads.
 var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT"}
 
-// Variables to which compose gives a value of its own: the addresses inside its network.
+// Variables that compose sets itself: the addresses inside its network.
 var ownInCompose = map[string]string{
 	"NATS_URL":       "nats://nats:4222",
 	"NATS_NKEY_FILE": "/keys/nkey",
@@ -66,7 +66,7 @@ func TestComposeNamesTheSameVariables(t *testing.T) {
 		}
 		given := map[string]string{}
 		for name, value := range service.Environment {
-			if !strings.HasPrefix(name, "GO") { // the Go runtime's own
+			if !strings.HasPrefix(name, "GO") { // variables of the Go runtime
 				given[name] = *value
 			}
 		}
@@ -78,7 +78,7 @@ func TestComposeNamesTheSameVariables(t *testing.T) {
 			case notInCompose[f.Name] != "":
 				assert.False(t, ok, "%s: notInCompose says that %s is not set", prog.Name, f.Name)
 			case prog.Name == "sluice" && !ok:
-				// A command of a moment: what it does not need it does not get.
+				// A short-lived command gets only the variables that it needs.
 			case !ok:
 				assert.Failf(t, "variable missing in compose", "%s: %s", prog.Name, f.Name)
 			case own != "":
@@ -91,8 +91,7 @@ func TestComposeNamesTheSameVariables(t *testing.T) {
 	}
 }
 
-// Whatever compose takes from .env is in .env.example, so that nobody has to read the
-// compose file to find it.
+// .env.example contains every variable that compose takes from .env, so that nobody has to read the compose file.
 func TestComposeReadsWhatTheExampleNames(t *testing.T) {
 	example := read(t, ".env.example")
 	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
@@ -112,14 +111,14 @@ func known(variable string) bool {
 	return false
 }
 
-// A value from .env arrives in the service.
+// A value from .env reaches the service.
 func TestComposePassesValuesOn(t *testing.T) {
 	p := compose(t, map[string]string{"CONFLUENCE_BASE_URL": "https://acme.atlassian.net/wiki", "CHUNK_MAX_TOKENS": "300"})
 	assert.Equal(t, "https://acme.atlassian.net/wiki", *p.Services["fetcher"].Environment["CONFLUENCE_BASE_URL"])
 	assert.Equal(t, "300", *p.Services["chunk-writer"].Environment["CHUNK_MAX_TOKENS"])
 }
 
-// Every container is pinned, limited, unprivileged and watched.
+// Every container has a pinned version, resource limits, no privileges and a health check.
 func TestComposeServicesAreHoused(t *testing.T) {
 	p := compose(t, nil)
 	names := slices.Collect(maps.Keys(p.Services))
@@ -152,7 +151,7 @@ func TestComposeServicesAreHoused(t *testing.T) {
 		}
 		once := s.Restart == "no"
 		if assert.NotNil(t, s.HealthCheck, name) {
-			assert.Equal(t, once, s.HealthCheck.Disable, "%s: only what ends by itself has no health check", name)
+			assert.Equal(t, once, s.HealthCheck.Disable, "%s: only services that end by themselves have no health check", name)
 		}
 		for _, port := range s.Ports {
 			assert.Equal(t, "127.0.0.1", port.HostIP, "%s: published on the loopback interface only", name)
@@ -167,7 +166,7 @@ func TestComposeServicesAreHoused(t *testing.T) {
 	}
 }
 
-// What the containers run is what the tests run.
+// The containers run the versions that the tests run.
 func TestImagesAreOfTheTestedVersions(t *testing.T) {
 	goVersion := goEdit(t, "work", "go.work").Go
 	// A digest may follow the version.
@@ -183,7 +182,7 @@ func TestImagesAreOfTheTestedVersions(t *testing.T) {
 	assert.Fail(t, "shared/go.mod does not require nats-server")
 }
 
-// The stand-in's own file makes a working set of settings.
+// The stand-in's own env file is a complete configuration.
 func TestSandboxEnvIsAWorkingSite(t *testing.T) {
 	env := dotenv(t, "deploy/sandbox.env")
 	p := compose(t, env)
@@ -214,15 +213,15 @@ func dotenv(t *testing.T, name string) map[string]string {
 	return vars
 }
 
-// Every service that speaks to NATS has its own key, and sees no other. The job that makes them has the
-// volumes of all, as sluice nats init fills them, and NATS has the public keys.
+// Every service that uses NATS has its own key and cannot read another one. The job that creates the keys
+// mounts all their volumes, as sluice nats init fills them, and NATS gets the public keys.
 func TestComposeGivesEveryServiceItsOwnKey(t *testing.T) {
 	p := compose(t, map[string]string{"NATS_PREFIX": "team-1"})
 	mounts := func(name string) map[string]string {
 		at := map[string]string{}
 		for _, v := range p.Services[name].Volumes {
 			if strings.HasPrefix(v.Source, "keys-") {
-				assert.Equal(t, name != "nats-keys", v.ReadOnly, "%s only reads %s", name, v.Source)
+				assert.Equal(t, name != "nats-keys", v.ReadOnly, "%s must mount %s read-only", name, v.Source)
 				at[v.Target] = v.Source
 			}
 		}
@@ -235,12 +234,12 @@ func TestComposeGivesEveryServiceItsOwnKey(t *testing.T) {
 	job := p.Services["nats-keys"]
 	assert.Equal(t, filled, mounts("nats-keys"))
 	assert.Equal(t, types.ShellCommand{"nats", "init", "/keys", "--owner", imageUser(t)}, job.Command)
-	assert.Equal(t, "team-1", *job.Environment["NATS_PREFIX"], "the permissions are those of the prefix")
+	assert.Equal(t, "team-1", *job.Environment["NATS_PREFIX"], "the permissions contain the prefix")
 
 	nats := p.Services["nats"]
 	assert.Equal(t, types.ShellCommand{"-c", "/etc/nats/nats-secured.conf"}, nats.Command)
 	assert.Equal(t, map[string]string{path.Join("/etc/nats", bus.AccessDir): "keys-nats"}, mounts("nats"))
-	assert.True(t, nats.DependsOn["nats-keys"].Restart, "NATS starts anew with what an update permits")
+	assert.True(t, nats.DependsOn["nats-keys"].Restart, "NATS restarts with the permissions of an update")
 	assert.Contains(t, read(t, "deploy/nats-secured.conf"), "include ./"+path.Join(bus.AccessDir, bus.AccessFile))
 	for name, s := range p.Services {
 		if s.Environment["NATS_URL"] == nil {
@@ -251,7 +250,7 @@ func TestComposeGivesEveryServiceItsOwnKey(t *testing.T) {
 	}
 }
 
-// imageUser is the user that the image of our programs runs as.
+// imageUser returns the user that the image of our programs runs as.
 func imageUser(t *testing.T) string {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^USER (\d+):\d+$`).FindStringSubmatch(read(t, "deploy/Dockerfile"))

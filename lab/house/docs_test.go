@@ -24,7 +24,7 @@ var (
 	makeRule = regexp.MustCompile(`(?m)^([a-z]+):.*## `)
 )
 
-// A page that points to a file which is gone, or to a make target that is not, misleads.
+// Links to missing files and names of missing make targets mislead readers.
 func TestPagesPointToWhatIsThere(t *testing.T) {
 	targets := map[string]bool{}
 	for _, m := range makeRule.FindAllStringSubmatch(read(t, "Makefile"), -1) {
@@ -57,7 +57,7 @@ func TestPagesPointToWhatIsThere(t *testing.T) {
 
 var mapped = regexp.MustCompile("(?m)^\\| `(shared/[a-z/]+)` \\|")
 
-// docs/README.md is where a reader starts: it leads to every page, and names every package of shared.
+// docs/README.md is the start page: it leads to every page and lists every package of shared.
 func TestTheMapIsComplete(t *testing.T) {
 	const index = "docs/README.md"
 	text := read(t, index)
@@ -80,22 +80,22 @@ func TestTheMapIsComplete(t *testing.T) {
 	for _, m := range mapped.FindAllStringSubmatch(text, -1) {
 		named = append(named, m[1])
 	}
-	assert.ElementsMatch(t, slices.Collect(maps.Keys(packages)), named, "the table of packages in %s: a line for each package of shared, and for none that is gone", index)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(packages)), named, "the table of packages in %s must have one line for each package of shared, and no other", index)
 }
 
-// The README leads to the documentation without becoming its index.
+// The README leads to the documentation, but is not its index.
 func TestTheReadmeHasFewLinks(t *testing.T) {
 	lines := 0
 	for line := range strings.Lines(read(t, "README.md")) {
 		if strings.Contains(line, "](docs/") {
 			lines++
 		}
-		assert.Less(t, strings.Count(line, "]("), 4, "a line of links for readers with good eyes: %s", line)
+		assert.Less(t, strings.Count(line, "]("), 4, "too many links in one line: %s", line)
 	}
 	assert.LessOrEqual(t, lines, 20)
 }
 
-// markdownPages are the pages at the top, and those under docs/.
+// markdownPages returns the pages in the root folder and in docs/.
 func markdownPages(t *testing.T) []string {
 	t.Helper()
 	top, err := filepath.Glob(filepath.Join(root(), "*.md"))

@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// behindTheDoor are the stages that speak to systems only as shared/source has them.
+// behindTheDoor are the stages that use source systems only through shared/source.
 var behindTheDoor = []string{"services/fetcher/", "services/deletion-detector/"}
 
-// systemsFolder is the map of systems; beside it is a package for each.
+// systemsFolder contains the map of systems, and beside it a package for each.
 const systemsFolder = "shared/source/systems"
 
-// doorImports are what only the map of systems, or what a system is made of, may import.
+// doorImports returns the imports that are allowed only in the map of systems and in the systems themselves.
 func doorImports(t *testing.T) []string {
 	t.Helper()
 	list, err := os.ReadDir(filepath.Join(root(), "shared/source"))
@@ -33,7 +33,7 @@ func doorImports(t *testing.T) []string {
 	return paths
 }
 
-// A system is one package and one line in the map: nothing else names it.
+// A system is one package and one line in the map: no other code names it.
 func TestOnlyTheMapNamesASystem(t *testing.T) {
 	for _, s := range all(t) {
 		if s.test || s.dir == systemsFolder {
@@ -46,10 +46,10 @@ func TestOnlyTheMapNamesASystem(t *testing.T) {
 	}
 }
 
-// foreignWords are words of one system.
+// foreignWords are words of a single system.
 var foreignWords = regexp.MustCompile(`(?i)confluence|space_?key|\bspaces?\b|/wiki|cql|\bri:|storage format`)
 
-// The stages that list, fetch and remove know no system by name.
+// The stages that list, fetch and remove pages name no system.
 func TestStagesSpeakToNoSystemByName(t *testing.T) {
 	checked := 0
 	for _, s := range all(t) {

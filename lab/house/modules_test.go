@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// goMod is what go mod edit -json and go work edit -json print, as far as it is used here.
+// goMod is the part of the output of go mod edit -json and go work edit -json that is used here.
 type goMod struct {
 	Module  struct{ Path string }
 	Go      string
@@ -45,8 +45,8 @@ var (
 	pseudo  = regexp.MustCompile(`\d{14}-[0-9a-f]{12}`)
 )
 
-// The workspace is the four modules; all that they require is a released version, the same
-// in each, and nothing is replaced but by a sibling.
+// The workspace consists of the four modules. They require only released versions, the same in each, and replace only
+// their siblings.
 func TestModules(t *testing.T) {
 	work := goEdit(t, "work", "go.work")
 	var uses []string
@@ -63,7 +63,7 @@ func TestModules(t *testing.T) {
 		assert.Equal(t, work.Go, m.Go, "%s/go.mod and go.work name the same Go", name)
 		assert.Empty(t, m.Exclude, name)
 		for _, r := range m.Require {
-			// What our requirements require is their choice.
+			// Our dependencies choose their own dependencies' versions.
 			if r.Indirect || strings.HasPrefix(r.Path, module) {
 				continue
 			}

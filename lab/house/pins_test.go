@@ -18,8 +18,8 @@ var (
 	exact     = regexp.MustCompile(`^v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
 )
 
-// What is fetched is named exactly: no image, tool or package at whatever is newest today.
-// go.mod and go.sum are exact by themselves; TestModules looks at them.
+// Everything that is fetched has an exact version: no image, tool or package in its newest version. go.mod and go.sum
+// are exact by themselves; TestModules checks them.
 func TestEverythingThatIsFetchedIsPinned(t *testing.T) {
 	pinned := 0
 	for _, name := range []string{"deploy/Dockerfile", "docker-compose.yml", "Makefile", ".ci/run"} {

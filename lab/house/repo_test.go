@@ -21,7 +21,7 @@ var modules = []string{"migrations", "shared", "services", "lab"}
 
 // source is one Go file of the repository.
 type source struct {
-	path    string // from the root, with slashes
+	path    string // relative to the root, with slashes
 	dir     string
 	test    bool // a _test.go file
 	lines   int
@@ -29,8 +29,8 @@ type source struct {
 	ast     *ast.File
 }
 
-// kit reports whether the file belongs to a package that exists for tests only; such a
-// package's name ends in test.
+// kit reports whether the file belongs to a package that exists only for tests; the name of such a package ends in
+// test.
 func (s source) kit() bool { return strings.HasSuffix(s.dir, "test") }
 
 // in reports whether the file is in folder or below it.
@@ -48,7 +48,7 @@ func all(t *testing.T) []source {
 	t.Helper()
 	list, err := sources()
 	require.NoError(t, err)
-	require.Greater(t, len(list), 10, "the walk found hardly any file, so it proves nothing")
+	require.Greater(t, len(list), 10, "the walk found too few files to prove anything")
 	return list
 }
 
@@ -102,16 +102,16 @@ func parse(name string) (source, error) {
 	return s, nil
 }
 
-// root is the folder of go.work. Tests run in their package's folder, two below it.
+// root returns the folder of go.work. Tests run in their package's folder, two levels below it.
 var root = sync.OnceValue(func() string {
 	abs, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
-		panic(err) // there is no working directory: no test can say anything
+		panic(err) // without a working directory, no test can run
 	}
 	return abs
 })
 
-// read returns a file by its path from the root.
+// read returns a file's content; name is relative to the root.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(name)))
@@ -119,8 +119,7 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// programs returns the folders under services/ that hold Go files, without stages, which is the
-// list of them.
+// programs returns the folders under services/ that contain Go files, except stages, which is the list of stages.
 func programs(t *testing.T) []string {
 	t.Helper()
 	var names []string

@@ -15,20 +15,19 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 )
 
-var update = flag.Bool("update", false, "write .env.example and docs/configuration.md anew")
+var update = flag.Bool("update", false, "generate .env.example and docs/configuration.md")
 
-// .env.example and docs/configuration.md are written from the configuration types of the programs:
-// make docs.
+// .env.example and docs/configuration.md are generated from the configuration types of the programs: make docs.
 func TestSettingsAreDocumented(t *testing.T) {
 	for name, want := range map[string]string{".env.example": envExample(), "docs/configuration.md": configurationPage()} {
 		if *update {
 			require.NoError(t, os.WriteFile(filepath.Join(root(), name), []byte(want), 0o644))
 		}
-		assert.Equal(t, want, read(t, name), "%s does not say what shared/config says; run: make docs", name)
+		assert.Equal(t, want, read(t, name), "%s is not up to date with shared/config; run: make docs", name)
 	}
 }
 
-// Once filled in, the example is a configuration that every program accepts.
+// A filled-in example is a configuration that every program accepts.
 func TestEnvExampleIsAccepted(t *testing.T) {
 	vars := map[string]string{}
 	for _, f := range variables() {
@@ -52,14 +51,14 @@ func TestEnvExampleIsAccepted(t *testing.T) {
 	}
 }
 
-// variable is one environment variable over all programs.
+// variable is one environment variable of all programs.
 type variable struct {
 	config.Field
-	readers  []string          // programs that read it
-	defaults map[string]string // by program, where it is not Field.Default
+	readers  []string          // the programs that read it
+	defaults map[string]string // per program, if it is not Field.Default
 }
 
-// variables returns every variable once, in the order in which the programs name them.
+// variables returns every variable once, in the order of the programs.
 func variables() []*variable {
 	var list []*variable
 	byName := map[string]*variable{}
@@ -80,11 +79,10 @@ func variables() []*variable {
 	return list
 }
 
-// site is the group that a newcomer fills in.
+// site is the group that a new user fills in.
 var site = config.Fields(config.Confluence{})[len(config.Fields(config.Sites{}))].Group
 
-// grouped returns the variables by the titles of their groups, in the order of the structs. The
-// site comes first.
+// grouped returns the variables by the titles of their groups, in the order of the structs, the site first.
 func grouped() (order []string, by map[string][]*variable) {
 	order, by = []string{site}, map[string][]*variable{site: nil}
 	for _, v := range variables() {
