@@ -31,7 +31,7 @@ func ids(list items, key string) []string {
 
 // Every operation of the OpenAPI document is requested successfully at least once, and every response is checked
 // against the document.
-func TestTheAnswersAreThoseOfTheDocument(t *testing.T) {
+func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	good, errs := w.checks.ValidateDocument()
@@ -174,7 +174,7 @@ func (w *world) checkRunsAndChanges() {
 }
 
 // No source may have an id that is also a path of the API.
-func TestNoSourceHasTheNameOfAPath(t *testing.T) {
+func TestNoSourceIDIsAPathOfTheAPI(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for pattern := range routes {
@@ -250,7 +250,7 @@ func (w *world) checkFailuresAndRemovals() {
 	require.NotEqual(t, ok.OperationID, again.OperationID, "the first run was cancelled")
 }
 
-func TestASyncIsWrittenDownAndPublished(t *testing.T) {
+func TestASyncIsStoredAndPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	heard := make(chan bus.Delivery, 10)
@@ -287,7 +287,7 @@ func TestASyncIsWrittenDownAndPublished(t *testing.T) {
 	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/nowhere/sync", "").code())
 }
 
-func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
+func TestASyncIsAcceptedWhileTheBrokerIsDown(t *testing.T) {
 	t.Parallel()
 	w := bareWorld(t, nil)
 	require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS"}))
@@ -302,7 +302,7 @@ func TestASyncIsTakenWhileTheBrokerIsAway(t *testing.T) {
 	w.kit.Start()
 }
 
-func TestListsGoOnWhereTheyEnded(t *testing.T) {
+func TestListsContinueAtTheCursor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill()
@@ -336,7 +336,7 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 	require.Empty(t, second.Next)
 }
 
-func TestWhoHasAnAnswerAlreadyIsNotSentItAgain(t *testing.T) {
+func TestAKnownETagGetsNoBody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill()

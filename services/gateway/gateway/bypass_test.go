@@ -34,7 +34,7 @@ func otherWays(path string) []string {
 
 // For every route: no spelling of its path gives access without a key, and an admin reaches it only by its exact
 // path.
-func TestNoOtherWayToWriteAPathLeadsPastTheGuard(t *testing.T) {
+func TestNoSpellingOfAPathPassesTheGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill()
@@ -71,7 +71,7 @@ func (w *world) untouched() {
 }
 
 // For every route: no header or query parameter changes the method, the path or the caller of a request.
-func TestNoHeaderMakesAnotherRequestOfIt(t *testing.T) {
+func TestHeadersDoNotChangeTheRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill()
@@ -142,7 +142,7 @@ func (stuckStore) APIKey(ctx context.Context, _ string) (vault.APIKey, error) {
 	return vault.APIKey{}, ctx.Err()
 }
 
-func TestWhatTakesTooLongIsEnded(t *testing.T) {
+func TestSlowRequestsAreEnded(t *testing.T) {
 	t.Parallel()
 	w := bareWorld(t, func(o *setup) { o.API.Timeout = 300 * time.Millisecond })
 	w.addKey("read", apikey.Read)

@@ -123,7 +123,7 @@ func TestAStreamFollowsARunToItsEnd(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, f.res.StatusCode, "a browser stops reconnecting")
 }
 
-func TestAStreamThatComesBackGetsOnlyWhatIsNewer(t *testing.T) {
+func TestAReconnectedStreamGetsOnlyNewerEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	run := w.run("docs", "r1", listed("11", "12")...)

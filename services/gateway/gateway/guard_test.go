@@ -27,7 +27,7 @@ func fillIn(pattern string) (method, path string) {
 	return method, strings.NewReplacer("{source_id}", "docs", "{run}", "r1", "{operation_id}", "r1", "{id}", "11").Replace(path)
 }
 
-func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
+func TestEveryRouteHasARoleAndAGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	revoked := "revoked"
@@ -66,7 +66,7 @@ func TestEveryRouteStandsInTheTableAndBehindTheGuard(t *testing.T) {
 	}
 }
 
-func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
+func TestARouteWithoutARoleIsNotServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.g.router.HandleFunc("GET /api/hidden", func(http.ResponseWriter, *http.Request) {})
@@ -75,7 +75,7 @@ func TestARouteOutsideTheTableIsNotServed(t *testing.T) {
 }
 
 // No spelling of a path gives access without a key, and with a key only the exact path works.
-func TestPathsWrittenInOtherWays(t *testing.T) {
+func TestOtherSpellingsOfPaths(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	paths := []string{
@@ -127,7 +127,7 @@ func (w *world) raw(line, key string) int {
 	return res.StatusCode
 }
 
-func TestWaysToShowAKeyThatAreNone(t *testing.T) {
+func TestKeysAreAcceptedOnlyInTheAuthorizationHeader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	good := w.keys["admin"]
@@ -147,7 +147,7 @@ func TestWaysToShowAKeyThatAreNone(t *testing.T) {
 	require.NotContains(t, w.log.String(), good)
 }
 
-func TestARevokedKeyEnds(t *testing.T) {
+func TestARevokedKeyStopsWorking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	clock := time.Now()
@@ -255,7 +255,7 @@ func TestPeers(t *testing.T) {
 
 // Whether through a proxy, another host name or another user of this machine: every request needs a key, and this
 // machine's own key is in a file that only its owner can read.
-func TestNobodyIsAnsweredWithoutAKey(t *testing.T) {
+func TestEveryRequestNeedsAKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "data", "api-key")
 	w := bareWorld(t, func(o *setup) { o.API.KeyFile = file })

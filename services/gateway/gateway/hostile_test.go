@@ -102,7 +102,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 	require.Equal(t, name, src.DisplayName)
 }
 
-func TestBodiesThatAreNotTaken(t *testing.T) {
+func TestInvalidBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const at = "/api/knowledge/search"
@@ -163,7 +163,7 @@ func TestABodyThatIsTooLargeIsNotRead(t *testing.T) {
 	}
 }
 
-func TestSlowClientsAreLetGo(t *testing.T) {
+func TestSlowClientsAreDisconnected(t *testing.T) {
 	t.Parallel()
 	srv := bareWorld(t, nil).g.server()
 	require.Positive(t, srv.ReadHeaderTimeout)
@@ -202,7 +202,7 @@ func TestSlowClientsAreLetGo(t *testing.T) {
 	}
 }
 
-func TestSitesThatSourcesMayBeOf(t *testing.T) {
+func TestSourcesMustBeOnAllowedSites(t *testing.T) {
 	t.Parallel()
 	hosts := outgoing.Hosts{"*.atlassian.net", "wiki.acme.com", "127.0.0.1:8090"}
 	secure := bareWorld(t, func(o *setup) { o.Trust = credential.Trust{Hosts: hosts} })
@@ -242,7 +242,7 @@ func TestSitesThatSourcesMayBeOf(t *testing.T) {
 	}
 }
 
-func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
+func TestInternalErrorsStayInternal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.g.router.mux.HandleFunc("GET /panics", func(http.ResponseWriter, *http.Request) { panic("secret detail") })

@@ -33,7 +33,7 @@ func addBody(fields string) string {
 	return `{"source_id":"docs","base_url":"https://acme.atlassian.net","space_key":"DOCS"` + fields + `}`
 }
 
-func TestATokenComesInAndNeverOut(t *testing.T) {
+func TestATokenIsNeverReturned(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t)
 	w := bareWorld(t, func(o *setup) {
