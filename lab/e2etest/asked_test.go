@@ -14,8 +14,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// A request by the command is written down while NATS is away, which it says within seconds, and
-// is carried out once NATS is back. Who waits for it and is tired of that ends the waiting alone.
+// A request from the command line is stored while NATS is down, which the command reports within seconds, and is
+// carried out when NATS is back. Ctrl-C on a waiting command ends only the waiting.
 func TestARequestByTheCommandOutlivesNats(t *testing.T) {
 	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
@@ -33,7 +33,7 @@ func TestARequestByTheCommandOutlivesNats(t *testing.T) {
 	var said lines
 	w.types(&said, "", "sync", source, "--request-id", "early")
 	require.Less(t, time.Since(began), 30*time.Second)
-	require.Contains(t, said.String(), "The request is written down: run early begins")
+	require.Contains(t, said.String(), "The request is stored: run early starts")
 	run, err := w.store.Run(t.Context(), "early")
 	require.NoError(t, err)
 	require.Equal(t, event.StateRequested, run.State)
@@ -47,10 +47,10 @@ func TestARequestByTheCommandOutlivesNats(t *testing.T) {
 	go func() {
 		ended <- cli.Run(ctx, []string{"sync", source, "--request-id", "tired", "--wait", "--data", t.TempDir()}, lookup, strings.NewReader(""), io.Discard, &told)
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(told.String(), "run tired begins") }, time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(told.String(), "run tired starts") }, time.Minute, 20*time.Millisecond)
 	ctrlC()
 	require.Equal(t, 130, <-ended)
-	require.Contains(t, told.String(), "run tired goes on: sluice status tired --follow")
+	require.Contains(t, told.String(), "run tired continues: sluice status tired --follow")
 
 	nats.start()
 	for _, id := range []string{"early", "tired"} {

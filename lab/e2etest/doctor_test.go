@@ -24,7 +24,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// diagnosis is a line of sluice doctor.
+// diagnosis is one line of sluice doctor's output.
 type diagnosis struct{ Check, Verdict, Says, Mend string }
 
 type diagnoses struct {
@@ -33,7 +33,7 @@ type diagnoses struct {
 	text string
 }
 
-// examined runs sluice doctor as somebody with this environment would.
+// examined runs sluice doctor with the environment.
 func examined(t *testing.T, env map[string]string) diagnoses {
 	t.Helper()
 	var out, stderr bytes.Buffer
@@ -43,12 +43,12 @@ func examined(t *testing.T, env map[string]string) diagnoses {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &d.list), d.text)
 	for _, l := range d.list {
 		require.NotEmpty(t, l.Says, d.text)
-		require.Equal(t, l.Verdict != "ok", l.Mend != "", "what is wrong has a way out: %+v", l)
+		require.Equal(t, l.Verdict != "ok", l.Mend != "", "every problem has a fix: %+v", l)
 	}
 	return d
 }
 
-// finds requires a line with this verdict that says so.
+// finds requires a line with the check, the verdict and the text.
 func (d diagnoses) finds(t *testing.T, verdict, check, says string) {
 	t.Helper()
 	for _, l := range d.list {
@@ -70,7 +70,7 @@ func (w *world) env() map[string]string {
 	}
 }
 
-// with is the environment with one variable changed.
+// with returns the environment with one variable changed.
 func with(env map[string]string, name, value string) map[string]string {
 	changed := map[string]string{name: value}
 	for k, v := range env {
@@ -81,7 +81,7 @@ func with(env map[string]string, name, value string) map[string]string {
 	return changed
 }
 
-// closedPort is an address where nobody listens.
+// closedPort returns an address that no program listens on.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,7 +157,7 @@ func TestDoctorOfABrokenDatabase(t *testing.T) {
 	env := w.env()
 	d := examined(t, with(env, "DATABASE_URL", "postgres://u:hunter2@"+closedPort(t)+"/x"))
 	d.finds(t, "fail", "database", "does not answer")
-	d.finds(t, "ok", "nats", "") // one broken server keeps nobody from looking at the other
+	d.finds(t, "ok", "nats", "") // one broken server does not prevent checking the other
 	require.NotContains(t, d.text, "hunter2")
 
 	d = examined(t, with(env, "DATABASE_URL", pgtest.URL(t)))
@@ -189,8 +189,8 @@ func TestDoctorOfABrokenDatabase(t *testing.T) {
 	examined(t, env).finds(t, "fail", "migrations", "010")
 }
 
-// A public role of Supabase's that may do what it must not. Roles belong to the server, so this one goes
-// before the test ends.
+// A public role, as Supabase has them, with permissions that it must not have. Roles belong to the server, so this
+// one is dropped before the test ends.
 func TestDoctorOfAnExposedDatabase(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
@@ -210,7 +210,7 @@ func TestDoctorOfAnExposedDatabase(t *testing.T) {
 	examined(t, w.env()).finds(t, "fail", "public roles", "anon may select confluence_pages")
 }
 
-// Archon moves in beside what Sluice has stored, and then deletes some of it.
+// Archon is installed beside Sluice's data, and then deletes some of it.
 func TestDoctorOfADatabaseThatAnArchonIsIn(t *testing.T) {
 	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
@@ -228,7 +228,7 @@ func TestDoctorOfADatabaseThatAnArchonIsIn(t *testing.T) {
 		created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now(), metadata jsonb);
 		ALTER TABLE archon_crawled_pages ADD COLUMN page_id uuid REFERENCES archon_page_metadata ON DELETE SET NULL`)
 	env := w.env()
-	examined(t, env).finds(t, "fail", "archon", "from before Archon moved in")
+	examined(t, env).finds(t, "fail", "archon", "older than the Archon")
 	var out bytes.Buffer
 	lookup := func(n string) (string, bool) { v, ok := env[n]; return v, ok }
 	require.Zero(t, cli.Run(t.Context(), []string{"migrate", "up"}, lookup, strings.NewReader(""), &out, &out), out.String())
@@ -270,9 +270,9 @@ func TestDoctorOfABrokenBroker(t *testing.T) {
 	require.NoError(t, js.DeleteConsumer(t.Context(), bus.Write.Stream, bus.Write.Durable))
 	require.NoError(t, js.DeleteStream(t.Context(), "KV_SLUICE_BUDGETS"))
 	d = examined(t, env)
-	d.finds(t, "warn", "stream SLUICE_FETCH", "not as the topology")
-	d.finds(t, "fail", "consumer chunk-writer", "not there")
-	d.finds(t, "fail", "bucket KV_SLUICE_BUDGETS", "not there")
+	d.finds(t, "warn", "stream SLUICE_FETCH", "differs from the configured topology")
+	d.finds(t, "fail", "consumer chunk-writer", "is missing")
+	d.finds(t, "fail", "bucket KV_SLUICE_BUDGETS", "is missing")
 }
 
 func TestDoctorOfABrokenSite(t *testing.T) {
@@ -289,7 +289,7 @@ func TestDoctorOfABrokenSite(t *testing.T) {
 	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultReset}))
 	d = examined(t, env)
 	require.Equal(t, 1, d.code, d.text)
-	require.Contains(t, d.text, "that this machine reaches it")
+	require.Contains(t, d.text, "that this machine can reach it")
 
 	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultScope, Route: "/wiki/rest/api/content/search"}))
 	d = examined(t, env)
@@ -312,5 +312,5 @@ func TestDoctorLooksAtTheFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a-file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	d := examined(t, map[string]string{"SLUICE_DATA_DIR": file})
-	d.finds(t, "warn", "disk", "cannot be written")
+	d.finds(t, "warn", "disk", "cannot write")
 }

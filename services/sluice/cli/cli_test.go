@@ -25,17 +25,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// person is somebody at a prompt, with an environment and a data folder of their own.
+// person is a user at a prompt, with their own environment and data folder.
 type person struct {
 	t    *testing.T
 	env  map[string]string
 	data string
-	in   string // what is on standard input
+	in   string // standard input
 }
 
 func newPerson(t *testing.T) *person {
 	t.Helper()
-	// Not t.TempDir: Postgres drops root, and then must be able to enter the folder.
+	// Not t.TempDir: Postgres gives up its root rights and must then be able to enter the folder.
 	data, err := os.MkdirTemp("", "sluice-cli-")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(data, 0o755))
@@ -43,7 +43,7 @@ func newPerson(t *testing.T) *person {
 	return &person{t: t, data: data, env: map[string]string{}}
 }
 
-// lookup is the person's environment. The HTTP API takes any port: many tests run at a time.
+// lookup returns the person's environment. The HTTP API uses any free port, since many tests run at the same time.
 func (p *person) lookup(name string) (string, bool) {
 	v, ok := p.env[name]
 	if !ok && name == "GATEWAY_ADDR" {
@@ -52,7 +52,7 @@ func (p *person) lookup(name string) (string, bool) {
 	return v, ok
 }
 
-// types runs one command line to its end.
+// types runs one command line until it ends.
 func (p *person) types(args ...string) (code int, stdout, stderr string) {
 	p.t.Helper()
 	var out, err bytes.Buffer
@@ -62,7 +62,7 @@ func (p *person) types(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-// sees runs a command line that must succeed and returns what it prints.
+// sees runs a command line that must succeed and returns its standard output.
 func (p *person) sees(args ...string) string {
 	p.t.Helper()
 	code, out, err := p.types(args...)
@@ -91,7 +91,7 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	p.sees("page", hits[0].PageID, "--losses")
 	require.Regexp(t, `macro:toc +dropped +\d+ +\d+`, p.sees("source", "losses", "demo"))
 
-	require.Contains(t, p.sees("demo", "--once"), "completed", "a second showing starts over")
+	require.Contains(t, p.sees("demo", "--once"), "completed", "a second demo starts over")
 	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
 	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")
 }
@@ -130,13 +130,13 @@ func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
 	require.Contains(t, said, "running already")
 	stop()
 	require.NoFileExists(t, filepath.Join(p.data, "running.json"))
-	require.Contains(t, p.sees("search", "signing keys"), "sign", "the database is started for a command alone")
+	require.Contains(t, p.sees("search", "signing keys"), "sign", "the database is started for a single command")
 	code, _, said = p.types("sync", "docs")
 	require.Equal(t, 1, code)
 	require.Contains(t, said, "sluice up")
 }
 
-// up runs sluice up until stop is called, and returns when it is up.
+// up runs sluice up until stop is called, and returns when it is running.
 func (p *person) up() (out *lockedBuffer, stop func()) {
 	p.t.Helper()
 	out, stderr := &lockedBuffer{}, &lockedBuffer{}
@@ -168,13 +168,13 @@ func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
 	p.env["GATEWAY_ADDR"] = ""
 	_, stop := p.up()
 	stop()
-	// The other program is gone: the API is served where it was.
+	// The other program has ended: the API is served on the same address as before.
 	require.NoError(t, other.Close())
 	p.env["GATEWAY_ADDR"] = other.Addr().String()
 	shown, stop := p.up()
 	require.Contains(t, shown.String(), other.Addr().String())
 	require.Eventually(t, func() bool { return answers("http://" + other.Addr().String() + "/readyz") }, time.Minute, 20*time.Millisecond)
-	// The key for it is in a file of the person's own, as is the login to NATS.
+	// Its key is in a file that only the user can read, as is the login for NATS.
 	sources := "http://" + other.Addr().String() + "/api/confluence/sources"
 	require.False(t, answers(sources))
 	key, err := os.ReadFile(filepath.Join(p.data, "api-key"))
@@ -197,7 +197,7 @@ func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
 	stop()
 }
 
-// answers reports whether an address answers 200, to a request with a key or without.
+// answers reports whether an address responds with 200, to a request with or without a key.
 func answers(address string, key ...string) bool {
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequest(http.MethodGet, address, nil)
@@ -211,7 +211,7 @@ func answers(address string, key ...string) bool {
 	return err == nil && res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
-// lockedBuffer is written by one goroutine while another reads it.
+// lockedBuffer can be written by one goroutine while another reads it.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -246,7 +246,7 @@ func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
 		{[]string{"source", "add", "sources", "--space", "X", "--base-url", "https://acme.atlassian.net"}, 2, "reserved"},
 		{[]string{"source", "add", "docs"}, 2, "--space"},
 		{[]string{"source", "add", "docs", "--folder", "/nowhere/at/all"}, 2, "cannot be found"},
-		{[]string{"source", "add", "docs", "--folder", ".", "--space", "X"}, 2, "--space is about a space"},
+		{[]string{"source", "add", "docs", "--folder", ".", "--space", "X"}, 2, "--space is for a space"},
 		{[]string{"source", "add", "docs", "--folder", ".", "--base-url", "acme"}, 2, "https://"},
 		{[]string{"source", "add", "docs", "--space", "X"}, 2, "CONFLUENCE_BASE_URL"},
 		{[]string{"source", "add", "docs", "--space", "X", "--base-url", "acme"}, 2, "https://acme.atlassian.net/wiki"},

@@ -14,8 +14,8 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// environment reads what the program was given, once, and judges it: the settings of every stage
-// are the program's own. The data folder is in it.
+// environment reads and checks the program's environment once: its own settings and those of every stage. The result
+// contains the data folder.
 func (a *app) environment() (config.Environment, error) {
 	if a.env != nil {
 		return *a.env, nil
@@ -45,7 +45,7 @@ func (a *app) environment() (config.Environment, error) {
 	return env, nil
 }
 
-// settings are those of the program itself.
+// settings returns the settings of the program itself.
 func (a *app) settings() (config.Sluice, error) {
 	env, err := a.environment()
 	if err != nil {
@@ -54,7 +54,7 @@ func (a *app) settings() (config.Sluice, error) {
 	return config.Of[config.Sluice](env)
 }
 
-// at returns the environment with the addresses of servers that are not named in it.
+// at returns the environment with the servers' addresses added.
 func at(env config.Environment, servers *local.Servers) config.Environment {
 	values := map[string]string{}
 	if servers.NatsURL != "" {
@@ -66,12 +66,12 @@ func at(env config.Environment, servers *local.Servers) config.Environment {
 	return env.With(values)
 }
 
-// patience is how long a command waits for a database that does not answer. It logs meanwhile what
-// it waits for.
+// patience is how long a command waits for a database that does not respond. Meanwhile it logs what it is waiting
+// for.
 const patience = 30 * time.Second
 
-// host is what a command stands on. A person's command should not fail for a step that it can
-// take itself, so it migrates; the broker it leaves as it is.
+// host returns the host that a command uses. It migrates the database, since a command should not fail for a step
+// that it can take itself; it does not create streams on the broker.
 func (a *app) host(env config.Environment, log zerolog.Logger) *service.Host {
 	return service.NewHost(service.HostOptions{
 		Name: "sluice", Env: env, Log: log, Patience: patience, Database: service.Make, Broker: service.Leave,
@@ -85,8 +85,8 @@ func (a *app) localOptions(cfg config.Sluice) local.Options {
 	}
 }
 
-// withDatabase runs fn where the database is: the one that the environment names, that of a
-// running sluice, or that of the data folder, which is started for as long as fn takes.
+// withDatabase runs fn with a database: the one in the environment, that of a running sluice, or that of the data
+// folder, which is started while fn runs.
 func (a *app) withDatabase(ctx context.Context, fn func(config.Environment) error) error {
 	env, err := a.environment()
 	if err != nil {
@@ -113,8 +113,8 @@ func (a *app) withDatabase(ctx context.Context, fn func(config.Environment) erro
 	return fn(at(env, servers))
 }
 
-// withHost runs fn on the servers that the environment names or that a running sluice serves.
-// Nothing but the database of the data folder is started for it.
+// withHost runs fn with the servers from the environment or of a running sluice. It starts nothing except the
+// database of the data folder.
 func (a *app) withHost(ctx context.Context, fn func(*service.Host) error) error {
 	cfg, err := a.settings()
 	if err != nil {
@@ -130,7 +130,7 @@ func (a *app) withHost(ctx context.Context, fn func(*service.Host) error) error 
 	})
 }
 
-// withStore runs fn on the knowledge base, migrated.
+// withStore runs fn with the migrated database.
 func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error {
 	return a.withHost(ctx, func(h *service.Host) error {
 		s, err := h.Store(ctx)

@@ -19,8 +19,8 @@ func (a *app) convert() *cobra.Command {
 	facts := page.Facts{ID: "0", Version: 1, BaseURL: "https://example.atlassian.net/wiki"}
 	cmd := &cobra.Command{
 		Use:   "convert [FILE|-]",
-		Short: "Turn storage format into Markdown, without any server",
-		Long: `Turn one page body in Confluence's storage format into the Markdown that a sync would
+		Short: "Convert storage format to Markdown, without any server",
+		Long: `Convert one page body in Confluence's storage format to the Markdown that a sync would
 store. With --output json also its metadata, headings and what conversion lost.`,
 		Example: "  sluice convert page.xml\n  curl -s .../body.storage | sluice convert -",
 		Args:    args(cobra.MaximumNArgs(1)),

@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// demoSource is the one source that the demo makes, and the only thing that it removes.
+// demoSource is the only source that the demo creates and removes.
 const demoSource = "demo"
 
 func (a *app) demo() *cobra.Command {
@@ -27,10 +27,10 @@ func (a *app) demo() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show the main job on a stand-in site, from nothing to search",
+		Short: "Run the whole pipeline on a stand-in site, from an empty database to search",
 		Long: `Start a stand-in for Confluence Cloud and every stage, sync its space, change pages,
 sync again, show what changed, and search. It keeps serving until Ctrl-C unless --once
-(or DEMO_ONCE=1). What it stores stays: sluice search finds it afterwards.`,
+(or DEMO_ONCE=1). Stored pages stay: sluice search finds them afterwards.`,
 		Example: "  sluice demo\n  sluice demo --once --corpus ./bodies\n  sluice demo --pages 2000 --seed 7",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,11 +45,11 @@ sync again, show what changed, and search. It keeps serving until Ctrl-C unless 
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().BoolVar(&once, "once", false, "end after the show instead of serving on (also DEMO_ONCE=1)")
+	cmd.Flags().BoolVar(&once, "once", false, "exit at the end instead of serving on (also DEMO_ONCE=1)")
 	return cmd
 }
 
-// demo is one showing.
+// demo is one run of the demo.
 type demo struct {
 	*app
 	content content
@@ -79,8 +79,7 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The stand-in takes the place of whatever site the environment names; it knows no
-	// rate limit.
+	// The stand-in replaces any site in the environment, and it has no rate limit.
 	addr, err := freeAddr(cfg.API.Addr)
 	if err != nil {
 		_ = d.served.Close()
@@ -103,8 +102,8 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 	return d, nil
 }
 
-// freeAddr is the address, or where another program has it, one with a free port: a demo
-// should not fail for that.
+// freeAddr returns addr, or an address with a free port if another program listens on addr: the demo should not fail
+// because of that.
 func freeAddr(addr string) (string, error) {
 	if addr == "" {
 		return "", nil
@@ -119,7 +118,7 @@ func freeAddr(addr string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// show runs the stages and, beside them, the script.
+// show runs the stages and the script at the same time.
 func (d *demo) show(ctx context.Context, once bool) error {
 	defer func() { d.engine.close(); _ = d.served.Close() }()
 	ctx, stop := context.WithCancel(ctx)
@@ -131,7 +130,7 @@ func (d *demo) show(ctx context.Context, once bool) error {
 	}()
 	err := d.script(ctx)
 	if err == nil && !once {
-		d.printf("\nServing on; Ctrl-C stops it.\n")
+		d.printf("\nStill serving. Press Ctrl-C to stop.\n")
 		<-ctx.Done()
 	}
 	stop()
@@ -170,7 +169,7 @@ func (d *demo) script(ctx context.Context) error {
 	if err := d.find(ctx); err != nil {
 		return err
 	}
-	d.whereNext()
+	d.nextSteps()
 	return nil
 }
 
@@ -178,7 +177,7 @@ func (d *demo) step(format string, args ...any) {
 	d.printf("\n%s %s\n", d.strong("▸"), d.strong(fmt.Sprintf(format, args...)))
 }
 
-// sync runs a full sync, shows it, and says what became of the pages that it touched.
+// sync runs a full sync, shows its progress, and lists the pages that it changed.
 func (d *demo) sync(ctx context.Context) error {
 	d.site.ResetStats()
 	asked, err := d.session.Sync(ctx, operator, control.SyncRequest{SourceID: demoSource, Mode: event.Full})
@@ -203,7 +202,7 @@ func (d *demo) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return ending(last)
+	return exitError(last)
 }
 
 func (d *demo) changes(ctx context.Context, runID string) error {
@@ -223,7 +222,7 @@ func (d *demo) changes(ctx context.Context, runID string) error {
 	return nil
 }
 
-// alter edits, renames, moves, archives, trashes and creates pages, whatever the space.
+// alter edits, renames, moves, archives, trashes and creates pages in any space.
 func (d *demo) alter(key string) error {
 	var leaves []sandbox.Page
 	parents := map[string]bool{}
@@ -237,7 +236,7 @@ func (d *demo) alter(key string) error {
 		}
 	}
 	if len(leaves) < 6 {
-		d.printf("  the space is too small to change pages in it\n")
+		d.printf("  the space has too few pages to change any\n")
 		return nil
 	}
 	edited, renamed, moved, archived, trashed := leaves[0], leaves[1], leaves[2], leaves[3], leaves[4]
@@ -248,7 +247,7 @@ func (d *demo) alter(key string) error {
 	body += `<h2>Kestrel checklist</h2><p>The kestrel valve must be closed before the sluice opens.</p>`
 	edit := change{"edited   " + edited.Title, func() error { _, err := d.site.EditPage(edited.ID, sandbox.Edit{Body: &body}); return err }}
 	if d.content.corpus != "" {
-		return d.apply(edit) // somebody's own pages: nothing of them is to be missing afterwards
+		return d.apply(edit) // the pages belong to the user, so none is moved or removed
 	}
 	title := renamed.Title + " (renamed)"
 	target := leaves[5].ID
@@ -266,7 +265,7 @@ func (d *demo) alter(key string) error {
 	)
 }
 
-// change is something that happens to a page of the site.
+// change is one change to a page of the site.
 type change struct {
 	what string
 	do   func() error
@@ -282,7 +281,7 @@ func (d *demo) apply(changes ...change) error {
 	return nil
 }
 
-// find searches for something that the space is known to hold and shows the best page.
+// find searches for text that the space is known to contain, and shows the best page.
 func (d *demo) find(ctx context.Context) error {
 	query := "kestrel valve sluice"
 	if d.content.spaceKey() == sandbox.BuiltinSpace {
@@ -294,12 +293,12 @@ func (d *demo) find(ctx context.Context) error {
 		return err
 	}
 	if len(hits) == 0 {
-		return fmt.Errorf("the demo found nothing for %q although it should be there", query)
+		return fmt.Errorf("the demo found nothing for %q, although a page contains it", query)
 	}
 	if err := d.showHits(query, hits); err != nil {
 		return err
 	}
-	d.step("The chunks of the best page, each with the address of its heading")
+	d.step("The chunks of the best page, each with the URL of its heading")
 	p, err := d.session.Page(ctx, operator, hits[0].SourceID, hits[0].PageID)
 	if err != nil {
 		return err
@@ -318,22 +317,22 @@ func (d *demo) find(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) whereNext() {
+func (d *demo) nextSteps() {
 	self := command()
 	d.step("Where to look next")
 	for _, line := range [][2]string{
-		{self + ` search "on-call handover"`, "search it yourself"},
+		{self + ` search "on-call handover"`, "your own search"},
 		{self + " status", "sources and runs"},
 		{self + " source list", "what is stored"},
 		{`curl -H "Authorization: Bearer $(cat ` + d.engine.keyFile + `)" http://` + d.engine.api + "/api/confluence/sources", "the HTTP API; docs/api.md"},
-		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
+		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables, while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
 		{"README.md", "your own site in five minutes"},
 	} {
 		d.printf("  %s\n      %s\n", line[0], line[1])
 	}
 }
 
-// command is how this program is called, as the person could type it again.
+// command returns how to call this program on the command line.
 func command() string {
 	if self := os.Args[0]; !strings.Contains(self, "go-build") {
 		return self

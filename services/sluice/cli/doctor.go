@@ -23,13 +23,12 @@ import (
 )
 
 const (
-	// examineWithin is how long one server may take to answer.
-	examineWithin = 10 * time.Second
-	// lag is how many messages may wait for a stage before that is worth a word.
+	// checkTimeout is the time limit for one server to respond.
+	checkTimeout = 10 * time.Second
+	// lag is the number of waiting messages for a stage at which the doctor warns.
 	lag = 10_000
-	// littleRoom and noRoom are bytes free on the disk of the data folder; the streams alone
-	// may grow to 4 GiB.
-	littleRoom, noRoom = 5 << 30, 512 << 20
+	// lowSpace and noSpace are free bytes on the disk of the data folder; the streams alone may grow to 4 GiB.
+	lowSpace, noSpace = 5 << 30, 512 << 20
 )
 
 // The verdicts of the doctor.
@@ -39,7 +38,7 @@ const (
 	verdictFail = "fail"
 )
 
-// diagnosis is one line of what the doctor says.
+// diagnosis is one line of the doctor's output.
 type diagnosis struct {
 	Check   string `json:"check"`
 	Verdict string `json:"verdict"`
@@ -47,7 +46,7 @@ type diagnosis struct {
 	Mend    string `json:"mend,omitempty"`
 }
 
-// doctor examines and collects. It changes nothing.
+// doctor runs the checks and collects their results. It changes nothing.
 type doctor struct {
 	a    *app
 	cfg  config.Sluice
@@ -69,9 +68,9 @@ func (d *doctor) fail(check, mend, format string, args ...any) {
 func (a *app) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Examine settings, database, NATS, Confluence and disk, and say how to mend what is wrong",
-		Long: `Examine settings, database, NATS, Confluence and disk. It changes nothing and starts nothing.
-Each line is ok, warn or fail; with a fail the exit code is 1.`,
+		Short: "Check settings, database, NATS, Confluence and disk, and say how to fix what is wrong",
+		Long: `Check settings, database, NATS, Confluence and disk. It changes nothing and starts nothing.
+Each line is ok, warn or fail; if any line is fail, the exit code is 1.`,
 		Example: "  sluice doctor\n  sluice doctor -o json | jq '.[] | select(.verdict != \"ok\")'",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -84,7 +83,7 @@ Each line is ok, warn or fail; with a fail the exit code is 1.`,
 
 func (d *doctor) examine(ctx context.Context) {
 	if !d.settings() {
-		return // nothing else is known without them
+		return // every other check needs the settings
 	}
 	d.disk()
 	databaseURL, natsURL := d.cfg.DatabaseURL.Reveal(), d.cfg.NatsURL.Reveal()
@@ -98,7 +97,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	env, err := d.a.environment()
 	if err != nil {
-		return // which was said
+		return // settings has already reported it
 	}
 	h := service.NewHost(service.HostOptions{
 		Name: "sluice", Env: at(env, &local.Servers{NatsURL: natsURL, DatabaseURL: databaseURL}), Log: zerolog.Nop(),
@@ -116,13 +115,13 @@ func (d *doctor) settings() bool {
 	switch {
 	case errors.As(err, &wrong):
 		for _, p := range wrong.Problems {
-			d.fail("settings", fmt.Sprintf("give %s %s, for example %s", p.Name, p.Need, p.Example), "%s %s", p.Name, p.Is)
+			d.fail("settings", fmt.Sprintf("set %s to %s, for example %s", p.Name, p.Need, p.Example), "%s %s", p.Name, p.Is)
 		}
 	case err != nil:
-		d.fail("settings", "name a data folder with --data", "%v", err)
+		d.fail("settings", "give a data folder with --data", "%v", err)
 	default:
 		d.cfg = cfg
-		d.ok("settings", "every setting can be used")
+		d.ok("settings", "all settings are valid")
 	}
 	return err == nil
 }
@@ -130,14 +129,14 @@ func (d *doctor) settings() bool {
 func (d *doctor) disk() {
 	dir := d.cfg.DataDir
 	free, err := local.Free(dir)
-	room := fmt.Sprintf("%.1f GiB are free for %s", float64(free)/(1<<30), dir)
-	mend := "make room, or name a folder on another disk with --data"
+	room := fmt.Sprintf("%.1f GiB are free in %s", float64(free)/(1<<30), dir)
+	mend := "free some space, or give a folder on another disk with --data"
 	switch {
 	case err != nil:
-		d.warn("disk", "look yourself: df -h", "%v", err)
-	case free < noRoom:
+		d.warn("disk", "check it with: df -h", "%v", err)
+	case free < noSpace:
 		d.fail("disk", mend, "%s", room)
-	case free < littleRoom:
+	case free < lowSpace:
 		d.warn("disk", mend, "%s", room)
 	default:
 		d.ok("disk", "%s", room)
@@ -146,21 +145,21 @@ func (d *doctor) disk() {
 		_ = f.Close()
 		_ = os.Remove(filepath.Clean(f.Name()))
 	} else if !errors.Is(err, os.ErrNotExist) {
-		d.warn("disk", "run sluice as the user who owns it, or name another folder with --data", "%s cannot be written by this user", dir)
+		d.warn("disk", "run sluice as the folder's owner, or give another folder with --data", "this user cannot write to %s", dir)
 	}
 }
 
-// database returns a migrated database with its sources, for the checks of Confluence.
+// database returns the database if it is migrated, and its sources, for the checks of Confluence.
 func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*store.Store, []store.Source) {
 	if url == "" {
-		d.warn("database", "start one with: sluice up; or set DATABASE_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
+		d.warn("database", "start one with: sluice up; or set DATABASE_URL", "no sluice is running on %s, so there is no database to check", d.cfg.DataDir)
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, examineWithin)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	s, err := h.Store(ctx)
 	if err != nil {
-		d.fail("database", "see that Postgres runs, and that DATABASE_URL has its address, user and password", "%v", err)
+		d.fail("database", "check that Postgres is running and that DATABASE_URL has its address, user and password", "%v", err)
 		return nil, nil
 	}
 	server, err := s.Server(ctx)
@@ -168,9 +167,9 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 		d.fail("database", "see the database's log", "%v", err)
 		return nil, nil
 	}
-	d.ok("database", "PostgreSQL %s answers %s", server.Version, server.User)
+	d.ok("database", "PostgreSQL %s accepts connections from %s", server.Version, server.User)
 	if server.Pooled {
-		d.ok("pooler", "a pooler stands before the database: statements are sent in the mode %s", server.Mode)
+		d.ok("pooler", "the database is behind a pooler: statements are sent in the mode %s", server.Mode)
 	}
 	if !d.migrations(ctx, s) {
 		return nil, nil
@@ -180,7 +179,7 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 			"it hides rows from %s in %s", server.User, strings.Join(server.Hidden, ", "))
 	}
 	if n := len(server.Exposed); n > 0 {
-		d.fail("public roles", "run: sluice migrate up, as the owner of Archon's tables; where a table has no row level security: ALTER TABLE … ENABLE ROW LEVEL SECURITY",
+		d.fail("public roles", "run: sluice migrate up, as the owner of Archon's tables; if a table has no row level security: ALTER TABLE … ENABLE ROW LEVEL SECURITY",
 			"%s", strings.Join(server.Exposed[:min(n, 4)], "; "))
 	}
 	d.chunks(ctx, s)
@@ -191,20 +190,20 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 	return s, sources
 }
 
-// chunks looks at what an Archon in the same database makes of the chunks.
+// chunks checks whether an Archon in the same database can use the chunks, and whether any were deleted.
 func (d *doctor) chunks(ctx context.Context, s *store.Store) {
 	switch due, err := s.HasChunksBeforeArchon(ctx); {
 	case err != nil:
 		d.warn("archon", "see the database's log", "%v", err)
 	case due:
-		d.fail("archon", "run: sluice migrate up", "there are chunks from before Archon moved in, on which its assistants' search fails")
+		d.fail("archon", "run: sluice migrate up", "some chunks are older than the Archon in this database, and its assistants' search fails on them")
 	}
 	lost, err := s.LostChunks(ctx)
 	if err != nil {
 		d.warn("chunks", "see the database's log", "%v", err)
 	}
 	for _, source := range slices.Sorted(maps.Keys(lost)) {
-		d.warn("chunks", "run: sluice sync "+source+" --mode full", "something else has deleted the chunks of pages of %s, so search does not find them: %d", source, lost[source])
+		d.warn("chunks", "run: sluice sync "+source+" --mode full", "another program has deleted the chunks of pages of %s, so search does not find them: %d", source, lost[source])
 	}
 }
 
@@ -225,7 +224,7 @@ func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
 		return false
 	}
 	if err := s.VerifyMigrations(ctx); err != nil {
-		d.fail("migrations", "use the program that fits the database; sluice migrate status shows which differ", "%v", err)
+		d.fail("migrations", "use the release that fits the database; sluice migrate status shows which migrations differ", "%v", err)
 		return false
 	}
 	d.ok("migrations", "all %d are applied and unchanged", len(list))
@@ -237,7 +236,7 @@ func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
 		if e.Used {
 			d.ok("extension "+e.Name, "%s is used", e.Version)
 		} else {
-			d.warn("extension "+e.Name, e.Advice, "is not used; search does without it")
+			d.warn("extension "+e.Name, e.Advice, "is not used; search works without it")
 		}
 	}
 	return true
@@ -245,47 +244,47 @@ func (d *doctor) migrations(ctx context.Context, s *store.Store) bool {
 
 func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 	if url == "" {
-		d.warn("nats", "start one with: sluice up; or set NATS_URL", "no sluice is running on %s, so there is none to look at", d.cfg.DataDir)
+		d.warn("nats", "start one with: sluice up; or set NATS_URL", "no sluice is running on %s, so there is no NATS to check", d.cfg.DataDir)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, examineWithin)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	b, err := h.Bus(ctx)
 	if errors.Is(err, bus.ErrForeign) {
-		d.fail("nats", "set NATS_PREFIX, or see that DATABASE_URL and NATS_URL are of the same installation", "%v", err)
+		d.fail("nats", "set NATS_PREFIX, or check that DATABASE_URL and NATS_URL belong to the same installation", "%v", err)
 		return
 	}
 	if err != nil {
-		d.fail("nats", "see that the server runs, and that NATS_URL and the NATS_…_FILE settings are right", "%v", err)
+		d.fail("nats", "check that the server is running and that NATS_URL and the NATS_…_FILE settings are right", "%v", err)
 		return
 	}
 	version, parts, err := b.Inspect(ctx)
 	if err != nil {
-		d.fail("jetstream", "start the server with JetStream, or give the credential the rights of sluice (sluice nats access)", "%v", err)
+		d.fail("jetstream", "start the server with JetStream, or give the credential the permissions of sluice (sluice nats access)", "%v", err)
 		return
 	}
-	d.ok("nats", "NATS %s answers with JetStream", version)
+	d.ok("nats", "NATS %s responds, with JetStream", version)
 	fine := 0
 	for _, p := range parts {
 		switch {
 		case p.State == bus.PartMissing:
-			d.fail(p.Name, "start a stage, or sluice up: it makes what is missing", "is not there")
+			d.fail(p.Name, "start a stage, or sluice up, which creates it", "is missing")
 		case p.State == bus.PartDifferent:
-			d.warn(p.Name, "tell all processes the same NATS_ACK_WAIT and NATS_REPLICAS, and start a stage again", "is not as the topology says")
+			d.warn(p.Name, "set the same NATS_ACK_WAIT and NATS_REPLICAS for all processes, and restart a stage", "differs from the configured topology")
 		case p.Waiting > lag:
-			d.warn(p.Name, "start more replicas of the stage, or look into its log", "%d messages wait, %d are in hand", p.Waiting, p.InHand)
+			d.warn(p.Name, "start more replicas of the stage, or read its log", "%d messages are waiting, %d are being processed", p.Waiting, p.InHand)
 		case p.MaxBytes > 0 && p.Bytes > uint64(p.MaxBytes)*9/10:
-			d.warn(p.Name, "start more replicas of the stage that reads it, or look into its log", "is nearly full: %d of %d bytes", p.Bytes, p.MaxBytes)
+			d.warn(p.Name, "start more replicas of the stage that reads it, or read its log", "is nearly full: %d of %d bytes", p.Bytes, p.MaxBytes)
 		default:
 			fine++
 		}
 	}
 	if fine > 0 {
-		d.ok("topology", "%d of %d streams, consumers and buckets are as they should be", fine, len(parts))
+		d.ok("topology", "%d of %d streams, consumers and buckets are in order", fine, len(parts))
 	}
 }
 
-// tell prints the list and returns the exit code's error.
+// tell prints the results and returns an error with the exit code.
 func (d *doctor) tell() error {
 	failed := false
 	for _, l := range d.list {

@@ -15,21 +15,21 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Clocks that differ by less are the same: Confluence says whole seconds. Nothing breaks by
-// more, for syncs go by Confluence's clock, but logs and ages mislead.
+// clockSkew is the largest accepted clock difference; Confluence reports whole seconds. A larger one breaks nothing,
+// since syncs use Confluence's clock, but it makes logs and ages misleading.
 const clockSkew = 30 * time.Second
 
 const tokenAdvice = "make a new API token and set CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN; for a scoped token set CONFLUENCE_GATEWAY=https://api.atlassian.com" //nolint:gosec // advice on how to make a token
 
-// confluence examines every source's space, with the credential that the stages read it with,
-// and what a sync asks for.
+// confluence checks every source's space with the credential that the stages use, and with the calls that a sync
+// makes.
 func (d *doctor) confluence(ctx context.Context, h *service.Host, st *store.Store, sources []store.Source) {
 	if d.cfg.BaseURL == "" && len(sources) == 0 {
-		d.warn("confluence", "set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN", "no site is configured, so nothing is synced from here")
+		d.warn("confluence", "set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN", "no site is configured, so nothing can be synced")
 		return
 	}
 	if len(sources) == 0 {
-		d.warn("confluence", "add one: sluice source add docs --space DOCS", "there is no source, so no space to try %s with", d.cfg.BaseURL)
+		d.warn("confluence", "add one: sluice source add docs --space DOCS", "there is no source, so there is no space to check on %s", d.cfg.BaseURL)
 		return
 	}
 	ring, err := h.Keys(ctx)
@@ -46,26 +46,26 @@ func (d *doctor) confluence(ctx context.Context, h *service.Host, st *store.Stor
 		if s.System == store.Confluence {
 			d.space(ctx, site, s)
 		} else {
-			d.elsewhere(ctx, opened, s)
+			d.otherSystem(ctx, opened, s)
 		}
 	}
 }
 
-// elsewhere examines a source of another system than Confluence.
-func (d *doctor) elsewhere(ctx context.Context, opened *systems.Systems, s store.Source) {
+// otherSystem checks a source of a system other than Confluence.
+func (d *doctor) otherSystem(ctx context.Context, opened *systems.Systems, s store.Source) {
 	system, err := opened.Open(ctx, s)
 	if err == nil {
 		err = system.Probe(ctx)
 	}
 	if err != nil {
-		d.fail("source "+s.ID, "the services have to see it under the same path", "%v", err)
+		d.fail("source "+s.ID, "the services must have it under the same path", "%v", err)
 		return
 	}
-	d.ok("source "+s.ID, "%s can be read from here", s)
+	d.ok("source "+s.ID, "%s can be read", s)
 }
 
 func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Source) {
-	ctx, cancel := context.WithTimeout(ctx, 2*examineWithin)
+	ctx, cancel := context.WithTimeout(ctx, 2*checkTimeout)
 	defer cancel()
 	check := "source " + s.ID
 	client, err := site.Client(ctx, s)
@@ -80,30 +80,29 @@ func (d *doctor) space(ctx context.Context, site *credential.Site, s store.Sourc
 	var moved *confluence.ProtocolError
 	switch {
 	case errors.As(err, &auth) && auth.ByAddress:
-		d.fail(check, "have an admin of the site allow this machine's address", "%v", err)
+		d.fail(check, "ask an admin of the site to allow this machine's IP address", "%v", err)
 		return
 	case errors.As(err, &auth):
 		d.fail(check, tokenAdvice, "%v", err)
 		return
 	case errors.As(err, &gone):
-		d.fail(check, "see the space's key, and that the account may read the space", "%v", err)
+		d.fail(check, "check the space's key, and that the account may read the space", "%v", err)
 		return
 	case errors.As(err, &moved) && moved.MovedTo != "":
 		d.fail(check, "sluice source set "+s.ID+" --base-url "+moved.MovedTo, "%v", err)
 		return
 	case err != nil:
-		d.fail(check, "see CONFLUENCE_BASE_URL, and that this machine reaches it", "%v", err)
+		d.fail(check, "check CONFLUENCE_BASE_URL, and that this machine can reach it", "%v", err)
 		return
 	}
-	d.ok(check, "space %s answers", probe.Space.Key)
+	d.ok(check, "space %s can be read", probe.Space.Key)
 	if skew := time.Since(probe.ServerTime).Round(time.Second); !probe.ServerTime.IsZero() && skew.Abs() > clockSkew {
-		d.warn("clock", "set this machine's clock (NTP)", "it is %s off Confluence's", skew)
+		d.warn("clock", "correct this machine's clock (NTP)", "it differs from Confluence's by %s", skew)
 	}
 	d.scopes(ctx, check, client, probe.Space)
 }
 
-// spaceOf finds a source's space as a sync does: by its key, and where that is no longer its key, by
-// its id.
+// spaceOf finds a source's space as a sync does: by its key, and if the key has changed, by its id.
 func spaceOf(ctx context.Context, c *confluence.Client, s store.Source) (confluence.Probe, error) {
 	probe, err := c.Probe(ctx, s.SpaceKey)
 	var gone *confluence.NotFoundError
@@ -117,8 +116,8 @@ func spaceOf(ctx context.Context, c *confluence.Client, s store.Source) (conflue
 	return c.Probe(ctx, space.Key)
 }
 
-// scopes tries one call of each kind that a sync makes. Confluence does not tell a token's
-// scopes, so a refusal is all that there is to see.
+// scopes makes one call of each kind that a sync makes. Confluence does not report a token's scopes, so a missing one
+// shows only as a refused call.
 func (d *doctor) scopes(ctx context.Context, check string, c *confluence.Client, space confluence.Space) {
 	for _, try := range []struct {
 		scope string
@@ -128,7 +127,7 @@ func (d *doctor) scopes(ctx context.Context, check string, c *confluence.Client,
 		{"search:confluence", first(c.CQLSearch(ctx, confluence.Where(confluence.InSpace(space.Key)), "", 1))},
 	} {
 		if try.err != nil {
-			d.fail(check, "if the token is a scoped one, give it "+try.scope, "%v", try.err)
+			d.fail(check, "if the token is scoped, add the scope "+try.scope, "%v", try.err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 func (a *app) document() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "document",
-		Short: "Add and remove Markdown documents that are not Confluence's",
+		Short: "Add and remove Markdown documents that are not from Confluence",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,8 +35,8 @@ func (a *app) documentAdd() *cobra.Command {
 		Use:   "add FILE|- --source SOURCE",
 		Short: "Split a Markdown file into chunks and store them",
 		Long: `Split a Markdown file into chunks and store them beside the pages, so that searches find
-them. Adding it again replaces it: only chunks that changed are written. The source may be a
-new one.`,
+them. Adding a file again replaces it: only changed chunks are written. If the source does not
+exist, it is created.`,
 		Example: "  sluice document add runbook.md --source files\n  sluice document add - --source files --url https://git.example.com/docs/runbook.md < runbook.md",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -50,7 +50,7 @@ new one.`,
 			d.Markdown = text
 			if d.URL == "" {
 				if argv[0] == "-" {
-					return usageError{errors.New("what is read from standard input needs an address: --url")}
+					return usageError{errors.New("a document from standard input needs an address: give --url")}
 				}
 				d.URL = documentURL(d.SourceID, argv[0])
 			}
@@ -60,11 +60,12 @@ new one.`,
 	cmd.Flags().StringVar(&d.SourceID, "source", "", "the `source` that the document belongs to")
 	cmd.Flags().StringVar(&d.URL, "url", "", "the `address` that is cited and identifies the document (default file://SOURCE/FILE)")
 	cmd.Flags().StringVar(&d.Title, "title", "", "the document's `title` (default its first heading)")
-	cmd.Flags().StringSliceVar(&d.Tags, "tag", nil, "`tag` on its chunks; may be repeated")
+	cmd.Flags().StringSliceVar(&d.Tags, "tag", nil, "`tag` for its chunks; may be repeated")
 	return cmd
 }
 
-// documentURL identifies a file in its source by its name, wherever it is read from.
+// documentURL returns the address of a file in a source. It contains only the file's name, so it does not depend on
+// the file's folder.
 func documentURL(source, file string) string { return "file://" + source + "/" + filepath.Base(file) }
 
 func (a *app) readDocument(file string) (string, error) {
@@ -94,7 +95,7 @@ func (a *app) addDocument(ctx context.Context, s *store.Store, d chunkwriter.Doc
 	case failure.CodeOf(err) == failure.AddressTaken:
 		return fmt.Errorf("something else is stored under %s; choose another address with --url", d.URL)
 	case errors.Is(err, chunkwriter.ErrEmptyDocument):
-		return fmt.Errorf("%w, so it is not stored; to take it out: sluice document remove %s --source %s", err, d.URL, d.SourceID)
+		return fmt.Errorf("%w, so it is not stored; to remove the stored one: sluice document remove %s --source %s", err, d.URL, d.SourceID)
 	case err != nil:
 		return err
 	}
@@ -113,7 +114,7 @@ func (a *app) documentRemove() *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
 		Use:     "remove URL|FILE --source SOURCE",
-		Short:   "Take a document out",
+		Short:   "Remove a document",
 		Example: "  sluice document remove runbook.md --source files",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {

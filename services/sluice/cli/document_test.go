@@ -27,7 +27,7 @@ func TestADocumentBesideThePages(t *testing.T) {
 	require.Greater(t, len(added.IDs), 1)
 	first := added.IDs
 	require.NoError(t, json.Unmarshal([]byte(p.sees(add...)), &added))
-	require.Equal(t, first, added.IDs, "what did not change keeps its rows")
+	require.Equal(t, first, added.IDs, "unchanged chunks keep their rows")
 	require.Contains(t, p.sees("search", "valve"), "Runbook")
 
 	code, _, said := p.types("document", "add", file, "--source", "others", "--url", added.URL)

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Commands are the command lines that do something, "source list" for example.
+// Commands returns the command lines that do something, for example "source list".
 func Commands() []string {
 	var list []string
 	var walk func(cmd *cobra.Command)

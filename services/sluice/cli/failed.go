@@ -13,15 +13,15 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// allFailures is more than a table is for; what is beyond it is still tried again.
+// allFailures is the maximum number of listed failures; retry covers the others too.
 const allFailures = 10_000
 
 func (a *app) failed() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "failed",
-		Short: "List the pages that failed, and try them again",
-		Long: `List the pages that failed and that no later run has cured, and try them again. Every
-incremental sync tries them again too; a full one compares all pages anyway.`,
+		Short: "List the pages that failed, and retry them",
+		Long: `List the pages that failed and that no later run has fixed, and retry them. Every
+incremental sync retries them too; a full one compares all pages anyway.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -33,7 +33,7 @@ func (a *app) failedList() *cobra.Command {
 	var sourceID, runID string
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the pages that are failed now, the newest first",
+		Short:   "List the pages that are failed now, newest first",
 		Example: "  sluice failed list --source docs\n  sluice failed list -o json | jq -r '.[].message'",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,11 +60,11 @@ func (a *app) showFailures(list []store.Failure) error {
 		return nil
 	}
 	a.table(failureRows(list))
-	a.printf("\nTry them again: sluice failed retry\n")
+	a.printf("\nRetry them: sluice failed retry\n")
 	return nil
 }
 
-// failureRows is the table of failed pages, which fits into 80 columns.
+// failureRows returns the table of failed pages, which fits into 80 columns.
 func failureRows(list []store.Failure) [][]string {
 	rows := [][]string{{"PAGE", "TITLE", "SOURCE", "WHEN", "WHY"}}
 	for _, f := range list {
@@ -79,10 +79,10 @@ func (a *app) failedRetry() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "retry [PAGE|RUN]",
-		Short: "Ask for a sync of each source that has failed pages",
-		Long: `Ask for an incremental sync of each source that has failed pages, of those of a page, of a
-run or of a source when one is named. Such a sync lists every failed page of its source
-again, and what changed since the last one.`,
+		Short: "Request a sync of each source that has failed pages",
+		Long: `Request an incremental sync of each source that has failed pages; with a page, a run or a
+source, only of the sources with failed pages of that one. Such a sync lists every failed page
+of its source again, and the pages that changed since the last sync.`,
 		Example: "  sluice failed retry --wait\n  sluice failed retry 98310\n  sluice failed retry --source docs",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -100,17 +100,17 @@ again, and what changed since the last one.`,
 		},
 	}
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the pages of this `source`")
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the syncs to their ends")
+	cmd.Flags().BoolVar(&wait, "wait", false, "follow the syncs until they end")
 	return cmd
 }
 
-// showRetried says what became of the requests, and with wait follows one run after the other.
-// The exit code is that of the one that ended worst.
+// showRetried shows the requested runs, and with wait follows them one after the other. The exit code is that of the
+// worst end.
 func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retried, wait bool) error {
 	type retried struct {
 		SourceID string `json:"source_id"`
 		requested
-		Failed int `json:"failed_pages"` // of the source, all of which it lists again
+		Failed int `json:"failed_pages"` // all failed pages of the source; the run lists them again
 	}
 	var asked []retried
 	for _, r := range runs {
@@ -135,7 +135,7 @@ func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retrie
 			return err
 		}
 		ends = append(ends, last)
-		worst = worse(worst, ending(last))
+		worst = worse(worst, exitError(last))
 		if !a.json() {
 			a.printf("%s\n", summary(last))
 		}
@@ -148,7 +148,7 @@ func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retrie
 	return worst
 }
 
-// worse returns which of two ends of runs says more about what is wrong.
+// worse returns the more serious of two runs' ends.
 func worse(a, b error) error {
 	rank := func(err error) int {
 		var e exit

@@ -11,11 +11,11 @@ import (
 	"github.com/sluicehq/sluice/shared/terminal"
 )
 
-// evil is what a terminal would obey: it writes the clipboard, clears the screen, in seven and in eight
-// bits, reverses what follows, and begins a line of its own.
+// evil contains text that a terminal would interpret: it writes the clipboard, clears the screen with 7-bit and 8-bit
+// codes, reverses the following text, and starts a new line.
 const evil = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\u009b2J\u009d52;c;eA==\u009c\u202egnp\r\n9. Forged"
 
-// hostileTitles walks every command over pages whose titles, texts and labels a terminal would obey.
+// hostileTitles runs every command on pages whose titles, texts and labels a terminal would interpret.
 func hostileTitles(p *person, site *sandbox.Site) {
 	require.NoError(p.t, site.AddSpace("EVIL", "Evil "+evil))
 	draft := func(title, body string) sandbox.Page {
@@ -37,7 +37,7 @@ func hostileTitles(p *person, site *sandbox.Site) {
 	}
 	p.errs(4, "sync", "evil", "--mode", "full", "--wait", "--request-id", "evil-2")
 
-	// What each command is told; "" for those that show nothing of a site's, or do not end by themselves.
+	// The arguments of each command; "" for commands that print nothing from a site or do not end.
 	said := map[string][]string{
 		"status": {"Gone", "evil-2"}, "failed list": {"Failed", "--source evil"}, "removals list": {"Gone", "evil"},
 		"search": {"Shown", "Walrus --source evil --explain"}, "page": {"Walrus", shown.ID}, "source list": {"evil", ""},
@@ -55,13 +55,13 @@ func hostileTitles(p *person, site *sandbox.Site) {
 	defer func() { p.in = "" }()
 	for _, command := range cli.Commands() {
 		how, known := said[command]
-		require.True(p.t, known, "say how to try the command %q with a hostile title", command)
+		require.True(p.t, known, "add the command %q to said, with a hostile title", command)
 		if how == nil {
 			continue
 		}
-		// The first for what text says, the second for what a program reads. Some commands change what they find.
+		// The first arguments are for text output, the second for JSON. Some commands change their own results.
 		for _, format := range [][]string{{}, {"-o", "json"}} {
-			// Arguments are split at single spaces, since a line break is part of what is evil.
+			// Arguments are split at single spaces, since evil contains a line break.
 			args := append(strings.Split(command, " "), strings.FieldsFunc(how[1], func(r rune) bool { return r == ' ' })...)
 			_, out, err := p.types(append(args, format...)...)
 			for _, text := range []string{out, err} {
@@ -77,6 +77,6 @@ func hostileTitles(p *person, site *sandbox.Site) {
 	var page struct{ Title string }
 	_, out, _ := p.types("page", shown.ID, "-o", "json")
 	require.NoError(p.t, json.Unmarshal([]byte(out), &page))
-	require.Equal(p.t, "Shown"+evil, page.Title, "a program reads what is there")
+	require.Equal(p.t, "Shown"+evil, page.Title, "a program reads the original text")
 	require.Contains(p.t, p.sees("page", shown.ID, "--chunks"), "Shown\uFFFD]52;c")
 }

@@ -16,7 +16,7 @@ import (
 func (a *app) key() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
-		Short: "Make, list and take back the keys of the HTTP API",
+		Short: "Create, list and revoke the keys of the HTTP API",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -29,19 +29,19 @@ func (a *app) keyCreate() *cobra.Command {
 	var sources []string
 	cmd := &cobra.Command{
 		Use:   "create --name NAME",
-		Short: "Make a key of the HTTP API and show it, this once",
-		Long: `Make a key of the HTTP API and show it, this once: only a hash of it is kept.
+		Short: "Create a key of the HTTP API and show it once",
+		Long: `Create a key of the HTTP API and show it once: only its hash is stored.
 
-read looks and searches; operate asks for syncs and decides on removals as well; admin adds
-and deletes sources as well. With --source the key is for these sources only.`,
+read can view and search; operate can also request syncs and decide on removals; admin can also
+add and delete sources. With --source the key can access only these sources.`,
 		Example: "  sluice key create --name assistant\n  sluice key create --name ci --role operate --source docs --source hr",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if strings.TrimSpace(name) == "" {
-				return usageError{errors.New("who or what is the key for? say it with --name, for example --name assistant")}
+				return usageError{errors.New("who or what is the key for? give --name, for example --name assistant")}
 			}
 			if !apikey.Role(role).Valid() {
-				return usageError{fmt.Errorf("--role is read, operate or admin, not %q", role)}
+				return usageError{fmt.Errorf("--role must be read, operate or admin, not %q", role)}
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
 				for _, id := range sources {
@@ -67,7 +67,7 @@ and deletes sources as well. With --source the key is for these sources only.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "`name` of who or what has the key")
+	cmd.Flags().StringVar(&name, "name", "", "`name` of the person or program that uses the key")
 	cmd.Flags().StringVar(&role, "role", string(apikey.Read), "read, operate or admin")
 	cmd.Flags().StringSliceVar(&sources, "source", nil, "only this `source`; may be repeated (default all)")
 	return cmd
@@ -76,7 +76,7 @@ and deletes sources as well. With --source the key is for these sources only.`,
 func (a *app) keyList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List the keys of the HTTP API, without what opens anything",
+		Short: "List the keys of the HTTP API, without their secrets",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
@@ -88,7 +88,7 @@ func (a *app) keyList() *cobra.Command {
 					return a.printJSON(orEmpty(list))
 				}
 				if len(list) == 0 {
-					a.printf("No key yet. Make one: sluice key create --name NAME\n")
+					a.printf("No key yet. Create one: sluice key create --name NAME\n")
 					return nil
 				}
 				rows := [][]string{{"KEY", "NAME", "ROLE", "SOURCES", "CREATED", "REVOKED"}}
@@ -116,10 +116,10 @@ func sourcesOf(k apikey.Key) string {
 func (a *app) keyRevoke() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke KEY",
-		Short: "Take a key of the HTTP API back; it opens nothing after half a minute at most",
+		Short: "Revoke a key of the HTTP API; it stops working within half a minute",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			// Somebody may well paste the whole key.
+			// People may paste the whole key.
 			id, _, whole := apikey.Parse(argv[0])
 			if !whole {
 				id = argv[0]
@@ -127,7 +127,7 @@ func (a *app) keyRevoke() *cobra.Command {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				k, err := s.Vault().RevokeAPIKey(cmd.Context(), id)
 				if isNotFound(err) {
-					return errors.New("there is no such key; the keys are shown by: sluice key list")
+					return errors.New("this key does not exist; to list the keys: sluice key list")
 				}
 				if err != nil {
 					return err

@@ -27,7 +27,7 @@ func TestKeysAreMadeListedAndRevoked(t *testing.T) {
 
 	token := strings.TrimSpace(p.sees("key", "create", "--name", "ci"))
 	id, text, ok := apikey.Parse(token)
-	require.True(t, ok, "the key and nothing else is printed")
+	require.True(t, ok, "only the key is printed")
 	p.sees("source", "add", "docs", "--space", "DOCS", "--base-url", "https://acme.atlassian.net")
 	var made map[string]any
 	require.NoError(t, json.Unmarshal([]byte(p.sees("key", "create", "--name", "scoped", "--role", "admin", "--source", "docs", "-o", "json")), &made))
@@ -36,9 +36,9 @@ func TestKeysAreMadeListedAndRevoked(t *testing.T) {
 	list := p.sees("key", "list") + p.sees("key", "list", "-o", "json")
 	require.Contains(t, list, id)
 	require.NotContains(t, list, text)
-	require.NotContains(t, list, "$2a$", "nor its hash")
+	require.NotContains(t, list, "$2a$", "the hash is not shown")
 	require.Contains(t, p.sees("key", "revoke", id), "revoked")
-	require.Contains(t, p.sees("key", "revoke", made["key"].(string)), "revoked", "the whole key is understood too")
+	require.Contains(t, p.sees("key", "revoke", made["key"].(string)), "revoked", "the whole key is accepted too")
 	code, _, said = p.types("key", "revoke", "nobody")
 	require.Equal(t, 1, code)
 	require.Contains(t, said, "sluice key list")

@@ -15,20 +15,19 @@ import (
 func (a *app) migrate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Make or check the tables in Postgres",
+		Short: "Create or check the tables in Postgres",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		a.migrateStep("up", "Apply the migrations that are missing", a.migrateUp),
-		a.migrateStep("status", "List the migrations and where they stand", a.migrateStatus),
+		a.migrateStep("up", "Apply the missing migrations", a.migrateUp),
+		a.migrateStep("status", "List the migrations and their state", a.migrateStatus),
 		a.migrateStep("verify", "Fail unless every migration is applied, recorded and unchanged", a.migrateVerify),
 	)
 	return cmd
 }
 
-// migrateStep is a command on the database as it is: unlike the others, it does not migrate
-// on its own.
+// migrateStep returns a command for the database as it is: unlike other commands, it does not migrate first.
 func (a *app) migrateStep(use, short string, step func(*cobra.Command, *store.Store) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: args(cobra.NoArgs),
@@ -69,7 +68,7 @@ func (a *app) migrateUp(cmd *cobra.Command, s *store.Store) error {
 	return a.missingExtensions(cmd, s)
 }
 
-// missingExtensions says what to do about the extensions that are not used.
+// missingExtensions prints what to do about extensions that are not used.
 func (a *app) missingExtensions(cmd *cobra.Command, s *store.Store) error {
 	list, err := s.Extensions(cmd.Context())
 	if err != nil {
@@ -110,7 +109,7 @@ func (a *app) migrateStatus(cmd *cobra.Command, s *store.Store) error {
 	a.printf("\n")
 	rows = [][]string{{"EXTENSION", "STATE", ""}}
 	for _, e := range extensions {
-		state := "not there"
+		state := "missing"
 		switch {
 		case e.Used:
 			state = "used"

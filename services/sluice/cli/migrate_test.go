@@ -12,8 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// withDatabase gives the person an empty database, and returns how to change it behind
-// Sluice's back.
+// withDatabase gives the person an empty database, and returns a function that runs SQL in it without Sluice.
 func (p *person) withDatabase() (does func(sql string)) {
 	p.t.Helper()
 	server, err := localpg.Start(p.t.Context(), localpg.Options{DataDir: filepath.Join(p.data, "own"), NoSync: true})
@@ -62,7 +61,7 @@ func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
 	require.Regexp(t, `pg_trgm +used`, p.sees("migrate", "status"))
 
 	does(`DROP EXTENSION pg_trgm CASCADE`)
-	require.Regexp(t, `pg_trgm +not there +run: sluice migrate up`, p.sees("migrate", "status"))
+	require.Regexp(t, `pg_trgm +missing +run: sluice migrate up`, p.sees("migrate", "status"))
 	out := p.sees("migrate", "up")
 	require.Contains(t, out, "applied pg_trgm: search finds words that are nearly right\n")
 	require.NotContains(t, out, "Without pg_trgm")
@@ -71,7 +70,7 @@ func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
 	out = p.sees("migrate", "up")
 	require.Contains(t, out, "Nothing to apply.\n")
 	require.Contains(t, out, "Without pg_trgm: the chunks' table is Archon's")
-	require.Regexp(t, `pg_trgm +not there +the chunks' table is Archon's`, p.sees("migrate", "status"))
+	require.Regexp(t, `pg_trgm +missing +the chunks' table is Archon's`, p.sees("migrate", "status"))
 
 	var status struct {
 		Migrations []struct{ Name string }

@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/shared/terminal"
 )
 
-// progressView shows a run to a person: a bar on a terminal, else a line when something
-// has changed. It writes where notices go, so that the command's output stays clean.
+// progressView shows a run's progress: as a bar on a terminal, otherwise as a line after each change. It writes to
+// standard error, so that the command's output stays clean.
 type progressView struct {
 	line func(string)
 	bar  *progressbar.ProgressBar
@@ -20,12 +20,13 @@ type progressView struct {
 	at   time.Time
 }
 
-// lineEvery keeps a long run from filling a log.
+// lineEvery limits the lines of a long run.
 const lineEvery = time.Second
 
 func (a *app) progressView() *progressView {
 	v := &progressView{line: a.notice}
-	// The bar moves the cursor, so it writes past what cleans: all that it says is Sluice's own.
+	// The bar moves the cursor, so it bypasses the writer that escapes control characters: its text comes only from
+	// Sluice.
 	if screen, ok := terminal.File(a.err); ok && terminal.Is(screen) {
 		v.bar = progressbar.NewOptions(100,
 			progressbar.OptionSetWriter(screen), progressbar.OptionSetWidth(30),

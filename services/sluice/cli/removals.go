@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	heldShown    = 20 // pages of a held run that a list of all shows
+	heldShown    = 20 // pages of a held run in the list of all held runs
 	removedShown = 50
 )
 
 func (a *app) removals() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "removals",
-		Short: "See what left, and decide on what was held back",
-		Long: `See which pages left the knowledge base and why, and decide on runs that were held. A run
-is held when it would remove more pages than the brake permits; it removes nothing.`,
+		Short: "List removed pages, and decide on held removals",
+		Long: `List which pages were removed and why, and decide on held runs. A run is held if it would
+remove more pages than the limit allows; it removes none.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -32,7 +32,7 @@ func (a *app) removalsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:     "list [SOURCE]",
-		Short:   "List the held runs that wait for a decision, and what was removed of late",
+		Short:   "List held runs that wait for a decision, and recent removals",
 		Example: "  sluice removals list\n  sluice removals list docs\n  sluice removals list --run 20260102-030405-abcdef",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -41,7 +41,7 @@ func (a *app) removalsList() *cobra.Command {
 				sourceID = argv[0]
 			}
 			if limit < 1 {
-				return usageError{fmt.Errorf("--limit is at least 1, not %d", limit)}
+				return usageError{fmt.Errorf("--limit must be at least 1, not %d", limit)}
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
 				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, limit)
@@ -52,12 +52,12 @@ func (a *app) removalsList() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&runID, "run", "", "only what this `run` removed or held back")
-	cmd.Flags().IntVar(&limit, "limit", removedShown, "at most so many removals, the newest")
+	cmd.Flags().StringVar(&runID, "run", "", "only pages that this `run` removed or held back")
+	cmd.Flags().IntVar(&limit, "limit", removedShown, "maximum `number` of removals, newest first")
 	return cmd
 }
 
-// showRemovals shows what left and what was held back: of one run all of it.
+// showRemovals shows removed pages and held runs; all shows every page of a held run.
 func (a *app) showRemovals(list control.Removals, all bool) error {
 	if a.json() {
 		return a.printJSON(list)
@@ -87,7 +87,7 @@ func (a *app) showRemovals(list control.Removals, all bool) error {
 	return nil
 }
 
-// removedRows is the table of removed pages, which fits into 80 columns.
+// removedRows returns the table of removed pages, which fits into 80 columns.
 func removedRows(removed []store.RemovedPage) [][]string {
 	rows := [][]string{{"REMOVED", "PAGE", "TITLE", "SOURCE", "WHY, AND SINCE THEN"}}
 	for _, r := range removed {
@@ -97,7 +97,7 @@ func removedRows(removed []store.RemovedPage) [][]string {
 }
 
 func (a *app) showHeld(h control.HeldRun, shown int) {
-	a.printf("Run %s of %s was held %s: %s would have gone.\n", h.ID, h.SourceID, ago(h.FinishedAt), plural(len(h.Pages), "page", "pages"))
+	a.printf("Run %s of %s was held %s: %s would have been removed.\n", h.ID, h.SourceID, ago(h.FinishedAt), plural(len(h.Pages), "page", "pages"))
 	rows := [][]string{{"  PAGE", "TITLE", "REASON"}}
 	for _, p := range h.Pages[:min(shown, len(h.Pages))] {
 		rows = append(rows, []string{"  " + p.PageID, cut(p.Title, 60), p.Reason})
@@ -109,23 +109,23 @@ func (a *app) showHeld(h control.HeldRun, shown int) {
 	a.printf("%s", decideHint(h.Run))
 }
 
-// decideHint says what was or can be decided on a held run.
+// decideHint tells how the held run was decided on, or how to decide.
 func decideHint(run store.Run) string {
 	switch run.Decision {
 	case store.Approved:
-		return fmt.Sprintf("  That was approved. To ask for the run that carries it out again: sluice removals approve %s\n", run.ID)
+		return fmt.Sprintf("  Approved. To request the run that removes the pages again: sluice removals approve %s\n", run.ID)
 	case store.Rejected:
-		return "  That was rejected: the pages stay.\n"
+		return "  Rejected: the pages stay.\n"
 	default:
 		return fmt.Sprintf("  to remove them: sluice removals approve %s\n  to keep them:   sluice removals reject %s\n", run.ID, run.ID)
 	}
 }
 
-// since is what became of a removed page.
+// since returns what has happened to a page since its removal.
 func since(r store.RemovedPage) string {
 	switch {
 	case !r.RestoredAt.IsZero():
-		return "back " + ago(r.RestoredAt)
+		return "restored " + ago(r.RestoredAt)
 	case !r.PurgedAt.IsZero():
 		return "purged " + ago(r.PurgedAt)
 	default:
@@ -137,9 +137,9 @@ func (a *app) removalsApprove() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "approve RUN",
-		Short: "Let the pages go that a held run held back",
-		Long: `Let the pages go that a held run held back. It asks for a full sync, which looks each page
-up again: one that came back since stays, and pages that left since count against the brake.`,
+		Short: "Approve the removals that a run held back",
+		Long: `Approve the removals that a run held back. This requests a full sync, which checks each page
+again: a page that was restored since stays, and further removals count against the limit.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withBroker(cmd.Context(), func(s *session) error {
@@ -151,16 +151,16 @@ up again: one that came back since stays, and pages that left since count agains
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the sync to its end")
+	cmd.Flags().BoolVar(&wait, "wait", false, "follow the sync until it ends")
 	return cmd
 }
 
 func (a *app) removalsReject() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reject RUN",
-		Short: "Keep the pages that a held run held back",
-		Long: `Keep the pages that a held run held back. It counts as a check for removals: the next one
-comes when the source's strategy wants it, or with sluice sync SOURCE --mode full.`,
+		Short: "Reject the removals that a run held back",
+		Long: `Reject the removals that a run held back: its pages stay. This counts as a check for removals:
+the next one follows the source's deletion strategy, or sluice sync SOURCE --mode full.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {

@@ -1,4 +1,4 @@
-// Package cli is the sluice program: what people type.
+// Package cli is the sluice command line program.
 package cli
 
 import (
@@ -29,16 +29,16 @@ const (
 	exitHeld     = 4 // the sync was held: it would have removed too much
 )
 
-// exit is an error that ends the program with a code of its own. Its text has been shown.
+// exit is an error that sets the exit code. The error text has already been shown.
 type exit struct{ code int }
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// usageError is a mistake in what was typed.
+// usageError is an error in the command line.
 type usageError struct{ error }
 
-// brokeDown is why the stages ended before anybody asked them to. Whoever presses Ctrl-C while
-// the servers are taken down is told it all the same.
+// brokeDown is the error of stages that ended before they were asked to. It is reported even if the user presses
+// Ctrl-C while the servers stop.
 type brokeDown struct{ error }
 
 func (e brokeDown) Unwrap() error { return e.error }
@@ -51,7 +51,7 @@ func Main() {
 	os.Exit(code)
 }
 
-// Run runs one command line and returns its exit code. Ending ctx stops it as Ctrl-C does.
+// Run runs one command line and returns its exit code. Ending ctx stops the command like Ctrl-C.
 func Run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
 	if _, file := stderr.(*os.File); !file {
 		stderr = zerolog.SyncWriter(stderr) // the stages' loggers and the program itself write to it
@@ -74,7 +74,7 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	case errors.As(err, &code):
 		return code.code
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, err) // it names the program itself
+		fmt.Fprintln(stderr, err) // the error contains the program's name
 		return exitUsage
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "sluice:", err)
@@ -87,7 +87,7 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 }
 
-// app is what the commands of one invocation share.
+// app is the state that the commands of one invocation share.
 type app struct {
 	lookup   func(string) (string, bool)
 	in       io.Reader
@@ -96,7 +96,7 @@ type app struct {
 	dataDir string
 	output  string
 
-	env *config.Environment // once it was read
+	env *config.Environment // nil until it is read
 }
 
 func (a *app) root() *cobra.Command {
@@ -104,18 +104,18 @@ func (a *app) root() *cobra.Command {
 		Use:   "sluice",
 		Short: "Stream Confluence spaces into Postgres as search-ready Markdown chunks",
 		Long: `sluice keeps Confluence Cloud spaces in Postgres as Markdown chunks that an assistant
-can search and cite. It runs every stage in one process (sluice up), asks for syncs,
-shows how they go, and searches.
+can search and cite. It runs every stage in one process (sluice up), requests syncs, shows
+their progress, and searches.
 
 Settings come from the environment; docs/configuration.md lists them. Without NATS_URL
-and DATABASE_URL sluice starts a NATS and a Postgres of its own under --data.
+and DATABASE_URL sluice starts its own NATS and Postgres under --data.
 
 Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some pages failed,
 4 the sync was held because it would have removed too much.`,
 		Version: version(),
 		Args: func(_ *cobra.Command, list []string) error {
 			if len(list) > 0 {
-				return usageError{fmt.Errorf("there is no command %q; sluice --help lists them", list[0])}
+				return usageError{fmt.Errorf("the command %q does not exist; sluice --help lists all commands", list[0])}
 			}
 			return nil
 		},
@@ -124,7 +124,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if a.output != "text" && a.output != "json" {
-				return usageError{fmt.Errorf("--output is text or json, not %q", a.output)}
+				return usageError{fmt.Errorf("--output must be text or json, not %q", a.output)}
 			}
 			return nil
 		},
@@ -137,8 +137,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some
 	return root
 }
 
-// args wraps a check of the arguments so that its complaint counts as a usage error and
-// says how the command is typed.
+// args wraps a check of the arguments so that its errors are usage errors and show the command's usage.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, list []string) error {
 		if err := check(cmd, list); err != nil {
@@ -150,8 +149,8 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 func (a *app) json() bool { return a.output == "json" }
 
-// printJSON writes v on one indented block, as --output json asks for. What a terminal would obey is
-// escaped, so that nothing of it is lost.
+// printJSON prints v as indented JSON, for --output json. It escapes what a terminal would interpret, so that nothing
+// is lost.
 func (a *app) printJSON(v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -166,7 +165,7 @@ func (a *app) printJSON(v any) error {
 
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
 
-// notice tells a person what is going on, apart from the command's output.
+// notice prints a message to standard error, apart from the command's output.
 func (a *app) notice(text string) { fmt.Fprintln(a.err, text) }
 
 func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.err, c) }

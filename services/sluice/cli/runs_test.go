@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/cli"
 )
 
-// reader is a person with a running sluice and a site that is theirs to change.
+// reader returns a person with a running sluice, and a site that the test can change.
 func reader(t *testing.T) (*person, *sandbox.Site) {
 	t.Helper()
 	site := sandbox.New(sandbox.Options{})
@@ -34,7 +34,7 @@ func reader(t *testing.T) (*person, *sandbox.Site) {
 	return p, site
 }
 
-// errs runs a command line that must end with the code and returns all that it says.
+// errs runs a command line that must end with the code, and returns its standard output and standard error.
 func (p *person) errs(code int, args ...string) string {
 	p.t.Helper()
 	got, out, err := p.types(args...)
@@ -42,7 +42,7 @@ func (p *person) errs(code int, args ...string) string {
 	return out + err
 }
 
-// reads runs a command line with JSON output and reads it into v, whatever the exit code.
+// reads runs a command line with JSON output and decodes it into v, whatever the exit code.
 func (p *person) reads(v any, args ...string) {
 	p.t.Helper()
 	_, out, err := p.types(append(args, "-o", "json")...)
@@ -59,7 +59,7 @@ func TestWhatPeopleDoAboutRuns(t *testing.T) {
 	p.t = t
 }
 
-// tooDeep nests deeper than the converter follows.
+// tooDeep is nested deeper than the converter allows.
 var tooDeep = strings.Repeat("<blockquote>", 3000) + "deep" + strings.Repeat("</blockquote>", 3000)
 
 func failedPages(p *person, site *sandbox.Site) {
@@ -82,7 +82,7 @@ func failedPages(p *person, site *sandbox.Site) {
 
 	story := p.sees("status", "first")
 	for _, part := range []string{
-		"Run first of docs, full: completed with failures", "incremental was asked for", "1 failed", "calls to Confluence",
+		"Run first of docs, full: completed with failures", "incremental was requested", "1 failed", "calls to Confluence",
 		"STAGE", "convert", "SLOWEST", "convert_too_deep", "sluice failed retry first",
 	} {
 		require.Contains(p.t, story, part)
@@ -107,7 +107,7 @@ func failedPages(p *person, site *sandbox.Site) {
 
 	said = p.errs(3, "failed", "retry", "--wait")
 	require.Regexp(p.t, `Run \S+ lists 1 failed page of docs again`, said)
-	require.Contains(p.t, p.errs(1, "failed", "retry", "first"), "failed in run first is still failed", "it failed in a later one since")
+	require.Contains(p.t, p.errs(1, "failed", "retry", "first"), "failed in run first is failed now", "it has failed again in a later run")
 	require.Contains(p.t, p.errs(1, "failed", "retry", "nothing"), `"nothing"`)
 	require.Contains(p.t, p.errs(1, "failed", "retry", odd.ID, "--source", "gen"), "of gen")
 	var asked []struct {
@@ -143,12 +143,12 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	for _, id := range gone {
 		require.NoError(p.t, site.TrashPage(id))
 	}
-	require.Contains(p.t, p.sees("sync", "gen", "--wait"), "completed", "on_demand looks for no removals")
+	require.Contains(p.t, p.sees("sync", "gen", "--wait"), "completed", "on_demand does not look for removals")
 	said := p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-1")
 	require.Contains(p.t, said, "sluice removals approve held-1")
 
 	list := p.sees("removals", "list")
-	for _, part := range []string{"Run held-1 of gen was held", "25 pages would have gone", "trashed", "… and 5 more: sluice removals list --run held-1", "sluice removals reject held-1"} {
+	for _, part := range []string{"Run held-1 of gen was held", "25 pages would have been removed", "trashed", "… and 5 more: sluice removals list --run held-1", "sluice removals reject held-1"} {
 		require.Contains(p.t, list, part)
 	}
 	require.Contains(p.t, p.sees("removals", "list", "gen"), "Run held-1 of gen was held")
@@ -163,21 +163,21 @@ func heldRemovals(p *person, site *sandbox.Site) {
 
 	require.Contains(p.t, p.sees("removals", "reject", "held-1"), "stay")
 	require.Contains(p.t, p.sees("removals", "list"), "Nothing was removed or held back.")
-	require.Contains(p.t, p.sees("status", "held-1"), "That was rejected")
+	require.Contains(p.t, p.sees("status", "held-1"), "Rejected: the pages stay")
 	require.Contains(p.t, p.errs(1, "removals", "approve", "held-1"), "rejected already")
 
 	p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-2")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed")
-	require.Contains(p.t, p.sees("status", "approve-held-2"), "carries out what run held-2 held back")
+	require.Contains(p.t, p.sees("status", "approve-held-2"), "removes what run held-2 held back")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2"), "by run approve-held-2")
-	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed", "the end of the same run")
+	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed", "the same run's end")
 	require.Contains(p.t, p.errs(1, "removals", "reject", "held-2"), "approved already")
 
 	require.NoError(p.t, site.RestorePage(gone[0]))
 	p.sees("sync", "gen", "--mode", "full", "--wait")
 	list = p.sees("removals", "list", "--limit", "100")
 	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
-	require.Regexp(p.t, gone[0]+` .* trashed in run approve-held-2; back (just now|\d+ seconds ago)`, list)
+	require.Regexp(p.t, gone[0]+` .* trashed in run approve-held-2; restored (just now|\d+ seconds ago)`, list)
 	var all struct {
 		Held    []any            `json:"held"`
 		Removed []map[string]any `json:"removed"`
@@ -194,9 +194,9 @@ func sourceSettings(p *person) {
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
 	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name, --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
-	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--name", "N"), "there are: docs, gen")
+	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--name", "N"), "existing sources: docs, gen")
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--base-url", "ftp://acme2"), "--base-url")
-	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--base-url", "https://acme2.atlassian.net"), "there are: docs, gen")
+	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--base-url", "https://acme2.atlassian.net"), "existing sources: docs, gen")
 	said := p.sees("source", "set", "docs", "--deletion-strategy", "every_sync", "--name", "The docs", "--tag", "a,b")
 	require.Contains(p.t, said, `"The docs", tags [a b], deletion strategy every_sync`)
 	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", tags [], deletion strategy every_sync`)
@@ -218,8 +218,8 @@ func cancelled(p *person, site *sandbox.Site) {
 	require.NoError(p.t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultSlow, Route: "/wiki/api/v2/pages", DelayMS: 600_000}))
 	p.sees("sync", "gen", "--mode", "full", "--request-id", "slow")
 	p.comes("slow", "fetching")
-	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "slow"), "under way already: fetching. Follow it: sluice status slow --follow")
-	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "second"), "waits for the end of run slow. Follow it: sluice status second --follow")
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "slow"), "already active: fetching. Follow it: sluice status slow --follow")
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "second"), "waits for run slow to end. Follow it: sluice status second --follow")
 	var asked struct {
 		WaitsFor string `json:"waits_for"`
 	}
@@ -229,9 +229,9 @@ func cancelled(p *person, site *sandbox.Site) {
 	p.comes("second", "requested")
 	p.sees("sync", "gen", "--request-id", "third")
 	p.comes("third", "requested")
-	require.Contains(p.t, p.sees("status", "second"), "waits for the end of run slow")
-	require.Contains(p.t, p.sees("status", "third"), "waits for the end of run second")
-	require.Contains(p.t, p.sees("status", "slow"), "5 under way")
+	require.Contains(p.t, p.sees("status", "second"), "waits for run slow to end")
+	require.Contains(p.t, p.sees("status", "third"), "waits for run second to end")
+	require.Contains(p.t, p.sees("status", "slow"), "5 pending")
 
 	leaves(p, "slow")
 	type end struct {
@@ -250,12 +250,12 @@ func cancelled(p *person, site *sandbox.Site) {
 		}()
 		return ended
 	}
-	waiting := follow("Run second waits for the end of run slow", "sync", "gen", "--request-id", "second", "--wait")
+	waiting := follow("Run second waits for run slow to end", "sync", "gen", "--request-id", "second", "--wait")
 	running := follow("%", "sync", "gen", "--request-id", "slow", "--wait")
-	status := follow("Run second waits for the end of run slow", "status", "second", "--follow")
+	status := follow("Run second waits for run slow to end", "status", "second", "--follow")
 	require.Contains(p.t, p.sees("cancel", "second"), "Run second of gen is cancelled: 0 pages listed")
 	require.NoError(p.t, site.SetFaults(1))
-	require.Contains(p.t, p.sees("cancel", "slow"), "listed again by the next sync")
+	require.Contains(p.t, p.sees("cancel", "slow"), "The next sync lists its remaining pages again")
 	for id, ended := range map[string]<-chan end{"second": waiting, "slow": running, "status of second": status} {
 		select {
 		case e := <-ended:
@@ -263,15 +263,15 @@ func cancelled(p *person, site *sandbox.Site) {
 			require.Regexp(p.t, "gen: cancelled|of gen, incremental: cancelled", e.said, id)
 			require.Contains(p.t, e.said, "cancelled by request", id)
 		case <-time.After(time.Minute):
-			require.Fail(p.t, "nobody told the follower of "+id)
+			require.Fail(p.t, "the follower got no end of "+id)
 		}
 	}
-	require.Regexp(p.t, `ended .* as cancelled`, p.errs(1, "cancel", "slow"))
+	require.Regexp(p.t, `ended .*: cancelled`, p.errs(1, "cancel", "slow"))
 	require.Contains(p.t, p.errs(1, "cancel", "nothing"), `no run "nothing"`)
-	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "it is the third one's turn")
+	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "the third run starts next")
 }
 
-// leaves follows a run and presses Ctrl-C as soon as something is seen of it.
+// leaves follows a run and presses Ctrl-C after the first progress line.
 func leaves(p *person, run string) {
 	ctx, ctrlC := context.WithCancel(p.t.Context())
 	defer ctrlC()
@@ -283,10 +283,10 @@ func leaves(p *person, run string) {
 	require.Eventually(p.t, func() bool { return strings.Contains(stderr.String(), "%") }, time.Minute, 20*time.Millisecond)
 	ctrlC()
 	require.Equal(p.t, 130, <-ended)
-	require.Contains(p.t, stderr.String(), "run "+run+" goes on: sluice status "+run+" --follow")
+	require.Contains(p.t, stderr.String(), "run "+run+" continues: sluice status "+run+" --follow")
 }
 
-// comes waits until a run is in a state.
+// comes waits until a run has the state.
 func (p *person) comes(run, state string) {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 )
 
-// content is what a stand-in serves, as flags say it.
+// content is what a stand-in serves, as set by flags.
 type content struct {
 	corpus string
 	pages  int
@@ -16,12 +16,12 @@ type content struct {
 
 func (c *content) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.corpus, "corpus", "", "serve a `folder` of storage-format bodies (*.xml) instead of the built-in space")
-	cmd.Flags().IntVar(&c.pages, "pages", 0, "serve this `number` of made-up pages instead of the built-in space")
-	cmd.Flags().Int64Var(&c.seed, "seed", 1, "makes the made-up pages the same each time")
+	cmd.Flags().IntVar(&c.pages, "pages", 0, "serve this `number` of generated pages instead of the built-in space")
+	cmd.Flags().Int64Var(&c.seed, "seed", 1, "seed of the generated pages: the same seed generates the same pages")
 	cmd.MarkFlagsMutuallyExclusive("corpus", "pages")
 }
 
-// spaceKey is the key of the space that holds the content.
+// spaceKey returns the key of the space with the content.
 func (c *content) spaceKey() string {
 	switch {
 	case c.corpus != "":
@@ -33,12 +33,12 @@ func (c *content) spaceKey() string {
 	}
 }
 
-// sandboxFlags are the settings of the stand-in that are flags too.
+// sandboxFlags maps flags to the stand-in's settings that they set.
 var sandboxFlags = map[string]string{
 	"addr": "SANDBOX_ADDR", "corpus": "SANDBOX_CORPUS", "pages": "SANDBOX_PAGES", "seed": "SANDBOX_SEED", "faults": "SANDBOX_FAULTS",
 }
 
-// sandboxSettings are those of the environment, with the flags that were given over them.
+// sandboxSettings returns the settings of the environment, overridden by the given flags.
 func (a *app) sandboxSettings(cmd *cobra.Command) (config.Sandbox, error) {
 	given := map[string]string{}
 	for flag, setting := range sandboxFlags {
@@ -46,7 +46,7 @@ func (a *app) sandboxSettings(cmd *cobra.Command) (config.Sandbox, error) {
 			given[setting] = f.Value.String()
 		}
 	}
-	// Of the two that exclude each other the flag counts.
+	// A flag also overrides the setting that excludes it.
 	if given["SANDBOX_CORPUS"] != "" {
 		given["SANDBOX_PAGES"] = ""
 	} else if given["SANDBOX_PAGES"] != "" {
@@ -68,8 +68,8 @@ func (a *app) sandbox() *cobra.Command {
 		Long: `Serve a stand-in for Confluence Cloud on loopback: its API for the pipeline, pages for
 a browser, and a control route (/_sandbox/) to create, edit, move and remove pages.
 
-The environment says what kind of site it is (SANDBOX_INDEX_LAG, SANDBOX_SCOPED and more);
-docs/configuration.md lists the settings, docs/sandbox.md says what they are good for.`,
+The environment configures the site (SANDBOX_INDEX_LAG, SANDBOX_SCOPED and more);
+docs/configuration.md lists the settings, docs/sandbox.md explains their use.`,
 		Example: "  sluice sandbox\n  sluice sandbox --pages 4000 --seed 7 --addr 127.0.0.1:9000\n" +
 			"  sluice sandbox --faults '{\"faults\": [{\"kind\": \"server-error\", \"route\": \"/wiki/api/v2/folders/{id}\"}]}'",
 		Args: args(cobra.NoArgs),
@@ -92,12 +92,12 @@ docs/configuration.md lists the settings, docs/sandbox.md says what they are goo
 		},
 	}
 	flags.flags(cmd)
-	cmd.Flags().String("addr", "127.0.0.1:8090", "`address` to serve on; port 0 is any free one")
-	cmd.Flags().String("faults", "", "what goes wrong, as `JSON` like that of the control route")
+	cmd.Flags().String("addr", "127.0.0.1:8090", "`address` to serve on; port 0 means any free port")
+	cmd.Flags().String("faults", "", "faults to inject, as `JSON` in the form of the control route")
 	return cmd
 }
 
-// introduce says what is served and how to sync it.
+// introduce prints what is served and how to sync it.
 func (a *app) introduce(c config.Standin, site *sandbox.Site, url string) {
 	key := (&content{corpus: c.Corpus, pages: c.Pages}).spaceKey()
 	token, gateway := "$SANDBOX_TOKEN", ""
@@ -110,10 +110,10 @@ func (a *app) introduce(c config.Standin, site *sandbox.Site, url string) {
 	a.printf("The stand-in serves space %s, %s.\n", key, plural(readable(site, key), "page", "pages"))
 	a.printf("  browse   %s/wiki/spaces/%s/overview\n  control  %s/_sandbox/\n", url, key, url)
 	a.printf("Sync it from here:\n  export CONFLUENCE_BASE_URL=%s/wiki CONFLUENCE_ALLOW_HTTP=true%s\n  export CONFLUENCE_EMAIL=%s CONFLUENCE_API_TOKEN=%s\n", url, gateway, c.Email, token)
-	a.printf("  sluice source add demo --space %s && sluice up\nCtrl-C stops it.\n", key)
+	a.printf("  sluice source add demo --space %s && sluice up\nPress Ctrl-C to stop.\n", key)
 }
 
-// readable counts the pages of a space that a sync finds: no folders, trash or hidden pages.
+// readable counts the pages of a space that a sync finds: not folders, trash or hidden pages.
 func readable(site *sandbox.Site, key string) int {
 	n := 0
 	for _, p := range site.Pages(key) {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/cli"
 )
 
-// The command serves the site that the environment describes, and its flags count more.
+// The command serves the site that the environment describes; flags take precedence.
 func TestTheSandboxIsWhatItsSettingsSay(t *testing.T) {
 	p := newPerson(t)
 	p.env = map[string]string{
@@ -55,7 +55,7 @@ func TestTheSandboxIsWhatItsSettingsSay(t *testing.T) {
 		return res.StatusCode, string(body)
 	}
 	status, _ := ask("/wiki/api/v2/pages")
-	require.Equal(t, 401, status, "the token is a scoped one")
+	require.Equal(t, 401, status, "the token is scoped")
 	status, _ = ask("/ex/confluence/acme/wiki/api/v2/pages")
 	require.Equal(t, 200, status)
 	status, _ = ask("/ex/confluence/acme/wiki/api/v2/folders/1")

@@ -22,9 +22,9 @@ func (a *app) search() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
 		Short: "Search the chunks",
-		Long: "Search the chunks by words. Any of them may match, and rare ones count more; what stands between\n" +
-			"\"quotes\" must be there, a -word must not, and typos are forgiven. Each hit has the address of its\n" +
-			"heading. Filters narrow the search together; all but --source find Confluence pages only.",
+		Long: "Search the chunks by words. Any of them may match, and rare words count more. Text in\n" +
+			"\"quotes\" must occur as it is, a -word must not occur, and typos are tolerated. Each hit has the\n" +
+			"URL of its heading. Hits must pass all filters; all but --source find only Confluence pages.",
 		Example: `  sluice search rotate the signing keys
   sluice search '"on-call handover" -pager' --source docs
   sluice search getUserById --space ENG --under 7000000012
@@ -37,10 +37,10 @@ func (a *app) search() *cobra.Command {
 				return usageError{err}
 			}
 			if f.Limit < 1 || f.Limit > search.MaxHits {
-				return usageError{fmt.Errorf("--limit is a number from 1 to %d, not %d", search.MaxHits, f.Limit)}
+				return usageError{fmt.Errorf("--limit must be a number from 1 to %d, not %d", search.MaxHits, f.Limit)}
 			}
 			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
-				return usageError{fmt.Errorf("--under is a page's id, such as 7000000012, not %q", f.Under)}
+				return usageError{fmt.Errorf("--under must be a page's id, for example 7000000012, not %q", f.Under)}
 			}
 			query := strings.Join(words, " ")
 			return a.withControl(cmd.Context(), func(s *session) error {
@@ -63,13 +63,13 @@ func (a *app) search() *cobra.Command {
 	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
 	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")
 	flags.StringVar(&since, "since", "", "only pages changed since this `time`: 2026-01-31, or 7d or 24h ago")
-	flags.IntVar(&f.PerPage, "per-page", 3, "the `number` of hits of one page at most")
-	flags.BoolVar(&explain, "explain", false, "tell which words were looked for, and where each leg put a hit")
-	flags.IntVar(&f.Limit, "limit", 5, "the `number` of hits at most")
+	flags.IntVar(&f.PerPage, "per-page", 3, "maximum `number` of hits per page")
+	flags.BoolVar(&explain, "explain", false, "show which words were searched, and the rank of each hit in each leg")
+	flags.IntVar(&f.Limit, "limit", 5, "maximum `number` of hits")
 	return cmd
 }
 
-// sinceTime reads a day, a time or how long ago it was. "" is no time.
+// sinceTime parses a date, a time or an age such as 7d. "" gives the zero time.
 func sinceTime(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -87,7 +87,7 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
 		return now.Add(-ago), nil
 	}
-	return time.Time{}, fmt.Errorf("--since is a day such as 2026-01-31 or a time ago such as 7d or 24h, not %q", text)
+	return time.Time{}, fmt.Errorf("--since must be a date such as 2026-01-31 or an age such as 7d or 24h, not %q", text)
 }
 
 func (a *app) showHits(query string, hits []search.Hit) error {
@@ -104,28 +104,28 @@ func (a *app) showHits(query string, hits []search.Hit) error {
 	return nil
 }
 
-// showAnswer shows the hits, and how they came about.
+// showAnswer shows the hits and how they were found.
 func (a *app) showAnswer(query string, answer search.Answer) error {
 	if a.json() {
 		return a.printJSON(answer)
 	}
-	rows := [][]string{{"WORD", "FOR", "CHUNKS", "WORTH", "LOOKED FOR"}}
+	rows := [][]string{{"WORD", "FOR", "CHUNKS", "WEIGHT", "SEARCHED"}}
 	for _, t := range answer.Terms {
 		how := "in the index"
 		if !t.Read {
-			how = "in what others found"
+			how = "in hits of other words"
 		}
 		rows = append(rows, []string{t.Word, t.For, fmt.Sprint(t.Chunks), fmt.Sprintf("%.2f", t.Worth), how})
 	}
 	a.table(rows)
 	if answer.Softened {
-		a.printf("What stands between quotes is nowhere as it stands: its words were looked for.\n")
+		a.printf("No chunk contains the quoted text as it is, so its words were searched.\n")
 	}
 	a.printf("\n")
 	if err := a.showHits(query, answer.Hits); err != nil {
 		return err
 	}
-	rows = [][]string{{"HIT", "LEG", "PLACE", "SCORE"}}
+	rows = [][]string{{"HIT", "LEG", "RANK", "SCORE"}}
 	for i, of := range answer.Legs {
 		for _, p := range of {
 			rows = append(rows, []string{fmt.Sprint(i + 1), p.Leg, fmt.Sprint(p.Rank), fmt.Sprintf("%.3f", p.Score)})
@@ -152,11 +152,11 @@ func (a *app) showHit(place int, h search.Hit) {
 	a.printf("   %s\n%s\n\n", h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
 }
 
-// snippet is a hit's text as a person reads it: line breaks matter in a page, not in a list of
-// hits, and the references that keep Markdown safe stand for their characters.
+// snippet returns a hit's text for display: on one line, and with character references, which keep the Markdown safe,
+// replaced by their characters.
 func snippet(text string) string { return html.UnescapeString(strings.Join(strings.Fields(text), " ")) }
 
-// strong shows text in bold to a person.
+// strong returns text in bold on a terminal.
 func (a *app) strong(text string) string {
 	if terminal.Is(a.out) {
 		return "\x1b[1m" + text + "\x1b[0m"
@@ -164,7 +164,7 @@ func (a *app) strong(text string) string {
 	return text
 }
 
-// marked shows the words that matched in bold to a person, else between the marks.
+// marked shows matched words in bold on a terminal, else between the marks.
 func (a *app) marked(text string) string {
 	if terminal.Is(a.out) {
 		return strings.NewReplacer(search.MarkStart, "\x1b[1m", search.MarkEnd, "\x1b[0m").Replace(text)
@@ -187,8 +187,8 @@ func (a *app) page() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&chunks, "chunks", false, "show the page's chunks with their citations")
-	cmd.Flags().BoolVar(&losses, "losses", false, "show what became of macros and elements")
-	cmd.Flags().StringVar(&source, "source", "", "the page's `source`, where several sites have a page with this id")
+	cmd.Flags().BoolVar(&losses, "losses", false, "show how macros and elements were converted")
+	cmd.Flags().StringVar(&source, "source", "", "the page's `source`; needed if several sites have a page with this id")
 	cmd.MarkFlagsMutuallyExclusive("chunks", "losses")
 	return cmd
 }
@@ -209,7 +209,7 @@ func (a *app) showPage(ctx context.Context, s *session, source, id string, chunk
 		if a.json() {
 			return a.printJSON(orEmpty(p.Losses))
 		}
-		rows := [][]string{{"ELEMENT", "BECAME", "COUNT", "WHY"}}
+		rows := [][]string{{"ELEMENT", "RESULT", "COUNT", "WHY"}}
 		for _, l := range p.Losses {
 			rows = append(rows, []string{l.Element, string(l.Fate), fmt.Sprint(l.Count), l.Reason})
 		}

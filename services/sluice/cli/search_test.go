@@ -45,7 +45,7 @@ func TestSearchNarrowed(t *testing.T) {
 
 	code, _, said := p.types("search", "x", "--source", "nowhere")
 	require.Equal(t, 1, code)
-	require.Contains(t, said, "there are: demo")
+	require.Contains(t, said, "existing sources: demo")
 	code, _, said = p.types("search", "x", "--under", "1")
 	require.Equal(t, 1, code)
 	require.Contains(t, said, `page "1" is not stored`)
@@ -58,7 +58,7 @@ func TestSearchRefusesWhatItCannotRead(t *testing.T) {
 		says string
 	}{
 		{[]string{"search"}, "usage: sluice search QUERY"},
-		{[]string{"search", "x", "--since", "yesterday"}, "2026-01-31 or a time ago such as 7d or 24h"},
+		{[]string{"search", "x", "--since", "yesterday"}, "2026-01-31 or an age such as 7d or 24h"},
 		{[]string{"search", "x", "--since", "-7d"}, "--since"},
 		{[]string{"search", "x", "--since", "-24h"}, "--since"},
 		{[]string{"search", "x", "--since", "2026-02-30"}, "--since"},

@@ -27,10 +27,10 @@ import (
 func (a *app) secret() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret",
-		Short: "Keep the API tokens of sources and sites, encrypted",
-		Long: `Keep API tokens in the database, encrypted with the key that SLUICE_MASTER_KEY or
-SLUICE_MASTER_PASSPHRASE gives. A source is read with its own token, else with that of its
-site, else with CONFLUENCE_API_TOKEN where it is on CONFLUENCE_BASE_URL.`,
+		Short: "Store the API tokens of sources and sites, encrypted",
+		Long: `Store API tokens in the database, encrypted with the key from SLUICE_MASTER_KEY or
+SLUICE_MASTER_PASSPHRASE. A source is read with its own token, else with that of its site, else
+with CONFLUENCE_API_TOKEN if the source is on CONFLUENCE_BASE_URL.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -45,7 +45,7 @@ func (a *app) secretSet() *cobra.Command {
 		Short: "Store the API token of a source or of a site's host",
 		Long: `Store the API token of a source, or of all sources on a site's host. The token is read from
 --file or from standard input, never from the command line, where others could see it.
-Running services take a new token within half a minute.`,
+Running services use a new token within half a minute.`,
 		Example: "  sluice secret set docs < token.txt\n  sluice secret set acme.atlassian.net --email reader@acme.com --file /run/secrets/confluence",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -84,7 +84,7 @@ Running services take a new token within half a minute.`,
 	return cmd
 }
 
-// tokenFlags are what is said of a token beside where it comes from.
+// tokenFlags are the flags about a token.
 type tokenFlags struct {
 	file   string
 	email  string
@@ -92,11 +92,11 @@ type tokenFlags struct {
 }
 
 func (t *tokenFlags) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.email, "email", "", "`address` of the account that the token belongs to (default that of the token it replaces, else $CONFLUENCE_EMAIL)")
-	cmd.Flags().BoolVar(&t.scoped, "scoped", false, "it is a scoped token, which is taken at the gateway only")
+	cmd.Flags().StringVar(&t.email, "email", "", "`address` of the account that the token belongs to (default: that of the token it replaces, else $CONFLUENCE_EMAIL)")
+	cmd.Flags().BoolVar(&t.scoped, "scoped", false, "the token is scoped: it is valid only at Atlassian's API gateway")
 }
 
-// secretName tells the name that a credential is stored under and, where it is a host's, its site.
+// secretName returns the name that a credential is stored under and, for a host, its site.
 func secretName(arg string, c config.Confluence) (name, site string, err error) {
 	if !strings.ContainsAny(arg, ".:") {
 		if !event.ValidID(arg) {
@@ -108,7 +108,7 @@ func secretName(arg string, c config.Confluence) (name, site string, err error) 
 	if !strings.Contains(arg, "://") {
 		address = "https://" + arg
 		if u, err := url.Parse(c.BaseURL); err == nil && strings.EqualFold(u.Host, arg) {
-			address = c.BaseURL // it alone may be without TLS
+			address = c.BaseURL // only this site may be without TLS
 		}
 	}
 	if site, err = confluence.CheckSite(address, c.Hosts(), c.AllowHTTP); err != nil {
@@ -121,9 +121,9 @@ func secretName(arg string, c config.Confluence) (name, site string, err error) 
 	return u.Host, site, nil
 }
 
-const mostRead = 64 << 10 // bytes of what is to be a token
+const maxTokenBytes = 64 << 10 // maximum bytes to read for a token
 
-// readToken reads a token from a file or from standard input, where a person does not see it typed.
+// readToken reads a token from a file or from standard input; on a terminal, without echo.
 func (a *app) readToken(file string) (secret.String, error) {
 	in, from := a.in, "standard input"
 	if f, ok := a.in.(*os.File); ok && file == "" && term.IsTerminal(int(f.Fd())) {
@@ -143,7 +143,7 @@ func (a *app) readToken(file string) (secret.String, error) {
 		defer func() { _ = f.Close() }()
 		in, from = f, file
 	}
-	b, err := io.ReadAll(io.LimitReader(in, mostRead))
+	b, err := io.ReadAll(io.LimitReader(in, maxTokenBytes))
 	switch {
 	case err != nil:
 		return secret.String{}, fmt.Errorf("read the token: %w", err)
@@ -152,20 +152,20 @@ func (a *app) readToken(file string) (secret.String, error) {
 	}
 	token, err := credential.ParseToken(string(b))
 	if errors.Is(err, credential.ErrNotAToken) {
-		err = fmt.Errorf("what %s holds %w", from, err)
+		err = fmt.Errorf("the content of %s %w", from, err)
 	}
 	return token, err
 }
 
-// tokenLine tells what came of storing a token.
+// tokenLine describes a token that was stored.
 func tokenLine(t credential.StoredToken) string {
 	if t.Same {
-		return fmt.Sprintf("It is the same token that %s has already, of %s for %s.", t.Name, t.Email, t.Site)
+		return fmt.Sprintf("%s already has this token, of %s for %s.", t.Name, t.Email, t.Site)
 	}
 	return fmt.Sprintf("The token of %s is stored, encrypted with the master key %s: of %s for %s.", t.Name, t.KeyID, t.Email, t.Site)
 }
 
-// givenToken reads a token with what the flags say of it.
+// givenToken reads a token and its flags.
 func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*credential.GivenToken, error) {
 	token, err := a.readToken(t.file)
 	if err != nil {
@@ -181,10 +181,10 @@ func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (
 // storedSecret is a line of secret list.
 type storedSecret struct {
 	vault.Secret
-	Key string `json:"key"` // current, old, missing, unreadable, or vanished where somebody else deleted the token
+	Key string `json:"key"` // current, old, missing, unreadable, or vanished if it was deleted behind Sluice's back
 }
 
-// withRing runs f on the store and with the master keys that are configured for it.
+// withRing runs f with the store and the configured master keys.
 func (a *app) withRing(ctx context.Context, f func(*store.Store, *seal.Ring) error) error {
 	cfg, err := a.settings()
 	if err != nil {
@@ -202,7 +202,7 @@ func (a *app) withRing(ctx context.Context, f func(*store.Store, *seal.Ring) err
 func (a *app) secretList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List whose tokens are stored, and with which master key",
+		Short: "List the stored tokens and their master keys",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
@@ -239,7 +239,7 @@ func (a *app) listSecrets(list []vault.Secret, ring *seal.Ring) error {
 		a.printf("No token is stored. Store one: sluice secret set SOURCE < token.txt\n")
 		return nil
 	}
-	rows := [][]string{{"NAME", "MASTER KEY", "WHICH IS", "STORED", "CHANGED"}}
+	rows := [][]string{{"NAME", "MASTER KEY", "KEY STATE", "STORED", "CHANGED"}}
 	for _, line := range all {
 		rows = append(rows, []string{line.Name, line.KeyID, line.Key, ago(line.Created), ago(line.Updated)})
 	}
@@ -253,20 +253,20 @@ func (a *app) listSecrets(list []vault.Secret, ring *seal.Ring) error {
 func (a *app) secretRemove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove NAME",
-		Short: "Forget a token; no key is needed for it",
+		Short: "Delete a token; this needs no master key",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withStore(cmd.Context(), func(s *store.Store) error {
 				name := strings.ToLower(argv[0])
 				if !strings.ContainsAny(name, ".:") {
-					name = argv[0] // a source's id keeps its letters
+					name = argv[0] // source ids are case-sensitive
 				}
 				err := s.Vault().DeleteSecret(cmd.Context(), name)
 				if isNotFound(err) {
-					return fmt.Errorf("no token is stored for %q; sluice secret list shows whose are", argv[0])
+					return fmt.Errorf("no token is stored for %q; sluice secret list shows the stored ones", argv[0])
 				}
 				if err == nil {
-					a.printf("The token of %s is removed. At Atlassian it still counts until it is revoked there.\n", name)
+					a.printf("The token of %s is removed. It stays valid at Atlassian until you revoke it there.\n", name)
 				}
 				return err
 			})
@@ -277,10 +277,10 @@ func (a *app) secretRemove() *cobra.Command {
 func (a *app) secretRotate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate",
-		Short: "Encrypt every stored token anew with the current master key",
-		Long: `Encrypt every stored token anew with the current master key, all of them or none. To change
+		Short: "Encrypt every stored token again with the current master key",
+		Long: `Encrypt every stored token again with the current master key: all of them or none. To change
 the key: put the present one into SLUICE_MASTER_KEYS_OLD and a new one into
-SLUICE_MASTER_KEY for every service, restart them, and run this. Then the old one can go.`,
+SLUICE_MASTER_KEY for every service, restart them, and run this. Then delete the old one.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
@@ -291,7 +291,7 @@ SLUICE_MASTER_KEY for every service, restart them, and run this. Then the old on
 				if err != nil {
 					return fmt.Errorf("nothing was changed: %w", err)
 				}
-				a.printf("%s encrypted anew; all are encrypted with the master key %s.\n", plural(n, "token is", "tokens are"), ring.Current())
+				a.printf("%s encrypted again; all are encrypted with the master key %s.\n", plural(n, "token is", "tokens are"), ring.Current())
 				return nil
 			})
 		},

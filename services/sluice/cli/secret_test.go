@@ -25,7 +25,7 @@ func (p *person) file(name, content string) string {
 	return path
 }
 
-// fails runs a command line that must end with the code, and returns what it complains about.
+// fails runs a command line that must end with the code, and returns its error output.
 func (p *person) fails(code int, args ...string) string {
 	p.t.Helper()
 	got, out, err := p.types(args...)
@@ -54,9 +54,9 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 	require.Contains(t, fails(2, append(add, "--email", "reader@acme.com")...), "SLUICE_MASTER_KEY")
 	p.env["SLUICE_MASTER_KEY_FILE"] = p.file("key", firstKey+"\n")
 	require.Contains(t, fails(2, add...), "--email")
-	require.Contains(t, sees("source", "list"), "No source yet", "there is no source whose token was refused")
+	require.Contains(t, sees("source", "list"), "No source yet", "a source with a refused token is not added")
 	require.Contains(t, sees(append(add, "--email", "reader@acme.com")...), "is stored")
-	require.Contains(t, sees("secret", "set", "docs", "--file", token), "same token")
+	require.Contains(t, sees("secret", "set", "docs", "--file", token), "already has this token")
 	p.in = canary + "2\n"
 	require.Contains(t, sees("secret", "set", "docs"), "of reader@acme.com for https://acme.atlassian.net/wiki")
 	require.Contains(t, sees("secret", "set", "Legal.atlassian.net", "--email", "law@acme.com", "--file", token), "legal.atlassian.net is stored")
@@ -80,7 +80,7 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 		"source add x --space X --base-url http://acme.atlassian.net":             "https",
 		"source add x --space X --base-url https://evil.example":                  "CONFLUENCE_ALLOWED_HOSTS",
 		"source add x --space X --base-url https://u:" + canary + "@evil.example": "credential",
-		"source set docs --email x@acme.com":                                      "what is to change",
+		"source set docs --email x@acme.com":                                      "nothing to change",
 		"source set docs --name x --email x@acme.com":                             "--token-file",
 		"source set docs --token-file=":                                           "--token-file",
 	} {
@@ -88,13 +88,13 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 		code, out, err := p.types(argv...)
 		require.NotZero(t, code, args)
 		require.Contains(t, err, says, args)
-		if argv[len(argv)-1] != canary { // which was typed where it does not belong
+		if argv[len(argv)-1] != canary { // canary was typed in the wrong place
 			said.WriteString(out + err)
 		}
 	}
 	require.Contains(t, sees("source", "add", "x", "--space", "X", "--base-url", "https://third.atlassian.net"), "Source x")
 
-	// A mistaken key: everything that needs it says so and changes nothing.
+	// A wrong master key: every command that needs it reports that and changes nothing.
 	before := sees("secret", "list", "-o", "json")
 	p.env["SLUICE_MASTER_KEY_FILE"] = p.file("key", secondKey)
 	require.Contains(t, fails(1, "secret", "set", "docs", "--file", token), "SLUICE_MASTER_KEYS_OLD")
@@ -106,11 +106,11 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 	p.env["SLUICE_MASTER_KEY_FILE"] = p.file("key", secondKey)
 	p.env["SLUICE_MASTER_KEYS_OLD"] = firstKey
 	require.Contains(t, sees("secret", "list"), "sluice secret rotate")
-	require.Contains(t, sees("secret", "rotate"), "2 tokens are encrypted anew")
+	require.Contains(t, sees("secret", "rotate"), "2 tokens are encrypted again")
 	delete(p.env, "SLUICE_MASTER_KEYS_OLD")
 	require.NotContains(t, sees("secret", "list"), "missing")
 	require.Contains(t, sees("secret", "rotate"), "0 tokens")
-	require.Contains(t, sees("secret", "set", "docs", "--file", token), "same token")
+	require.Contains(t, sees("secret", "set", "docs", "--file", token), "already has this token")
 
 	require.Contains(t, sees("secret", "remove", "Legal.atlassian.net"), "removed")
 	require.Contains(t, fails(1, "secret", "remove", "legal.atlassian.net"), "no token is stored")
@@ -121,8 +121,8 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 	}
 }
 
-// A source with a token of its own needs nothing of the environment but the key and leave to go
-// to its site.
+// A source with its own token needs nothing from the environment except the master key and the permission to call its
+// site.
 func TestUpReadsASourceWithItsOwnToken(t *testing.T) {
 	site := sandbox.New(sandbox.Options{Token: "of-this-source-alone"})
 	site.AddBuiltin()
@@ -135,7 +135,7 @@ func TestUpReadsASourceWithItsOwnToken(t *testing.T) {
 		"CONFLUENCE_ALLOWED_HOSTS": strings.TrimPrefix(served.URL, "http://"), "CONFLUENCE_REQUESTS_PER_SECOND": "1000",
 	}
 	out, stop := p.up()
-	require.Contains(t, out.String(), "Confluence none")
+	require.Contains(t, out.String(), "Confluence not configured")
 	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--base-url", served.URL,
 		"--token-file", p.file("wrong", "of-somebody-else"), "--email", sandbox.DefaultEmail)
 	code, said, _ := p.types("sync", "docs", "--wait")

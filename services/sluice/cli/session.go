@@ -15,10 +15,10 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// operator is who sits at the command line: whoever has the database may see all of it.
+// operator is the viewer of the command line: whoever can access the database may see all of it.
 var operator = viewer.All()
 
-// session is what a command works with: all that people do, as the operator.
+// session is what a command works with: all operator commands, and the connections behind them.
 type session struct {
 	*control.Control
 	host  *service.Host
@@ -39,20 +39,19 @@ func newSession(ctx context.Context, h *service.Host) (*session, error) {
 	return &session{Control: control.New(s, lateBus{h}, &tokens{h, cfg, s}), host: h, store: s, cfg: cfg}, nil
 }
 
-// withControl runs fn on the knowledge base. What fn complains about is put into the words of the
-// command line.
+// withControl runs fn with a session. It rewords fn's errors for the command line.
 func (a *app) withControl(ctx context.Context, fn func(*session) error) error {
 	return a.withHost(ctx, func(h *service.Host) error {
 		s, err := newSession(ctx, h)
 		if err != nil {
 			return err
 		}
-		return inWords(fn(s))
+		return reword(fn(s))
 	})
 }
 
-// withBroker is withControl for what publishes requests. Where no broker is named it fails before
-// anything is written down; one that is named and does not answer is no failure.
+// withBroker is withControl for commands that publish requests. If no broker is configured, it fails before anything
+// is stored; a broker that does not respond is no error.
 func (a *app) withBroker(ctx context.Context, fn func(*session) error) error {
 	cfg, err := a.settings()
 	if err != nil {
@@ -70,10 +69,10 @@ func (a *app) withBroker(ctx context.Context, fn func(*session) error) error {
 	return a.withControl(ctx, fn)
 }
 
-// lateBus is a connection to the broker that is made when it is first needed.
+// lateBus connects to the broker when it is first needed.
 type lateBus struct{ host *service.Host }
 
-// Publish connects and publishes, and waits for the broker until ctx ends.
+// Publish connects and publishes. It waits for the broker until ctx ends.
 func (l lateBus) Publish(ctx context.Context, e event.Event) error {
 	b, err := l.host.Bus(ctx)
 	if err != nil {
@@ -82,8 +81,7 @@ func (l lateBus) Publish(ctx context.Context, e event.Event) error {
 	return b.Publish(ctx, e)
 }
 
-// tokens is the vault of the settings. The master key is looked up where a token is stored, and
-// not for what needs none.
+// tokens is a vault that reads the master key only when a token is stored, so that other commands do not need one.
 type tokens struct {
 	host  *service.Host
 	cfg   config.Sluice
@@ -95,12 +93,12 @@ func (t *tokens) vault(ctx context.Context) (control.Vault, error) {
 	return control.NewVault(trust, t.store), err
 }
 
-// Site returns a site's address as sources keep it.
+// Site returns a site's address in the form that sources store.
 func (t *tokens) Site(address string) (string, error) {
 	return credential.Trust{Hosts: t.cfg.Confluence.Hosts(), AllowHTTP: t.cfg.AllowHTTP}.Site(address)
 }
 
-// Ready reports whether SetToken would take the token.
+// Ready reports whether SetToken would accept the token.
 func (t *tokens) Ready(ctx context.Context, name, site string, given credential.GivenToken) error {
 	v, err := t.vault(ctx)
 	if err != nil {

@@ -26,7 +26,7 @@ func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
 func (a *app) source() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "source",
-		Short: "Add, change, list and remove the spaces and folders that are synced",
+		Short: "Add, change, list and remove sources: the spaces and folders to sync",
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -41,12 +41,12 @@ func (a *app) sourceAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add SOURCE --space KEY | --folder DIR",
 		Short: "Register a Confluence space, or a folder of Markdown files, as a source",
-		Long: `Register a Confluence space as a source. It is read with the token of --token-file, which is
-stored encrypted, else with one of sluice secret, else with CONFLUENCE_API_TOKEN.
+		Long: `Register a Confluence space as a source. It is read with the token from --token-file, which is
+stored encrypted, else with one from sluice secret, else with CONFLUENCE_API_TOKEN.
 
-With --folder the source is a folder of Markdown files, a git checkout for example. The services
-have to see it under the same path. Its addresses are those of the checkout's host where that is
-known, else file:// ones; --base-url gives others.`,
+With --folder the source is a folder of Markdown files, for example a git checkout. The services
+must have it under the same path. Page addresses are those of the checkout's host if it is known,
+else file:// addresses; --base-url sets others.`,
 		Example: "  sluice source add docs --space DOCS\n  sluice source add handbook --folder ~/handbook/docs\n  sluice source add hr --space HR --name 'People handbook' --tag policy\n" +
 			"  sluice source add legal --space LAW --base-url https://acme-legal.atlassian.net --email reader@acme.com --token-file /run/secrets/legal",
 		Args: args(cobra.ExactArgs(1)),
@@ -59,7 +59,7 @@ known, else file:// ones; --base-url gives others.`,
 				return usageError{errors.New("which space? give its key with --space, for example --space DOCS")}
 			}
 			if err := cmp.Or(n.Check(), control.CheckStrategy(n.DeletionStrategy)); err != nil {
-				return inWords(err)
+				return reword(err)
 			}
 			cfg, err := a.settings()
 			if err != nil {
@@ -67,7 +67,7 @@ known, else file:// ones; --base-url gives others.`,
 			}
 			if n.BaseURL == "" {
 				if n.BaseURL = cfg.BaseURL; n.BaseURL == "" {
-					return sourceWithoutSite()
+					return errNoSite()
 				}
 			}
 			if n.BaseURL, err = siteURL(n.BaseURL, cfg.Confluence); err != nil {
@@ -91,9 +91,9 @@ known, else file:// ones; --base-url gives others.`,
 	}
 	cmd.Flags().StringVar(&n.SpaceKey, "space", "", "`key` of the space")
 	cmd.Flags().StringVar(&folder, "folder", "", "`folder` of Markdown files, instead of a space")
-	cmd.Flags().StringVar(&n.BaseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL), or what a folder's addresses begin with")
-	cmd.Flags().StringVar(&n.DisplayName, "name", "", "`name` shown to people (default the space's key)")
-	cmd.Flags().StringSliceVar(&n.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
+	cmd.Flags().StringVar(&n.BaseURL, "base-url", "", "`address` of the site (default $CONFLUENCE_BASE_URL), or the beginning of a folder's page addresses")
+	cmd.Flags().StringVar(&n.DisplayName, "name", "", "`name` shown to people (default: the space's key)")
+	cmd.Flags().StringSliceVar(&n.Tags, "tag", nil, "`tag` for the source and its chunks; may be repeated")
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
 	cmd.Flags().BoolVar(&n.BlogPosts, "blog-posts", false, "sync the space's blog posts too")
 	t.sourceFlags(cmd)
@@ -104,7 +104,7 @@ known, else file:// ones; --base-url gives others.`,
 func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) error {
 	for _, flag := range []string{"space", "blog-posts", "token-file", "email", "scoped"} {
 		if cmd.Flags().Changed(flag) {
-			return usageError{fmt.Errorf("--%s is about a space, and --folder is none", flag)}
+			return usageError{fmt.Errorf("--%s is for a space and cannot be used with --folder", flag)}
 		}
 	}
 	src, err := systems.Locate("folder", dir)
@@ -123,7 +123,7 @@ func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) err
 	}
 	n = control.NewSource{Source: src, Insist: []string{"deletion_strategy"}}
 	if err := n.Check(); err != nil {
-		return inWords(err)
+		return reword(err)
 	}
 	return a.withControl(cmd.Context(), func(s *session) error {
 		added, err := s.AddSource(cmd.Context(), operator, n)
@@ -134,22 +134,22 @@ func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) err
 	})
 }
 
-// folderURL checks what a folder's addresses are to begin with.
+// folderURL checks the beginning of a folder's page addresses.
 func folderURL(s string) (string, error) {
 	u, err := parseURL(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "file" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("--base-url of a folder is an address with https://, http:// or file://, without user, query or fragment")
+		return "", errors.New("--base-url of a folder must be an address with https://, http:// or file://, without user, query or fragment")
 	}
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-// sourceFlags are those of a command that is about a source before it is about its token.
+// sourceFlags adds the token flags of a command about a source.
 func (t *tokenFlags) sourceFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.file, "token-file", "", "`file` with an API token of the source's own, which is stored encrypted")
+	cmd.Flags().StringVar(&t.file, "token-file", "", "`file` with an API token for this source; it is stored encrypted")
 	t.flags(cmd)
 }
 
-// tokenOf reads the token that a command about a source was given, nil where it was given none.
+// tokenOf reads the token that was given to a command about a source; without one it returns nil.
 func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*credential.GivenToken, error) {
 	changed := cmd.Flags().Changed
 	switch {
@@ -158,7 +158,7 @@ func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*cr
 	case changed("token-file"):
 		return a.givenToken(cmd, t, cfg)
 	case changed("email") || changed("scoped"):
-		return nil, usageError{errors.New("--email and --scoped are about the token of --token-file")}
+		return nil, usageError{errors.New("--email and --scoped need a token: give --token-file")}
 	}
 	return nil, nil
 }
@@ -172,8 +172,8 @@ func (a *app) showAdded(ctx context.Context, s *session, added control.Added) er
 	return a.noticeToken(ctx, s, src, false)
 }
 
-// noticeToken tells of a source that nothing is stored to read it with. moved says that it has
-// another address than when its own token, if it has one, was given.
+// noticeToken warns if no stored token can read the source. moved means that the source's address has changed since
+// its own token, if any, was stored.
 func (a *app) noticeToken(ctx context.Context, s *session, src store.Source, moved bool) error {
 	if src.System != store.Confluence {
 		return nil
@@ -183,7 +183,7 @@ func (a *app) noticeToken(ctx context.Context, s *session, src store.Source, mov
 		return err
 	}
 	if moved && slices.ContainsFunc(list, func(info vault.Secret) bool { return info.Name == src.ID }) {
-		a.notice(fmt.Sprintf("Its API token was given for the old address and is not sent to another one: sluice secret set %s < token.txt", src.ID))
+		a.notice(fmt.Sprintf("Its API token was stored for the old address and is not sent to the new one. Store it again: sluice secret set %s < token.txt", src.ID))
 		return nil
 	}
 	if site, err := siteURL(s.cfg.BaseURL, s.cfg.Confluence); err == nil && site == src.BaseURL {
@@ -191,16 +191,16 @@ func (a *app) noticeToken(ctx context.Context, s *session, src store.Source, mov
 	}
 	names := vault.SecretNames(src.BaseURL, src.ID)
 	if !slices.ContainsFunc(list, func(info vault.Secret) bool { return slices.Contains(names, info.Name) }) {
-		a.notice(fmt.Sprintf("It has no API token yet, and CONFLUENCE_BASE_URL is not its site: sluice secret set %s < token.txt", src.ID))
+		a.notice(fmt.Sprintf("It has no API token yet, and CONFLUENCE_BASE_URL is another site. Store one: sluice secret set %s < token.txt", src.ID))
 	}
 	return nil
 }
 
-// siteURL gives the address of the site as sources keep it: with /wiki, without a slash.
+// siteURL returns the site's address in the form that sources store: with /wiki and without a trailing slash.
 func siteURL(s string, c config.Confluence) (string, error) {
 	site, err := confluence.CheckSite(s, c.Hosts(), c.AllowHTTP)
-	if err != nil { // which does not repeat the address: a password may stand in it
-		return "", fmt.Errorf("the address of the site %w; it looks like https://acme.atlassian.net/wiki", err)
+	if err != nil { // the error omits the address, which may contain a password
+		return "", fmt.Errorf("the address of the site %w; the form is https://acme.atlassian.net/wiki", err)
 	}
 	return site, nil
 }
@@ -208,7 +208,7 @@ func siteURL(s string, c config.Confluence) (string, error) {
 func (a *app) sourceList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List the sources with what is stored of them",
+		Short: "List the sources and their stored pages and chunks",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error { return a.listSources(cmd.Context(), s) })
@@ -232,7 +232,7 @@ func (a *app) listSources(ctx context.Context, s *session) error {
 	return nil
 }
 
-// sourceRows is the table of sources, which fits into 80 columns.
+// sourceRows returns the table of sources, which fits into 80 columns.
 func sourceRows(list []store.Source) [][]string {
 	rows := [][]string{{"SOURCE", "PAGES", "CHUNKS", "SPACE OR FOLDER", "LAST SYNC", "REMOVALS CHECKED"}}
 	for _, src := range list {
@@ -258,9 +258,9 @@ func orNever(t time.Time) string {
 func (a *app) sourceLosses() *cobra.Command {
 	return &cobra.Command{
 		Use:   "losses SOURCE",
-		Short: "Add up what became of macros and elements on a source's pages",
-		Long: `Add up, over a source's pages, which macros and elements were rendered, which are kept
-as a placeholder and which were dropped, and why. sluice page ID --losses shows one page.`,
+		Short: "Summarize how macros and elements on a source's pages were converted",
+		Long: `Count, over a source's pages, which macros and elements were rendered, kept as a
+placeholder or dropped, and why. sluice page ID --losses shows one page.`,
 		Example: "  sluice source losses docs\n  sluice source losses docs -o json | jq '.[] | select(.fate != \"rendered\")'",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -272,7 +272,7 @@ as a placeholder and which were dropped, and why. sluice page ID --losses shows 
 				if a.json() {
 					return a.printJSON(list)
 				}
-				rows := [][]string{{"ELEMENT", "BECAME", "PAGES", "COUNT", "WHY"}}
+				rows := [][]string{{"ELEMENT", "RESULT", "PAGES", "COUNT", "WHY"}}
 				for _, l := range list {
 					rows = append(rows, []string{l.Element, string(l.Fate), fmt.Sprint(l.Pages), fmt.Sprint(l.Count), l.Reason})
 				}
@@ -293,7 +293,7 @@ func (a *app) sourceRemove() *cobra.Command {
 				if err := s.RemoveSource(cmd.Context(), operator, argv[0]); err != nil {
 					return err
 				}
-				a.printf("Source %s is removed with all that was stored of it.\n", argv[0])
+				a.printf("Source %s and everything stored for it is removed.\n", argv[0])
 				return nil
 			})
 		},

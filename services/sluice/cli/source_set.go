@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-const strategyHelp = "when removals are looked for: weekly_reconciliation (by the first sync after 7 days), every_sync, or on_demand (by sync --mode full alone)"
+const strategyHelp = "when syncs look for removals: weekly_reconciliation (the first sync after 7 days), every_sync, or on_demand (only sync --mode full)"
 
 func (a *app) sourceSet() *cobra.Command {
 	var change control.SourceChange
@@ -18,16 +18,16 @@ func (a *app) sourceSet() *cobra.Command {
 	var t tokenFlags
 	cmd := &cobra.Command{
 		Use:   "set SOURCE",
-		Short: "Change settings of a source",
-		Long: `Change settings of a source. What is not named stays as it is. Tags replace all that were
-there, --tag "" takes them away; chunks get them when their page is next written.
+		Short: "Change a source's settings",
+		Long: `Change a source's settings. Settings that are not given stay as they are. --tag replaces all
+tags, --tag "" deletes them; chunks get new tags when their page is next written.
 
 With --blog-posts the next sync is a full one, to find them all; with --blog-posts=false the
-next full one takes out those that are there.
+next full sync removes them.
 
-With --base-url the source's site has another address now: it was renamed, or has got a domain of its
-own. The next sync makes sure that it is the same site and gives stored pages, links and citations the
-new address. Nothing is fetched again, and embeddings stay.`,
+Use --base-url when the address of the source's site has changed, for example to a custom domain. The
+next sync checks that it is the same site and gives stored pages, links and citations the new address.
+Nothing is fetched again, and embeddings stay.`,
 		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people\n  sluice source set docs --base-url https://acme2.atlassian.net",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -37,7 +37,7 @@ new address. Nothing is fetched again, and embeddings stay.`,
 				return err
 			}
 			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") && !changed("base-url") {
-				return usageError{errors.New("what is to change? give --deletion-strategy, --name, --tag, --blog-posts, --base-url or --token-file")}
+				return usageError{errors.New("nothing to change: give --deletion-strategy, --name, --tag, --blog-posts, --base-url or --token-file")}
 			}
 			if changed("name") && change.DisplayName == "" {
 				return usageError{errors.New("--name is empty")}
@@ -53,7 +53,7 @@ new address. Nothing is fetched again, and embeddings stay.`,
 			}
 			if change.DeletionStrategy = store.DeletionStrategy(strategy); changed("deletion-strategy") {
 				if err := control.CheckStrategy(change.DeletionStrategy); err != nil {
-					return inWords(err)
+					return reword(err)
 				}
 			}
 			if change.Token, err = a.tokenOf(cmd, &t, cfg); err != nil {
@@ -77,7 +77,7 @@ new address. Nothing is fetched again, and embeddings stay.`,
 				}
 				a.printf("Source %s is %q, tags %v, deletion strategy %s%s.\n", src.ID, src.DisplayName, src.Tags, src.DeletionStrategy, posts)
 				if change.BaseURL != "" {
-					a.printf("Its site is at %s. Its pages get the new address with the next sync: sluice sync %s --wait\n", src.BaseURL, src.ID)
+					a.printf("Its site is at %s. The next sync gives its pages the new address: sluice sync %s --wait\n", src.BaseURL, src.ID)
 					return a.noticeToken(cmd.Context(), s, src, changed.Token == nil)
 				}
 				return nil
@@ -86,8 +86,8 @@ new address. Nothing is fetched again, and embeddings stay.`,
 	}
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", "", strategyHelp)
 	cmd.Flags().StringVar(&change.DisplayName, "name", "", "`name` shown to people")
-	cmd.Flags().StringSliceVar(&change.Tags, "tag", nil, "`tag` on the source and its chunks; may be repeated")
-	cmd.Flags().StringVar(&change.BaseURL, "base-url", "", "`address` that the source's site has now, or what a folder's addresses begin with")
+	cmd.Flags().StringSliceVar(&change.Tags, "tag", nil, "`tag` for the source and its chunks; may be repeated")
+	cmd.Flags().StringVar(&change.BaseURL, "base-url", "", "new `address` of the source's site, or the beginning of a folder's page addresses")
 	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
 	t.sourceFlags(cmd)
 	return cmd

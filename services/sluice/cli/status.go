@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	ledgerShown = 20      // failures and removals of a run that the text shows
-	ledgerAll   = 1 << 30 // as many as there are, for --output json
+	ledgerShown = 20      // failures and removals of a run in the text output
+	ledgerAll   = 1 << 30 // all of them, for --output json
 )
 
 func (a *app) status() *cobra.Command {
@@ -24,11 +24,11 @@ func (a *app) status() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "status [RUN]",
-		Short: "Show the sources and their newest runs, or the whole story of one run",
-		Long: `Show the sources and their newest runs, or the whole story of one run.
+		Short: "Show the sources and their newest runs, or the full report of one run",
+		Long: `Show the sources and their newest runs, or the full report of one run.
 
-With --follow it shows a run's progress until the run ends, then its story; the exit code is that of
-sync --wait. Ctrl-C ends the following, not the run.`,
+With --follow it shows a run's progress until the run ends, then its report; the exit code is that of
+sync --wait. Ctrl-C stops following, not the run.`,
 		Example: "  sluice status\n  sluice status nightly-7\n  sluice status nightly-7 --follow\n  sluice status nightly-7 -o json | jq .stages",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
@@ -51,20 +51,20 @@ sync --wait. Ctrl-C ends the following, not the run.`,
 	return cmd
 }
 
-// followRun shows a run's progress to its end, and then its story.
+// followRun shows a run's progress until the run ends, and then its report.
 func (a *app) followRun(ctx context.Context, s *session, id string) error {
 	st, err := s.Story(ctx, operator, id, 0)
 	if err != nil {
 		return err
 	}
 	if st.WaitsFor != "" {
-		a.notice(fmt.Sprintf("Run %s waits for the end of run %s, which came first.", id, st.WaitsFor))
+		a.notice(fmt.Sprintf("Run %s waits for run %s to end.", id, st.WaitsFor))
 	}
 	last, err := a.follow(ctx, s, st.Run)
 	if err != nil {
 		return err
 	}
-	return cmp.Or(a.showRun(ctx, s, id), ending(last))
+	return cmp.Or(a.showRun(ctx, s, id), exitError(last))
 }
 
 func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
@@ -104,10 +104,10 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 	}
 	a.printf("Run %s of %s, %s: %s\n", st.ID, st.SourceID, st.Mode, words(st.State))
 	if st.Mode != st.RequestedMode {
-		a.printf("  %s was asked for; it was time for a full one\n", st.RequestedMode)
+		a.printf("  %s was requested; a full sync was due\n", st.RequestedMode)
 	}
 	if st.ApprovesRun != "" {
-		a.printf("  carries out what run %s held back\n", st.ApprovesRun)
+		a.printf("  removes what run %s held back\n", st.ApprovesRun)
 	}
 	if st.Message != "" && st.State != event.StateHeld {
 		a.printf("%s\n", indent(st.Message, "  "))
@@ -115,7 +115,7 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 	a.showTimes(st)
 	a.printf("  %s", tally(st.Counts))
 	if st.Counts.Pending > 0 {
-		a.printf(", %d under way", st.Counts.Pending)
+		a.printf(", %d pending", st.Counts.Pending)
 	}
 	a.printf("\n")
 	if st.APICalls > 0 {
@@ -131,14 +131,14 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 }
 
 func (a *app) showTimes(st control.Story) {
-	a.printf("  asked for %s", ago(st.RequestedAt))
+	a.printf("  requested %s", ago(st.RequestedAt))
 	switch {
 	case st.WaitsFor != "":
-		a.printf(", waits for the end of run %s", st.WaitsFor)
+		a.printf(", waits for run %s to end", st.WaitsFor)
 	case !st.StartedAt.IsZero() && !st.FinishedAt.IsZero():
 		a.printf(", took %s", took(st.Run))
 	case !st.StartedAt.IsZero():
-		a.printf(", under way for %s", time.Since(st.StartedAt).Round(time.Second))
+		a.printf(", running for %s", time.Since(st.StartedAt).Round(time.Second))
 	}
 	if !st.ListingDone.IsZero() {
 		a.printf(": listing %s, pages %s", lasted(st.Listing), lasted(st.Fetching))
@@ -146,7 +146,7 @@ func (a *app) showTimes(st control.Story) {
 	a.printf("\n")
 }
 
-// showStages shows where the time of the pages went; waiting counts.
+// showStages shows the time that pages took from each stage to the next, including waiting.
 func (a *app) showStages(st store.Story) {
 	if len(st.Stages) == 0 {
 		return
@@ -165,13 +165,13 @@ func (a *app) showStages(st store.Story) {
 	a.table(rows)
 }
 
-// showLedger shows the pages of a run that did not end well, and how to go on.
+// showLedger shows the failed, removed and held pages of a run, and the commands for them.
 func (a *app) showLedger(st control.Story) {
 	a.ledgerTable(st.ID, "FAILED", []string{"STAGE", "CODE", "ATTEMPTS", "MESSAGE"}, st.Failures, func(p store.LedgerPage) []string {
 		return []string{p.Stage, p.Reason, fmt.Sprint(p.Attempts), cut(p.Message, 60)}
 	})
 	if len(st.Failures) > 0 {
-		a.printf("  to try them again: sluice failed retry %s\n", st.ID)
+		a.printf("  to retry them: sluice failed retry %s\n", st.ID)
 	}
 	a.ledgerTable(st.ID, "REMOVED", []string{"REASON"}, st.Removals, func(p store.LedgerPage) []string { return []string{p.Reason} })
 	if st.State == event.StateHeld {

@@ -20,18 +20,18 @@ func (a *app) sync() *cobra.Command {
 	var wait, approve bool
 	cmd := &cobra.Command{
 		Use:   "sync SOURCE",
-		Short: "Ask for a sync of a source",
-		Long: `Ask the running stages for a sync of a source. The request is written down and then published on
-sluice.v1.sync.requested.SOURCE: while NATS is away it waits for it.
+		Short: "Request a sync of a source",
+		Long: `Request a sync of a source from the running stages. The request is stored and then published on
+sluice.v1.sync.requested.SOURCE; if NATS is down, it is published when NATS is back.
 
-incremental asks the search index what has changed; full compares every page of the
-space, and finds moves and removals too. The first sync of a source is always full.`,
+incremental gets the changes from the search index; full compares every page of the space,
+and also finds moves and removals. The first sync of a source is always full.`,
 		Example: "  sluice sync docs --wait\n  sluice sync docs --mode full --wait\n  sluice sync docs --wait --output json | jq .counts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			r := control.SyncRequest{SourceID: argv[0], Mode: event.Mode(mode), ApproveRemovals: approve, RunID: requestID}
 			if err := r.Check(); err != nil {
-				return inWords(err)
+				return reword(err)
 			}
 			return a.withBroker(cmd.Context(), func(s *session) error {
 				asked, err := s.Sync(cmd.Context(), operator, r)
@@ -43,19 +43,19 @@ space, and finds moves and removals too. The first sync of a source is always fu
 		},
 	}
 	cmd.Flags().StringVar(&mode, "mode", string(event.Incremental), "incremental or full")
-	cmd.Flags().BoolVar(&wait, "wait", false, "follow the sync to its end")
-	cmd.Flags().StringVar(&requestID, "request-id", "", "`id` of the request and its run (default a new one)")
-	cmd.Flags().BoolVar(&approve, "approve-removals", false, "let this sync remove more pages than the brake permits")
+	cmd.Flags().BoolVar(&wait, "wait", false, "follow the sync until it ends")
+	cmd.Flags().StringVar(&requestID, "request-id", "", "`id` of the request and its run (default: a new one)")
+	cmd.Flags().BoolVar(&approve, "approve-removals", false, "let this sync remove more pages than the limit allows")
 	return cmd
 }
 
-// showAsked says what became of a request, and with wait follows its run to the end.
+// showAsked shows the state of a requested run, and with wait follows the run until it ends.
 func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wait bool) error {
 	run := asked.Run
 	a.noticeUnsent(asked)
 	if wait {
 		if asked.WaitsFor != "" {
-			a.notice(fmt.Sprintf("Run %s waits for the end of run %s, which came first.", run.ID, asked.WaitsFor))
+			a.notice(fmt.Sprintf("Run %s waits for run %s to end.", run.ID, asked.WaitsFor))
 		}
 		last, err := a.follow(ctx, s, run)
 		if err != nil {
@@ -66,7 +66,7 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 		} else {
 			a.printf("%s\n", summary(last))
 		}
-		return cmp.Or(err, ending(last))
+		return cmp.Or(err, exitError(last))
 	}
 	switch {
 	case a.json():
@@ -74,38 +74,38 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	case run.State.Final() && run.ApprovesRun != "":
 		a.printf("What run %s held back was removed %s by run %s.\n", run.ApprovesRun, ago(run.FinishedAt), run.ID)
 	case run.State.Final():
-		a.printf("Run %s of %s ended %s as %s. Look at it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
+		a.printf("Run %s of %s ended %s: %s. Show it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
 	case asked.WaitsFor != "":
-		a.printf("Run %s of %s is asked for, and waits for the end of run %s. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, following(run.ID))
+		a.printf("Run %s of %s is requested and waits for run %s to end. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, following(run.ID))
 	case run.State != event.StateRequested:
-		a.printf("Run %s of %s is under way already: %s. Follow it: %s\n", run.ID, run.SourceID, words(run.State), following(run.ID))
+		a.printf("Run %s of %s is already active: %s. Follow it: %s\n", run.ID, run.SourceID, words(run.State), following(run.ID))
 	default:
-		a.printf("Run %s of %s is asked for. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
+		a.printf("Run %s of %s is requested. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
 	}
 	return nil
 }
 
-// following is the command that follows a run.
+// following returns the command that follows a run.
 func following(runID string) string { return "sluice status " + runID + " --follow" }
 
-// progressSubject is where a run's progress is published.
+// progressSubject returns the subject that a run's progress is published on.
 func (s *session) progressSubject(run store.Run) string {
 	return bus.Prefix(s.cfg.NatsPrefix).Subject(event.ProgressSubject(run.SourceID, run.ID))
 }
 
-// requested is what scripts are told of a request.
+// requested is the JSON output of a requested run.
 type requested struct {
 	RunID   string `json:"run_id"`
 	Subject string `json:"progress_subject"`
-	// WaitsFor is the run that has to end first.
+	// WaitsFor is the run that must end first.
 	WaitsFor string `json:"waits_for,omitempty"`
-	Sent     bool   `json:"sent"` // false while the broker is away; the request is written down
+	Sent     bool   `json:"sent"` // false while the broker is unavailable; the request is in the ledger
 }
 
-// noticeUnsent says that a request is written down and not yet sent.
+// noticeUnsent prints that a request is stored but not yet sent.
 func (a *app) noticeUnsent(asked control.Asked) {
 	if asked.Unsent != nil {
-		a.notice(fmt.Sprintf("NATS does not answer: %v. The request is written down: run %s begins within some minutes once NATS is back.", asked.Unsent, asked.Run.ID))
+		a.notice(fmt.Sprintf("NATS does not respond: %v. The request is stored: run %s starts a few minutes after NATS is back.", asked.Unsent, asked.Run.ID))
 	}
 }
 
@@ -118,18 +118,18 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 	b, err := s.host.Bus(ctx)
 	if err == nil {
 		var last event.Progress
-		if last, err = a.followOn(ctx, b, run); err == nil && last.State.Final() {
+		if last, err = a.followBroker(ctx, b, run); err == nil && last.State.Final() {
 			return last, nil
 		}
 	}
-	if ctx.Err() != nil { // whoever pressed Ctrl-C is not told of errors
-		a.notice(fmt.Sprintf("Stopped following; run %s goes on: %s", run.ID, following(run.ID)))
+	if ctx.Err() != nil { // after Ctrl-C, errors are of no interest
+		a.notice(fmt.Sprintf("Stopped following; run %s continues: %s", run.ID, following(run.ID)))
 	}
-	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("the run is no longer followed; it goes on: %s", following(run.ID)))
+	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("lost track of the run; it continues: %s", following(run.ID)))
 }
 
-// followOn shows what the broker tells of a run, and returns the last of it.
-func (a *app) followOn(ctx context.Context, b *bus.Bus, run store.Run) (last event.Progress, err error) {
+// followBroker shows the run's progress from the broker, and returns its last snapshot.
+func (a *app) followBroker(ctx context.Context, b *bus.Bus, run store.Run) (last event.Progress, err error) {
 	show := a.progressView()
 	defer show.close()
 	for p, err := range b.FollowProgress(ctx, run.SourceID, run.ID) {
@@ -142,7 +142,7 @@ func (a *app) followOn(ctx context.Context, b *bus.Bus, run store.Run) (last eve
 	return last, nil
 }
 
-// summary is one sentence about how a run ended.
+// summary returns one sentence about how a run ended.
 func summary(p event.Progress) string {
 	took := ""
 	if !p.StartedAt.IsZero() && !p.FinishedAt.IsZero() {
@@ -155,7 +155,7 @@ func summary(p event.Progress) string {
 	return text
 }
 
-// tally names the counts that are not zero.
+// tally lists the counts that are not zero.
 func tally(c event.Counts) string {
 	parts := []string{plural(c.Listed, "page listed", "pages listed")}
 	for _, one := range []struct {
@@ -169,8 +169,8 @@ func tally(c event.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-// ending turns a run's last state into the program's exit code.
-func ending(p event.Progress) error {
+// exitError converts a run's final state to the exit code.
+func exitError(p event.Progress) error {
 	switch p.State {
 	case event.StateCompleted:
 		return nil

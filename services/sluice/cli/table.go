@@ -11,10 +11,10 @@ import (
 	"github.com/sluicehq/sluice/shared/terminal"
 )
 
-// table prints rows in columns; the first row is the heading. On a terminal it keeps to the
-// terminal's width; anywhere else, where programs may read it, a row is one line.
+// table prints rows in columns; the first row is the heading. On a terminal it fits the terminal's width; elsewhere
+// each row is one line, since programs may read it.
 func (a *app) table(rows [][]string) {
-	clean := make([][]string, len(rows)) // before it is measured
+	clean := make([][]string, len(rows)) // before the widths are measured
 	for i, r := range rows {
 		for _, cell := range r {
 			clean[i] = append(clean[i], terminal.Clean(cell))
@@ -23,7 +23,7 @@ func (a *app) table(rows [][]string) {
 	a.printf("%s", columns(clean, a.width()))
 }
 
-// width is how many characters fit on a line of the terminal that the output is; 0 when it is none.
+// width returns the number of characters per line of the terminal; 0 if the output is not a terminal.
 func (a *app) width() int {
 	f, ok := terminal.File(a.out)
 	if !ok {
@@ -38,12 +38,12 @@ func (a *app) width() int {
 
 const (
 	gap       = 2  // spaces between two columns
-	leastWrap = 12 // characters that a column of sentences keeps when it is wrapped
+	leastWrap = 12 // minimum width of a wrapped column
 )
 
-// columns lays rows out in a table no wider than width, 0 being any width: sentences are wrapped
-// within their column, what has no spaces, such as an id, stays whole. Rows that do not fit that
-// way are written one below the other, a line for each cell.
+// columns formats rows as a table of at most width characters; 0 means any width. It wraps sentences within their
+// column and keeps text without spaces, such as ids, whole. If the rows do not fit, it writes each cell on a line of
+// its own.
 func columns(rows [][]string, width int) string {
 	if len(rows) == 0 {
 		return ""
@@ -73,10 +73,10 @@ func columns(rows [][]string, width int) string {
 	return t.Render() + "\n"
 }
 
-// fitted returns the widths of the columns, and whether they fit.
+// fitted returns the widths of the columns, and whether they fit into width.
 func fitted(rows [][]string, width int) (widths []int, fit bool) {
 	var wraps []bool
-	var least []int // so that no word is broken
+	var least []int // the longest word of each column, so that no word is broken
 	for n, r := range rows {
 		for i, c := range r {
 			if i == len(widths) {
@@ -108,7 +108,7 @@ func fitted(rows [][]string, width int) (widths []int, fit bool) {
 	return widths, true
 }
 
-// records writes each row as lines of a heading and a cell, with an empty line between two rows.
+// records writes each row as lines of a heading and a cell, with an empty line between rows.
 func records(rows [][]string, width int) string {
 	head, margin := rows[0], 0
 	for _, h := range head {

@@ -22,10 +22,10 @@ func TestATableThatFitsIsOneLineARow(t *testing.T) {
 65612  Rotating the signing keys  too_large  the body is larger than what is read of one page
 7      見出し                     crashed    the converter panicked
 `
-	require.Equal(t, want, columns(failures, 0), "where no terminal is, nothing is wrapped")
+	require.Equal(t, want, columns(failures, 0), "without a terminal, nothing is wrapped")
 	require.Equal(t, want, columns(failures, 200))
 	require.Empty(t, columns(nil, 80))
-	require.Equal(t, "  a  1\n  b\n", columns([][]string{{"  a", "1"}, {"  b"}}, 80), "a row may be short, and set in")
+	require.Equal(t, "  a  1\n  b\n", columns([][]string{{"  a", "1"}, {"  b"}}, 80), "a row may be short and indented")
 	require.Equal(t, "\x1b[1mA\x1b[0m   B\naa  bb\n", columns([][]string{{"\x1b[1mA\x1b[0m", "B"}, {"aa", "bb"}}, 80), "colour has no width")
 }
 
@@ -51,7 +51,7 @@ MESSAGE  the converter panicked
 `, columns(failures, 40))
 }
 
-// Whatever the rows, no line is wider than the terminal as long as no word is.
+// For any rows, no line is wider than the terminal unless a single word is.
 func TestTablesKeepToTheTerminal(t *testing.T) {
 	for width := 30; width < 120; width++ {
 		for line := range strings.Lines(columns(failures, width)) {
@@ -77,8 +77,8 @@ func TestASnippetIsReadAsText(t *testing.T) {
 	require.Equal(t, `set <NAME> & "go"`, snippet("set &lt;NAME&gt;\n\n&amp; &quot;go&quot;"))
 }
 
-// The lists that people read most fit into a terminal of the usual width as tables: a row in a record
-// of its own takes a screen for ten.
+// The most used lists fit into a terminal of the usual width as tables: a record per row would fill a screen with ten
+// rows.
 func TestListsFitIntoEightyColumns(t *testing.T) {
 	const run = "20260102-030405-abcdef"
 	at := time.Now().Add(-50 * time.Minute)
@@ -95,7 +95,7 @@ func TestListsFitIntoEightyColumns(t *testing.T) {
 		for line := range strings.Lines(out) {
 			require.LessOrEqual(t, text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, "\n")), 80, name)
 		}
-		require.NotContains(t, columns(rows, 0), "\n ", "a row is one line where no terminal is")
+		require.NotContains(t, columns(rows, 0), "\n ", "without a terminal, a row is one line")
 		t.Logf("%s\n%s", name, out)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/sluicehq/sluice/shared/terminal"
 )
 
-// ago says how long ago t was: "5 minutes ago", and after a month its date.
+// ago formats how long ago t was: "5 minutes ago", and after a month its date.
 func ago(t time.Time) string {
 	switch d := time.Since(t); {
-	case d < 2*time.Second: // the database's clock may be ahead of this one
+	case d < 2*time.Second: // the database's clock may be ahead of this machine's
 		return "just now"
 	case d < humanize.Month:
 		return humanize.Time(t)
@@ -23,10 +23,10 @@ func ago(t time.Time) string {
 	}
 }
 
-// plural is a number and its noun: "1 page", "2 pages".
+// plural returns a number and its noun: "1 page", "2 pages".
 func plural(n int, one, many string) string { return english.Plural(n, one, many) }
 
-// orEmpty makes a nil list an empty one, so that JSON shows [] and not null.
+// orEmpty returns an empty list for nil, so that JSON has [] instead of null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -34,7 +34,7 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// indent puts each line of text behind a margin.
+// indent puts margin before each line of s.
 func indent(s, margin string) string {
 	return margin + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n"+margin)
 }
@@ -44,10 +44,10 @@ func cut(s string, n int) string {
 	return text.Snip(terminal.Line(strings.Join(strings.Fields(s), " ")), n, "…")
 }
 
-// size says how much n bytes are: "82 kB".
+// size formats a number of bytes: "82 kB".
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
-// lasted says how long something took.
+// lasted formats a duration.
 func lasted(seconds float64) string {
 	switch d := time.Duration(seconds * float64(time.Second)); {
 	case d < time.Second:

@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// apiStage is the stage that runs only where it has an address.
+// apiStage is the stage that runs only if it has an address.
 const apiStage = "gateway"
 
 // engine is everything that one process runs: servers, connections and stages.
@@ -33,12 +33,12 @@ type engine struct {
 	bus     *bus.Bus
 	stages  []service.Stage
 	grace   time.Duration
-	api     string // where the HTTP API is served; "" for nowhere
-	keyFile string // with the key of this machine's own commands
+	api     string // address of the HTTP API; "" for none
+	keyFile string // contains the API key of this machine
 }
 
-// startEngine starts the servers that are not named, migrates, and connects. The stages do
-// not run yet; see run.
+// startEngine starts the servers that are not configured, migrates, and connects. It does not start the stages; see
+// run.
 func (a *app) startEngine(ctx context.Context, env config.Environment, health *service.Health) (_ *engine, err error) {
 	cfg, err := config.Of[config.Sluice](env)
 	if err != nil {
@@ -69,19 +69,18 @@ func (a *app) startEngine(ctx context.Context, env config.Environment, health *s
 	if e.bus, err = e.host.Bus(ctx); err != nil {
 		return nil, err
 	}
-	// What is wrong with a token is said before anybody is told that all is up.
+	// Report a problem with a token before reporting that everything is up.
 	_, err = e.host.Credentials(ctx)
 	return e, err
 }
 
-// stagesOf are the stages that one process runs: all of them, the HTTP API where it has an
-// address.
+// stagesOf returns the stages that one process runs: all of them, but the HTTP API only if it has an address.
 func stagesOf(api config.API) []service.Stage {
 	return slices.DeleteFunc(stages.All(), func(s service.Stage) bool { return s.Name == apiStage && api.Addr == "" })
 }
 
-// addrIsFree says so before anything else is told when the address of the HTTP API is another
-// program's.
+// addrIsFree returns an error if another program listens on the address of the HTTP API. It is called early, before
+// anything is reported as running.
 func addrIsFree(addr string) error {
 	if addr == "" {
 		return nil
@@ -93,14 +92,14 @@ func addrIsFree(addr string) error {
 	return l.Close()
 }
 
-// run runs the stages until asked to stop.
+// run runs the stages until asked ends.
 func (e *engine) run(asked context.Context) error {
 	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
 	go func() {
 		select {
 		case <-e.servers.Done():
-			cancel(errors.New("the Postgres that sluice started has stopped; its log lies beside the data folder"))
+			cancel(errors.New("the Postgres that sluice started has stopped; its log is beside the data folder"))
 		case <-ctx.Done():
 		}
 	}()
@@ -126,10 +125,10 @@ func (e *engine) close() {
 func (a *app) up() *cobra.Command {
 	return &cobra.Command{
 		Use:   "up",
-		Short: "Run every stage in this process, with the servers that they need",
-		Long: `Run every stage in this process until Ctrl-C. NATS and Postgres are those that NATS_URL
-and DATABASE_URL name; where one is not set, sluice starts its own under --data. The HTTP API
-is served on GATEWAY_ADDR; set to nothing, there is none.`,
+		Short: "Run every stage in one process, and the servers that they need",
+		Long: `Run every stage in one process until Ctrl-C. It uses the NATS and Postgres of NATS_URL and
+DATABASE_URL; if one is not set, sluice starts its own under --data. The HTTP API is served on
+GATEWAY_ADDR; if that is set to nothing, there is no HTTP API.`,
 		Example: `  export CONFLUENCE_BASE_URL=https://acme.atlassian.net/wiki
   export CONFLUENCE_EMAIL=reader@acme.com CONFLUENCE_API_TOKEN=...
   sluice up`,
@@ -179,7 +178,7 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	case cfg.BaseURL == "" && len(secrets) > 0:
 		a.printf("  Confluence with %s; see sluice secret list\n", plural(len(secrets), "stored token", "stored tokens"))
 	case cfg.BaseURL == "":
-		a.printf("  Confluence none; set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN and start again to sync.\n")
+		a.printf("  Confluence not configured; to sync, set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and CONFLUENCE_API_TOKEN and restart.\n")
 	default:
 		a.printf("  Confluence %s\n", cfg.BaseURL)
 	}
@@ -191,11 +190,11 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		}
 		a.printf("Sync one from another terminal: sluice sync %s --wait\n", sources[0].ID)
 	}
-	a.printf("Ctrl-C stops it.\n")
+	a.printf("Press Ctrl-C to stop.\n")
 	return nil
 }
 
-// hidePassword returns an address without its password.
+// hidePassword returns an address with its password masked.
 func hidePassword(address string) string {
 	u, err := parseURL(address)
 	if err != nil {
@@ -204,7 +203,7 @@ func hidePassword(address string) string {
 	return u.Redacted()
 }
 
-// sourceWithoutSite is the error for a command that needs a site that no setting names.
-func sourceWithoutSite() error {
+// errNoSite is the error of a command that needs a site if none is set.
+func errNoSite() error {
 	return usageError{fmt.Errorf("which site? give --base-url, or set CONFLUENCE_BASE_URL; for example https://acme.atlassian.net/wiki")}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// inWords says what is wrong as the person typed it, with the command that leads out. What it
-// does not know it returns as it is.
-func inWords(err error) error {
+// reword rewords an error of control in terms of the command line, and adds the command that helps. It returns other
+// errors unchanged.
+func reword(err error) error {
 	var (
 		invalid *control.InvalidError
 		reused  *control.KeyReusedError
@@ -28,34 +28,34 @@ func inWords(err error) error {
 	)
 	switch {
 	case errors.As(err, &invalid):
-		return usageError{fmt.Errorf("%s %s", typed(invalid.Field), invalid.Reason)}
+		return usageError{fmt.Errorf("%s %s", fieldFlag(invalid.Field), invalid.Reason)}
 	case errors.As(err, &reused), errors.Is(err, control.ErrNoQuery):
 		return usageError{err}
 	case errors.As(err, &noRun):
-		return fmt.Errorf("%w; the newest are shown by: sluice status", noRun)
+		return fmt.Errorf("%w; to list the newest runs: sluice status", noRun)
 	case errors.As(err, &ended):
-		return fmt.Errorf("run %s cannot be cancelled: it ended %s as %s", ended.Run.ID, ago(ended.Run.FinishedAt), words(ended.Run.State))
+		return fmt.Errorf("run %s cannot be cancelled: it ended %s: %s", ended.Run.ID, ago(ended.Run.FinishedAt), words(ended.Run.State))
 	case errors.As(err, &notHeld) && notHeld.Decided():
-		return fmt.Errorf("%w; to look at the pages again: sluice sync %s --mode full", notHeld, notHeld.Run.SourceID)
+		return fmt.Errorf("%w; to check the pages again: sluice sync %s --mode full", notHeld, notHeld.Run.SourceID)
 	case errors.As(err, &notHeld):
-		return fmt.Errorf("run %s holds nothing back: it is %s; what waits for a decision: sluice removals list", notHeld.Run.ID, words(notHeld.Run.State))
+		return fmt.Errorf("run %s holds no removals: its state is %s; to list the runs that wait for a decision: sluice removals list", notHeld.Run.ID, words(notHeld.Run.State))
 	case errors.As(err, &noPage):
 		return fmt.Errorf("%w; find pages with: sluice search WORDS", noPage)
 	case errors.As(err, &several):
-		return usageError{fmt.Errorf("%w; say which with --source, for example --source %s", several, several.Sources[0])}
+		return usageError{fmt.Errorf("%w; choose one with --source, for example --source %s", several, several.Sources[0])}
 	case errors.As(err, &nothing):
 		return nothingFailed(nothing)
 	case errors.As(err, &taken):
-		return errors.Unwrap(taken) // which names the other source
+		return errors.Unwrap(taken) // its text contains the other source
 	case errors.Is(err, credential.ErrWhose):
 		return usageError{errors.New("whose token is it? give the account's e-mail address with --email, or set CONFLUENCE_EMAIL")}
 	case errors.Is(err, seal.ErrNoKey):
 		return usageError{seal.ErrNoKey}
 	}
-	return sourceInWords(err)
+	return rewordSource(err)
 }
 
-func sourceInWords(err error) error {
+func rewordSource(err error) error {
 	var unknown *control.UnknownSourceError
 	var exists *control.SourceExistsError
 	var differs *control.SourceDiffersError
@@ -63,22 +63,22 @@ func sourceInWords(err error) error {
 	case errors.As(err, &unknown) && len(unknown.Known) == 0:
 		return fmt.Errorf("%w; add it: sluice source add %s --space KEY", unknown, unknown.ID)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%w; there are: %s", unknown, strings.Join(unknown.Known, ", "))
+		return fmt.Errorf("%w; existing sources: %s", unknown, strings.Join(unknown.Known, ", "))
 	case errors.As(err, &exists):
 		return fmt.Errorf("%w; choose another id, or: sluice source remove %s", exists, exists.ID)
 	case errors.As(err, &differs):
 		src, asked := differs.Source, differs.Asked
 		if differs.Field == "blog_posts" {
-			return fmt.Errorf("source %s is there already, with another setting; to change it: sluice source set %s --blog-posts=%t", src.ID, src.ID, asked.BlogPosts)
+			return fmt.Errorf("source %s exists already, with another setting; to change it: sluice source set %s --blog-posts=%t", src.ID, src.ID, asked.BlogPosts)
 		}
-		return fmt.Errorf("source %s is there already, with the deletion strategy %s; to change it: sluice source set %s --deletion-strategy %s",
+		return fmt.Errorf("source %s exists already, with the deletion strategy %s; to change it: sluice source set %s --deletion-strategy %s",
 			src.ID, src.DeletionStrategy, src.ID, asked.DeletionStrategy)
 	}
 	return err
 }
 
-// typed is how a person types a field.
-func typed(field string) string {
+// fieldFlag returns a field as it is written on the command line.
+func fieldFlag(field string) string {
 	switch field {
 	case "source_id":
 		return "SOURCE"
@@ -96,13 +96,13 @@ func nothingFailed(e *control.NothingFailedError) error {
 	}
 	switch {
 	case e.About == "":
-		return fmt.Errorf("no page%s is failed: there is nothing to try again", of)
+		return fmt.Errorf("no page%s is failed: there is nothing to retry", of)
 	case e.IsRun:
-		return fmt.Errorf("no page%s that failed in run %s is still failed", of, e.About)
+		return fmt.Errorf("no page%s that failed in run %s is failed now", of, e.About)
 	default:
-		return fmt.Errorf("no page%s is failed that has the id %q, and no run has it; see: sluice failed list", of, e.About)
+		return fmt.Errorf("no failed page%s and no run has the id %q; see: sluice failed list", of, e.About)
 	}
 }
 
-// words is a state as people read it.
+// words formats a state for people.
 func words(s event.State) string { return strings.ReplaceAll(string(s), "_", " ") }
