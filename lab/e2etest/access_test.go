@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Every service as its own process with its own key, on a broker with the configuration of
-// deploy/: full and incremental runs and a removal go as they do on an open broker.
+// Every service runs as its own process with its own key, on a broker with the configuration in deploy/: full and
+// incremental runs and a removal work as on a broker without access control.
 func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

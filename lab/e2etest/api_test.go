@@ -27,8 +27,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// The examples of docs/api.md, each as a reader would paste it, against the real API with
-// the real stages behind it.
+// The examples in docs/api.md, run as a reader would paste them, against the real API and the real stages.
 func TestTheExamplesOfTheAPI(t *testing.T) {
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()

@@ -23,8 +23,8 @@ import (
 
 const mib = 1 << 20
 
-// noise is a site whose bodies compress badly. Their words are long: what costs the database
-// most is to index many.
+// noise returns a site whose bodies compress badly. The words are long, because indexing many words is what costs the
+// database most.
 func noise(t *testing.T, space string, pages, words int) *sandbox.Site {
 	t.Helper()
 	site := sandbox.New(sandbox.Options{})
@@ -48,7 +48,7 @@ func noise(t *testing.T, space string, pages, words int) *sandbox.Site {
 	return site
 }
 
-// narrow makes a stream smaller than the topology does, which Apply mends.
+// narrow makes a stream smaller than the topology says; Apply would undo it.
 func narrow(t *testing.T, js jetstream.JetStream, name string, bytes int64) {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), name)
@@ -59,7 +59,7 @@ func narrow(t *testing.T, js jetstream.JetStream, name string, bytes int64) {
 	require.NoError(t, err)
 }
 
-// memory is what a process has in memory now, in bytes; 0 where the system does not tell.
+// memory returns how much memory a process uses now, in bytes; 0 if the system does not report it.
 func (p *program) memory() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *program) memory() int64 {
 	return kib << 10
 }
 
-// size is what the files of a folder take, in bytes.
+// size returns the total size of the files in a folder.
 func size(t *testing.T, dir string) (sum int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -83,19 +83,18 @@ func size(t *testing.T, dir string) (sum int64) {
 				sum += info.Size()
 			}
 		}
-		return nil // a file may go while one looks
+		return nil // a file may be deleted during the walk
 	})
 	require.NoError(t, err)
 	return sum
 }
 
-// The chunk-writer is down for the whole of a run. What is before it fills up, stands still,
-// and loses nothing.
+// The chunk-writer is down for a whole run. The streams before it fill up and stop, and nothing is lost.
 func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
 	t.Parallel()
 	const (
 		space, pages = "NOISE", 2000
-		bound        = mib // of each stream of bodies, in place of 512 MiB
+		bound        = mib // of each stream of bodies, instead of 512 MiB
 		hold         = 12 * time.Second
 	)
 	site := noise(t, space, pages, 30)
@@ -104,8 +103,8 @@ func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, served.Close()) })
 	server := newNats(t, "nats", "nats.conf")
 	server.start()
-	// Within the hold, five times the ack time goes by, and the time after which a run in which
-	// nothing moves is asked for again.
+	// The hold lasts five times the ack time, and longer than the time after which a run without progress is sent
+	// again.
 	w := newWorldOver(t, space, site, served, ground{natsURL: server.url, ackWait: 2 * time.Second, stallAfter: 5 * time.Second})
 	running := []*program{server.program}
 	for _, name := range stages.Names() {
@@ -123,7 +122,7 @@ func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
 		require.NoError(t, err)
 		return s.CachedInfo()
 	}
-	// Whoever waits for messages has applied the topology and will not do so again.
+	// Consumers that wait for messages have applied the topology and do not apply it again.
 	for _, c := range []bus.Consumer{bus.Sync, bus.Fetch, bus.Convert, bus.Removals, bus.Ledger} {
 		require.Eventually(t, func() bool {
 			consumer, err := js.Consumer(t.Context(), c.Stream, c.Durable)
@@ -161,16 +160,16 @@ func TestAStageThatIsDownForTheWholeRun(t *testing.T) {
 	for name, bytes := range peak {
 		t.Logf("  %-18s %5.1f", name, float64(bytes)/mib)
 		if name == "store" {
-			require.Greater(t, bytes, int64(bound), "what is on the disk")
-			require.Less(t, bytes, int64(4*bound), "what is on the disk, done work not yet cleared away among it")
+			require.Greater(t, bytes, int64(bound), "size on disk")
+			require.Less(t, bytes, int64(4*bound), "size on disk, including finished messages that are not yet deleted")
 		} else {
-			require.Less(t, bytes, int64(128*mib), "what %s has in memory", name)
+			require.Less(t, bytes, int64(128*mib), "memory of %s", name)
 		}
 	}
-	require.Less(t, fetched, int64(pages), "the fetcher goes on although nobody takes what it brings")
-	require.Equal(t, asked, w.count(`SELECT attempt FROM confluence_sync_runs WHERE run_id = $1`, id), "what waits is fetched, and not asked for again")
+	require.Less(t, fetched, int64(pages), "the fetcher continues although nothing consumes its pages")
+	require.Equal(t, asked, w.count(`SELECT attempt FROM confluence_sync_runs WHERE run_id = $1`, id), "waiting pages are fetched, and not requested again")
 	require.Zero(t, w.count(`SELECT count(*) FROM confluence_pages`))
-	require.Zero(t, w.count(`SELECT count(*) FROM confluence_sync_pages WHERE outcome IS NOT NULL`), "nothing is failed for want of room")
+	require.Zero(t, w.count(`SELECT count(*) FROM confluence_sync_pages WHERE outcome IS NOT NULL`), "no page fails because a stream is full")
 
 	w.start("chunk-writer")
 	w.whole(id, pages)

@@ -13,13 +13,13 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// want turns blog posts on or off for the source.
+// want turns the source's blog posts on or off.
 func (w *world) want(blogPosts bool) {
 	w.t.Helper()
 	require.NoError(w.t, w.store.UpdateSource(w.t.Context(), source, store.SourceChange{BlogPosts: &blogPosts}))
 }
 
-// finds lists the ids of what a search shows.
+// finds returns the ids of a search's hits.
 func (w *world) finds(query string) []string {
 	w.t.Helper()
 	hits, err := w.store.Searcher().Search(w.t.Context(), viewer.All(), query, search.Filter{SourceID: source})
@@ -38,13 +38,13 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 	})
 	require.NoError(t, err)
 	g.ends(event.Full, event.Counts{})
-	require.Empty(t, g.finds("foxglove"), "nobody wants blog posts")
+	require.Empty(t, g.finds("foxglove"), "blog posts are off")
 
 	g.want(true)
 	last := g.ends(event.Incremental, event.Counts{Created: 1})
 	require.Equal(t, event.Full, last.Mode)
 	require.Equal(t, []string{post.ID}, g.finds("foxglove"))
-	require.Equal(t, g.ids["A"], g.finds("aflower")[0], "the page of the same title is another one")
+	require.Equal(t, g.ids["A"], g.finds("aflower")[0], "the page with the same title is a different one")
 	stored, err := g.store.Reader().Page(t.Context(), viewer.All(), post.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{"blogpost", "A", "/" + post.ID}, []string{stored.Kind, stored.Title, stored.Path})
@@ -74,7 +74,7 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 	require.NoError(t, g.site.RestorePage(post.ID))
 	g.site.ResetStats()
 	g.ends(event.Full, event.Counts{Created: 1})
-	require.Zero(t, g.site.Stats().Bodies, "it was kept")
+	require.Zero(t, g.site.Stats().Bodies, "its Markdown was kept")
 	require.Equal(t, []string{post.ID}, g.finds("hollyhock"))
 
 	require.NoError(t, g.site.Restrict(post.ID, nil, nil))
@@ -112,7 +112,7 @@ func TestDraftsAreNotFoundAndLiveDocsAre(t *testing.T) {
 	require.Empty(t, g.finds("snapdragons"))
 	require.Equal(t, []string{live.ID}, g.finds("marigolds"))
 
-	// The versions of a live doc rise by themselves.
+	// The version of a live doc increases by itself.
 	_, err = g.site.EditPage(live.ID, sandbox.Edit{Title: &live.Title})
 	require.NoError(t, err)
 	g.ends(event.Incremental, event.Counts{Updated: 1})
@@ -125,8 +125,8 @@ func TestDraftsAreNotFoundAndLiveDocsAre(t *testing.T) {
 	require.ElementsMatch(t, drafts, g.finds("snapdragons"))
 }
 
-// What blog posts cost beside pages: their part of the listing and their own bodies. A source
-// without them pays nothing for the setting.
+// The calls for blog posts: their part of the listing, and their own bodies. A source without blog posts makes no
+// extra calls.
 func TestCallsWithBlogPosts(t *testing.T) {
 	const pages, posts = 300, 120
 	c := &clock{}
@@ -149,7 +149,7 @@ func TestCallsWithBlogPosts(t *testing.T) {
 			require.Equal(t, event.StateCompleted, last.State, last.Message)
 			t.Logf("blog posts %t, %s: %d calls %v", wanted, mode, site.Stats().Total, site.Stats().Calls)
 			made := site.Stats().Calls
-			// Fetchers that begin together ask for these more than once, as it comes.
+			// Fetchers that start at the same time may request these more than once.
 			delete(made, "/wiki/api/v2/spaces")
 			delete(made, "/wiki/api/v2/users-bulk")
 			return made

@@ -32,7 +32,7 @@ import (
 	"github.com/sluicehq/sluice/shared/secret"
 )
 
-// lines keeps what several goroutines log.
+// lines collects the log lines of several goroutines.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -55,7 +55,7 @@ const (
 	canaryKey = "c0ffee00c0ffee01c0ffee02c0ffee03c0ffee04c0ffee05c0ffee06c0ffee07"
 )
 
-// forms are the shapes in which a secret could be seen.
+// forms returns the forms in which a secret could appear.
 func forms(token string) []string {
 	return []string{
 		token, base64.StdEncoding.EncodeToString([]byte(sandbox.DefaultEmail + ":" + token)),
@@ -63,10 +63,9 @@ func forms(token string) []string {
 	}
 }
 
-// A good run and some that Confluence refuses, with the token of the environment and with one that
-// was stored by the command or over the HTTP API: it shows in no log line, nowhere on the bus, the
-// object store included, in no row of any table, in no answer and no metric of the API, and in
-// nothing that the command prints.
+// One successful run and several that Confluence refuses, with the token from the environment and with one stored by
+// the command or over the HTTP API: the token appears in no log line, nowhere on the bus (including the object
+// store), in no row of any table, in no response or metric of the API, and in no output of the command.
 func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
 	t.Parallel()
 	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, nil) })
@@ -86,7 +85,7 @@ func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
 	})
 }
 
-// lookForTheToken runs syncs with a token that give stores, or with that of the environment.
+// lookForTheToken runs syncs with a token that give stores, or with the one in the environment.
 func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, token string)) {
 	stored := give != nil
 	site := sandbox.New(sandbox.Options{Token: canary})
@@ -119,7 +118,7 @@ func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, to
 		require.Equal(t, event.StateFailed, w.sync(event.Full).State)
 		give(w, &typed, &answers, canary)
 		for begun := time.Now(); w.sync(event.Full).State != event.StateCompleted; {
-			require.Less(t, time.Since(begun), time.Minute, "the new token is not taken")
+			require.Less(t, time.Since(begun), time.Minute, "the new token is not used")
 		}
 	} else {
 		require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
@@ -140,11 +139,11 @@ func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, to
 	}
 	w.asks(&answers, "POST", "/api/knowledge/search", `{"query":"`+canary+`","extra":"`+canary+`"}`)
 	w.asks(&answers, "POST", "/api/confluence/sources", `{"source_id":"docs","token":"`+canary+`","email":["`+canary+`"]}`)
-	require.Contains(t, answers.String(), "sluice_pages{", "the metrics were asked for")
+	require.Contains(t, answers.String(), "sluice_pages{", "the metrics were requested")
 	bus := heard()
-	require.Contains(t, bus, "completed", "the bus was heard")
+	require.Contains(t, bus, "completed", "the bus was recorded")
 	require.Contains(t, bus, "$O.", "the object store was used")
-	require.Contains(t, said.String(), "listing complete", "the stages' log was kept")
+	require.Contains(t, said.String(), "listing complete", "the stages' log was recorded")
 	rows, err := w.db.Query(t.Context(), `SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -155,13 +154,13 @@ func lookForTheToken(t *testing.T, give func(w *world, typed, answers *lines, to
 		for where, text := range map[string]string{"bus": bus, "log": said.String(), "command": typed.String(), "API": answers.String()} {
 			require.False(t, strings.Contains(text, token), "%s stands in what was found in: %s", token, where)
 		}
-		for _, table := range tables { // the encrypted column too: it is encrypted
+		for _, table := range tables { // including the encrypted column
 			require.Zero(t, w.count(`SELECT count(*) FROM `+pgx.Identifier{table}.Sanitize()+` r WHERE strpos(r::text, $1) > 0`, token), table)
 		}
 	}
 }
 
-// serveAPI serves the HTTP API on the world, with what it logs going to log.
+// serveAPI serves the HTTP API of the world and writes its log to log.
 func (w *world) serveAPI(log io.Writer) {
 	w.t.Helper()
 	ring, err := credential.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
@@ -181,7 +180,7 @@ func (w *world) serveAPI(log io.Writer) {
 	w.api = srv.URL
 }
 
-// asks asks the API with the key of this machine, and keeps the answer with its headers.
+// asks sends a request to the API with this machine's key, and records the response with its headers.
 func (w *world) asks(out *lines, method, path, body string) int {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), method, w.api+path, strings.NewReader(body))
@@ -197,7 +196,7 @@ func (w *world) asks(out *lines, method, path, body string) int {
 	return res.StatusCode
 }
 
-// types runs a command line on the world's servers, and keeps all that it prints.
+// types runs a command line on the world's servers, and records all its output.
 func (w *world) types(out *lines, stdin string, args ...string) {
 	w.t.Helper()
 	env := map[string]string{
@@ -209,8 +208,8 @@ func (w *world) types(out *lines, stdin string, args ...string) {
 	require.Zero(w.t, code, "sluice %v", args)
 }
 
-// hearAll listens to every subject until the returned function is called, which gives what was
-// heard, the pieces of the object store included.
+// hearAll listens to every subject until the returned function is called, which returns everything received,
+// including the chunks of the object store.
 func (s *stranger) hearAll() func() string {
 	var heard lines
 	ended := make(chan error, 1)
@@ -222,7 +221,7 @@ func (s *stranger) hearAll() func() string {
 	require.Eventually(s.t, func() bool { return strings.Contains(heard.String(), "PONG") }, 10*time.Second, 10*time.Millisecond)
 	return func() string {
 		require.NoError(s.t, s.conn.SetReadDeadline(time.Now().Add(500*time.Millisecond)))
-		require.ErrorIs(s.t, <-ended, os.ErrDeadlineExceeded, "it heard to the end")
+		require.ErrorIs(s.t, <-ended, os.ErrDeadlineExceeded, "it listened until the end")
 		return heard.String()
 	}
 }

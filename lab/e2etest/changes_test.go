@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// garden is a small space whose pages are known by their titles, synced once:
+// garden is a small space whose pages are identified by title, synced once:
 //
 //	Home ─ A ─ B ─ C
 //	     ├ D
@@ -65,7 +65,7 @@ func (g *garden) edit(title string, e sandbox.Edit) {
 	require.NoError(g.t, err)
 }
 
-// ends syncs and expects the counts, those of unchanged and listed pages aside.
+// ends runs a sync and requires the counts, ignoring unchanged and listed pages.
 func (g *garden) ends(mode event.Mode, want event.Counts) event.Progress {
 	g.t.Helper()
 	last := g.sync(mode)
@@ -84,7 +84,7 @@ func (g *garden) page(title string) store.Page {
 	return p
 }
 
-// path is a page's path by titles.
+// path returns a page's path, given titles.
 func (g *garden) path(titles ...string) string {
 	var b strings.Builder
 	for _, title := range titles {
@@ -93,7 +93,7 @@ func (g *garden) path(titles ...string) string {
 	return b.String()
 }
 
-// shows reports the breadcrumb of the page's chunks, and that they are found by their words.
+// shows requires the breadcrumb of the page's chunks, and that search finds them by their words.
 func (g *garden) shows(title string, breadcrumb ...string) {
 	g.t.Helper()
 	chunks, err := g.store.Reader().Chunks(g.t.Context(), viewer.All(), source, g.ids[title])
@@ -118,7 +118,7 @@ func (g *garden) chunkIDs() map[string][]int64 {
 	return ids
 }
 
-// gone expects that nothing of the page can be found, and says whether its Markdown is kept.
+// gone requires that search finds nothing of the page; kept tells whether its Markdown is kept.
 func (g *garden) gone(title string, kept bool) {
 	g.t.Helper()
 	require.True(g.t, g.page(title).Deleted)
@@ -147,13 +147,13 @@ func TestRenamedKeepsItsIdentityAndLosesItsOldAddress(t *testing.T) {
 	name := "Arbour"
 	g.edit("A", sandbox.Edit{Title: &name})
 	g.ends(event.Incremental, event.Counts{Updated: 1})
-	require.EqualValues(t, 1, g.bodies(), "the pages below are not fetched for it")
+	require.EqualValues(t, 1, g.bodies(), "the pages below are not fetched")
 	require.NotEqual(t, old, g.page("A").URL)
 	require.Zero(t, g.count(`SELECT count(*) FROM archon_crawled_pages WHERE url = $1`, old))
 	g.shows("B", "Home", "Arbour")
 	g.shows("C", "Home", "Arbour", "B")
 	require.Equal(t, "Arbour", g.page("C").Metadata.Ancestors[1].Title)
-	require.Equal(t, before["A"], g.chunkIDs()["Arbour"], "chunks keep their rows, and their embeddings with them")
+	require.Equal(t, before["A"], g.chunkIDs()["Arbour"], "chunks keep their rows and so their embeddings")
 }
 
 func TestASubtreeThatMovesIsNotFetched(t *testing.T) {
@@ -194,7 +194,7 @@ func TestMovedToAnotherSpace(t *testing.T) {
 	require.Equal(t, []store.Removal{{PageID: g.ids["D"], Title: "D", Reason: "moved"}}, removed)
 	g.gone("D", true)
 
-	// The other space becomes a source: the page is there, once, whichever run comes first.
+	// The other space becomes a source: the page is stored once, whichever run comes first.
 	require.NoError(t, g.store.AddSource(t.Context(), store.Source{ID: "other", BaseURL: g.served.URL + "/wiki", SpaceKey: "OTHER"}))
 	for i, order := range [][]string{{"other", source}, {source, "other"}} {
 		for _, id := range order {
@@ -299,14 +299,14 @@ func TestAPageThatShowsAChangedOneIsFetchedToo(t *testing.T) {
 		require.Equal(t, event.StateCompleted, last.State)
 		if mode == event.Incremental {
 			require.EqualValues(t, 3, g.bodies(), "the page, the one that shows it, and the one that shows that")
-			require.Equal(t, 1, last.Counts.Updated, "what they store themselves is the same")
+			require.Equal(t, 1, last.Counts.Updated, "the content of the other two is unchanged")
 		} else {
 			require.EqualValues(t, 3, g.bodies(), "nothing more")
 		}
 	}
 }
 
-// clock is a site's clock that tests set.
+// clock is a site's clock that tests can set.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -343,7 +343,7 @@ func TestAChangeIsFoundWhateverTheClocksSay(t *testing.T) {
 	}
 }
 
-// followOf waits for the end of a run of any source.
+// followOf waits for the end of any source's run.
 func (w *world) followOf(sourceID, id string) event.Progress {
 	w.t.Helper()
 	var last event.Progress
@@ -355,7 +355,7 @@ func (w *world) followOf(sourceID, id string) event.Progress {
 	return last
 }
 
-// text runs a query that gives one text.
+// text runs a query that returns one text.
 func (w *world) text(sql string, args ...any) string {
 	w.t.Helper()
 	var s string
@@ -363,7 +363,7 @@ func (w *world) text(sql string, args ...any) string {
 	return s
 }
 
-// What a run costs is counted by the site.
+// The site counts the calls of a run.
 func TestCallsOfALargeSpace(t *testing.T) {
 	const pages = 4000
 	c := &clock{}
@@ -381,7 +381,7 @@ func TestCallsOfALargeSpace(t *testing.T) {
 		site.ResetStats()
 		last := w.sync(mode)
 		require.Equal(t, event.StateCompleted, last.State, last.Message)
-		require.EqualValues(t, site.Stats().Total, w.count(`SELECT api_calls FROM confluence_sync_runs WHERE run_id = $1`, last.RunID), "the run knows what it cost")
+		require.EqualValues(t, site.Stats().Total, w.count(`SELECT api_calls FROM confluence_sync_runs WHERE run_id = $1`, last.RunID), "the run has the number of its calls")
 		return site.Stats().Total, last.Counts
 	}
 	n, counts := calls(event.Full)

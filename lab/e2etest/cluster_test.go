@@ -34,21 +34,20 @@ var natsProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// natsServer is NATS as a program of its own, with a configuration that we ship.
+// natsServer is a NATS server as a separate process, with a configuration from deploy/.
 type natsServer struct {
 	*program
 	t    *testing.T
 	name string
 	url  string
-	dir  string // where it keeps its streams
+	dir  string // folder of its streams
 	args []string
 }
 
-// newNats prepares a server. Where it listens and keeps its streams is the test's own, all else
-// is as in the configuration.
+// newNats prepares a server. The test sets its addresses and its folder; everything else is as in the configuration.
 func newNats(t *testing.T, name, config string, more ...string) *natsServer {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sluice-e2e-nats-") // not the test's own: that name is too long for some
+	dir, err := os.MkdirTemp("", "sluice-e2e-nats-") // not t.TempDir, whose name is too long for some systems
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	shipped, err := os.ReadFile("../../deploy/" + config)
@@ -64,7 +63,7 @@ func newNats(t *testing.T, name, config string, more ...string) *natsServer {
 	}
 }
 
-// start starts it, on what it has kept.
+// start starts the server with the data of its folder.
 func (n *natsServer) start() {
 	n.t.Helper()
 	path, err := natsProgram()
@@ -72,14 +71,14 @@ func (n *natsServer) start() {
 	n.program = launch(n.t, n.name, exec.Command(path, n.args...))
 }
 
-// freePorts finds ports that nobody listens on.
+// freePorts returns ports that no program listens on.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	var ports []string
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		defer l.Close() // all at the end, so that they differ
+		defer l.Close() // closed together at the end, so that all ports differ
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		require.NoError(t, err)
 		ports = append(ports, port)
@@ -87,7 +86,7 @@ func freePorts(t *testing.T, n int) []string {
 	return ports
 }
 
-// startCluster starts three servers and returns them with the addresses of all.
+// startCluster starts three servers and returns them and their addresses.
 func startCluster(t *testing.T) (nodes []*natsServer, urls string) {
 	t.Helper()
 	var routes, list []string
@@ -103,18 +102,18 @@ func startCluster(t *testing.T) (nodes []*natsServer, urls string) {
 	return nodes, strings.Join(list, ",")
 }
 
-// leaders counts what each server of a cluster leads, of streams and consumers. It returns
-// none before everything has two copies more, and while the servers do not agree.
+// leaders returns the number of streams and consumers that each server of a cluster leads. It returns nil until every
+// stream and consumer has three replicas and the servers agree.
 func leaders(ctx context.Context, js jetstream.JetStream) map[string]int {
 	led := map[string]int{}
 	copied := func(c *jetstream.ClusterInfo) bool {
-		if c == nil { // who answers does not know
+		if c == nil { // the responding server does not know
 			return false
 		}
 		led[c.Leader]++
 		return c.Leader != "" && len(c.Replicas) == 2 && c.Replicas[0].Current && c.Replicas[1].Current
 	}
-	names := js.StreamNames(ctx) // with those behind the buckets
+	names := js.StreamNames(ctx) // includes the streams of buckets
 	for name := range names.Name() {
 		stream, err := js.Stream(ctx, name)
 		if err != nil || !copied(stream.CachedInfo().Cluster) {
@@ -135,7 +134,7 @@ func leaders(ctx context.Context, js jetstream.JetStream) map[string]int {
 	return led
 }
 
-// Of three servers the one that leads most is killed in the middle of a run and stays away.
+// Of three servers, the one that leads most is killed during a run and stays down.
 func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 	t.Parallel()
 	calm := newWorld(t, sandbox.GeneratedSpace, generated(400))
@@ -144,8 +143,8 @@ func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 	stop()
 
 	nodes, urls := startCluster(t)
-	newWorldOver(t, calm.space, calm.site, calm.served, ground{natsURL: urls}) // with one copy, at first
-	// What the dead server had not passed on waits for the ack time to be over.
+	newWorldOver(t, calm.space, calm.site, calm.served, ground{natsURL: urls}) // at first with one replica
+	// Messages that the dead server had delivered wait for the ack time.
 	w := newWorldOver(t, calm.space, calm.site, calm.served, ground{natsURL: urls, replicas: 3, ackWait: 8 * time.Second, stallAfter: 15 * time.Second})
 	nc, err := nats.Connect(urls, nats.MaxReconnects(-1))
 	require.NoError(t, err)
@@ -153,7 +152,7 @@ func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	var led map[string]int
-	require.Eventually(t, func() bool { led = leaders(t.Context(), js); return led != nil }, time.Minute, 100*time.Millisecond, "streams of one copy get two more")
+	require.Eventually(t, func() bool { led = leaders(t.Context(), js); return led != nil }, time.Minute, 100*time.Millisecond, "streams with one replica get two more")
 	victim := nodes[0]
 	for _, n := range nodes {
 		if led[n.name] > led[victim.name] {
@@ -168,10 +167,10 @@ func TestAClusterLosesAServerAndTheRunGoesOn(t *testing.T) {
 	require.Eventually(t, func() bool { return w.count(`SELECT count(*) FROM confluence_pages`) > 20 }, time.Minute, 5*time.Millisecond)
 	victim.kill()
 	killed := time.Now()
-	require.Less(t, w.count(`SELECT count(*) FROM confluence_pages`), 400, "the run was over before the server could be killed")
+	require.Less(t, w.count(`SELECT count(*) FROM confluence_pages`), 400, "the run ended before the server could be killed")
 
 	last := w.follow(id)
-	t.Logf("%s led most: %v; %s after its death the run was over", victim.name, led, time.Since(killed).Round(time.Millisecond))
+	t.Logf("%s led most: %v; the run ended %s after it was killed", victim.name, led, time.Since(killed).Round(time.Millisecond))
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
 	require.Zero(t, last.Counts.Failed)
 	require.Equal(t, last.Counts.Listed, last.Counts.Created+last.Counts.Skipped)

@@ -20,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// handbook is a folder that is a source, beside the world's own of a site.
+// handbook is a world with a second source: a folder.
 type handbook struct {
 	*world
 	dir string
@@ -37,14 +37,14 @@ func newHandbook(t *testing.T) *handbook {
 	return h
 }
 
-// register makes the folder a source.
+// register adds the folder as a source.
 func (h *handbook) register() {
 	h.t.Helper()
 	src, err := systems.Locate("folder", h.dir)
 	require.NoError(h.t, err)
 	src.ID = handbookSource
 	require.NoError(h.t, h.store.AddSource(h.t.Context(), src))
-	require.NoError(h.t, h.store.AddSource(h.t.Context(), src), "the same again is the same")
+	require.NoError(h.t, h.store.AddSource(h.t.Context(), src), "adding the same source again changes nothing")
 	src.ID = "twin"
 	require.ErrorIs(h.t, h.store.AddSource(h.t.Context(), src), store.ErrSpaceTaken)
 }
@@ -73,12 +73,12 @@ func (h *handbook) run(mode event.Mode) event.Progress {
 	return last
 }
 
-// ends syncs, expects the counts, and that just the files of the folder are stored and found.
+// ends runs a sync, requires the counts, and requires that exactly the folder's files are stored and found.
 func (h *handbook) ends(want event.Counts) {
 	h.t.Helper()
 	last := h.run(event.Incremental)
 	require.Equal(h.t, event.StateCompleted, last.State, last.Message)
-	require.Equal(h.t, event.Full, last.Mode, "what left a folder is looked for with every sync")
+	require.Equal(h.t, event.Full, last.Mode, "every sync of a folder looks for removals")
 	want.Listed = want.Created + want.Updated + want.Unchanged + want.Removed
 	require.Equal(h.t, want, last.Counts)
 
@@ -103,7 +103,7 @@ func (h *handbook) ends(want event.Counts) {
 	require.Equal(h.t, len(urls), h.count(`SELECT count(DISTINCT url) FROM archon_crawled_pages WHERE source_id = $1`, handbookSource))
 }
 
-// found is the title and the address of the first hit of a search.
+// found returns the title and the address of a search's first hit.
 func (h *handbook) found(words string) (title, address string) {
 	h.t.Helper()
 	hits, err := h.store.Searcher().Search(h.t.Context(), viewer.All(), words, search.Filter{SourceID: handbookSource})
@@ -144,7 +144,7 @@ func TestAFolderOfMarkdown(t *testing.T) {
 
 	h.ends(event.Counts{Unchanged: 15})
 
-	// An edit with an older time and the same size, a new file, a rename, a file that goes.
+	// An edit with an older time and the same size, a new file, a rename, and a deleted file.
 	setup := filepath.Join(h.dir, "guides/setup.md")
 	info, err := os.Stat(setup)
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestAFolderOfMarkdown(t *testing.T) {
 	require.Contains(t, address, base+"/notes/zero.md")
 	require.Equal(t, 2, h.count(`SELECT count(*) FROM confluence_removals WHERE source_id = $1 AND reason = 'deleted'`, handbookSource))
 
-	// Back again as it was, and edited twice at once.
+	// The file is restored and edited twice within a moment.
 	h.put("notes/01.md", "# Note 1\n\nNothing but pearword1.\n")
 	h.put("new.md", "# New\n\nThis is sorb.\n")
 	h.put("new.md", "# New\n\nThis is medlars\n")
@@ -170,7 +170,7 @@ func TestAFolderOfMarkdown(t *testing.T) {
 	title, _ = h.found("medlars")
 	require.Equal(t, "New", title)
 
-	// A file that cannot be read fails alone, and is as before for readers.
+	// Only an unreadable file fails, and readers still see its previous version.
 	h.put("new.md", "a\x00b")
 	last := h.run(event.Full)
 	require.Equal(t, event.StateCompletedWithFailures, last.State)
@@ -180,14 +180,14 @@ func TestAFolderOfMarkdown(t *testing.T) {
 	h.put("new.md", "# New\n\nThis is medlars\n")
 	h.ends(event.Counts{Unchanged: 16})
 
-	// A folder that is away fails the run. One that has lost most of its files is held.
+	// A missing folder fails the run. A folder that has lost most of its files holds it.
 	away := h.dir + "-away"
 	require.NoError(t, os.Rename(h.dir, away))
 	last = h.run(event.Full)
 	require.Equal(t, []any{event.StateFailed, failure.FolderNotFound}, []any{last.State, last.Code}, last.Message)
 	require.Contains(t, last.Message, h.dir)
 	require.NoError(t, os.Mkdir(h.dir, 0o755))
-	require.Equal(t, event.StateFailed, h.run(event.Full).State, "an empty folder is not mounted")
+	require.Equal(t, event.StateFailed, h.run(event.Full).State, "an empty folder is treated as not mounted")
 	require.NoError(t, os.Remove(h.dir))
 	require.NoError(t, os.Rename(filepath.Join(away, "notes"), filepath.Join(filepath.Dir(away), "notes")))
 	require.NoError(t, os.Rename(away, h.dir))
@@ -195,9 +195,9 @@ func TestAFolderOfMarkdown(t *testing.T) {
 	require.Equal(t, event.StateHeld, last.State, last.Message)
 	require.Zero(t, last.Counts.Removed)
 	require.NoError(t, os.Rename(filepath.Join(filepath.Dir(away), "notes"), filepath.Join(h.dir, "notes")))
-	h.ends(event.Counts{Updated: 12, Unchanged: 4}) // their folder has its title again
+	h.ends(event.Counts{Updated: 12, Unchanged: 4}) // their folder has its old title again
 
-	// The site's source is another one.
+	// The site's source is unaffected.
 	require.Equal(t, event.StateCompleted, h.sync(event.Full).State)
 	require.NoError(t, h.store.RemoveSource(t.Context(), handbookSource))
 	require.Zero(t, h.count(`SELECT count(*) FROM archon_crawled_pages WHERE source_id = $1`, handbookSource))

@@ -1,7 +1,7 @@
 //go:build !race
 
-// The stages run as programs of this test, and the race detector takes many times their memory: "make
-// test" runs this file once more without it.
+// The stages run as processes of this test binary, and the race detector uses many times their memory: "make test"
+// runs this file once more without it.
 
 package e2etest
 
@@ -20,14 +20,14 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 )
 
-// What compose gives each service, and what it tells Go's collector.
+// The memory that compose gives each service, and Go's memory limit in it.
 const (
 	mostMemory  = 256 << 20
 	memoryLimit = "GOMEMLIMIT=192MiB"
 )
 
-// Pages that are made to take memory, and many large ones at a time, end no stage that has just the memory
-// that compose gives it: each fails alone or is stored, and so are all others.
+// Pages that need much memory, and many large pages at a time, stop no stage with the memory that compose gives it:
+// each such page fails alone or is stored, and so are all others.
 func TestStagesKeepToTheirMemory(t *testing.T) {
 	t.Parallel()
 	const space, small, large, body = "POISON", 40, 8, 15 << 20
@@ -78,7 +78,7 @@ func TestStagesKeepToTheirMemory(t *testing.T) {
 		if runtime.GOOS == "linux" {
 			held *= 1 << 10
 		}
-		t.Logf("%s held %d MiB", name, held>>20)
+		t.Logf("%s used %d MiB", name, held>>20)
 		require.Less(t, held, int64(mostMemory), name)
 	}
 }

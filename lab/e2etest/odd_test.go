@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Confluence keeps a NUL in a title, a label, a body and the title of a link, and Postgres in none
-// of them. No page is lost for it, not even the one that has it.
+// Confluence stores NUL characters in a title, a label, a body and the title of a link; Postgres stores none of them.
+// No page is lost because of that, not even the one with the NUL.
 func TestANULStopsNothing(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	odd, err := g.site.CreatePage(sandbox.Draft{

@@ -17,10 +17,10 @@ import (
 	"github.com/sluicehq/sluice/shared/localpg"
 )
 
-// outage is longer than the five attempts of a message take with their pauses: 15 s.
+// outage is longer than the five attempts of a message with their delays, which take 15 s.
 const outage = 20 * time.Second
 
-// postgres is a server of the test's own, which can be killed.
+// postgres is the test's own server, which can be killed.
 type postgres struct {
 	t    *testing.T
 	opts localpg.Options
@@ -32,7 +32,7 @@ func newPostgres(t *testing.T) *postgres {
 	dir, err := os.MkdirTemp("", "sluice-e2e-pg-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) // where we are root, Postgres runs as somebody else
+	require.NoError(t, os.Chmod(dir, 0o755)) // if we are root, Postgres runs as another user
 	p := &postgres{t: t, opts: localpg.Options{
 		DataDir: filepath.Join(dir, "postgres"), BinDir: os.Getenv("SLUICE_PG_BINDIR"), Log: zerolog.Nop(),
 	}}
@@ -42,7 +42,7 @@ func newPostgres(t *testing.T) *postgres {
 	return p
 }
 
-// start starts the server, on what it has kept.
+// start starts the server with its existing data.
 func (p *postgres) start() {
 	p.t.Helper()
 	var err error
@@ -57,7 +57,7 @@ func (p *postgres) kill() {
 	<-p.Done()
 }
 
-// midRun waits until the run has stored some of its pages and has more to store.
+// midRun waits until the run has stored some of its pages but not most of them.
 func (w *world) midRun(pages int) {
 	w.t.Helper()
 	var stored int
@@ -65,15 +65,15 @@ func (w *world) midRun(pages int) {
 		stored = w.count(`SELECT count(*) FROM confluence_pages`)
 		return stored > pages/20
 	}, time.Minute, 5*time.Millisecond)
-	require.Less(w.t, stored, pages*3/4, "the run is nearly over already")
+	require.Less(w.t, stored, pages*3/4, "the run is almost finished")
 }
 
-// whole expects that the run came to its end as if nothing had happened.
+// whole requires that the run ended as if nothing had happened.
 func (w *world) whole(id string, pages int) {
 	w.t.Helper()
 	began := time.Now()
 	last := w.follow(id)
-	w.t.Logf("the run was over %s later; %d bodies were fetched for %d pages", time.Since(began).Round(time.Second), w.site.Stats().Bodies, pages)
+	w.t.Logf("the run ended %s later; %d bodies were fetched for %d pages", time.Since(began).Round(time.Second), w.site.Stats().Bodies, pages)
 	require.Equal(w.t, event.StateCompleted, last.State, last.Message)
 	require.Zero(w.t, last.Counts.Failed)
 	require.Equal(w.t, last.Counts.Listed, last.Counts.Created+last.Counts.Unchanged)
@@ -81,7 +81,7 @@ func (w *world) whole(id string, pages int) {
 	require.Equal(w.t, pages, w.count(`SELECT count(DISTINCT metadata->>'page_id') FROM archon_crawled_pages`))
 }
 
-// away lets the outage last.
+// away waits for the duration of the outage.
 func away(t *testing.T) {
 	t.Helper()
 	select {

@@ -37,7 +37,7 @@ func TestTheBuiltInSpaceBecomesSearchable(t *testing.T) {
 	w.startAll()
 	last := w.sync(event.Incremental)
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
-	require.Equal(t, event.Full, last.Mode, "the first run is full whatever was asked")
+	require.Equal(t, event.Full, last.Mode, "the first run is always full")
 	require.GreaterOrEqual(t, last.Counts.Created, 60)
 	require.Zero(t, last.Counts.Failed)
 	require.Equal(t, last.Counts.Created, w.count(`SELECT count(*) FROM confluence_pages WHERE is_deleted = false`))
@@ -81,7 +81,7 @@ func TestNothingChangedThenOneEdit(t *testing.T) {
 	require.Equal(t, edited.ID, hits[0].PageID)
 }
 
-// leaf is the n-th current page of the space that has no children and is visible.
+// leaf returns the n-th current page of the space that is visible and has no children.
 func leaf(t *testing.T, w *world, n int) sandbox.Page {
 	t.Helper()
 	parents := map[string]bool{}
@@ -134,7 +134,7 @@ func TestAFullRunFindsWhatCameWentAndMoved(t *testing.T) {
 
 	require.NoError(t, w.site.RestorePage(trashed.ID))
 	last = w.sync(event.Full)
-	require.Equal(t, 1, last.Counts.Created, "a page that comes back: %+v", last.Counts)
+	require.Equal(t, 1, last.Counts.Created, "a page that is restored: %+v", last.Counts)
 	require.NotZero(t, w.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'page_id' = $1`, trashed.ID))
 }
 
@@ -154,7 +154,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, held, 20)
 
-	// What was approved is what was seen: more than that is held again.
+	// Only the pages that were seen are approved: if more would be removed, the run is held again.
 	for range 15 {
 		require.NoError(t, w.site.TrashPage(leaf(t, w, 0).ID))
 	}
@@ -184,7 +184,7 @@ func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
 	require.Equal(t, last.Counts.Listed, last.Counts.Created)
 	require.GreaterOrEqual(t, last.Counts.Listed, pages)
 	require.Equal(t, last.Counts.Listed, many.count(`SELECT count(*) FROM confluence_pages`))
-	requireSame(t, one.rows(), many.rows(), "many processes against one")
+	requireSame(t, one.rows(), many.rows(), "many processes compared with one")
 }
 
 func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
@@ -206,13 +206,13 @@ func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
 	want, err := markdown.Convert(body.String(), page0(w, big))
 	require.NoError(t, err)
 	require.Equal(t, len(want.Markdown), len(stored.Markdown))
-	require.True(t, want.Markdown == stored.Markdown, "the pipeline and the converter give the same bytes")
+	require.True(t, want.Markdown == stored.Markdown, "the pipeline and the converter produce the same bytes")
 	hits, err := w.store.Searcher().Search(t.Context(), viewer.All(), "\"very last words\"", search.Filter{})
 	require.NoError(t, err)
 	require.NotEmpty(t, hits)
 }
 
-// page0 is what a converter without a site knows of a page.
+// page0 returns what a converter without a site knows of a page.
 func page0(w *world, p sandbox.Page) page.Facts {
 	return page.Facts{ID: p.ID, Title: p.Title, SpaceKey: p.Space, BaseURL: w.served.URL + "/wiki"}
 }
@@ -266,7 +266,7 @@ func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {
 	for _, p := range running {
 		p.terminate(t)
 	}
-	require.Less(t, w.count(`SELECT count(*) FROM confluence_pages`), 400, "the run was over before it could be stopped")
+	require.Less(t, w.count(`SELECT count(*) FROM confluence_pages`), 400, "the run ended before it could be stopped")
 	for _, name := range names {
 		w.start(name)
 	}
@@ -276,8 +276,7 @@ func TestStoppedInMidRunItGoesOnAfterARestart(t *testing.T) {
 	require.Equal(t, last.Counts.Listed, w.count(`SELECT count(*) FROM confluence_pages`))
 }
 
-// stranger speaks NATS's text protocol over a plain connection: a client that shares no
-// code with ours.
+// stranger speaks NATS's text protocol over a plain TCP connection: a client that shares no code with ours.
 type stranger struct {
 	t    *testing.T
 	conn net.Conn
@@ -304,7 +303,7 @@ func (s *stranger) publish(subject, payload string) {
 	s.send(fmt.Sprintf("PUB %s %d\r\n%s\r\n", subject, len(payload), payload))
 }
 
-// next returns the JSON of the next message, whatever headers it has.
+// next decodes the JSON of the next message, with or without headers.
 func (s *stranger) next(into any) {
 	s.t.Helper()
 	for {

@@ -18,15 +18,15 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// spoiler stands before a site and gives one page without its body, as Confluence does with
-// some, until it is cured.
+// spoiler is a proxy in front of a site that returns one page without its body, as Confluence does for some pages,
+// until it is fixed.
 type spoiler struct {
 	site  http.Handler
 	page  atomic.Value // its id
 	cured atomic.Bool
 }
 
-// ServeHTTP answers in the site's name.
+// ServeHTTP responds in place of the site.
 func (s *spoiler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _ := s.page.Load().(string)
 	if s.cured.Load() || id == "" || r.URL.Query().Get("body-format") == "" {
@@ -51,7 +51,7 @@ func (s *spoiler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// newSpoiled is a world whose site answers through a spoiler.
+// newSpoiled returns a world whose site is behind a spoiler.
 func newSpoiled(t *testing.T, space string, site *sandbox.Site) (*world, *spoiler) {
 	t.Helper()
 	s := &spoiler{site: site.Handler()}
@@ -60,7 +60,7 @@ func newSpoiled(t *testing.T, space string, site *sandbox.Site) (*world, *spoile
 	return newWorldOn(t, space, site, &sandbox.Served{URL: front.URL}), s
 }
 
-// poisoned expects the run to end with just these failures, and the store to show them.
+// poisoned requires that the run ends with exactly these failures, and that the store lists them.
 func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts event.Counts) {
 	w.t.Helper()
 	last := w.sync(mode)
@@ -75,8 +75,8 @@ func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts e
 	codes := map[string]failure.Code{}
 	for _, f := range failures {
 		codes[f.PageID] = failure.Code(f.Code)
-		require.Equal(w.t, last.RunID, f.RunID, "tried again, and failed again")
-		require.Equal(w.t, 1, f.Attempts, "nothing mends it, so it is not tried five times: %+v", f)
+		require.Equal(w.t, last.RunID, f.RunID, "retried, and failed again")
+		require.Equal(w.t, 1, f.Attempts, "the error is permanent, so it is not tried five times: %+v", f)
 		require.NotEmpty(w.t, f.Message)
 		require.NotEmpty(w.t, f.Stage)
 		require.NotEmpty(w.t, f.Title)
@@ -84,8 +84,8 @@ func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts e
 	require.Equal(w.t, want, codes)
 }
 
-// Pages that break one stage or another, whatever one does, fail alone, stay failed in sight
-// of all, are tried again by every run, and are well again when what is wrong has been mended.
+// Pages that always break one stage or another fail alone, stay visible as failed, are retried by every run, and
+// succeed once their problem is fixed.
 func TestPoison(t *testing.T) {
 	const space, healthy = "MIXED", 130 // more than one task
 	site := sandbox.New(sandbox.Options{})
@@ -101,7 +101,7 @@ func TestPoison(t *testing.T) {
 		add(fmt.Sprintf("Healthy %d", i), fmt.Sprintf("<p>Words of page %d.</p>", i))
 	}
 	deep := add("Too deep", tooDeep)
-	// Each line of a code block is indented by all the lists that it stands in.
+	// Each line of a code block is indented by all the lists around it.
 	large := add("Too large", strings.Repeat("<ul><li>x", 30)+`<ac:structured-macro ac:name="code"><ac:plain-text-body><![CDATA[`+
 		strings.Repeat("y\n", 20_000)+`]]></ac:plain-text-body></ac:structured-macro>`+strings.Repeat("</li></ul>", 30))
 	bodiless := add("Without a body", words)
@@ -122,9 +122,9 @@ func TestPoison(t *testing.T) {
 	bad := map[string]failure.Code{
 		deep: failure.ConvertTooDeep, large: failure.ConvertTooLarge, bodiless: failure.Protocol, taken: failure.AddressTaken,
 	}
-	w.poisoned(event.Full, bad, event.Counts{Created: healthy + 2}) // with the homepage and the one that turns bad
+	w.poisoned(event.Full, bad, event.Counts{Created: healthy + 2}) // plus the homepage and the page that breaks later
 	require.Equal(t, healthy+2, w.count(`SELECT count(*) FROM confluence_pages`))
-	require.Equal(t, "crawled", w.text(`SELECT content FROM archon_crawled_pages WHERE url = $1`, address), "what others crawled is not touched")
+	require.Equal(t, "crawled", w.text(`SELECT content FROM archon_crawled_pages WHERE url = $1`, address), "pages crawled by others are not touched")
 
 	_, err = site.EditPage(turned, sandbox.Edit{Body: &tooDeep})
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestPoison(t *testing.T) {
 	w.poisoned(event.Incremental, bad, event.Counts{})
 	w.poisoned(event.Full, bad, event.Counts{})
 	require.Equal(t, 1, w.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'page_id' = $1 AND content LIKE '%Good words of old%'`, turned),
-		"what was stored answers until something better is")
+		"the stored version is found until a newer one is stored")
 
 	for _, id := range []string{deep, large, turned} {
 		_, err := site.EditPage(id, sandbox.Edit{Body: &words})
@@ -153,5 +153,5 @@ func TestPoison(t *testing.T) {
 	}
 	last = w.sync(event.Incremental)
 	require.Equal(t, event.StateCompleted, last.State)
-	require.Zero(t, last.Counts.Created+last.Counts.Updated+last.Counts.Failed, "nothing is tried again any longer")
+	require.Zero(t, last.Counts.Created+last.Counts.Updated+last.Counts.Failed, "nothing is retried any more")
 }

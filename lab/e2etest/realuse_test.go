@@ -15,11 +15,11 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// patience is how long a run may take in which something fails for good: a call's own retries
-// included, but none of what repeats a whole task for minutes.
+// patience is the time limit of a run with a permanent failure: enough for the retries of a single call, but not for
+// repeating a whole task for minutes.
 const patience = 45 * time.Second
 
-// tries syncs and returns how the run stands at its end, or when the patience does.
+// tries runs a sync and returns the run's state at its end, or when patience is over.
 func (g *garden) tries(mode event.Mode) event.Progress {
 	g.t.Helper()
 	id := g.ask(mode)
@@ -36,7 +36,7 @@ func (g *garden) tries(mode event.Mode) event.Progress {
 	return last
 }
 
-// says reports whether a chunk of the page holds the text.
+// says reports whether a chunk of the page contains the text.
 func (g *garden) says(title, text string) bool {
 	g.t.Helper()
 	return g.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'page_id' = $1 AND content LIKE '%' || $2 || '%'`, g.ids[title], text) > 0
@@ -49,13 +49,13 @@ func (g *garden) write(title, text string) {
 	g.edit(title, sandbox.Edit{Body: &body})
 }
 
-// keepVersions deletes all versions of the page but the newest so many, and numbers these anew.
+// keepVersions deletes all versions of the page except the newest keep, and numbers these again from 1.
 func (g *garden) keepVersions(title string, keep int) {
 	g.t.Helper()
 	require.NoError(g.t, g.site.KeepVersions(g.ids[title], keep))
 }
 
-// stored expects that the run ended, and each of the pages with its own text.
+// stored requires that the run ended, and that each of the pages has its own text.
 func (g *garden) stored(last event.Progress, titles ...string) {
 	g.t.Helper()
 	assert.True(g.t, last.State.Final(), "the run has not ended: %+v", last)
@@ -64,7 +64,7 @@ func (g *garden) stored(last event.Progress, titles ...string) {
 	}
 }
 
-// wild is a garden that was never synced: what goes wrong does so from the first run on.
+// wild returns a garden that was never synced, with faults from the first run on.
 func wild(t *testing.T, faults ...sandbox.Fault) *garden {
 	t.Helper()
 	site := sandbox.New(sandbox.Options{})
@@ -82,8 +82,8 @@ func wild(t *testing.T, faults ...sandbox.Fault) *garden {
 	return g
 }
 
-// A version's number is not what a version is: people and retention apps delete old versions, and
-// the newest one's number falls and comes again with another text.
+// A version's number does not identify its content: people and retention apps delete old versions, and then the
+// newest one's number decreases and is used again for another text.
 func TestRenumberedVersions(t *testing.T) {
 	for _, mode := range []event.Mode{event.Full, event.Incremental} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestRenumberedVersions(t *testing.T) {
 			assert.True(t, g.says("D", "Version ten is another."), "10 → 10")
 			assert.False(t, g.says("A", "The tenth text"))
 
-			// The numbers that are stored now are no barrier to the next ones.
+			// The stored numbers must not block the next ones.
 			g.write("A", "And version four.")
 			g.tries(mode)
 			assert.True(t, g.says("A", "And version four."))
@@ -112,7 +112,7 @@ func TestRenumberedVersions(t *testing.T) {
 	}
 }
 
-// What was removed, and comes back under a number that is kept, comes back with its new text.
+// A removed page that is restored with a version number that was stored before gets its new text.
 func TestAReusedNumberIsNotTheKeptMarkdown(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	g.write("D", "The second text of D.")
@@ -125,10 +125,10 @@ func TestAReusedNumberIsNotTheKeptMarkdown(t *testing.T) {
 	g.write("D", "Version two is another.")
 	g.tries(event.Full)
 	assert.True(t, g.says("D", "Version two is another."))
-	assert.False(t, g.says("D", "The second text"), "published from old Markdown")
+	assert.False(t, g.says("D", "The second text"), "published from the old Markdown")
 }
 
-// One absurd answer does not stop a page for ever.
+// One absurd response does not block a page forever.
 func TestAnAbsurdVersionFreezesNothing(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.NumberVersion(g.ids["D"], math.MaxInt32))
@@ -142,7 +142,7 @@ func TestAnAbsurdVersionFreezesNothing(t *testing.T) {
 	assert.True(t, g.says("D", "Sane again."))
 }
 
-// A converted page that no run has listed is not believed, and freezes nothing.
+// A converted page that no run has listed is not trusted, and blocks nothing.
 func TestAForgedVersionFreezesNothing(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	before := g.page("D")
@@ -161,18 +161,12 @@ func TestAForgedVersionFreezesNothing(t *testing.T) {
 	assert.True(t, g.says("D", "Sane again."))
 }
 
-// What breaks beside the listing costs what it is about, and nothing else; later it heals.
-//
-// Today, of a first full run: a folder that answers 500, and label search that answers 503, keep the
-// run at listing (listed=4, pending=4, no message) until the listing has been tried so often that it
-// fails; a folder that answers 403 fails the run after 15 s (doubted three times), 410 on folders or
-// on search at once; nothing is stored in any of these. users-bulk with 500 keeps the run at
-// fetching, nothing stored. Green already: label search and users-bulk that answer 403.
+// If a call beside the listing fails, only what it is for is affected; a later run repairs it.
 func TestOneSideLookupStopsNothing(t *testing.T) {
 	const search, folders = "/wiki/rest/api/content/search", "/wiki/api/v2/folders/{id}"
 	for name, fault := range map[string]sandbox.Fault{
-		"a folder answers 500":    {Kind: sandbox.FaultServer, Route: folders},
-		"a folder answers 403":    {Kind: sandbox.FaultForbidden, Route: folders},
+		"a folder returns 500":    {Kind: sandbox.FaultServer, Route: folders},
+		"a folder returns 403":    {Kind: sandbox.FaultForbidden, Route: folders},
 		"folders are gone":        {Kind: sandbox.FaultGone, Route: folders},
 		"label search is down":    {Kind: sandbox.FaultServer, Status: 503, Route: search, Query: "expand=metadata.labels"},
 		"label search is refused": {Kind: sandbox.FaultForbidden, Route: search, Query: "expand=metadata.labels"},
@@ -197,10 +191,10 @@ func TestOneSideLookupStopsNothing(t *testing.T) {
 	}
 }
 
-// A row that is no use fails by its id; the rows beside it are stored.
+// An unusable row fails only under its own id; the rows beside it are stored.
 func TestOneOddRowStopsNothing(t *testing.T) {
 	for name, row := range map[string]map[string]any{
-		"a date that is none":    {"version": map[string]any{"createdAt": "yesterday"}},
+		"an invalid date":        {"version": map[string]any{"createdAt": "yesterday"}},
 		"a version beyond int32": {"version": map[string]any{"number": 1 << 31}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +211,7 @@ func TestOneOddRowStopsNothing(t *testing.T) {
 	}
 }
 
-// A page that is stored is not taken for removed because its row is odd.
+// A stored page is not treated as removed because its row is invalid.
 func TestAnOddRowRemovesNothing(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	odd := map[string]any{"version": map[string]any{"createdAt": "yesterday"}}
@@ -229,7 +223,7 @@ func TestAnOddRowRemovesNothing(t *testing.T) {
 	assert.Zero(t, last.Counts.Removed)
 }
 
-// An archived space is listed, or the run says what it cannot know.
+// An archived space is listed, or the run reports what it cannot know.
 func TestAnArchivedSpaceIsNotSilentlySkipped(t *testing.T) {
 	g := newGarden(t, sandbox.Options{})
 	g.write("A", "The last word before the archive.")
@@ -246,7 +240,7 @@ func TestAnArchivedSpaceIsNotSilentlySkipped(t *testing.T) {
 	assert.True(t, g.says("A", "Back from the archive."))
 }
 
-// Where a search leaves out what the listing has, changes are not looked for by searching alone.
+// If a search omits pages that the listing contains, changes are not found by searching alone.
 func TestASearchThatLeavesOutPagesIsFoundOut(t *testing.T) {
 	for name, leaveOut := range map[string]func(g *garden) error{
 		"the whole space": func(g *garden) error { return g.site.LeaveSpaceOutOfSearch(gardenSpace, true) },
@@ -256,7 +250,7 @@ func TestASearchThatLeavesOutPagesIsFoundOut(t *testing.T) {
 			g := newGarden(t, sandbox.Options{})
 			require.NoError(t, leaveOut(g))
 			g.write("D", "So that there is a change.")
-			g.tries(event.Full) // which could see that they disagree
+			g.tries(event.Full) // this run can see that search and listing differ
 			g.write("A", "Nobody finds this.")
 			g.tries(event.Incremental)
 			assert.True(t, g.says("A", "Nobody finds this."))

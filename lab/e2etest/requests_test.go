@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 )
 
-// Requests of one source that come together are runs that take turns, and each ends with a
-// final snapshot on the subject of its own.
+// Simultaneous requests for one source are runs that take turns, and each ends with a final snapshot on its own
+// subject.
 func TestRequestsThatComeTogether(t *testing.T) {
 	w := newWorld(t, sandbox.GeneratedSpace, generated(40))
 	w.startAll()
@@ -47,7 +47,7 @@ func TestRequestsThatComeTogether(t *testing.T) {
 		require.Equal(t, event.StateCompleted, p.State, "%+v", p)
 		created += p.Counts.Created
 	}
-	require.Equal(t, 40, created, "the first of them stores the space, the others find it as it is")
+	require.Equal(t, 40, created, "the first one stores the space, the others find it unchanged")
 	slices.SortFunc(ends, func(a, b event.Progress) int { return a.StartedAt.Compare(b.StartedAt) })
 	asked := make([]int64, len(ends))
 	for i, p := range ends {
@@ -58,5 +58,5 @@ func TestRequestsThatComeTogether(t *testing.T) {
 			require.False(t, p.StartedAt.Before(ends[i-1].FinishedAt), "%s began before %s had ended", p.RunID, ends[i-1].RunID)
 		}
 	}
-	require.True(t, slices.IsSortedFunc(asked, cmp.Compare), "they take turns in the order in which they came")
+	require.True(t, slices.IsSortedFunc(asked, cmp.Compare), "they run in the order of their requests")
 }

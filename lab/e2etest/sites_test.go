@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// hosts are the hosts of sites, as a setting.
+// hosts returns the sites' hosts in the form of a setting.
 func hosts(served ...*sandbox.Served) string {
 	var list []string
 	for _, s := range served {
@@ -27,7 +27,7 @@ func hosts(served ...*sandbox.Served) string {
 	return strings.Join(list, ",")
 }
 
-// serve serves a site at an address of its own.
+// serve serves a site at a new address.
 func serve(t *testing.T, site *sandbox.Site) *sandbox.Served {
 	t.Helper()
 	served, err := sandbox.Serve("127.0.0.1:0", site)
@@ -36,7 +36,7 @@ func serve(t *testing.T, site *sandbox.Site) *sandbox.Served {
 	return served
 }
 
-// give stores a token of the source's own for the address.
+// give stores a source's own token for the address.
 func (w *world) give(sourceID, address string) {
 	w.t.Helper()
 	ring, err := credential.Keys(w.t.Context(), config.Master{MasterKey: secret.New(w.keys)}, w.store)
@@ -47,7 +47,7 @@ func (w *world) give(sourceID, address string) {
 	require.NoError(w.t, err)
 }
 
-// syncOf runs a sync of any source to its end.
+// syncOf runs a sync of any source until it ends.
 func (w *world) syncOf(sourceID string, mode event.Mode) event.Progress {
 	w.t.Helper()
 	w.runs++
@@ -61,7 +61,7 @@ func (w *world) syncOf(sourceID string, mode event.Mode) event.Progress {
 	return last
 }
 
-// hits are the sources and pages that a search finds.
+// hits returns the sources and pages that a search finds.
 func (w *world) hits(query string, f search.Filter) []string {
 	w.t.Helper()
 	list, err := w.store.Searcher().Search(w.t.Context(), viewer.All(), query, f)
@@ -73,12 +73,12 @@ func (w *world) hits(query string, f search.Filter) []string {
 	return found
 }
 
-// sites is a world of two sites whose ids are the same.
+// sites is a world of two sites with the same ids.
 type sites struct {
 	*world
 	other        *sandbox.Site
 	otherServed  *sandbox.Served
-	renamed      *sandbox.Served // another address of the first
+	renamed      *sandbox.Served // another address of the first site
 	ours, theirs []sandbox.Page
 }
 
@@ -112,12 +112,12 @@ func newSites(t *testing.T) *sites {
 	return s
 }
 
-// Sites, spaces and their names, in one world, one after the other.
+// Sites, spaces and their names, tested in one world, one after the other.
 func TestSitesAndTheirNames(t *testing.T) {
 	t.Parallel()
 	s := newSites(t)
 
-	// Two sites with the same page ids: each page is there, changes and goes by itself.
+	// Two sites with the same page ids: their pages are stored, change and are removed independently.
 	require.ElementsMatch(t, []string{"docs Two", "theirs Two"}, s.hits(`"of Two"`, search.Filter{PerPage: 1}))
 	require.ElementsMatch(t, []string{"docs One", "docs Two"}, s.hits("heron", search.Filter{PerPage: 1}))
 	body := "<p>The buzzard.</p>"
@@ -131,7 +131,7 @@ func TestSitesAndTheirNames(t *testing.T) {
 	require.Empty(t, s.hits("buzzard", search.Filter{}))
 	require.Equal(t, 1, s.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'confluence_page_id' = $1`, s.ours[1].ID))
 
-	// The site is renamed: the run says what to do, and then nothing is fetched again.
+	// The site is renamed: the run tells what to do, and after that nothing is fetched again.
 	_, err = s.db.Exec(t.Context(), `UPDATE archon_crawled_pages SET embedding_model = 'kept'`)
 	require.NoError(t, err)
 	chunks := s.count(`SELECT sum(id)::int FROM archon_crawled_pages WHERE source_id = 'docs'`)
@@ -156,7 +156,7 @@ func TestSitesAndTheirNames(t *testing.T) {
 	}
 	require.True(t, strings.HasPrefix(hit("heron").URL, s.renamed.URL+"/wiki/spaces/TEAM/"))
 
-	// At an address where another site answers nothing is believed.
+	// At an address where another site responds, nothing is trusted.
 	require.NoError(t, s.store.RemoveSource(t.Context(), "theirs"))
 	require.NoError(t, s.store.Relocate(t.Context(), source, s.otherServed.URL+"/wiki"))
 	s.give(source, s.otherServed.URL)
@@ -166,7 +166,7 @@ func TestSitesAndTheirNames(t *testing.T) {
 	require.NoError(t, s.store.Relocate(t.Context(), source, s.renamed.URL+"/wiki"))
 	s.give(source, s.renamed.URL)
 
-	// The space gets another key, and nothing answers to the old one.
+	// The space gets another key, and the old key no longer works.
 	for _, rekey := range []sandbox.Rekey{{Key: "CREW", Forget: true}, {Key: "HANDS", Alias: true}} {
 		before, err := s.store.Source(t.Context(), source)
 		require.NoError(t, err)
@@ -183,14 +183,14 @@ func TestSitesAndTheirNames(t *testing.T) {
 	for _, key := range []string{"TEAM", "CREW", "crew", "HANDS"} {
 		require.NotEmpty(t, s.hits("heron", search.Filter{SpaceKey: key}), key)
 	}
-	// Links that bear a key that it had are links within the space.
+	// Links with a former key of the space are links within the space.
 	require.NoError(t, s.site.AddSpace("OTHER", "Elsewhere"))
 	_, err = s.site.EditPage(s.ours[1].ID, sandbox.Edit{})
 	require.NoError(t, err)
 	require.Equal(t, 1, s.syncOf(source, event.Incremental).Counts.Updated)
 	require.Equal(t, s.ours[0].ID, s.text(`SELECT metadata->'internal_links'->0->>'page_id' FROM confluence_pages WHERE page_id = $1`, s.ours[1].ID))
 
-	// A second source of the same space is refused, at once or in its first run.
+	// A second source for the same space is refused, immediately or in its first run.
 	for _, key := range []string{"crew", "hands"} {
 		require.ErrorIs(t, s.store.AddSource(t.Context(), store.Source{ID: "again", BaseURL: src.BaseURL, SpaceKey: key}), store.ErrSpaceTaken, key)
 	}
@@ -202,7 +202,7 @@ func TestSitesAndTheirNames(t *testing.T) {
 	require.Contains(t, last.Message, "source again is the same space as source docs")
 }
 
-// nowhere says that nothing stored of the source holds the text.
+// nowhere requires that nothing stored of the source contains the text.
 func (s *sites) nowhere(text, sourceID string) {
 	s.t.Helper()
 	for _, table := range []string{"confluence_pages", "confluence_page_content", "archon_crawled_pages", "archon_sources"} {

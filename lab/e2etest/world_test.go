@@ -1,5 +1,5 @@
-// Package e2etest runs the whole way of a page: a stand-in site, a real broker, a real database
-// and the real stages, in this process or as programs of their own.
+// Package e2etest tests the whole path of a page: a simulated site, a real broker, a real database and the real
+// stages, in this process or as separate processes.
 package e2etest
 
 import (
@@ -32,7 +32,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Tests that wait for an outage or a timeout run side by side, more of them than there are cores.
+// Tests that wait for an outage or a timeout run in parallel, more of them than there are cores.
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m)
 }
 
-// world is a site, a broker and a database, with no stage running yet.
+// world is a site, a broker and a database; no stage is running yet.
 type world struct {
 	t      *testing.T
 	site   *sandbox.Site
@@ -52,26 +52,26 @@ type world struct {
 	space  string
 	runs   int
 
-	gateway string    // where a scoped token is taken
-	token   string    // the stand-in's own where it is empty
-	api     string    // where the HTTP API is served, if it is
-	hosts   string    // those a stored token may go to; the site's own where it is empty
-	apiKey  string    // with which it is asked
-	keys    string    // the master key; where it is set, the token is the source's own and stored
-	log     io.Writer // takes every line of the stages, where it is set
+	gateway string    // where a scoped token is valid
+	token   string    // empty: the stand-in's own
+	api     string    // address of the HTTP API, if it is served
+	hosts   string    // hosts that a stored token may be sent to; empty: the site's
+	apiKey  string    // key of the HTTP API
+	keys    string    // the master key; if set, the token is stored for the source
+	log     io.Writer // receives the stages' log, if set
 }
 
-// ground is what a world stands on. A server that is not named is started for it.
+// ground contains the servers of a world. A server that is not set is started.
 type ground struct {
 	natsURL    string
-	natsKeys   string // folder with a key for each service, where the broker asks for one
+	natsKeys   string // folder with a key for each service, if the broker requires keys
 	dbURL      string
 	replicas   int           // of each stream; 0 is 1
 	ackWait    time.Duration // 0 is the default
 	stallAfter time.Duration // 0 is the default
 }
 
-// source is the one source of a world.
+// source is the id of a world's only source.
 const source = "docs"
 
 // newWorld serves a site and registers its space as a source.
@@ -83,14 +83,13 @@ func newWorld(t *testing.T, space string, site *sandbox.Site) *world {
 	return newWorldOn(t, space, site, served)
 }
 
-// newWorldOn is a world on a site that is served already, so that two worlds can be
-// compared row by row.
+// newWorldOn returns a world for a site that is already served, so that two worlds can be compared row by row.
 func newWorldOn(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served) *world {
 	t.Helper()
 	return newWorldOver(t, space, site, served, ground{})
 }
 
-// newWorldOver is a world on servers of the test's own.
+// newWorldOver returns a world on the test's own servers.
 func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbox.Served, g ground) *world {
 	t.Helper()
 	if g.dbURL == "" {
@@ -180,7 +179,7 @@ func (w *world) ask(mode event.Mode) string {
 	return id
 }
 
-// follow waits for the run's end.
+// follow waits for the end of the run.
 func (w *world) follow(id string) event.Progress {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
@@ -188,20 +187,20 @@ func (w *world) follow(id string) event.Progress {
 	var last event.Progress
 	for p, err := range w.bus.FollowProgress(ctx, source, id) {
 		require.NoError(w.t, err)
-		require.GreaterOrEqual(w.t, p.Percent, last.Percent, "progress goes back")
+		require.GreaterOrEqual(w.t, p.Percent, last.Percent, "progress decreases")
 		last = p
 	}
-	require.True(w.t, last.State.Final(), "run %s stands at %+v", id, last)
+	require.True(w.t, last.State.Final(), "run %s is at %+v", id, last)
 	return last
 }
 
-// sync runs one sync to its end.
+// sync runs one sync until it ends.
 func (w *world) sync(mode event.Mode) event.Progress {
 	w.t.Helper()
 	return w.follow(w.ask(mode))
 }
 
-// rows is the content of the database without what differs between two runs of the same.
+// rows returns the content of the database without what differs between two identical runs.
 func (w *world) rows() []string {
 	w.t.Helper()
 	rows, err := w.db.Query(w.t.Context(), `
@@ -217,7 +216,7 @@ func (w *world) rows() []string {
 	return list
 }
 
-// requireSame compares two databases and shows their first difference only: they are large.
+// requireSame compares two databases and shows only their first difference, because they are large.
 func requireSame(t *testing.T, want, got []string, what string) {
 	t.Helper()
 	for i := range min(len(want), len(got)) {
@@ -226,7 +225,7 @@ func requireSame(t *testing.T, want, got []string, what string) {
 	require.Equal(t, len(want), len(got), what)
 }
 
-// count runs a query that gives one number.
+// count runs a query that returns one number.
 func (w *world) count(sql string, args ...any) int {
 	w.t.Helper()
 	var n int
@@ -236,8 +235,7 @@ func (w *world) count(sql string, args ...any) int {
 
 // programs builds the services once for all tests of this process.
 var programs = sync.OnceValues(func() (string, error) {
-	// Beside the other things that the checkout makes for itself, so that nothing is left
-	// behind elsewhere.
+	// In the checkout's own cache folder, so that nothing is left elsewhere.
 	dir, err := filepath.Abs("../../.cache/e2e")
 	if err != nil {
 		return "", err
@@ -255,14 +253,14 @@ var programs = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-// program is one service as a process of its own.
+// program is one service as a separate process.
 type program struct {
 	name string
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// start runs a service as its own process, with nothing but its environment and what is added to it.
+// start runs a service as a separate process, with only its own environment and the given variables.
 func (w *world) start(name string, env ...string) *program {
 	w.t.Helper()
 	dir, err := programs()
@@ -289,8 +287,7 @@ func (w *world) start(name string, env ...string) *program {
 	return launch(w.t, name, cmd)
 }
 
-// launch starts a program, which ends with the test at the latest. What it said is shown when
-// the test fails.
+// launch starts a program, which ends with the test at the latest. Its output is shown if the test fails.
 func launch(t *testing.T, name string, cmd *exec.Cmd) *program {
 	t.Helper()
 	p := &program{name: name, cmd: cmd, done: make(chan struct{})}
@@ -304,13 +301,13 @@ func launch(t *testing.T, name string, cmd *exec.Cmd) *program {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() && log.Len() > 0 {
-			t.Logf("%s said:\n%s", name, log.String())
+			t.Logf("output of %s:\n%s", name, log.String())
 		}
 	})
 	return p
 }
 
-// kill ends the process at once, wherever it is.
+// kill ends the process at once, whatever it is doing.
 func (p *program) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
@@ -324,6 +321,6 @@ func (p *program) terminate(t *testing.T) {
 	case <-p.done:
 		require.Zero(t, p.cmd.ProcessState.ExitCode(), "%s did not stop cleanly", p.name)
 	case <-time.After(20 * time.Second):
-		require.Fail(t, "a service did not stop in its grace time", p.name)
+		require.Fail(t, "a service did not stop within its grace time", p.name)
 	}
 }
