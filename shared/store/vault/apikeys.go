@@ -30,7 +30,7 @@ func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 	return k, err
 }
 
-// AddAPIKey keeps a new key.
+// AddAPIKey stores a new key.
 func (v *Vault) AddAPIKey(ctx context.Context, k APIKey) error {
 	sources := k.Sources
 	if sources == nil {
@@ -64,7 +64,7 @@ func (v *Vault) APIKeys(ctx context.Context) ([]APIKey, error) {
 	return list, nil
 }
 
-// HasAPIKeys reports whether there is a key that opens anything.
+// HasAPIKeys reports whether there is a key that is not revoked.
 func (v *Vault) HasAPIKeys(ctx context.Context) (bool, error) {
 	var has bool
 	err := v.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_api_keys WHERE revoked_at IS NULL)`).Scan(&has)
@@ -74,8 +74,7 @@ func (v *Vault) HasAPIKeys(ctx context.Context) (bool, error) {
 	return has, nil
 }
 
-// RevokeAPIKey takes a key back. Doing so again changes nothing. ErrNotFound when there is
-// no such key.
+// RevokeAPIKey revokes a key. Revoking it again changes nothing. The error is ErrNotFound if there is no such key.
 func (v *Vault) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	rows, _ := v.pool.Query(ctx, `UPDATE confluence_api_keys SET revoked_at = coalesce(revoked_at, now())
 		WHERE key_id = $1 RETURNING `+apiKeyColumns, id)

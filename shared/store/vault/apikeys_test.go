@@ -22,7 +22,7 @@ func TestAPIKeysAreKeptListedAndRevoked(t *testing.T) {
 	require.NoError(t, err)
 	key := vault.APIKey{Key: apikey.Key{ID: id, Name: "it's me", Role: apikey.Operate, Sources: []string{"docs", "hr"}}, Hash: hash}
 	require.NoError(t, s.Vault().AddAPIKey(t.Context(), key))
-	require.Error(t, s.Vault().AddAPIKey(t.Context(), key), "an id is taken once")
+	require.Error(t, s.Vault().AddAPIKey(t.Context(), key), "an id is unique")
 	require.Error(t, s.Vault().AddAPIKey(t.Context(), vault.APIKey{Key: apikey.Key{ID: "other", Name: "x", Role: "owner"}, Hash: hash}))
 
 	there, err := s.Vault().APIKey(t.Context(), id)

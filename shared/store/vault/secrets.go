@@ -16,42 +16,40 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// The rows of archon_settings that are ours. One secret is one row, as Archon keeps its own:
-// is_encrypted is true and encrypted_value holds the sealed credential. value, which Archon reads
-// of rows that are not encrypted only, holds the bcrypt hash by which the token is known again; in
-// a row of its own, Archon would take the hash for a setting and show it.
+// Sluice's rows in archon_settings. Each secret is one row in Archon's own format: is_encrypted is true and
+// encrypted_value contains the sealed credential. The column value, which Archon reads only in unencrypted rows,
+// contains a bcrypt hash that identifies the token. In a row of its own, Archon would show the hash as a setting.
 const (
 	secretPrefix   = "confluence_token:"
 	secretCategory = "confluence"
 	saltKey        = "sluice_master_salt"
 )
 
-// Credential is what Confluence is asked with: a token, whose it is, and the one site that it may
-// be sent to. It is sealed as a whole, so that whoever can change a source's address in the
-// database does not thereby choose where its token goes.
+// Credential is what requests to Confluence are authenticated with: a token, its owner, and the only site that it may
+// be sent to. It is sealed as a whole, so a changed source address in the database cannot redirect the token.
 type Credential struct {
 	Site   string // the address of the site with /wiki
 	Email  string
 	Token  secret.String
-	Scoped bool // a scoped token, which is taken at the gateway only
+	Scoped bool // a scoped token, which works only at the gateway
 }
 
-// Secret says what is known of a stored credential without opening it.
+// Secret describes a stored credential without its content.
 type Secret struct {
-	Name    string    `json:"name"`   // of a source, or of a site's host
-	KeyID   string    `json:"key_id"` // of the master key that it is sealed with; "" where the row is no longer readable
+	Name    string    `json:"name"`   // a source id, or the host of a site
+	KeyID   string    `json:"key_id"` // of the master key that sealed it; "" if the row is unreadable
 	Created time.Time `json:"created_at"`
 	Updated time.Time `json:"updated_at"`
 
-	Vanished bool `json:"vanished,omitempty"` // somebody else deleted it; see ErrVanished
+	Vanished bool `json:"vanished,omitempty"` // another program deleted it; see ErrVanished
 }
 
-// ErrVanished says that a token is no longer where it was stored, although Sluice did not remove it.
-var ErrVanished = errors.New("it was stored, and somebody else deleted or changed its row in archon_settings; " +
-	"set it again (sluice secret set), or do without it (sluice secret remove)")
+// ErrVanished says that a stored token is missing although Sluice did not remove it.
+var ErrVanished = errors.New("it was stored, but somebody else deleted or changed its row in archon_settings; " +
+	"set it again (sluice secret set), or remove it (sluice secret remove)")
 
-// SealedError says which secret could not be opened. It wraps seal.ErrForged, seal.ErrMalformed,
-// ErrVanished or a *seal.KeyError.
+// SealedError names a secret that could not be opened. It wraps seal.ErrForged, seal.ErrMalformed, ErrVanished or a
+// *seal.KeyError.
 type SealedError struct {
 	Name  string
 	cause error
@@ -64,7 +62,7 @@ func (e *SealedError) Error() string {
 // Unwrap returns the cause.
 func (e *SealedError) Unwrap() error { return e.cause }
 
-// sealed is a credential as it stands inside a sealed text.
+// sealed is the JSON of a credential inside a sealed text.
 type sealed struct {
 	Site   string `json:"site"`
 	Email  string `json:"email"`
@@ -87,28 +85,28 @@ func openCredential(ring *seal.Ring, key, text string) (Credential, error) {
 		return Credential{}, &SealedError{Name: name, cause: err}
 	}
 	var s sealed
-	if json.Unmarshal([]byte(plain.Reveal()), &s) != nil { // its error could quote the token
+	if json.Unmarshal([]byte(plain.Reveal()), &s) != nil { // do not wrap the error: it could quote the token
 		return Credential{}, &SealedError{Name: name, cause: seal.ErrMalformed}
 	}
 	return Credential{Site: s.Site, Email: s.Email, Token: secret.New(s.Token), Scoped: s.Scoped}, nil
 }
 
-// SecretNames are the names under which the credential of a source may be stored, its own before
-// that of its site: a source's id, in which there is no dot, and the host of a site's address.
+// SecretNames returns the names under which the credential of a source may be stored: first the source's id, which
+// contains no dot, then the host of its site's address.
 func SecretNames(site, sourceID string) []string {
 	u, err := url.Parse(site)
 	if err != nil || !strings.ContainsAny(u.Host, ".:") {
-		return []string{sourceID} // a bare word would be taken for a source
+		return []string{sourceID} // a host without a dot or port would look like a source id
 	}
 	return []string{sourceID, strings.ToLower(u.Host)}
 }
 
-// secretRow is a row as it is stored.
+// secretRow is a stored row.
 type secretRow struct{ key, hash, text string }
 
 const ourSecrets = ` starts_with(key, '` + secretPrefix + `') AND category = '` + secretCategory + `' AND is_encrypted`
 
-// secretRows reads rows, locked until tx ends.
+// secretRows reads all secrets and locks their rows until tx ends.
 func secretRows(ctx context.Context, tx pgx.Tx) ([]secretRow, error) {
 	rows, _ := tx.Query(ctx, `SELECT key, coalesce(value, ''), coalesce(encrypted_value, '') FROM archon_settings
 		WHERE`+ourSecrets+` ORDER BY key FOR UPDATE`)
@@ -118,11 +116,10 @@ func secretRows(ctx context.Context, tx pgx.Tx) ([]secretRow, error) {
 	})
 }
 
-// SetSecret seals a credential under the name of a source or of a site's host, in place of the
-// one that was there, and reports whether that one had the same token. Nothing is written while a
-// secret of any name is sealed with a key that the ring has not, or the one to be replaced cannot
-// be opened: with a mistaken master key, one that nobody else has would come to lie beside the
-// others. DeleteSecret needs no key. The error is seal.ErrNoKey or wraps a *SealedError.
+// SetSecret seals a credential under the name of a source or of a site's host, replaces the stored one, and reports
+// whether that one had the same token. It writes nothing if any secret is sealed with a key that is not in the ring,
+// or if the secret to replace cannot be opened: a wrong master key would otherwise seal a secret that only that key
+// opens. DeleteSecret needs no key. The error is seal.ErrNoKey or wraps a *SealedError.
 func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c Credential) (same bool, err error) {
 	key := secretPrefix + name
 	text, err := sealCredential(ring, key, c)
@@ -152,7 +149,7 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 			WHERE archon_settings.category = '`+secretCategory+`'`,
 			key, hash, text, "Confluence credential of "+name+", kept by Sluice: sluice secret list")
 		if err == nil && tag.RowsAffected() == 0 {
-			err = fmt.Errorf("archon_settings has a row %s of somebody else's", key)
+			err = fmt.Errorf("the row %s in archon_settings belongs to another program", key)
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `INSERT INTO confluence_tokens (name) VALUES ($1) ON CONFLICT DO NOTHING`, name)
@@ -162,18 +159,18 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 	return same, err
 }
 
-// CanSetSecret reports whether SetSecret would refuse for want of a key, with its errors.
+// CanSetSecret checks whether the keys of the ring suffice for SetSecret, and returns the same errors.
 func (v *Vault) CanSetSecret(ctx context.Context, ring *seal.Ring, name string) error {
 	if ring.Current() == "" {
 		return seal.ErrNoKey
 	}
-	return pg.InTx(ctx, v.pool, "look at the secrets beside that of "+name, func(tx pgx.Tx) error {
+	return pg.InTx(ctx, v.pool, "check the secrets beside that of "+name, func(tx pgx.Tx) error {
 		_, err := openableRows(ctx, tx, ring, secretPrefix+name)
 		return err
 	})
 }
 
-// openableRows reads the rows beside which the one with the key may be written.
+// openableRows reads all secrets, and returns an error if one of them prevents writing the secret with the key.
 func openableRows(ctx context.Context, tx pgx.Tx, ring *seal.Ring, key string) ([]secretRow, error) {
 	there, err := secretRows(ctx, tx)
 	if err != nil {
@@ -187,29 +184,29 @@ func openableRows(ctx context.Context, tx pgx.Tx, ring *seal.Ring, key string) (
 	return there, nil
 }
 
-// openable reports why a row cannot be opened: for any reason, or for want of its key alone.
-func openable(ring *seal.Ring, r secretRow, wholly bool) error {
+// openable returns an error if the row cannot be opened. Unless strict is true, only a missing key is an error.
+func openable(ring *seal.Ring, r secretRow, strict bool) error {
 	_, err := openCredential(ring, r.key, r.text)
 	var missing *seal.KeyError
-	if wholly || errors.As(err, &missing) {
+	if strict || errors.As(err, &missing) {
 		return err
 	}
-	return nil // a row that is broken by itself says nothing about the key
+	return nil // a damaged row says nothing about the key
 }
 
-// SameToken reports whether the token is the one that is stored under the name. It needs no key.
-// ErrNotFound when there is none.
+// SameToken reports whether the token is the one stored under the name. It needs no key. The error is ErrNotFound if
+// there is none.
 func (v *Vault) SameToken(ctx context.Context, name string, token secret.String) (bool, error) {
 	var hash string
 	err := v.pool.QueryRow(ctx, `SELECT coalesce(value, '') FROM archon_settings WHERE key = $1 AND`+ourSecrets, secretPrefix+name).Scan(&hash)
 	if err != nil {
-		return false, pg.NotFound(err, "look for the secret of "+name)
+		return false, pg.NotFound(err, "look up the secret of "+name)
 	}
 	return seal.Same(hash, token), nil
 }
 
-// Secret opens the first of the names under which a credential is stored. ErrNotFound when there
-// is none; otherwise the error may wrap a *SealedError, and no later name is tried then.
+// Secret opens the first credential that is stored under one of the names. The error is ErrNotFound if there is none.
+// If it wraps a *SealedError, later names are not tried.
 func (v *Vault) Secret(ctx context.Context, ring *seal.Ring, names ...string) (Credential, error) {
 	var name, text string
 	var there bool
@@ -227,7 +224,7 @@ func (v *Vault) Secret(ctx context.Context, ring *seal.Ring, names ...string) (C
 	return openCredential(ring, secretPrefix+name, text)
 }
 
-// Secrets lists what is known of the stored credentials, by name. It opens none.
+// Secrets describes the stored credentials, ordered by name. It opens none.
 func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
 	rows, _ := v.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now()), false
 		FROM archon_settings WHERE`+ourSecrets+`
@@ -250,7 +247,7 @@ func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
 	return list, nil
 }
 
-// DeleteSecret forgets a credential. ErrNotFound when there is none.
+// DeleteSecret deletes a credential. The error is ErrNotFound if there is none.
 func (v *Vault) DeleteSecret(ctx context.Context, name string) error {
 	err := pg.InTx(ctx, v.pool, "remove the secret of "+name, func(tx pgx.Tx) error {
 		n, err := forget(ctx, tx, name)
@@ -262,9 +259,9 @@ func (v *Vault) DeleteSecret(ctx context.Context, name string) error {
 	return err
 }
 
-// RotateSecrets seals every credential anew with the current key and returns how many were sealed
-// with another one. It is all or nothing: one that cannot be opened leaves every one as it is. The
-// error is seal.ErrNoKey or wraps a *SealedError for each that cannot be opened.
+// RotateSecrets seals every credential with the current key and returns how many were sealed with another one. It is
+// all or nothing: if one cannot be opened, none is changed. The error is seal.ErrNoKey or wraps a *SealedError for
+// each credential that cannot be opened.
 func (v *Vault) RotateSecrets(ctx context.Context, ring *seal.Ring) (int, error) {
 	if ring.Current() == "" {
 		return 0, fmt.Errorf("rotate secrets: %w", seal.ErrNoKey)
@@ -303,8 +300,8 @@ func (v *Vault) RotateSecrets(ctx context.Context, ring *seal.Ring) (int, error)
 	return rotated, nil
 }
 
-// MasterSalt returns the salt that this database's passphrase is derived with, and makes it when
-// it is first asked for. It is no secret; without it, what the passphrase sealed does not open.
+// MasterSalt returns the salt from which this database's passphrase is derived, and creates it at the first call. It
+// is not secret; without it, nothing that the passphrase sealed can be opened.
 func (v *Vault) MasterSalt(ctx context.Context) (string, error) {
 	_, err := v.pool.Exec(ctx, `
 		INSERT INTO archon_settings (key, value, is_encrypted, category, description)

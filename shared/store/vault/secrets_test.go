@@ -43,8 +43,7 @@ func TestASecretIsKeptSealed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, credential(canary), got)
 
-	// The row is one that Archon passes over: encrypted, in a category of its own, and what is
-	// not encrypted tells nothing.
+	// Archon ignores the row: it is encrypted and in a category of its own, and its unencrypted part reveals nothing.
 	var value, text, category, row string
 	var encrypted bool
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT value, encrypted_value, category, is_encrypted, s::text
@@ -68,9 +67,9 @@ func TestTheSameTokenIsKnownAgain(t *testing.T) {
 		same, err := s.Vault().SetSecret(t.Context(), ring, "docs", credential(token))
 		require.NoError(t, err)
 		require.Equal(t, i == 1, same, token)
-		require.Equal(t, same, is, "without the key too")
+		require.Equal(t, same, is, "also without the key")
 	}
-	// Another address with the same token is written nevertheless.
+	// The same token with another address is still written.
 	c := credential(canary)
 	c.Email = "other@acme.com"
 	same, err := s.Vault().SetSecret(t.Context(), ring, "docs", c)
@@ -96,14 +95,14 @@ func TestTheFirstNameThatHasASecretCounts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "of-the-source", token("docs", "acme.atlassian.net"))
 	require.Equal(t, "of-the-site", token("acme.atlassian.net", "docs"))
-	// A secret that cannot be opened is not passed over for the next one.
+	// A secret that cannot be opened is not skipped in favor of the next one.
 	_, err = conn.Exec(t.Context(), `UPDATE archon_settings SET encrypted_value = 'v2.x' WHERE key = 'confluence_token:docs'`)
 	require.NoError(t, err)
 	_, err = s.Vault().Secret(t.Context(), ring, "docs", "acme.atlassian.net")
 	require.ErrorIs(t, err, seal.ErrMalformed)
 }
 
-// Whatever is wrong with key or row: a clear error, and every row as it was.
+// Whatever is wrong with the key or a row, there is a clear error, and every row stays unchanged.
 func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	s, conn := storetest.Open(t)
 	right, wrong := seal.NewRing(masterKey(t, 1)), seal.NewRing(masterKey(t, 2))
@@ -139,7 +138,7 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	require.Equal(t, right.Current(), missing.ID)
 	require.Equal(t, before, rows())
 	_, err := s.Vault().SetSecret(t.Context(), wrong, "new", credential("new"))
-	require.ErrorAs(t, err, &missing, "no secret of a mistaken key beside the others")
+	require.ErrorAs(t, err, &missing, "no secret with a wrong key beside the others")
 	for _, none := range []*seal.Ring{nil, {}} {
 		_, err = s.Vault().SetSecret(t.Context(), none, "new", credential("new"))
 		require.ErrorIs(t, err, seal.ErrNoKey)
@@ -150,7 +149,7 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	}
 	require.Equal(t, before, rows())
 
-	// Swapped between two rows.
+	// The contents of two rows are swapped.
 	swap := `UPDATE archon_settings a SET encrypted_value = b.encrypted_value FROM archon_settings b
 		WHERE starts_with(a.key, 'confluence_token:') AND starts_with(b.key, 'confluence_token:') AND a.key <> b.key`
 	_, err = conn.Exec(t.Context(), swap)
@@ -161,12 +160,12 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 	_, err = conn.Exec(t.Context(), swap)
 	require.NoError(t, err)
 
-	// Changed.
+	// The contents are changed.
 	_, err = conn.Exec(t.Context(), `UPDATE archon_settings SET encrypted_value = overlay(encrypted_value
 		placing CASE substr(encrypted_value, 30, 1) WHEN 'A' THEN 'B' ELSE 'A' END from 30) WHERE key = 'confluence_token:docs'`)
 	require.NoError(t, err)
 	refused(right, seal.ErrForged)
-	// What is lost is removed without a key, and set again.
+	// A secret that cannot be opened can be removed without a key, and set again.
 	require.NoError(t, s.Vault().DeleteSecret(t.Context(), "docs"))
 	require.ErrorIs(t, s.Vault().DeleteSecret(t.Context(), "docs"), store.ErrNotFound)
 	_, err = s.Vault().SetSecret(t.Context(), right, "docs", credential("new"))
@@ -195,7 +194,7 @@ func TestRotationIsAllOrNothing(t *testing.T) {
 	}
 	require.Equal(t, all(one), keyIDs())
 	both := seal.NewRing(two, one)
-	// One that is damaged holds up all.
+	// One damaged secret stops the whole rotation.
 	damage := `UPDATE archon_settings SET encrypted_value = $1 || substr(encrypted_value, length($1) + 1) WHERE key = 'confluence_token:hr'`
 	_, err := conn.Exec(t.Context(), damage, "v1."+two.ID())
 	require.NoError(t, err)
@@ -211,11 +210,11 @@ func TestRotationIsAllOrNothing(t *testing.T) {
 	require.Equal(t, all(two), keyIDs())
 	n, err = s.Vault().RotateSecrets(t.Context(), both)
 	require.NoError(t, err)
-	require.Zero(t, n, "once is enough")
+	require.Zero(t, n, "a second rotation changes nothing")
 	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
 		c, err := s.Vault().Secret(t.Context(), seal.NewRing(two), name)
 		require.NoError(t, err)
-		require.Equal(t, credential(canary+name), c, "the old key is not needed any more")
+		require.Equal(t, credential(canary+name), c, "the old key is no longer needed")
 		same, err := s.Vault().SameToken(t.Context(), name, secret.New(canary+name))
 		require.NoError(t, err)
 		require.True(t, same)
@@ -226,7 +225,7 @@ func TestASourceTakesItsSecretAlong(t *testing.T) {
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	storetest.AddSource(t, s, "docs")
-	// Archon's own rows, one of them under a name like ours.
+	// Archon's own rows, one of them with a name like Sluice's.
 	_, err := conn.Exec(t.Context(), `INSERT INTO archon_settings (key, encrypted_value, is_encrypted, category) VALUES
 		('OPENAI_API_KEY', 'gAAAAA', true, 'api_keys'), ('confluence_token:of_archon', 'gAAAAA', true, 'api_keys')`)
 	require.NoError(t, err)
@@ -237,19 +236,19 @@ func TestASourceTakesItsSecretAlong(t *testing.T) {
 	require.NoError(t, s.RemoveSource(t.Context(), "docs"))
 	list, err := s.Vault().Secrets(t.Context())
 	require.NoError(t, err)
-	require.Len(t, list, 2, "only its own, and Archon's are none of ours")
+	require.Len(t, list, 2, "only Sluice's own rows, none of Archon's")
 	_, err = s.Vault().RotateSecrets(t.Context(), seal.NewRing(masterKey(t, 2), masterKey(t, 1)))
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Vault().DeleteSecret(t.Context(), "of_archon"), store.ErrNotFound)
 	_, err = s.Vault().SetSecret(t.Context(), seal.NewRing(masterKey(t, 2)), "of_archon", credential(canary))
-	require.ErrorContains(t, err, "somebody else's")
+	require.ErrorContains(t, err, "another program")
 	var theirs int
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM archon_settings WHERE encrypted_value = 'gAAAAA'`).Scan(&theirs))
 	require.Equal(t, 2, theirs)
 }
 
-// Archon's policies let any user who is signed in delete a row of archon_settings. A source that had
-// a token must not go on with another one.
+// Archon's policies let any signed-in user delete a row of archon_settings. A source that had a token must not
+// continue with another one.
 func TestATokenThatVanishedIsMissed(t *testing.T) {
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
@@ -278,7 +277,7 @@ func TestATokenThatVanishedIsMissed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, canary+token, c.Token.Reveal())
 	}
-	// Whoever decides about tokens says what is meant: another one, or none.
+	// The operator decides: another token, or none.
 	vanish(`DELETE FROM archon_settings`)
 	_, err := s.Vault().SetSecret(t.Context(), ring, "docs", credential(canary+"docs"))
 	require.NoError(t, err)
@@ -303,7 +302,7 @@ func TestTheTokenOfASourceThatIsGoneIsSwept(t *testing.T) {
 	require.NoError(t, err)
 	swept, err := s.SweepTokens(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, swept, "a source may be about to come")
+	require.Empty(t, swept, "its source may be added in a moment")
 	swept, err = s.Vault().Sweep(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"hr"}, swept)
@@ -328,7 +327,7 @@ func TestTheSaltStays(t *testing.T) {
 	_, err := seal.Derive(secret.New("correct horse battery"), first)
 	require.NoError(t, err)
 	for range cap(salts) - 1 {
-		require.Equal(t, first, <-salts, "whoever asks, and at the same time")
+		require.Equal(t, first, <-salts, "for all callers, also concurrent ones")
 	}
 	list, err := s.Vault().Secrets(t.Context())
 	require.NoError(t, err)
