@@ -1,10 +1,9 @@
-// Package control is what people do with Sluice, written once: ask for syncs, try failed pages
-// again, decide on removals, cancel runs, add, change and remove sources, and look at all of it.
-// The command line, the HTTP API and every other face only show what it answers, each error in
-// words of its own.
+// Package control implements the operator commands once: request syncs, retry failed pages, decide on removals,
+// cancel runs, add, change and remove sources, and read all of this. The command line, the HTTP API and all other
+// interfaces only present the results, and word the errors.
 //
-// Every method takes the viewer on whose behalf it acts. What the viewer does not see is answered
-// as if it were not there.
+// Every method takes the viewer on whose behalf it acts. What the viewer may not see is treated as if it did not
+// exist.
 package control
 
 import (
@@ -21,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Reader reads the record for a viewer. What is missing or not seen is store.ErrNotFound.
+// Reader reads the store for a viewer. What is missing or invisible to the viewer is store.ErrNotFound.
 type Reader interface {
 	SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error)
 	Sources(ctx context.Context, v viewer.Viewer) ([]store.Source, error)
@@ -46,7 +45,7 @@ type Reader interface {
 	LivePage(ctx context.Context, v viewer.Viewer, id string) (store.Page, error)
 	Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]store.StoredChunk, error)
 
-	// What lies around a page, for assistants.
+	// The context of a page, for assistants.
 	Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]page.Heading, error)
 	Tree(ctx context.Context, v viewer.Viewer, sourceID, under string, levels int, after string, limit int) ([]store.TreeNode, error)
 	Related(ctx context.Context, v viewer.Viewer, p store.Page) ([]store.RelatedPage, error)
@@ -58,12 +57,12 @@ type Reader interface {
 	Changed(ctx context.Context, v viewer.Viewer, sources []string, since time.Time, offset, limit int) ([]store.PageInfo, error)
 }
 
-// Searcher finds chunks.
+// Searcher searches chunks.
 type Searcher interface {
 	Explain(ctx context.Context, v viewer.Viewer, query string, f search.Filter) (search.Answer, error)
 }
 
-// Ledger is where sources, runs and decisions are written down.
+// Ledger stores sources, runs and decisions.
 type Ledger interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	AddSource(ctx context.Context, src store.Source) error
@@ -82,14 +81,14 @@ type Publisher interface {
 	Publish(ctx context.Context, e event.Event) error
 }
 
-// Vault keeps the API tokens of sources and sites.
+// Vault stores the API tokens of sources and sites.
 type Vault interface {
-	// Site returns a site's address as sources keep it, or why no source may be there.
+	// Site returns the normalized address of a site, or an error if sources must not use it.
 	Site(address string) (string, error)
-	// Ready reports whether SetToken would take the token, and changes nothing.
+	// Ready reports whether SetToken would accept the token, and changes nothing.
 	Ready(ctx context.Context, name, site string, given credential.GivenToken) error
-	// SetToken stores a token under the name of a source or of a site's host. The error is
-	// seal.ErrNoKey or credential.ErrWhose, or wraps a *vault.SealedError; nothing was changed then.
+	// SetToken stores a token under the name of a source or of a site's host. The error is seal.ErrNoKey or
+	// credential.ErrWhose, or wraps a *vault.SealedError; then nothing was changed.
 	SetToken(ctx context.Context, name, site string, given credential.GivenToken) (credential.StoredToken, error)
 }
 
@@ -99,7 +98,7 @@ var (
 	_ Ledger   = (*store.Store)(nil)
 )
 
-// NewVault keeps tokens in the store, as far as trust permits.
+// NewVault returns a Vault that stores tokens in s, within the limits of trust.
 func NewVault(trust credential.Trust, s *store.Store) Vault { return &trusted{trust, s} }
 
 type trusted struct {
@@ -115,7 +114,7 @@ func (v *trusted) SetToken(ctx context.Context, name, site string, given credent
 	return v.Trust.SetToken(ctx, v.store, name, site, given)
 }
 
-// Control is what people do. Its methods may be called from many goroutines.
+// Control implements the operator commands. It is safe for concurrent use.
 type Control struct {
 	Reader   Reader
 	Searcher Searcher
@@ -123,18 +122,18 @@ type Control struct {
 	Bus      Publisher
 	Vault    Vault
 
-	// PublishWithin bounds the wait for the broker; 0 is five seconds. A request is in the ledger
-	// by then, and the progress stage sends it once the broker is back.
+	// PublishWithin limits the wait for the broker; 0 means five seconds. The request is in the ledger by then, so
+	// the progress stage sends it once the broker is available.
 	PublishWithin time.Duration
 }
 
-// New returns a Control that stands on the store.
+// New returns a Control on the store.
 func New(s *store.Store, b Publisher, v Vault) *Control {
 	return &Control{Reader: s.Reader(), Searcher: s.Searcher(), Ledger: s, Bus: b, Vault: v}
 }
 
-// known returns an *UnknownSourceError unless the viewer sees a Confluence source of this id.
-func (c *Control) known(ctx context.Context, v viewer.Viewer, id string) (store.Source, error) {
+// visibleSource returns a source, or an *UnknownSourceError unless the viewer may see it.
+func (c *Control) visibleSource(ctx context.Context, v viewer.Viewer, id string) (store.Source, error) {
 	var src store.Source
 	err := store.ErrNotFound
 	if v.Sees(id) {
@@ -143,7 +142,7 @@ func (c *Control) known(ctx context.Context, v viewer.Viewer, id string) (store.
 	return src, c.unknownSource(ctx, v, id, err)
 }
 
-// unknownSource gives what the record did not find its meaning.
+// unknownSource turns store.ErrNotFound into an *UnknownSourceError, and returns other errors unchanged.
 func (c *Control) unknownSource(ctx context.Context, v viewer.Viewer, id string, err error) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -155,8 +154,8 @@ func (c *Control) unknownSource(ctx context.Context, v viewer.Viewer, id string,
 	return &UnknownSourceError{ID: id, Known: ids}
 }
 
-// knownRun returns an *UnknownRunError unless the viewer sees the run.
-func (c *Control) knownRun(ctx context.Context, v viewer.Viewer, id string) (store.Run, error) {
+// visibleRun returns a run, or an *UnknownRunError unless the viewer may see it.
+func (c *Control) visibleRun(ctx context.Context, v viewer.Viewer, id string) (store.Run, error) {
 	if !event.ValidID(id) {
 		return store.Run{}, &UnknownRunError{ID: id}
 	}
@@ -171,41 +170,41 @@ func unknownRun(id string, err error) error {
 	return err
 }
 
-// narrow checks a source and a run that a list is to be about, "" being any, and narrows the
-// viewer to the source.
+// narrow checks the source and the run by which a list is filtered, "" meaning all, and limits the viewer to the
+// source.
 func (c *Control) narrow(ctx context.Context, v viewer.Viewer, sourceID, runID string) (viewer.Viewer, error) {
 	if sourceID != "" {
-		if _, err := c.known(ctx, v, sourceID); err != nil {
+		if _, err := c.visibleSource(ctx, v, sourceID); err != nil {
 			return v, err
 		}
 		v = v.Only(sourceID)
 	}
 	if runID != "" {
-		if _, err := c.knownRun(ctx, v, runID); err != nil {
+		if _, err := c.visibleRun(ctx, v, runID); err != nil {
 			return v, err
 		}
 	}
 	return v, nil
 }
 
-// ReservedIDs are ids that no source may have: the API has paths of these names.
+// ReservedIDs are ids that no source may have, because the API has paths with these names.
 var ReservedIDs = []string{"sources"}
 
-// CheckSourceID returns an *InvalidError unless a new source may have the id.
+// CheckSourceID returns an *InvalidError if a new source must not have the id.
 func CheckSourceID(id string) error {
 	switch {
 	case !event.ValidID(id):
-		return &InvalidError{Field: "source_id", Reason: "is no source id: 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit"}
+		return &InvalidError{Field: "source_id", Reason: "is not a valid source id: use 1 to 64 letters, digits, '-' or '_', and begin with a letter or digit"}
 	case slices.Contains(ReservedIDs, id):
 		return &InvalidError{Field: "source_id", Reason: "is reserved: choose another id"}
 	}
 	return nil
 }
 
-// CheckStrategy returns an *InvalidError unless there is such a deletion strategy.
+// CheckStrategy returns an *InvalidError if there is no such deletion strategy.
 func CheckStrategy(s store.DeletionStrategy) error {
 	if slices.Contains(store.DeletionStrategies, s) {
 		return nil
 	}
-	return &InvalidError{Field: "deletion_strategy", Reason: "is weekly_reconciliation, every_sync or on_demand"}
+	return &InvalidError{Field: "deletion_strategy", Reason: "must be weekly_reconciliation, every_sync or on_demand"}
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var everyone = viewer.All()
 
-// world is a control on a real database and a real broker, with the sources docs and hr.
+// world is a Control on a real database and a real broker, with the sources docs and hr.
 type world struct {
 	*control.Control
 	t     *testing.T
@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// listed makes a run of the source with the pages, none of which is fetched yet.
+// listed makes a run of the source that has listed the pages and fetched none.
 func (w *world) listed(sourceID, id string, pages ...string) store.Run {
 	w.t.Helper()
 	ctx := w.t.Context()
@@ -78,14 +78,14 @@ func (w *world) failed(sourceID, id, page string) {
 	w.end(id, nil)
 }
 
-// held makes a run that is held.
+// held makes a held run.
 func (w *world) held(sourceID, id string) {
 	w.t.Helper()
 	w.listed(sourceID, id)
 	w.end(id, func() error { return w.store.HoldRun(w.t.Context(), id, nil, nil, "too many") })
 }
 
-// end ends a run whose removals are checked, by check where it is not nil.
+// end ends a run whose removals are checked, with check if it is not nil.
 func (w *world) end(id string, check func() error) {
 	w.t.Helper()
 	if check == nil {
@@ -128,7 +128,7 @@ func TestARequestIsWrittenDownWhileTheBrokerIsAway(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, asked.Unsent)
 	require.Equal(t, event.StateRequested, w.state("approve-h1"))
-	require.Less(t, time.Since(began), 20*time.Second, "nobody waits for the broker for long")
+	require.Less(t, time.Since(began), 20*time.Second, "the wait for the broker is short")
 
 	w.kit.Start()
 	w.PublishWithin = bustest.Patience
@@ -156,7 +156,7 @@ func TestTheSameRequestIsTheSameRun(t *testing.T) {
 	_, err = ask(control.SyncRequest{SourceID: "docs", RunID: "mine"})
 	require.NoError(t, err)
 	joined, err := ask(control.SyncRequest{SourceID: "docs", RunID: "mine", Mode: event.Full})
-	require.NoError(t, err, "a run that is named is joined")
+	require.NoError(t, err, "a request with a run's id joins it")
 	require.Equal(t, event.Incremental, joined.Run.RequestedMode)
 	var taken *control.RunIDTakenError
 	_, err = ask(control.SyncRequest{SourceID: "hr", RunID: "mine"})
@@ -188,7 +188,7 @@ func TestApprovingTwiceIsOneRun(t *testing.T) {
 	require.NoError(t, err)
 	second, err := w.Approve(t.Context(), everyone, "h1", "k")
 	require.NoError(t, err)
-	require.NotEqual(t, first.Run.ID, second.Run.ID, "the first has come to nothing")
+	require.NotEqual(t, first.Run.ID, second.Run.ID, "the first run did not complete")
 	again, err = w.Approve(t.Context(), everyone, "h1", "k")
 	require.NoError(t, err)
 	require.Equal(t, second.Run.ID, again.Run.ID)
@@ -206,13 +206,13 @@ func TestApprovingTwiceIsOneRun(t *testing.T) {
 	require.Equal(t, event.StateCancelled, ended.Run.State)
 }
 
-// tornVault says that it would take a token, and then does not.
-type tornVault struct{ control.Vault }
+// failingVault says that it would accept a token, and then fails.
+type failingVault struct{ control.Vault }
 
-var errTorn = errors.New("torn")
+var errVault = errors.New("torn")
 
-func (tornVault) SetToken(context.Context, string, string, credential.GivenToken) (credential.StoredToken, error) {
-	return credential.StoredToken{}, errTorn
+func (failingVault) SetToken(context.Context, string, string, credential.GivenToken) (credential.StoredToken, error) {
+	return credential.StoredToken{}, errVault
 }
 
 func TestASourceIsAddedWithItsTokenOrNotAtAll(t *testing.T) {
@@ -237,9 +237,9 @@ func TestASourceIsAddedWithItsTokenOrNotAtAll(t *testing.T) {
 	_, err = w.AddSource(t.Context(), everyone, n)
 	require.ErrorIs(t, err, seal.ErrNoKey)
 	missing()
-	w.Vault = tornVault{whole}
+	w.Vault = failingVault{whole}
 	_, err = w.AddSource(t.Context(), everyone, n)
-	require.ErrorIs(t, err, errTorn)
+	require.ErrorIs(t, err, errVault)
 	missing()
 
 	w.Vault = whole
@@ -248,13 +248,13 @@ func TestASourceIsAddedWithItsTokenOrNotAtAll(t *testing.T) {
 	require.True(t, added.Created)
 	require.Equal(t, storetest.Site, added.Source.BaseURL)
 	require.Equal(t, "reader@acme.com", added.Token.Email)
-	w.Vault = tornVault{whole}
+	w.Vault = failingVault{whole}
 	_, err = w.AddSource(t.Context(), everyone, n)
-	require.ErrorIs(t, err, errTorn)
+	require.ErrorIs(t, err, errVault)
 	_, err = w.store.Source(t.Context(), "new")
-	require.NoError(t, err, "what was there before stays")
+	require.NoError(t, err, "the existing source stays")
 	_, err = w.ChangeSource(t.Context(), everyone, "new", control.SourceChange{SourceChange: store.SourceChange{DisplayName: "N"}, Token: n.Token})
-	require.ErrorIs(t, err, errTorn)
+	require.ErrorIs(t, err, errVault)
 	src, err := w.Source(t.Context(), everyone, "new")
 	require.NoError(t, err)
 	require.Equal(t, "NEW", src.DisplayName)
@@ -289,16 +289,16 @@ func TestWhatStandsInTheWayOfASource(t *testing.T) {
 	require.ErrorAs(t, err, &taken)
 	require.NotContains(t, taken.Error(), "source hr")
 	same := func(n *control.NewSource) { n.ID, n.SpaceKey, n.DeletionStrategy = "docs", "DOCS", store.EverySync }
-	require.NoError(t, add(same), "what is not insisted on stays as it is")
+	require.NoError(t, add(same), "a setting that is not in Insist is kept")
 	var differs *control.SourceDiffersError
 	require.ErrorAs(t, add(func(n *control.NewSource) { same(n); n.Insist = []string{"deletion_strategy"} }), &differs)
 	require.Equal(t, store.WeeklyReconciliation, differs.Source.DeletionStrategy)
 	require.ErrorAs(t, add(func(n *control.NewSource) { same(n); n.BlogPosts, n.Insist = true, []string{"blog_posts"} }), &differs)
-	// A key for one source does not choose its space, unless it brings a token of its own.
+	// A key for one source must not choose its space, unless it brings a token of its own.
 	mine := viewer.OfSources("docs")
 	elsewhere := control.NewSource{Source: store.Source{ID: "docs", BaseURL: storetest.Site, SpaceKey: "BOARD"}}
 	_, err = w.AddSource(t.Context(), mine, control.NewSource{Source: store.Source{ID: "docs", BaseURL: storetest.Site, SpaceKey: "DOCS"}})
-	require.NoError(t, err, "what is there already")
+	require.NoError(t, err, "the source exists already")
 	require.NoError(t, w.RemoveSource(t.Context(), mine, "docs"))
 	_, err = w.AddSource(t.Context(), mine, elsewhere)
 	require.ErrorAs(t, err, &invalid)
@@ -310,12 +310,12 @@ func TestWhatStandsInTheWayOfASource(t *testing.T) {
 	require.NoError(t, err)
 	var outOfScope *control.OutOfScopeError
 	_, err = w.ChangeSource(t.Context(), viewer.OfSources("docs"), "docs", control.SourceChange{BaseURL: "https://acme2.atlassian.net"})
-	require.ErrorAs(t, err, &outOfScope, "the site's token reads all of it")
+	require.ErrorAs(t, err, &outOfScope, "the site's token can read the whole site")
 	_, err = w.ChangeSource(t.Context(), everyone, "docs", control.SourceChange{})
 	require.ErrorIs(t, err, control.ErrNothingToChange)
 }
 
-// What a viewer does not see is answered as if it were not there, by whatever people do.
+// Every command treats what a viewer may not see as if it did not exist.
 func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 	w := newWorld(t)
 	run := w.listed("hr", "r0", "21")
@@ -442,8 +442,7 @@ func TestWhereNothingIsFoundItSaysWhy(t *testing.T) {
 	require.ErrorIs(t, find("a\xff", search.Filter{}), control.ErrNoQuery)
 }
 
-// Whoever adds a source and then fails with its token does not take it from somebody who has added
-// it meanwhile.
+// If adding a source fails with its token, the source is kept if somebody else has added it in the meantime.
 func TestASourceThatSomebodyElseFoundStays(t *testing.T) {
 	w := newWorld(t)
 	n := control.NewSource{
@@ -452,18 +451,18 @@ func TestASourceThatSomebodyElseFoundStays(t *testing.T) {
 	}
 	whole := w.Vault
 	other := *w.Control
-	w.Vault = lateVault{tornVault{whole}, func() {
+	w.Vault = lateVault{failingVault{whole}, func() {
 		added, err := other.AddSource(t.Context(), everyone, control.NewSource{Source: n.Source})
 		require.NoError(t, err)
 		require.False(t, added.Created)
 	}}
 	_, err := w.AddSource(t.Context(), everyone, n)
-	require.ErrorIs(t, err, errTorn)
+	require.ErrorIs(t, err, errVault)
 	_, err = w.store.Source(t.Context(), "new")
 	require.NoError(t, err)
 }
 
-// lateVault is one that fails after something has happened.
+// lateVault fails after something else has happened.
 type lateVault struct {
 	control.Vault
 	first func()
@@ -474,7 +473,7 @@ func (v lateVault) SetToken(ctx context.Context, name, site string, given creden
 	return v.Vault.SetToken(ctx, name, site, given)
 }
 
-// What a source of a system has to be, its own package says.
+// The system's own package checks a source.
 func TestASourceIsCheckedByItsSystem(t *testing.T) {
 	for field, src := range map[string]store.Source{
 		"space_key": {SpaceKey: "a b"}, "location": {System: "folder", Location: "docs"}, "system": {System: "wiki"}, "": {System: "folder", Location: "/docs"},

@@ -8,121 +8,120 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Errors of which there is nothing more to say.
+// Errors without further data.
 var (
-	// ErrNothingToChange says that a change of a source names no setting.
-	ErrNothingToChange = errors.New("nothing is to be changed")
-	// ErrNoQuery says that a search has no word to look for.
-	ErrNoQuery = errors.New("the query holds no word")
+	// ErrNothingToChange says that a change of a source contains no setting.
+	ErrNothingToChange = errors.New("the request changes no setting")
+	// ErrNoQuery says that a search contains no word.
+	ErrNoQuery = errors.New("the query contains no word")
 )
 
-// InvalidError says that what was asked for cannot be done as it was given.
+// InvalidError says that a value in a request is invalid.
 type InvalidError struct {
-	Field  string // as JSON has it, such as source_id
-	Reason string // goes on where the field's name or value ends
+	Field  string // as in JSON, for example source_id
+	Reason string // continues a sentence that begins with the field's name or value
 }
 
 func (e *InvalidError) Error() string { return e.Field + " " + e.Reason }
 
-// UnknownSourceError says that there is no such source, or none that the viewer sees.
+// UnknownSourceError says that there is no such source, or none that the viewer may see.
 type UnknownSourceError struct {
 	ID    string
-	Known []string // the ids of the sources that the viewer sees
+	Known []string // the ids of the sources that the viewer may see
 }
 
 func (e *UnknownSourceError) Error() string { return fmt.Sprintf("there is no source %q", e.ID) }
 
-// OutOfScopeError says that the viewer may not add a source of this id.
+// OutOfScopeError says that the viewer must not add or change this source.
 type OutOfScopeError struct{ ID string }
 
-func (e *OutOfScopeError) Error() string { return fmt.Sprintf("source %q is out of reach", e.ID) }
+func (e *OutOfScopeError) Error() string { return fmt.Sprintf("source %q is outside your scope", e.ID) }
 
-// SourceExistsError says that the id is that of another source.
+// SourceExistsError says that the id belongs to a different source.
 type SourceExistsError struct{ ID string }
 
 func (e *SourceExistsError) Error() string {
-	return fmt.Sprintf("source %s is there already and is something else", e.ID)
+	return fmt.Sprintf("a different source %s already exists", e.ID)
 }
 
-// SourceDiffersError says that the same source is there, with another setting than was asked for.
+// SourceDiffersError says that the same source exists with another setting.
 type SourceDiffersError struct {
-	Source, Asked store.Source // as it is, and as it was to be added
-	Field         string       // that differs, as JSON has it
+	Source, Asked store.Source // as it is, and as requested
+	Field         string       // the field that differs, as in JSON
 }
 
 func (e *SourceDiffersError) Error() string {
-	return fmt.Sprintf("source %s is there already, with another %s", e.Source.ID, e.Field)
+	return fmt.Sprintf("source %s already exists, with another %s", e.Source.ID, e.Field)
 }
 
-// SpaceTakenError says that the space is a source already. Its cause names that one, which the
-// viewer may not see.
+// SpaceTakenError says that another source already has the space. Its cause names that source, which the viewer may
+// not be allowed to see.
 type SpaceTakenError struct {
-	What  string // in words: "space DOCS"
+	What  string // a description, for example "space DOCS"
 	cause error
 }
 
 func (e *SpaceTakenError) Error() string {
-	return e.What + " is a source already"
+	return e.What + " already belongs to a source"
 }
 
 // Unwrap returns the cause.
 func (e *SpaceTakenError) Unwrap() error { return e.cause }
 
-// UnknownRunError says that there is no such run, or none that the viewer sees.
+// UnknownRunError says that there is no such run, or none that the viewer may see.
 type UnknownRunError struct{ ID string }
 
 func (e *UnknownRunError) Error() string { return fmt.Sprintf("there is no run %q", e.ID) }
 
-// RunIDTakenError says that the id of the run to be is that of another source's run.
+// RunIDTakenError says that the requested run id belongs to another source's run.
 type RunIDTakenError struct{ ID string }
 
 func (e *RunIDTakenError) Error() string {
-	return fmt.Sprintf("the id %q is that of another source's run", e.ID)
+	return fmt.Sprintf("the id %q belongs to another source's run", e.ID)
 }
 
-// KeyReusedError says that the key of the request was used for a sync that was asked for
-// differently.
+// KeyReusedError says that the request's key was already used for a different request.
 type KeyReusedError struct{ Run store.Run }
 
 func (e *KeyReusedError) Error() string {
-	return fmt.Sprintf("the key was used for run %s, which was asked for differently", e.Run.ID)
+	return fmt.Sprintf("the key was already used for run %s, which was a different request", e.Run.ID)
 }
 
-// EndedError says that the run cannot be cancelled, since it has ended.
+// EndedError says that the run has ended and so cannot be cancelled.
 type EndedError struct{ Run store.Run }
 
 func (e *EndedError) Error() string {
 	return fmt.Sprintf("run %s ended as %s", e.Run.ID, e.Run.State)
 }
 
-// NotHeldError says that there is nothing to decide on in the run.
+// NotHeldError says that the run has no removals that wait for a decision.
 type NotHeldError struct{ Run store.Run }
 
-// Decided reports whether the run did hold removals back, on which it was decided.
+// Decided reports whether the run did hold removals, which are already decided.
 func (e *NotHeldError) Decided() bool { return e.Run.State == event.StateHeld }
 
 func (e *NotHeldError) Error() string {
 	if e.Decided() {
-		return fmt.Sprintf("run %s was %s already", e.Run.ID, e.Run.Decision)
+		return fmt.Sprintf("run %s was already %s", e.Run.ID, e.Run.Decision)
 	}
-	return fmt.Sprintf("run %s holds nothing back: it is %s", e.Run.ID, e.Run.State)
+	return fmt.Sprintf("run %s holds no removals: it is %s", e.Run.ID, e.Run.State)
 }
 
-// NothingFailedError says that there is no page to try again.
+// NothingFailedError says that there is no page to retry.
 type NothingFailedError struct {
-	SourceID string // of this source; "" of any
-	About    string // of this page or run; "" of any
+	SourceID string // only pages of this source; "" for all
+	About    string // only this page, or pages of this run; "" for all
 	IsRun    bool   // About is a run's id
 }
 
-func (e *NothingFailedError) Error() string { return "no such page is failed now" }
+func (e *NothingFailedError) Error() string { return "there is no such failed page" }
 
-// UnknownPageError says that no such page is stored, or none that the viewer sees.
+// UnknownPageError says that there is no such stored page, or none that the viewer may see.
 type UnknownPageError struct{ ID string }
 
 func (e *UnknownPageError) Error() string { return fmt.Sprintf("page %q is not stored", e.ID) }
 
-// PageRemovedError says that the page left its space: nothing of it is shown.
+// PageRemovedError says that the page was removed from its space: its content is not shown.
 type PageRemovedError struct{ ID string }
 
-func (e *PageRemovedError) Error() string { return fmt.Sprintf("page %s left its space", e.ID) }
+func (e *PageRemovedError) Error() string { return fmt.Sprintf("page %s is no longer in its space", e.ID) }

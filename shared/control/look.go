@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Runs lists the newest runs, of a source where one is named. It returns an *UnknownSourceError.
+// Runs lists the newest runs, only of one source if sourceID is not empty. It returns an *UnknownSourceError.
 func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]store.Run, error) {
 	v, err := c.narrow(ctx, v, sourceID, "")
 	if err != nil {
@@ -23,23 +23,23 @@ func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, li
 	return orEmpty(list), err
 }
 
-// RunsBefore lists a source's runs that were asked for before the run of the id, or all when it
-// is empty, the newest first. It returns an *UnknownSourceError.
+// RunsBefore lists a source's runs, the newest first: those requested before the run before, or all if before is
+// empty. It returns an *UnknownSourceError.
 func (c *Control) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]store.Run, error) {
-	if _, err := c.known(ctx, v, sourceID); err != nil {
+	if _, err := c.visibleSource(ctx, v, sourceID); err != nil {
 		return nil, err
 	}
 	list, err := c.Reader.RunsBefore(ctx, v, sourceID, before, limit)
 	return orEmpty(list), err
 }
 
-// Operation is a run and how far it is.
+// Operation is a run and its progress.
 type Operation struct {
 	Run      store.Run
 	Progress event.Progress
 }
 
-// Active lists the runs that are under way or wait for their turn, the oldest first.
+// Active lists the runs that have not ended, the oldest first.
 func (c *Control) Active(ctx context.Context, v viewer.Viewer) ([]Operation, error) {
 	runs, err := c.Reader.OpenRuns(ctx, v)
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Control) Active(ctx context.Context, v viewer.Viewer) ([]Operation, err
 	for _, run := range runs {
 		snap, err := c.Reader.Snapshot(ctx, v, run.ID)
 		if errors.Is(err, store.ErrNotFound) {
-			continue // its source was removed just now
+			continue // its source has just been removed
 		}
 		if err != nil {
 			return nil, err
@@ -61,9 +61,9 @@ func (c *Control) Active(ctx context.Context, v viewer.Viewer) ([]Operation, err
 	return ops, nil
 }
 
-// Progress tells how far a run is. It returns an *UnknownRunError.
+// Progress returns the progress of a run. It returns an *UnknownRunError.
 func (c *Control) Progress(ctx context.Context, v viewer.Viewer, id string) (Operation, error) {
-	run, err := c.knownRun(ctx, v, id)
+	run, err := c.visibleRun(ctx, v, id)
 	if err != nil {
 		return Operation{}, err
 	}
@@ -71,19 +71,19 @@ func (c *Control) Progress(ctx context.Context, v viewer.Viewer, id string) (Ope
 	return Operation{run, snap}, unknownRun(id, err)
 }
 
-// Story is all that is known of a run.
+// Story is everything that is known about a run.
 type Story struct {
 	store.Story
-	WaitsFor string             `json:"waits_for,omitempty"` // the run whose end this one waits for
+	WaitsFor string             `json:"waits_for,omitempty"` // the run that must end before this one begins
 	Failures []store.LedgerPage `json:"failures"`
 	Removals []store.LedgerPage `json:"removals"`
 	Held     []store.Removal    `json:"held"` // what a held run would have removed
 }
 
-// Story tells what a run did and where its time went, with at most so many pages of each kind.
-// It returns an *UnknownRunError.
+// Story returns what a run did and how long each part took, with at most most pages of each kind. It returns an
+// *UnknownRunError.
 func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most int) (Story, error) {
-	if _, err := c.knownRun(ctx, v, id); err != nil {
+	if _, err := c.visibleRun(ctx, v, id); err != nil {
 		return Story{}, err
 	}
 	told, err := c.Reader.Story(ctx, v, id)
@@ -109,7 +109,7 @@ func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most in
 	return st, err
 }
 
-// waitsFor is the run after which it is this one's turn, "" for none.
+// waitsFor returns the run that must end before this one begins, or "".
 func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, r store.Run) (string, error) {
 	open, err := c.Reader.OpenRuns(ctx, v.Only(r.SourceID))
 	line := make([]run.Place, len(open))
@@ -119,8 +119,8 @@ func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, r store.Run) (s
 	return run.WaitsFor(line, r.ID), err
 }
 
-// Failures lists the pages that are failed now, the newest first: those of a source, of a run and
-// of a page where these are named. It returns an *UnknownSourceError or an *UnknownRunError.
+// Failures lists the pages that are failed now, the newest first. Each of sourceID, runID and pageID filters the list
+// if it is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
 func (c *Control) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]store.Failure, error) {
 	v, err := c.narrow(ctx, v, sourceID, runID)
 	if err != nil {
@@ -132,17 +132,17 @@ func (c *Control) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID
 
 // Pages lists a source's live pages. It returns an *UnknownSourceError.
 func (c *Control) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f store.PageFilter) ([]store.PageInfo, error) {
-	if _, err := c.known(ctx, v, sourceID); err != nil {
+	if _, err := c.visibleSource(ctx, v, sourceID); err != nil {
 		return nil, err
 	}
 	list, err := c.Reader.Pages(ctx, v, sourceID, f)
 	return orEmpty(list), err
 }
 
-// Page returns a live page, of the source where one is named. It returns an *UnknownSourceError, an
-// *UnknownPageError, a *store.AmbiguousPageError where the id is that of pages of several sites and
-// no source is named, or a *PageRemovedError for a page that left its space: who may not read it
-// there is not to read it here.
+// Page returns a live page, only of one source if sourceID is not empty. It returns an *UnknownSourceError or an
+// *UnknownPageError. If pages of several sites have the id and no source is given, it returns a
+// *store.AmbiguousPageError. For a page that was removed from its space it returns a *PageRemovedError: a user who
+// can no longer read it there must not read it here.
 func (c *Control) Page(ctx context.Context, v viewer.Viewer, sourceID, id string) (store.Page, error) {
 	v, err := c.narrow(ctx, v, sourceID, "")
 	if err != nil {
@@ -155,8 +155,8 @@ func (c *Control) Page(ctx context.Context, v viewer.Viewer, sourceID, id string
 	return p, unknownPage(id, err)
 }
 
-// KeptPage returns a page also when it was removed, for as long as it is kept: for an operator,
-// who has the database. It returns the errors of Page but the last.
+// KeptPage returns a page even if it was removed, as long as it is stored: for an operator, who has access to the
+// database. It returns the same errors as Page except the last one.
 func (c *Control) KeptPage(ctx context.Context, v viewer.Viewer, sourceID, id string) (store.Page, error) {
 	v, err := c.narrow(ctx, v, sourceID, "")
 	if err != nil {
@@ -179,17 +179,18 @@ func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page) ([]
 	return orEmpty(list), err
 }
 
-// Search finds chunks, the best first. Sources that the filter names have to be seen, or it
-// returns an *UnknownSourceError. Where nothing is found, so it does for a source that there is
-// not, and an *UnknownPageError for a page to look below that is not stored: then it is no wonder.
-// A *store.AmbiguousPageError where pages of several sites have the id of the page to look below.
-// ErrNoQuery when there is no word to look for.
+// Search finds chunks, the best first. It returns an *UnknownSourceError if the viewer may not see a source that the
+// filter names, a *store.AmbiguousPageError if pages of several sites have the id of the page to search below, and
+// ErrNoQuery if the query contains no word.
+//
+// If nothing is found, it checks the filter: it returns an *UnknownSourceError if the source does not exist, and an
+// *UnknownPageError if the page to search below is not stored.
 func (c *Control) Search(ctx context.Context, v viewer.Viewer, query string, f search.Filter) ([]search.Hit, error) {
 	a, err := c.Explain(ctx, v, query, f)
 	return a.Hits, err
 }
 
-// Explain is Search, and tells how it came to its hits.
+// Explain returns the same hits as Search, and explains them.
 func (c *Control) Explain(ctx context.Context, v viewer.Viewer, query string, f search.Filter) (search.Answer, error) {
 	var none search.Answer
 	if strings.TrimSpace(query) == "" || !utf8.ValidString(query) {
@@ -204,13 +205,13 @@ func (c *Control) Explain(ctx context.Context, v viewer.Viewer, query string, f 
 	if err != nil || len(a.Hits) > 0 {
 		return a, err
 	}
-	if f.SourceID != "" { // a source of Archon's own is searched too
-		if _, err := c.known(ctx, v, f.SourceID); err != nil {
+	if f.SourceID != "" { // a source of Archon is searched too
+		if _, err := c.visibleSource(ctx, v, f.SourceID); err != nil {
 			return none, err
 		}
 	}
 	if f.Under != "" {
-		var ambiguous *store.AmbiguousPageError // between what is not searched
+		var ambiguous *store.AmbiguousPageError // among sources that are not searched
 		if _, err := c.KeptPage(ctx, v, "", f.Under); err != nil && !errors.As(err, &ambiguous) {
 			return none, err
 		}

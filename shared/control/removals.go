@@ -15,14 +15,14 @@ type HeldRun struct {
 	Pages []store.Removal `json:"pages"`
 }
 
-// Removals are what left, and what was held back.
+// Removals lists the removed pages and the held runs.
 type Removals struct {
-	Held    []HeldRun           `json:"held"`    // the runs that wait for a decision; the run that is asked about also when it was decided on
+	Held    []HeldRun           `json:"held"`    // runs that wait for a decision; a run that was named is listed also after its decision
 	Removed []store.RemovedPage `json:"removed"` // the newest first
 }
 
-// Removals lists what left, at most limit pages, and what was held back: of a source and of a run
-// where these are named. It returns an *UnknownSourceError or an *UnknownRunError.
+// Removals lists at most limit removed pages, and the held runs. Each of sourceID and runID filters both lists if it
+// is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
 func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) (Removals, error) {
 	list := Removals{Held: []HeldRun{}}
 	v, err := c.narrow(ctx, v, sourceID, runID)
@@ -34,7 +34,7 @@ func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID
 		runs, err = c.Reader.HeldRuns(ctx, v, sourceID)
 	} else {
 		var run store.Run
-		if run, err = c.knownRun(ctx, v, runID); run.State == event.StateHeld {
+		if run, err = c.visibleRun(ctx, v, runID); run.State == event.StateHeld {
 			runs = append(runs, run)
 		}
 	}
@@ -53,10 +53,9 @@ func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID
 	return list, err
 }
 
-// Approve lets the removals go that a run held back, and asks for the run that carries them out:
-// a full one, which looks each page up again. Approving twice is one request, unless the run of
-// the first came to nothing; then the same key is the same run. It returns an *UnknownRunError
-// or a *NotHeldError.
+// Approve approves the removals of a held run and requests the run that carries them out: a full run, which checks
+// each page again. Approving twice is one request, unless the first one's run did not complete; then the same key
+// means the same run. It returns an *UnknownRunError or a *NotHeldError.
 func (c *Control) Approve(ctx context.Context, v viewer.Viewer, id, key string) (Asked, error) {
 	held, err := c.decide(ctx, v, id, store.Approved)
 	if err != nil {
@@ -72,7 +71,7 @@ func (c *Control) Approve(ctx context.Context, v viewer.Viewer, id, key string) 
 	case err != nil:
 		return Asked{}, err
 	case there.ApprovesRun != held.ID || there.State.Final() && !completed(there.State):
-		// The same key must not be the run that came to nothing, nor a new one each time.
+		// The same key must neither name the run that did not complete, nor a new run each time.
 		req.RequestID = runID("approve again", held.SourceID, key)
 	}
 	return c.request(ctx, v, req, true)
@@ -82,14 +81,14 @@ func completed(s event.State) bool {
 	return s == event.StateCompleted || s == event.StateCompletedWithFailures
 }
 
-// Reject keeps the pages that a run held back. It counts as a check for removals. It returns an
+// Reject keeps the pages that a held run would have removed. It counts as a check for removals. It returns an
 // *UnknownRunError or a *NotHeldError.
 func (c *Control) Reject(ctx context.Context, v viewer.Viewer, id string) (store.Run, error) {
 	return c.decide(ctx, v, id, store.Rejected)
 }
 
 func (c *Control) decide(ctx context.Context, v viewer.Viewer, id string, d store.Decision) (store.Run, error) {
-	if _, err := c.knownRun(ctx, v, id); err != nil {
+	if _, err := c.visibleRun(ctx, v, id); err != nil {
 		return store.Run{}, err
 	}
 	run, err := c.Ledger.Decide(ctx, id, d)
@@ -99,7 +98,7 @@ func (c *Control) decide(ctx context.Context, v viewer.Viewer, id string, d stor
 	return run, unknownRun(id, err)
 }
 
-// orEmpty makes a nil list an empty one, so that JSON shows [] and not null.
+// orEmpty turns a nil list into an empty one, which JSON shows as [] rather than null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}

@@ -15,44 +15,43 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// publishWithin is how long a request waits for the broker.
+// publishWithin is how long a request waits for the broker by default.
 const publishWithin = 5 * time.Second
 
-// SyncRequest asks for a run of a source.
+// SyncRequest requests a run of a source.
 type SyncRequest struct {
 	SourceID        string
-	Mode            event.Mode // "" is incremental
-	ApproveRemovals bool       // let the run remove more pages than the brake permits
+	Mode            event.Mode // "" means incremental
+	ApproveRemovals bool       // let the run remove more pages than the limit allows
 
-	// RunID names the run: a run of this id is joined, whatever it was asked for as. Key does not
-	// name it, but the same key again is the same run. Both may be empty.
+	// RunID is the id of the run. If a run with this id exists, the request joins it, whatever its settings. Key is
+	// not the id, but the same key always means the same run. Both may be empty.
 	RunID, Key string
 }
 
-// Check returns an *InvalidError for what can never become a run.
+// Check returns an *InvalidError if the request can never become a run.
 func (r SyncRequest) Check() error {
 	switch {
 	case r.RunID != "" && !event.ValidID(r.RunID):
-		return &InvalidError{Field: "request_id", Reason: "is not 1 to 64 letters, digits, '-' or '_'"}
+		return &InvalidError{Field: "request_id", Reason: "must be 1 to 64 letters, digits, '-' or '_'"}
 	case r.Mode != "" && r.Mode != event.Incremental && r.Mode != event.Full:
-		return &InvalidError{Field: "mode", Reason: "is incremental or full"}
+		return &InvalidError{Field: "mode", Reason: "must be incremental or full"}
 	}
 	return nil
 }
 
-// Asked is what became of a request. It is written down in any case.
+// Asked is the result of a request. The request is stored in any case.
 type Asked struct {
 	Run store.Run
-	// WaitsFor is the run after which it is this one's turn, "" for none. Its source's runs go one
-	// after the other.
+	// WaitsFor is the run that must end before this one begins, or "". Runs of one source never overlap.
 	WaitsFor string
-	// Unsent is why the broker did not take the request in time, nil when it did. The run begins
-	// once the broker is back.
+	// Unsent is the error if the broker did not accept the request in time, or nil. The run begins once the broker is
+	// available.
 	Unsent error
 }
 
-// Sync asks for a run of a source. It returns an *InvalidError, an *UnknownSourceError, a
-// *RunIDTakenError or a *KeyReusedError.
+// Sync requests a run of a source. It returns an *InvalidError, an *UnknownSourceError, a *RunIDTakenError or a
+// *KeyReusedError.
 func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Asked, error) {
 	if err := r.Check(); err != nil {
 		return Asked{}, err
@@ -67,9 +66,8 @@ func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Ask
 	return c.request(ctx, v, req, r.Key != "" && r.RunID == "")
 }
 
-// runID makes the id of a new run: short enough to read out and unlikely enough to be new. With
-// a key it is made of the key, so that the same key names the same run from everywhere and after
-// any restart.
+// runID returns the id of a new run: short enough to read aloud and random enough to be unique. With a key, the id is
+// derived from the key, so the same key names the same run on every replica and after any restart.
 func runID(what, sourceID, key string) string {
 	if key == "" {
 		return time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
@@ -78,8 +76,8 @@ func runID(what, sourceID, key string) string {
 	return "idem-" + hex.EncodeToString(sum[:16])
 }
 
-// request writes a request down and then publishes it, so that none is lost with the broker. A
-// run that is there already is joined, unless it has to be the same request and is not.
+// request stores a request and then publishes it, so it survives the loss of the broker. If the run exists already,
+// the request joins it; if same is true, the run must come from the same request.
 func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRequested, same bool) (Asked, error) {
 	if !v.Sees(req.SourceID) {
 		return Asked{}, c.unknownSource(ctx, v, req.SourceID, store.ErrNotFound)
@@ -108,31 +106,30 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 	return asked, err
 }
 
-// RetryRequest says which failed pages are to be tried again: those of a source, and of a page or run,
-// where these are named.
+// RetryRequest selects the failed pages to retry: those of a source, and of a page or run, if these are given.
 type RetryRequest struct {
 	SourceID string
-	About    string // the id of a page or of a run
-	Key      string // the same key again is the same run; of one source only
+	About    string // the id of a page or a run
+	Key      string // the same key means the same run; for one source only
 }
 
-// Retried is a run that lists failed pages of its source again: all of them.
+// Retried is a run that lists all failed pages of its source again.
 type Retried struct {
 	Asked
-	Failed int // pages of the source that are failed now
+	Failed int // number of pages of the source that are failed now
 }
 
-// mostFailures is as far as failed pages are counted.
+// mostFailures is the maximum number of failed pages that are counted.
 const mostFailures = 10_000
 
-// Retry asks for a run of each source that has such failed pages. It returns an
-// *UnknownSourceError or a *NothingFailedError.
+// Retry requests a run of each source that has such failed pages. It returns an *UnknownSourceError or a
+// *NothingFailedError.
 func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]Retried, error) {
 	v, err := c.narrow(ctx, v, r.SourceID, "")
 	if err != nil {
 		return nil, err
 	}
-	if r.Key != "" { // the run of the same key may have cured the pages
+	if r.Key != "" { // the run of the same key may already have succeeded, so that no page is failed now
 		run, err := c.Reader.Run(ctx, v, runID("retry", r.SourceID, r.Key))
 		if err == nil {
 			return []Retried{{Asked: Asked{Run: run}}}, nil
@@ -153,8 +150,8 @@ func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([
 			return all, err
 		}
 		one := *c
-		if unsent != nil { // nobody waits for the broker once for each source
-			one.Bus = away{unsent}
+		if unsent != nil { // wait for an unavailable broker only once
+			one.Bus = unreachable{unsent}
 		}
 		asked, err := one.request(ctx, v, event.SyncRequested{RequestID: runID("retry", id, r.Key), Mode: event.Incremental, SourceID: id}, true)
 		if err != nil {
@@ -166,12 +163,12 @@ func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([
 	return all, nil
 }
 
-// away is a broker that is known not to answer.
-type away struct{ err error }
+// unreachable is a broker that is known to be unavailable.
+type unreachable struct{ err error }
 
-func (a away) Publish(context.Context, event.Event) error { return a.err }
+func (a unreachable) Publish(context.Context, event.Event) error { return a.err }
 
-// failedSources finds the sources of the failed pages that are meant.
+// failedSources returns the sources of the selected failed pages.
 func (c *Control) failedSources(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]string, error) {
 	list, err := c.Reader.Failures(ctx, v, r.SourceID, "", r.About, mostFailures)
 	if err == nil && len(list) == 0 && r.About != "" {
@@ -199,17 +196,16 @@ func (c *Control) failedSources(ctx context.Context, v viewer.Viewer, r RetryReq
 	return slices.Compact(ids), nil
 }
 
-// Cancelled is a run that was ended before its time.
+// Cancelled is a run that was cancelled, with its counts.
 type Cancelled struct {
 	store.Run
 	Counts event.Counts `json:"counts"`
 }
 
-// Cancel ends a run that is under way or waits for its turn. What it has stored stays; what it
-// still waited for is listed again by the next run. It returns an *UnknownRunError or an
-// *EndedError.
+// Cancel ends an open run. What it has stored stays; the next run lists its pending pages again. It returns an
+// *UnknownRunError or an *EndedError.
 func (c *Control) Cancel(ctx context.Context, v viewer.Viewer, id string) (Cancelled, error) {
-	if _, err := c.knownRun(ctx, v, id); err != nil {
+	if _, err := c.visibleRun(ctx, v, id); err != nil {
 		return Cancelled{}, err
 	}
 	run, err := c.Ledger.CancelRun(ctx, id)

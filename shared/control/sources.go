@@ -27,16 +27,16 @@ func (c *Control) Source(ctx context.Context, v viewer.Viewer, id string) (store
 	return src, c.unknownSource(ctx, v, id, err)
 }
 
-// SourceStatus is how a source stands.
+// SourceStatus is the state of a source.
 type SourceStatus struct {
 	Source   store.Source
-	Latest   *store.Run  // the newest run, whatever became of it; nil before the first
-	Active   []Operation // the runs that are under way or wait for their turn
-	Held     []store.Run // whose removals wait for a decision
-	Failures int         // pages that are failed now, as far as they are counted: 10,000
+	Latest   *store.Run  // the newest run, whatever its state; nil if there is none
+	Active   []Operation // the open runs
+	Held     []store.Run // runs whose removals wait for a decision
+	Failures int         // pages that are failed now, up to 10,000
 }
 
-// SourceStatus tells how a source stands. It returns an *UnknownSourceError.
+// SourceStatus returns the state of a source. It returns an *UnknownSourceError.
 func (c *Control) SourceStatus(ctx context.Context, v viewer.Viewer, id string) (SourceStatus, error) {
 	var st SourceStatus
 	var err error
@@ -62,33 +62,32 @@ func (c *Control) SourceStatus(ctx context.Context, v viewer.Viewer, id string) 
 	return st, err
 }
 
-// Losses adds up what became of macros and elements over a source's pages. It returns an
-// *UnknownSourceError.
+// Losses adds up what happened to macros and elements on a source's pages. It returns an *UnknownSourceError.
 func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string) ([]store.LossTotal, error) {
-	if _, err := c.known(ctx, v, id); err != nil {
+	if _, err := c.visibleSource(ctx, v, id); err != nil {
 		return nil, err
 	}
 	list, err := c.Reader.Losses(ctx, v, id)
 	return orEmpty(list), err
 }
 
-// NewSource is a source to be added.
+// NewSource is a source to add.
 type NewSource struct {
 	store.Source
-	Token *credential.GivenToken // of its own; nil for none
+	Token *credential.GivenToken // the source's own token; nil for none
 
-	// Insist names settings in which the same source, where it is there already, must not differ:
-	// deletion_strategy, blog_posts. The others of a source that is there stay as they are.
+	// Insist names settings that must not differ if the same source exists already: deletion_strategy, blog_posts.
+	// Other settings of an existing source are kept.
 	Insist []string
 }
 
-// Check returns an *InvalidError for what can never be a source; its address is not looked at.
+// Check returns an *InvalidError if the source can never be valid. It does not check the address.
 func (n NewSource) Check() error {
 	if err := CheckSourceID(n.ID); err != nil {
 		return err
 	}
-	if n.elsewhere() && n.Token != nil {
-		return &InvalidError{Field: "token", Reason: "is of no use: a " + n.System + " is read without one"}
+	if n.otherSystem() && n.Token != nil {
+		return &InvalidError{Field: "token", Reason: "cannot be used: a " + n.System + " is read without a token"}
 	}
 	if field, reason := systems.Check(n.Source); field != "" {
 		return &InvalidError{Field: field, Reason: reason}
@@ -99,19 +98,19 @@ func (n NewSource) Check() error {
 	return CheckStrategy(n.DeletionStrategy)
 }
 
-// elsewhere reports whether the source is of another system than Confluence.
-func (n NewSource) elsewhere() bool { return n.System != "" && n.System != store.Confluence }
+// otherSystem reports whether the source belongs to a system other than Confluence.
+func (n NewSource) otherSystem() bool { return n.System != "" && n.System != store.Confluence }
 
-// Added is what came of adding a source.
+// Added is the result of adding or changing a source.
 type Added struct {
 	Source  store.Source
-	Created bool                    // it was not there before
-	Token   *credential.StoredToken // nil when none was given
+	Created bool                    // it did not exist before
+	Token   *credential.StoredToken // nil if no token was given
 }
 
-// AddSource registers a source and stores its token: both or nothing. Adding the same source
-// again changes nothing but its token. A viewer of some sources has to give a token with a new one. It returns an *InvalidError, an *OutOfScopeError, a
-// *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault.
+// AddSource registers a source and stores its token: both or nothing. Adding the same source again changes nothing
+// but its token. A viewer of only some sources must give a token with a new source. It returns an *InvalidError, an
+// *OutOfScopeError, a *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault.
 func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (Added, error) {
 	src := n.Source
 	if !v.Sees(src.ID) {
@@ -120,7 +119,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	if err := n.Check(); err != nil {
 		return Added{}, err
 	}
-	if !n.elsewhere() {
+	if !n.otherSystem() {
 		var err error
 		if src.BaseURL, err = c.Vault.Site(src.BaseURL); err != nil {
 			return Added{}, &InvalidError{Field: "base_url", Reason: err.Error()}
@@ -136,12 +135,12 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 			return Added{}, err
 		}
 	}
-	// Otherwise whoever may see one space only would choose another one, which is then read with the
-	// token of the site or of the environment.
+	// Otherwise a caller that is limited to some sources could choose any space for one of them, which would then be
+	// read with the token of the site or of the environment.
 	if created && !v.SeesAll() && n.Token == nil {
-		return Added{}, &InvalidError{Field: "token", Reason: "is needed: who is limited to some sources adds none that is read with the site's token"}
+		return Added{}, &InvalidError{Field: "token", Reason: "is required: a key that is limited to some sources cannot add a source that is read with the site's token"}
 	}
-	if n.Token != nil { // before there is a source without its token
+	if n.Token != nil { // check this before the source exists without its token
 		if err := c.Vault.Ready(ctx, src.ID, src.BaseURL, *n.Token); err != nil {
 			return Added{}, err
 		}
@@ -155,12 +154,12 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 		return Added{}, err
 	}
 	added := Added{Created: created}
-	// Whoever asked may be gone by now: that alone must not take the source back, which a second
-	// request may have found meanwhile.
+	// The caller may have disconnected. That alone must not undo the addition, because a second request may already
+	// have found the source.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
 	if added.Token, err = c.setToken(ctx, src.ID, src.BaseURL, n.Token); err != nil {
-		if created { // the database went away in between, or somebody changed the master key
+		if created { // the database was unavailable for a moment, or the master key was changed
 			err = errors.Join(err, c.Ledger.UndoAddSource(ctx, src.ID))
 		}
 		return Added{}, err
@@ -169,7 +168,7 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	return added, err
 }
 
-// finishWithin bounds what is finished although nobody waits for it any more.
+// finishWithin limits work that finishes although nobody waits for it any more.
 const finishWithin = 15 * time.Second
 
 func (n NewSource) differs(there store.Source) error {
@@ -189,10 +188,10 @@ func (c *Control) setToken(ctx context.Context, name, site string, given *creden
 	return &stored, err
 }
 
-// SourceChange is what is to be changed of a source; what is empty stays as it is.
+// SourceChange contains the changes of a source. An empty field changes nothing.
 type SourceChange struct {
 	store.SourceChange
-	BaseURL string // the address that its site has now, or what a folder's addresses begin with now
+	BaseURL string // the new address of the source's site, or the new prefix of a folder's addresses
 	Token   *credential.GivenToken
 }
 
@@ -211,11 +210,11 @@ func (s SourceChange) empty() bool {
 	return s.DisplayName == "" && s.DeletionStrategy == "" && s.Tags == nil && s.BlogPosts == nil
 }
 
-// ChangeSource changes settings of a source, its site's address, and its token. Nothing is changed
-// where the token cannot be stored. It returns the errors of Check, an *UnknownSourceError, or one of
-// the vault; for an address also an *OutOfScopeError to who does not see all sources, a
-// *SpaceTakenError, or an error with the code failure.OtherSite. Whether the same site answers at a
-// new address is found out by the next run, before it believes anything.
+// ChangeSource changes settings of a source, its site's address, and its token. If the token cannot be stored,
+// nothing is changed. It returns the errors of Check, an *UnknownSourceError, or an error of the vault. For an
+// address, it also returns an *OutOfScopeError if the viewer does not see all sources, a *SpaceTakenError, or an
+// error with the code failure.OtherSite. The next run verifies that the same site answers at the new address before
+// it uses anything from there.
 func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, change SourceChange) (Added, error) {
 	if err := change.Check(); err != nil {
 		return Added{}, err
@@ -223,7 +222,7 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	if change.Tags != nil {
 		change.Tags = slices.DeleteFunc(orEmpty(slices.Clone(change.Tags)), func(t string) bool { return t == "" })
 	}
-	src, err := c.known(ctx, v, id)
+	src, err := c.visibleSource(ctx, v, id)
 	if err != nil {
 		return Added{}, err
 	}
@@ -245,9 +244,9 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	return changed, err
 }
 
-// relocate gives the source's site its new address, which it returns.
+// relocate sets the new address of the source's site, and returns it.
 func (c *Control) relocate(ctx context.Context, v viewer.Viewer, src store.Source, change SourceChange) (string, error) {
-	if !v.SeesAll() { // the site's token reads all of it
+	if !v.SeesAll() { // the site's token can read every source of the site
 		return "", &OutOfScopeError{ID: src.ID}
 	}
 	address := strings.TrimSuffix(change.BaseURL, "/")
@@ -257,7 +256,7 @@ func (c *Control) relocate(ctx context.Context, v viewer.Viewer, src store.Sourc
 			return "", &InvalidError{Field: "base_url", Reason: err.Error()}
 		}
 	} else if u, err := url.Parse(address); err != nil || !slices.Contains([]string{"https", "http", "file"}, u.Scheme) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", &InvalidError{Field: "base_url", Reason: "of a folder is an address with https://, http:// or file://, without user, query or fragment"}
+		return "", &InvalidError{Field: "base_url", Reason: "of a folder must be an address with https://, http:// or file://, without user, query or fragment"}
 	}
 	if change.Token != nil {
 		if err := c.Vault.Ready(ctx, src.ID, address, *change.Token); err != nil {
@@ -271,18 +270,17 @@ func (c *Control) relocate(ctx context.Context, v viewer.Viewer, src store.Sourc
 	return address, err
 }
 
-// RemoveSource deletes a source with its pages, chunks, runs and token. It returns an
-// *UnknownSourceError.
+// RemoveSource deletes a source with its pages, chunks, runs and token. It returns an *UnknownSourceError.
 func (c *Control) RemoveSource(ctx context.Context, v viewer.Viewer, id string) error {
-	if _, err := c.known(ctx, v, id); err != nil {
+	if _, err := c.visibleSource(ctx, v, id); err != nil {
 		return err
 	}
 	return c.unknownSource(ctx, v, id, c.Ledger.RemoveSource(ctx, id))
 }
 
-// SetToken stores a token of a source. It returns an *UnknownSourceError or one of the vault.
+// SetToken stores a token for a source. It returns an *UnknownSourceError or an error of the vault.
 func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given credential.GivenToken) (credential.StoredToken, error) {
-	src, err := c.known(ctx, v, id)
+	src, err := c.visibleSource(ctx, v, id)
 	if err != nil {
 		return credential.StoredToken{}, err
 	}
