@@ -19,12 +19,12 @@ const (
 	baseURL = "https://retrieval.example/wiki"
 )
 
-// base is a knowledge base that was built from a set.
+// base is a knowledge base built from a set.
 type base struct {
-	texts map[int64]string // of the chunks, by their ids
+	texts map[int64]string // the texts of the chunks, by id
 }
 
-// build stores the pages of a set in an empty database, as the pipeline would.
+// build stores the pages of a set in an empty database, as the pipeline does.
 func build(ctx context.Context, s *store.Store, pages []Page, o chunk.Options) (*base, error) {
 	if err := s.AddSource(ctx, store.Source{ID: source, BaseURL: baseURL, SpaceKey: pages[0].Space}); err != nil {
 		return nil, err

@@ -19,11 +19,11 @@ type Report struct {
 	Way    string
 	All    Figures
 	Styles map[string]Figures
-	missed []outcome // of no right page among ten
+	missed []outcome // questions without a right page among the first ten hits
 }
 
-// Measure builds a knowledge base from a set in an empty, migrated database and asks its
-// questions in each of the ways.
+// Measure builds a knowledge base from a set in an empty, migrated database and searches for its questions in each
+// way.
 func Measure(ctx context.Context, s *store.Store, set Set, o chunk.Options) ([]Report, error) {
 	b, err := build(ctx, s, set.Pages, o)
 	if err != nil {
@@ -49,7 +49,7 @@ func Measure(ctx context.Context, s *store.Store, set Set, o chunk.Options) ([]R
 	return reports, nil
 }
 
-// ask asks the questions of a set.
+// ask searches for the questions of a set.
 func (b *base) ask(ctx context.Context, way string, searcher *search.Searcher, set Set) (Report, error) {
 	judge := newJudge(set)
 	var all []outcome
@@ -82,8 +82,8 @@ func (b *base) ask(ctx context.Context, way string, searcher *search.Searcher, s
 	return r, nil
 }
 
-// Write writes the reports as tables in Markdown, and the questions that the first of them
-// found no right page for.
+// Write writes the reports as Markdown tables, and up to missed of the questions for which the first report has no
+// right page.
 func Write(w io.Writer, reports []Report, missed int) error {
 	styles := []string{""}
 	for _, r := range reports {
@@ -118,12 +118,12 @@ func Write(w io.Writer, reports []Report, missed int) error {
 		if i == missed {
 			break
 		}
-		p.printf("%s%s: %s\n", map[bool]string{true: "\nno right page among ten:\n\n"}[i == 0], o.question.ID, o.question.Text)
+		p.printf("%s%s: %s\n", map[bool]string{true: "\nno right page among the first ten:\n\n"}[i == 0], o.question.ID, o.question.Text)
 	}
 	return p.err
 }
 
-// printer keeps the first error.
+// printer writes to w and keeps the first error.
 type printer struct {
 	w   io.Writer
 	err error

@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// floors are the shares of questions with a right page among five that search must not fall
-// below, by style. Of so few questions one is some percent.
+// floors are the minimum shares of questions with a right page among the first five hits, by style. The set is small,
+// so a single question is several percent.
 var floors = map[string]float64{"natural": 0.85, "keyword": 0.96, "identifier": 0.94, "typo": 0.88, "other scripts": 0.80}
 
 func TestOurOwnQuestionsAreAnswered(t *testing.T) {
@@ -50,5 +50,5 @@ func TestHitsAreJudgedAsTheyShould(t *testing.T) {
 		require.Equal(t, []int{c.page, c.section}, []int{o.page, o.section}, c.hits)
 	}
 	q.Sections[0].Place = 1
-	require.Equal(t, 1, j.outcome(q, []hit{{"1", "only a heading"}}).section, "a section without text is known by its heading")
+	require.Equal(t, 1, j.outcome(q, []hit{{"1", "only a heading"}}).section, "a section without text is identified by its heading")
 }

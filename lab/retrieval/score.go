@@ -10,8 +10,8 @@ import (
 // hit is a chunk that a search found.
 type hit struct{ page, text string }
 
-// outcome is how a question was answered: the place, from 1, of the first hit that is right
-// for the page, and of the first that is right for the section; 0 for none.
+// outcome is how a question was answered: the rank, from 1, of the first hit with the right page, and of the first
+// hit with the right section; 0 for none.
 type outcome struct {
 	question      Question
 	page, section int
@@ -19,8 +19,8 @@ type outcome struct {
 	took          time.Duration
 }
 
-// judge compares hits with what answers. A hit is right for the section when it shares half
-// of the section's three-word sequences, or half of its own are of that section.
+// judge compares hits with the expected answers. A hit matches a section if it contains half of the section's
+// three-word sequences, or if half of its own sequences are in the section.
 type judge struct {
 	pages    map[string]Page
 	sections map[SectionRef]map[string]bool
@@ -82,7 +82,7 @@ var (
 	aWord   = regexp.MustCompile(`[\p{L}\p{N}]+`)
 )
 
-// shingles are the sequences of three words of a text without its addresses.
+// shingles returns the sequences of three words in a text, without URLs and tags.
 func shingles(text string) map[string]bool {
 	words := aWord.FindAllString(strings.ToLower(notText.ReplaceAllString(text, " ")), -1)
 	set := map[string]bool{}
@@ -94,11 +94,11 @@ func shingles(text string) map[string]bool {
 	return set
 }
 
-// Figures are shares of questions from 0 to 1, and mean reciprocal ranks.
+// Figures are shares of questions from 0 to 1, mean reciprocal ranks, and search times.
 type Figures struct {
 	Questions, WithSection int
 	Page, Section          struct{ At1, At5, At10, MRR float64 }
-	Nothing                float64 // the share that nothing was found for
+	Nothing                float64 // the share of questions without any hit
 	P50, P95               time.Duration
 }
 

@@ -1,6 +1,6 @@
-// Package retrieval measures how well search answers: it builds a knowledge base from a set of
-// pages by the real converter, chunker and store, asks the questions of the set, and counts how
-// often a right page, and the right section of it, is among the first hits.
+// Package retrieval measures how well search answers questions. It builds a knowledge base from a set of pages with
+// the real converter, chunker and store, searches for the questions of the set, and counts how often a right page,
+// and its right section, is among the first hits.
 package retrieval
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/page"
 )
 
-// Set is pages and questions with known answers.
+// Set contains pages, and questions with known answers.
 type Set struct {
 	Pages     []Page
 	Questions []Question
@@ -33,31 +33,31 @@ type Page struct {
 	Sections []Section `json:"sections"`
 }
 
-// Section is a heading of a page with the plain text below it, which hits are compared with.
+// Section is a heading of a page with the plain text below it, with which hits are compared.
 type Section struct {
 	Heading string `json:"heading"`
 	Text    string `json:"text"`
 }
 
-// Question is one line of questions.jsonl. Pages are the ids of those that answer. Sections
-// are those that answer, as a page's id and the place in its list of sections; a question may
-// have none, and is then counted by page only.
+// Question is one line of questions.jsonl. Pages are the ids of the pages that answer it. Sections are the sections
+// that answer it, each as a page's id and the index in its list of sections. A question without sections counts only
+// for pages.
 type Question struct {
 	ID       string       `json:"id"`
 	Style    string       `json:"style"`
 	Text     string       `json:"q"`
 	Pages    []string     `json:"pages"`
 	Sections []SectionRef `json:"sections"`
-	Heading  string       `json:"heading"` // in place of Sections, of the first page; "" for none
+	Heading  string       `json:"heading"` // alternative to Sections: a heading of the first page; "" for none
 }
 
-// SectionRef names a section: in JSON a list of the page's id and a number.
+// SectionRef identifies a section; in JSON, it is a list of the page's id and an index.
 type SectionRef struct {
 	Page  string
 	Place int
 }
 
-// UnmarshalJSON reads a list of the page's id and a number.
+// UnmarshalJSON reads a list of the page's id and an index.
 func (r *SectionRef) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, &[]any{&r.Page, &r.Place})
 }
@@ -73,8 +73,8 @@ func Read(dir string) (Set, error) {
 	return s, err
 }
 
-// ReadBuiltin reads the pages of the stand-in's built-in space, one file a page as it holds
-// them, and our own questions on them.
+// ReadBuiltin reads the pages of the stand-in's built-in space, which has one file per page, and our own questions
+// about them.
 func ReadBuiltin(pages, questions string) (Set, error) {
 	files, err := filepath.Glob(filepath.Join(pages, "*.xml"))
 	if err != nil || len(files) == 0 {
@@ -82,7 +82,7 @@ func ReadBuiltin(pages, questions string) (Set, error) {
 	}
 	var s Set
 	for _, file := range files {
-		raw, err := os.ReadFile(file) //nolint:gosec // the folder that the person names
+		raw, err := os.ReadFile(file) //nolint:gosec // the user names the folder
 		if err != nil {
 			return s, fmt.Errorf("read a page: %w", err)
 		}
@@ -112,7 +112,7 @@ func ReadBuiltin(pages, questions string) (Set, error) {
 	return s, nil
 }
 
-// locate finds the section that a question names by its heading.
+// locate finds the section whose heading a question names.
 func (s Set) locate(q *Question) error {
 	if q.Heading == "" {
 		return nil
@@ -127,7 +127,7 @@ func (s Set) locate(q *Question) error {
 	return fmt.Errorf("question %s: page %s has no heading %q", q.ID, q.Pages[0], q.Heading)
 }
 
-// sectionsOf cuts a page under its headings.
+// sectionsOf cuts a page at its headings.
 func sectionsOf(p Page) ([]Section, error) {
 	r, err := markdown.Convert(p.Body, page.Facts{ID: p.ID, Title: p.Title})
 	if err != nil {
@@ -147,7 +147,7 @@ func sectionsOf(p Page) ([]Section, error) {
 }
 
 func lines[T any](path string) (list []T, err error) {
-	f, err := os.Open(path) //nolint:gosec // the folder that the person names
+	f, err := os.Open(path) //nolint:gosec // the user names the folder
 	if err != nil {
 		return nil, fmt.Errorf("read a set: %w", err)
 	}

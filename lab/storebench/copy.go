@@ -1,5 +1,5 @@
-// Package storebench holds the SQL that the benchmark needs and that no program does: the same
-// rows by plain COPY, what a run touched, and a knowledge base many times as large.
+// Package storebench contains SQL that only the benchmark needs: the same rows by plain COPY, the rows that a run
+// changed, and a knowledge base of a multiple size.
 package storebench
 
 import (
@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// first are the tables that the others refer to; chunks are most of a knowledge base.
+// first are the tables to which the others refer; chunks is the largest table.
 var (
 	first  = []string{"archon_sources", "confluence_sites", "confluence_spaces", "confluence_sync_runs", "confluence_pages"}
 	others = []string{"confluence_page_content", "confluence_tree", "confluence_sync_pages"}
@@ -23,11 +23,11 @@ var (
 
 const chunks = "archon_crawled_pages"
 
-// Create makes one more database on the server of databaseURL, and returns its address.
+// Create creates another database on the server of databaseURL, and returns its address.
 func Create(ctx context.Context, databaseURL, name string) (string, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		return "", fmt.Errorf("create database %s: the server's address is no URL", name) // which holds the password
+		return "", fmt.Errorf("create database %s: the server's address is not a URL", name) // do not show the address: it contains the password
 	}
 	err = with(ctx, databaseURL, func(c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
@@ -40,19 +40,19 @@ func Create(ctx context.Context, databaseURL, name string) (string, error) {
 	return u.String(), nil
 }
 
-// Copied is a knowledge base in files, as COPY takes it.
+// Copied is a knowledge base in files for COPY.
 type Copied struct {
 	dir    string
-	early  []part // one after the other
-	late   []part // in any order, at once
+	early  []part // copied in sequence
+	late   []part // copied concurrently, in any order
 	Chunks int64
 	Bytes  int64
 }
 
 type part struct{ file, into string }
 
-// CopyOut writes every row that a sync has made into files below dir; the chunks into so many
-// files of about the same size.
+// CopyOut writes every row that a sync has stored into files below dir. The chunks go into the given number of files
+// of about the same size.
 func CopyOut(ctx context.Context, databaseURL, dir string, parts int) (Copied, error) {
 	k := Copied{dir: dir}
 	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
@@ -102,7 +102,7 @@ func (k *Copied) out(ctx context.Context, c *pgx.Conn, list *[]part, name, table
 	return tag.RowsAffected(), nil
 }
 
-// columnsOf lists the columns that are written, which a generated one is not.
+// columnsOf lists the columns that COPY writes: all except generated ones.
 func columnsOf(ctx context.Context, c *pgx.Conn, table string) (string, error) {
 	rows, err := c.Query(ctx, `SELECT quote_ident(attname) FROM pg_attribute
 		WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`, table)
@@ -116,8 +116,8 @@ func columnsOf(ctx context.Context, c *pgx.Conn, table string) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-// CopyIn copies the rows into an empty, migrated database, over so many connections at a time,
-// and returns how long that took. Connections are made beforehand.
+// CopyIn copies the rows into an empty, migrated database over the given number of connections, and returns the
+// duration, without the time to connect.
 func CopyIn(ctx context.Context, databaseURL string, k Copied, connections int) (time.Duration, error) {
 	free := make(chan *pgx.Conn, connections)
 	defer func() {
@@ -159,7 +159,7 @@ func CopyIn(ctx context.Context, databaseURL string, k Copied, connections int) 
 	return time.Since(began), err
 }
 
-// Checkpoint has the server write to its files what it has in memory only.
+// Checkpoint makes the server write its changed buffers to disk.
 func Checkpoint(ctx context.Context, databaseURL string) error {
 	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "CHECKPOINT")
@@ -171,7 +171,7 @@ func Checkpoint(ctx context.Context, databaseURL string) error {
 	return nil
 }
 
-// with runs fn on a connection of its own.
+// with runs fn on a new connection.
 func with(ctx context.Context, databaseURL string, fn func(*pgx.Conn) error) error {
 	c, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {

@@ -9,11 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Grow makes a knowledge base of the pages of a source many times as large: times-1 copies of
-// each page, with ids, titles and addresses of their own, and with another number wherever a text
-// holds that of its generated page, so that what is rare stays rare. The indexes on chunks are
-// taken down meanwhile, and made again as they were. It works over so many connections at a time,
-// and afterwards the planner knows the new sizes.
+// Grow multiplies the pages of a source: it adds times-1 copies of each page with different ids, titles and
+// addresses. In the copies, the number of the generated page differs too, so that rare words stay rare. It drops the
+// indexes on chunks first, and creates them again at the end. It works over the given number of connections, and
+// finally updates the planner's statistics.
 func Grow(ctx context.Context, databaseURL, sourceID string, times, connections int) error {
 	err := grow(ctx, databaseURL, sourceID, times, connections)
 	if err != nil {
@@ -61,7 +60,7 @@ func grow(ctx context.Context, databaseURL, sourceID string, times, connections 
 	return group.Wait()
 }
 
-// Vacuum does now what the database would do by itself some time later.
+// Vacuum runs VACUUM ANALYZE, which the database would otherwise do later.
 func Vacuum(ctx context.Context, databaseURL string) error {
 	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
 		_, err := c.Exec(ctx, "VACUUM ANALYZE")
@@ -75,7 +74,7 @@ func Vacuum(ctx context.Context, databaseURL string) error {
 
 type index struct{ name, definition string }
 
-// indexesOf lists the indexes on chunks that no constraint needs.
+// indexesOf lists the indexes on chunks that do not belong to a constraint.
 func indexesOf(ctx context.Context, c *pgx.Conn) ([]index, error) {
 	rows, err := c.Query(ctx, `SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
 		WHERE i.indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`, chunks)
@@ -89,7 +88,7 @@ func indexesOf(ctx context.Context, c *pgx.Conn) ([]index, error) {
 	})
 }
 
-// addCopy adds the copy of that number of every original page, whose ids have no dash.
+// addCopy adds copy n of every original page. The ids of originals contain no dash.
 func addCopy(ctx context.Context, c *pgx.Conn, sourceID string, n int) error {
 	const (
 		// The generator puts "generated page 17" into a body and "(17)" at the end of a title.

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// filled is a database with three pages of two chunks each, from the run "first".
+// filled returns a database with three pages of two chunks each, from the run "first".
 func filled(t *testing.T) (*store.Store, string) {
 	t.Helper()
 	url := pgtest.URL(t)
@@ -33,7 +33,7 @@ func filled(t *testing.T) (*store.Store, string) {
 	return s, url
 }
 
-// write stores a version of pages by a run of its own.
+// write stores a version of pages in a new run.
 func write(t *testing.T, s *store.Store, runID string, version int, word string, ids ...string) {
 	t.Helper()
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: runID, Mode: event.Incremental, SourceID: "docs"})
@@ -61,7 +61,7 @@ func write(t *testing.T, s *store.Store, runID string, version int, word string,
 		_, err := s.WritePage(t.Context(), w)
 		require.NoError(t, err)
 	}
-	require.NoError(t, s.MarkRemovalsChecked(t.Context(), runID)) // which a first run, a full one, waits for
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), runID)) // the first run is full, so it waits for this
 	_, _, err = s.Advance(t.Context(), runID)
 	require.NoError(t, err)
 }
@@ -135,7 +135,7 @@ func TestAKnowledgeBaseGrows(t *testing.T) {
 	require.Greater(t, len(before), 5)
 	require.NoError(t, storebench.Grow(t.Context(), url, "docs", 4, 2))
 	require.NoError(t, s.Searcher().Build(t.Context()))
-	require.Equal(t, before, indexes(), "the indexes are what they were")
+	require.Equal(t, before, indexes(), "the indexes are the same as before")
 
 	src, err := s.Reader().Source(t.Context(), viewer.All(), "docs")
 	require.NoError(t, err)

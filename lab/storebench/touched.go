@@ -8,14 +8,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Mark is a moment in the life of a database.
+// Mark is a point in time in a database.
 type Mark struct {
-	transaction int64 // the first that is later
+	transaction int64 // the first transaction after the mark
 	lastChunk   int64
 	chunks      int64
 }
 
-// Now marks this moment, in which nobody writes.
+// Now returns the current mark. Nothing may write at the same time.
 func Now(ctx context.Context, databaseURL string) (Mark, error) {
 	var m Mark
 	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
@@ -28,7 +28,7 @@ func Now(ctx context.Context, databaseURL string) (Mark, error) {
 	return m, nil
 }
 
-// Rows counts what is different since a mark. A row that was written twice counts once.
+// Rows counts the rows that differ since a mark. A row that was written twice counts once.
 type Rows struct {
 	Pages    int64 // of confluence_pages and confluence_page_content
 	Inserted int64 // chunks
@@ -37,8 +37,8 @@ type Rows struct {
 	Ledger   int64 // of confluence_sync_pages
 }
 
-// Since counts the rows that are different since the mark, in a server whose transactions were
-// not yet so many that their numbers began anew.
+// Since counts the rows that differ since the mark. It assumes that the server's transaction ids have not wrapped
+// around.
 func Since(ctx context.Context, databaseURL string, m Mark) (Rows, error) {
 	var r Rows
 	var chunks int64
@@ -53,13 +53,13 @@ func Since(ctx context.Context, databaseURL string, m Mark) (Rows, error) {
 			Scan(&r.Pages, &r.Inserted, &r.Updated, &chunks, &r.Ledger)
 	})
 	if err != nil {
-		return r, fmt.Errorf("count the rows that were touched: %w", err)
+		return r, fmt.Errorf("count the changed rows: %w", err)
 	}
 	r.Deleted = m.chunks + r.Inserted - chunks
 	return r, nil
 }
 
-// FetchedAt says when the body of each page of a run was there.
+// FetchedAt returns when the body of each page of a run was fetched.
 func FetchedAt(ctx context.Context, databaseURL, runID string) (map[string]time.Time, error) {
 	at := map[string]time.Time{}
 	err := with(ctx, databaseURL, func(c *pgx.Conn) error {
@@ -76,7 +76,7 @@ func FetchedAt(ctx context.Context, databaseURL, runID string) (map[string]time.
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read when pages were fetched: %w", err)
+		return nil, fmt.Errorf("read the fetch times: %w", err)
 	}
 	return at, nil
 }

@@ -1,9 +1,9 @@
-// Command measure says how well search answers a set of questions (pages.jsonl and
-// questions.jsonl in a folder), in a database of its own:
+// Command measure measures how well search answers a set of questions (pages.jsonl and questions.jsonl in a folder),
+// in a database of its own:
 //
 //	go run ./lab/retrieval/measure [DIR]
 //
-// Without a folder it asks our own questions on the pages of the stand-in's built-in space.
+// Without a folder, it uses our own questions about the pages of the stand-in's built-in space.
 package main
 
 import (
@@ -27,10 +27,10 @@ func main() {
 }
 
 func run(ctx context.Context) (err error) {
-	missed := flag.Int("missed", 0, "how many of the questions without a right page to name")
+	missed := flag.Int("missed", 0, "how many of the questions without a right page to print")
 	var o chunk.Options
-	flag.IntVar(&o.MaxTokens, "max-tokens", chunk.DefaultMaxTokens, "the size of a chunk")
-	flag.IntVar(&o.OverlapTokens, "overlap", 0, "how much of the chunk before is repeated, in tokens")
+	flag.IntVar(&o.MaxTokens, "max-tokens", chunk.DefaultMaxTokens, "the maximum size of a chunk, in tokens")
+	flag.IntVar(&o.OverlapTokens, "overlap", 0, "how much of the previous chunk to repeat, in tokens")
 	flag.Parse()
 	read := func() (retrieval.Set, error) { return retrieval.Read(flag.Arg(0)) }
 	switch flag.NArg() {
@@ -48,7 +48,7 @@ func run(ctx context.Context) (err error) {
 	}
 	dir, err := os.MkdirTemp("", "sluice-retrieval-")
 	if err != nil {
-		return fmt.Errorf("make a folder: %w", err)
+		return fmt.Errorf("create a folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	pg, err := localpg.Start(ctx, localpg.Options{DataDir: dir, NoSync: true})
