@@ -164,14 +164,14 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	require.Contains(p.t, p.sees("removals", "reject", "held-1"), "stay")
 	require.Contains(p.t, p.sees("removals", "list"), "Nothing was removed or held back.")
 	require.Contains(p.t, p.sees("status", "held-1"), "Rejected: the pages stay")
-	require.Contains(p.t, p.errs(1, "removals", "approve", "held-1"), "rejected already")
+	require.Contains(p.t, p.errs(1, "removals", "approve", "held-1"), "already rejected")
 
 	p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-2")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed")
 	require.Contains(p.t, p.sees("status", "approve-held-2"), "removes what run held-2 held back")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2"), "by run approve-held-2")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed", "the same run's end")
-	require.Contains(p.t, p.errs(1, "removals", "reject", "held-2"), "approved already")
+	require.Contains(p.t, p.errs(1, "removals", "reject", "held-2"), "already approved")
 
 	require.NoError(p.t, site.RestorePage(gone[0]))
 	p.sees("sync", "gen", "--mode", "full", "--wait")
