@@ -77,6 +77,7 @@ func (g *Gateway) addSource(ctx context.Context, in *addSourceInput) (*addSource
 type changeSourceInput struct {
 	SourcePath
 	Body struct {
+		BaseURL          string                 `json:"base_url,omitempty" minLength:"1" maxLength:"500" doc:"the address that the source's site has now; needs a key for all sources; stored pages get it with the next sync" example:"https://acme2.atlassian.net/wiki"`
 		DisplayName      string                 `json:"display_name,omitempty" minLength:"1" maxLength:"200" doc:"shown to people"`
 		DeletionStrategy store.DeletionStrategy `json:"deletion_strategy,omitempty" enum:"weekly_reconciliation,every_sync,on_demand"`
 		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false" doc:"replaces all tags; chunks get the new ones when their page is next written"`
@@ -91,7 +92,7 @@ func (g *Gateway) changeSource(ctx context.Context, in *changeSourceInput) (*get
 	if err != nil {
 		return nil, err
 	}
-	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{Token: given, SourceChange: store.SourceChange{
+	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{BaseURL: b.BaseURL, Token: given, SourceChange: store.SourceChange{
 		DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy, Tags: b.Tags, BlogPosts: b.BlogPosts,
 	}})
 	return &getSourceOutput{Body: changed.Source}, err

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -168,9 +169,40 @@ func (w *world) checkRunsAndChanges() {
 	for _, body := range []string{`{}`, `{"email":"x@acme.com"}`, `{"deletion_strategy":"never"}`, `{"space_key":"ELSE"}`, `{"tags":null}`} {
 		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/new", body).code(), body)
 	}
+	w.checkAddress()
 	require.Equal(t, "no_master_key", w.wants(http.StatusConflict, "admin", "PATCH", "/api/confluence/new", `{"display_name":"X","token":"t","email":"x@acme.com"}`).code())
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
 	require.Equal(t, "Newer", src.DisplayName, "nothing is changed without the token")
+}
+
+// checkAddress gives a source's site another address, with the guards that the command has.
+func (w *world) checkAddress() {
+	t := w.t
+	t.Helper()
+	ctx := t.Context()
+	at := func(address string) string { return `{"base_url":` + strconv.Quote(address) + `}` }
+	require.NoError(t, w.store.AddSource(ctx, store.Source{ID: "moves", BaseURL: "https://moves.atlassian.net/wiki", SpaceKey: "MOVES"}))
+	require.NoError(t, w.store.AddSource(ctx, store.Source{ID: "stays", BaseURL: "https://stays.atlassian.net/wiki", SpaceKey: "STAYS"}))
+	for id, cloud := range map[string]string{"moves": "cloud-1", "stays": "cloud-2"} {
+		_, err := w.store.Identify(ctx, id, store.Identity{Site: cloud})
+		require.NoError(t, err)
+	}
+	var src store.Source
+	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/moves", at("https://Moved.atlassian.net/")).into(&src)
+	require.Equal(t, "https://moved.atlassian.net/wiki", src.BaseURL, "in its one form")
+	require.Equal(t, "other_site", w.wants(http.StatusConflict, "admin", "PATCH", "/api/confluence/moves", at("https://stays.atlassian.net")).code())
+	for _, address := range []string{"https://evil.example", "http://moved.atlassian.net", "https://x..atlassian.net"} {
+		require.Equal(t, "site_not_allowed", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/moves", at(address)).code(), address)
+	}
+	require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/moves", at("")).code())
+	require.Equal(t, "forbidden", w.wants(http.StatusForbidden, "operate", "PATCH", "/api/confluence/moves", at("https://else.atlassian.net")).code())
+	require.Equal(t, "forbidden", w.wants(http.StatusForbidden, "docs-admin", "PATCH", "/api/confluence/docs", at("https://else.atlassian.net")).code(),
+		"the site's token reads all of it")
+	w.wants(http.StatusOK, "admin", "GET", "/api/confluence/moves", "").into(&src)
+	require.Equal(t, "https://moved.atlassian.net/wiki", src.BaseURL)
+	for _, id := range []string{"moves", "stays"} {
+		w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/"+id, "")
+	}
 }
 
 // No source may have an id that is also a path of the API.

@@ -78,7 +78,7 @@ func sourceProblem(err error) *Problem {
 	case errors.As(err, &unknown):
 		return unknownSource(unknown.ID)
 	case errors.As(err, &scope):
-		return fail(http.StatusForbidden, "forbidden", "this key is limited to other sources")
+		return fail(http.StatusForbidden, "forbidden", "this key is limited to some sources: it cannot add others, and cannot give a site another address")
 	case errors.As(err, &invalid) && invalid.Field == "base_url":
 		return fail(http.StatusUnprocessableEntity, "site_not_allowed", invalid.Error())
 	case errors.As(err, &invalid):
@@ -87,6 +87,8 @@ func sourceProblem(err error) *Problem {
 		return fail(http.StatusConflict, "source_exists", "another source has this id; choose another one")
 	case errors.As(err, &taken):
 		return fail(http.StatusConflict, "space_taken", "another source has this space already; a page belongs to one source")
+	case failure.CodeOf(err) == failure.OtherSite:
+		return fail(http.StatusConflict, string(failure.OtherSite), "another site is known to have this address; add its space as a source of its own")
 	case errors.Is(err, control.ErrNothingToChange):
 		return fail(http.StatusUnprocessableEntity, "invalid", "the body contains no field to change")
 	}

@@ -26,7 +26,7 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "POST /api/confluence/sources", "add-source", "Add a space as a source", g.addSource, status(http.StatusCreated), orOK)
 	add(g, api, "GET /api/confluence/sources", "list-sources", "List the sources", g.listSources)
 	add(g, api, "GET /api/confluence/{source_id}", "get-source", "Show a source", g.getSource)
-	add(g, api, "PATCH /api/confluence/{source_id}", "change-source", "Change a source's settings and its token", g.changeSource)
+	add(g, api, "PATCH /api/confluence/{source_id}", "change-source", "Change a source's settings, its site's address and its token", g.changeSource)
 	add(g, api, "DELETE /api/confluence/{source_id}", "delete-source", "Delete a source and everything stored for it", g.deleteSource, status(http.StatusNoContent))
 	add(g, api, "POST /api/confluence/{source_id}/sync", "sync-source", "Request a sync", g.sync, status(http.StatusAccepted))
 	add(g, api, "GET /api/confluence/{source_id}/status", "source-status", "Show the status of a source", g.status)
