@@ -122,8 +122,9 @@ type Retried struct {
 // mostFailures is the maximum number of failed pages that are counted.
 const mostFailures = 10_000
 
-// Retry requests a run of each source that has such failed pages. It returns an *UnknownSourceError or a
-// *NothingFailedError.
+// Retry requests a run of each source that has such failed pages. It returns an *UnknownSourceError, a
+// *NothingFailedError, or a *store.AmbiguousPageError if failed pages of several sites have the id and no source is
+// given.
 func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]Retried, error) {
 	v, err := c.narrow(ctx, v, r.SourceID, "")
 	if err != nil {
@@ -189,11 +190,16 @@ func (c *Control) failedSources(ctx context.Context, v viewer.Viewer, r RetryReq
 		return nil, nothing
 	}
 	var ids []string
+	sites := map[int64]bool{}
 	for _, f := range list {
-		ids = append(ids, f.SourceID)
+		ids, sites[f.Site] = append(ids, f.SourceID), true
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	ids = slices.Compact(ids)
+	if r.About != "" && len(sites) > 1 { // About is a page: a run belongs to one source
+		return nil, &store.AmbiguousPageError{ID: r.About, Sources: ids}
+	}
+	return ids, nil
 }
 
 // Cancelled is a run that was cancelled, with its counts.

@@ -28,6 +28,23 @@ func ofOther(runID, id string, version int, title string, texts ...string) store
 	return w
 }
 
+// Two failures at the same moment of pages with one id are two, each of its own site.
+func TestFailuresOfTwoSitesAreTwo(t *testing.T) {
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
+	for _, source := range []string{"docs", "theirs"} {
+		run := fullRun(t, s, source, "run-"+source, listed("7", 1, "Seven"))
+		failPage(t, s, run.ID, "7")
+	}
+	_, err := conn.Exec(t.Context(), `UPDATE confluence_sync_pages SET ended_at = now()`)
+	require.NoError(t, err)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "7", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.NotEqual(t, list[0].Site, list[1].Site)
+}
+
 // Page ids are unique per site. Changes of a page do not affect a page of another site with the same id.
 func TestTwoSitesSharePageIDs(t *testing.T) {
 	s, conn := open(t)

@@ -82,7 +82,8 @@ func (a *app) failedRetry() *cobra.Command {
 		Short: "Request a sync of each source that has failed pages",
 		Long: `Request an incremental sync of each source that has failed pages; with a page, a run or a
 source, only of the sources with failed pages of that one. Such a sync lists every failed page
-of its source again, and the pages that changed since the last sync.`,
+of its source again, and the pages that changed since the last sync. Page ids are per site: if failed pages of several
+sites have the id, --source selects one.`,
 		Example: "  sluice failed retry --wait\n  sluice failed retry 98310\n  sluice failed retry --source docs",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
