@@ -52,8 +52,8 @@ var rooms = []room{
 	},
 	{
 		imports: []string{"github.com/failsafe-go/failsafe-go"},
-		home:    []string{"shared/confluence"},
-		why:     "retries of one HTTP call belong to the client; retries of work belong to the bus",
+		home:    []string{"shared/confluence", "shared/embedding"},
+		why:     "retries of one HTTP call belong to a client; retries of work belong to the bus",
 	},
 	{
 		imports: []string{"github.com/go-json-experiment/json"},

@@ -69,6 +69,8 @@ type Result struct {
 	Vector []float32 // of length 1; nil after an error
 	Tokens int       // what the text cost, in the model's tokens; an estimate if the server does not say
 	Err    error     // with a code of shared/failure
+
+	counted bool // Tokens is what the server counted for this text
 }
 
 // Option changes one setting of Open.

@@ -2,10 +2,9 @@ package embedding
 
 import (
 	"github.com/sluicehq/sluice/shared/config"
-	"github.com/sluicehq/sluice/shared/failure"
 )
 
-func open(c config.Embeddings, _ options) (Model, error) {
+func open(c config.Embeddings, o options) (Model, error) {
 	switch {
 	case c.EmbeddingsPath != "":
 		l, err := openLocal(c)
@@ -14,7 +13,11 @@ func open(c config.Embeddings, _ options) (Model, error) {
 		}
 		return l, nil
 	case c.EmbeddingsURL != "":
-		return nil, failure.New(failure.EmbeddingNoModel, "servers are not built in yet")
+		s, err := openServer(c, o)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	default:
 		return nil, nil //nolint:nilnil // no model is a choice
 	}
