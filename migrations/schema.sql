@@ -65,6 +65,12 @@ CREATE TABLE confluence_api_keys (
     revoked_at timestamp with time zone
 );
 
+CREATE TABLE confluence_chunk_texts (
+    chunk_id bigint NOT NULL,
+    space_id integer NOT NULL,
+    key uuid NOT NULL
+);
+
 CREATE TABLE confluence_chunk_words (
     chunk_id bigint NOT NULL,
     source_id text NOT NULL,
@@ -188,6 +194,17 @@ CREATE TABLE confluence_sync_runs (
     notes text[] DEFAULT '{}'::text[] NOT NULL
 );
 
+CREATE TABLE confluence_texts (
+    space_id integer NOT NULL,
+    key uuid NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    code text,
+    tries integer DEFAULT 0 NOT NULL,
+    tokens integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE confluence_tokens (
     name text NOT NULL,
     stored_at timestamp with time zone DEFAULT now() NOT NULL
@@ -205,6 +222,16 @@ CREATE TABLE confluence_tree (
     trail text,
     stale boolean DEFAULT false NOT NULL,
     failed_run text
+);
+
+CREATE TABLE confluence_vector_spaces (
+    space_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    model text NOT NULL,
+    dimensions integer NOT NULL,
+    prefix_version integer NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    active_at timestamp with time zone
 );
 
 CREATE TABLE confluence_word_totals (
@@ -243,6 +270,9 @@ ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_key_key UNIQUE (key);
 ALTER TABLE archon_sources ADD CONSTRAINT archon_sources_pkey PRIMARY KEY (source_id);
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_role_check CHECK ((role = ANY (ARRAY['read'::text, 'operate'::text, 'admin'::text])));
+ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_pkey PRIMARY KEY (chunk_id, space_id);
+ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
+ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_space_id_fkey FOREIGN KEY (space_id) REFERENCES confluence_vector_spaces(space_id) ON DELETE CASCADE;
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_pkey PRIMARY KEY (chunk_id);
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
 ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_pkey PRIMARY KEY (page_id, site_id);
@@ -269,9 +299,16 @@ ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_mode_check 
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_requested_mode_check CHECK ((requested_mode = ANY (ARRAY['incremental'::text, 'full'::text])));
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'listing'::text, 'fetching'::text, 'finishing'::text, 'completed'::text, 'completed_with_failures'::text, 'held'::text, 'failed'::text, 'cancelled'::text])));
 ALTER TABLE confluence_sync_runs ADD CONSTRAINT confluence_sync_runs_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_texts ADD CONSTRAINT confluence_texts_pkey PRIMARY KEY (space_id, key);
+ALTER TABLE confluence_texts ADD CONSTRAINT confluence_texts_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'embedded'::text, 'failed'::text])));
+ALTER TABLE confluence_texts ADD CONSTRAINT confluence_texts_space_id_fkey FOREIGN KEY (space_id) REFERENCES confluence_vector_spaces(space_id) ON DELETE CASCADE;
 ALTER TABLE confluence_tokens ADD CONSTRAINT confluence_tokens_pkey PRIMARY KEY (name);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_pkey PRIMARY KEY (source_id, node_id);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_pkey PRIMARY KEY (space_id);
+ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_model_dimensions_prefix_version_key UNIQUE (model, dimensions, prefix_version);
+ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 4000)));
+ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_state_check CHECK ((state = ANY (ARRAY['filling'::text, 'active'::text, 'retired'::text])));
 ALTER TABLE confluence_word_totals ADD CONSTRAINT confluence_word_totals_pkey PRIMARY KEY (source_id);
 ALTER TABLE confluence_words ADD CONSTRAINT confluence_words_pkey PRIMARY KEY (word);
 ALTER TABLE confluence_words_uncounted ADD CONSTRAINT confluence_words_uncounted_pkey PRIMARY KEY (id);
@@ -288,6 +325,7 @@ CREATE INDEX idx_archon_sources_knowledge_type ON public.archon_sources USING bt
 CREATE INDEX idx_archon_sources_metadata ON public.archon_sources USING gin (metadata);
 CREATE INDEX idx_archon_sources_title ON public.archon_sources USING btree (title);
 CREATE INDEX idx_archon_sources_url ON public.archon_sources USING btree (source_url);
+CREATE INDEX idx_confluence_chunk_texts_key ON public.confluence_chunk_texts USING btree (space_id, key);
 CREATE INDEX idx_confluence_chunk_words_page ON public.confluence_chunk_words USING btree (page_id);
 CREATE INDEX idx_confluence_chunk_words_place ON public.confluence_chunk_words USING btree (place);
 CREATE INDEX idx_confluence_chunk_words_source ON public.confluence_chunk_words USING btree (source_id);
@@ -306,9 +344,11 @@ CREATE INDEX idx_confluence_sync_pages_again ON public.confluence_sync_pages USI
 CREATE INDEX idx_confluence_sync_pages_pending ON public.confluence_sync_pages USING btree (run_id, page_id) WHERE (outcome IS NULL);
 CREATE UNIQUE INDEX idx_confluence_sync_runs_open ON public.confluence_sync_runs USING btree (source_id) WHERE (state = ANY (ARRAY['listing'::text, 'fetching'::text, 'finishing'::text]));
 CREATE INDEX idx_confluence_sync_runs_source ON public.confluence_sync_runs USING btree (source_id, requested_at DESC);
+CREATE INDEX idx_confluence_texts_due ON public.confluence_texts USING btree (space_id, due_at) WHERE (state = 'pending'::text);
 CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (source_id, parent_id);
 CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
+CREATE UNIQUE INDEX idx_confluence_vector_spaces_active ON public.confluence_vector_spaces USING btree (state) WHERE (state = 'active'::text);
 CREATE INDEX idx_confluence_words_uncounted_chunk ON public.confluence_words_uncounted USING btree (chunk_id);
 
 CREATE OR REPLACE FUNCTION public.confluence_fill_content_site()
@@ -470,6 +510,10 @@ COMMENT ON COLUMN confluence_api_keys.sources IS 'the sources that the key may s
 COMMENT ON COLUMN confluence_api_keys.hash IS 'bcrypt of the SHA-256 digest of key id and secret';
 COMMENT ON COLUMN confluence_api_keys.created_at IS 'when it was made';
 COMMENT ON COLUMN confluence_api_keys.revoked_at IS 'when it was taken back; it opens nothing since';
+COMMENT ON TABLE confluence_chunk_texts IS 'Which text a chunk has; none where that is not looked at yet';
+COMMENT ON COLUMN confluence_chunk_texts.chunk_id IS 'the chunk';
+COMMENT ON COLUMN confluence_chunk_texts.space_id IS 'the space';
+COMMENT ON COLUMN confluence_chunk_texts.key IS 'its text, in confluence_texts';
 COMMENT ON TABLE confluence_chunk_words IS 'What the search reads of each chunk, whoever wrote it';
 COMMENT ON COLUMN confluence_chunk_words.chunk_id IS 'the chunk';
 COMMENT ON COLUMN confluence_chunk_words.source_id IS 'its source';
@@ -575,6 +619,15 @@ COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, aft
 COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
 COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the newest snapshot of the run: microseconds since 1970, or one more than the last one where the clock went back; 0 before the first';
 COMMENT ON COLUMN confluence_sync_runs.notes IS 'what the run did without, and why, in sentences';
+COMMENT ON TABLE confluence_texts IS 'The texts of chunks, each with what became of its vector';
+COMMENT ON COLUMN confluence_texts.space_id IS 'the space';
+COMMENT ON COLUMN confluence_texts.key IS 'hash of model, dimensions, prefix version and text';
+COMMENT ON COLUMN confluence_texts.state IS 'pending, embedded, or failed for good';
+COMMENT ON COLUMN confluence_texts.code IS 'failure code of the last try; null after a success';
+COMMENT ON COLUMN confluence_texts.tries IS 'tries that failed';
+COMMENT ON COLUMN confluence_texts.tokens IS 'that the text has, in the model''s own';
+COMMENT ON COLUMN confluence_texts.due_at IS 'not tried before; in the future while a process embeds it';
+COMMENT ON COLUMN confluence_texts.seen_at IS 'when a chunk last got this text';
 COMMENT ON TABLE confluence_tokens IS 'Whose tokens are stored in archon_settings';
 COMMENT ON COLUMN confluence_tokens.name IS 'a source, or the host of a site';
 COMMENT ON COLUMN confluence_tokens.stored_at IS 'when a token was first stored under the name';
@@ -590,6 +643,14 @@ COMMENT ON COLUMN confluence_tree.checked_run IS 'the last run that asked Conflu
 COMMENT ON COLUMN confluence_tree.trail IS 'the titles on the path, one a line';
 COMMENT ON COLUMN confluence_tree.stale IS 'path or trail changed, and the stored page does not have it yet';
 COMMENT ON COLUMN confluence_tree.failed_run IS 'the run that could not look the container up; the next one asks again';
+COMMENT ON TABLE confluence_vector_spaces IS 'Sets of vectors that can be compared: of one model, one length, one prefix';
+COMMENT ON COLUMN confluence_vector_spaces.space_id IS 'its vectors are in confluence_vectors_<space_id>';
+COMMENT ON COLUMN confluence_vector_spaces.model IS 'as its server calls it';
+COMMENT ON COLUMN confluence_vector_spaces.dimensions IS 'of each vector';
+COMMENT ON COLUMN confluence_vector_spaces.prefix_version IS 'of what is put before each text';
+COMMENT ON COLUMN confluence_vector_spaces.state IS 'filling: not complete; active: searched; retired: searched before';
+COMMENT ON COLUMN confluence_vector_spaces.created_at IS 'when filling began';
+COMMENT ON COLUMN confluence_vector_spaces.active_at IS 'since when it is, or was, searched';
 COMMENT ON TABLE confluence_word_totals IS 'How much text each source has, but for what is not counted yet';
 COMMENT ON COLUMN confluence_word_totals.source_id IS 'the source';
 COMMENT ON COLUMN confluence_word_totals.chunks IS 'its chunks';

@@ -36,6 +36,7 @@ func compose(t *testing.T, env map[string]string) *types.Project {
 // Settings of a service that compose does not set, with the reason.
 var notInCompose = map[string]string{
 	"SANDBOX_CORPUS":   "a container cannot access the host's folders",
+	"EMBEDDINGS_PATH":  "see SANDBOX_CORPUS",
 	"GATEWAY_KEY_FILE": "a container cannot access the host's files: sluice key create creates the keys",
 	"NATS_CREDS_FILE":  "the job nats-keys gives each service an nkey",
 	"NATS_CA_FILE":     "only its own containers can reach its NATS, without TLS",

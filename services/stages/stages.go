@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
 	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
+	"github.com/sluicehq/sluice/services/embedder/embedder"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/gateway/gateway"
 	"github.com/sluicehq/sluice/services/progress/progress"
@@ -21,6 +22,7 @@ func Pipeline() []service.Stage {
 		chunkwriter.Stage(),
 		deletiondetector.Stage(),
 		progress.Stage(),
+		embedder.Stage(),
 	}
 }
 

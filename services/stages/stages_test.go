@@ -52,6 +52,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 		}
 		delete(given, "NATS_CREDS_FILE") // one credential is enough, and two are a mistake
 		delete(given, "SANDBOX_CORPUS")  // and so are two sources of pages
+		delete(given, "EMBEDDINGS_PATH") // and two models
 		require.NoError(t, config.Read(p, from(given)).Check(p.Types...), p.Name)
 	}
 }
@@ -81,6 +82,9 @@ func TestEverySecretMayComeFromAFile(t *testing.T) {
 			env := map[string]string{}
 			if f.Name == "SLUICE_MASTER_KEYS_OLD" { // which are of no use alone
 				env["SLUICE_MASTER_KEY"] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+			}
+			if f.Name == "EMBEDDINGS_API_KEY" {
+				env["EMBEDDINGS_URL"], env["EMBEDDINGS_MODEL"] = "https://api.openai.com/v1", "text-embedding-3-small"
 			}
 			for _, other := range p.Fields {
 				if other.Required && other.Name != f.Name {
@@ -118,6 +122,7 @@ func TestEverySettingArrivesHoweverAStageIsStarted(t *testing.T) {
 			given[f.Name] = other(f)
 		}
 		delete(given, "NATS_CREDS_FILE") // one credential is enough, and two are a mistake
+		delete(given, "EMBEDDINGS_PATH") // and so are two models
 		for _, p := range []config.Program{s.Program(), stages.Command()} {
 			cfg, err := s.Settings.Load(config.Read(p, from(given)))
 			require.NoError(t, err, "%s in %s", s.Name, p.Name)

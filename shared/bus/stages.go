@@ -54,6 +54,7 @@ var Stages = []Stage{
 		Name: "progress", Consumes: []Consumer{Ledger}, Follows: true, Keeps: true,
 		Publishes: []event.Type{event.TypeProgress, event.TypeSyncRequested},
 	},
+	{Name: "embedder", Consumes: []Consumer{Embed}},
 	{
 		Name: "gateway", Follows: true,
 		Publishes: []event.Type{event.TypeSyncRequested}, Hears: []event.Type{event.TypeProgress},
@@ -99,6 +100,10 @@ var (
 		Stream: factsStream, Durable: "progress", Stage: "progress",
 		Types:   []event.Type{event.TypePageStored, event.TypePageRemoved, event.TypePageFailed, event.TypeListingCompleted},
 		Workers: 4, MaxPending: 1000,
+	}
+	Embed = Consumer{
+		Stream: factsStream, Durable: "embedder", Stage: "embedder",
+		Types: []event.Type{event.TypePageStored}, Workers: 2, MaxPending: 1000,
 	}
 )
 

@@ -61,6 +61,7 @@ type Gateway struct {
 	Sites
 	Master
 	API
+	Embeddings
 }
 
 func (Gateway) check(c *checker) {

@@ -19,10 +19,16 @@ const VectorServerVariable = "SLUICE_TEST_VECTOR_DATABASE_URL"
 // There are downloads for Linux and macOS, on amd64 and arm64.
 func VectorURL(tb testing.TB) string {
 	tb.Helper()
-	return newDatabase(tb, &tests.vector, "PostgreSQL with pgvector", func() (*server, error) {
-		return open(VectorServerVariable, vectorBinaries)
-	}, empty)
+	return newDatabase(tb, &tests.vector, "PostgreSQL with pgvector", openVector, empty)
 }
+
+// MigratedVectorURL is MigratedURL on the server of VectorURL.
+func MigratedVectorURL(tb testing.TB) string {
+	tb.Helper()
+	return newDatabase(tb, &tests.vector, "PostgreSQL with pgvector", openVector, (*server).migrated)
+}
+
+func openVector() (*server, error) { return open(VectorServerVariable, vectorBinaries) }
 
 // VectorBinDir is the folder of the programs of VectorURL's server, including pg_dump.
 func VectorBinDir(tb testing.TB) string {

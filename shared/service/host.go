@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/embedding/asking"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
@@ -67,6 +68,7 @@ type opened struct {
 	storeOnce, busOnce, siteOnce sync.Mutex
 
 	store   *store.Store
+	asker   *asking.Asker
 	bus     *bus.Bus
 	site    *credential.Site
 	systems *systems.Systems
@@ -131,8 +133,20 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 		return nil, err
 	}
 	h.store = s
+	h.ask(s)
 	h.o.Health.Check("postgres", s.Ping)
 	return s, nil
+}
+
+// ask has searches of the database go by meaning too, if the process has settings for it.
+func (h *Host) ask(s *store.Store) {
+	cfg, err := Config[config.Embeddings](h)
+	if err != nil {
+		return // it has none
+	}
+	if h.asker = asking.New(cfg, h.o.Log); h.asker != nil {
+		s.Searcher().Ask(h.asker)
+	}
 }
 
 // waits logs a wait of the host for a server.
@@ -306,6 +320,9 @@ func (h *Host) Close() {
 	}
 	if h.store != nil && h.store != h.o.Store {
 		h.store.Close()
+	}
+	if err := h.asker.Close(); err != nil {
+		h.o.Log.Warn().Err(err).Msg("closing the embedding model")
 	}
 }
 

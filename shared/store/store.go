@@ -24,6 +24,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/store/vault"
+	"github.com/sluicehq/sluice/shared/store/vectors"
 )
 
 // Errors that callers distinguish.
@@ -42,6 +43,9 @@ type Store struct {
 
 // Searcher returns the search of the chunks.
 func (s *Store) Searcher() *search.Searcher { return s.searcher }
+
+// Vectors returns the store of the chunks' vectors.
+func (s *Store) Vectors() *vectors.Vectors { return vectors.New(s.pool) }
 
 // Vault returns the store of the credentials and the API keys.
 func (s *Store) Vault() *vault.Vault { return vault.New(s.pool) }

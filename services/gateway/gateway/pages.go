@@ -101,13 +101,15 @@ type searchInput struct {
 type found struct {
 	Query string       `json:"query"`
 	Items []search.Hit `json:"items" nullable:"false" doc:"best first"`
+	// WordsOnly is as in search.Answer.
+	WordsOnly string `json:"words_only,omitempty" doc:"why the search went by words alone although it is to go by meaning as well"`
 }
 
 type searchOutput struct{ Body found }
 
 func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, error) {
 	b := in.Body
-	hits, err := g.control.Search(ctx, viewerOf(ctx), b.Query, search.Filter{
+	answer, err := g.control.Explain(ctx, viewerOf(ctx), b.Query, search.Filter{
 		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
 		ModifiedSince: b.ModifiedSince, Limit: b.Limit, PerPage: b.PerPage,
 	})
@@ -115,5 +117,5 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	if errors.As(err, &noPage) { // no page is below an unknown one
 		err = nil
 	}
-	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(hits)}}, err
+	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(answer.Hits), WordsOnly: answer.WordsOnly}}, err
 }

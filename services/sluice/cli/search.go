@@ -22,7 +22,8 @@ func (a *app) search() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
 		Short: "Search the chunks",
-		Long: "Search the chunks by words. Any of them may match, and rare words count more. Text in\n" +
+		Long: "Search the chunks by words, and by meaning if a model is set (EMBEDDINGS_URL or EMBEDDINGS_PATH).\n" +
+			"Any of the words may match, and rare words count more. Text in\n" +
 			"\"quotes\" must occur as it is, a -word must not occur, and typos are tolerated. Each hit has the\n" +
 			"URL of its heading. Hits must pass all filters; all but --source find only Confluence pages.",
 		Example: `  sluice search rotate the signing keys
@@ -47,6 +48,9 @@ func (a *app) search() *cobra.Command {
 				answer, err := s.Explain(cmd.Context(), operator, query, f)
 				if err != nil {
 					return err
+				}
+				if answer.WordsOnly != "" && !a.json() {
+					a.printf("By words alone: %s.\n\n", answer.WordsOnly)
 				}
 				if explain {
 					return a.showAnswer(query, answer)

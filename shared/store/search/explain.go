@@ -12,6 +12,8 @@ type Answer struct {
 	Terms    []Term    `json:"terms"`
 	Legs     [][]Place `json:"legs"`     // of each hit, by the name of the leg
 	Softened bool      `json:"softened"` // the quoted text was not found, so its words were searched separately
+	// WordsOnly says why the search went by words alone although it is to go by meaning as well.
+	WordsOnly string `json:"words_only,omitempty"`
 }
 
 // Term is a word that was looked up, in its stored form: reduced to its stem, with "^" before it for
@@ -33,9 +35,11 @@ type Place struct {
 
 // The parts of a search that Without leaves out.
 const (
-	Titles = "titles"
-	Typos  = "typos"
-	Exact  = "exact"
+	Titles  = "titles"
+	Typos   = "typos"
+	Exact   = "exact"
+	Wording = "words" // everything but the vectors
+	Meaning = "meaning"
 )
 
 // Without returns a searcher without some parts, to measure their effect.
@@ -43,7 +47,7 @@ func (s *Searcher) Without(parts ...string) *Searcher {
 	other := New(s.pool, string(s.language))
 	other.trgm.Store(s.trgm.Load())
 	other.looked.Store(s.looked.Load())
-	other.without = parts
+	other.without, other.asker = parts, s.asker
 	return other
 }
 

@@ -28,6 +28,9 @@ func (s *Searcher) Statements(ctx context.Context, v viewer.Viewer, query string
 		sql, args := pagesSQL(v, f)
 		list = append(list, Statement{sql, args})
 	}
-	sql, args := s.statement(&k, v, f)
+	sql, args, _ := s.statement(&k, s.mean(ctx, a.text)(), v, f)
 	return append(list, Statement{sql, args})
 }
+
+// ByIndexOnly has every search by meaning read the index.
+func (s *Searcher) ByIndexOnly() { s.few = -1 }

@@ -31,6 +31,8 @@ func Queue(b *pgx.Batch, url string, texts []Text) {
 	}
 	args := append([]any{url, numbers}, columnsOf(texts)...)
 	b.Queue(indexSQL("JOIN archon_crawled_pages c ON c.url = $1 AND c.chunk_number = n.key"), args...)
+	// What was embedded of them was another text: they are looked at again.
+	b.Queue(`DELETE FROM confluence_chunk_texts t USING archon_crawled_pages c WHERE t.chunk_id = c.id AND c.url = $1 AND c.chunk_number = ANY ($2)`, url, numbers)
 }
 
 // columnsOf are the parameters of indexSQL from the third one on. Lists of lists must have equal lengths

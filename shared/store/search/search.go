@@ -1,4 +1,4 @@
-// Package search finds chunks by their words, with one SQL statement that is built for each query from
+// Package search finds chunks by their words and by their meaning, with one SQL statement that is built for each query from
 // constant texts and parameters.
 package search
 
@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -27,12 +27,14 @@ type Searcher struct {
 	wrote    atomic.Int64 // chunks that this process has written since
 	counted  atomic.Int64 // when this process last counted words, in seconds since 1970
 	without  []string     // legs that do not run
+	asker    Asker        // nil: searches go by words alone
+	few      float64      // vectors that are compared without the index
 }
 
 // New returns a searcher for a language: the name of one of the database's text search configurations,
 // English for "".
 func New(pool *pgxpool.Pool, languageName string) *Searcher {
-	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage)))}
+	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage))), few: fewVectors}
 }
 
 // Prepare finds out what the database supports. If it does not have the searcher's language, the error
@@ -125,7 +127,7 @@ func (f Filter) perPage() int {
 }
 
 // Search finds the chunks that answer best, by the words of their text, their page's title and their
-// heading. Any word of the query may match, and rare words count more; words between "quotes" are
+// heading, and with an Asker by their meaning. Any word of the query may match, and rare words count more; words between "quotes" are
 // required, and a -word is excluded. Hits are sorted by relevance, in the same order for the same pages
 // however they were stored.
 //
@@ -146,19 +148,21 @@ func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f
 	if err := s.findRoot(ctx, v, &f); err != nil {
 		return Answer{}, err
 	}
-	a, err := s.answer(ctx, v, asked, f)
+	meaning := sync.OnceValue(s.mean(ctx, asked.text))
+	a, err := s.answer(ctx, v, asked, f, meaning)
 	if err == nil && len(a.Hits) == 0 && asked.soften() {
 		// No chunk contains the quoted text literally, for example an error message with a name in it.
-		a, err = s.answer(ctx, v, asked, f)
+		a, err = s.answer(ctx, v, asked, f, meaning)
 		a.Softened = true
 	}
+	a.WordsOnly = meaning().why
 	if err != nil {
 		return Answer{}, fmt.Errorf("search: %w", err)
 	}
 	return a, nil
 }
 
-func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filter) (Answer, error) {
+func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filter, meaning func() meant) (Answer, error) {
 	k, err := s.lookUp(ctx, v, a, f)
 	if err != nil {
 		return Answer{}, err
@@ -177,7 +181,8 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			return Answer{}, err
 		}
 	}
-	sql, args := s.statement(&k, v, f)
+	m := meaning()
+	sql, args, byIndex := s.statement(&k, m, v, f)
 	if sql == "" {
 		return Answer{}, nil
 	}
@@ -185,29 +190,36 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 	for _, t := range k.terms {
 		answer.Terms = append(answer.Terms, t.Term)
 	}
-	rows, _ := s.pool.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
-	answer.Hits, answer.Legs, err = collect(rows)
+	answer.Hits, answer.Legs, err = s.find(ctx, byIndex, sql, args)
 	return answer, err
 }
 
-// statement is the SQL of the search, "" for an empty query.
-func (s *Searcher) statement(k *known, v viewer.Viewer, f Filter) (string, []any) {
-	k.terms = slices.DeleteFunc(k.terms, func(t term) bool { return t.title() && !s.runs(Titles) })
-	if len(k.terms) == 0 {
-		return "", nil
+// statement is the SQL of the search, "" for an empty query, and whether it reads the index on vectors.
+func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql string, args []any, byIndex bool) {
+	k.terms = slices.DeleteFunc(k.terms, func(t term) bool { return t.title() && !s.runs(Titles) || !s.runs(Wording) })
+	if len(k.terms) == 0 && m.vector == "" {
+		return "", nil, false
 	}
 	var p params
 	sc := k.scope(v, f, &p)
 	sc.required(k, &p)
-	k.weigh()
-	k.choose(min(mostEntries/max(sc.share, 0.01), mostFiltered))
 	depth := max(pool, defaultPerPage*f.limit())
-	with := candidates(k, sc, depth, &p)
-	legs := []leg{wordsLeg(k, depth)}
-	if k.whole.query != "" && s.runs(Exact) {
-		legs = append(legs, exactLeg(k, &p))
+	var with []string
+	var legs []leg
+	if len(k.terms) > 0 {
+		k.weigh()
+		k.choose(min(mostEntries/max(sc.share, 0.01), mostFiltered))
+		with = candidates(k, sc, depth, &p)
+		legs = append(legs, wordsLeg(k, depth))
+		if k.whole.query != "" && s.runs(Exact) {
+			legs = append(legs, exactLeg(k, &p))
+		}
 	}
-	return statement(with, legs, k, f, &p), p.args
+	if m.vector != "" {
+		byIndex = !s.comparesAll(k, sc)
+		legs = append(legs, vectorsLeg(m, !byIndex, sc, depth, &p))
+	}
+	return statement(with, legs, k, f, &p), p.args, byIndex
 }
 
 const (

@@ -22,7 +22,17 @@ const Site = "https://acme.atlassian.net/wiki"
 // Open returns a store on its own migrated database, and a separate connection for direct SQL.
 func Open(t *testing.T, options ...store.Option) (*store.Store, *pgx.Conn) {
 	t.Helper()
-	url := pgtest.MigratedURL(t)
+	return open(t, pgtest.MigratedURL(t), options...)
+}
+
+// OpenVectors is Open on a server with pgvector.
+func OpenVectors(t *testing.T, options ...store.Option) (*store.Store, *pgx.Conn) {
+	t.Helper()
+	return open(t, pgtest.MigratedVectorURL(t), options...)
+}
+
+func open(t *testing.T, url string, options ...store.Option) (*store.Store, *pgx.Conn) {
+	t.Helper()
 	s, err := store.Open(t.Context(), pgtest.MaybePooled(t, url), options...)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)

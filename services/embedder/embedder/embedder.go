@@ -1,0 +1,332 @@
+package embedder
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/shared/embedding"
+	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vectors"
+)
+
+const (
+	lease      = time.Minute     // a process that says nothing for so long has died
+	idleFor    = time.Second     // between looks for texts of other processes
+	noteEvery  = 5 * time.Minute // all chunks are looked at: those of other programs, those of lost events
+	tidyEvery  = 10 * time.Second
+	sweepEvery = time.Hour
+	lookEvery  = 10 * time.Second // whether there is a space to fill
+	mostTries  = 5                // of a text that fails alone
+	firstRest  = time.Second      // after the server fails
+	longestOff = time.Minute
+)
+
+// Embedder fills the space of a model. Its methods are safe for concurrent use.
+type Embedder struct {
+	ledger ledger
+	model  embedding.Model
+	log    zerolog.Logger
+
+	space   atomic.Pointer[vectors.Space]
+	woken   chan struct{}
+	said    string // the last reason why nothing is embedded; used by Run only
+	mu      sync.Mutex
+	rest    time.Time     // the server is not called before
+	resting time.Duration // how long the last rest was
+}
+
+// New returns an embedder. It closes nothing.
+func New(l ledger, model embedding.Model, log zerolog.Logger) *Embedder {
+	return &Embedder{ledger: l, model: model, log: log, woken: make(chan struct{}, 1)}
+}
+
+func (e *Embedder) current() (vectors.Space, bool) {
+	if s := e.space.Load(); s != nil {
+		return *s, true
+	}
+	return vectors.Space{}, false
+}
+
+// wake has texts looked for at once.
+func (e *Embedder) wake() {
+	select {
+	case e.woken <- struct{}{}:
+	default:
+	}
+}
+
+// errMoved says that the space was dropped, or is no longer one to fill.
+var errMoved = errors.New("the space is not to be filled any more")
+
+// Run fills the space until ctx ends. What stands in its way it logs once, and tries again.
+func (e *Embedder) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		s, err := e.open(ctx)
+		if err == nil && s.State == vectors.Retired {
+			err = errors.New("the space of " + s.Identity.String() + " is retired: search uses another one")
+		}
+		if err != nil {
+			e.say(ctx, err)
+			e.pause(ctx, lookEvery)
+			continue
+		}
+		e.said = ""
+		e.log.Info().Str("model", s.Model).Int("dimensions", s.Dimensions).Int("space", s.ID).Msg("embedding chunks")
+		e.space.Store(&s)
+		err = e.serve(ctx, s)
+		e.space.Store(nil)
+		if err != nil && !errors.Is(err, errMoved) && !errors.Is(err, store.ErrNotFound) {
+			e.say(ctx, err)
+			e.pause(ctx, firstRest)
+		}
+	}
+	return nil
+}
+
+func (e *Embedder) open(ctx context.Context) (vectors.Space, error) {
+	if err := e.model.Prepare(ctx); err != nil {
+		return vectors.Space{}, err
+	}
+	return e.ledger.Open(ctx, vectors.IdentityOf(e.model.Name(), e.model.Dimensions(), e.model.PrefixVersion()))
+}
+
+// say logs why nothing is embedded, once for each reason.
+func (e *Embedder) say(ctx context.Context, err error) {
+	if ctx.Err() == nil && err.Error() != e.said {
+		e.said = err.Error()
+		e.log.Warn().Err(err).Msg("chunks are not embedded")
+	}
+}
+
+func (*Embedder) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// serve fills one space until ctx ends or the space is not to be filled any more.
+func (e *Embedder) serve(ctx context.Context, s vectors.Space) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.noteAll(ctx, s) })
+	group.Go(func() error { return e.fill(ctx, s) })
+	group.Go(func() error { return e.tidy(ctx, s) })
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// noteAll looks at all chunks, again and again.
+func (e *Embedder) noteAll(ctx context.Context, s vectors.Space) error {
+	for ctx.Err() == nil {
+		for after := int64(0); ; {
+			last, err := e.ledger.NoteNext(ctx, s, after)
+			if err != nil {
+				return err
+			}
+			if last == 0 {
+				break
+			}
+			after = last
+			e.wake()
+		}
+		e.pause(ctx, noteEvery)
+	}
+	return ctx.Err()
+}
+
+// tidy sees to the space: it takes over once it is complete, loses what nobody has any more, and may have
+// been dropped or retired by somebody.
+func (e *Embedder) tidy(ctx context.Context, s vectors.Space) error {
+	swept := time.Now()
+	for {
+		e.pause(ctx, tidyEvery)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now, err := e.ledger.Open(ctx, s.Identity)
+		if errors.Is(err, vectors.ErrPinned) || err == nil && (now.ID != s.ID || now.State == vectors.Retired) {
+			return errMoved
+		}
+		if err != nil {
+			return err
+		}
+		if now.State == vectors.Filling {
+			if err := e.promote(ctx, now); err != nil {
+				return err
+			}
+		}
+		if time.Since(swept) > sweepEvery {
+			swept = time.Now()
+			if _, err := e.ledger.Sweep(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (e *Embedder) promote(ctx context.Context, s vectors.Space) error {
+	done, err := e.ledger.Promote(ctx, s)
+	if done && err == nil {
+		e.log.Info().Str("model", s.Model).Int("space", s.ID).Msg("the space is complete: search uses it now")
+	}
+	return err
+}
+
+// fill claims texts and embeds them, as many calls at a time as the server is to have.
+func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
+	limits := e.model.Limits()
+	group, ctx := errgroup.WithContext(ctx)
+	free := make(chan struct{}, max(limits.Parallel, 1))
+	for ctx.Err() == nil {
+		if wait := e.untilRested(); wait > 0 {
+			e.pause(ctx, wait)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			continue
+		case free <- struct{}{}:
+		}
+		list, err := e.ledger.Claim(ctx, s, max(limits.Batch, 1), lease)
+		if err != nil || len(list) == 0 {
+			<-free
+			if err != nil {
+				group.Go(func() error { return err })
+				break
+			}
+			e.idle(ctx)
+			continue
+		}
+		group.Go(func() error {
+			defer func() { <-free }()
+			return e.embed(ctx, s, list)
+		})
+	}
+	return errors.Join(group.Wait(), ctx.Err())
+}
+
+// idle waits for a nudge, or for texts of other processes.
+func (e *Embedder) idle(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-e.woken:
+	case <-time.After(idleFor):
+	}
+}
+
+// embed makes the vectors of claimed texts and writes down what became of each.
+func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pending) error {
+	keys, texts := make([]string, len(list)), make([]string, len(list))
+	for i, p := range list {
+		keys[i], texts[i] = p.Key, p.Text
+	}
+	results, err := e.call(ctx, s, keys, texts)
+	if ctx.Err() != nil {
+		// Given back, so that the next process need not wait for the lease to end.
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return e.ledger.Extend(back, s, keys, 0)
+	}
+	if err != nil {
+		return e.ledger.Fail(ctx, s, e.outage(keys, err))
+	}
+	e.rested()
+	done, failed := judge(s, list, results)
+	return errors.Join(e.ledger.Put(ctx, s, done), e.ledger.Fail(ctx, s, failed))
+}
+
+// call calls the model, and keeps the lease meanwhile.
+func (e *Embedder) call(ctx context.Context, s vectors.Space, keys, texts []string) ([]embedding.Result, error) {
+	calling, stop := context.WithCancel(ctx)
+	var beat sync.WaitGroup
+	beat.Go(func() {
+		tick := time.NewTicker(lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-calling.Done():
+				return
+			case <-tick.C:
+				// If it cannot be kept, somebody else may embed the texts as well: no harm but the cost.
+				_ = e.ledger.Extend(calling, s, keys, lease)
+			}
+		}
+	})
+	results, err := e.model.Embed(ctx, embedding.Passage, texts)
+	stop()
+	beat.Wait()
+	if err == nil && len(results) != len(texts) {
+		err = failure.New(failure.EmbeddingProtocol, "%d vectors came for %d texts", len(results), len(texts))
+	}
+	return results, err
+}
+
+// judge parts the results into vectors and failures.
+func judge(s vectors.Space, list []vectors.Pending, results []embedding.Result) (done []vectors.Vector, failed []vectors.Failure) {
+	for i, r := range results {
+		err := r.Err
+		if err == nil {
+			err = s.Check(r.Vector)
+		}
+		if err == nil {
+			done = append(done, vectors.Vector{Key: list[i].Key, Vector: r.Vector, Tokens: r.Tokens})
+			continue
+		}
+		code := failure.CodeOf(err)
+		f := vectors.Failure{Key: list[i].Key, Code: code, After: 5 * time.Second << min(list[i].Tries, 6)}
+		if at, ok := failure.RetryAt(err); ok {
+			f.After, f.Outage = max(time.Until(at), firstRest), true
+		} else {
+			f.Final = code.Final() && !failure.Doubtful(err) || list[i].Tries+1 >= mostTries
+		}
+		failed = append(failed, f)
+	}
+	return done, failed
+}
+
+// outage has the server left in peace for a while, longer each time unless it says how long. It is about
+// the server, so no text has failed.
+func (e *Embedder) outage(keys []string, err error) []vectors.Failure {
+	e.mu.Lock()
+	first := e.resting == 0
+	e.resting = min(max(2*e.resting, firstRest), longestOff)
+	wait := e.resting
+	if at, ok := failure.RetryAt(err); ok {
+		wait = max(time.Until(at), firstRest)
+	}
+	e.rest = time.Now().Add(wait)
+	e.mu.Unlock()
+	if first {
+		e.log.Warn().Err(err).Msg("the embedding server fails: chunks wait")
+	}
+	list := make([]vectors.Failure, len(keys))
+	for i, key := range keys {
+		list[i] = vectors.Failure{Key: key, Code: failure.CodeOf(err), Outage: true}
+	}
+	return list
+}
+
+func (e *Embedder) untilRested() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Until(e.rest)
+}
+
+func (e *Embedder) rested() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.resting > 0 {
+		e.log.Info().Msg("the embedding server answers again")
+	}
+	e.resting = 0
+}

@@ -1,0 +1,117 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/store/vectors"
+)
+
+// Asker makes the vectors of questions. It has a deadline of its own: a search waits for it.
+type Asker interface {
+	// Vector returns the vector of a question in the space of a model. The error says, for people, why
+	// there is none.
+	Vector(ctx context.Context, model string, dimensions int, question string) ([]float32, error)
+}
+
+// Ask has searches go by meaning as well, with an asker, from now on. It is called before the first
+// search.
+func (s *Searcher) Ask(a Asker) { s.asker = a }
+
+// Asks reports whether there is an asker.
+func (s *Searcher) Asks() bool { return s.asker != nil }
+
+const (
+	vectorsWeight = 1.0
+	// fewVectors, unless a test lowers it, is the number of chunks up to which all vectors are compared, without the index: a
+	// filter that lets so few through would have the index search nearly everything.
+	fewVectors = 10_000
+	// efSearch is how many neighbours the index looks at before it answers; pgvector's 40 are fewer than
+	// a leg ranks.
+	efSearch = 120
+)
+
+// meant is a question's vector in the space that is searched.
+type meant struct {
+	space  vectors.Space
+	schema string // of pgvector, quoted
+	vector string // "" without one
+	why    string // there is none, although there is an asker
+}
+
+// mean begins to make the question's vector, and returns the function that waits for it.
+func (s *Searcher) mean(ctx context.Context, question string) func() meant {
+	if s.asker == nil || !s.runs(Meaning) {
+		return func() meant { return meant{} }
+	}
+	done := make(chan meant, 1)
+	go func() { done <- s.ask(ctx, question) }()
+	return func() meant { return <-done }
+}
+
+func (s *Searcher) ask(ctx context.Context, question string) meant {
+	var m meant
+	err := s.pool.QueryRow(ctx, `SELECT s.space_id, s.model, s.dimensions, e.extnamespace::regnamespace::text
+		FROM confluence_vector_spaces s JOIN pg_extension e ON e.extname = 'vector' WHERE s.state = 'active'`).
+		Scan(&m.space.ID, &m.space.Model, &m.space.Dimensions, &m.schema)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return meant{why: "nothing is embedded yet"}
+	}
+	if err != nil {
+		return meant{why: "the database does not say what is embedded"}
+	}
+	vector, err := s.asker.Vector(ctx, m.space.Model, m.space.Dimensions, question)
+	if err == nil {
+		err = m.space.Check(vector)
+	}
+	if err != nil {
+		return meant{why: err.Error()}
+	}
+	m.vector = vectors.Literal(vector)
+	return m
+}
+
+// vectorsLeg ranks the chunks whose vectors are nearest to the question's, among those that the viewer
+// and the filter let through and that have the words that must be there.
+func vectorsLeg(m meant, all bool, s scope, depth int, p *params) leg {
+	const joined = ` JOIN confluence_chunk_texts t ON t.space_id = %d AND t.key = v.key JOIN confluence_chunk_words w ON w.chunk_id = t.chunk_id`
+	question := p.add(m.vector) + "::" + m.schema + ".halfvec"
+	near := "embedding OPERATOR(" + m.schema + ".<=>) " + question
+	from := vectors.Table(m.space.ID) + " v" + fmt.Sprintf(joined, m.space.ID)
+	sql := fmt.Sprintf(`SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (
+		SELECT w.chunk_id, w.place, v.%[1]s AS distance FROM %[2]s WHERE true%[3]s ORDER BY v.%[1]s LIMIT %[4]d) near`, near, from, s.where, depth)
+	if all {
+		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - (%[1]s))::numeric, 6)::float8 AS score FROM (
+			SELECT w.chunk_id, w.place, v.embedding FROM %[2]s WHERE true%[3]s OFFSET 0) every ORDER BY %[1]s, place, chunk_id LIMIT %[4]d`, near, from, s.where, depth)
+	}
+	return leg{name: "vectors", weight: vectorsWeight, sql: sql}
+}
+
+// comparesAll reports whether the filter leaves few enough chunks to compare each one's vector.
+func (s *Searcher) comparesAll(k *known, sc scope) bool {
+	return s.few >= 0 && (sc.few || sc.share*k.chunks <= s.few)
+}
+
+// find runs the statement of a search. The index on vectors goes on until the filter has let enough
+// through.
+func (s *Searcher) find(ctx context.Context, byIndex bool, sql string, args []any) (hits []Hit, legs [][]Place, err error) {
+	args = append([]any{pgx.QueryExecModeExec}, args...)
+	if !byIndex {
+		rows, _ := s.pool.Query(ctx, sql, args...)
+		return collect(rows)
+	}
+	err = pg.InTx(ctx, s.pool, "search by meaning", func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', $1, true)`, fmt.Sprint(efSearch))
+		if err != nil {
+			return err
+		}
+		rows, _ := tx.Query(ctx, sql, args...)
+		hits, legs, err = collect(rows)
+		return err
+	})
+	return hits, legs, err
+}
