@@ -163,13 +163,13 @@ func TestCallsWithBlogPosts(t *testing.T) {
 	}
 	const search, fetch = "/wiki/rest/api/content/search", "/wiki/api/v2/pages"
 	full, idle, changed := cost(false)
-	require.Equal(t, calls{"/wiki/rest/api/user/current": 1, "/wiki/api/v2/spaces/{id}/pages": 2, search: 2, fetch: 3}, full)
+	require.Equal(t, calls{"/_edge/tenant_info": 1, "/wiki/rest/api/user/current": 1, "/wiki/api/v2/spaces/{id}/pages": 2, search: 2, fetch: 3}, full)
 	require.Equal(t, calls{search: 1}, idle)
 	require.Equal(t, calls{search: 1, fetch: 1}, changed)
 
 	full, idle, changed = cost(true)
 	require.Equal(t, calls{
-		"/wiki/rest/api/user/current": 1, "/wiki/api/v2/spaces/{id}/pages": 2, search: 3, fetch: 3,
+		"/_edge/tenant_info": 1, "/wiki/rest/api/user/current": 1, "/wiki/api/v2/spaces/{id}/pages": 2, search: 3, fetch: 3,
 		"/wiki/api/v2/spaces/{id}/blogposts": 1, "/wiki/api/v2/blogposts": 2,
 	}, full)
 	require.Equal(t, calls{search: 1}, idle)

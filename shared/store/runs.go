@@ -140,9 +140,11 @@ func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) erro
 	if reconcile {
 		mode = event.Full
 	}
+	// The time is taken behind the lock: now() is that of the transaction's start, and a request that waited for the
+	// lock would seem older than the one that runs already.
 	_, err = tx.Exec(ctx, `
-		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts)
-		VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7) ON CONFLICT (run_id) DO NOTHING`,
+		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, requested_at)
+		VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7, clock_timestamp()) ON CONFLICT (run_id) DO NOTHING`,
 		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts)
 	return err
 }
