@@ -329,6 +329,7 @@ func holding(t *testing.T, conn *pgx.Conn, source string) []string {
 // A table that an old Archon created with one embedding column resembles a table of Sluice without vectors, and must
 // still not be changed.
 func TestAnArchonWithOneEmbeddingColumnIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	v := variant{vectors: true, files: []string{"base", "single_embedding"}}
 	address, _ := v.install(t)
 	before := schema(t, address)

@@ -52,6 +52,7 @@ func tree(t *testing.T) *store.Store {
 }
 
 func TestRelatedPagesAreThoseThatTheViewerSees(t *testing.T) {
+	t.Parallel()
 	s := tree(t)
 	about := func(v viewer.Viewer, id string) (list []string) {
 		p, err := s.Reader().LivePage(t.Context(), v, id)
@@ -70,6 +71,7 @@ func TestRelatedPagesAreThoseThatTheViewerSees(t *testing.T) {
 }
 
 func TestATreeIsOfLivePagesAndWhatHoldsThem(t *testing.T) {
+	t.Parallel()
 	s := tree(t)
 	list := func(under string, levels int, after string, limit int) (ids []string) {
 		nodes, err := s.Reader().Tree(t.Context(), viewer.OfSources("docs"), "docs", under, levels, after, limit)
@@ -93,6 +95,7 @@ func TestATreeIsOfLivePagesAndWhatHoldsThem(t *testing.T) {
 }
 
 func TestFreshnessTellsWhatIsNotSearchableYet(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	told := func() store.Freshness {

@@ -292,6 +292,7 @@ func TestArchonCanBeSetUpAfterUs(t *testing.T) {
 
 // A summary that somebody has written is kept.
 func TestASummaryOfSomebodysStays(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	fill(t, s)
 	does(t, conn, `UPDATE archon_sources SET summary = 'Mine', metadata = metadata || '{"description": "Mine too"}'`)
@@ -305,6 +306,7 @@ func TestASummaryOfSomebodysStays(t *testing.T) {
 
 // What a chunk shows is found through an index that does not contain Archon's own chunks.
 func TestWhatAChunkShowsIsFoundByAnIndex(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	w := write("docs", "", "1", 1, "Home", "OPS-42 by @Ann", "nothing")
@@ -330,6 +332,7 @@ func TestWhatAChunkShowsIsFoundByAnIndex(t *testing.T) {
 
 // A database of the previous release, with its rows.
 func TestChunksOfAnOlderReleaseAreTiedToTheirPages(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	store1(t, s, write("docs", "", "1", 1, "Home", "alpha", "beta"))

@@ -334,6 +334,7 @@ func TestSearchNeverBlinks(t *testing.T) {
 
 // A writer that replaces the page in more than one transaction is detected, whatever its order.
 func TestABlinkIsSeen(t *testing.T) {
+	t.Parallel()
 	const (
 		mark  = `UPDATE archon_crawled_pages SET metadata = metadata || '{"_pending_deletion": true}'`
 		clear = `DELETE FROM archon_crawled_pages`

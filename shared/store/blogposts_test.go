@@ -37,6 +37,7 @@ func storePosts(t *testing.T, s *store.Store, run store.Run) {
 }
 
 func TestBlogPostsAreASettingOfASource(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "news", BaseURL: site, SpaceKey: "NEWS", BlogPosts: true}))
@@ -63,6 +64,7 @@ func TestBlogPostsAreASettingOfASource(t *testing.T) {
 // An incremental run finds only recent changes, so a full run is needed to find blog posts that existed before they
 // were wanted.
 func TestBlogPostsThatAreNewlyWantedTakeAFullRun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS", DeletionStrategy: store.OnDemand}))
 	runs := 0
@@ -102,6 +104,7 @@ func TestBlogPostsThatAreNewlyWantedTakeAFullRun(t *testing.T) {
 }
 
 func TestTheKindOfABlogPostIsKept(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	wantPosts(t, s, true)
@@ -135,6 +138,7 @@ func TestTheKindOfABlogPostIsKept(t *testing.T) {
 
 // A run without blog posts ignores blog posts that failed or that include a changed page.
 func TestARunWithoutBlogPostsListsNone(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	wantPosts(t, s, true)

@@ -41,6 +41,7 @@ func failPage(t *testing.T, s *store.Store, run, id string) {
 }
 
 func TestCancellingARunInMidWay(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Setup"), listed("3", 1, "Odd"))
@@ -87,6 +88,7 @@ func TestCancellingARunInMidWay(t *testing.T) {
 
 // A late detector finds no candidates: the ledger of an ended run is closed.
 func TestACancelledRunHasNoCandidates(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	run := removal(t, s) // it already has a candidate
 	_, err := s.CancelRun(t.Context(), run.ID)
@@ -105,6 +107,7 @@ func TestACancelledRunHasNoCandidates(t *testing.T) {
 }
 
 func TestCancellingALister(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
@@ -123,6 +126,7 @@ func TestCancellingALister(t *testing.T) {
 
 // Requests of a source run in the order of their arrival; a request that is cancelled while it waits is skipped.
 func TestTheTurnsOfRequests(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -167,6 +171,7 @@ func TestTheTurnsOfRequests(t *testing.T) {
 
 // A cancelled run proves nothing about its pending pages.
 func TestACancelledRunSettlesNoFailure(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"))
@@ -186,6 +191,7 @@ func TestACancelledRunSettlesNoFailure(t *testing.T) {
 }
 
 func TestRunsThatEndedOfLate(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	for _, id := range []string{"r1", "r2", "r3"} {

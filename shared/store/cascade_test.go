@@ -46,6 +46,7 @@ func everythingOf(t *testing.T, conn *pgx.Conn, source string) map[string][]stri
 // Deleting a source, through Sluice or by plain SQL, deletes every row of it and none of another source, even if
 // their texts are equal. Web-crawl and upload rows stay.
 func TestASourceGoesWithAllThatItHas(t *testing.T) {
+	t.Parallel()
 	bySQL := func(t *testing.T, _ *store.Store, conn *pgx.Conn) {
 		does(t, conn, `DELETE FROM archon_sources WHERE source_id = 'docs'`)
 	}

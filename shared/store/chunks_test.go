@@ -67,6 +67,7 @@ func apply(t *testing.T, url string, old []oldChunk, p chunkPlan) []string {
 }
 
 func TestAChunkThatIsThereKeepsItsRow(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name                 string
 		old, wanted          []string
@@ -95,6 +96,7 @@ func TestAChunkThatIsThereKeepsItsRow(t *testing.T) {
 // Whatever is stored and whatever is wanted, no two chunks ever have the same address, and only new chunks are
 // inserted.
 func TestAnyChangeOfChunks(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		some := func() []string {

@@ -67,6 +67,7 @@ var all3 = []store.Removal{
 }
 
 func TestDecidingOnAHeldRun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	stored3(t, s)
 	before, err := s.Source(t.Context(), "docs")
@@ -109,6 +110,7 @@ func TestDecidingOnAHeldRun(t *testing.T) {
 }
 
 func TestRejectingCountsAsACheck(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	stored3(t, s)
 	_, err := conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = metadata || '{"last_deletion_check": "2020-01-01T00:00:00Z", "of_another_tool": 7}'`)
@@ -127,6 +129,7 @@ func TestRejectingCountsAsACheck(t *testing.T) {
 
 // A later full run has checked the pages again: only that one can need a decision.
 func TestAHeldRunIsSettledByALaterOne(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	stored3(t, s)
 	hold(t, s, "r1", all3...)
@@ -143,6 +146,7 @@ func TestAHeldRunIsSettledByALaterOne(t *testing.T) {
 }
 
 func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	stored3(t, s)
 	remove(t, s, "r1", all3[1:], listed("1", 1, "Home"))
@@ -199,6 +203,7 @@ func TestWhatIsHiddenAndPurgedAndComesBack(t *testing.T) {
 
 // A removed page may belong to another source by now, which purging must not affect.
 func TestPurgingLeavesOtherSourcesAlone(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	stored3(t, s)
 	remove(t, s, "r1", all3[1:], listed("1", 1, "Home"))

@@ -13,6 +13,7 @@ import (
 )
 
 func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	odd := store.Listed{ID: "1", Failure: "an invalid date"}
 	run := fullRun(t, s, "docs", "r1", odd, listedAt("2", 1, 1))
@@ -36,6 +37,7 @@ func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
 }
 
 func TestAContainerThatCannotBeLookedUpIsAskedForByTheNextRun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	inFolder := listed("1", 1, "Page")
@@ -66,6 +68,7 @@ func TestAContainerThatCannotBeLookedUpIsAskedForByTheNextRun(t *testing.T) {
 }
 
 func TestNotesStandInTheStory(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1")

@@ -24,6 +24,7 @@ func document(source, url string, texts ...string) store.DocumentWrite {
 }
 
 func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	first, err := s.WriteDocument(t.Context(), document("files", "file://files/notes.md", "alpha", "beta"))
 	require.NoError(t, err)
@@ -54,6 +55,7 @@ func TestADocumentIsReplacedChunkByChunk(t *testing.T) {
 }
 
 func TestADocumentLeavesWhatIsNotIts(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	store1(t, s, write("docs", "", "1", 1, "Home", "alpha"))

@@ -41,6 +41,7 @@ func does(t *testing.T, conn *pgx.Conn, sql string) {
 // Dropping an extension with everything that depends on it leaves the same schema as a server without it. When it
 // returns, the result is the same as if it had been there from the start.
 func TestWhatAnExtensionBringsComesWithIt(t *testing.T) {
+	t.Parallel()
 	for name, server := range map[string]func(testing.TB) string{"vector": pgtest.VectorURL, "pg_trgm": pgtest.URL} {
 		t.Run(name, func(t *testing.T) {
 			address := server(t)
@@ -81,6 +82,7 @@ func TestWhatAnExtensionBringsComesWithIt(t *testing.T) {
 
 // On Supabase, extensions are in their own schema, which may not be in the search path.
 func TestAnExtensionMayLiveAnywhere(t *testing.T) {
+	t.Parallel()
 	address := pgtest.VectorURL(t)
 	conn := connect(t, address)
 	s := opened(t, address)
@@ -95,6 +97,7 @@ func TestAnExtensionMayLiveAnywhere(t *testing.T) {
 }
 
 func TestWithoutAnExtensionItIsSaidWhatToDo(t *testing.T) {
+	t.Parallel()
 	for missing, server := range map[string]func(testing.TB) string{"vector": pgtest.URL, "pg_trgm": pgtest.VectorURL} {
 		t.Run(missing, func(t *testing.T) {
 			address := server(t)
@@ -115,6 +118,7 @@ func TestWithoutAnExtensionItIsSaidWhatToDo(t *testing.T) {
 // A database owner that is not a superuser may not create pgvector. Sluice works without it, says what to do, and
 // uses it once it exists.
 func TestAUserWhoMayNotCreateTheExtension(t *testing.T) {
+	t.Parallel()
 	address := pgtest.VectorURL(t)
 	admin := connect(t, address)
 	s := opened(t, address)

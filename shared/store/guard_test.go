@@ -28,6 +28,7 @@ func column[T any](t *testing.T, conn *pgx.Conn, sql string) []T {
 }
 
 func TestEveryTableAndColumnOfOursIsExplained(t *testing.T) {
+	t.Parallel()
 	_, conn := open(t)
 	const things = `FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND (a.attnum > 0 AND NOT a.attisdropped OR a.attname = 'tableoid')
 		LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = greatest(a.attnum, 0)
@@ -79,6 +80,7 @@ func nothingOf(t *testing.T, conn *pgx.Conn, tables []string) {
 // If Archon runs on Supabase, its own policies let everybody read its tables, and anyone with the project's public
 // key may read, change and empty every new table.
 func TestOnSupabaseNobodySeesOrChangesWhatIsOurs(t *testing.T) {
+	t.Parallel()
 	v := variant{files: []string{"base", "chunks", "newer", "roles", "supabase"}}
 	address, conn := v.install(t)
 	before := allTables(t, conn)
@@ -174,6 +176,7 @@ func exposed(t *testing.T, s *store.Store, what ...string) {
 
 // If Sluice is installed first, it creates Archon's tables, and Archon may be installed afterwards.
 func TestOnSupabaseBeforeArchon(t *testing.T) {
+	t.Parallel()
 	v := variant{files: []string{"roles", "supabase"}}
 	address, conn := v.install(t)
 	s := opened(t, address)
@@ -206,6 +209,7 @@ func TestOnSupabaseBeforeArchon(t *testing.T) {
 
 // The guard fails closed: a user without permission to set it up gets an error, and nothing starts unprotected.
 func TestTheGuardNeedsTheOwnerOfArchonsTables(t *testing.T) {
+	t.Parallel()
 	v := variant{files: []string{"base", "chunks", "newer", "roles", "supabase"}}
 	address, conn := v.install(t)
 	s := opened(t, address)
@@ -233,6 +237,7 @@ func withRole(t *testing.T, conn *pgx.Conn, role string) {
 }
 
 func TestElsewhereNothingIsGuarded(t *testing.T) {
+	t.Parallel()
 	address := pgtest.URL(t)
 	_, err := opened(t, address).Migrate(t.Context())
 	require.NoError(t, err)

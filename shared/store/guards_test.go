@@ -13,6 +13,7 @@ import (
 
 // When a page arrives, a source of the same name may sync another space.
 func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
@@ -26,6 +27,7 @@ func TestALateCopyForARemovedSourceIsNotStored(t *testing.T) {
 
 // Two sources of one space would take each other's pages with every run.
 func TestASpaceHasOneSource(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "docs")
@@ -36,6 +38,7 @@ func TestASpaceHasOneSource(t *testing.T) {
 }
 
 func TestAPageWithoutTimes(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	w := write("docs", "", "1", 1, "Home", "alpha")
@@ -54,6 +57,7 @@ func TestAPageWithoutTimes(t *testing.T) {
 
 // Another tool may have changed the source's metadata.
 func TestASourceWithOddMetadata(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	for _, odd := range []string{`{"tags": null}`, `{"tags": "wiki"}`, `{"tags": {}}`} {
@@ -67,6 +71,7 @@ func TestASourceWithOddMetadata(t *testing.T) {
 
 // A chunk's URL is unique over all sources; someone may have crawled the page.
 func TestAnAddressThatIsTaken(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	w := write("docs", "", "1", 1, "Home", "alpha")
@@ -83,6 +88,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 
 // Metadata that another tool adds does not make a chunk a changed one: replacing the chunk would lose its embedding.
 func TestAChunkThatAnotherToolMarkedStays(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	store1(t, s, write("docs", "", "1", 1, "Home", "alpha", "beta"))

@@ -22,6 +22,7 @@ func number(t *testing.T, conn *pgx.Conn, sql string, args ...any) int {
 }
 
 func TestTheStoryOfARun(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Setup"), listed("3", 1, "Odd"), listed("4", 1, "Kept"))
@@ -81,6 +82,7 @@ func TestTheStoryOfARun(t *testing.T) {
 
 // A run that was only requested has a story too.
 func TestTheStoryOfARunThatWaits(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1")
@@ -98,6 +100,7 @@ func TestTheStoryOfARunThatWaits(t *testing.T) {
 }
 
 func TestFailuresUntilTheyAreCured(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -154,6 +157,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 }
 
 func TestPruning(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Gone"), listed("3", 1, "Back"))
@@ -209,6 +213,7 @@ func TestPruning(t *testing.T) {
 
 // A page that was removed long ago, restored and removed again is as old as its last removal.
 func TestPruningKeepsWhatLeftAgain(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	stored3(t, s)
 	home := listed("1", 1, "Home")
@@ -231,6 +236,7 @@ func TestPruningKeepsWhatLeftAgain(t *testing.T) {
 
 // More runs than one transaction deletes.
 func TestPruningMany(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	_, err := conn.Exec(t.Context(), `INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, requested_at, started_at, finished_at)

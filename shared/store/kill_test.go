@@ -202,6 +202,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 
 // A write that the database rejects half-way leaves the old chunks searchable.
 func TestAWriteThatFailsLeavesTheOldAnswer(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	const before = 4
@@ -232,6 +233,7 @@ func TestAWriteThatFailsLeavesTheOldAnswer(t *testing.T) {
 
 // When a writer's program ends, the server rolls its transaction back.
 func TestAWriterThatGivesUpLeavesTheOldAnswer(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	_, err := conn.Exec(t.Context(), pauseSQL)
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestFailedPages(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"))
@@ -42,6 +43,7 @@ func TestFailedPages(t *testing.T) {
 }
 
 func TestStalledRunsAreClaimedOnce(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "A"))
@@ -73,6 +75,7 @@ func TestStalledRunsAreClaimedOnce(t *testing.T) {
 // A listed page that was missing when it was fetched is listed again: the answer may have been incomplete. A full run
 // that ended settles it.
 func TestAMissingPageIsListedAgain(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Not given"), listed("3", 1, "Archived since"))
@@ -110,6 +113,7 @@ func TestAMissingPageIsListedAgain(t *testing.T) {
 // A run whose ledger lost a row can never balance. It must still end, or its source never syncs again, and its
 // watermark must not move.
 func TestALedgerThatDoesNotBalanceFailsItsRun(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Lost"))
@@ -129,6 +133,7 @@ func TestALedgerThatDoesNotBalanceFailsItsRun(t *testing.T) {
 }
 
 func TestAListerThatLivesIsNotStalled(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	_, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
@@ -148,6 +153,7 @@ func TestAListerThatLivesIsNotStalled(t *testing.T) {
 
 // An error text can contain anything; it must never prevent a run or a page from ending.
 func TestAnyErrorTextCanBeStored(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))

@@ -13,6 +13,7 @@ import (
 )
 
 func TestMigrationsAreRecordedAndVerified(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	require.NoError(t, s.VerifyMigrations(t.Context()))
 	var version, checksum string
@@ -38,6 +39,7 @@ func TestMigrationsAreRecordedAndVerified(t *testing.T) {
 }
 
 func TestManyMigrateAtOnce(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	var group errgroup.Group
 	for range 4 {
@@ -57,6 +59,7 @@ func TestManyMigrateAtOnce(t *testing.T) {
 // After a stand-alone migrate down, the Archon tables that Sluice created stay: they may contain Archon's data by
 // now.
 func TestDownLeavesNothingOfOursBehind(t *testing.T) {
+	t.Parallel()
 	address := pgtest.URL(t)
 	s := opened(t, address)
 	_, err := s.Migrate(t.Context())
@@ -74,6 +77,7 @@ func TestDownLeavesNothingOfOursBehind(t *testing.T) {
 }
 
 func TestLookingChangesNothing(t *testing.T) {
+	t.Parallel()
 	address := pgtest.URL(t)
 	s := opened(t, address)
 	list, err := s.Migrations(t.Context())
@@ -88,6 +92,7 @@ func TestLookingChangesNothing(t *testing.T) {
 }
 
 func TestABadAddressIsNamedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
 	_, err := store.Open(t.Context(), "postgres://user:hunter2@host:notaport/db")
 	require.Error(t, err)
 	require.False(t, strings.Contains(err.Error(), "hunter2"), err.Error())

@@ -22,6 +22,7 @@ import (
 // Everything works through a pooler that gives every transaction to another session of the server: migrating,
 // syncing, searching, storing tokens. The store's whole test suite also passes that way: see pgtest.PoolerVariable.
 func TestEverythingWorksThroughAPooler(t *testing.T) {
+	t.Parallel()
 	address := pgtest.Pooled(t, pgtest.URL(t))
 	s, err := store.Open(t.Context(), address)
 	require.NoError(t, err)
@@ -71,6 +72,7 @@ func TestEverythingWorksThroughAPooler(t *testing.T) {
 
 // Without a pooler, statements are prepared; a setting in the address has priority.
 func TestHowStatementsAreSent(t *testing.T) {
+	t.Parallel()
 	address := pgtest.MigratedURL(t)
 	in := func(address, mode string) string {
 		return changed(t, address, func(u *url.URL) {

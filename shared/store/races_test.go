@@ -18,6 +18,7 @@ import (
 // Removing a source while its pages are being written must succeed at once and leave nothing behind: locks taken in
 // different orders would cause a deadlock.
 func TestASourceIsRemovedWhileItsPagesAreWritten(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	const pages, writers = 40, 4
 	for round := range 5 {
@@ -62,6 +63,7 @@ func TestASourceIsRemovedWhileItsPagesAreWritten(t *testing.T) {
 
 // Several fetchers update the tree concurrently: the final paths match the final parents.
 func TestPathsAreThoseOfTheNewestParents(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	var list []store.Listed
@@ -95,6 +97,7 @@ func TestPathsAreThoseOfTheNewestParents(t *testing.T) {
 
 // Replicas that advance one run concurrently publish its snapshots in order and end it once.
 func TestManyAdvanceOneRun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	const pages = 60

@@ -27,6 +27,7 @@ func removal(t *testing.T, s *store.Store) store.Run {
 
 // A late detector removes nothing once the run has ended, or the page has ended in it.
 func TestALateRemovalIsWithoutEffect(t *testing.T) {
+	t.Parallel()
 	gone := []store.Removal{{PageID: "1", Reason: "trashed"}}
 	t.Run("another replica removed the page, and it has returned since", func(t *testing.T) {
 		s, _ := open(t)
@@ -51,6 +52,7 @@ func TestALateRemovalIsWithoutEffect(t *testing.T) {
 // A run is held and its candidates are kept in one transaction. With two, a crash between them would let the run end
 // as completed, or never.
 func TestHolding(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	run := removal(t, s)
 	require.NoError(t, s.HoldRun(t.Context(), run.ID, []store.Removal{{PageID: "1", Reason: "trashed"}}, nil, "too many"))
@@ -65,6 +67,7 @@ func TestHolding(t *testing.T) {
 
 // More pages than one transaction of the server can lock.
 func TestManyRemovals(t *testing.T) {
+	t.Parallel()
 	const pages = 30_000
 	s, conn := open(t)
 	addSource(t, s, "docs")
@@ -86,6 +89,7 @@ func TestManyRemovals(t *testing.T) {
 
 // What was fetched for a run that has ended must not restore a removed page.
 func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))

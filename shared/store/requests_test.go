@@ -13,6 +13,7 @@ import (
 )
 
 func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -53,6 +54,7 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 
 // The order of the ledger is the order of the queue.
 func TestTheLedgerGivesTurnsAsTheLineDoes(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	ids := []string{"d", "b", "a", "c"}

@@ -27,6 +27,7 @@ const schemaHeader = `-- What a database of Sluice's own holds once every migrat
 `
 
 func TestTheSchemaFileIsInStep(t *testing.T) {
+	t.Parallel()
 	address := pgtest.URL(t)
 	_, err := opened(t, address).Migrate(t.Context())
 	require.NoError(t, err)

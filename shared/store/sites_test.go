@@ -47,6 +47,7 @@ func TestFailuresOfTwoSitesAreTwo(t *testing.T) {
 
 // Page ids are unique per site. Changes of a page do not affect a page of another site with the same id.
 func TestTwoSitesSharePageIDs(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "DOCS"}))
@@ -130,6 +131,7 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 
 // A page that moves between two sources of one site is the same page; a page of another site is a different one.
 func TestAPageMovesWithinItsSiteOnly(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "team")
@@ -146,6 +148,7 @@ func TestAPageMovesWithinItsSiteOnly(t *testing.T) {
 
 // A database of an older release keeps its rows, and its next run finds everything as listed.
 func TestAnOlderDatabaseLearnsItsSites(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "team")
@@ -176,6 +179,7 @@ func TestAnOlderDatabaseLearnsItsSites(t *testing.T) {
 }
 
 func TestASpaceIsOneSourceHoweverItIsTyped(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	for _, key := range []string{"DOCS", "docs", "Docs"} {
@@ -189,6 +193,7 @@ func TestASpaceIsOneSourceHoweverItIsTyped(t *testing.T) {
 
 // Another program writes a page without a site, as the specification defines the table.
 func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	exec := func(sql string) {
@@ -214,6 +219,7 @@ func known(space, key string, more ...string) store.Identity {
 }
 
 func TestASpaceIsKnownByItsID(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	src, err := s.Identify(t.Context(), "docs", known("65538", "DOCS", "HANDBOOK"))
@@ -260,6 +266,7 @@ func TestASpaceIsKnownByItsID(t *testing.T) {
 
 // Two addresses of one site become one site once that is known; a page that both have is one page.
 func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "theirs", BaseURL: otherSite, SpaceKey: "LAW"}))
@@ -281,6 +288,7 @@ func TestTwoAddressesOfASiteBecomeOne(t *testing.T) {
 
 // If a source changes its address before its site is verified, the site's other sources keep theirs.
 func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "team")
@@ -298,6 +306,7 @@ func TestAnUnprovenSiteIsNotTakenAlong(t *testing.T) {
 
 // Renaming a site or a space rewrites addresses in place: rows are kept, and so are embeddings.
 func TestPagesGetTheirNewAddresses(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
@@ -358,6 +367,7 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 
 // Archon's whole pages get new addresses too, and keep the ids that their chunks contain.
 func TestArchonsPagesGetTheirNewAddresses(t *testing.T) {
+	t.Parallel()
 	address, conn := variants[1].install(t)
 	s := opened(t, address)
 	_, err := s.Migrate(t.Context())

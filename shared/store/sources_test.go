@@ -12,6 +12,7 @@ import (
 
 // The mode of a run depends on its source's strategy and the age of the last check.
 func TestWhenRemovalsAreLookedFor(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "first", listed("1", 1, "Home"))
@@ -62,6 +63,7 @@ func TestWhenRemovalsAreLookedFor(t *testing.T) {
 }
 
 func TestChangingASource(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: site, SpaceKey: "DOCS", Tags: []string{"wiki"}}))
 	addSource(t, s, "other")

@@ -80,6 +80,7 @@ func listed(id string, version int, title string) store.Listed {
 }
 
 func TestARunFromRequestToWatermark(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 3, "Home"), listed("2", 1, "Setup"),
@@ -110,6 +111,7 @@ func TestARunFromRequestToWatermark(t *testing.T) {
 }
 
 func TestASecondRunWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
@@ -125,6 +127,7 @@ func TestASecondRunWaitsForTheFirst(t *testing.T) {
 }
 
 func TestRequestsThatCannotBecomeARun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -137,6 +140,7 @@ func TestRequestsThatCannotBecomeARun(t *testing.T) {
 }
 
 func TestOnlyOneListerAtATime(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
@@ -167,6 +171,7 @@ func TestOnlyOneListerAtATime(t *testing.T) {
 }
 
 func TestTheSamePageTwiceAndAnOlderOneLater(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 2, "Home"))
@@ -197,6 +202,7 @@ func dump(t *testing.T, conn *pgx.Conn) []string {
 }
 
 func TestOnlyChangedChunksAreWritten(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
@@ -216,6 +222,7 @@ func TestOnlyChangedChunksAreWritten(t *testing.T) {
 }
 
 func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	_, err := conn.Exec(t.Context(), `INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id)
@@ -256,6 +263,7 @@ func TestARemovedPageHasNoChunksAndDoesNotComeBackByALateCopy(t *testing.T) {
 }
 
 func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	for _, src := range []string{"docs", "other"} {
 		addSource(t, s, src)
@@ -284,6 +292,7 @@ func TestRemovingASourceLeavesNothingOfItAndAllOfTheOthers(t *testing.T) {
 }
 
 func TestSearch(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Keys"), listed("2", 1, "Lunch"))
@@ -309,6 +318,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "A"), listed("2", 1, "B"))
@@ -334,6 +344,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 }
 
 func TestLargeChunksAreCompressedAsTheServerDoesBest(t *testing.T) {
+	t.Parallel()
 	address := pgtest.MigratedURL(t) // never through a pooler, where the store changes no session settings
 	s, err := store.Open(t.Context(), address)
 	require.NoError(t, err)

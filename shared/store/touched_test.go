@@ -79,6 +79,7 @@ func paged(version int, title string, texts []string) store.PageWrite {
 
 // An unchanged chunk keeps its row: its id, its embedding and, if it has not moved, exactly the same tuple.
 func TestRowsThatAnEditTouches(t *testing.T) {
+	t.Parallel()
 	const chunks = 40
 	texts := make([]string, chunks)
 	for i := range texts {
@@ -159,6 +160,7 @@ func TestRowsThatAnEditTouches(t *testing.T) {
 
 // Writing an unchanged page again writes no row of any table.
 func TestAnUnchangedPageTouchesNoRow(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestPathsAndPlaces(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"),
@@ -47,6 +48,7 @@ func TestPathsAndPlaces(t *testing.T) {
 }
 
 func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	child := store.Listed{ID: "3", Version: 1, Title: "Child", Status: "current", ParentID: "1", ParentKind: "page"}
@@ -68,6 +70,7 @@ func TestAMoveWithoutANewVersionIsFoundByAFullRun(t *testing.T) {
 
 // The last page below a folder is removed while the fetcher looks the folder up.
 func TestAFolderWithoutPagesIsNotKept(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	child := store.Listed{ID: "2", Version: 1, Title: "Child", ParentID: "90", ParentKind: "folder"}
@@ -91,6 +94,7 @@ func TestAFolderWithoutPagesIsNotKept(t *testing.T) {
 
 // An answer may contain the same node twice in one batch: this is not an error.
 func TestANodeTwiceInOneBatch(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1")

@@ -10,6 +10,7 @@ import (
 
 // A test cannot have a firewall that loses packets; it can check the options that the kernel got.
 func TestTheKernelLooksAfterConnections(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()

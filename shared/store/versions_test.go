@@ -61,6 +61,7 @@ func tenth(t *testing.T) (*store.Store, *pgx.Conn) {
 }
 
 func TestAListedVersionIsKnownByNumberAndTime(t *testing.T) {
+	t.Parallel()
 	unknown := listed("1", 10, "Page")
 	for name, c := range map[string]struct {
 		listed  store.Listed
@@ -84,6 +85,7 @@ func TestAListedVersionIsKnownByNumberAndTime(t *testing.T) {
 }
 
 func TestAVersionWithAnotherNumberIsTheSame(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	finish(t, s, fullRun(t, s, "docs", "r1", listedAt("1", math.MaxInt32, 10)))
 	require.Equal(t, math.MaxInt32, version(t, s, "1"))
@@ -93,6 +95,7 @@ func TestAVersionWithAnotherNumberIsTheSame(t *testing.T) {
 }
 
 func TestWritesAreOrderedByTimeAndNumber(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	fullRun(t, s, "docs", "r1", listedAt("1", 3, 11))
 	require.Equal(t, event.Updated, store1(t, s, writeAt("r1", "1", 3, 11, "three")))
@@ -108,6 +111,7 @@ func TestWritesAreOrderedByTimeAndNumber(t *testing.T) {
 
 // The row with the newest version wins, in one batch or in two.
 func TestAPageThatIsListedTwiceCountsWithWhatWasMadeLast(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)
@@ -123,6 +127,7 @@ func TestAPageThatIsListedTwiceCountsWithWhatWasMadeLast(t *testing.T) {
 
 // A failed page is listed again as the same version, whatever its number is.
 func TestAFailedVersionIsListedAgainByItsTime(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	run := fullRun(t, s, "docs", "r1", listedAt("1", 3, 11))
 	failPage(t, s, "r1", "1")
@@ -139,6 +144,7 @@ func TestAFailedVersionIsListedAgainByItsTime(t *testing.T) {
 }
 
 func TestKeptMarkdownIsOfTheVeryVersion(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	gone := fullRun(t, s, "docs", "r1")
 	_, _, err := s.FindRemovalCandidates(t.Context(), gone)
@@ -156,6 +162,7 @@ func TestKeptMarkdownIsOfTheVeryVersion(t *testing.T) {
 }
 
 func TestOnlyAnOpenRunsPagesAreWritten(t *testing.T) {
+	t.Parallel()
 	s, _ := tenth(t)
 	run := fullRun(t, s, "docs", "r1", listedAt("1", 11, 11))
 	_, err := s.WritePage(t.Context(), writeAt("r1", "2", 1, 11, "not listed"))
@@ -169,6 +176,7 @@ func TestOnlyAnOpenRunsPagesAreWritten(t *testing.T) {
 // One wrong answer, or one forged event, may give a page a time that no later version reaches; so may a row from
 // before times were compared.
 func TestATimeFarAheadFreezesNoPage(t *testing.T) {
+	t.Parallel()
 	s, conn := tenth(t)
 	fullRun(t, s, "docs", "r1", listedAt("1", 11, 11))
 	forged := writeAt("r1", "1", 11, 11, "forged")
@@ -199,6 +207,7 @@ func mustRun(t *testing.T, s *store.Store, id string) store.Run {
 
 // A time in the future blocks no version, however near it is.
 func TestATimeToComeFreezesNoPage(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r0", listed("1", 1, "Page"))

@@ -96,6 +96,7 @@ func many[T any](list []T, err error) func(*testing.T) int {
 }
 
 func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
+	t.Parallel()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -144,6 +145,7 @@ func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
 // TestNoReadForPeopleLacksItsViewer: each method of Reader takes a viewer, and no method of Store returns the same
 // types without one, except those that stages need.
 func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
+	t.Parallel()
 	ctx, view := reflect.TypeFor[context.Context](), reflect.TypeFor[viewer.Viewer]()
 	people := map[reflect.Type]bool{}
 	reader := reflect.TypeFor[*store.Reader]()

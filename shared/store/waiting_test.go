@@ -32,6 +32,7 @@ func changed(t *testing.T, address string, change func(*url.URL)) string {
 }
 
 func TestWhatWaitingDoesNotMendEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	address := pgtest.MigratedURL(t)
 	u, err := url.Parse(address)
 	require.NoError(t, err)
@@ -151,6 +152,7 @@ func TestAServerThatStartsLater(t *testing.T) {
 }
 
 func TestTooManyConnectionsIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	address := pgtest.MigratedURL(t)
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)

@@ -71,6 +71,7 @@ func (p *person) sees(args ...string) string {
 }
 
 func TestTheDemoAndWhatItLeaves(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	out := p.sees("demo", "--once")
 	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next"} {
@@ -97,6 +98,7 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 }
 
 func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	served, err := sandbox.Serve("127.0.0.1:0", site)
@@ -155,6 +157,7 @@ func (p *person) up() (out *lockedBuffer, stop func()) {
 }
 
 func TestABusyAddressIsNamedWithTheWayOut(t *testing.T) {
+	t.Parallel()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = other.Close() }()
@@ -230,6 +233,7 @@ func (b *lockedBuffer) String() string {
 }
 
 func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	for _, c := range []struct {
 		args []string
@@ -269,6 +273,7 @@ func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
 }
 
 func TestConvertNeedsNoServer(t *testing.T) {
+	t.Parallel()
 	var out, err bytes.Buffer
 	code := cli.Run(t.Context(), []string{"convert", "-"}, func(string) (string, bool) { return "", false },
 		strings.NewReader(`<h1>Keys</h1><ac:structured-macro ac:name="code"><ac:parameter ac:name="language">go</ac:parameter><ac:plain-text-body><![CDATA[if a > b {}]]></ac:plain-text-body></ac:structured-macro>`), &out, &err)
@@ -277,6 +282,7 @@ func TestConvertNeedsNoServer(t *testing.T) {
 }
 
 func TestKeysForNatsAreMadeOnce(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	keys := filepath.Join(p.data, "keys")
 	require.Contains(t, p.sees("nats", "init", keys), "secret")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestADocumentBesideThePages(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	_, stop := p.up()
 	t.Cleanup(stop)

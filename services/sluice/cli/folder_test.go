@@ -9,6 +9,7 @@ import (
 )
 
 func TestAFolderAsASource(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	_, stop := p.up()
 	defer stop()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestKeysAreMadeListedAndRevoked(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	_, stop := p.up()
 	defer stop()

@@ -30,6 +30,7 @@ func (p *person) withDatabase() (does func(sql string)) {
 }
 
 func TestMigrating(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	does := p.withDatabase()
 
@@ -55,6 +56,7 @@ func TestMigrating(t *testing.T) {
 }
 
 func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	does := p.withDatabase()
 	p.sees("migrate", "up")

@@ -50,6 +50,7 @@ func (p *person) reads(v any, args ...string) {
 }
 
 func TestWhatPeopleDoAboutRuns(t *testing.T) {
+	t.Parallel()
 	p, site := reader(t)
 	t.Run("failed pages", func(t *testing.T) { p.t = t; failedPages(p, site) })
 	t.Run("removals", func(t *testing.T) { p.t = t; heldRemovals(p, site) })

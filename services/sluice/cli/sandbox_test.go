@@ -16,6 +16,7 @@ import (
 
 // The command serves the site that the environment describes; flags take precedence.
 func TestTheSandboxIsWhatItsSettingsSay(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	p.env = map[string]string{
 		"SANDBOX_PAGES": "5", "SANDBOX_EMAIL": "reader@example.org", "SANDBOX_TOKEN": "of-this-site-alone", "SANDBOX_SCOPED": "true",

@@ -12,6 +12,7 @@ import (
 )
 
 func TestSearchNarrowed(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	p.sees("demo", "--once")
 	pages := func(args ...string) []string {
@@ -52,6 +53,7 @@ func TestSearchNarrowed(t *testing.T) {
 }
 
 func TestSearchRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
 	p := newPerson(t)
 	for _, c := range []struct {
 		args []string

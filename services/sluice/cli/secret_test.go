@@ -34,6 +34,7 @@ func (p *person) fails(code int, args ...string) string {
 }
 
 func TestSecretsFromSettingToRotation(t *testing.T) {
+	t.Parallel()
 	const canary = "canary-of-the-cli-1"
 	p := newPerson(t)
 	p.up()
@@ -124,6 +125,7 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 // A source with its own token needs nothing from the environment except the master key and the permission to call its
 // site.
 func TestUpReadsASourceWithItsOwnToken(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{Token: "of-this-source-alone"})
 	site.AddBuiltin()
 	served, err := sandbox.Serve("127.0.0.1:0", site)

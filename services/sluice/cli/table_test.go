@@ -18,6 +18,7 @@ var failures = [][]string{
 }
 
 func TestATableThatFitsIsOneLineARow(t *testing.T) {
+	t.Parallel()
 	want := `PAGE   TITLE                      CODE       MESSAGE
 65612  Rotating the signing keys  too_large  the body is larger than what is read of one page
 7      見出し                     crashed    the converter panicked
@@ -30,6 +31,7 @@ func TestATableThatFitsIsOneLineARow(t *testing.T) {
 }
 
 func TestAWideTableWrapsItsSentences(t *testing.T) {
+	t.Parallel()
 	require.Equal(t, `PAGE   TITLE                      CODE       MESSAGE
 65612  Rotating the signing keys  too_large  the body is larger than
                                              what is read of one page
@@ -38,6 +40,7 @@ func TestAWideTableWrapsItsSentences(t *testing.T) {
 }
 
 func TestATableThatCannotFitIsWrittenAsRecords(t *testing.T) {
+	t.Parallel()
 	require.Equal(t, `PAGE     65612
 TITLE    Rotating the signing keys
 CODE     too_large
@@ -53,6 +56,7 @@ MESSAGE  the converter panicked
 
 // For any rows, no line is wider than the terminal unless a single word is.
 func TestTablesKeepToTheTerminal(t *testing.T) {
+	t.Parallel()
 	for width := 30; width < 120; width++ {
 		for line := range strings.Lines(columns(failures, width)) {
 			require.LessOrEqual(t, text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, "\n")), width, line)
@@ -61,6 +65,7 @@ func TestTablesKeepToTheTerminal(t *testing.T) {
 }
 
 func TestAgesSizesAndCuts(t *testing.T) {
+	t.Parallel()
 	for want, age := range map[string]time.Duration{
 		"just now": time.Second, "10 seconds ago": 10 * time.Second, "5 minutes ago": 5 * time.Minute, "3 hours ago": 3 * time.Hour, "2 weeks ago": 15 * 24 * time.Hour,
 	} {
@@ -74,12 +79,14 @@ func TestAgesSizesAndCuts(t *testing.T) {
 }
 
 func TestASnippetIsReadAsText(t *testing.T) {
+	t.Parallel()
 	require.Equal(t, `set <NAME> & "go"`, snippet("set &lt;NAME&gt;\n\n&amp; &quot;go&quot;"))
 }
 
 // The most used lists fit into a terminal of the usual width as tables: a record per row would fill a screen with ten
 // rows.
 func TestListsFitIntoEightyColumns(t *testing.T) {
+	t.Parallel()
 	const run = "20260102-030405-abcdef"
 	at := time.Now().Add(-50 * time.Minute)
 	for name, rows := range map[string][][]string{

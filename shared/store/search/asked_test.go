@@ -25,6 +25,7 @@ var manual = []struct{ id, title, text string }{
 }
 
 func TestWhatPeopleMeanIsFound(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	storetest.AddSource(t, s, "docs")
 	for _, m := range manual {
@@ -67,6 +68,7 @@ func TestWhatPeopleMeanIsFound(t *testing.T) {
 }
 
 func TestAnAnswerTellsHowItCameAbout(t *testing.T) {
+	t.Parallel()
 	s, _ := stocked(t)
 	a, err := s.Searcher().Explain(t.Context(), viewer.All(), "service messh", search.Filter{})
 	require.NoError(t, err)
@@ -88,6 +90,7 @@ func TestAnAnswerTellsHowItCameAbout(t *testing.T) {
 
 // The same pages give the same answers, in whatever order and however often they were stored.
 func TestAnswersDoNotDependOnTheLoad(t *testing.T) {
+	t.Parallel()
 	ask := func(seed uint64) (answers [][]string) {
 		s, conn := storetest.Open(t)
 		storetest.AddSource(t, s, "docs")
@@ -126,6 +129,7 @@ func counts(t *testing.T, conn *pgx.Conn, sql string) map[string]int64 {
 
 // The search also finds and forgets chunks that another program writes and removes, such as an Archon.
 func TestWhatOthersWriteIsFound(t *testing.T) {
+	t.Parallel()
 	s, conn := stocked(t)
 	c, err := pgx.Connect(t.Context(), conn)
 	require.NoError(t, err)
@@ -150,6 +154,7 @@ func TestWhatOthersWriteIsFound(t *testing.T) {
 
 // A crawl writes more chunks together than one search indexes: later searches continue.
 func TestManyThatOthersWriteAreFoundInTheEnd(t *testing.T) {
+	t.Parallel()
 	s, conn := stocked(t)
 	c, err := pgx.Connect(t.Context(), conn)
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 // Whatever the query, the index on words returns at most the stated number of entries, and no table is
 // scanned completely.
 func TestNoSearchReadsMoreThanIsStated(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	birds(t, s, conn, 3000) // sparrow stands in 27,000 chunks, pelican in 3,000 and each number in 3,000, 7 where pelican does
 	const index, entries, sample = "idx_confluence_chunk_words_words", 2000.0, 3000.0
@@ -60,6 +61,7 @@ func TestNoSearchReadsMoreThanIsStated(t *testing.T) {
 // A query that excludes a word finds the other chunks, and none with that word in its text or its
 // titles.
 func TestWhatIsExcluded(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	birds(t, s, conn, 1200)
 	all := search.Filter{Limit: search.MaxHits}

@@ -51,6 +51,7 @@ func filtered(t *testing.T) (*store.Store, *pgx.Conn) {
 }
 
 func TestEachFilterNarrows(t *testing.T) {
+	t.Parallel()
 	s, _ := filtered(t)
 	for name, c := range map[string]struct {
 		filter search.Filter
@@ -96,6 +97,7 @@ var hostile = []string{
 }
 
 func TestASourceFilterHoldsWhateverIsAsked(t *testing.T) {
+	t.Parallel()
 	s, conn := filtered(t)
 	for _, text := range hostile {
 		for _, query := range []string{text, "words " + text, text + " words", `"` + text + `"`, "-" + text + " words"} {
@@ -128,6 +130,7 @@ func TestASourceFilterHoldsWhateverIsAsked(t *testing.T) {
 }
 
 func TestStoredTextsAreNeverPartOfAStatement(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	storetest.AddSource(t, s, "docs")
 	for i, text := range hostile {
@@ -160,6 +163,7 @@ func clean0(text string) string {
 }
 
 func TestNestedMetadataComesBackAsItWentIn(t *testing.T) {
+	t.Parallel()
 	_, conn := filtered(t)
 	var raw []byte
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT metadata FROM confluence_pages WHERE page_id = '2'`).Scan(&raw))
@@ -173,6 +177,7 @@ func TestNestedMetadataComesBackAsItWentIn(t *testing.T) {
 
 // Removed or hidden pages keep no chunks; a page that moves to another source leaves the first.
 func TestAPageThatChangesSourcesIsFoundInOne(t *testing.T) {
+	t.Parallel()
 	s, _ := filtered(t)
 	w := storetest.Page("other", "", "5", 2, "Title 5", "same words")
 	w.Page.ModifiedAt = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
@@ -182,6 +187,7 @@ func TestAPageThatChangesSourcesIsFoundInOne(t *testing.T) {
 }
 
 func TestASearchWithinSources(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	for i, id := range []string{"docs", "hr", "ops"} {
 		storetest.AddSource(t, s, id)

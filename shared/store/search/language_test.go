@@ -15,6 +15,7 @@ import (
 )
 
 func TestSearchInAnotherLanguage(t *testing.T) {
+	t.Parallel()
 	s, url := stocked(t, store.SearchLanguage("german"))
 	w := storetest.Page("docs", "", "20", 1, "Häuser am Fluss", "## Bäume\n\nDie Bäume vor den Häusern wurden gefällt. Die Anlegestellen bleiben.")
 	w.Chunks[0].Metadata.SectionTitle = "Bäume"
@@ -39,6 +40,7 @@ func TestSearchInAnotherLanguage(t *testing.T) {
 }
 
 func TestAnotherLanguageHasIndexesOfItsOwn(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	var group errgroup.Group
 	for range 4 {
@@ -77,6 +79,7 @@ func TestAnotherLanguageHasIndexesOfItsOwn(t *testing.T) {
 }
 
 func TestALanguageThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	for _, name := range []string{"klingon", "english'; DROP TABLE archon_sources; --", `"`, "pg_catalog.english", "English"} {
 		_, err := store.Open(t.Context(), url, store.SearchLanguage(name))

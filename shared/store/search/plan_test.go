@@ -47,6 +47,7 @@ const birdsSQL = `
 	ANALYZE archon_crawled_pages, confluence_pages`
 
 func TestEachFilterUsesItsIndex(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	birds(t, s, conn, 5000)
 	for name, c := range map[string]struct {
@@ -120,6 +121,7 @@ func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f
 
 // Queries of the same form as the search's find the links and people of a page through their indexes.
 func TestNestedMetadataIsFoundThroughItsIndex(t *testing.T) {
+	t.Parallel()
 	s, conn := filtered(t)
 	_, err := conn.Exec(t.Context(), `
 		INSERT INTO confluence_pages (page_id, site_id, source_id, space_key, title, version, last_modified, path, metadata)

@@ -71,6 +71,7 @@ func found(t *testing.T, s *store.Store, query string, f search.Filter) []string
 }
 
 func TestTheBestPageComesFirst(t *testing.T) {
+	t.Parallel()
 	s, _ := stocked(t)
 	for _, c := range []struct {
 		query string
@@ -114,6 +115,7 @@ func TestTheBestPageComesFirst(t *testing.T) {
 }
 
 func TestAHitIsWhatACitationNeeds(t *testing.T) {
+	t.Parallel()
 	s, url := stocked(t)
 	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "signing keys", search.Filter{Limit: 1})
 	require.NoError(t, err)
@@ -165,6 +167,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	storetest.AddSource(t, s, "docs")
 	texts := make([]string, 120)
@@ -179,6 +182,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestSearchWithoutSimilarity(t *testing.T) {
+	t.Parallel()
 	url := pgtest.URL(t)
 	s, err := store.Open(t.Context(), pgtest.MaybePooled(t, url))
 	require.NoError(t, err)

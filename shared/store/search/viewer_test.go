@@ -12,6 +12,7 @@ import (
 )
 
 func TestSearchFindsWhatItsViewerSees(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	for id, source := range map[string]string{"1": "docs", "2": "other"} {
 		storetest.AddSource(t, s, source)
@@ -43,6 +44,7 @@ func TestSearchFindsWhatItsViewerSees(t *testing.T) {
 
 // Every method that returns results takes its viewer.
 func TestNoSearchLacksItsViewer(t *testing.T) {
+	t.Parallel()
 	searcher := reflect.TypeFor[*search.Searcher]()
 	for i := range searcher.NumMethod() {
 		m := searcher.Method(i)

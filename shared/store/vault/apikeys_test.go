@@ -14,6 +14,7 @@ import (
 )
 
 func TestAPIKeysAreKeptListedAndRevoked(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	has, err := s.Vault().HasAPIKeys(t.Context())
 	require.NoError(t, err)

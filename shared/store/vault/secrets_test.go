@@ -32,6 +32,7 @@ func credential(token string) vault.Credential {
 }
 
 func TestASecretIsKeptSealed(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	_, err := s.Vault().Secret(t.Context(), ring, "docs")
@@ -58,6 +59,7 @@ func TestASecretIsKeptSealed(t *testing.T) {
 }
 
 func TestTheSameTokenIsKnownAgain(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	_, err := s.Vault().SameToken(t.Context(), "docs", secret.New(canary))
@@ -81,6 +83,7 @@ func TestTheSameTokenIsKnownAgain(t *testing.T) {
 }
 
 func TestTheFirstNameThatHasASecretCounts(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	_, err := s.Vault().SetSecret(t.Context(), ring, "acme.atlassian.net", credential("of-the-site"))
@@ -104,6 +107,7 @@ func TestTheFirstNameThatHasASecretCounts(t *testing.T) {
 
 // Whatever is wrong with the key or a row, there is a clear error, and every row stays unchanged.
 func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	right, wrong := seal.NewRing(masterKey(t, 1)), seal.NewRing(masterKey(t, 2))
 	for _, name := range []string{"docs", "hr"} {
@@ -173,6 +177,7 @@ func TestASecretThatCannotBeOpenedIsLeftAsItIs(t *testing.T) {
 }
 
 func TestRotationIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	one, two := masterKey(t, 1), masterKey(t, 2)
 	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
@@ -222,6 +227,7 @@ func TestRotationIsAllOrNothing(t *testing.T) {
 }
 
 func TestASourceTakesItsSecretAlong(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	storetest.AddSource(t, s, "docs")
@@ -250,6 +256,7 @@ func TestASourceTakesItsSecretAlong(t *testing.T) {
 // Archon's policies let any signed-in user delete a row of archon_settings. A source that had a token must not
 // continue with another one.
 func TestATokenThatVanishedIsMissed(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	vanish := func(sql string) {
@@ -290,6 +297,7 @@ func TestATokenThatVanishedIsMissed(t *testing.T) {
 
 // Archon deletes a source without its token.
 func TestTheTokenOfASourceThatIsGoneIsSwept(t *testing.T) {
+	t.Parallel()
 	s, conn := storetest.Open(t)
 	ring := seal.NewRing(masterKey(t, 1))
 	storetest.AddSource(t, s, "docs")
@@ -312,6 +320,7 @@ func TestTheTokenOfASourceThatIsGoneIsSwept(t *testing.T) {
 }
 
 func TestTheSaltStays(t *testing.T) {
+	t.Parallel()
 	s, _ := storetest.Open(t)
 	salts := make(chan string, 8)
 	for range cap(salts) {
