@@ -154,9 +154,9 @@ func newPolicies(s *server) policies {
 				s.opt.log.Warn().Err(e.LastError()).Int("attempt", e.Attempts()).Dur("delay", e.Delay).Msg("embedding call failed, retrying")
 			}).
 			Build(),
-		bulkhead: bulkhead.NewBuilder[[]Result](uint(s.cfg.EmbeddingsParallel)). //nolint:gosec // above 0
-												WithMaxWaitTime(24 * time.Hour). // the caller's context ends the wait
-												Build(),
+		bulkhead: bulkhead.NewBuilder[[]Result](uint(s.cfg.EmbeddingsParallel)).
+			WithMaxWaitTime(24 * time.Hour). // the caller's context ends the wait
+			Build(),
 	}
 }
 

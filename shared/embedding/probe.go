@@ -52,7 +52,7 @@ func (s *server) explore(ctx context.Context, r *reach, units int) error {
 	if r.covers(units) || r.limit > 0 {
 		return nil
 	}
-	size := max(smallestProbe, 1<<bits.Len(uint(units-1))) //nolint:gosec // above 0
+	size := max(smallestProbe, 1<<bits.Len(uint(units-1)))
 	read, err := s.probe(ctx, r, size)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -188,14 +189,10 @@ func (s *server) embedBatch(ctx context.Context, texts []string) ([]Result, erro
 	if err != nil {
 		return nil, err
 	}
-	results = append(first, second...)
-	for _, r := range results {
-		if r.Err != nil {
-			return results, nil
-		}
-	}
-	// Each half is fine: the call was too large.
-	if most := s.batch.Load(); int64(half) < most && s.batch.CompareAndSwap(most, int64(max(half, 1))) {
+	results = slices.Concat(first, second)
+	failed := slices.ContainsFunc(results, func(r Result) bool { return r.Err != nil })
+	// If each half is fine, the call was too large.
+	if most := s.batch.Load(); !failed && int64(half) < most && s.batch.CompareAndSwap(most, int64(max(half, 1))) {
 		s.opt.log.Info().Int("texts", max(half, 1)).Msg("the embedding server takes fewer texts per call than EMBEDDINGS_BATCH")
 	}
 	return results, nil

@@ -114,8 +114,9 @@ func Vector(text string, dims int) (vector []float32, words int) {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(word)) // never fails
 		sum := h.Sum64()
-		v[sum%uint64(dims)] += 1 - 2*float64(sum>>63)
-		v[(sum>>20)%uint64(dims)]++
+		size := uint64(dims) //nolint:gosec // above 0
+		v[sum%size] += 1 - 2*float64(sum>>63)
+		v[(sum>>20)%size]++
 		words++
 	}
 	v[0] += 1e-3 // a text without words has a vector too

@@ -154,19 +154,17 @@ func exp(x float32) float32 {
 
 // gelu is x·Φ(x), by a table with 256 steps per unit between -8 and 8; outside it is 0 or x.
 func gelu(x float32) float32 {
-	if x >= geluRange {
-		return x
-	}
-	if x > -geluRange {
+	switch {
+	case x > -geluRange && x < geluRange:
 		at := (x + geluRange) * geluSteps
 		i := int(at)
 		below, above := geluTable[i], geluTable[i+1]
 		return below + (above-below)*(at-float32(i))
+	case x <= -geluRange:
+		return 0
+	default:
+		return x // NaN too
 	}
-	if x != x { //nolint:gocritic,staticcheck // only NaN differs from itself
-		return x
-	}
-	return 0
 }
 
 const geluRange, geluSteps = 8, 256
