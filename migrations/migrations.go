@@ -66,6 +66,10 @@ func Up(ctx context.Context, db *sql.DB) ([]string, error) {
 		return nil, fmt.Errorf("apply migrations: %w; this user needs the right to create tables, and the extensions that the server has "+
 			"(as a superuser: CREATE EXTENSION pg_trgm; CREATE EXTENSION vector)", err)
 	}
+	if lockedOut(err) {
+		return nil, fmt.Errorf("apply migrations: %w; another program is using the table: stop the services, or wait for what runs long, "+
+			"and run sluice migrate up again, which goes on where this one stopped", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("apply migrations: %w", err)
 	}

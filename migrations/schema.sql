@@ -501,6 +501,7 @@ CREATE TRIGGER changed AFTER UPDATE ON public.confluence_chunk_words REFERENCING
 CREATE TRIGGER went AFTER DELETE ON public.confluence_chunk_words REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_went();
 CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_page_content FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_content_site();
 CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_pages FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_page_site();
+CREATE TRIGGER follow_source BEFORE UPDATE OF source_id ON public.confluence_pages FOR EACH ROW WHEN (((new.source_id IS DISTINCT FROM old.source_id) AND (new.site_id = old.site_id))) EXECUTE FUNCTION confluence_fill_page_site();
 
 COMMENT ON TABLE confluence_api_keys IS 'Keys of the HTTP API';
 COMMENT ON COLUMN confluence_api_keys.key_id IS 'the public part of the key, by which it is found';

@@ -163,7 +163,10 @@ func (was identity) recordKeys(ctx context.Context, tx pgx.Tx, is Identity) erro
 	}
 	b := &pgx.Batch{}
 	if !slices.Equal(keys, was.keys) {
-		b.Queue(`UPDATE confluence_spaces SET keys = $2, old_keys = $3 WHERE source_id = $1`, was.ID, keys, orEmpty(old))
+		// A former key that another space has by now is no longer this one's: spaces may swap their keys.
+		b.Queue(`UPDATE confluence_spaces SET keys = $2, old_keys = ARRAY(SELECT k FROM unnest($3::text[]) WITH ORDINALITY f(k, i)
+				WHERE NOT EXISTS (SELECT FROM confluence_spaces o WHERE o.site_id = $4 AND o.source_id <> $1 AND k = ANY (o.keys)) ORDER BY i)
+			WHERE source_id = $1`, was.ID, keys, orEmpty(old), was.site)
 	}
 	// A current key of this space is no longer a former key of another space.
 	b.Queue(`UPDATE confluence_spaces SET old_keys = ARRAY(SELECT k FROM unnest(old_keys) k WHERE k <> ALL ($3))

@@ -211,6 +211,13 @@ func TestAPageWrittenWithoutASiteIsOfItsSourcesSite(t *testing.T) {
 	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces s USING (source_id, site_id)
 		JOIN confluence_page_content c USING (page_id, site_id)`))
 	require.Equal(t, 2, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_sites`))
+
+	// It gives them to another source, on another site: they are of that site, and their content with them.
+	exec(`INSERT INTO archon_sources (source_id, summary, metadata) VALUES ('unknown too', '', '{"source_type": "confluence"}')`)
+	exec(`UPDATE confluence_pages SET source_id = 'unknown too' WHERE source_id = 'unknown'; UPDATE confluence_pages SET source_id = 'unknown' WHERE source_id = 'docs'`)
+	require.Equal(t, 2, number(t, conn, `SELECT count(*) FROM confluence_pages p JOIN confluence_spaces s USING (source_id, site_id)
+		JOIN confluence_page_content c USING (page_id, site_id) WHERE source_id LIKE 'unknown%'`))
+	require.Equal(t, 3, number(t, conn, `SELECT count(DISTINCT site_id) FROM confluence_sites`))
 }
 
 // known returns what a run finds out about a space of the site c1.
@@ -363,6 +370,43 @@ func TestPagesGetTheirNewAddresses(t *testing.T) {
 	}
 	require.Equal(t, event.Updated, store1(t, s, w))
 	require.Equal(t, chunks, column[int64](t, conn, `SELECT id FROM archon_crawled_pages WHERE embedding_model = 'kept' ORDER BY 1`))
+}
+
+// Two spaces that swap their keys: each is found by the key that it has, and by no key of the other.
+func TestSpacesMaySwapTheirKeys(t *testing.T) {
+	for name, order := range map[string][2]string{"one first": {"docs", "team"}, "the other first": {"team", "docs"}} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			addSource(t, s, "docs")
+			require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "team", BaseURL: site, SpaceKey: "TEAM"}))
+			was, now := map[string]string{"docs": "DOCS", "team": "TEAM"}, map[string]string{"docs": "TEAM", "team": "DOCS"}
+			space, page := map[string]string{"docs": "65538", "team": "65539"}, map[string]string{"docs": "1", "team": "2"}
+			for id, key := range was {
+				run := fullRun(t, s, id, "run-"+id, listed(page[id], 1, "Home"))
+				w := write(id, "run-"+id, page[id], 1, "Home", "plain words")
+				w.Page.SpaceKey = key
+				store1(t, s, w)
+				require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+				_, err := s.Identify(t.Context(), id, known(space[id], key))
+				require.NoError(t, err)
+			}
+			for _, id := range order {
+				_, err := s.Identify(t.Context(), id, known(space[id], now[id]))
+				require.NoError(t, err)
+				_, err = s.Readdress(t.Context(), id)
+				require.NoError(t, err)
+			}
+			for id, key := range now {
+				src, err := s.Source(t.Context(), id)
+				require.NoError(t, err)
+				require.Equal(t, []string{strings.ToLower(key)}, src.Keys, id)
+				hits, err := s.Searcher().Search(t.Context(), viewer.All(), "plain words", search.Filter{SpaceKey: key})
+				require.NoError(t, err)
+				require.Len(t, hits, 1, key)
+				require.Equal(t, id, hits[0].SourceID, key)
+			}
+		})
+	}
 }
 
 // Archon's whole pages get new addresses too, and keep the ids that their chunks contain.
