@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -27,7 +28,9 @@ func serve(ctx context.Context, m *mcp.Server, in io.Reader, out io.Writer) erro
 	to := &lockedWriter{to: out}
 	from, good := io.Pipe()
 	go func() {
-		good.CloseWithError(pass(in, good, to))
+		err := pass(in, good, to)
+		to.settled(ctx) // whoever asks and closes is answered
+		good.CloseWithError(err)
 	}()
 	err := m.Run(ctx, &mcp.IOTransport{Reader: from, Writer: to})
 	_ = from.Close() // whatever is still written to it is given up
@@ -39,7 +42,7 @@ func serve(ctx context.Context, m *mcp.Server, in io.Reader, out io.Writer) erro
 
 // pass hands the messages on that are JSON and not too long, and answers the others: one bad line does not
 // end a session.
-func pass(in io.Reader, good, out io.Writer) error {
+func pass(in io.Reader, good io.Writer, out *lockedWriter) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	for {
 		line, long, err := readLine(lines)
@@ -52,6 +55,7 @@ func pass(in io.Reader, good, out io.Writer) error {
 		case line[0] != '{' && line[0] != '[':
 			refuse(out, -32600, "the line is no JSON-RPC message")
 		default:
+			out.asked(line)
 			if _, err := good.Write(append(line, '\n')); err != nil {
 				return err
 			}
@@ -84,17 +88,83 @@ func refuse(out io.Writer, code int, why string) {
 	}
 }
 
-// lockedWriter takes one message at a time, and is left open.
+// lockedWriter takes one message at a time, and is left open. It knows which requests wait for their answers.
 type lockedWriter struct {
-	mu sync.Mutex
-	to io.Writer
+	mu      sync.Mutex
+	to      io.Writer
+	waiting map[string]bool
+	changed chan struct{} // closed at the next answer
+}
+
+// message is what of a message says which answer belongs to which request.
+type message struct {
+	ID     json.RawMessage
+	Method string
+	Params struct {
+		RequestID json.RawMessage `json:"requestId"`
+	}
+}
+
+// asked notes that a request waits for its answer, or that one is no longer waited for.
+func (w *lockedWriter) asked(line []byte) {
+	var m message
+	if json.Unmarshal(line, &m) != nil || m.Method == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.waiting = map[string]bool{}
+	}
+	switch {
+	case m.Method == "notifications/cancelled":
+		delete(w.waiting, string(m.Params.RequestID))
+	case len(m.ID) > 0 && m.Method != "subscriptions/listen": // which is answered when it ends
+		w.waiting[string(m.ID)] = true
+	}
 }
 
 // Write writes all of p at once.
 func (w *lockedWriter) Write(p []byte) (int, error) {
+	var m message
+	_ = json.Unmarshal(p, &m) // what is no message answers nothing
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.to.Write(p)
+	n, err := w.to.Write(p)
+	if m.Method == "" {
+		delete(w.waiting, string(m.ID))
+	}
+	if w.changed != nil {
+		close(w.changed)
+		w.changed = nil
+	}
+	return n, err
+}
+
+// settleWithin bounds the wait for answers after a client has closed its end.
+const settleWithin = 30 * time.Second
+
+// settled waits until every request is answered.
+func (w *lockedWriter) settled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	for {
+		w.mu.Lock()
+		if len(w.waiting) == 0 {
+			w.mu.Unlock()
+			return
+		}
+		if w.changed == nil {
+			w.changed = make(chan struct{})
+		}
+		changed := w.changed
+		w.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Close does nothing: the writer is the caller's.

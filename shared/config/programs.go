@@ -82,6 +82,7 @@ type Sluice struct {
 	Master
 	Chunks
 	API
+	Remote
 	DataDir  string `env:"SLUICE_DATA_DIR" need:"a folder that can be written" example:"/var/lib/sluice" desc:"Where sluice keeps the NATS and Postgres that it starts itself; else sluice in the user's data folder."`
 	PGBinDir string `env:"SLUICE_PG_BINDIR" need:"a folder with initdb and postgres" example:"/usr/lib/postgresql/17/bin" desc:"Postgres programs to use instead of those that sluice finds or gets."`
 }

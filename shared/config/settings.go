@@ -264,6 +264,15 @@ func (a API) check(c *checker) {
 	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
 }
 
+// Remote says where the HTTP API is that sluice mcp reads in place of a database.
+type Remote struct {
+	_      struct{}      `title:"An HTTP API elsewhere, for sluice mcp"`
+	APIURL string        `env:"SLUICE_API" need:"an address with https:// or http://, without user, query or fragment" example:"https://sluice.acme.com" desc:"The HTTP API that sluice mcp answers from. Without it, sluice mcp reads a database."`
+	APIKey secret.String `env:"SLUICE_KEY" need:"an API key, as sluice key create shows it" example:"sluice_k3yk3yk3yk3y_…" desc:"The API key for SLUICE_API."`
+}
+
+func (r Remote) check(c *checker) { c.ensure("SLUICE_API", isWeb(r.APIURL)) }
+
 func oneOf(v string, allowed ...string) bool { return slices.Contains(allowed, v) }
 
 func isAddr(v string) bool {

@@ -92,6 +92,16 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	p.sees("page", hits[0].PageID, "--losses")
 	require.Regexp(t, `macro:toc +dropped +\d+ +\d+`, p.sees("source", "losses", "demo"))
 
+	require.Regexp(t, "claude mcp add sluice -- [^ ]+ mcp --data "+p.data, out)
+	p.in = assistantAsks
+	code, protocol, said := p.types("mcp")
+	p.in = ""
+	require.Zero(t, code, said)
+	lines := strings.Split(strings.TrimSpace(protocol), "\n")
+	require.Len(t, lines, 2, "nothing but the protocol on stdout")
+	require.Contains(t, lines[1], "Harbour lights")
+	require.Contains(t, lines[1], "first Monday")
+
 	require.Contains(t, p.sees("demo", "--once"), "completed", "a second demo starts over")
 	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
 	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")

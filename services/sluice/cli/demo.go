@@ -319,6 +319,7 @@ func (d *demo) find(ctx context.Context) error {
 
 func (d *demo) nextSteps() {
 	self := command()
+	program, arguments := mcpCommand(d.dataDir)
 	d.step("Where to look next")
 	for _, line := range [][2]string{
 		{self + ` search "on-call handover"`, "your own search"},
@@ -326,6 +327,7 @@ func (d *demo) nextSteps() {
 		{self + " source list", "what is stored"},
 		{`curl -H "Authorization: Bearer $(cat ` + d.engine.keyFile + `)" http://` + d.engine.api + "/api/confluence/sources", "the HTTP API; docs/api.md"},
 		{"psql '" + hidePassword(d.engine.servers.DatabaseURL) + "'", "the tables, while this runs; the password is in " + filepath.Join(d.dataDir, "running.json")},
+		{"claude mcp add sluice -- " + shellWord(append([]string{program}, arguments...)...), "let an assistant read it, while this runs and later; other clients: " + self + " mcp config; docs/mcp.md"},
 		{"README.md", "your own site in five minutes"},
 	} {
 		d.printf("  %s\n      %s\n", line[0], line[1])

@@ -56,8 +56,9 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if _, file := stderr.(*os.File); !file {
 		stderr = zerolog.SyncWriter(stderr) // the stages' loggers and the program itself write to it
 	}
+	a := &app{lookup: lookup, in: stdin, raw: stdout}
 	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
-	a := &app{lookup: lookup, in: stdin, out: stdout, err: stderr}
+	a.out, a.err = stdout, stderr
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -92,6 +93,7 @@ type app struct {
 	lookup   func(string) (string, bool)
 	in       io.Reader
 	out, err io.Writer
+	raw      io.Writer // out as it is, for a protocol that no person reads
 
 	dataDir string
 	output  string
@@ -132,7 +134,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
-	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.source(), a.secret(), a.key(), a.page(), a.document(),
+	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.source(), a.secret(), a.key(), a.page(), a.document(), a.mcp(),
 		a.convert(), a.sandbox(), a.migrate(), a.nats(), a.doctor())
 	return root
 }
