@@ -508,7 +508,7 @@ COMMENT ON COLUMN confluence_api_keys.key_id IS 'the public part of the key, by 
 COMMENT ON COLUMN confluence_api_keys.name IS 'what a person calls it: who or what has the key';
 COMMENT ON COLUMN confluence_api_keys.role IS 'read, operate or admin; each may do what those before it may';
 COMMENT ON COLUMN confluence_api_keys.sources IS 'the sources that the key may see and touch; empty for all';
-COMMENT ON COLUMN confluence_api_keys.hash IS 'bcrypt of the SHA-256 digest of key id and secret';
+COMMENT ON COLUMN confluence_api_keys.hash IS 'sha256: and the SHA-256 digest of key id and secret; without sha256:, bcrypt of it, from an earlier release';
 COMMENT ON COLUMN confluence_api_keys.created_at IS 'when it was made';
 COMMENT ON COLUMN confluence_api_keys.revoked_at IS 'when it was taken back; it opens nothing since';
 COMMENT ON TABLE confluence_chunk_texts IS 'Which text a chunk has; none where that is not looked at yet';

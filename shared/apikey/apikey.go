@@ -1,15 +1,17 @@
 // Package apikey defines the keys of the HTTP API: their format, their permissions, and how they are
 // verified without being stored.
 //
-// A key has the form sluice_<key id>_<secret>. The id finds the key and is not secret. Only a bcrypt
-// hash of the secret is stored, over a digest, because bcrypt reads at most 72 bytes.
+// A key has the form sluice_<key id>_<secret>. The id finds the key and is not secret. Only a SHA-256
+// digest of the secret is stored: a secret has 260 random bits, which nobody can guess however fast the
+// digest is, and a slow one would let guessers cost others their turn. Earlier releases stored bcrypt
+// hashes; see Slow.
 package apikey
 
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -72,25 +74,12 @@ const (
 	secretLength = 52 // 260 bits
 )
 
-// Cost is the work of comparing one secret with a hash; each step doubles it. A hash contains its cost.
-type Cost int
-
-// DefaultCost is the cost of every real key. A secret has 260 random bits, which no one can guess at any
-// cost; the cost protects it if that ever changes.
-const DefaultCost = Cost(bcrypt.DefaultCost)
-
 // New makes a key. It returns its id, the whole key, which is shown once, and the hash to store.
-func New() (id string, token secret.String, hash string, err error) { return DefaultCost.New() }
-
-// New is the package's New with this cost.
-func (c Cost) New() (id string, token secret.String, hash string, err error) {
+func New() (id string, token secret.String, hash string) {
 	id = strings.ToLower(rand.Text()[:idLength])
 	// One text of crypto/rand has 26 letters; a key needs more.
 	text := strings.ToLower(rand.Text() + rand.Text())
-	if hash, err = c.Hash(id, text); err != nil {
-		return "", secret.String{}, "", err
-	}
-	return id, secret.New(prefix + "_" + id + "_" + text), hash, nil
+	return id, secret.New(prefix + "_" + id + "_" + text), Hash(id, text)
 }
 
 // Parse splits a key into its id and its secret. It returns false for a text that cannot be a key.
@@ -107,22 +96,25 @@ func Parse(token string) (id, text string, ok bool) {
 	return parts[1], parts[2], true
 }
 
+// scheme begins every hash, except those of earlier releases.
+const scheme = "sha256:"
+
 // Hash returns the hash of a key's secret for storage.
-func (c Cost) Hash(id, text string) (string, error) {
-	hash, err := bcrypt.GenerateFromPassword(digest(id, text), int(c))
-	if err != nil {
-		return "", fmt.Errorf("hash an API key: %w", err)
-	}
-	return string(hash), nil
-}
+func Hash(id, text string) string { return scheme + digest(id, text) }
 
-// Matches reports whether the hash belongs to the key. A mismatch takes as long as a match.
+// Slow reports whether an earlier release stored the hash: it is of bcrypt, and comparing it takes long.
+func Slow(hash string) bool { return !strings.HasPrefix(hash, scheme) }
+
+// Matches reports whether the hash belongs to the key.
 func Matches(hash, id, text string) bool {
-	return bcrypt.CompareHashAndPassword([]byte(hash), digest(id, text)) == nil
+	if Slow(hash) {
+		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(digest(id, text))) == nil
+	}
+	return subtle.ConstantTimeCompare([]byte(hash), []byte(Hash(id, text))) == 1
 }
 
-// digest is a text that bcrypt reads completely: 44 letters without a zero byte.
-func digest(id, text string) []byte {
+// digest has 44 letters without a zero byte, all of which bcrypt reads.
+func digest(id, text string) string {
 	sum := sha256.Sum256([]byte(prefix + "\x00" + id + "\x00" + text))
-	return []byte(base64.StdEncoding.EncodeToString(sum[:]))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

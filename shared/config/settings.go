@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -254,6 +255,8 @@ type API struct {
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
 	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`
+
+	TrustedProxies string `env:"GATEWAY_TRUSTED_PROXIES" need:"comma-separated addresses or networks, such as 10.0.0.0/8" example:"10.0.0.2, fd00::/8" desc:"The proxies in front of the HTTP API. Only theirs is X-Forwarded-For, or Forwarded, believed when clients are told apart; each must add the address of its client."`
 }
 
 func (a API) check(c *checker) {
@@ -262,6 +265,37 @@ func (a API) check(c *checker) {
 	c.ensure("GATEWAY_MAX_BODY", a.MaxBody >= 1<<10 && a.MaxBody <= 100<<20)
 	c.ensure("GATEWAY_TIMEOUT", a.Timeout >= time.Second && a.Timeout <= 10*time.Minute)
 	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
+	_, err := parseNetworks(a.TrustedProxies)
+	c.ensure("GATEWAY_TRUSTED_PROXIES", err == nil)
+}
+
+// Proxies are the networks of the trusted proxies.
+func (a API) Proxies() []netip.Prefix {
+	list, err := parseNetworks(a.TrustedProxies)
+	if err != nil {
+		return nil // which Load has complained about
+	}
+	return list
+}
+
+func parseNetworks(text string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for one := range strings.SplitSeq(text, ",") {
+		one = strings.TrimSpace(one)
+		if one == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(one)
+		if err != nil {
+			a, err := netip.ParseAddr(one)
+			if err != nil {
+				return nil, err
+			}
+			p = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // Remote says where the HTTP API is that sluice mcp reads in place of a database.

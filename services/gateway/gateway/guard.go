@@ -109,7 +109,7 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 
 // identify returns the caller of a request. Every request needs a key, wherever it comes from.
 func (g *Gateway) identify(r *http.Request) (caller, error) {
-	c := caller{peer: peerOf(r.RemoteAddr)}
+	c := caller{peer: g.proxies.peer(r)}
 	given := r.Header.Values("Authorization")
 	if len(given) != 1 {
 		return c, errBadKey()

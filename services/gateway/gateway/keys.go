@@ -6,11 +6,11 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
-	"net/netip"
 	"runtime"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
 	"github.com/sluicehq/sluice/shared/apikey"
@@ -18,7 +18,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
-// Limits on verifying keys. Guessing a key is hopeless anyway; these limits keep guessers from costing CPU time.
+// Limits on wrong keys. Guessing a key is hopeless anyway; these limits keep guessers from costing CPU time. A right
+// key always passes, whoever else guesses from its address or with its id: comparing it costs next to nothing. Only
+// one that still has the slow hash of an earlier release waits with the guessers, until its next use renews the hash.
 const (
 	verifiedFor  = 30 * time.Second // a revoked key stops working within this time
 	keyTries     = 10
@@ -26,13 +28,13 @@ const (
 	peerTries    = 30
 	peerTryEvery = 2 * time.Second
 	cacheSize    = 10_000 // entries in each cache: keys, key ids and peers
-	unknownKeyID = "unknownkey00"
 )
 
 // keyStore is the part of the vault that the keyring needs.
 type keyStore interface {
 	APIKey(ctx context.Context, id string) (vault.APIKey, error)
 	HasAPIKeys(ctx context.Context) (bool, error)
+	RenewAPIKey(ctx context.Context, id, was, hash string) error
 }
 
 var _ keyStore = (*vault.Vault)(nil)
@@ -48,10 +50,9 @@ type keyring struct {
 	verified *lru.Cache[[sha256.Size]byte, verifiedKey]
 	ids      *lru.Cache[string, *rate.Limiter]
 	peers    *lru.Cache[string, *rate.Limiter]
-	// hashSlots limits how many hashes are computed at the same time.
-	hashSlots chan struct{}
-	// dummy is compared with if there is no such key, so that a wrong id takes as long as a wrong secret.
-	dummy string
+	// slots limits how many keys are looked up and compared at the same time.
+	slots chan struct{}
+	log   zerolog.Logger
 }
 
 type verifiedKey struct {
@@ -59,13 +60,9 @@ type verifiedKey struct {
 	until time.Time
 }
 
-// newKeyring returns a keyring for keys whose hashes have the given cost.
-func newKeyring(s keyStore, cost apikey.Cost) (*keyring, error) {
-	k := &keyring{store: s, now: time.Now, hashSlots: make(chan struct{}, runtime.GOMAXPROCS(0))}
+func newKeyring(s keyStore, log zerolog.Logger) (*keyring, error) {
+	k := &keyring{store: s, now: time.Now, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), log: log}
 	var err error
-	if k.dummy, err = cost.Hash(unknownKeyID, "nobody has this one"); err != nil {
-		return nil, err
-	}
 	if k.verified, err = lru.New[[sha256.Size]byte, verifiedKey](cacheSize); err != nil {
 		return nil, err
 	}
@@ -86,7 +83,7 @@ func errTooManyTries(wait time.Duration) *Problem {
 	return p
 }
 
-// verify returns the key that the token belongs to. peer is the address of the connection; headers cannot change it.
+// verify returns the key that the token belongs to. peer is the address of the client.
 func (k *keyring) verify(ctx context.Context, token, peer string) (apikey.Key, error) {
 	digest := sha256.Sum256([]byte(token))
 	if k.local != nil && subtle.ConstantTimeCompare(digest[:], k.local.digest[:]) == 1 {
@@ -97,42 +94,46 @@ func (k *keyring) verify(ctx context.Context, token, peer string) (apikey.Key, e
 		return was.key, nil
 	}
 	id, text, ok := apikey.Parse(token)
-	if !known {
-		if wait := k.wait(id, peer); wait > 0 {
-			return apikey.Key{}, errTooManyTries(wait)
-		}
-	}
 	if !ok {
-		k.failed("", peer)
-		return apikey.Key{}, errBadKey()
+		return apikey.Key{}, k.refuse("", peer)
 	}
 	select {
-	case k.hashSlots <- struct{}{}:
-		defer func() { <-k.hashSlots }()
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
 	case <-ctx.Done():
 		return apikey.Key{}, ctx.Err()
 	}
-	if !known { // others may have failed while this request waited
-		if wait := k.wait(id, peer); wait > 0 {
-			return apikey.Key{}, errTooManyTries(wait)
-		}
-	}
 	kept, err := k.store.APIKey(ctx, id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
+		return apikey.Key{}, k.refuse(id, peer)
+	}
+	if err != nil {
 		return apikey.Key{}, err
 	}
-	found := err == nil
-	if !found {
-		kept.Hash = k.dummy
+	slow := apikey.Slow(kept.Hash)
+	if wait := k.wait(id, peer); slow && !known && wait > 0 {
+		return apikey.Key{}, errTooManyTries(wait)
 	}
-	right := apikey.Matches(kept.Hash, id, text)
-	if !right || !found || !kept.RevokedAt.IsZero() || !kept.Role.Valid() {
+	if !apikey.Matches(kept.Hash, id, text) || !kept.RevokedAt.IsZero() || !kept.Role.Valid() {
 		k.verified.Remove(digest)
-		k.failed(id, peer)
-		return apikey.Key{}, errBadKey()
+		return apikey.Key{}, k.refuse(id, peer)
+	}
+	if slow {
+		if err := k.store.RenewAPIKey(ctx, id, kept.Hash, apikey.Hash(id, text)); err != nil {
+			k.log.Warn().Err(err).Str("key", id).Msg("the key's hash stays a slow one until its next use")
+		}
 	}
 	k.verified.Add(digest, verifiedKey{key: kept.Key, until: k.now().Add(verifiedFor)})
 	return kept.Key, nil
+}
+
+// refuse counts a failed attempt and returns its error; id is empty if the token contains none.
+func (k *keyring) refuse(id, peer string) error {
+	if wait := k.wait(id, peer); wait > 0 {
+		return errTooManyTries(wait)
+	}
+	k.failed(id, peer)
+	return errBadKey()
 }
 
 // wait returns for how long no attempt with the key id or from the peer is allowed.
@@ -165,20 +166,4 @@ func (k *keyring) failed(id, peer string) {
 	if l, ok := k.peers.Get(peer); ok {
 		l.AllowN(k.now(), 1)
 	}
-}
-
-// peerOf returns the address that a connection comes from. For IPv6 it returns the /64 network: whoever has one of
-// its addresses can use all of them.
-func peerOf(remoteAddr string) string {
-	ap, err := netip.ParseAddrPort(remoteAddr)
-	if err != nil {
-		return remoteAddr
-	}
-	addr := ap.Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		if p, err := addr.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return addr.String()
 }

@@ -83,7 +83,7 @@ func (g *Gateway) logRequest(r *http.Request, rec *record, took time.Duration) {
 	}
 	// The query may contain search terms, so only the path is logged.
 	g.log.WithLevel(level).Str("request_id", rec.id).Str("method", r.Method).Str("path", r.URL.Path).Str("route", rec.route).
-		Int("status", rec.status).Int64("bytes", rec.bytes).Dur("took_ms", took).Str("key", rec.key).Str("peer", peerOf(r.RemoteAddr)).Msg("request")
+		Int("status", rec.status).Int64("bytes", rec.bytes).Dur("took_ms", took).Str("key", rec.key).Str("peer", g.proxies.peer(r)).Msg("request")
 }
 
 // responseRecorder records the status and size of a response.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
 
-	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
@@ -49,10 +47,6 @@ type Options struct {
 	Bus     Bus
 	API     config.API
 	Log     zerolog.Logger
-
-	// KeyCost is the cost of the keys' hashes, so that an unknown key takes as long to refuse as a wrong one; 0 means
-	// the cost of real keys.
-	KeyCost apikey.Cost
 }
 
 // Gateway is the HTTP API. Its handler is safe for concurrent use.
@@ -64,6 +58,7 @@ type Gateway struct {
 	log     zerolog.Logger
 
 	keys        *keyring
+	proxies     proxies
 	crossOrigin *http.CrossOriginProtection
 	metrics     *metrics
 	streams     chan struct{} // one slot per open event stream
@@ -81,11 +76,11 @@ func New(o Options) (*Gateway, error) {
 	useProblems()
 	g := &Gateway{
 		control: o.Control, record: o.Record, bus: o.Bus, cfg: o.API, log: o.Log,
-		crossOrigin: http.NewCrossOriginProtection(),
-		streams:     make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
+		proxies: o.API.Proxies(), crossOrigin: http.NewCrossOriginProtection(),
+		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
 	}
 	var err error
-	if g.keys, err = newKeyring(o.Keys, cmp.Or(o.KeyCost, apikey.DefaultCost)); err != nil {
+	if g.keys, err = newKeyring(o.Keys, o.Log); err != nil {
 		return nil, err
 	}
 	if o.API.KeyFile != "" {

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
-	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/config"
@@ -90,7 +89,7 @@ type setup struct {
 func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 	o := setup{
 		Options: Options{
-			Record: s, Keys: s.Vault(), Bus: b, KeyCost: apikeytest.Cost, Log: zerolog.Nop(),
+			Record: s, Keys: s.Vault(), Bus: b, Log: zerolog.Nop(),
 			API: config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
 		},
 		Trust: credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
@@ -156,13 +155,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) addKey(name string, role apikey.Role, sources ...string) {
 	w.t.Helper()
-	w.addKeyAt(apikeytest.Cost, name, role, sources...)
-}
-
-func (w *world) addKeyAt(cost apikey.Cost, name string, role apikey.Role, sources ...string) {
-	w.t.Helper()
-	id, token, hash, err := cost.New()
-	require.NoError(w.t, err)
+	id, token, hash := apikey.New()
 	require.NoError(w.t, w.store.Vault().AddAPIKey(w.t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: name, Role: role, Sources: sources}, Hash: hash}))
 	w.keys[name], w.ids[name] = token.Reveal(), id
 }

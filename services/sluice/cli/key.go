@@ -49,10 +49,7 @@ add and delete sources. With --source the key can access only these sources.`,
 						return err
 					}
 				}
-				id, token, hash, err := apikey.New()
-				if err != nil {
-					return err
-				}
+				id, token, hash := apikey.New()
 				slices.Sort(sources)
 				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources)}
 				if err := s.store.Vault().AddAPIKey(cmd.Context(), vault.APIKey{Key: k, Hash: hash}); err != nil {

@@ -84,3 +84,12 @@ func (v *Vault) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	}
 	return k, nil
 }
+
+// RenewAPIKey replaces the hash that a key has, unless another one has replaced it already.
+func (v *Vault) RenewAPIKey(ctx context.Context, id, was, hash string) error {
+	_, err := v.pool.Exec(ctx, `UPDATE confluence_api_keys SET hash = $3 WHERE key_id = $1 AND hash = $2`, id, was, hash)
+	if err != nil {
+		return fmt.Errorf("renew the hash of API key %s: %w", id, err)
+	}
+	return nil
+}

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
-	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/store/vault"
@@ -19,8 +18,7 @@ func TestAPIKeysAreKeptListedAndRevoked(t *testing.T) {
 	has, err := s.Vault().HasAPIKeys(t.Context())
 	require.NoError(t, err)
 	require.False(t, has)
-	id, token, hash, err := apikeytest.Cost.New()
-	require.NoError(t, err)
+	id, token, hash := apikey.New()
 	key := vault.APIKey{Key: apikey.Key{ID: id, Name: "it's me", Role: apikey.Operate, Sources: []string{"docs", "hr"}}, Hash: hash}
 	require.NoError(t, s.Vault().AddAPIKey(t.Context(), key))
 	require.Error(t, s.Vault().AddAPIKey(t.Context(), key), "an id is unique")
