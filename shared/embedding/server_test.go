@@ -244,6 +244,18 @@ func TestCallsAreRetried(t *testing.T) {
 	require.Len(t, s.Calls(), before+1)
 }
 
+// Without delays there is no retry, for questions that a person waits for.
+func TestNoRetries(t *testing.T) {
+	s := embeddingtest.NewServer(t)
+	s.Fault = func(_ int, _ []string, w http.ResponseWriter, _ *http.Request) bool {
+		embeddingtest.Refuse(w, 503, "loading")
+		return true
+	}
+	_, err := open(t, settings(s), embedding.WithRetryDelays()).Embed(t.Context(), embedding.Query, []string{"hello"})
+	require.Equal(t, failure.EmbeddingUnavailable, failure.CodeOf(err))
+	require.Len(t, s.Calls(), 1)
+}
+
 // A call ends with its context, also while another one asks the server about itself.
 func TestADeadlineHolds(t *testing.T) {
 	s := embeddingtest.NewServer(t)

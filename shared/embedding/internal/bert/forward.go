@@ -8,7 +8,7 @@ import (
 // Scratch is the memory of one pass. It is for one goroutine at a time, and used again it costs nothing.
 type Scratch struct {
 	x, y, qkv, inner, scores []float32
-	keys, values             []float32
+	keys, values, shares     []float32
 }
 
 func sized(buffer *[]float32, n int) []float32 {
@@ -73,6 +73,7 @@ func (m *Model) attention(s *Scratch, out, qkv []float32, n int) {
 	wide := upTo(n, tileCols)
 	scores := sized(&s.scores, upTo(n, tileRows)*wide)
 	keys, values := matrix{d, n, sized(&s.keys, d*wide)}, matrix{n, d, sized(&s.values, n*d)}
+	shares := sized(&s.shares, n)
 	for head := range m.cfg.Heads {
 		for i := range n {
 			keys.column(i, qkv[i*3*h+h+head*d:][:d])
@@ -80,9 +81,15 @@ func (m *Model) attention(s *Scratch, out, qkv []float32, n int) {
 		}
 		keys.multiply(scores, wide, qkv[head*d:], 3*h, n)
 		for i := range n {
-			softmax(scores[i*wide : i*wide+n])
+			shares[i] = softmax(scores[i*wide : i*wide+n])
 		}
 		values.multiply(out[head*d:], h, scores, wide, n)
+		for i, share := range shares {
+			row := out[i*h+head*d:][:d]
+			for j := range row {
+				row[j] *= share
+			}
+		}
 	}
 }
 
@@ -122,21 +129,30 @@ func (m *Model) normalize(by normalization, x []float32, n int) {
 	}
 }
 
-func softmax(row []float32) {
+// softmax replaces the values of a row by their exponentials, of which the largest is 1, and returns one by
+// their sum. Four sums in turn do not wait for each other.
+func softmax(row []float32) float32 {
 	most := row[0]
 	for _, v := range row {
-		most = max(most, v)
+		if v > most {
+			most = v
+		}
 	}
-	var sum float32
-	for i, v := range row {
-		e := exp(v - most)
-		row[i] = e
-		sum += e
+	var s0, s1, s2, s3 float32
+	rest := row
+	for ; len(rest) >= 4; rest = rest[4:] {
+		e0, e1, e2, e3 := exp(rest[0]-most), exp(rest[1]-most), exp(rest[2]-most), exp(rest[3]-most)
+		rest[0], rest[1], rest[2], rest[3] = e0, e1, e2, e3
+		s0 += e0
+		s1 += e1
+		s2 += e2
+		s3 += e3
 	}
-	by := 1 / sum
-	for i := range row {
-		row[i] *= by
+	for i, v := range rest {
+		rest[i] = exp(v - most)
+		s0 += rest[i]
 	}
+	return 1 / (s0 + s1 + s2 + s3)
 }
 
 // exp is e to the power of x, for x up to 0, to seven digits: the power of two of the whole part, and a
