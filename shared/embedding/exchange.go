@@ -3,6 +3,7 @@ package embedding
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +68,12 @@ func (e *busyError) Unwrap() error { return e.cause }
 
 // FailureCode implements what failure.CodeOf looks for.
 func (*busyError) FailureCode() failure.Code { return failure.EmbeddingUnavailable }
+
+// final reports whether the same call would fail in the same way: it is about the address.
+func (e *busyError) final() bool {
+	var untrusted *tls.CertificateVerificationError
+	return errors.Is(e.cause, errPublic) || errors.As(e.cause, &untrusted)
+}
 
 // alone reports whether an error may be about one of several texts.
 func alone(err error) bool {
@@ -138,7 +145,7 @@ func newPolicies(s *server) policies {
 		retry: retrypolicy.NewBuilder[[]Result]().
 			HandleIf(func(_ []Result, err error) bool {
 				var busy *busyError
-				return errors.As(err, &busy) && busy.wait <= s.opt.maxWait && !errors.Is(err, errPublic)
+				return errors.As(err, &busy) && busy.wait <= s.opt.maxWait && !busy.final()
 			}).
 			WithMaxRetries(len(s.opt.delays)).
 			WithDelayFunc(func(e failsafe.ExecutionAttempt[[]Result]) time.Duration {

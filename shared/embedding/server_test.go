@@ -3,7 +3,10 @@ package embedding_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -376,6 +379,13 @@ func TestAddresses(t *testing.T) {
 	m := open(t, settings(s, func(c *config.Embeddings) { c.EmbeddingsURL = "http://8.8.8.8/v1" }), quick)
 	_, err := m.Embed(t.Context(), embedding.Query, []string{"hello"})
 	require.ErrorContains(t, err, "use https://")
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // where the failed handshake would be told
+	secure.StartTLS()
+	defer secure.Close()
+	m = open(t, settings(s, func(c *config.Embeddings) { c.EmbeddingsURL = secure.URL }), embedding.WithRetryDelays(time.Hour))
+	_, err = m.Embed(t.Context(), embedding.Query, []string{"hello"})
+	require.ErrorContains(t, err, "certificate", "without a retry, which would take an hour")
 	none, err := embedding.Open(config.Embeddings{})
 	require.NoError(t, err)
 	require.Nil(t, none)
