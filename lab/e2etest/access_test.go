@@ -33,6 +33,8 @@ func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
 
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
+	leaving, err := site.CreatePage(sandbox.Draft{Space: sandbox.BuiltinSpace, Title: "Leaves", Body: "<p>Words.</p>"})
+	require.NoError(t, err)
 	served, err := sandbox.Serve("127.0.0.1:0", site)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, served.Close()) })
@@ -46,4 +48,8 @@ func TestEveryServiceWorksWithItsOwnKey(t *testing.T) {
 	require.Zero(t, first.Counts.Failed)
 	require.Equal(t, first.Counts.Created, w.count(`SELECT count(*) FROM confluence_pages WHERE NOT is_deleted`))
 	require.Equal(t, event.StateCompleted, w.sync(event.Incremental).State)
+	require.NoError(t, site.TrashPage(leaving.ID))
+	last := w.sync(event.Full)
+	require.Equal(t, event.StateCompleted, last.State)
+	require.Equal(t, 1, last.Counts.Removed)
 }

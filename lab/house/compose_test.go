@@ -138,7 +138,8 @@ func TestComposeServicesAreHoused(t *testing.T) {
 		case "nats-keys": // root, with one right: to give the keys away
 			assert.Equal(t, []string{"CHOWN"}, s.CapAdd)
 			assert.Equal(t, "none", s.NetworkMode)
-		case "postgres": // its image begins as root
+		case "postgres": // its image begins as root, and becomes its own user
+			assert.Equal(t, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}, s.CapAdd)
 		default:
 			assert.Empty(t, s.CapAdd, name)
 			assert.Empty(t, s.User, "%s: the image's own user", name)

@@ -123,6 +123,9 @@ func TestTheEmbeddedDatabaseIsNotTheSuperusers(t *testing.T) {
 		s := started(t, dir)
 		require.NotEqual(t, before, s.DatabaseURL, "the password is a new one each time")
 		before = s.DatabaseURL
+		info, err := os.Stat(filepath.Join(dir, "running.json"))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds the passwords")
 		conn := connected(t, s.DatabaseURL)
 		require.Equal(t, "sluice_owner", one[string](t, conn, `SELECT current_user`))
 		for _, sql := range onlySuperusers {
