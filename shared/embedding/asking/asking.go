@@ -90,9 +90,7 @@ func (a *Asker) Vector(ctx context.Context, model string, dimensions int, questi
 	if err := a.resting(); err != nil {
 		return nil, err
 	}
-	within, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	v, err := a.vector(within, key)
+	v, err := a.vector(ctx, key)
 	if err == nil {
 		a.cache.Add(key, v)
 		return v, nil
@@ -121,6 +119,9 @@ func (a *Asker) vector(ctx context.Context, key asked) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	// From here on: loading a model of this process takes a second, and every sluice search loads it.
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	list, err := m.Embed(ctx, embedding.Query, []string{key.question})
 	switch {
 	case err != nil:

@@ -3,6 +3,7 @@ package asking_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -87,4 +88,27 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	require.Nil(t, asking.New(config.Embeddings{}, zerolog.Nop()))
 	var none *asking.Asker
 	require.NoError(t, none.Close())
+}
+
+// The deadline is for the question, not for loading the model.
+func TestLoadingTakesItsTime(t *testing.T) {
+	m := &deadlines{Model: &embeddingtest.Model{}}
+	a := asking.With(config.Embeddings{EmbeddingsPath: "x"}, zerolog.Nop(), func(config.Embeddings) (embedding.Model, error) {
+		m.opened = time.Now()
+		return m, nil
+	})
+	_, err := a.Vector(t.Context(), "words", 64, "hello")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, m.deadline.Sub(m.opened), 2*time.Second)
+	require.NoError(t, a.Close())
+}
+
+type deadlines struct {
+	*embeddingtest.Model
+	opened, deadline time.Time
+}
+
+func (d *deadlines) Embed(ctx context.Context, kind embedding.Kind, texts []string) ([]embedding.Result, error) {
+	d.deadline, _ = ctx.Deadline()
+	return d.Model.Embed(ctx, kind, texts)
 }
