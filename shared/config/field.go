@@ -18,7 +18,7 @@ type Field struct {
 	Empty    string // what an empty value means; "" when it means the default
 	Group    string // the title of the struct that declares it: "NATS", "The Confluence site", …
 	Required bool   // no value, no start; within an optional group, once one of them is set
-	Optional bool   // it stands in a group that may be left out as a whole
+	Optional bool   // its group may be left out as a whole
 	Secret   bool   // never printed; may come from NAME_FILE
 
 	GoName string // of the field in its struct, by which a value that cannot be parsed is traced

@@ -21,9 +21,9 @@ type Standin struct {
 
 	Addr   string        `env:"SANDBOX_ADDR" default:"127.0.0.1:8090" need:"a host and port to listen on" example:"127.0.0.1:8090" desc:"Where the stand-in serves its API."`
 	Email  string        `env:"SANDBOX_EMAIL" default:"demo@example.com" need:"an e-mail address" example:"demo@example.com" desc:"The account that the stand-in accepts."`
-	Token  secret.String `env:"SANDBOX_TOKEN" default:"sandbox-demo-token" need:"a text without spaces" example:"sandbox-demo-token" desc:"The API token that the stand-in accepts. It guards nothing but made-up pages."`
+	Token  secret.String `env:"SANDBOX_TOKEN" default:"sandbox-demo-token" need:"a text without spaces" example:"sandbox-demo-token" desc:"The API token that the stand-in accepts. It protects generated pages only."`
 	Pages  int           `env:"SANDBOX_PAGES" default:"0" need:"a whole number from 0 to 1000000" example:"2000" desc:"How many pages are made up; 0 serves the built-in space."`
-	Seed   int64         `env:"SANDBOX_SEED" default:"1" need:"a whole number" example:"1" desc:"Makes the made-up pages the same each time."`
+	Seed   int64         `env:"SANDBOX_SEED" default:"1" need:"a whole number" example:"1" desc:"The seed of the generated pages: the same seed gives the same pages."`
 	Corpus string        `env:"SANDBOX_CORPUS" need:"a folder of storage-format bodies, without SANDBOX_PAGES" example:"./bodies" desc:"Serves a folder of storage-format bodies instead."`
 	Faults string        `env:"SANDBOX_FAULTS" need:"a seed and faults as JSON, as its control route takes them" example:"{\"seed\":7,\"faults\":[{\"kind\":\"reset\",\"rate\":0.05}]}" desc:"Makes the stand-in misbehave from the start."`
 

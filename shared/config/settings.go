@@ -75,8 +75,8 @@ func (n Nats) check(c *checker) {
 	c.ensure("NATS_REPLICAS", slices.Contains([]int{1, 3, 5}, n.NatsReplicas))
 }
 
-// Postgres says where the system of record is, and how it is searched: whoever opens the database
-// opens it with all of this.
+// Postgres is the address of the system of record and how it is searched. Every program that opens the
+// database uses all of these settings.
 type Postgres struct {
 	_           struct{}      `title:"Postgres"`
 	DatabaseURL secret.String `env:"DATABASE_URL" required:"true" need:"a Postgres URL or a list of key=value" example:"postgres://sluice:password@127.0.0.1:5432/sluice" desc:"The Postgres database; through a pooler in transaction mode too (PgBouncer, Supabase's port 6543), which is detected. Without it, sluice starts its own server."`
@@ -141,7 +141,7 @@ func (f Confluence) Hosts() outgoing.Hosts { return f.Sites.Hosts().With(f.BaseU
 type Master struct {
 	_                struct{}      `title:"The key that stored tokens are encrypted with"`
 	MasterKey        secret.String `env:"SLUICE_MASTER_KEY" need:"32 random bytes as base64 or hex, as openssl rand -base64 32 makes them" example:"dGhpcyBpcyBhbiBleGFtcGxlLCBub3QgYSBrZXkhISE=" desc:"The key that stored tokens are encrypted with. Without one and without a passphrase none can be stored or used."`
-	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, separated by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it anew."`
+	MasterKeysOld    secret.String `env:"SLUICE_MASTER_KEYS_OLD" need:"keys like SLUICE_MASTER_KEY, separated by commas or white space" example:"YW4gb2xkIGtleSwgYW4gZXhhbXBsZSBsaWtld2lzZSE=" desc:"Keys that were SLUICE_MASTER_KEY before: what they encrypted still opens, and sluice secret rotate encrypts it again with the current key."`
 	MasterPassphrase secret.String `env:"SLUICE_MASTER_PASSPHRASE" need:"a text of 12 characters or more" example:"correct horse battery staple" desc:"A passphrase from which argon2id derives the key, if SLUICE_MASTER_KEY is not set."`
 }
 
@@ -191,8 +191,8 @@ func example(group any, name string) string {
 // seal.ErrKey.
 func (m Master) Keys() ([]seal.Key, error) {
 	var keys []seal.Key
-	parted := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
-	for _, text := range append(strings.Fields(m.MasterKey.Reveal()), strings.FieldsFunc(m.MasterKeysOld.Reveal(), parted)...) {
+	separator := func(r rune) bool { return r == ',' || unicode.IsSpace(r) }
+	for _, text := range append(strings.Fields(m.MasterKey.Reveal()), strings.FieldsFunc(m.MasterKeysOld.Reveal(), separator)...) {
 		k, err := seal.ParseKey(secret.New(text))
 		if err != nil {
 			return nil, err
@@ -251,7 +251,7 @@ type API struct {
 	_          struct{}      `title:"The HTTP API"`
 	Addr       string        `env:"GATEWAY_ADDR" default:"127.0.0.1:8181" empty:"no HTTP API; for the sluice command only" need:"a host and port to listen on" example:"127.0.0.1:8181" desc:"Where the HTTP API is served. It needs an API key: sluice key create, or GATEWAY_KEY_FILE."`
 	PublicURL  string        `env:"GATEWAY_PUBLIC_URL" need:"an address with https:// or http://, without user, query or fragment" example:"https://sluice.acme.com" desc:"Where clients reach the HTTP API, behind a proxy for example. MCP clients are told so when they ask how to log in; without it, they are told the host that they asked."`
-	KeyFile    string        `env:"GATEWAY_KEY_FILE" need:"a file in a folder that can be written" example:"/var/lib/sluice/api-key" desc:"A file with an admin key for whoever may read the file. If it is missing, it is made, readable by its owner only. sluice up uses api-key in its data folder."`
+	KeyFile    string        `env:"GATEWAY_KEY_FILE" need:"a file in a folder that can be written" example:"/var/lib/sluice/api-key" desc:"A file with an admin key for everyone who may read the file. If it is missing, Sluice creates it, readable by its owner only. sluice up uses api-key in its data folder."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
 	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`

@@ -42,7 +42,7 @@ type System interface {
 	Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]Standing, error)
 }
 
-// Kinds are the wanted kinds of pages besides plain pages: page.BlogPost.
+// Kinds are the kinds of pages to read in addition to plain pages: page.BlogPost.
 type Kinds []string
 
 // Listing is a started listing.
@@ -100,8 +100,8 @@ const (
 // pages at a time, callers may still get most of them.
 var ErrBroken = errors.New("the system answers with an error of its own")
 
-// ErrTooMuch is in the chain of an error of Bodies when the pages together are more than is held at
-// a time: fewer of them are to be asked for.
+// ErrTooMuch is in the chain of an error of Bodies when the pages together exceed what is held in memory
+// at once: request fewer of them.
 var ErrTooMuch = errors.New("the pages are too much to be held together")
 
 // ErrUnsearchable is in the chain of an error of Changes when the system cannot say what changed:

@@ -58,7 +58,7 @@ func (b *bodies) read(ctx context.Context) error {
 	return b.confirm(ctx)
 }
 
-// tooMuch says that fewer pages are to be asked for.
+// tooMuch reports that fewer pages must be requested at once.
 type tooMuch struct{ error }
 
 func (e *tooMuch) Unwrap() error        { return e.error }
@@ -82,8 +82,8 @@ func (b *bodies) readKind(ctx context.Context, kind string, read bulk) error {
 		if errors.Is(err, confluence.ErrTooMuch) {
 			return &tooMuch{err}
 		}
-		// A page that comes in a form that is no use fails alone: asked for again and again
-		// together with it, all of its neighbours would fail too.
+		// A page whose answer cannot be read fails alone. If it were requested again together with its
+		// neighbours, all of them would fail too.
 		if err := b.failOne(err); err != nil {
 			return err
 		}

@@ -144,8 +144,8 @@ func (s *space) follow(ctx context.Context, look look, other confluence.Probe, c
 	case cause != nil:
 		return other, cause
 	}
-	return other, failure.New(failure.SpaceNotFound, "space %s is another space now (its id is %s): the one that source %s is (%s) is not there, "+
-		"or not visible to the configured account; add the new one as a source of its own", s.key(), other.Space.ID, s.src.ID, id)
+	return other, failure.New(failure.SpaceNotFound, "space key %s now belongs to another space (id %s): the space of source %s (id %s) does not exist, "+
+		"or is not visible to the configured account; add the new space as a source of its own", s.key(), other.Space.ID, s.src.ID, id)
 }
 
 // key is the key by which the source's space is called: as it is registered while the space answers
