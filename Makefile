@@ -26,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-renderers test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
+.PHONY: help setup demo test test-foreign test-renderers test-mcp test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -53,6 +53,10 @@ test-foreign: ## read the Confluence stand-in with a third-party client from npm
 
 test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find nothing live in ours (needs Node and Python)
 	go test -count=1 -tags foreign -run '^TestForeignRenderers$$' ./services/converter/markdown
+
+test-mcp: ## let the official MCP clients, from npm and PyPI, read the demo; 50 sessions at once (needs Node and Python)
+	go test -count=1 -tags foreign -run '^TestForeignAssistants$$' ./lab/clienttest
+	go test -count=1 -v -tags foreign -run '^TestManyAssistantsAtOnce$$' ./services/gateway/gateway
 
 test-openapi: ## check the stand-in's answers against Atlassian's OpenAPI documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
@@ -89,7 +93,7 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
-	go vet -tags foreign,openapi ./services/sandbox/... ./services/converter/... ./lab/clienttest/...
+	go vet -tags foreign,openapi ./services/sandbox/... ./services/converter/... ./services/gateway/... ./lab/clienttest/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="

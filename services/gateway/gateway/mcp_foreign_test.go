@@ -1,0 +1,5 @@
+//go:build foreign
+
+package gateway
+
+func init() { callsOfEach = 20 }
