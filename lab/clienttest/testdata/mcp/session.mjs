@@ -11,7 +11,7 @@ const client = new Client({ name: 'foreign', version: '1' }, modern
   : { supportedProtocolVersions: [revision] })
 await client.connect(url
   ? new StreamableHTTPClientTransport(new globalThis.URL(url), { requestInit: { headers: { Authorization: `Bearer ${key}` } } })
-  : new StdioClientTransport({ command: process.argv[2], args: process.argv.slice(3), stderr: 'inherit' }))
+  : new StdioClientTransport({ command: process.argv[2], args: process.argv.slice(3), env: process.env, stderr: 'inherit' }))
 
 const call = async (name, args) => {
   const result = await client.callTool({ name, arguments: args })
