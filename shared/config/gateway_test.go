@@ -28,6 +28,7 @@ func TestGatewaySettings(t *testing.T) {
 		"GATEWAY_MAX_BODY":         {"0", "1e9", "104857601"},
 		"GATEWAY_TIMEOUT":          {"0s", "11m", "soon"},
 		"GATEWAY_MAX_STREAMS":      {"0", "-1"},
+		"GATEWAY_KEY_RATE":         {"-1", "NaN", "many"},
 		"GATEWAY_TRUSTED_PROXIES":  {"proxy", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "*"},
 	} {
 		for _, v := range values {

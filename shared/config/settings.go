@@ -254,7 +254,8 @@ type API struct {
 	KeyFile    string        `env:"GATEWAY_KEY_FILE" need:"a file in a folder that can be written" example:"/var/lib/sluice/api-key" desc:"A file with an admin key for everyone who may read the file. If it is missing, Sluice creates it, readable by its owner only. sluice up uses api-key in its data folder."`
 	MaxBody    int           `env:"GATEWAY_MAX_BODY" default:"1048576" need:"a whole number from 1024 to 104857600" example:"1048576" desc:"The largest request body that the HTTP API reads, in bytes."`
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" default:"30s" need:"a time from 1s to 10m" example:"30s" desc:"How long one request may take, reading its body included. Event streams are not bound by it."`
-	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time."`
+	MaxStreams int           `env:"GATEWAY_MAX_STREAMS" default:"256" need:"a whole number from 1 to 100000" example:"256" desc:"How many event streams may be open at a time. One key may have a quarter of them."`
+	KeyRate    float64       `env:"GATEWAY_KEY_RATE" default:"50" need:"a number from 0 to 100000" example:"50" desc:"The most requests a second of one API key, on average over ten seconds; 0 is no limit."`
 
 	TrustedProxies string `env:"GATEWAY_TRUSTED_PROXIES" need:"comma-separated addresses or networks, such as 10.0.0.0/8" example:"10.0.0.2, fd00::/8" desc:"The proxies in front of the HTTP API. Only theirs is X-Forwarded-For, or Forwarded, believed when clients are told apart; each must add the address of its client."`
 }
@@ -265,6 +266,7 @@ func (a API) check(c *checker) {
 	c.ensure("GATEWAY_MAX_BODY", a.MaxBody >= 1<<10 && a.MaxBody <= 100<<20)
 	c.ensure("GATEWAY_TIMEOUT", a.Timeout >= time.Second && a.Timeout <= 10*time.Minute)
 	c.ensure("GATEWAY_MAX_STREAMS", a.MaxStreams >= 1 && a.MaxStreams <= 100_000)
+	c.ensure("GATEWAY_KEY_RATE", a.KeyRate >= 0 && a.KeyRate <= 100_000)
 	_, err := parseNetworks(a.TrustedProxies)
 	c.ensure("GATEWAY_TRUSTED_PROXIES", err == nil)
 }

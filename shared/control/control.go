@@ -72,6 +72,7 @@ type Ledger interface {
 	UpdateSource(ctx context.Context, id string, c store.SourceChange) error
 	RemoveSource(ctx context.Context, id string) error
 	RequestRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
+	JoinRun(ctx context.Context, req event.SyncRequested) (run store.Run, joined bool, err error)
 	CancelRun(ctx context.Context, id string) (store.Run, error)
 	Decide(ctx context.Context, runID string, d store.Decision) (store.Run, error)
 }

@@ -87,6 +87,13 @@ func (e *KeyReusedError) Error() string {
 	return fmt.Sprintf("the key was already used for run %s, which was a different request", e.Run.ID)
 }
 
+// TooManyRunsError says that so many runs of the source wait already that no other is requested.
+type TooManyRunsError struct{ SourceID string }
+
+func (e *TooManyRunsError) Error() string {
+	return fmt.Sprintf("%d runs of source %s wait for their turn already", store.MaxWaiting, e.SourceID)
+}
+
 // EndedError says that the run has ended and so cannot be cancelled.
 type EndedError struct{ Run store.Run }
 
@@ -124,4 +131,6 @@ func (e *UnknownPageError) Error() string { return fmt.Sprintf("page %q is not s
 // PageRemovedError says that the page was removed from its space: its content is not shown.
 type PageRemovedError struct{ ID string }
 
-func (e *PageRemovedError) Error() string { return fmt.Sprintf("page %s is no longer in its space", e.ID) }
+func (e *PageRemovedError) Error() string {
+	return fmt.Sprintf("page %s is no longer in its space", e.ID)
+}

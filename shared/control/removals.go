@@ -74,7 +74,7 @@ func (c *Control) Approve(ctx context.Context, v viewer.Viewer, id, key string) 
 		// The same key must neither name the run that did not complete, nor a new run each time.
 		req.RequestID = runID("approve again", held.SourceID, key)
 	}
-	return c.request(ctx, v, req, true)
+	return c.request(ctx, v, req, true, false)
 }
 
 func completed(s event.State) bool {

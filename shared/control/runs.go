@@ -45,13 +45,15 @@ type Asked struct {
 	Run store.Run
 	// WaitsFor is the run that must end before this one begins, or "". Runs of one source never overlap.
 	WaitsFor string
+	// Joined says that the run was requested before, still waits, and will do what this request asks for.
+	Joined bool
 	// Unsent is the error if the broker did not accept the request in time, or nil. The run begins once the broker is
 	// available.
 	Unsent error
 }
 
-// Sync requests a run of a source. It returns an *InvalidError, an *UnknownSourceError, a *RunIDTakenError or a
-// *KeyReusedError.
+// Sync requests a run of a source. A request that names no run joins one that waits for its turn and will do the same.
+// It returns an *InvalidError, an *UnknownSourceError, a *RunIDTakenError, a *KeyReusedError or a *TooManyRunsError.
 func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Asked, error) {
 	if err := r.Check(); err != nil {
 		return Asked{}, err
@@ -63,7 +65,7 @@ func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Ask
 	if req.Mode == "" {
 		req.Mode = event.Incremental
 	}
-	return c.request(ctx, v, req, r.Key != "" && r.RunID == "")
+	return c.request(ctx, v, req, r.Key != "" && r.RunID == "", r.Key == "" && r.RunID == "")
 }
 
 // runID returns the id of a new run: short enough to read aloud and random enough to be unique. With a key, the id is
@@ -77,21 +79,28 @@ func runID(what, sourceID, key string) string {
 }
 
 // request stores a request and then publishes it, so it survives the loss of the broker. If the run exists already,
-// the request joins it; if same is true, the run must come from the same request.
-func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRequested, same bool) (Asked, error) {
+// the request joins it; if same is true, the run must come from the same request. If join is true, any run that waits and
+// does the same will do.
+func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRequested, same, join bool) (Asked, error) {
 	if !v.Sees(req.SourceID) {
 		return Asked{}, c.unknownSource(ctx, v, req.SourceID, store.ErrNotFound)
 	}
-	run, err := c.Ledger.RequestRun(ctx, req)
+	run, joined, err := c.record(ctx, req, join)
 	switch {
 	case errors.Is(err, store.ErrRequestIDTaken):
 		return Asked{}, &RunIDTakenError{ID: req.RequestID}
+	case errors.Is(err, store.ErrTooManyRuns):
+		return Asked{}, &TooManyRunsError{SourceID: req.SourceID}
 	case err != nil:
 		return Asked{}, c.unknownSource(ctx, v, req.SourceID, err)
 	case same && (run.RequestedMode != req.Mode || run.ApproveRemovals != req.ApproveRemovals || run.ApprovesRun != req.ApprovesRun):
 		return Asked{}, &KeyReusedError{Run: run}
 	case run.State.Final():
 		return Asked{Run: run}, nil
+	case joined: // it was sent before, or is in the ledger and will be
+		asked := Asked{Run: run, Joined: true}
+		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
+		return asked, err
 	}
 	within := publishWithin
 	if c.PublishWithin > 0 {
@@ -104,6 +113,14 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
 	}
 	return asked, err
+}
+
+func (c *Control) record(ctx context.Context, req event.SyncRequested, join bool) (run store.Run, joined bool, err error) {
+	if join {
+		return c.Ledger.JoinRun(ctx, req)
+	}
+	run, err = c.Ledger.RequestRun(ctx, req)
+	return run, false, err
 }
 
 // RetryRequest selects the failed pages to retry: those of a source, and of a page or run, if these are given.
@@ -154,7 +171,7 @@ func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([
 		if unsent != nil { // wait for an unavailable broker only once
 			one.Bus = unreachable{unsent}
 		}
-		asked, err := one.request(ctx, v, event.SyncRequested{RequestID: runID("retry", id, r.Key), Mode: event.Incremental, SourceID: id}, true)
+		asked, err := one.request(ctx, v, event.SyncRequested{RequestID: runID("retry", id, r.Key), Mode: event.Incremental, SourceID: id}, true, false)
 		if err != nil {
 			return all, err
 		}
@@ -223,4 +240,30 @@ func (c *Control) Cancel(ctx context.Context, v viewer.Viewer, id string) (Cance
 	}
 	counts, err := c.Reader.Counts(ctx, v, id)
 	return Cancelled{Run: run, Counts: counts}, err
+}
+
+// CancelAll ends all open runs, or those of one source if sourceID is not empty: first those that wait, so that none
+// of them begins meanwhile. It returns the runs that it ended, and an *UnknownSourceError.
+func (c *Control) CancelAll(ctx context.Context, v viewer.Viewer, sourceID string) ([]Cancelled, error) {
+	v, err := c.narrow(ctx, v, sourceID, "")
+	if err != nil {
+		return nil, err
+	}
+	open, err := c.Reader.OpenRuns(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	ended := []Cancelled{}
+	for _, run := range slices.Backward(open) { // the oldest is first
+		one, err := c.Cancel(ctx, v, run.ID)
+		var over *EndedError
+		if errors.As(err, &over) {
+			continue
+		}
+		if err != nil {
+			return ended, err
+		}
+		ended = append(ended, one)
+	}
+	return ended, nil
 }

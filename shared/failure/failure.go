@@ -23,6 +23,7 @@ const (
 	UnknownSource   Code = "unknown_source"    // no such source is registered
 	SourceGone      Code = "source_gone"       // the source was removed during its run
 	RequestIDTaken  Code = "request_id_taken"  // another source already used this request id
+	TooManyRuns     Code = "too_many_runs"     // as many runs of the source wait already as may
 	Unauthorized    Code = "unauthorized"      // Confluence rejects the credential or its scope
 	SpaceNotFound   Code = "space_not_found"   // the space is missing or not visible
 	NotFound        Code = "not_found"         // the page is missing or not visible
@@ -112,7 +113,7 @@ func Doubtful(err error) bool {
 func (c Code) Final() bool {
 	switch c {
 	case Unauthorized, SpaceNotFound, OtherSite, SiteMoved, SpaceTaken, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
-		UnknownSource, RequestIDTaken, ConvertTooDeep, ConvertTooLarge, ClaimMissing,
+		UnknownSource, RequestIDTaken, TooManyRuns, ConvertTooDeep, ConvertTooLarge, ClaimMissing,
 		EmbeddingTooLong, EmbeddingRefused:
 		return true
 	default:

@@ -142,11 +142,52 @@ func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) erro
 	}
 	// The time is taken behind the lock: now() is that of the transaction's start, and a request that waited for the
 	// lock would seem older than the one that runs already.
-	_, err = tx.Exec(ctx, `
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, requested_at)
-		VALUES ($1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7, clock_timestamp()) ON CONFLICT (run_id) DO NOTHING`,
-		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts)
+		SELECT $1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7::boolean, clock_timestamp()
+		WHERE (SELECT count(*) FROM confluence_sync_runs WHERE source_id = $2 AND state = 'requested') < $8
+		ON CONFLICT (run_id) DO NOTHING`,
+		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts, MaxWaiting)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	var exists bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_sync_runs WHERE run_id = $1)`, req.RequestID).Scan(&exists)
+	if err == nil && !exists {
+		err = ErrTooManyRuns
+	}
 	return err
+}
+
+// MaxWaiting is how many runs of a source may wait for their turn.
+const MaxWaiting = 20
+
+// ErrTooManyRuns says that MaxWaiting runs of the source wait already, so that no other is requested.
+var ErrTooManyRuns = errors.New("too many runs of the source wait for their turn")
+
+// JoinRun returns a run of the source that waits for its turn and will do all that req asks for. If there is none, it
+// is RequestRun.
+func (s *Store) JoinRun(ctx context.Context, req event.SyncRequested) (run Run, joined bool, err error) {
+	err = s.inTx(ctx, "request run "+req.RequestID, func(tx pgx.Tx) error {
+		// Of two requests at the same time, the second finds the first.
+		_, err := tx.Exec(ctx, `SELECT FROM archon_sources WHERE source_id = $1 FOR NO KEY UPDATE`, req.SourceID)
+		if err != nil {
+			return err
+		}
+		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
+			WHERE source_id = $1 AND state = 'requested' AND approves_run IS NULL AND approve_removals = $3 AND (mode = 'full' OR mode = $2)
+			AND blog_posts = (SELECT `+wantsPosts+` FROM archon_sources WHERE source_id = $1)
+			ORDER BY requested_at, run_id LIMIT 1`, req.SourceID, req.Mode, req.ApproveRemovals)
+		run, err = pgx.CollectExactlyOneRow(rows, scanRun)
+		if joined = err == nil; joined || !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if err = recordRequest(ctx, tx, req); err == nil {
+			run, err = readRun(ctx, tx, req.RequestID)
+		}
+		return err
+	})
+	return run, joined, err
 }
 
 // RequestRun creates or finds the run of a request without opening it: the stage that receives the request does that.

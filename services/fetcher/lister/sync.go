@@ -40,6 +40,9 @@ func (l *Lister) HandleSync(ctx context.Context, d bus.Delivery) error {
 	case errors.Is(err, store.ErrRequestIDTaken):
 		return l.reject(ctx, req, failure.New(failure.RequestIDTaken,
 			"request id %q was used for another source; choose one of your own, a UUID for example", req.RequestID))
+	case errors.Is(err, store.ErrTooManyRuns):
+		return l.reject(ctx, req, failure.New(failure.TooManyRuns,
+			"%d runs of source %s wait for their turn already; to cancel them: sluice cancel --all --source %s", store.MaxWaiting, req.SourceID, req.SourceID))
 	case err != nil:
 		return err
 	}

@@ -47,15 +47,12 @@ func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case g.streams <- struct{}{}:
-	default:
-		p := fail(http.StatusServiceUnavailable, "too_many_streams", "too many event streams are open; ask for the progress instead")
-		p.retryAfter = streamHeartbeat
+	key := callerOf(ctx).key.ID
+	if p := g.streams.enter(key); p != nil {
 		return nil, p
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		defer func() { <-g.streams }()
+		defer g.streams.leave(key)
 		r, w := humago.Unwrap(hctx)
 		if op.Progress.State.Final() && in.LastEventID == lastEventEnd {
 			w.WriteHeader(http.StatusNoContent)

@@ -142,19 +142,37 @@ func TestAReconnectedStreamGetsOnlyNewerEvents(t *testing.T) {
 	}
 }
 
+// One key has a quarter of the streams, and the last quarter is for keys that have none.
 func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t) // with 8 places
 	w.run("docs", "r1", listed("11")...)
-	streams := make([]*followed, 8)
-	for i := range streams {
-		streams[i] = w.follow("read", "r1", "")
-		<-streams[i].events
+	var streams []*followed
+	open := func(key string) {
+		t.Helper()
+		f := w.follow(key, "r1", "")
+		<-f.events
+		streams = append(streams, f)
 	}
-	a := w.wants(http.StatusServiceUnavailable, "read", "GET", "/api/progress/r1/events", "")
-	require.Equal(t, "too_many_streams", a.code())
+	refused := func(key string, status int) {
+		t.Helper()
+		a := w.wants(status, key, "GET", "/api/progress/r1/events", "")
+		require.Equal(t, "too_many_streams", a.code())
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+	}
+	for _, key := range []string{"read", "operate", "admin"} {
+		open(key)
+		open(key)
+		refused(key, http.StatusTooManyRequests)
+	}
+	open("docs")
+	refused("docs", http.StatusServiceUnavailable) // it has one, and the others may have none
+	open("docs-admin")
+	w.addKey("late", apikey.Read)
+	refused("late", http.StatusServiceUnavailable)
 	streams[0].stop()
-	require.Eventually(t, func() bool { return len(w.g.streams) < 8 }, bustest.Patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return w.g.streams.open() < 8 }, bustest.Patience, 5*time.Millisecond)
+	open("late")
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/r1", "")
 	close(w.g.stopping)
 	for _, f := range streams[1:] {
@@ -167,7 +185,7 @@ func TestStreamsAreBoundedAndEndWithTheProcess(t *testing.T) {
 			}
 		}, bustest.Patience, 5*time.Millisecond)
 	}
-	require.Empty(t, w.g.streams)
+	require.Zero(t, w.g.streams.open())
 }
 
 // The request timeout does not end a stream.

@@ -33,6 +33,7 @@ var routes = map[string]apikey.Role{
 	"GET /api/confluence/{source_id}/runs":                    apikey.Read,
 	"GET /api/confluence/{source_id}/runs/{run}":              apikey.Operate, // returns pages that may have been hidden since
 	"POST /api/confluence/{source_id}/runs/{run}/cancel":      apikey.Operate,
+	"POST /api/confluence/{source_id}/cancel":                 apikey.Operate,
 	"GET /api/confluence/{source_id}/losses":                  apikey.Read,
 	"GET /api/confluence/{source_id}/failures":                apikey.Read,
 	"POST /api/confluence/{source_id}/failures/retry":         apikey.Operate,
@@ -97,6 +98,10 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 		}
 		if !c.key.Role.May(need) {
 			fail(http.StatusForbidden, "forbidden", "this needs a key with the role "+string(need)+"; this key has the role "+string(c.key.Role)).write(w)
+			return
+		}
+		if p := g.budget.take(c.key.ID); p != nil {
+			p.write(w)
 			return
 		}
 		if id := r.PathValue("source_id"); id != "" && !c.key.Viewer().Sees(id) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/credential"
@@ -34,6 +35,7 @@ func runProblem(err error) *Problem {
 		taken   *control.RunIDTakenError
 		reused  *control.KeyReusedError
 		ended   *control.EndedError
+		tooMany *control.TooManyRunsError
 		notHeld *control.NotHeldError
 		nothing *control.NothingFailedError
 	)
@@ -51,6 +53,10 @@ func runProblem(err error) *Problem {
 		return conflict(string(failure.RequestIDTaken), "a run of another source has this id")
 	case errors.As(err, &reused):
 		return conflict("idempotency_key_reused", "the Idempotency-Key was used for a sync with other options; a new sync needs a new key")
+	case errors.As(err, &tooMany):
+		p := fail(http.StatusTooManyRequests, string(failure.TooManyRuns), tooMany.Error()+"; wait for them, or cancel them")
+		p.retryAfter = time.Minute
+		return p
 	case errors.As(err, &ended):
 		return conflict("run_ended", "the run has already ended: its state is "+string(ended.Run.State))
 	case errors.As(err, &notHeld) && notHeld.Decided():

@@ -21,6 +21,7 @@ type accepted struct {
 	State       event.State `json:"state"`
 	Progress    string      `json:"progress_url" doc:"the URL of the run's progress"`
 	Events      string      `json:"events_url" doc:"the URL of the run's event stream"`
+	Joined      bool        `json:"joined,omitempty" doc:"the run was requested before, still waits and does the same"`
 }
 
 type acceptedOutput struct {
@@ -36,7 +37,7 @@ func (g *Gateway) accept(ctx context.Context, asked control.Asked) *acceptedOutp
 	}
 	at := "/api/progress/" + run.ID
 	return &acceptedOutput{Location: at, Body: accepted{
-		OperationID: run.ID, SourceID: run.SourceID, State: run.State, Progress: at, Events: at + "/events",
+		OperationID: run.ID, SourceID: run.SourceID, State: run.State, Progress: at, Events: at + "/events", Joined: asked.Joined,
 	}}
 }
 
@@ -101,6 +102,13 @@ type cancelOutput struct{ Body control.Cancelled }
 func (g *Gateway) cancelRun(ctx context.Context, in *RunPath) (*cancelOutput, error) {
 	run, err := g.control.Cancel(ctx, viewerOf(ctx).Only(in.SourceID), in.Run)
 	return &cancelOutput{Body: run}, err
+}
+
+type cancelAllOutput struct{ Body list[control.Cancelled] }
+
+func (g *Gateway) cancelAll(ctx context.Context, in *SourcePath) (*cancelAllOutput, error) {
+	runs, err := g.control.CancelAll(ctx, viewerOf(ctx), in.SourceID)
+	return &cancelAllOutput{Body: list[control.Cancelled]{Items: orEmpty(runs)}}, err
 }
 
 type listFailuresInput struct {

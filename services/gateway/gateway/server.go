@@ -61,7 +61,8 @@ type Gateway struct {
 	proxies     proxies
 	crossOrigin *http.CrossOriginProtection
 	metrics     *metrics
-	streams     chan struct{} // one slot per open event stream
+	budget      *keyBudget
+	streams     *streams
 	stopping    chan struct{} // closed when the process shuts down
 	router      *router
 	document    []byte // the OpenAPI document
@@ -77,7 +78,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		control: o.Control, record: o.Record, bus: o.Bus, cfg: o.API, log: o.Log,
 		proxies: o.API.Proxies(), crossOrigin: http.NewCrossOriginProtection(),
-		streams: make(chan struct{}, o.API.MaxStreams), stopping: make(chan struct{}),
+		streams: newStreams(o.API.MaxStreams), budget: newKeyBudget(o.API.KeyRate), stopping: make(chan struct{}),
 	}
 	var err error
 	if g.keys, err = newKeyring(o.Keys, o.Log); err != nil {

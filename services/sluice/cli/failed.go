@@ -116,7 +116,7 @@ func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retrie
 	var asked []retried
 	for _, r := range runs {
 		a.noticeUnsent(r.Asked)
-		asked = append(asked, retried{r.Run.SourceID, requested{r.Run.ID, s.progressSubject(r.Run), r.WaitsFor, r.Unsent == nil}, r.Failed})
+		asked = append(asked, retried{r.Run.SourceID, requested{r.Run.ID, s.progressSubject(r.Run), r.WaitsFor, false, r.Unsent == nil}, r.Failed})
 		if !a.json() {
 			a.printf("Run %s lists %s of %s again.\n", r.Run.ID, plural(r.Failed, "failed page", "failed pages"), r.Run.SourceID)
 		}

@@ -70,11 +70,13 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	}
 	switch {
 	case a.json():
-		return a.printJSON(requested{RunID: run.ID, Subject: s.progressSubject(run), WaitsFor: asked.WaitsFor, Sent: asked.Unsent == nil})
+		return a.printJSON(requested{RunID: run.ID, Subject: s.progressSubject(run), WaitsFor: asked.WaitsFor, Joined: asked.Joined, Sent: asked.Unsent == nil})
 	case run.State.Final() && run.ApprovesRun != "":
 		a.printf("What run %s held back was removed %s by run %s.\n", run.ApprovesRun, ago(run.FinishedAt), run.ID)
 	case run.State.Final():
 		a.printf("Run %s of %s ended %s: %s. Show it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
+	case asked.Joined:
+		a.printf("Run %s of %s waits already and does the same. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
 	case asked.WaitsFor != "":
 		a.printf("Run %s of %s is requested and waits for run %s to end. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, following(run.ID))
 	case run.State != event.StateRequested:
@@ -99,7 +101,9 @@ type requested struct {
 	Subject string `json:"progress_subject"`
 	// WaitsFor is the run that must end first.
 	WaitsFor string `json:"waits_for,omitempty"`
-	Sent     bool   `json:"sent"` // false while the broker is unavailable; the request is in the ledger
+	// Joined says that the run was requested before.
+	Joined bool `json:"joined,omitempty"`
+	Sent   bool `json:"sent"` // false while the broker is unavailable; the request is in the ledger
 }
 
 // noticeUnsent prints that a request is stored but not yet sent.

@@ -19,6 +19,7 @@ func reword(err error) error {
 		invalid *control.InvalidError
 		reused  *control.KeyReusedError
 		ended   *control.EndedError
+		tooMany *control.TooManyRunsError
 		notHeld *control.NotHeldError
 		noRun   *control.UnknownRunError
 		noPage  *control.UnknownPageError
@@ -33,6 +34,8 @@ func reword(err error) error {
 		return usageError{err}
 	case errors.As(err, &noRun):
 		return fmt.Errorf("%w; to list the newest runs: sluice status", noRun)
+	case errors.As(err, &tooMany):
+		return fmt.Errorf("%w; to cancel them: sluice cancel --all --source %s", tooMany, tooMany.SourceID)
 	case errors.As(err, &ended):
 		return fmt.Errorf("run %s cannot be cancelled: it ended %s: %s", ended.Run.ID, ago(ended.Run.FinishedAt), words(ended.Run.State))
 	case errors.As(err, &notHeld) && notHeld.Decided():
