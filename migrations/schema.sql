@@ -68,7 +68,8 @@ CREATE TABLE confluence_api_keys (
 CREATE TABLE confluence_chunk_texts (
     chunk_id bigint NOT NULL,
     space_id integer NOT NULL,
-    key uuid NOT NULL
+    key uuid NOT NULL,
+    copied boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE confluence_chunk_words (
@@ -515,6 +516,7 @@ COMMENT ON TABLE confluence_chunk_texts IS 'Which text a chunk has; none where t
 COMMENT ON COLUMN confluence_chunk_texts.chunk_id IS 'the chunk';
 COMMENT ON COLUMN confluence_chunk_texts.space_id IS 'the space';
 COMMENT ON COLUMN confluence_chunk_texts.key IS 'its text, in confluence_texts';
+COMMENT ON COLUMN confluence_chunk_texts.copied IS 'Archon''s column has the vector of this text';
 COMMENT ON TABLE confluence_chunk_words IS 'What the search reads of each chunk, whoever wrote it';
 COMMENT ON COLUMN confluence_chunk_words.chunk_id IS 'the chunk';
 COMMENT ON COLUMN confluence_chunk_words.source_id IS 'its source';

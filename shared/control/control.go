@@ -122,6 +122,7 @@ type Control struct {
 	Ledger   Ledger
 	Bus      Publisher
 	Vault    Vault
+	Vectors  Vectors
 
 	// PublishWithin limits the wait for the broker; 0 means five seconds. The request is in the ledger by then, so
 	// the progress stage sends it once the broker is available.
@@ -130,7 +131,7 @@ type Control struct {
 
 // New returns a Control on the store.
 func New(s *store.Store, b Publisher, v Vault) *Control {
-	return &Control{Reader: s.Reader(), Searcher: s.Searcher(), Ledger: s, Bus: b, Vault: v}
+	return &Control{Reader: s.Reader(), Searcher: s.Searcher(), Ledger: s, Bus: b, Vault: v, Vectors: s.Vectors()}
 }
 
 // visibleSource returns a source, or an *UnknownSourceError unless the viewer may see it.

@@ -36,7 +36,8 @@ type Embedder struct {
 
 	space   atomic.Pointer[vectors.Space]
 	woken   chan struct{}
-	said    string // the last reason why nothing is embedded; used by Run only
+	fresh   atomic.Bool // vectors may have come since they were copied to an Archon
+	said    string      // the last reason why nothing is embedded; used by Run only
 	mu      sync.Mutex
 	rest    time.Time     // the server is not called before
 	resting time.Duration // how long the last rest was
@@ -138,6 +139,7 @@ func (e *Embedder) noteAll(ctx context.Context, s vectors.Space) error {
 			}
 			after = last
 			e.wake()
+			e.fresh.Store(true)
 		}
 		e.pause(ctx, noteEvery)
 	}
@@ -159,6 +161,11 @@ func (e *Embedder) tidy(ctx context.Context, s vectors.Space) error {
 		}
 		if err != nil {
 			return err
+		}
+		if e.fresh.Swap(false) {
+			if _, err := e.ledger.CopyToArchon(ctx, now); err != nil {
+				return err
+			}
 		}
 		if now.State == vectors.Filling {
 			if err := e.promote(ctx, now); err != nil {
@@ -242,6 +249,7 @@ func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pe
 	}
 	e.rested()
 	done, failed := judge(s, list, results)
+	defer e.fresh.Store(true)
 	return errors.Join(e.ledger.Put(ctx, s, done), e.ledger.Fail(ctx, s, failed))
 }
 

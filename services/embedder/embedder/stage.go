@@ -40,6 +40,7 @@ type ledger interface {
 	Fail(ctx context.Context, s vectors.Space, list []vectors.Failure) error
 	Promote(ctx context.Context, s vectors.Space) (bool, error)
 	Sweep(ctx context.Context, s vectors.Space) (int, error)
+	CopyToArchon(ctx context.Context, s vectors.Space) (int, error)
 }
 
 var _ ledger = (*vectors.Vectors)(nil)
@@ -58,6 +59,7 @@ func (e *Embedder) Handle(ctx context.Context, d bus.Delivery) error {
 	if err := e.ledger.NotePage(ctx, s, in.SourceID, in.PageID); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	e.fresh.Store(true)
 	e.wake()
 	return nil
 }

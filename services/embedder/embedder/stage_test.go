@@ -2,9 +2,11 @@ package embedder_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +27,7 @@ import (
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/store/vectors"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -394,4 +397,56 @@ func TestWithoutAModelTheStageIdles(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	require.False(t, errors.Is(ctx.Err(), nil))
+}
+
+// The stage as a process runs it, with a server that is busy at first and then has no numbers for one
+// text; what it embeds, a search by meaning in another process finds.
+func TestFromAServerToAnAnswer(t *testing.T) {
+	address := pgtest.MigratedVectorURL(t)
+	s, err := store.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	storetest.AddSource(t, s, "docs")
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "Storage", "persist state", "spoiled", "wholly else"))
+	server, kit := embeddingtest.NewServer(t), bustest.New(t)
+	var busy, spoiled atomic.Int64
+	server.Fault = func(_ int, texts []string, w http.ResponseWriter, _ *http.Request) bool {
+		if strings.HasPrefix(texts[0], "Storage") && busy.Add(1) == 1 {
+			w.Header().Set("Retry-After", "0")
+			embeddingtest.Refuse(w, http.StatusTooManyRequests, "busy")
+			return true
+		}
+		if len(texts) > 1 && spoiled.Add(1) == 1 { // half a batch
+			answer := embeddingtest.Answer{Data: []embeddingtest.Item{{Index: 0, Embedding: make([]float32, 64)}}}
+			_ = json.NewEncoder(w).Encode(answer)
+			return true
+		}
+		return false
+	}
+	given := map[string]string{"DATABASE_URL": address, "NATS_URL": kit.URL(), "EMBEDDINGS_URL": server.URL, "EMBEDDINGS_MODEL": "words"}
+	host := func() *service.Host {
+		h := service.NewHost(service.HostOptions{
+			Name: "embedder", Log: zerolog.Nop(),
+			Env: config.Read(embedder.Stage().Program(), func(name string) (string, bool) { v, ok := given[name]; return v, ok }),
+		})
+		t.Cleanup(h.Close)
+		return h
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx, host(), time.Minute, embedder.Stage()) }()
+	w := &world{T: t, store: s}
+	w.embedded(3)
+	storetest.Write(t, s, storetest.Page("docs", "", "2", 1, "Later", "and more"))
+	kit.Publish(stored("2", 1))
+	w.embedded(4)
+	cancel()
+	require.NoError(t, <-ended)
+
+	other, err := host().Store(t.Context())
+	require.NoError(t, err)
+	answer, err := other.Searcher().Explain(t.Context(), viewer.All(), "storage persist state", search.Filter{})
+	require.NoError(t, err)
+	require.Empty(t, answer.WordsOnly)
+	require.Contains(t, fmt.Sprint(answer.Legs[0]), "vectors 1")
 }

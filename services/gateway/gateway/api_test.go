@@ -82,6 +82,9 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	require.Len(t, hits.Items, 2)
 	w.wants(http.StatusOK, "read", "POST", "/api/knowledge/search", `{"query":"signing keys","under":"99"}`).into(&hits)
 	require.Empty(t, hits.Items)
+	var vectors control.Embeddings
+	w.wants(http.StatusOK, "read", "GET", "/api/embeddings", "").into(&vectors)
+	require.Empty(t, vectors.Spaces)
 
 	var op operation
 	w.wants(http.StatusOK, "read", "GET", "/api/progress/first-docs", "").into(&op)
@@ -408,7 +411,7 @@ func TestAKeyForSomeSourcesSeesNothingOfTheOthers(t *testing.T) {
 		require.Equal(t, missing.code(), hidden.code(), "%s: what is hidden answers as what is missing", path)
 		w.wants(http.StatusOK, "docs", "GET", strings.NewReplacer("first-hr", "first-docs", "/hr-open/events", "/first-docs", "/hr-open", "/first-docs", "/hr", "/docs", "21", "11").Replace(path), "")
 	}
-	for _, path := range []string{"/api/confluence/sources", "/api/progress/active", "/api/confluence/docs/pages", "/api/confluence/docs/runs", "/api/confluence/docs/status"} {
+	for _, path := range []string{"/api/confluence/sources", "/api/progress/active", "/api/confluence/docs/pages", "/api/confluence/docs/runs", "/api/confluence/docs/status", "/api/embeddings"} {
 		require.NotContains(t, string(w.wants(http.StatusOK, "docs", "GET", path, "").body), "hr", path)
 	}
 	var hits found

@@ -46,6 +46,7 @@ var routes = map[string]apikey.Role{
 	"GET /api/progress/{operation_id}/events": apikey.Read,
 
 	"POST /api/knowledge/search": apikey.Read,
+	"GET /api/embeddings":        apikey.Read,
 	"GET /api/pages/{id}":        apikey.Read,
 	"GET /api/pages/{id}/chunks": apikey.Read,
 

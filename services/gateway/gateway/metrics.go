@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +25,7 @@ type metrics struct {
 	streams  prometheus.Gauge
 }
 
-func newMetrics(r control.Reader, log zerolog.Logger) *metrics {
+func newMetrics(c *control.Control, log zerolog.Logger) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -37,7 +38,7 @@ func newMetrics(r control.Reader, log zerolog.Logger) *metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Open event streams."}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.streams, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &storeCollector{reader: r, log: log})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &storeCollector{control: c, reader: c.Reader, log: log})
 	return m
 }
 
@@ -59,13 +60,19 @@ func (m *metrics) handler() http.Handler {
 
 // storeCollector is a collector that counts what the database contains, at each scrape.
 type storeCollector struct {
-	reader control.Reader
-	log    zerolog.Logger
+	control *control.Control
+	reader  control.Reader
+	log     zerolog.Logger
+
+	mu      sync.Mutex
+	counted time.Time
+	vectors control.Embeddings
 }
 
 var (
 	openRuns = prometheus.NewDesc("sluice_open_runs", "Runs that have not ended.", []string{"source", "state"}, nil)
 	pages    = prometheus.NewDesc("sluice_pages", "Live pages.", []string{"source"}, nil)
+	embedded = prometheus.NewDesc("sluice_embedded_chunks", "Chunks by what became of their vector: embedded, pending or failed.", []string{"source", "space", "state", "code"}, nil)
 	chunks   = prometheus.NewDesc("sluice_chunks", "Chunks.", []string{"source"}, nil)
 )
 
@@ -74,6 +81,7 @@ func (*storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- openRuns
 	ch <- pages
 	ch <- chunks
+	ch <- embedded
 }
 
 // Collect sends the counts. While the database is unavailable, only these metrics are missing.
@@ -99,5 +107,35 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range sources {
 		ch <- prometheus.MustNewConstMetric(pages, prometheus.GaugeValue, float64(s.Pages), s.ID)
 		ch <- prometheus.MustNewConstMetric(chunks, prometheus.GaugeValue, float64(s.Chunks), s.ID)
+	}
+	c.collectEmbedded(ctx, ch)
+}
+
+// recount is the least time between two counts of vectors, which read every chunk.
+const recount = 15 * time.Second
+
+// collectEmbedded sends how many chunks have a vector.
+func (c *storeCollector) collectEmbedded(ctx context.Context, ch chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.counted) > recount {
+		e, err := c.control.Embeddings(ctx, viewer.All())
+		if err != nil {
+			c.log.Warn().Err(err).Msg("cannot count the vectors for the metrics")
+			return
+		}
+		c.vectors, c.counted = e, time.Now()
+	}
+	for _, s := range c.vectors.Spaces {
+		for source, n := range s.Sources {
+			send := func(chunks int, state, code string) {
+				ch <- prometheus.MustNewConstMetric(embedded, prometheus.GaugeValue, float64(chunks), source, strconv.Itoa(s.ID), state, code)
+			}
+			send(n.Embedded, "embedded", "")
+			send(n.Pending, "pending", "")
+			for code, failed := range n.Failed {
+				send(failed, "failed", string(code))
+			}
+		}
 	}
 }

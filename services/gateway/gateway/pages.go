@@ -119,3 +119,10 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	}
 	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(answer.Hits), WordsOnly: answer.WordsOnly}}, err
 }
+
+type embeddingsOutput struct{ Body control.Embeddings }
+
+func (g *Gateway) embeddings(ctx context.Context, _ *struct{}) (*embeddingsOutput, error) {
+	e, err := g.control.Embeddings(ctx, viewerOf(ctx))
+	return &embeddingsOutput{Body: e}, err
+}

@@ -47,6 +47,7 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET "+eventsPath, "follow-progress", "Follow a sync to its end", g.events, eventStream)
 
 	add(g, api, "POST /api/knowledge/search", "search", "Search the chunks", g.search)
+	add(g, api, "GET /api/embeddings", "get-embeddings", "Show how many chunks have a vector", g.embeddings)
 	add(g, api, "GET /api/pages/{id}", "get-page", "Show a page: Markdown, metadata, losses", g.getPage, onePage)
 	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, onePage)
 }

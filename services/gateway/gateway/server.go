@@ -89,7 +89,7 @@ func New(o Options) (*Gateway, error) {
 			return nil, err
 		}
 	}
-	g.metrics = newMetrics(o.Control.Reader, o.Log)
+	g.metrics = newMetrics(o.Control, o.Log)
 	g.router = newRouter(g)
 	api := humago.New(g.router, huma.Config{
 		OpenAPI: &huma.OpenAPI{

@@ -183,6 +183,7 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 			"%s", strings.Join(server.Exposed[:min(n, 4)], "; "))
 	}
 	d.chunks(ctx, s)
+	d.vectors(ctx, h, s)
 	sources, err := s.Reader().Sources(ctx, viewer.All())
 	if err != nil {
 		d.fail("sources", "see the database's log", "%v", err)
@@ -204,6 +205,40 @@ func (d *doctor) chunks(ctx context.Context, s *store.Store) {
 	}
 	for _, source := range slices.Sorted(maps.Keys(lost)) {
 		d.warn("chunks", "run: sluice sync "+source+" --mode full", "another program has deleted the chunks of pages of %s, so search does not find them: %d", source, lost[source])
+	}
+}
+
+// vectors checks what search by meaning needs.
+func (d *doctor) vectors(ctx context.Context, h *service.Host, s *store.Store) {
+	v := s.Vectors()
+	support, err := v.Support(ctx)
+	if err != nil {
+		d.warn("vectors", "see the database's log", "%v", err)
+		return
+	}
+	stale, err := v.StaleIndexes(ctx)
+	if err != nil {
+		d.warn("vectors", "see the database's log", "%v", err)
+	}
+	for _, i := range stale {
+		d.warn("archon", "run in the database: REINDEX INDEX CONCURRENTLY "+i.Index+" (it may need: SET maintenance_work_mem = '256MB')",
+			"the index %s was not rebuilt since it was created; if that was before the vectors, Archon's own search finds few of them", i.Index)
+	}
+	if cfg, err := service.Config[config.Embeddings](h); err != nil || !cfg.Configured() {
+		return
+	}
+	switch active, there, err := v.Active(ctx); {
+	case err != nil:
+		d.warn("vectors", "see the database's log", "%v", err)
+	case support.Advice != "":
+		d.fail("vectors", support.Advice, "a model is set, but the database cannot search by meaning")
+	case support.Outdated():
+		d.warn("vectors", "update pgvector to 0.8.4 or newer, then run: ALTER EXTENSION vector UPDATE; REINDEX the indexes on vectors",
+			"pgvector %s has errors that can damage an index", support.Version)
+	case !there:
+		d.warn("vectors", "check that an embedder is running, with the same EMBEDDINGS_… settings", "nothing is embedded yet")
+	default:
+		d.ok("vectors", "search uses those of %s", active.Identity)
 	}
 }
 

@@ -134,7 +134,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
-	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.source(), a.secret(), a.key(), a.page(), a.document(), a.mcp(),
+	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.embeddings(), a.source(), a.secret(), a.key(), a.page(), a.document(), a.mcp(),
 		a.convert(), a.sandbox(), a.migrate(), a.nats(), a.doctor())
 	return root
 }

@@ -84,6 +84,26 @@ func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
 	}
 	a.printf("\n")
 	a.table(rows)
+	return a.embeddingLines(ctx, s)
+}
+
+// embeddingLines shows a line for each space of vectors.
+func (a *app) embeddingLines(ctx context.Context, s *session) error {
+	e, err := s.Embeddings(ctx, operator)
+	if err != nil {
+		return err
+	}
+	for i, sp := range e.Spaces {
+		if i == 0 {
+			a.printf("\n")
+		}
+		a.printf("Vectors of %s, %s: %d of %s embedded, %d pending, %d failed", sp.Model, sp.State, sp.Total.Embedded,
+			plural(sp.Total.Chunks, "chunk", "chunks"), sp.Total.Pending, sp.Total.AllFailed())
+		if sp.Waiting > 0 {
+			a.printf("; %s after %s", plural(sp.Waiting, "text waits", "texts wait"), sp.Trouble)
+		}
+		a.printf("\n")
+	}
 	return nil
 }
 

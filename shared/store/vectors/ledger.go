@@ -115,3 +115,18 @@ func (v *Vectors) Size(ctx context.Context) (Size, error) {
 	}
 	return s, nil
 }
+
+// Sample returns the texts of some chunks.
+func (v *Vectors) Sample(ctx context.Context, most int) ([]string, error) {
+	rows, _ := v.pool.Query(ctx, `SELECT `+chunkText+` FROM archon_crawled_pages c JOIN confluence_chunk_words w ON w.chunk_id = c.id ORDER BY w.place LIMIT $1`, most)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		var title, content string
+		var headings []string
+		err := row.Scan(&title, &headings, &content)
+		return Text(title, headings, content), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read some texts: %w", err)
+	}
+	return list, nil
+}
