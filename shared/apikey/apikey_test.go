@@ -5,9 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
-	"github.com/stretchr/testify/require"
 )
 
 func TestAKeyIsProvedByItsHashAlone(t *testing.T) {

@@ -16,8 +16,11 @@ type text struct{ strings.Builder }
 // line writes one line.
 func (t *text) line(format string, args ...any) {
 	fmt.Fprintf(t, format, args...)
-	t.WriteByte('\n')
+	t.Builder.WriteByte('\n')
 }
+
+// add writes s as it is.
+func (t *text) add(s string) { t.Builder.WriteString(s) }
 
 // data puts text of a page between marks that it cannot close: they carry a digest of itself.
 func data(s string) string {

@@ -121,7 +121,7 @@ func (s *Server) listHeadings(ctx context.Context, c *call, p store.Page, out *o
 			return true, nil
 		}
 		out.Headings = append(out.Headings, h)
-		c.text.WriteString(line)
+		c.text.add(line)
 	}
 	return false, nil
 }
@@ -149,7 +149,7 @@ func (s *Server) listTree(ctx context.Context, c *call, root string, levels int,
 				return nil
 			}
 			out.Tree = append(out.Tree, one)
-			c.text.WriteString(line)
+			c.text.add(line)
 			after = n.ID
 		}
 		if len(nodes) < treeAtOnce {

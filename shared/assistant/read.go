@@ -154,7 +154,7 @@ func (c *call) takeMarkdown(out *readOutput, markdown string) int {
 		part = string([]rune(markdown[:min(len(markdown), 4)])[:1])
 		out.Markdown = shown(part)
 	}
-	c.text.WriteString(above + data(out.Markdown) + below)
+	c.text.add(above + data(out.Markdown) + below)
 	return len(part)
 }
 

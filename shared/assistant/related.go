@@ -56,7 +56,7 @@ func (s *Server) related(ctx context.Context, c *call, in relatedInput) (related
 			return out, nil
 		}
 		out.Related, c.links = append(out.Related, one), append(c.links, link)
-		c.text.WriteString(line)
+		c.text.add(line)
 	}
 	if len(all) == 0 {
 		c.text.line("Nothing that is stored is related to it.")

@@ -218,7 +218,7 @@ func (c *call) takeHit(h *Hit, number, share int, linked map[string]bool) bool {
 		c.left -= costs(link)
 		c.links = append(c.links, link)
 	}
-	c.text.WriteString(lines + "\n")
+	c.text.add(lines + "\n")
 	return true
 }
 

@@ -63,7 +63,7 @@ func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesO
 			return out, nil
 		}
 		out.Sources = append(out.Sources, one)
-		c.text.WriteString(line)
+		c.text.add(line)
 	}
 	if len(all) == 0 {
 		c.text.line("There is no source that this reader sees.")

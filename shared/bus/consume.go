@@ -102,7 +102,7 @@ func (k *consuming) work(ctx context.Context) error {
 		err := k.pull(ctx)
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errSpare):
-			return nil
+			return nil //nolint:nilerr // both end the worker as intended
 		case k.b.nc.IsClosed():
 			return ErrClosed
 		case silent(err):

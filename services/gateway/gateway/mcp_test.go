@@ -140,7 +140,7 @@ func TestWhatAssistantsShouldNotSend(t *testing.T) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/mcp", &slowBody{rest: call("search", `{"query":"keys"}`), end: cancel})
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+w.keys["docs"])
-	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is none
+	_, err = http.DefaultClient.Do(req)
 	require.Error(t, err)
 	require.NotContains(t, w.log.String(), "panicked")
 	require.Contains(t, string(send(call("search", `{"query":"keys"}`)).body), "Keys of docs")
