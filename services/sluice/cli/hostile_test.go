@@ -48,7 +48,7 @@ func hostileTitles(p *person, site *sandbox.Site) {
 		"convert": {"", "-"}, "source add": {"", "evil" + strings.ReplaceAll(evil, " ", "") + " --space EVIL"}, "document add": {"", "- --source evil --url x" + strings.ReplaceAll(evil, " ", "")},
 		"secret set": {"", "docs"}, "secret remove": {"", "x" + strings.ReplaceAll(evil, " ", "")}, "secret rotate": {"", ""},
 		"key create": {"", "--role read --name " + strings.ReplaceAll(evil, " ", "")}, "key revoke": {"", "x" + strings.ReplaceAll(evil, " ", "")},
-		"embeddings status": {"", ""}, "embeddings plan": {"", ""}, "embeddings switch": {"", ""}, "embeddings retry": {"", ""},
+		"mcp": nil, "mcp config": {"", ""}, "embeddings status": {"", ""}, "embeddings plan": {"", ""}, "embeddings switch": {"", ""}, "embeddings retry": {"", ""},
 		"embeddings drop": {"", "x" + strings.ReplaceAll(evil, " ", "")},
 		"nats access":     {"", ""}, "nats adopt": {"", ""}, "nats init": {"", p.data + "/keys"}, "completion bash": nil, "completion zsh": nil, "completion fish": nil, "completion powershell": nil,
 		"up": nil, "demo": nil, "sandbox": nil, "migrate down": nil, "help": nil,
