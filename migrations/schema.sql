@@ -330,7 +330,7 @@ CREATE INDEX idx_confluence_chunk_texts_key ON public.confluence_chunk_texts USI
 CREATE INDEX idx_confluence_chunk_words_page ON public.confluence_chunk_words USING btree (page_id);
 CREATE INDEX idx_confluence_chunk_words_place ON public.confluence_chunk_words USING btree (place);
 CREATE INDEX idx_confluence_chunk_words_source ON public.confluence_chunk_words USING btree (source_id);
-CREATE INDEX idx_confluence_chunk_words_words ON public.confluence_chunk_words USING gin (words);
+CREATE INDEX idx_confluence_chunk_words_words ON public.confluence_chunk_words USING gin (words) WITH (gin_pending_list_limit='1024');
 CREATE INDEX idx_confluence_page_content_includes ON public.confluence_page_content USING btree (page_id) WHERE (includes <> '[]'::jsonb);
 CREATE INDEX idx_confluence_pages_jira_issue_links ON public.confluence_pages USING gin (((metadata -> 'jira_issue_links'::text)));
 CREATE INDEX idx_confluence_pages_labels ON public.confluence_pages USING gin (((metadata -> 'labels'::text)));

@@ -85,7 +85,8 @@ func (w *poolerState) detect(ctx context.Context, c *pgx.ConnConfig) (pooled boo
 //
 // Large values are compressed with lz4 if the server supports it: writing chunks then takes 5% less server time than
 // with pglz, and reading them takes less too. The pending list of a GIN index is limited to 1 MB instead of 4 MB:
-// each search reads the whole list, and emptying it more often takes no measurable time.
+// each search reads the whole list, and emptying it more often takes no measurable time. The index that every search
+// reads has that limit itself, since a session behind a pooler keeps none.
 func tuneSession(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT set_config(name, CASE name WHEN 'default_toast_compression' THEN 'lz4' ELSE '1MB' END, false)
 		FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals) OR name = 'gin_pending_list_limit'`)
