@@ -118,6 +118,9 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 		return err
 	}
 	is := s.CachedInfo().Config
+	if owner := is.Metadata[ownerKey]; owner != "" && want.Metadata[ownerKey] != "" && owner != want.Metadata[ownerKey] {
+		return ErrForeign // another installation has just started as well
+	}
 	next := asWanted(is, want)
 	if reflect.DeepEqual(next, is) {
 		return nil

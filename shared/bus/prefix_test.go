@@ -72,6 +72,33 @@ func TestAForeignTopologyIsRefused(t *testing.T) {
 	require.ErrorIs(t, mine.Apply(t.Context()), bus.ErrForeign)
 }
 
+// unused is a prefix under which the broker has no streams yet; the kit has applied those without one.
+func unused(o *bus.Options) { o.Prefix = "unused" }
+
+// Two installations that start together on an empty account do not both take its streams.
+func TestOnlyOneInstallationTakesAnEmptyAccount(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		k := bustest.New(t)
+		var group errgroup.Group
+		errs := make([]error, 2)
+		for i, id := range []string{"one", "two"} {
+			b := k.Connect(unused)
+			require.NoError(t, b.Own(t.Context(), id))
+			group.Go(func() error {
+				errs[i] = b.Apply(t.Context())
+				return nil
+			})
+		}
+		require.NoError(t, group.Wait())
+		if errs[0] == nil {
+			errs[0], errs[1] = errs[1], nil
+		}
+		require.ErrorIs(t, errs[0], bus.ErrForeign)
+		require.NoError(t, errs[1])
+	}
+}
+
 // Programs with a database and those without one start together on an empty broker. None of them fails,
 // whichever creates a stream first.
 func TestProgramsThatApplyTogether(t *testing.T) {
@@ -80,7 +107,7 @@ func TestProgramsThatApplyTogether(t *testing.T) {
 		k := bustest.New(t)
 		var group errgroup.Group
 		for i := range 6 {
-			b := k.Connect()
+			b := k.Connect(unused)
 			group.Go(func() error {
 				if i%2 == 0 {
 					if err := b.Own(t.Context(), "one"); err != nil {
