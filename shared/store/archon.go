@@ -109,8 +109,9 @@ const hasArchonPages = `(to_regclass('archon_page_metadata') IS NOT NULL AND EXI
 	WHERE attrelid = to_regclass('archon_crawled_pages') AND attname = 'page_id' AND NOT attisdropped))`
 
 // setArchonPages sets the page id that Archon reads from the chunks of a document, and queues the matching rows of
-// archon_page_metadata. Without that table, the id is the page's own.
-func setArchonPages(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChunk) []Chunk {
+// archon_page_metadata. Without that table, the id is the page's own. was is the source that the document had: its
+// chunks there may be gone.
+func setArchonPages(b *pgx.Batch, has bool, d document, chunks []Chunk, old []oldChunk, was string) []Chunk {
 	chunks = slices.Clone(chunks)
 	if !has {
 		for i := range chunks {
@@ -118,7 +119,7 @@ func setArchonPages(b *pgx.Batch, has bool, d document, chunks []Chunk, old []ol
 		}
 		return chunks
 	}
-	sources := []string{d.sourceID} // the page may have moved from another source
+	sources := []string{d.sourceID, was} // the page may have moved from another source
 	for _, c := range old {
 		if !slices.Contains(sources, c.sourceID) {
 			sources = append(sources, c.sourceID)

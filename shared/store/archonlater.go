@@ -108,7 +108,8 @@ func rebuildWholePage(ctx context.Context, tx pgx.Tx, sourceID, id string) error
 	d := document{sourceID: sourceID, id: id}
 	var old []oldChunk
 	b := &pgx.Batch{}
-	b.Queue(`SELECT p.title, t.url, t.markdown, t.headings FROM confluence_pages p JOIN confluence_page_content t USING (page_id, site_id)
+	// A page that another program stored may have no text here: its row shows the title, under the address of its chunks.
+	b.Queue(`SELECT p.title, coalesce(t.url, ''), coalesce(t.markdown, ''), coalesce(t.headings, '[]') FROM confluence_pages p LEFT JOIN confluence_page_content t USING (page_id, site_id)
 		WHERE p.source_id = $1 AND p.page_id = $2`, sourceID, id).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&d.title, &d.url, &d.markdown, &d.headings) })
 	b.Queue(storedChunksSQL(`c.source_id = $1 AND `+pg.ChunkOfPages("c", "= $2")), sourceID, id).
@@ -118,6 +119,9 @@ func rebuildWholePage(ctx context.Context, tx pgx.Tx, sourceID, id string) error
 		})
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return err
+	}
+	if d.url == "" && len(old) > 0 {
+		d.url = old[0].url
 	}
 	chunks, at := make([]Chunk, len(old)), make([]int64, len(old))
 	for i, c := range old {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/migrations"
 	"github.com/sluicehq/sluice/shared/event"
@@ -381,4 +382,62 @@ func TestOlderReleasesFindTheirChunksAfterDown(t *testing.T) {
 
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err, "up again")
+}
+
+// A page that another program stored, without the text that Sluice keeps, does not stop the conversion of the others.
+func TestPagesWithoutKeptTextAreGivenToArchonToo(t *testing.T) {
+	t.Parallel()
+	address := pgtest.URL(t)
+	conn := connect(t, address)
+	withRoles(t, conn)
+	s := opened(t, address)
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	fill(t, s)
+	does(t, conn, `DELETE FROM confluence_page_content WHERE page_id = '1'`)
+	apply(t, conn, november("4_trigrams")...)
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"Home"}, column[string](t, conn, `SELECT full_content FROM archon_page_metadata WHERE url ~ '/1$'`))
+	due, err := s.HasChunksBeforeArchon(t.Context())
+	require.NoError(t, err)
+	require.False(t, due)
+}
+
+// A page moves to another space after something else has deleted its chunks: its rows of the old source go with it.
+func TestRowsOfAWholePageMoveWithoutItsChunks(t *testing.T) {
+	t.Parallel()
+	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
+	s := opened(t, address)
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	fill(t, s)
+	addSource(t, s, "hr")
+	does(t, conn, `DELETE FROM archon_crawled_pages WHERE metadata->>'confluence_page_id' = '2'`)
+	store1(t, s, write("hr", "", "2", 2, "Keys", "words on keys"))
+	require.Equal(t, []string{"hr"}, column[string](t, conn, `SELECT source_id FROM archon_page_metadata WHERE metadata->>'sluice_document' = '2'`))
+}
+
+// Whoever removes a document while another writes it leaves either all of it or nothing.
+func TestADocumentIsWrittenAndRemovedAtOnce(t *testing.T) {
+	t.Parallel()
+	address, conn := variant{vectors: true, files: november("3_vectors")}.install(t)
+	s := opened(t, address)
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	const url = "file://files/notes.md"
+	for n := range 20 {
+		var both errgroup.Group
+		both.Go(func() error {
+			_, err := s.WriteDocument(t.Context(), document("files", url, "always", fmt.Sprint("only ", n)))
+			return err
+		})
+		both.Go(func() error {
+			_, err := s.RemoveDocument(t.Context(), "files", url)
+			return err
+		})
+		require.NoError(t, both.Wait())
+		require.Contains(t, []string{"0 0 0", "2 2 1"}, column[string](t, conn, `SELECT (SELECT count(*) || ' ' || count(page_id) FROM archon_crawled_pages WHERE source_id = 'files')
+			|| ' ' || (SELECT count(*) FROM archon_page_metadata WHERE source_id = 'files')`)[0])
+	}
 }

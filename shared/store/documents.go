@@ -22,6 +22,9 @@ func (w DocumentWrite) document() document {
 // isDocument is the SQL condition for a document's chunks, by source and URL.
 const isDocument = `source_id = $1 AND url = $2 AND metadata->>'crawl_type' = 'document'`
 
+// lockDocumentSQL serializes those who write and remove the document with a URL.
+const lockDocumentSQL = `SELECT pg_advisory_xact_lock(hashtextextended('document:' || $1, 0))`
+
 // WriteDocument replaces a document's chunks in one transaction, as WritePage does: unchanged chunks stay, and a
 // reader sees all old or all new. It returns the ids of the chunks, in order.
 //
@@ -34,7 +37,7 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 			VALUES ($1, $2, $1, $1, '{"source_type": "file", "knowledge_type": "technical", "tags": []}')
 			ON CONFLICT (source_id) DO NOTHING`, w.SourceID, w.URL)
 		b.Queue(`SELECT FROM archon_sources WHERE source_id = $1 FOR KEY SHARE`, w.SourceID)
-		b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('document:' || $1, 0))`, w.URL)
+		b.Queue(lockDocumentSQL, w.URL)
 		var archon bool
 		b.Queue(`SELECT ` + hasArchonPages).QueryRow(func(row pgx.Row) error { return row.Scan(&archon) })
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
@@ -46,7 +49,7 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 			return err
 		}
 		b = &pgx.Batch{}
-		chunks := setArchonPages(b, archon, w.document(), w.Chunks, old)
+		chunks := setArchonPages(b, archon, w.document(), w.Chunks, old, w.SourceID)
 		if err := queueChunks(b, w.SourceID, w.URL, old, chunks, archon); err != nil {
 			return err
 		}
@@ -65,6 +68,9 @@ func (s *Store) RemoveDocument(ctx context.Context, sourceID, url string) (int, 
 	var removed int
 	err := s.inTx(ctx, "remove document "+url, func(tx pgx.Tx) error {
 		var archon bool
+		if _, err := tx.Exec(ctx, lockDocumentSQL, url); err != nil {
+			return err
+		}
 		if err := tx.QueryRow(ctx, `SELECT `+hasArchonPages).Scan(&archon); err != nil {
 			return err
 		}

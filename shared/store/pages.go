@@ -97,8 +97,9 @@ type stored struct {
 	newer                bool          // the stored version is newer, or the stored body of the same version was read later: by another source, or for a page without versions
 	ended                event.Outcome // in this run's ledger
 	chunks               []oldChunk
-	lost                 bool // the page should have chunks, but something other than the store has deleted them
-	archon               bool // see hasArchonPages
+	lost                 bool   // the page should have chunks, but something other than the store has deleted them
+	archon               bool   // see hasArchonPages
+	source               string // that the page had
 }
 
 // decide returns the outcome of the page, and whether the page must be written for it.
@@ -149,7 +150,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14 AND `+timeCounts+`
 				WHEN p.version <> $4 THEN p.version > $4
 				ELSE (p.source_id <> $2 OR $13 <> '') AND c.fetched_at > $11 END, false),
-			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false), `+hasArchonPages+`
+			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false), `+hasArchonPages+`, coalesce(p.source_id, $2)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
 		LEFT JOIN confluence_spaces at ON at.source_id = me.source_id
@@ -161,7 +162,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 		w.Page.ID, w.SourceID, w.RunID, w.Page.Version, w.Page.Title, w.Path, w.Metadata, w.Page.URL, w.Markdown, pipelineVersion(w.Page),
 		orNull(w.FetchedAt), w.Trail, w.Page.Hash, orNull(w.Page.ModifiedAt)).
 		QueryRow(func(row pgx.Row) error {
-			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved, &o.archon)
+			return row.Scan(&mine, &o.there, &o.deleted, &listed, &o.ended, &state, &o.site, &o.same, &o.newer, &moved, &o.archon, &o.source)
 		})
 	// The page may have moved from another source of the same site. Its chunks there are deleted.
 	b.Queue(storedChunksSQL(pg.ChunkOfPages("c", "= $1")+` AND c.source_id IN `+sameSite), w.Page.ID, w.SourceID).
@@ -211,7 +212,7 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now()
 			WHERE page_id = $1 AND restored_at IS NULL AND source_id IN `+sameSite, w.Page.ID, w.SourceID)
 	}
-	chunks := setArchonPages(b, old.archon, w.document(), w.Chunks, old.chunks)
+	chunks := setArchonPages(b, old.archon, w.document(), w.Chunks, old.chunks, old.source)
 	return queueChunks(b, w.SourceID, w.Page.URL, old.chunks, chunks, old.archon)
 }
 
