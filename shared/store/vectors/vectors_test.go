@@ -199,4 +199,3 @@ func TestGoingBackTakesTheVectorsAlong(t *testing.T) {
 	require.NoError(t, s.MigrateDown(t.Context()))
 	require.Zero(t, scan[int](t, conn, `SELECT count(*) FROM pg_class WHERE relname ~ '^confluence_'`))
 }
-
