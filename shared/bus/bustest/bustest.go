@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/broker"
 	"github.com/sluicehq/sluice/shared/bus"
@@ -26,6 +28,23 @@ import (
 
 // Patience is how long a test waits for an expected event.
 const Patience = 20 * time.Second
+
+// Main runs the tests of a package and ends the process. It fails the run if goroutines remain.
+func Main(m *testing.M) {
+	code := m.Run()
+	var err error
+	// Each Find looks for a second. A busy machine may need more to end what was closed last.
+	for range 10 {
+		if err = goleak.Find(); err == nil {
+			break
+		}
+	}
+	if err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "bustest:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // Kit is a broker with a bus. Everything ends with the test.
 type Kit struct {
