@@ -1,10 +1,14 @@
+//go:build !race
+
+// The race detector slows the model's arithmetic down twentyfold: "make test" runs this file once more
+// without it. The package bert, which shares the work between processors, has tests with it.
+
 package embedding_test
 
 import (
 	"archive/zip"
 	"context"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,15 +17,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/embedding"
 	"github.com/sluicehq/sluice/shared/embedding/embeddingtest"
 	"github.com/sluicehq/sluice/shared/failure"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var mini embedding.Model // which takes a second to load
 
@@ -31,24 +32,6 @@ func miniLM(tb testing.TB) embedding.Model {
 		mini = open(tb, config.Embeddings{EmbeddingsPath: embeddingtest.MiniLM(tb), EmbeddingsModel: "all-MiniLM-L6-v2", EmbeddingsBatch: 8, EmbeddingsParallel: 2})
 	}
 	return mini
-}
-
-func open(tb testing.TB, c config.Embeddings, opts ...embedding.Option) embedding.Model {
-	tb.Helper()
-	m, err := embedding.Open(c, opts...)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = m.Close() })
-	return m
-}
-
-func cosine(a, b []float32) float64 {
-	var dot, aa, bb float64
-	for i := range a {
-		dot += float64(a[i]) * float64(b[i])
-		aa += float64(a[i]) * float64(a[i])
-		bb += float64(b[i]) * float64(b[i])
-	}
-	return dot / math.Sqrt(aa*bb)
 }
 
 // The vectors are those of onnxruntime, for texts with every kind of character.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/embedding"
@@ -19,6 +21,26 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/secret"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(tb testing.TB, c config.Embeddings, opts ...embedding.Option) embedding.Model {
+	tb.Helper()
+	m, err := embedding.Open(c, opts...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+func cosine(a, b []float32) float64 {
+	var dot, aa, bb float64
+	for i := range a {
+		dot += float64(a[i]) * float64(b[i])
+		aa += float64(a[i]) * float64(a[i])
+		bb += float64(b[i]) * float64(b[i])
+	}
+	return dot / math.Sqrt(aa*bb)
+}
 
 func settings(s *embeddingtest.Server, change ...func(*config.Embeddings)) config.Embeddings {
 	c := config.Embeddings{EmbeddingsURL: s.URL, EmbeddingsModel: "m", EmbeddingsAPIKey: secret.New("sk-key"), EmbeddingsBatch: 8, EmbeddingsParallel: 2}
