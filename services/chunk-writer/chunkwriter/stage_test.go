@@ -312,6 +312,7 @@ func TestCommittedBeforePublished(t *testing.T) {
 	k.Consume(bus.Write, service.Steered(chunkwriter.Handler(s, k.Bus, small)))
 	require.Equal(t, event.Created, stored.Wait(1)[0].Outcome)
 	k.Empty(bus.Write)
+	stored.Wait(1)
 	require.Len(t, stored.All(), 1)
 	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
 	require.NoError(t, err)

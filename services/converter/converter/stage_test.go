@@ -104,6 +104,7 @@ func TestABodyBeyondTheBoundsFailsAtOnce(t *testing.T) {
 	require.Equal(t, "1003", converted.Wait(1)[0].Page.ID)
 	k.Empty(bus.Convert)
 	require.Len(t, calls, 3, "a page that cannot be converted is not retried")
+	failed.Wait(2)
 	require.Len(t, failed.All(), 2)
 }
 

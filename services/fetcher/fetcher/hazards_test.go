@@ -161,10 +161,12 @@ func TestAPageWithoutItsBodyFailsAlone(t *testing.T) {
 	w.startFetch(1)
 	require.Contains(t, byID(fetched.Wait(2)), good.ID)
 	w.Empty(bus.Fetch)
+	failed.Wait(1)
 	require.Len(t, failed.All(), 1)
 	got := failed.All()[0]
 	require.Equal(t, []any{"docs", "run-1", bad.ID, 1, "fetcher", failure.Protocol, 1},
 		[]any{got.SourceID, got.RunID, got.PageID, got.Version, got.Stage, got.Code, got.Attempts})
+	fetched.Wait(2)
 	require.Len(t, fetched.All(), 2, "its neighbours, once")
 }
 

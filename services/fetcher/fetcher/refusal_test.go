@@ -66,6 +66,7 @@ func TestAPageThatBreaksTheAnswerForManyFailsAlone(t *testing.T) {
 	require.NotContains(t, byID(fetched.Wait(9)), poison.ID)
 	given := failed.Wait(1)
 	w.Empty(bus.Fetch)
+	failed.Wait(1)
 	require.Len(t, failed.All(), 1)
 	require.Equal(t, poison.ID, given[0].PageID)
 	require.Equal(t, failure.Unavailable, given[0].Code)

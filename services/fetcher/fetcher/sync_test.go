@@ -100,7 +100,9 @@ func TestARequestInEveryStateOfItsRun(t *testing.T) {
 	require.True(t, again.After(ended))
 	again.At, again.Seq, again.FinishedAt = ended.At, ended.Seq, ended.FinishedAt
 	require.Equal(t, ended, again)
+	listings.Wait(3)
 	require.Len(t, listings.All(), 3)
+	tasks.Wait(3)
 	require.Len(t, tasks.All(), 3)
 }
 
@@ -134,6 +136,7 @@ func TestRejectionsReachTheirAsker(t *testing.T) {
 		require.Equal(t, tc.code, p.Code)
 	}
 	w.Empty(bus.Sync)
+	rejected.Wait(3)
 	require.Len(t, rejected.All(), 3, "a rejected request does not come again")
 	run, err := w.store.Run(t.Context(), "taken")
 	require.NoError(t, err)
