@@ -55,6 +55,7 @@ type Budget struct {
 	ready  []*waiter   // with a slot, in order of slots
 	calls  []time.Time // start times of the current calls
 	pause  time.Time   // no call before it, by this machine's clock
+	lifted time.Time   // the last known lift of a pause; see Lift
 	seen   sight       // the last known schedule
 	after  time.Time   // requesting slots before it is useless
 	gave   bool        // a place was released since the schedule was last written
@@ -67,6 +68,7 @@ type Budget struct {
 type sight struct {
 	epoch      string
 	pause      time.Time // by this machine's clock
+	lifted     time.Time // the last lift that the schedule has
 	places     int       // places of this replica
 	waiting    bool      // it has announced that it waits
 	at         time.Time // when it last wrote
@@ -161,6 +163,29 @@ func (g *Budget) Pause(until time.Time) {
 	defer g.mu.Unlock()
 	g.pauseUntil(time.Now().Add(time.Until(until))) // with the monotonic clock
 	g.nudge()
+}
+
+// Lift ends the pause for all processes, and reports whether at is news here. at says when somebody lifted
+// the pause, by a clock that all lifts of the site share; it is compared only with other lifts, so every
+// process may repeat a lift without ending a later pause.
+func (g *Budget) Lift(at time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.hearLift(at) {
+		return false
+	}
+	g.nudge()
+	return true
+}
+
+// hearLift drops a pause that was lifted, and reports whether the lift is news.
+func (g *Budget) hearLift(at time.Time) bool {
+	if !at.After(g.lifted) {
+		return false
+	}
+	g.lifted = at
+	g.pause = time.Time{}
+	return true
 }
 
 func (g *Budget) join(w *waiter) {

@@ -261,6 +261,60 @@ func TestBudgetLongPauseIsAnErrorForAll(t *testing.T) {
 	require.GreaterOrEqual(t, refused, 8, "all but one that had its slot already")
 }
 
+// A replica that has not heard of a lift must not bring the old pause back, whoever writes first, and a
+// lift that is repeated must not end the next pause.
+func TestBudgetPauseIsLiftedForAll(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	l := budget.Limits{PerSecond: 50, Concurrency: 4, MaxWait: time.Second}
+	replicas := []*budget.Budget{f.budget(l), f.budget(l), f.budget(l)}
+	call := func(g *budget.Budget) error {
+		err := g.Wait(t.Context())
+		if err == nil {
+			g.Done()
+		}
+		return err
+	}
+	paused := func(g *budget.Budget) bool {
+		var e *budget.PausedError
+		return errors.As(call(g), &e)
+	}
+	all := func(is bool) {
+		t.Helper()
+		for i, g := range append(slices.Clone(replicas), f.budget(l)) {
+			require.Eventually(t, func() bool { return paused(g) == is }, bustest.Patience, 10*time.Millisecond, "replica %d", i)
+		}
+	}
+	for _, g := range replicas {
+		require.NoError(t, call(g))
+	}
+	lifts := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC) // by no clock of these machines
+	require.True(t, replicas[0].Lift(lifts), "no pause to lift")
+	for i := range replicas {
+		for _, g := range replicas {
+			g.Pause(time.Now().Add(time.Hour))
+		}
+		all(true)
+		replicas[i].Lift(lifts) // an old one
+		all(true)
+		lifts = lifts.Add(time.Second)
+		require.True(t, replicas[i].Lift(lifts))
+		if i == 0 {
+			require.NoError(t, call(replicas[i]), "at once")
+		}
+		all(false) // also if the replica that knows of the lift makes no call
+	}
+	replicas[0].Pause(time.Now().Add(30 * time.Minute)) // shorter than the one before
+	all(true)
+
+	// A schedule that is lost takes no lift with it.
+	require.True(t, replicas[1].Lift(lifts.Add(time.Second)))
+	f.kit.Stop()
+	f.kit.Wipe()
+	f.kit.Start()
+	all(false)
+}
+
 func TestBudgetCancel(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -79,7 +79,7 @@ func (g *Budget) silence(now time.Time) time.Duration {
 		g.calls = g.calls[1:]
 		g.freed()
 	}
-	if g.look || g.pause.After(now) && g.pause.Sub(g.seen.pause) > pauseSlack {
+	if g.look || g.lifted.After(g.seen.lifted) || g.pause.After(now) && g.pause.Sub(g.seen.pause) > pauseSlack {
 		return 0
 	}
 	wait := time.Hour
@@ -122,10 +122,11 @@ func (g *Budget) bargain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the request budget: %w", err)
 	}
+	lifted := s.Lifted
 	d := g.demand(s, clock, line)
 	start := clock.now()
 	got := s.reserve(g.id, start, d, g.terms)
-	if got.wrote || revision == 0 {
+	if got.wrote || revision == 0 || s.Lifted.After(lifted) {
 		s.By = g.id
 		err := g.store(ctx, s, revision)
 		// A slot that comes before its confirmation is lost, so the next plan allows for twice this
@@ -174,7 +175,8 @@ func (g *Budget) store(ctx context.Context, s *schedule, revision uint64) error 
 }
 
 // demand adopts the schedule's state and returns this replica's demand. Slots of another schedule, or
-// from before the connection broke, do not count.
+// from before the connection broke, do not count. Nor does a pause from before a lift that only one of the
+// two knows of: otherwise a replica that has not heard of the lift would announce its old pause again.
 func (g *Budget) demand(s *schedule, clock brokerClock, line uint64) demand {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -183,6 +185,10 @@ func (g *Budget) demand(s *schedule, clock brokerClock, line uint64) demand {
 		g.dropAll()
 	}
 	g.line = line
+	g.hearLift(s.Lifted)
+	if g.lifted.After(s.Lifted) {
+		s.Lifted, s.Pause = g.lifted, time.Time{}
+	}
 	g.hearPause(s.Pause)
 	d := demand{busy: len(g.ready) + len(g.calls), queued: len(g.queue), yield: g.gave, trip: g.table.trip}
 	if g.pause.After(time.Now()) {
@@ -199,7 +205,7 @@ func (g *Budget) accept(s *schedule, got grant, d demand) {
 	mine := s.Replicas[g.id]
 	g.gave = false
 	g.seen = sight{
-		epoch: s.Epoch, pause: g.clock.local(s.Pause), places: got.places, waiting: mine.Waiting > 0,
+		epoch: s.Epoch, pause: g.clock.local(s.Pause), lifted: s.Lifted, places: got.places, waiting: mine.Waiting > 0,
 		at: g.clock.local(mine.At), othersWait: s.othersWait(g.id, g.clock.now()),
 	}
 	g.after = now.Add(got.again)
@@ -234,12 +240,15 @@ func (g *Budget) hear(value []byte) {
 		g.nudge()
 		return
 	}
-	g.hearPause(s.Pause)
+	lifted := g.hearLift(s.Lifted)
+	if !s.Lifted.Before(g.lifted) {
+		g.hearPause(s.Pause)
+	}
 	g.seen.othersWait = s.othersWait(g.id, g.clock.now())
 	if g.seen.waiting && s.places() < g.terms.concurrency {
 		g.after = time.Time{}
 	}
-	if g.seen.waiting || g.seen.othersWait {
+	if g.seen.waiting || g.seen.othersWait || lifted {
 		g.nudge()
 	}
 }

@@ -33,9 +33,10 @@ const (
 // schedule is the agreement of the replicas that share a site, as stored in the bucket. Its times are
 // the broker's.
 type schedule struct {
-	Epoch    string             `json:"epoch"`          // of this schedule; a new one begins when the old one is lost
-	Next     time.Time          `json:"next"`           // the first free slot
-	Pause    time.Time          `json:"pause,omitzero"` // no call before it
+	Epoch    string             `json:"epoch"`           // of this schedule; a new one begins when the old one is lost
+	Next     time.Time          `json:"next"`            // the first free slot
+	Pause    time.Time          `json:"pause,omitzero"`  // no call before it
+	Lifted   time.Time          `json:"lifted,omitzero"` // the last lift of a pause, by the clock of lifts
 	Replicas map[string]replica `json:"replicas"`
 	By       string             `json:"by"` // the replica that wrote it
 }
