@@ -112,6 +112,14 @@ CREATE TABLE confluence_pages (
     site_id integer NOT NULL
 );
 
+CREATE TABLE confluence_pauses (
+    site text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    until timestamp with time zone NOT NULL,
+    why text NOT NULL,
+    lifted_at timestamp with time zone
+);
+
 CREATE TABLE confluence_removals (
     page_id text NOT NULL,
     run_id text NOT NULL,
@@ -281,6 +289,7 @@ ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_page_
 ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_pkey PRIMARY KEY (page_id, site_id);
 ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_site_id_fkey FOREIGN KEY (site_id) REFERENCES confluence_sites(site_id);
 ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_pauses ADD CONSTRAINT confluence_pauses_pkey PRIMARY KEY (site);
 ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_pkey PRIMARY KEY (page_id, run_id);
 ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_search ADD CONSTRAINT confluence_search_pkey PRIMARY KEY (one);
@@ -551,6 +560,12 @@ COMMENT ON COLUMN confluence_pages.created_at IS 'when it was first stored';
 COMMENT ON COLUMN confluence_pages.updated_at IS 'when this row last changed';
 COMMENT ON COLUMN confluence_pages.kind IS 'page or blogpost';
 COMMENT ON COLUMN confluence_pages.site_id IS 'the site of its source';
+COMMENT ON TABLE confluence_pauses IS 'The last long pause that each site asked for';
+COMMENT ON COLUMN confluence_pauses.site IS 'its address, in lower case';
+COMMENT ON COLUMN confluence_pauses.since IS 'when the pause began';
+COMMENT ON COLUMN confluence_pauses.until IS 'no call before it';
+COMMENT ON COLUMN confluence_pauses.why IS 'the call that was answered with it';
+COMMENT ON COLUMN confluence_pauses.lifted_at IS 'when somebody last lifted a pause of the site; not before since: this one';
 COMMENT ON TABLE confluence_removals IS 'Every page that a run took out of the knowledge base; kept longer than the run';
 COMMENT ON COLUMN confluence_removals.page_id IS 'the page''s id';
 COMMENT ON COLUMN confluence_removals.run_id IS 'the run that removed it';

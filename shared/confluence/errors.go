@@ -71,6 +71,9 @@ func (e *RateLimitError) Error() string {
 // NotBefore returns RetryAt; see failure.RetryAt.
 func (e *RateLimitError) NotBefore() time.Time { return e.RetryAt }
 
+// Requested reports whether Confluence named the time itself, so that all calls of the site wait for it.
+func (e *RateLimitError) Requested() bool { return e.asked }
+
 // NotFoundError says that one object is missing or hidden from this credential; the API does not
 // distinguish the two.
 type NotFoundError struct {

@@ -31,6 +31,7 @@ type Site struct {
 	log     zerolog.Logger
 	bus     *bus.Bus
 	secrets Secrets
+	pauses  Pauses // nil without a database
 	ring    *seal.Ring
 	env     vault.Credential // of the environment; its site is "" when it names none
 
@@ -65,11 +66,17 @@ func Stored(secrets Secrets, ring *seal.Ring) SiteOption {
 	return func(s *Site) { s.secrets, s.ring = secrets, ring }
 }
 
+// Telling records in p the pauses that sites ask for, and heeds those that people lifted there.
+func Telling(p Pauses) SiteOption { return func(s *Site) { s.pauses = p } }
+
 // The client tells a budget when a call has ended, which releases its place.
 var (
 	_ confluence.Limiter = (*budget.Budget)(nil)
 	_ confluence.Doner   = (*budget.Budget)(nil)
+	_ confluence.Limiter = liftable{}
+	_ confluence.Doner   = liftable{}
 	_ Secrets            = (*vault.Vault)(nil)
+	_ Pauses             = (*store.Store)(nil)
 )
 
 const (
@@ -219,13 +226,22 @@ func (s *Site) budget(site string) (confluence.Limiter, error) {
 			return nil, err
 		}
 		b = shared
+		if s.pauses != nil {
+			b = liftable{shared, site, s.pauses}
+		}
 	}
 	s.budgets[site] = b
 	return b, nil
 }
 
-// heed makes a credential that Confluence rejected be read again soon: it may have been replaced.
+// heed makes a credential that Confluence rejected be read again soon, because it may have been replaced,
+// and records a pause that Confluence requested.
 func (s *Site) heed(c vault.Credential, call confluence.Call) {
+	var limited *confluence.RateLimitError
+	if errors.As(call.Err, &limited) {
+		s.recordPause(c.Site, limited)
+		return
+	}
 	var refused *confluence.AuthError
 	if !errors.As(call.Err, &refused) {
 		return

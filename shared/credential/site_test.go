@@ -23,12 +23,12 @@ import (
 )
 
 // replica is a process's site, on a connection of its own to the kit's broker.
-func replica(t *testing.T, kit *bustest.Kit, address string) *confluence.Client {
+func replica(t *testing.T, kit *bustest.Kit, address string, with ...SiteOption) *confluence.Client {
 	t.Helper()
 	site, err := NewSite(config.Confluence{
 		BaseURL: address, Email: "reader@acme.com", APIToken: secret.New("token"), Sites: config.Sites{AllowHTTP: true},
 		RequestsPerSecond: 50, Concurrency: 2,
-	}, zerolog.Nop(), Sharing(kit.Connect()))
+	}, zerolog.Nop(), append(with, Sharing(kit.Connect()))...)
 	require.NoError(t, err)
 	client, err := site.Client(t.Context(), store.Source{ID: "docs", BaseURL: address})
 	require.NoError(t, err)

@@ -287,7 +287,7 @@ func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	site, err := credential.NewSite(cfg, h.o.Log, credential.Sharing(b), credential.Stored(s.Vault(), ring))
+	site, err := credential.NewSite(cfg, h.o.Log, credential.Sharing(b), credential.Stored(s.Vault(), ring), credential.Telling(s))
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,13 @@ const runColumns = `run_id, source_id, requested_mode, mode, state, approve_remo
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
 	api_calls, api_bytes, blog_posts, snapshot_seq, notes`
 
+// Again returns the request that makes a claimed run continue from its ledger.
+func (r Run) Again() event.SyncRequested {
+	return event.SyncRequested{
+		SourceID: r.SourceID, RequestID: r.ID, Mode: r.RequestedMode, ApproveRemovals: r.ApproveRemovals, Nudge: r.Attempt,
+	}
+}
+
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
@@ -411,14 +418,17 @@ func (s *Store) ClaimStalled(ctx context.Context, idle time.Duration, queued ...
 	return list, nil
 }
 
-// stalledSQL is the SQL condition that the open run r had no progress for $1 or longer; $2 are the sources with
-// queued messages.
-const stalledSQL = `
+// itsTurnSQL is the SQL condition that the open run r does not wait for another run, and is not being listed now.
+const itsTurnSQL = `
 	(r.state IN ('listing', 'fetching', 'finishing')
 		OR r.state = 'requested' AND NOT EXISTS (
 			SELECT FROM confluence_sync_runs o WHERE o.source_id = r.source_id
 			AND o.state IN ('listing', 'fetching', 'finishing')))
-	AND coalesce(r.listing_until, now()) <= now()
+	AND coalesce(r.listing_until, now()) <= now()`
+
+// stalledSQL is the SQL condition that the open run r had no progress for $1 or longer; $2 are the sources with
+// queued messages.
+const stalledSQL = itsTurnSQL + `
 	AND greatest(r.sent_at, r.requested_at, r.listing_completed_at,
 		(SELECT max(p.ended_at) FROM confluence_sync_pages p WHERE p.run_id = r.run_id))
 		< now() - $1::interval * CASE WHEN r.state = 'fetching' AND r.source_id = ANY ($2) THEN 16

@@ -50,6 +50,7 @@ type Source struct {
 	LastCheck        time.Time        `json:"last_deletion_check,omitzero"` // when removals were last checked or decided on
 	Pages            int              `json:"pages"`                        // current number of live pages
 	Chunks           int              `json:"chunks"`                       // current number of chunks
+	Pause            *Pause           `json:"pause,omitempty"`              // the site's, while it lasts; all its sources wait
 }
 
 // String returns a description of the source, such as "space DOCS of https://acme.atlassian.net/wiki".
@@ -156,7 +157,8 @@ func (s Source) Same(other Source) bool {
 	return s.Location == other.Location && (s.SpaceKey == other.SpaceKey || slices.Contains(s.Keys, strings.ToLower(other.SpaceKey)))
 }
 
-const sourceFrom = ` FROM archon_sources s LEFT JOIN confluence_spaces n USING (source_id) `
+const sourceFrom = ` FROM archon_sources s LEFT JOIN confluence_spaces n USING (source_id)
+	LEFT JOIN confluence_pauses p ON p.site = ` + siteOf + ` AND ` + inForce + ` `
 
 const sourceColumns = `
 	s.source_id, ` + systemOf + `, coalesce(s.metadata->>'location', ''),
@@ -166,18 +168,23 @@ const sourceColumns = `
 	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
 		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
-	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz`
+	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz,
+	p.since, p.until, p.why`
 
 func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
-	var last, checked *time.Time
+	var last, checked, since, until *time.Time
+	var why *string
 	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.SpaceID, &src.Keys, &src.DisplayName, &src.DeletionStrategy,
-		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &src.Pages, &src.Chunks)
+		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &since, &until, &why, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
 	}
 	if checked != nil {
 		src.LastCheck = checked.UTC()
+	}
+	if until != nil {
+		src.Pause = &Pause{Since: since.UTC(), Until: until.UTC(), Why: *why}
 	}
 	return src, err
 }

@@ -340,11 +340,7 @@ func (f *Follower) nudge(ctx context.Context) error {
 	for _, run := range stalled {
 		f.log.Warn().Str("source", run.SourceID).Str("run", run.ID).Str("state", string(run.State)).
 			Int("attempt", run.Attempt).Msg("the run has stalled, requesting it again")
-		err := f.publish(ctx, event.SyncRequested{
-			SourceID: run.SourceID, RequestID: run.ID, Mode: run.RequestedMode,
-			ApproveRemovals: run.ApproveRemovals, Nudge: run.Attempt,
-		})
-		if err != nil {
+		if err := f.publish(ctx, run.Again()); err != nil {
 			return err
 		}
 	}
