@@ -74,6 +74,7 @@ type Ledger interface {
 	RequestRun(ctx context.Context, req event.SyncRequested) (store.Run, error)
 	JoinRun(ctx context.Context, req event.SyncRequested) (run store.Run, joined bool, err error)
 	CancelRun(ctx context.Context, id string) (store.Run, error)
+	LiftPause(ctx context.Context, sourceID string) (store.Pause, []store.Run, error)
 	Decide(ctx context.Context, runID string, d store.Decision) (store.Run, error)
 }
 

@@ -128,6 +128,13 @@ func TestARequestIsWrittenDownWhileTheBrokerIsAway(t *testing.T) {
 	require.NoError(t, err)
 	require.Error(t, asked.Unsent)
 	require.Equal(t, event.StateRequested, w.state("approve-h1"))
+	require.NoError(t, w.store.RecordPause(t.Context(), storetest.Site, time.Hour, "why"))
+	done, err := w.Resume(t.Context(), everyone, "docs")
+	require.NoError(t, err)
+	require.Error(t, done.Unsent)
+	src, err := w.Source(t.Context(), everyone, "docs")
+	require.NoError(t, err)
+	require.Nil(t, src.Pause, "it is lifted all the same")
 	require.Less(t, time.Since(began), 20*time.Second, "the wait for the broker is short")
 
 	w.kit.Start()

@@ -134,3 +134,10 @@ type PageRemovedError struct{ ID string }
 func (e *PageRemovedError) Error() string {
 	return fmt.Sprintf("page %s is no longer in its space", e.ID)
 }
+
+// NotPausedError says that the site of a source has not asked for a pause that lasts still.
+type NotPausedError struct{ ID string }
+
+func (e *NotPausedError) Error() string {
+	return fmt.Sprintf("the site of source %s is not paused", e.ID)
+}

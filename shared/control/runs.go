@@ -102,11 +102,7 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
 		return asked, err
 	}
-	within := publishWithin
-	if c.PublishWithin > 0 {
-		within = c.PublishWithin
-	}
-	pubCtx, cancel := context.WithTimeout(ctx, within)
+	pubCtx, cancel := context.WithTimeout(ctx, c.publishWithin())
 	defer cancel()
 	asked := Asked{Run: run, Unsent: c.Bus.Publish(pubCtx, req)}
 	if run.State == event.StateRequested {

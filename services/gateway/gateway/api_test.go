@@ -96,6 +96,7 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 
 	w.checkFailuresAndRemovals()
 	w.checkRunsAndChanges()
+	w.checkPause()
 
 	w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/new", "")
 	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "admin", "DELETE", "/api/confluence/new", "").code())

@@ -34,6 +34,7 @@ var routes = map[string]apikey.Role{
 	"GET /api/confluence/{source_id}/runs/{run}":              apikey.Operate, // returns pages that may have been hidden since
 	"POST /api/confluence/{source_id}/runs/{run}/cancel":      apikey.Operate,
 	"POST /api/confluence/{source_id}/cancel":                 apikey.Operate,
+	"POST /api/confluence/{source_id}/resume":                 apikey.Operate,
 	"GET /api/confluence/{source_id}/losses":                  apikey.Read,
 	"GET /api/confluence/{source_id}/failures":                apikey.Read,
 	"POST /api/confluence/{source_id}/failures/retry":         apikey.Operate,

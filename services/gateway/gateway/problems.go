@@ -79,8 +79,11 @@ func sourceProblem(err error) *Problem {
 		invalid *control.InvalidError
 		exists  *control.SourceExistsError
 		taken   *control.SpaceTakenError
+		running *control.NotPausedError
 	)
 	switch {
+	case errors.As(err, &running):
+		return fail(http.StatusConflict, "not_paused", "the source's site is not paused")
 	case errors.As(err, &unknown):
 		return unknownSource(unknown.ID)
 	case errors.As(err, &scope):

@@ -35,6 +35,7 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET /api/confluence/{source_id}/runs/{run}", "get-run", "Show the full report of a run", g.getRun)
 	add(g, api, "POST /api/confluence/{source_id}/runs/{run}/cancel", "cancel-run", "End an active or queued run", g.cancelRun)
 	add(g, api, "POST /api/confluence/{source_id}/cancel", "cancel-runs", "End all active and queued runs of a source", g.cancelAll)
+	add(g, api, "POST /api/confluence/{source_id}/resume", "resume-source", "End the pause that a source's site asked for", g.resume)
 	add(g, api, "GET /api/confluence/{source_id}/losses", "list-losses", "Summarize how macros and elements on a source's pages were converted", g.losses)
 	add(g, api, "GET /api/confluence/{source_id}/failures", "list-failures", "List the pages that are failed now", g.listFailures)
 	add(g, api, "POST /api/confluence/{source_id}/failures/retry", "retry-failures", "Request a sync that retries failed pages", g.retryFailures, status(http.StatusAccepted))

@@ -71,6 +71,29 @@ func (g *Gateway) status(ctx context.Context, in *SourcePath) (*statusOutput, er
 	return out, err
 }
 
+type resumeOutput struct {
+	Body struct {
+		Pause store.Pause `json:"pause" doc:"the pause that was lifted, for all sources of the site"`
+		Runs  []string    `json:"runs" nullable:"false" doc:"open runs that go on at once"`
+	}
+}
+
+func (g *Gateway) resume(ctx context.Context, in *SourcePath) (*resumeOutput, error) {
+	done, err := g.control.Resume(ctx, viewerOf(ctx), in.SourceID)
+	if err != nil {
+		return nil, err
+	}
+	if done.Unsent != nil {
+		g.log.Warn().Err(done.Unsent).Str("source", in.SourceID).Str("request_id", requestID(ctx)).Msg("the broker did not accept the requests of open runs; they will be sent again from the ledger")
+	}
+	out := &resumeOutput{}
+	out.Body.Pause, out.Body.Runs = done.Pause, []string{}
+	for _, run := range done.Runs {
+		out.Body.Runs = append(out.Body.Runs, run.ID)
+	}
+	return out, nil
+}
+
 func operations(ops []control.Operation) []operation {
 	all := []operation{}
 	for _, op := range ops {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
+	"github.com/sluicehq/sluice/shared/store"
 )
 
 // reader returns a person with a running sluice, and a site that the test can change.
@@ -55,6 +57,7 @@ func TestWhatPeopleDoAboutRuns(t *testing.T) {
 	t.Run("failed pages", func(t *testing.T) { p.t = t; failedPages(p, site) })
 	t.Run("removals", func(t *testing.T) { p.t = t; heldRemovals(p, site) })
 	t.Run("sources", func(t *testing.T) { p.t = t; sourceSettings(p) })
+	t.Run("pause", func(t *testing.T) { p.t = t; paused(p, site) })
 	t.Run("cancel", func(t *testing.T) { p.t = t; cancelled(p, site) })
 	t.Run("hostile titles", func(t *testing.T) { p.t = t; hostileTitles(p, site) })
 	p.t = t
@@ -211,6 +214,49 @@ func sourceSettings(p *person) {
 	require.Equal(p.t, true, sources[0]["blog_posts"])
 	p.sees("sync", "docs", "--wait", "--request-id", "now-full")
 	require.Contains(p.t, p.sees("status", "now-full"), "docs, full: completed")
+}
+
+// paused meets a site that refuses every call for ten years, first while it lists and then while it fetches.
+func paused(p *person, site *sandbox.Site) {
+	require.NotContains(p.t, p.sees("source", "list"), "Paused")
+	require.Contains(p.t, p.errs(1, "source", "resume", "docs"), "the site of source docs is not paused")
+	for _, c := range []struct{ run, route, state string }{
+		{"refused-list", "/wiki/api/v2/spaces/{id}/pages", "listing"},
+		{"refused-fetch", "/wiki/api/v2/pages", "fetching"},
+	} {
+		_, err := site.EditSome(sandbox.GeneratedSpace, 5, 1)
+		require.NoError(p.t, err)
+		require.NoError(p.t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultTooMany, Route: c.route, RetryAfter: 315_360_000}))
+		p.sees("sync", "gen", "--mode", "full", "--request-id", c.run)
+		var sources []struct {
+			Pause *store.Pause `json:"pause"`
+		}
+		require.Eventually(p.t, func() bool {
+			p.reads(&sources, "source", "list")
+			return sources[0].Pause != nil
+		}, time.Minute, 50*time.Millisecond)
+		require.WithinDuration(p.t, time.Now().Add(time.Hour), sources[0].Pause.Until, time.Minute)
+		require.Equal(p.t, sources[0].Pause, sources[1].Pause)
+		p.comes(c.run, c.state)
+		for _, args := range [][]string{{"source", "list"}, {"status"}} {
+			require.Regexp(p.t, `Paused until \d\d:\d\d:\d\d \((59|60) more minutes\): docs, gen\. The site asked for it .*\n  GET `+
+				regexp.QuoteMeta(c.route)+` was answered with 429 .*\n  To go on now: sluice source resume docs\n`, p.sees(args...))
+		}
+		require.Regexp(p.t, `Paused until .*: gen\.`, p.sees("status", c.run))
+
+		// The site refuses still, and so asks for another pause.
+		first := sources[0].Pause.Since
+		p.sees("source", "resume", "docs")
+		require.Eventually(p.t, func() bool {
+			p.reads(&sources, "source", "list")
+			return sources[0].Pause != nil && sources[0].Pause.Since.After(first)
+		}, time.Minute, 50*time.Millisecond)
+
+		require.NoError(p.t, site.SetFaults(1))
+		require.Regexp(p.t, `^The pause until \S+ is lifted\. 1 run goes on: `+c.run+`\n$`, p.sees("source", "resume", "docs"))
+		require.NotContains(p.t, p.sees("source", "list"), "Paused")
+		p.comes(c.run, "completed")
+	}
 }
 
 func cancelled(p *person, site *sandbox.Site) {

@@ -30,7 +30,7 @@ func (a *app) source() *cobra.Command {
 		Args:  args(cobra.NoArgs),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.sourceAdd(), a.sourceSet(), a.sourceList(), a.sourceLosses(), a.sourceRemove())
+	cmd.AddCommand(a.sourceAdd(), a.sourceSet(), a.sourceList(), a.sourceLosses(), a.sourceResume(), a.sourceRemove())
 	return cmd
 }
 
@@ -229,6 +229,7 @@ func (a *app) listSources(ctx context.Context, s *session) error {
 		return nil
 	}
 	a.table(sourceRows(list))
+	a.showPauses(list)
 	return nil
 }
 

@@ -133,6 +133,13 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 		a.printf("%s\n", indent(st.Message, "  "))
 	}
 	a.showTimes(st)
+	if !st.State.Final() {
+		src, err := s.Source(ctx, operator, st.SourceID)
+		if err != nil {
+			return err
+		}
+		a.showPauses([]store.Source{src})
+	}
 	a.printf("  %s", tally(st.Counts))
 	if st.Counts.Pending > 0 {
 		a.printf(", %d pending", st.Counts.Pending)

@@ -62,7 +62,10 @@ func rewordSource(err error) error {
 	var unknown *control.UnknownSourceError
 	var exists *control.SourceExistsError
 	var differs *control.SourceDiffersError
+	var running *control.NotPausedError
 	switch {
+	case errors.As(err, &running):
+		return fmt.Errorf("%w; to list the sources and their pauses: sluice source list", running)
 	case errors.As(err, &unknown) && len(unknown.Known) == 0:
 		return fmt.Errorf("%w; add it: sluice source add %s --space KEY", unknown, unknown.ID)
 	case errors.As(err, &unknown):
