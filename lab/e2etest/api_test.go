@@ -63,7 +63,7 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	for _, part := range []string{`"operation_id":"idem-`, `"status":"completed"`, "event: progress", `"progress":100`, `"markdown":`, "signing keys", "sluice_pages{", "ready"} {
 		require.Contains(t, string(out), part)
 	}
-	runs, err := w.store.Reader().Runs(t.Context(), viewer.All(), source, 10)
+	runs, err := w.store.Reader().Runs(t.Context(), viewer.All(), source, store.First(10))
 	require.NoError(t, err)
 	require.Len(t, runs, 1)
 	require.Equal(t, event.StateCompleted, runs[0].State)

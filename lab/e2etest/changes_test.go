@@ -96,7 +96,7 @@ func (g *garden) path(titles ...string) string {
 // shows requires the breadcrumb of the page's chunks, and that search finds them by their words.
 func (g *garden) shows(title string, breadcrumb ...string) {
 	g.t.Helper()
-	chunks, err := g.store.Reader().Chunks(g.t.Context(), viewer.All(), source, g.ids[title])
+	chunks, err := g.store.Reader().Chunks(g.t.Context(), viewer.All(), source, g.ids[title], store.Whole())
 	require.NoError(g.t, err)
 	require.NotEmpty(g.t, chunks, title)
 	for _, c := range chunks {

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -70,7 +71,7 @@ func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts e
 	got.Listed, got.Unchanged, got.Skipped = 0, 0, 0
 	counts.Failed = len(want)
 	require.Equal(w.t, counts, got)
-	failures, err := w.store.Reader().Failures(w.t.Context(), viewer.All(), source, "", "", 100)
+	failures, err := w.store.Reader().Failures(w.t.Context(), viewer.All(), source, "", "", store.First(100))
 	require.NoError(w.t, err)
 	codes := map[string]failure.Code{}
 	for _, f := range failures {
@@ -145,7 +146,7 @@ func TestPoison(t *testing.T) {
 	last := w.sync(event.Incremental)
 	require.Equal(t, event.StateCompleted, last.State, last.Message)
 	require.Equal(t, []int{4, 1, 0}, []int{last.Counts.Created, last.Counts.Updated, last.Counts.Failed})
-	failures, err := w.store.Reader().Failures(t.Context(), viewer.All(), source, "", "", 100)
+	failures, err := w.store.Reader().Failures(t.Context(), viewer.All(), source, "", "", store.First(100))
 	require.NoError(t, err)
 	require.Empty(t, failures)
 	for id := range bad {

@@ -39,7 +39,7 @@ func build(ctx context.Context, s *store.Store, pages []Page, o chunk.Options) (
 	}
 	b := &base{texts: map[int64]string{}}
 	for _, p := range pages {
-		list, err := s.Reader().Chunks(ctx, viewer.All(), source, p.ID)
+		list, err := s.Reader().Chunks(ctx, viewer.All(), source, p.ID, store.Whole())
 		if err != nil {
 			return nil, err
 		}

@@ -85,10 +85,10 @@ func TestTheSameRowsByCopy(t *testing.T) {
 	require.Positive(t, took)
 
 	for _, id := range []string{"10", "20", "30"} {
-		want, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", id)
+		want, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", id, store.Whole())
 		require.NoError(t, err)
 		require.Len(t, want, 2)
-		got, err := there.Reader().Chunks(t.Context(), viewer.All(), "docs", id)
+		got, err := there.Reader().Chunks(t.Context(), viewer.All(), "docs", id, store.Whole())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

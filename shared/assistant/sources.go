@@ -34,7 +34,7 @@ type sourcesOutput struct {
 
 func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesOutput, error) {
 	out := sourcesOutput{Sources: []sourceTold{}}
-	all, err := s.control.Sources(ctx, c.Viewer)
+	all, err := s.control.Sources(ctx, c.Viewer, store.Whole())
 	if err != nil {
 		return out, err
 	}

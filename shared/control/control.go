@@ -23,27 +23,26 @@ import (
 // Reader reads the store for a viewer. What is missing or invisible to the viewer is store.ErrNotFound.
 type Reader interface {
 	SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error)
-	Sources(ctx context.Context, v viewer.Viewer) ([]store.Source, error)
+	Sources(ctx context.Context, v viewer.Viewer, p store.Part) ([]store.Source, error)
 	Source(ctx context.Context, v viewer.Viewer, id string) (store.Source, error)
-	Losses(ctx context.Context, v viewer.Viewer, sourceID string) ([]store.LossTotal, error)
+	Losses(ctx context.Context, v viewer.Viewer, sourceID string, p store.Part) ([]store.LossTotal, error)
 
 	Run(ctx context.Context, v viewer.Viewer, id string) (store.Run, error)
-	Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]store.Run, error)
-	RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]store.Run, error)
-	OpenRuns(ctx context.Context, v viewer.Viewer) ([]store.Run, error)
+	Runs(ctx context.Context, v viewer.Viewer, sourceID string, p store.Part) ([]store.Run, error)
+	OpenRuns(ctx context.Context, v viewer.Viewer, p store.Part) ([]store.Run, error)
 	Snapshot(ctx context.Context, v viewer.Viewer, runID string) (event.Progress, error)
 	Counts(ctx context.Context, v viewer.Viewer, runID string) (event.Counts, error)
 	Story(ctx context.Context, v viewer.Viewer, runID string) (store.Story, error)
-	LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, limit int) ([]store.LedgerPage, error)
-	Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]store.Failure, error)
+	LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, p store.Part) ([]store.LedgerPage, error)
+	Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, p store.Part) ([]store.Failure, error)
 	HeldRuns(ctx context.Context, v viewer.Viewer, sourceID string) ([]store.Run, error)
 	HeldRemovals(ctx context.Context, v viewer.Viewer, runID string) ([]store.Removal, error)
-	RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) ([]store.RemovedPage, error)
+	RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, p store.Part) ([]store.RemovedPage, error)
 
 	Pages(ctx context.Context, v viewer.Viewer, sourceID string, f store.PageFilter) ([]store.PageInfo, error)
 	Page(ctx context.Context, v viewer.Viewer, id string) (store.Page, error)
 	LivePage(ctx context.Context, v viewer.Viewer, id string) (store.Page, error)
-	Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]store.StoredChunk, error)
+	Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string, p store.Part) ([]store.StoredChunk, error)
 
 	// The context of a page, for assistants.
 	Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]page.Heading, error)

@@ -338,14 +338,13 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			"retry":   second(w.Retry(ctx, v, control.RetryRequest{SourceID: "hr"})),
 			"source":  second(w.Source(ctx, v, "hr")),
 			"status":  second(w.SourceStatus(ctx, v, "hr")),
-			"losses":  second(w.Losses(ctx, v, "hr")),
+			"losses":  second(w.Losses(ctx, v, "hr", store.Whole())),
 			"change":  second(w.ChangeSource(ctx, v, "hr", control.SourceChange{SourceChange: store.SourceChange{DisplayName: "X"}})),
 			"remove":  w.RemoveSource(ctx, v, "hr"),
 			"token":   second(w.SetToken(ctx, v, "hr", credential.GivenToken{})),
-			"runs":    second(w.Runs(ctx, v, "hr", 10)),
-			"before":  second(w.RunsBefore(ctx, v, "hr", "", 10)),
-			"removed": second(w.Removals(ctx, v, "hr", "", 10)),
-			"failed":  second(w.Failures(ctx, v, "hr", "", "", 10)),
+			"runs":    second(w.Runs(ctx, v, "hr", store.First(10))),
+			"removed": second(w.Removals(ctx, v, "hr", "", store.First(10))),
+			"failed":  second(w.Failures(ctx, v, "hr", "", "", store.First(10))),
 			"pages":   second(w.Pages(ctx, v, "hr", store.PageFilter{})),
 			"search":  second(w.Search(ctx, v, "keys", search.Filter{SourceID: "hr"})),
 			"several": second(w.Search(ctx, v, "keys", search.Filter{Sources: []string{"docs", "hr"}})),
@@ -355,13 +354,13 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 		}
 		var noRun *control.UnknownRunError
 		for what, err := range map[string]error{
-			"story":    second(w.Story(ctx, v, "h1", 10)),
+			"story":    second(w.Story(ctx, v, "h1", control.StoryPages(10))),
 			"progress": second(w.Progress(ctx, v, "h1")),
 			"cancel":   second(w.Cancel(ctx, v, "h1")),
 			"approve":  second(w.Approve(ctx, v, "h1", "")),
 			"reject":   second(w.Reject(ctx, v, "h1")),
-			"removed":  second(w.Removals(ctx, v, "", "h1", 10)),
-			"failed":   second(w.Failures(ctx, v, "", "f1", "", 10)),
+			"removed":  second(w.Removals(ctx, v, "", "h1", store.First(10))),
+			"failed":   second(w.Failures(ctx, v, "", "f1", "", store.First(10))),
 		} {
 			require.ErrorAs(t, err, &noRun, "%s: %s", name, what)
 		}
@@ -375,16 +374,16 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, hits)
 		for _, list := range []func() (int, error){
-			func() (int, error) { l, err := w.Sources(ctx, v.Only("hr")); return len(l), err },
-			func() (int, error) { l, err := w.Runs(ctx, v, "", 10); return len(l), err },
-			func() (int, error) { l, err := w.Active(ctx, v); return len(l), err },
-			func() (int, error) { l, err := w.Failures(ctx, v, "", "", "", 10); return len(l), err },
+			func() (int, error) { l, err := w.Sources(ctx, v.Only("hr"), store.Whole()); return len(l), err },
+			func() (int, error) { l, err := w.Runs(ctx, v, "", store.First(10)); return len(l), err },
+			func() (int, error) { l, err := w.Active(ctx, v, store.Whole()); return len(l), err },
+			func() (int, error) { l, err := w.Failures(ctx, v, "", "", "", store.First(10)); return len(l), err },
 			func() (int, error) {
-				l, err := w.Removals(ctx, v, "", "", 10)
+				l, err := w.Removals(ctx, v, "", "", store.First(10))
 				return len(l.Held) + len(l.Removed), err
 			},
 			func() (int, error) {
-				l, err := w.Chunks(ctx, v, store.Page{ID: "21", SourceID: "hr"})
+				l, err := w.Chunks(ctx, v, store.Page{ID: "21", SourceID: "hr"}, store.Whole())
 				return len(l), err
 			},
 		} {
@@ -395,10 +394,10 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 	}
 	p, err := w.Page(ctx, viewer.OfSources("hr"), "", "21")
 	require.NoError(t, err)
-	chunks, err := w.Chunks(ctx, viewer.OfSources("hr"), p)
+	chunks, err := w.Chunks(ctx, viewer.OfSources("hr"), p, store.Whole())
 	require.NoError(t, err)
 	require.Len(t, chunks, 1)
-	held, err := w.Removals(ctx, viewer.OfSources("hr"), "hr", "h1", 10)
+	held, err := w.Removals(ctx, viewer.OfSources("hr"), "hr", "h1", store.First(10))
 	require.NoError(t, err)
 	require.Equal(t, "h1", held.Held[0].ID)
 	src, err := w.Source(ctx, everyone, "hr")
@@ -424,7 +423,7 @@ func TestStoriesSayWhatARunWaitsFor(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for id, before := range map[string]string{"r1": "", "r2": "r1", "r3": "r2"} {
-		st, err := w.Story(t.Context(), everyone, id, 10)
+		st, err := w.Story(t.Context(), everyone, id, control.StoryPages(10))
 		require.NoError(t, err)
 		require.Equal(t, before, st.WaitsFor, id)
 	}

@@ -13,23 +13,13 @@ import (
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
-// Runs lists the newest runs, only of one source if sourceID is not empty. It returns an *UnknownSourceError.
-func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]store.Run, error) {
+// Runs lists runs, the newest first, only of one source if sourceID is not empty. It returns an *UnknownSourceError.
+func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, p store.Part) ([]store.Run, error) {
 	v, err := c.narrow(ctx, v, sourceID, "")
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.Reader.Runs(ctx, v, sourceID, limit)
-	return orEmpty(list), err
-}
-
-// RunsBefore lists a source's runs, the newest first: those requested before the run before, or all if before is
-// empty. It returns an *UnknownSourceError.
-func (c *Control) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]store.Run, error) {
-	if _, err := c.visibleSource(ctx, v, sourceID); err != nil {
-		return nil, err
-	}
-	list, err := c.Reader.RunsBefore(ctx, v, sourceID, before, limit)
+	list, err := c.Reader.Runs(ctx, v, sourceID, p)
 	return orEmpty(list), err
 }
 
@@ -39,26 +29,36 @@ type Operation struct {
 	Progress event.Progress
 }
 
+// Position is that of the run.
+func (o Operation) Position() store.Position { return o.Run.Position() }
+
 // Active lists the runs that have not ended, the oldest first.
-func (c *Control) Active(ctx context.Context, v viewer.Viewer) ([]Operation, error) {
-	runs, err := c.Reader.OpenRuns(ctx, v)
-	if err != nil {
-		return nil, err
-	}
+func (c *Control) Active(ctx context.Context, v viewer.Viewer, p store.Part) ([]Operation, error) {
 	var ops []Operation
-	for _, run := range runs {
-		snap, err := c.Reader.Snapshot(ctx, v, run.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			continue // its source has just been removed
-		}
+	limit := p.Limit
+	for {
+		runs, err := c.Reader.OpenRuns(ctx, v, p)
 		if err != nil {
 			return nil, err
 		}
-		if !snap.State.Final() {
-			ops = append(ops, Operation{run, snap})
+		for _, run := range runs {
+			snap, err := c.Reader.Snapshot(ctx, v, run.ID)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // its source has just been removed
+			}
+			if err != nil {
+				return nil, err
+			}
+			if !snap.State.Final() {
+				ops = append(ops, Operation{run, snap})
+			}
 		}
+		if len(runs) < p.Limit || len(ops) == limit {
+			return ops, nil
+		}
+		// Some have ended since they were listed. Others take their places, because a short part is the last one.
+		p = store.Part{After: runs[len(runs)-1].Position(), Limit: limit - len(ops)}
 	}
-	return ops, nil
 }
 
 // Progress returns the progress of a run. It returns an *UnknownRunError.
@@ -80,9 +80,17 @@ type Story struct {
 	Held     []store.Removal    `json:"held"` // what a held run would have removed
 }
 
-// Story returns what a run did and how long each part took, with at most most pages of each kind. It returns an
-// *UnknownRunError.
-func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most int) (Story, error) {
+// StoryParts are the parts of a story's lists. The zero value contains none of their pages.
+type StoryParts struct{ Failures, Removals, Held store.Part }
+
+// StoryPages are the parts with the first pages of each list, at most most.
+func StoryPages(most int) StoryParts {
+	p := store.First(most)
+	return StoryParts{Failures: p, Removals: p, Held: p}
+}
+
+// Story returns what a run did and how long each part took. It returns an *UnknownRunError.
+func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, parts StoryParts) (Story, error) {
 	if _, err := c.visibleRun(ctx, v, id); err != nil {
 		return Story{}, err
 	}
@@ -91,17 +99,21 @@ func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most in
 		return Story{}, unknownRun(id, err)
 	}
 	st := Story{Story: told, Held: []store.Removal{}}
-	if st.Failures, err = c.Reader.LedgerPages(ctx, v, id, event.Failed, most); err != nil {
+	if st.Failures, err = c.Reader.LedgerPages(ctx, v, id, event.Failed, parts.Failures); err != nil {
 		return st, err
 	}
-	if st.Removals, err = c.Reader.LedgerPages(ctx, v, id, event.Removed, most); err != nil {
+	if st.Removals, err = c.Reader.LedgerPages(ctx, v, id, event.Removed, parts.Removals); err != nil {
 		return st, err
 	}
 	st.Failures, st.Removals = orEmpty(st.Failures), orEmpty(st.Removals)
 	switch st.State {
 	case event.StateHeld:
 		held, err := c.Reader.HeldRemovals(ctx, v, id)
-		st.Held = orEmpty(held[:min(len(held), most)])
+		if err != nil {
+			return st, err
+		}
+		held, err = store.Cut(held, parts.Held)
+		st.Held = orEmpty(held)
 		return st, err
 	case event.StateRequested:
 		st.WaitsFor, err = c.waitsFor(ctx, v, st.Run)
@@ -111,7 +123,7 @@ func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, most in
 
 // waitsFor returns the run that must end before this one begins, or "".
 func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, r store.Run) (string, error) {
-	open, err := c.Reader.OpenRuns(ctx, v.Only(r.SourceID))
+	open, err := c.Reader.OpenRuns(ctx, v.Only(r.SourceID), store.Whole())
 	line := make([]run.Place, len(open))
 	for i, o := range open {
 		line[i] = run.Place{ID: o.ID, State: o.State, Requested: o.RequestedAt}
@@ -121,12 +133,12 @@ func (c *Control) waitsFor(ctx context.Context, v viewer.Viewer, r store.Run) (s
 
 // Failures lists the pages that are failed now, the newest first. Each of sourceID, runID and pageID filters the list
 // if it is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
-func (c *Control) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]store.Failure, error) {
+func (c *Control) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, p store.Part) ([]store.Failure, error) {
 	v, err := c.narrow(ctx, v, sourceID, runID)
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.Reader.Failures(ctx, v, sourceID, runID, pageID, limit)
+	list, err := c.Reader.Failures(ctx, v, sourceID, runID, pageID, p)
 	return orEmpty(list), err
 }
 
@@ -174,8 +186,8 @@ func unknownPage(id string, err error) error {
 }
 
 // Chunks lists a page's chunks in order; a removed page has none.
-func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page) ([]store.StoredChunk, error) {
-	list, err := c.Reader.Chunks(ctx, v, p.SourceID, p.ID)
+func (c *Control) Chunks(ctx context.Context, v viewer.Viewer, p store.Page, part store.Part) ([]store.StoredChunk, error) {
+	list, err := c.Reader.Chunks(ctx, v, p.SourceID, p.ID, part)
 	return orEmpty(list), err
 }
 

@@ -21,9 +21,9 @@ type Removals struct {
 	Removed []store.RemovedPage `json:"removed"` // the newest first
 }
 
-// Removals lists at most limit removed pages, and the held runs. Each of sourceID and runID filters both lists if it
+// Removals lists removed pages, and all held runs. Each of sourceID and runID filters both lists if it
 // is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
-func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) (Removals, error) {
+func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID string, p store.Part) (Removals, error) {
 	list := Removals{Held: []HeldRun{}}
 	v, err := c.narrow(ctx, v, sourceID, runID)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID
 		}
 		list.Held = append(list.Held, HeldRun{Run: run, Pages: orEmpty(pages)})
 	}
-	removed, err := c.Reader.RemovedPages(ctx, v, sourceID, runID, limit)
+	removed, err := c.Reader.RemovedPages(ctx, v, sourceID, runID, p)
 	list.Removed = orEmpty(removed)
 	return list, err
 }

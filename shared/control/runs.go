@@ -159,7 +159,7 @@ func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([
 	var all []Retried
 	var unsent error
 	for _, id := range sources {
-		failed, err := c.Reader.Failures(ctx, v, id, "", "", mostFailures)
+		failed, err := c.Reader.Failures(ctx, v, id, "", "", store.First(mostFailures))
 		if err != nil {
 			return all, err
 		}
@@ -184,9 +184,9 @@ func (a unreachable) Publish(context.Context, event.Event) error { return a.err 
 
 // failedSources returns the sources of the selected failed pages.
 func (c *Control) failedSources(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]string, error) {
-	list, err := c.Reader.Failures(ctx, v, r.SourceID, "", r.About, mostFailures)
+	list, err := c.Reader.Failures(ctx, v, r.SourceID, "", r.About, store.First(mostFailures))
 	if err == nil && len(list) == 0 && r.About != "" {
-		list, err = c.Reader.Failures(ctx, v, r.SourceID, r.About, "", mostFailures)
+		list, err = c.Reader.Failures(ctx, v, r.SourceID, r.About, "", store.First(mostFailures))
 	}
 	if err != nil {
 		return nil, err
@@ -245,7 +245,7 @@ func (c *Control) CancelAll(ctx context.Context, v viewer.Viewer, sourceID strin
 	if err != nil {
 		return nil, err
 	}
-	open, err := c.Reader.OpenRuns(ctx, v)
+	open, err := c.Reader.OpenRuns(ctx, v, store.Whole())
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // Sources lists the sources with their counts.
-func (c *Control) Sources(ctx context.Context, v viewer.Viewer) ([]store.Source, error) {
-	list, err := c.Reader.Sources(ctx, v)
+func (c *Control) Sources(ctx context.Context, v viewer.Viewer, p store.Part) ([]store.Source, error) {
+	list, err := c.Reader.Sources(ctx, v, p)
 	return orEmpty(list), err
 }
 
@@ -44,30 +44,30 @@ func (c *Control) SourceStatus(ctx context.Context, v viewer.Viewer, id string) 
 		return st, err
 	}
 	v = v.Only(id)
-	runs, err := c.Reader.Runs(ctx, v, id, 1)
+	runs, err := c.Reader.Runs(ctx, v, id, store.First(1))
 	if err != nil {
 		return st, err
 	}
 	if len(runs) > 0 {
 		st.Latest = &runs[0]
 	}
-	if st.Active, err = c.Active(ctx, v); err != nil {
+	if st.Active, err = c.Active(ctx, v, store.Whole()); err != nil {
 		return st, err
 	}
 	if st.Held, err = c.Reader.HeldRuns(ctx, v, id); err != nil {
 		return st, err
 	}
-	failed, err := c.Reader.Failures(ctx, v, id, "", "", mostFailures)
+	failed, err := c.Reader.Failures(ctx, v, id, "", "", store.First(mostFailures))
 	st.Failures = len(failed)
 	return st, err
 }
 
 // Losses adds up what happened to macros and elements on a source's pages. It returns an *UnknownSourceError.
-func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string) ([]store.LossTotal, error) {
+func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string, p store.Part) ([]store.LossTotal, error) {
 	if _, err := c.visibleSource(ctx, v, id); err != nil {
 		return nil, err
 	}
-	list, err := c.Reader.Losses(ctx, v, id)
+	list, err := c.Reader.Losses(ctx, v, id, p)
 	return orEmpty(list), err
 }
 

@@ -154,7 +154,7 @@ func readers(t *testing.T, s *store.Store, conn *pgx.Conn, pageID string) map[st
 			return a, err
 		},
 		"chunks": func(ctx context.Context) (a answer, err error) {
-			chunks, err := s.Reader().Chunks(ctx, viewer.All(), "docs", pageID)
+			chunks, err := s.Reader().Chunks(ctx, viewer.All(), "docs", pageID, store.Whole())
 			for _, c := range chunks {
 				a.add(c.Number, c.Content)
 			}

@@ -182,7 +182,7 @@ func TestACancelledRunSettlesNoFailure(t *testing.T) {
 	require.Equal(t, []string{"2"}, again)
 	_, err := s.CancelRun(t.Context(), "r2")
 	require.NoError(t, err)
-	list, err := s.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", store.First(10))
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, "r1", list[0].RunID)

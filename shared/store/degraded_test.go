@@ -25,7 +25,7 @@ func TestARowThatIsNoUseFailsItsPageAlone(t *testing.T) {
 	snap := finish(t, s, run)
 	require.Equal(t, event.StateCompletedWithFailures, snap.State)
 	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, snap.Counts)
-	list, err := s.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", store.First(10))
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, "Page", list[0].Title)

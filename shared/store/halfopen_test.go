@@ -121,7 +121,7 @@ func TestConnectionsThatAFirewallForgotAreReplaced(t *testing.T) {
 	<-idle.C
 
 	began := time.Now()
-	_, err = s.Reader().Sources(t.Context(), viewer.All())
+	_, err = s.Reader().Sources(t.Context(), viewer.All(), store.Whole())
 	require.NoError(t, err, "callers do not notice the lost connection")
 	require.Less(t, time.Since(began), 15*time.Second)
 	require.Positive(t, wall.dropped.Load(), "the lost connection was tried")

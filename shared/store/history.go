@@ -162,18 +162,24 @@ type Failure struct {
 
 // Failures lists the pages that are failed now, the newest first. Each of sourceID, runID and pageID filters the list
 // if it is not empty.
-func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, limit int) ([]Failure, error) {
+func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, p Part) ([]Failure, error) {
+	args, err := p.args(3, sourceID, runID, pageID, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT DISTINCT ON (f.ended_at, f.page_id, r.source_id) f.page_id, r.source_id, f.run_id, coalesce(nullif(f.title, ''), p.title, ''), f.version,
 			coalesce(f.stage, ''), coalesce(f.reason, ''), coalesce(f.message, ''), f.attempts, f.ended_at,
 			coalesce(n.site_id, 0)
 		FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_spaces n USING (source_id) LEFT JOIN confluence_pages p ON p.page_id = f.page_id AND p.source_id = r.source_id
 		WHERE f.outcome = 'failed' AND ($1 = '' OR r.source_id = $1) AND ($2 = '' OR f.run_id = $2) AND ($3 = '' OR f.page_id = $3)
-		AND ($5::text[] IS NULL OR r.source_id = ANY ($5)) AND NOT `+settledSQL+`
-		ORDER BY f.ended_at DESC, f.page_id, r.source_id LIMIT $4`, sourceID, runID, pageID, limit, visibleSources(v))
+		AND ($4::text[] IS NULL OR r.source_id = ANY ($4)) AND NOT `+settledSQL+`
+		AND ($5::text IS NULL OR f.ended_at < $5::text::timestamptz
+			OR f.ended_at = $5::text::timestamptz AND (f.page_id, r.source_id) > ($6::text, $7::text))
+		ORDER BY f.ended_at DESC, f.page_id, r.source_id LIMIT $8`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
 	if err != nil {
-		return nil, fmt.Errorf("list failed pages: %w", err)
+		return nil, p.listError(err, "list failed pages")
 	}
 	for i := range list {
 		list[i].FailedAt = list[i].FailedAt.UTC()

@@ -105,7 +105,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
 	failures := func(source, run, page string) []string {
-		list, err := s.Reader().Failures(t.Context(), viewer.All(), source, run, page, 10)
+		list, err := s.Reader().Failures(t.Context(), viewer.All(), source, run, page, store.First(10))
 		require.NoError(t, err)
 		ids := []string{}
 		for _, f := range list {
@@ -128,7 +128,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 	require.Equal(t, []string{"r1/2"}, failures("", "", "2"))
 	require.Empty(t, failures("docs", "o1", ""))
 	require.Empty(t, failures("", "", "1"))
-	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "2", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "2", store.First(10))
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), list[0].FailedAt, time.Minute)
 	require.NotZero(t, list[0].Site)
@@ -137,7 +137,7 @@ func TestFailuresUntilTheyAreCured(t *testing.T) {
 		PageID: "2", SourceID: "docs", RunID: "r1", Title: "Odd", Version: 3, Stage: "converter",
 		Code: "convert_too_deep", Message: "nests too deep", Attempts: 2,
 	}}, list)
-	list, err = s.Reader().Failures(t.Context(), viewer.All(), "", "", "", 1)
+	list, err = s.Reader().Failures(t.Context(), viewer.All(), "", "", "", store.First(1))
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 
@@ -183,7 +183,7 @@ func TestPruning(t *testing.T) {
 	n, err = s.Prune(t.Context(), 24*time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	runs, err := s.Reader().Runs(t.Context(), viewer.All(), "docs", 10)
+	runs, err := s.Reader().Runs(t.Context(), viewer.All(), "docs", store.First(10))
 	require.NoError(t, err)
 	require.Len(t, runs, 2)
 	require.Equal(t, "r4", runs[0].ID, "no later run has completed")
@@ -198,7 +198,7 @@ func TestPruning(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, back.Markdown)
 	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "3"))
-	removed, err := s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", 10)
+	removed, err := s.Reader().RemovedPages(t.Context(), viewer.All(), "docs", "", store.First(10))
 	require.NoError(t, err)
 	require.Len(t, removed, 2)
 	require.False(t, removed[0].PurgedAt.IsZero())

@@ -188,7 +188,7 @@ func killedAt(t *testing.T, s *store.Store, conn *pgx.Conn, step, from, to int, 
 		require.NoError(t, write(), where)
 	}
 	whole(t, conn, all, id, to, where+", written again")
-	list, err := s.Reader().LedgerPages(t.Context(), viewer.All(), run.ID, outcome, 10)
+	list, err := s.Reader().LedgerPages(t.Context(), viewer.All(), run.ID, outcome, store.First(10))
 	require.NoError(t, err)
 	require.True(t, slices.ContainsFunc(list, func(p store.LedgerPage) bool { return p.PageID == id }), where)
 

@@ -26,7 +26,7 @@ func TestFailedPages(t *testing.T) {
 	snap := finish(t, s, run)
 	require.Equal(t, event.StateCompletedWithFailures, snap.State)
 	require.Equal(t, event.Counts{Listed: 2, Created: 1, Failed: 1}, snap.Counts)
-	list, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "r1", event.Failed, 10)
+	list, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "r1", event.Failed, store.First(10))
 	require.NoError(t, err)
 	require.Equal(t, []store.LedgerPage{{PageID: "2", Title: "Odd", Version: 1, Outcome: event.Failed,
 		Reason: "convert_too_deep", Message: "too deep", Stage: "converter", Attempts: 1}}, list)

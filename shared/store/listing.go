@@ -21,8 +21,7 @@ type PageFilter struct {
 	Title         string // a part of the title, case-insensitive
 	Under         string // a page's id: that page and everything below it
 	ModifiedSince time.Time
-	After         string // the id of the last page of the previous part
-	Limit         int    // default 50
+	Part          // Limit is 50 by default
 }
 
 // PageInfo is one page in a list.
@@ -43,13 +42,12 @@ type PageInfo struct {
 // storable reports whether Postgres can store the text.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
 
-// Pages lists a source's live pages with ids after f.After, ordered by id: the next part continues after this one
-// even if pages have changed in the meantime.
+// Pages lists a source's live pages, ordered by id.
 func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f PageFilter) ([]PageInfo, error) {
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
-	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under, f.After} {
+	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under} {
 		if !storable(text) {
 			return nil, nil
 		}
@@ -57,42 +55,29 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
+	args, err := f.args(1, sourceID, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
 			coalesce((SELECT array_agg(l) FROM jsonb_array_elements_text(
 				CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) l), '{}'),
 			coalesce((p.metadata->>'word_count')::int, 0)
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
-		WHERE p.source_id = $1 AND p.is_deleted = false AND p.page_id > $2
-		AND ($3 = '' OR p.kind = $3) AND ($4 = '' OR p.metadata->'labels' ? $4)
-		AND ($5 = '' OR strpos(lower(p.title), lower($5)) > 0)
-		AND ($6 = '' OR strpos(p.path || '/', '/' || $6 || '/') > 0)
-		AND ($7::timestamptz IS NULL OR p.last_modified >= $7)
-		ORDER BY p.page_id LIMIT $8`,
-		sourceID, f.After, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince), f.Limit)
+		WHERE p.source_id = $1 AND p.is_deleted = false
+		AND ($2 = '' OR p.kind = $2) AND ($3 = '' OR p.metadata->'labels' ? $3)
+		AND ($4 = '' OR strpos(lower(p.title), lower($4)) > 0)
+		AND ($5 = '' OR strpos(p.path || '/', '/' || $5 || '/') > 0)
+		AND ($6::timestamptz IS NULL OR p.last_modified >= $6)
+		AND p.page_id > coalesce($7, '')
+		ORDER BY p.page_id LIMIT $8`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PageInfo])
 	if err != nil {
 		return nil, fmt.Errorf("list pages of %s: %w", sourceID, err)
 	}
 	for i := range list {
 		list[i].LastModified = list[i].LastModified.UTC()
-	}
-	return list, nil
-}
-
-// RunsBefore lists a source's runs, the newest first: those requested before the run before, or all if before is
-// empty.
-func (r *Reader) RunsBefore(ctx context.Context, v viewer.Viewer, sourceID, before string, limit int) ([]Run, error) {
-	if !v.Sees(sourceID) || !storable(sourceID) || !storable(before) {
-		return nil, nil
-	}
-	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE source_id = $1 AND ($2 = '' OR (requested_at, run_id) < (
-			SELECT b.requested_at, b.run_id FROM confluence_sync_runs b WHERE b.run_id = $2 AND b.source_id = $1))
-		ORDER BY requested_at DESC, run_id DESC LIMIT $3`, sourceID, before, limit)
-	list, err := pgx.CollectRows(rows, scanRun)
-	if err != nil {
-		return nil, fmt.Errorf("list runs of %s: %w", sourceID, err)
 	}
 	return list, nil
 }

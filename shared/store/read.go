@@ -86,16 +86,22 @@ type StoredChunk struct {
 }
 
 // Chunks returns a page's chunks in order.
-func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]StoredChunk, error) {
+func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID string, p Part) ([]StoredChunk, error) {
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
+	args, err := p.args(2, sourceID, pageID)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT c.id, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
-		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= $2")+` ORDER BY c.chunk_number`, sourceID, pageID)
+		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= $2")+`
+		AND ($3::text IS NULL OR (c.chunk_number, c.id) > ($3::text::int, $4::text::bigint))
+		ORDER BY c.chunk_number, c.id LIMIT $5`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
 	if err != nil {
-		return nil, fmt.Errorf("read chunks of page %s: %w", pageID, err)
+		return nil, p.listError(err, "read chunks of page "+pageID)
 	}
 	return list, nil
 }
@@ -113,13 +119,17 @@ type LedgerPage struct {
 }
 
 // LedgerPages lists the pages of a run that have the outcome, ordered by id.
-func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, limit int) ([]LedgerPage, error) {
+func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, p Part) ([]LedgerPage, error) {
+	args, err := p.args(1, runID, outcome, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT l.page_id, coalesce(nullif(l.title, ''), p.title, ''), l.version, coalesce(l.outcome, ''),
 			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.source_id = r.source_id
-		WHERE l.run_id = $1 AND l.outcome = $2 AND ($4::text[] IS NULL OR r.source_id = ANY ($4))
-		ORDER BY l.page_id LIMIT $3`, runID, outcome, limit, visibleSources(v))
+		WHERE l.run_id = $1 AND l.outcome = $2 AND ($3::text[] IS NULL OR r.source_id = ANY ($3))
+		AND l.page_id > coalesce($4, '') ORDER BY l.page_id LIMIT $5`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
 	if err != nil {
 		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
@@ -138,19 +148,26 @@ type LossTotal struct {
 
 // Losses adds up what happened to macros and elements on a source's live pages. Elements that were not rendered come
 // first, then the most frequent ones.
-func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string) ([]LossTotal, error) {
+func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string, p Part) ([]LossTotal, error) {
 	if !v.Sees(sourceID) {
 		return nil, nil
+	}
+	args, err := p.args(4, sourceID)
+	if err != nil {
+		return nil, err
 	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT l.element, l.fate, coalesce(l.reason, ''), count(*)::int, sum(l.count)::int
 		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int, reason text)
 		WHERE p.source_id = $1 AND p.is_deleted = false
-		GROUP BY 1, 2, 3 ORDER BY l.fate = 'rendered', sum(l.count) DESC, 1, 2, 3`, sourceID)
+		GROUP BY 1, 2, 3
+		HAVING $2::text IS NULL OR (l.fate = 'rendered', -sum(l.count), l.element, l.fate, coalesce(l.reason, ''))
+			> ($2::text = 'rendered', -$3::text::bigint, $4::text, $2::text, $5::text)
+		ORDER BY l.fate = 'rendered', sum(l.count) DESC, 1, 2, 3 LIMIT $6`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LossTotal])
 	if err != nil {
-		return nil, fmt.Errorf("add up the losses of %s: %w", sourceID, err)
+		return nil, p.listError(err, "add up the losses of "+sourceID)
 	}
 	return list, nil
 }

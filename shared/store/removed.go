@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,12 +22,18 @@ type RemovedPage struct {
 }
 
 // RemovedPages lists removals, the newest first. Each of sourceID and runID filters the list if it is not empty.
-func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, limit int) ([]RemovedPage, error) {
+func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, p Part) ([]RemovedPage, error) {
+	args, err := p.args(3, sourceID, runID, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals
 		WHERE ($1 = '' OR source_id = $1) AND ($2 = '' OR run_id = $2)
-		AND ($4::text[] IS NULL OR source_id = ANY ($4))
-		ORDER BY removed_at DESC, page_id LIMIT $3`, sourceID, runID, limit, visibleSources(v))
+		AND ($3::text[] IS NULL OR source_id = ANY ($3))
+		AND ($4::text IS NULL OR removed_at < $4::text::timestamptz
+			OR removed_at = $4::text::timestamptz AND (page_id, run_id) > ($5::text, $6::text))
+		ORDER BY removed_at DESC, page_id, run_id LIMIT $7`, args...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
 		var restored, purged *time.Time
 		err = row.Scan(&r.PageID, &r.SourceID, &r.RunID, &r.Title, &r.Reason, &r.RemovedAt, &restored, &purged)
@@ -42,7 +47,7 @@ func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, ru
 		return r, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list removals: %w", err)
+		return nil, p.listError(err, "list removals")
 	}
 	return list, nil
 }

@@ -247,14 +247,19 @@ func readVisibleRun(ctx context.Context, q pg.Querier, v viewer.Viewer, id strin
 	return run, err
 }
 
-// Runs lists the newest runs, only of one source if sourceID is not empty.
-func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, limit int) ([]Run, error) {
+// Runs lists runs, the newest first, only of one source if sourceID is not empty.
+func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, p Part) ([]Run, error) {
+	args, err := p.args(2, sourceID, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE ($1 = '' OR source_id = $1) AND ($3::text[] IS NULL OR source_id = ANY ($3))
-		ORDER BY requested_at DESC, run_id LIMIT $2`, sourceID, limit, visibleSources(v))
+		WHERE ($1 = '' OR source_id = $1) AND ($2::text[] IS NULL OR source_id = ANY ($2))
+		AND ($3::text IS NULL OR (requested_at, run_id) < ($3::text::timestamptz, $4::text))
+		ORDER BY requested_at DESC, run_id DESC LIMIT $5`, args...)
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, p.listError(err, "list runs")
 	}
 	return list, nil
 }
@@ -272,21 +277,26 @@ func (s *Store) EndedRuns(ctx context.Context, within time.Duration) ([]string, 
 
 // OpenRuns lists the runs that have not ended.
 func (s *Store) OpenRuns(ctx context.Context) ([]Run, error) {
-	return openRuns(ctx, s.pool, viewer.All())
+	return openRuns(ctx, s.pool, viewer.All(), Whole())
 }
 
-// OpenRuns lists the runs that have not ended.
-func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer) ([]Run, error) {
-	return openRuns(ctx, r.pool, v)
+// OpenRuns lists the runs that have not ended, the oldest first.
+func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer, p Part) ([]Run, error) {
+	return openRuns(ctx, r.pool, v, p)
 }
 
-func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer) ([]Run, error) {
+func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer, p Part) ([]Run, error) {
+	args, err := p.args(2, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') AND ($1::text[] IS NULL OR source_id = ANY ($1))
-		ORDER BY requested_at`, visibleSources(v))
+		AND ($2::text IS NULL OR (requested_at, run_id) > ($2::text::timestamptz, $3::text))
+		ORDER BY requested_at, run_id LIMIT $4`, args...)
 	list, err := pgx.CollectRows(rows, scanRun)
 	if err != nil {
-		return nil, fmt.Errorf("list open runs: %w", err)
+		return nil, p.listError(err, "list open runs")
 	}
 	return list, nil
 }

@@ -39,7 +39,7 @@ func TestFailuresOfTwoSitesAreTwo(t *testing.T) {
 	}
 	_, err := conn.Exec(t.Context(), `UPDATE confluence_sync_pages SET ended_at = now()`)
 	require.NoError(t, err)
-	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "7", 10)
+	list, err := s.Reader().Failures(t.Context(), viewer.All(), "", "", "7", store.First(10))
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.NotEqual(t, list[0].Site, list[1].Site)

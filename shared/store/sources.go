@@ -237,9 +237,9 @@ func (s *Store) Source(ctx context.Context, id string) (Source, error) {
 	return src, nil
 }
 
-// Sources lists every source with its counts, ordered by id.
-func (r *Reader) Sources(ctx context.Context, v viewer.Viewer) ([]Source, error) {
-	return r.listSources(ctx, v, "")
+// Sources lists the sources with their counts, ordered by id.
+func (r *Reader) Sources(ctx context.Context, v viewer.Viewer, p Part) ([]Source, error) {
+	return r.listSources(ctx, v, "", p)
 }
 
 // SourceIDs lists the ids of the sources that Sluice syncs.
@@ -258,7 +258,7 @@ func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source
 	if id == "" {
 		return Source{}, fmt.Errorf("read source: %w", ErrNotFound)
 	}
-	list, err := r.listSources(ctx, v, id)
+	list, err := r.listSources(ctx, v, id, First(1))
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("read source %s: %w", id, ErrNotFound)
 	}
@@ -269,12 +269,17 @@ func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source
 }
 
 // listSources lists one source, or all sources if id is "".
-func (r *Reader) listSources(ctx context.Context, v viewer.Viewer, id string) ([]Source, error) {
+func (r *Reader) listSources(ctx context.Context, v viewer.Viewer, id string, p Part) ([]Source, error) {
+	args, err := p.args(1, id, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
 		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
 		`+sourceFrom+` WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
-		AND ($2::text[] IS NULL OR s.source_id = ANY ($2)) ORDER BY s.source_id`, id, visibleSources(v))
+		AND ($2::text[] IS NULL OR s.source_id = ANY ($2))
+		AND s.source_id > coalesce($3, '') ORDER BY s.source_id LIMIT $4`, args...)
 	list, err := pgx.CollectRows(rows, scanSource)
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)

@@ -66,7 +66,7 @@ func advance(t *testing.T, s *store.Store, runID string) event.Progress {
 
 func contents(t *testing.T, s *store.Store, source, id string) []string {
 	t.Helper()
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, id)
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, id, store.Whole())
 	require.NoError(t, err)
 	list := []string{}
 	for _, c := range chunks {
@@ -207,11 +207,11 @@ func TestOnlyChangedChunksAreWritten(t *testing.T) {
 	addSource(t, s, "docs")
 	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"))
 	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha", "beta", "gamma"))
-	before, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
+	before, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1", store.Whole())
 	require.NoError(t, err)
 
 	require.Equal(t, event.Updated, store1(t, s, write("docs", "", "1", 2, "Home", "alpha", "BETA", "gamma")))
-	after, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1")
+	after, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "1", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, before[0].ID, after[0].ID)
 	require.NotEqual(t, before[1].ID, after[1].ID)
@@ -327,7 +327,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	b.Losses = []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 2, Reason: "navigation"}}
 	store1(t, s, a)
 	store1(t, s, b)
-	totals, err := s.Reader().Losses(t.Context(), viewer.All(), "docs")
+	totals, err := s.Reader().Losses(t.Context(), viewer.All(), "docs", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, []store.LossTotal{
 		{Element: "macro:toc", Fate: page.Dropped, Reason: "navigation", Pages: 2, Count: 3},
@@ -338,7 +338,7 @@ func TestLossesAddUpOverASourcesLivePages(t *testing.T) {
 	_, _, err = s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
-	totals, err = s.Reader().Losses(t.Context(), viewer.All(), "docs")
+	totals, err = s.Reader().Losses(t.Context(), viewer.All(), "docs", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, 1, totals[0].Count, "a removed page no longer counts")
 }

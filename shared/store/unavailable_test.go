@@ -24,7 +24,7 @@ func TestUnavailableIsWhatOnlyTimeMends(t *testing.T) {
 	_, err = conn.Exec(t.Context(), `BEGIN; LOCK TABLE archon_sources IN ACCESS EXCLUSIVE MODE`)
 	require.NoError(t, err)
 	go func() {
-		_, err := s.Reader().Sources(context.WithoutCancel(t.Context()), viewer.All())
+		_, err := s.Reader().Sources(context.WithoutCancel(t.Context()), viewer.All(), store.Whole())
 		ended <- err
 	}()
 	require.Eventually(t, func() bool {

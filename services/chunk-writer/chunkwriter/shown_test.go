@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -34,7 +35,7 @@ func TestAChunkCarriesWhatItShows(t *testing.T) {
 		"\n\n## Second\n\nMY\\_P-1, @Ann &amp; Söhne, [away](" + strings.ReplaceAll(far.PageURL, "&", "&amp;") + ") " + long + "\n"
 	k.Publish(e)
 	require.Equal(t, 2, stored.Wait(1)[0].Chunks)
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	first, second := chunks[0].Metadata, chunks[1].Metadata
 	require.Equal(t, []page.JiraIssue{ops}, first.JiraIssueLinks)
@@ -48,7 +49,7 @@ func TestAChunkCarriesWhatItShows(t *testing.T) {
 	e.Page.Version, e.Metadata.JiraIssueLinks, e.Metadata.UserMentions, e.Metadata.InternalLinks = 2, nil, nil, nil
 	k.Publish(e)
 	stored.Wait(2)
-	chunks, err = s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	chunks, err = s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	require.Nil(t, chunks[0].Metadata.JiraIssueLinks)
 	require.Nil(t, chunks[1].Metadata.InternalLinks)
@@ -77,10 +78,10 @@ func TestAPageWithoutTextIsFoundByItsTitle(t *testing.T) {
 		require.Equal(t, id, hits[0].PageID)
 		require.Equal(t, titles[id], hits[0].Title)
 	}
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "31")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "31", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, `&lt;script&gt;alert(1)&lt;/script&gt; &amp; \*wombat\*`, chunks[0].Content)
-	chunks, err = s.Reader().Chunks(t.Context(), viewer.All(), "docs", "32")
+	chunks, err = s.Reader().Chunks(t.Context(), viewer.All(), "docs", "32", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, `\# Numbat \[x\](javascript:y)`, chunks[0].Content)
 	p, err := s.Reader().Page(t.Context(), viewer.All(), "30")

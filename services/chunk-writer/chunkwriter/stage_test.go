@@ -111,7 +111,7 @@ func TestChunksCarryEveryKeyThatReadersKnow(t *testing.T) {
 	k.Publish(converted("30", 4, "words"))
 
 	said := stored.Wait(1)[0]
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	require.Len(t, chunks, 2)
 	require.Equal(t, event.PageStored{
@@ -156,7 +156,7 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	stored.Wait(1)
 	page, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 
 	again := converted("30", 2, "new")
@@ -168,7 +168,7 @@ func TestLateAndRepeatedPagesChangeNothing(t *testing.T) {
 	now, err := s.Reader().Page(t.Context(), viewer.All(), "30")
 	require.NoError(t, err)
 	require.Equal(t, page, now)
-	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, chunks, same, "the rows are the same, ids included")
 }
@@ -229,7 +229,7 @@ func TestAPageIdOfAnotherSiteIsAnotherPage(t *testing.T) {
 		p, err := s.Reader().Page(t.Context(), viewer.OfSources(source), "30")
 		require.NoError(t, err)
 		require.Equal(t, version, p.Version)
-		chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, "30")
+		chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), source, "30", store.Whole())
 		require.NoError(t, err)
 		require.NotEmpty(t, chunks)
 	}
@@ -300,10 +300,10 @@ func TestCommittedBeforePublished(t *testing.T) {
 	k.Publish(converted("30", 1, "words"))
 
 	require.Equal(t, event.Created, next(t, d.reached).(event.PageStored).Outcome)
-	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	chunks, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	require.Len(t, chunks, 2, "committed when it is announced")
-	ended, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "run-1", event.Created, 10)
+	ended, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "run-1", event.Created, store.First(10))
 	require.NoError(t, err)
 	require.Len(t, ended, 1)
 	stop()
@@ -314,7 +314,7 @@ func TestCommittedBeforePublished(t *testing.T) {
 	k.Empty(bus.Write)
 	stored.Wait(1)
 	require.Len(t, stored.All(), 1)
-	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30")
+	same, err := s.Reader().Chunks(t.Context(), viewer.All(), "docs", "30", store.Whole())
 	require.NoError(t, err)
 	require.Equal(t, chunks, same)
 }

@@ -164,7 +164,7 @@ func (w *world) live(id string) bool {
 	w.t.Helper()
 	p, err := w.store.Reader().Page(w.t.Context(), viewer.All(), id)
 	require.NoError(w.t, err)
-	chunks, err := w.store.Reader().Chunks(w.t.Context(), viewer.All(), "docs", id)
+	chunks, err := w.store.Reader().Chunks(w.t.Context(), viewer.All(), "docs", id, store.Whole())
 	require.NoError(w.t, err)
 	require.Equal(w.t, p.Deleted, len(chunks) == 0, "page %s and its chunks disagree", id)
 	return !p.Deleted
@@ -173,7 +173,7 @@ func (w *world) live(id string) bool {
 // ended returns the ids and reasons of the run's pages with the outcome.
 func (w *world) ended(runID string, outcome event.Outcome) map[string]string {
 	w.t.Helper()
-	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, outcome, 1000)
+	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, outcome, store.First(1000))
 	require.NoError(w.t, err)
 	out := map[string]string{}
 	for _, p := range list {

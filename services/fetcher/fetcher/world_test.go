@@ -201,7 +201,7 @@ func is(want event.State) func(event.State) bool {
 // skipped are the run's pages that ended as skipped, with their reasons.
 func (w *world) skipped(runID string) map[string]string {
 	w.t.Helper()
-	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, event.Skipped, 1000)
+	list, err := w.store.Reader().LedgerPages(w.t.Context(), viewer.All(), runID, event.Skipped, store.First(1000))
 	require.NoError(w.t, err)
 	out := map[string]string{}
 	for _, p := range list {

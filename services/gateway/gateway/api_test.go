@@ -164,6 +164,7 @@ func (w *world) checkRunsAndChanges() {
 	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/new"+cancel, "").into(&ended)
 	require.Equal(t, event.StateCancelled, ended.State)
 	require.Equal(t, "run_ended", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/new"+cancel, "").code())
+	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/new/cancel", "")
 
 	var src store.Source
 	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"display_name":"Newer","deletion_strategy":"on_demand","tags":[],"blog_posts":false}`).into(&src)

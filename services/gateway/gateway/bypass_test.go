@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -64,7 +65,7 @@ func (w *world) untouched() {
 		src, err := w.store.Reader().Source(w.t.Context(), viewer.All(), id)
 		require.NoError(w.t, err)
 		require.Equal(w.t, 3, src.Pages)
-		runs, err := w.store.Reader().Runs(w.t.Context(), viewer.All(), id, 10)
+		runs, err := w.store.Reader().Runs(w.t.Context(), viewer.All(), id, store.First(10))
 		require.NoError(w.t, err)
 		require.Len(w.t, runs, 1)
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 			"/api/confluence/docs/pages?cursor=" + query, "/api/confluence/docs/pages?label=" + query, "/api/confluence/docs/pages?title=" + query,
 			"/api/confluence/docs/pages?under=" + query, "/api/confluence/docs/pages?kind=" + query, "/api/confluence/docs/pages?modified_since=" + query, "/api/confluence/docs/pages?limit=" + query,
 			"/api/confluence/docs/pages?" + query + "=1", "/api/confluence/docs/runs?cursor=" + query, "/api/confluence/docs/failures?run=" + query, "/api/confluence/docs/failures?page_id=" + query,
-			"/api/confluence/docs/removals?run=" + query, "/api/confluence/docs/pages?cursor=" + cursor(bad),
+			"/api/confluence/docs/removals?run=" + query, "/api/confluence/docs/pages?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(bad)),
 		} {
 			a := w.ask("admin", "GET", at, "")
 			require.Contains(t, []int{200, 404, 422, 400}, a.status, "%s: %s", at, a.body)
@@ -82,7 +83,7 @@ func TestSQLInEveryParameter(t *testing.T) {
 		}
 	}
 	require.Less(t, time.Since(began), 55*time.Second, "nothing slept in the database")
-	sources, err := w.store.Reader().Sources(t.Context(), viewer.All())
+	sources, err := w.store.Reader().Sources(t.Context(), viewer.All(), store.Whole())
 	require.NoError(t, err)
 	require.Len(t, sources, 2)
 	require.Equal(t, 3, sources[0].Pages+sources[1].Pages-3)

@@ -88,10 +88,10 @@ func (*storeCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	sources, err := c.reader.Sources(ctx, viewer.All())
+	sources, err := c.reader.Sources(ctx, viewer.All(), store.Whole())
 	if err == nil {
 		var runs []store.Run
-		runs, err = c.reader.OpenRuns(ctx, viewer.All())
+		runs, err = c.reader.OpenRuns(ctx, viewer.All(), store.Whole())
 		open := map[[2]string]int{}
 		for _, r := range runs {
 			open[[2]string{r.SourceID, string(r.State)}]++

@@ -2,55 +2,31 @@ package gateway
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/control"
-	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// cursor encodes the id that a list continues after, so that clients do not depend on its form.
-func cursor(id string) string {
-	if id == "" {
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte(id))
-}
-
-func cursorOf(text string) (string, error) {
-	id, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || text != "" && !event.ValidID(string(id)) {
-		return "", fail(http.StatusUnprocessableEntity, "invalid", "cursor is not the next of an earlier response")
-	}
-	return string(id), nil
-}
-
 type listPagesInput struct {
 	SourcePath
+	Window
 	Kind          string    `query:"kind" enum:"page,blogpost" doc:"only pages or only blog posts"`
 	Label         string    `query:"label" maxLength:"255" doc:"only pages with this label"`
 	Title         string    `query:"title" maxLength:"255" doc:"only pages whose title contains this, ignoring case"`
 	Under         string    `query:"under" maxLength:"64" pattern:"^[0-9]*$" doc:"only the page with this id and those below it"`
 	ModifiedSince time.Time `query:"modified_since" doc:"only pages changed since" example:"2026-01-31T00:00:00Z"`
-	Cursor        string    `query:"cursor" maxLength:"200" doc:"next of the previous response"`
 	Limit         int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
-type listPagesOutput struct{ Body list[store.PageInfo] }
-
-func (g *Gateway) listPages(ctx context.Context, in *listPagesInput) (*listPagesOutput, error) {
-	after, err := cursorOf(in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := g.control.Pages(ctx, viewerOf(ctx), in.SourceID, store.PageFilter{
-		Kind: in.Kind, Label: in.Label, Title: in.Title, Under: in.Under, ModifiedSince: in.ModifiedSince, After: after, Limit: in.Limit + 1,
+func (g *Gateway) listPages(ctx context.Context, in *listPagesInput) (*listOutput[store.PageInfo], error) {
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.PageInfo, error) {
+		return g.control.Pages(ctx, viewerOf(ctx), in.SourceID, store.PageFilter{
+			Kind: in.Kind, Label: in.Label, Title: in.Title, Under: in.Under, ModifiedSince: in.ModifiedSince, Part: p,
+		})
 	})
-	return &listPagesOutput{Body: part(pages, in.Limit, func(p store.PageInfo) string { return p.ID })}, err
 }
 
 // PagePath is the part of a path with a page's id.
@@ -58,28 +34,32 @@ type PagePath struct {
 	ID string `path:"id" maxLength:"64" doc:"Confluence's page id" example:"7000000012"`
 }
 
-type pageInput struct {
+// PageInput is the part of a request that says which page is meant.
+type PageInput struct {
 	PagePath
 	Source string `query:"source" maxLength:"64" doc:"the page's source; needed if several sites have a page with this id"`
 }
 
 type getPageOutput struct{ Body store.Page }
 
-func (g *Gateway) getPage(ctx context.Context, in *pageInput) (*getPageOutput, error) {
+func (g *Gateway) getPage(ctx context.Context, in *PageInput) (*getPageOutput, error) {
 	p, err := g.control.Page(ctx, viewerOf(ctx), in.Source, in.ID)
 	return &getPageOutput{Body: p}, err
 }
 
-type listChunksOutput struct{ Body list[store.StoredChunk] }
+type listChunksInput struct {
+	PageInput
+	Window
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
 
-func (g *Gateway) listChunks(ctx context.Context, in *pageInput) (*listChunksOutput, error) {
+func (g *Gateway) listChunks(ctx context.Context, in *listChunksInput) (*listOutput[store.StoredChunk], error) {
 	v := viewerOf(ctx)
-	p, err := g.control.Page(ctx, v, in.Source, in.ID)
+	page, err := g.control.Page(ctx, v, in.Source, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := g.control.Chunks(ctx, v, p)
-	return &listChunksOutput{Body: list[store.StoredChunk]{Items: orEmpty(chunks)}}, err
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.StoredChunk, error) { return g.control.Chunks(ctx, v, page, p) })
 }
 
 type searchInput struct {

@@ -65,6 +65,8 @@ func runProblem(err error) *Problem {
 		return conflict("not_held", "the run holds no removals: its state is "+string(notHeld.Run.State))
 	case errors.As(err, &nothing):
 		return conflict("nothing_failed", "no page of the source is failed: there is nothing to retry")
+	case errors.Is(err, store.ErrPosition):
+		return errCursor("cursor is not the next of an earlier response")
 	case errors.Is(err, control.ErrNoQuery):
 		return fail(http.StatusUnprocessableEntity, "invalid", "query contains no word")
 	}

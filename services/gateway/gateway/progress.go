@@ -115,19 +115,34 @@ func sentence(p event.Progress) string {
 	}
 }
 
+type activeInput struct {
+	Window
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
 type activeOutput struct {
 	Body struct {
 		Operations []operation `json:"operations" nullable:"false"`
-		Count      int         `json:"count"`
+		Count      int         `json:"count" doc:"number of operations in this response"`
 		Timestamp  time.Time   `json:"timestamp" doc:"the time of this response"`
+		Next       string      `json:"next,omitempty" doc:"cursor of the next part; missing in the last one"`
 	}
 }
 
-func (g *Gateway) active(ctx context.Context, _ *struct{}) (*activeOutput, error) {
-	ops, err := g.control.Active(ctx, viewerOf(ctx))
+func (g *Gateway) active(ctx context.Context, in *activeInput) (*activeOutput, error) {
+	w, err := in.walk(in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	ops, err := g.control.Active(ctx, viewerOf(ctx), w.part("operations"))
+	if err != nil {
+		return nil, err
+	}
+	ops = show(w, "operations", ops)
 	out := &activeOutput{}
 	out.Body.Operations, out.Body.Count = operations(ops), len(ops)
 	out.Body.Timestamp = time.Now().UTC()
+	out.Body.Next, err = w.cursor()
 	return out, err
 }
 

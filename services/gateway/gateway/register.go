@@ -67,6 +67,9 @@ func add[I, O any](g *Gateway, api huma.API, pattern, id, summary string, handle
 		op.Errors = append(op.Errors, http.StatusConflict, http.StatusBadRequest, http.StatusRequestTimeout,
 			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
+	if _, ok := any(new(I)).(windowed); ok {
+		op.Errors = append(op.Errors, http.StatusBadRequest)
+	}
 	for _, f := range more {
 		f(&op)
 	}

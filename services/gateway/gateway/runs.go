@@ -64,19 +64,14 @@ func (g *Gateway) sync(ctx context.Context, in *syncInput) (*acceptedOutput, err
 
 type listRunsInput struct {
 	SourcePath
-	Cursor string `query:"cursor" maxLength:"200" doc:"next of the previous response"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"20"`
+	Window
+	Limit int `query:"limit" minimum:"1" maximum:"200" default:"20"`
 }
 
-type listRunsOutput struct{ Body list[store.Run] }
-
-func (g *Gateway) listRuns(ctx context.Context, in *listRunsInput) (*listRunsOutput, error) {
-	before, err := cursorOf(in.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	runs, err := g.control.RunsBefore(ctx, viewerOf(ctx), in.SourceID, before, in.Limit+1)
-	return &listRunsOutput{Body: part(runs, in.Limit, func(r store.Run) string { return r.ID })}, err
+func (g *Gateway) listRuns(ctx context.Context, in *listRunsInput) (*listOutput[store.Run], error) {
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.Run, error) {
+		return g.control.Runs(ctx, viewerOf(ctx), in.SourceID, p)
+	})
 }
 
 // RunPath is the part of a path with a source's id and a run's id.
@@ -87,14 +82,33 @@ type RunPath struct {
 
 type getRunInput struct {
 	RunPath
+	Window
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"maximum number of pages of each kind: failed, removed, held back"`
 }
 
-type getRunOutput struct{ Body control.Story }
+// runReport is the story of a run with a part of each of its lists of pages.
+type runReport struct {
+	control.Story
+	Next string `json:"next,omitempty" doc:"cursor of the next part of failures, removals and held; missing in the last one"`
+}
+
+type getRunOutput struct{ Body runReport }
 
 func (g *Gateway) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error) {
-	story, err := g.control.Story(ctx, viewerOf(ctx).Only(in.SourceID), in.Run, in.Limit)
-	return &getRunOutput{Body: story}, err
+	w, err := in.walk(in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	st, err := g.control.Story(ctx, viewerOf(ctx).Only(in.SourceID), in.Run, control.StoryParts{
+		Failures: w.part("failures"), Removals: w.part("removals"), Held: w.part("held"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	st.Failures, st.Removals, st.Held = show(w, "failures", st.Failures), show(w, "removals", st.Removals), show(w, "held", st.Held)
+	out := &getRunOutput{Body: runReport{Story: st}}
+	out.Body.Next, err = w.cursor()
+	return out, err
 }
 
 type cancelOutput struct{ Body control.Cancelled }
@@ -113,20 +127,21 @@ func (g *Gateway) cancelAll(ctx context.Context, in *SourcePath) (*cancelAllOutp
 
 type listFailuresInput struct {
 	SourcePath
+	Window
 	Run    string `query:"run" maxLength:"64" doc:"only pages that failed in this run"`
 	PageID string `query:"page_id" maxLength:"64" doc:"only this page"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
-type listFailuresOutput struct{ Body list[store.Failure] }
-
-func (g *Gateway) listFailures(ctx context.Context, in *listFailuresInput) (*listFailuresOutput, error) {
-	failed, err := g.control.Failures(ctx, viewerOf(ctx), in.SourceID, in.Run, in.PageID, in.Limit)
-	var noRun *control.UnknownRunError
-	if errors.As(err, &noRun) { // an unknown run has no failures
-		err = nil
-	}
-	return &listFailuresOutput{Body: list[store.Failure]{Items: orEmpty(failed)}}, err
+func (g *Gateway) listFailures(ctx context.Context, in *listFailuresInput) (*listOutput[store.Failure], error) {
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.Failure, error) {
+		failed, err := g.control.Failures(ctx, viewerOf(ctx), in.SourceID, in.Run, in.PageID, p)
+		var noRun *control.UnknownRunError
+		if errors.As(err, &noRun) { // an unknown run has no failures
+			err = nil
+		}
+		return failed, err
+	})
 }
 
 type retryInput struct {

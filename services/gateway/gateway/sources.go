@@ -12,32 +12,13 @@ type SourcePath struct {
 	SourceID string `path:"source_id" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]*$" doc:"the source's id" example:"docs"`
 }
 
-// list is one part of a list and the cursor of the next part.
-type list[T any] struct {
-	Items []T    `json:"items" nullable:"false"`
-	Next  string `json:"next,omitempty" doc:"cursor of the next part; missing in the last one"`
+type listSourcesInput struct {
+	Window
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
-// part returns the first limit items of found. If there are more, Next points after the last of them.
-func part[T any](found []T, limit int, id func(T) string) list[T] {
-	if len(found) <= limit {
-		return list[T]{Items: orEmpty(found)}
-	}
-	return list[T]{Items: found[:limit], Next: cursor(id(found[limit-1]))}
-}
-
-func orEmpty[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
-type listSourcesOutput struct{ Body list[store.Source] }
-
-func (g *Gateway) listSources(ctx context.Context, _ *struct{}) (*listSourcesOutput, error) {
-	all, err := g.control.Sources(ctx, viewerOf(ctx))
-	return &listSourcesOutput{Body: list[store.Source]{Items: all}}, err
+func (g *Gateway) listSources(ctx context.Context, in *listSourcesInput) (*listOutput[store.Source], error) {
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.Source, error) { return g.control.Sources(ctx, viewerOf(ctx), p) })
 }
 
 type getSourceOutput struct{ Body store.Source }
@@ -102,9 +83,14 @@ func operations(ops []control.Operation) []operation {
 	return all
 }
 
-type lossesOutput struct{ Body list[store.LossTotal] }
+type lossesInput struct {
+	SourcePath
+	Window
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
 
-func (g *Gateway) losses(ctx context.Context, in *SourcePath) (*lossesOutput, error) {
-	all, err := g.control.Losses(ctx, viewerOf(ctx), in.SourceID)
-	return &lossesOutput{Body: list[store.LossTotal]{Items: orEmpty(all)}}, err
+func (g *Gateway) losses(ctx context.Context, in *lossesInput) (*listOutput[store.LossTotal], error) {
+	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.LossTotal, error) {
+		return g.control.Losses(ctx, viewerOf(ctx), in.SourceID, p)
+	})
 }

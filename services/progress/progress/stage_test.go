@@ -148,7 +148,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 		if err := handle(ctx, d); err != nil {
 			return err
 		}
-		pages, err := s.Reader().LedgerPages(ctx, viewer.All(), "run-1", event.Failed, 10)
+		pages, err := s.Reader().LedgerPages(ctx, viewer.All(), "run-1", event.Failed, store.First(10))
 		if d.Type == event.TypePageFailed {
 			mu.Lock()
 			defer mu.Unlock()
@@ -162,7 +162,7 @@ func TestAFailureIsInTheLedgerBeforeItsAck(t *testing.T) {
 
 	require.EqualValues(t, 3, ledger.calls.Load(), "the failure that could not be written came again")
 	require.Len(t, atAck, 2)
-	pages, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "run-1", event.Failed, 10)
+	pages, err := s.Reader().LedgerPages(t.Context(), viewer.All(), "run-1", event.Failed, store.First(10))
 	require.NoError(t, err)
 	require.Equal(t, []store.LedgerPage{{
 		PageID: pageID(0), Title: "Page 0", Version: 1, Outcome: event.Failed,

@@ -195,7 +195,7 @@ func (d *demo) sync(ctx context.Context) error {
 			return err
 		}
 	}
-	failed, err := d.session.Reader.LedgerPages(ctx, operator, asked.Run.ID, event.Failed, 20)
+	failed, err := d.session.Reader.LedgerPages(ctx, operator, asked.Run.ID, event.Failed, store.First(20))
 	for _, p := range failed {
 		d.printf("  failed   %s: %s: %s\n", p.Title, p.Reason, p.Message)
 	}
@@ -207,7 +207,7 @@ func (d *demo) sync(ctx context.Context) error {
 
 func (d *demo) changes(ctx context.Context, runID string) error {
 	for _, outcome := range []event.Outcome{event.Created, event.Updated, event.Removed, event.Skipped} {
-		pages, err := d.session.Reader.LedgerPages(ctx, operator, runID, outcome, 20)
+		pages, err := d.session.Reader.LedgerPages(ctx, operator, runID, outcome, store.First(20))
 		if err != nil {
 			return err
 		}
@@ -303,7 +303,7 @@ func (d *demo) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chunks, err := d.session.Chunks(ctx, operator, p)
+	chunks, err := d.session.Chunks(ctx, operator, p, store.Whole())
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func (d *doctor) database(ctx context.Context, h *service.Host, url string) (*st
 	}
 	d.chunks(ctx, s)
 	d.vectors(ctx, h, s)
-	sources, err := s.Reader().Sources(ctx, viewer.All())
+	sources, err := s.Reader().Sources(ctx, viewer.All(), store.Whole())
 	if err != nil {
 		d.fail("sources", "see the database's log", "%v", err)
 	}

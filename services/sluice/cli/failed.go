@@ -38,7 +38,7 @@ func (a *app) failedList() *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", allFailures)
+				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", store.First(allFailures))
 				if err != nil {
 					return err
 				}

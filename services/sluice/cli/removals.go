@@ -44,7 +44,7 @@ func (a *app) removalsList() *cobra.Command {
 				return usageError{fmt.Errorf("--limit must be at least 1, not %d", limit)}
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, limit)
+				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, store.First(limit))
 				if err != nil {
 					return err
 				}

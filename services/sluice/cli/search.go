@@ -204,7 +204,7 @@ func (a *app) showPage(ctx context.Context, s *session, source, id string, chunk
 	}
 	switch {
 	case chunks:
-		list, err := s.Chunks(ctx, operator, p)
+		list, err := s.Chunks(ctx, operator, p, store.Whole())
 		if err != nil {
 			return err
 		}

@@ -217,7 +217,7 @@ func (a *app) sourceList() *cobra.Command {
 }
 
 func (a *app) listSources(ctx context.Context, s *session) error {
-	list, err := s.Sources(ctx, operator)
+	list, err := s.Sources(ctx, operator, store.Whole())
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ placeholder or dropped, and why. sluice page ID --losses shows one page.`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Losses(cmd.Context(), operator, argv[0])
+				list, err := s.Losses(cmd.Context(), operator, argv[0], store.Whole())
 				if err != nil {
 					return err
 				}

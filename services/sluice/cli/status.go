@@ -53,7 +53,7 @@ sync --wait. Ctrl-C stops following, not the run.`,
 
 // followRun shows a run's progress until the run ends, and then its report.
 func (a *app) followRun(ctx context.Context, s *session, id string) error {
-	st, err := s.Story(ctx, operator, id, 0)
+	st, err := s.Story(ctx, operator, id, control.StoryParts{})
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (a *app) followRun(ctx context.Context, s *session, id string) error {
 }
 
 func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
-	runs, err := s.Runs(ctx, operator, sourceID, 10)
+	runs, err := s.Runs(ctx, operator, sourceID, store.First(10))
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func took(r store.Run) string {
 }
 
 func (a *app) showRun(ctx context.Context, s *session, id string) error {
-	st, err := s.Story(ctx, operator, id, ledgerAll)
+	st, err := s.Story(ctx, operator, id, control.StoryPages(ledgerAll))
 	if err != nil {
 		return err
 	}

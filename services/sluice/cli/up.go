@@ -162,7 +162,7 @@ GATEWAY_ADDR; if that is set to nothing, there is no HTTP API.`,
 }
 
 func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
-	sources, err := e.store.Reader().Sources(ctx, viewer.All())
+	sources, err := e.store.Reader().Sources(ctx, viewer.All(), store.Whole())
 	if err != nil {
 		return err
 	}
