@@ -190,7 +190,7 @@ func (c *Control) narrow(ctx context.Context, v viewer.Viewer, sourceID, runID s
 }
 
 // ReservedIDs are ids that no source may have, because the API has paths with these names.
-var ReservedIDs = []string{"sources"}
+var ReservedIDs = []string{"sources", "cancel"}
 
 // CheckSourceID returns an *InvalidError if a new source must not have the id.
 func CheckSourceID(id string) error {

@@ -165,6 +165,7 @@ func (w *world) checkRunsAndChanges() {
 	require.Equal(t, event.StateCancelled, ended.State)
 	require.Equal(t, "run_ended", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/new"+cancel, "").code())
 	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/new/cancel", "")
+	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/cancel", "")
 
 	var src store.Source
 	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"display_name":"Newer","deletion_strategy":"on_demand","tags":[],"blog_posts":false}`).into(&src)

@@ -24,6 +24,7 @@ var routes = map[string]apikey.Role{
 
 	"POST /api/confluence/sources":                            apikey.Admin,
 	"GET /api/confluence/sources":                             apikey.Read,
+	"POST /api/confluence/cancel":                             apikey.Operate,
 	"GET /api/confluence/{source_id}":                         apikey.Read,
 	"PATCH /api/confluence/{source_id}":                       apikey.Admin,
 	"DELETE /api/confluence/{source_id}":                      apikey.Admin,

@@ -25,6 +25,7 @@ func (g *Gateway) register(api huma.API) {
 
 	add(g, api, "POST /api/confluence/sources", "add-source", "Add a space as a source", g.addSource, status(http.StatusCreated), orOK)
 	add(g, api, "GET /api/confluence/sources", "list-sources", "List the sources", g.listSources)
+	add(g, api, "POST /api/confluence/cancel", "cancel-all", "End all active and queued runs of the sources that the key sees", g.cancelAll)
 	add(g, api, "GET /api/confluence/{source_id}", "get-source", "Show a source", g.getSource)
 	add(g, api, "PATCH /api/confluence/{source_id}", "change-source", "Change a source's settings, its site's address and its token", g.changeSource)
 	add(g, api, "DELETE /api/confluence/{source_id}", "delete-source", "Delete a source and everything stored for it", g.deleteSource, status(http.StatusNoContent))
@@ -34,7 +35,7 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET /api/confluence/{source_id}/runs", "list-runs", "List a source's runs, newest first", g.listRuns)
 	add(g, api, "GET /api/confluence/{source_id}/runs/{run}", "get-run", "Show the full report of a run", g.getRun)
 	add(g, api, "POST /api/confluence/{source_id}/runs/{run}/cancel", "cancel-run", "End an active or queued run", g.cancelRun)
-	add(g, api, "POST /api/confluence/{source_id}/cancel", "cancel-runs", "End all active and queued runs of a source", g.cancelAll)
+	add(g, api, "POST /api/confluence/{source_id}/cancel", "cancel-runs", "End all active and queued runs of a source", g.cancelSource)
 	add(g, api, "POST /api/confluence/{source_id}/resume", "resume-source", "End the pause that a source's site asked for", g.resume)
 	add(g, api, "GET /api/confluence/{source_id}/losses", "list-losses", "Summarize how macros and elements on a source's pages were converted", g.losses)
 	add(g, api, "GET /api/confluence/{source_id}/failures", "list-failures", "List the pages that are failed now", g.listFailures)

@@ -118,11 +118,21 @@ func (g *Gateway) cancelRun(ctx context.Context, in *RunPath) (*cancelOutput, er
 	return &cancelOutput{Body: run}, err
 }
 
-type cancelAllOutput struct{ Body list[control.Cancelled] }
+// cancelledRuns are all runs that a request ended, the newest first.
+type cancelledRuns struct {
+	Items []control.Cancelled `json:"items" nullable:"false"`
+}
 
-func (g *Gateway) cancelAll(ctx context.Context, in *SourcePath) (*cancelAllOutput, error) {
+type cancelAllOutput struct{ Body cancelledRuns }
+
+func (g *Gateway) cancelSource(ctx context.Context, in *SourcePath) (*cancelAllOutput, error) {
 	runs, err := g.control.CancelAll(ctx, viewerOf(ctx), in.SourceID)
-	return &cancelAllOutput{Body: list[control.Cancelled]{Items: orEmpty(runs)}}, err
+	return &cancelAllOutput{Body: cancelledRuns{orEmpty(runs)}}, err
+}
+
+func (g *Gateway) cancelAll(ctx context.Context, _ *struct{}) (*cancelAllOutput, error) {
+	runs, err := g.control.CancelAll(ctx, viewerOf(ctx), "")
+	return &cancelAllOutput{Body: cancelledRuns{orEmpty(runs)}}, err
 }
 
 type listFailuresInput struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -69,4 +70,31 @@ func TestSyncsThatWaitAreJoinedAndLimited(t *testing.T) {
 	require.Equal(t, "r1", ended.Items[store.MaxWaiting].ID, "the one under way last, so that none begins meanwhile")
 	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/docs/cancel", "").into(&ended)
 	require.Empty(t, ended.Items)
+}
+
+// POST /api/confluence/cancel ends the runs of all sources that the key sees, and of no other.
+func TestCancelAllEndsTheRunsOfTheSourcesThatTheKeySees(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run("docs", "docs-active", listed("1")...)
+	for id, source := range map[string]string{"docs-waits": "docs", "hr-waits": "hr"} {
+		_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: id, Mode: event.Full, SourceID: source})
+		require.NoError(t, err)
+	}
+	all := func(key string) []string {
+		var ended items
+		w.wants(http.StatusOK, key, "POST", "/api/confluence/cancel", "").into(&ended)
+		return ids(ended, "run_id")
+	}
+	state := func(id string) event.State {
+		run, err := w.store.Run(t.Context(), id)
+		require.NoError(t, err)
+		return run.State
+	}
+	w.wants(http.StatusForbidden, "read", "POST", "/api/confluence/cancel", "")
+	require.Equal(t, []string{"docs-waits", "docs-active"}, all("docs-admin"), "the one under way last")
+	require.Equal(t, event.StateRequested, state("hr-waits"))
+	require.Equal(t, []string{"hr-waits"}, all("operate"))
+	require.Equal(t, event.StateCancelled, state("hr-waits"))
+	require.Empty(t, all("operate"))
 }
