@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -150,6 +151,39 @@ func TestRejectionsReachTheirAsker(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, event.StateFetching, p.State)
+}
+
+// A request that comes over NATS finds as many runs waiting as may: it is rejected, and leaves no run behind.
+func TestARequestBeyondTheWaitingRunsIsRejected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for n := range store.MaxWaiting {
+		_, err := w.store.RequestRun(t.Context(), event.SyncRequested{SourceID: "docs", RequestID: fmt.Sprint("waits-", n), Mode: event.Full})
+		require.NoError(t, err)
+	}
+	rejected, listings := bustest.Collect[event.SyncRejected](w.Kit), bustest.Collect[event.ListingCompleted](w.Kit)
+	w.startSync()
+	w.ask("more", event.Full, 0)
+	said := rejected.Wait(1)[0]
+	require.Equal(t, []any{"docs", "more", failure.TooManyRuns}, []any{said.SourceID, said.RequestID, said.Code})
+	require.Contains(t, said.Message, "sluice cancel --all --source docs")
+	p, ok, err := w.Bus.LatestProgress(t.Context(), "docs", "more")
+	require.NoError(t, err)
+	require.True(t, ok, "whoever follows the run hears too")
+	require.Equal(t, []any{event.StateFailed, failure.TooManyRuns}, []any{p.State, p.Code})
+	w.Empty(bus.Sync)
+	_, err = w.store.Run(t.Context(), "more")
+	require.ErrorIs(t, err, store.ErrNotFound)
+
+	// The runs that wait do not notice.
+	w.ask("waits-0", event.Full, 0)
+	listings.Wait(1)
+	require.Len(t, rejected.All(), 1)
+
+	// Its asker tries again when there is room: waits-0 runs, so one place is free, and the request waits there.
+	w.ask("more", event.Full, 1)
+	w.run("more", is(event.StateRequested))
+	require.Len(t, rejected.All(), 1)
 }
 
 func TestTasksHoldAHundredPagesAtMost(t *testing.T) {

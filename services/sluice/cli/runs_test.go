@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -316,6 +317,41 @@ func cancelled(p *person, site *sandbox.Site) {
 	require.Regexp(p.t, `ended .*: cancelled`, p.errs(1, "cancel", "slow"))
 	require.Contains(p.t, p.errs(1, "cancel", "nothing"), `no run "nothing"`)
 	require.Contains(p.t, p.sees("sync", "gen", "--request-id", "third", "--wait"), "completed", "the third run starts next")
+	cancelledAll(p, site)
+}
+
+// cancelledAll ends the runs of no source, of another one, and of all.
+func cancelledAll(p *person, site *sandbox.Site) {
+	const none = "No run is active or queued."
+	require.Contains(p.t, p.sees("cancel", "--all"), none)
+	_, err := site.EditSome(sandbox.GeneratedSpace, 5, 2)
+	require.NoError(p.t, err)
+	require.NoError(p.t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultSlow, Route: "/wiki/api/v2/pages", DelayMS: 600_000}))
+	p.sees("sync", "gen", "--mode", "full", "--request-id", "all-active")
+	p.comes("all-active", "fetching")
+	for _, id := range []string{"all-waits-1", "all-waits-2"} {
+		p.sees("sync", "gen", "--request-id", id)
+		p.comes(id, "requested")
+	}
+	require.Contains(p.t, p.sees("cancel", "--all", "--source", "docs"), none)
+	require.Contains(p.t, p.errs(1, "cancel", "--all", "--source", "nowhere"), `"nowhere"`)
+	require.Contains(p.t, p.sees("status", "all-active"), "5 pending", "the runs of gen go on")
+	require.NoError(p.t, site.SetFaults(1))
+	var ended []struct {
+		ID     string      `json:"run_id"`
+		State  event.State `json:"state"`
+		Counts struct {
+			Skipped int `json:"skipped"`
+		} `json:"counts"`
+	}
+	p.reads(&ended, "cancel", "--all", "--source", "gen")
+	require.Len(p.t, ended, 3)
+	for i, id := range []string{"all-waits-2", "all-waits-1", "all-active"} {
+		require.Equal(p.t, []any{id, event.StateCancelled}, []any{ended[i].ID, ended[i].State}, "the one under way last, so that none begins meanwhile")
+	}
+	require.Equal(p.t, 5, ended[2].Counts.Skipped)
+	p.reads(&ended, "cancel", "--all")
+	require.Empty(p.t, ended)
 }
 
 // leaves follows a run and presses Ctrl-C after the first progress line.
