@@ -13,9 +13,6 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// allFailures is the maximum number of listed failures; retry covers the others too.
-const allFailures = 10_000
-
 func (a *app) failed() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "failed",
@@ -38,7 +35,7 @@ func (a *app) failedList() *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", store.First(allFailures))
+				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", store.Whole())
 				if err != nil {
 					return err
 				}

@@ -44,11 +44,17 @@ func (a *app) removalsList() *cobra.Command {
 				return usageError{fmt.Errorf("--limit must be at least 1, not %d", limit)}
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, store.First(limit))
+				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, store.First(min(limit, 1<<30)+1))
 				if err != nil {
 					return err
 				}
-				return a.showRemovals(list, runID != "")
+				more := len(list.Removed) > limit
+				list.Removed = list.Removed[:min(len(list.Removed), limit)]
+				if err := a.showRemovals(list, runID != ""); err != nil || !more || a.json() {
+					return err
+				}
+				a.printf("… and more: --limit %d\n", 10*limit)
+				return nil
 			})
 		},
 	}

@@ -182,6 +182,10 @@ func heldRemovals(p *person, site *sandbox.Site) {
 	p.sees("sync", "gen", "--mode", "full", "--wait")
 	list = p.sees("removals", "list", "--limit", "100")
 	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
+	require.NotContains(p.t, list, "… and more")
+	list = p.sees("removals", "list", "--limit", "24")
+	require.Equal(p.t, 24, strings.Count(list, "approve-held-2"))
+	require.Contains(p.t, list, "… and more: --limit 240")
 	require.Regexp(p.t, gone[0]+` .* trashed in run approve-held-2; restored (just now|\d+ seconds ago)`, list)
 	var all struct {
 		Held    []any            `json:"held"`
