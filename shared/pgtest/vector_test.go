@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"crypto/sha256"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -17,12 +16,4 @@ func TestTheVectorServerHasTheExtension(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close(t.Context()))
 	require.InDelta(t, 5.0, scan[float64](t, address, `SELECT '[3,0]'::vector <-> '[0,4]'::vector`), 1e-9)
-}
-
-func TestEveryWheelIsPinned(t *testing.T) {
-	require.Len(t, wheels, 4)
-	for platform, w := range wheels {
-		require.Len(t, w.sha256, 2*sha256.Size, platform)
-		require.Contains(t, w.path, wheelPrefix, platform)
-	}
 }
