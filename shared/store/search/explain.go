@@ -44,10 +44,24 @@ const (
 
 // Without returns a searcher without some parts, to measure their effect.
 func (s *Searcher) Without(parts ...string) *Searcher {
+	other := s.copied()
+	other.without = slices.Concat(s.without, parts)
+	return other
+}
+
+// Weighing returns a searcher in which the rank by meaning has another weight against the rank by words, which
+// has 1, to measure its effect.
+func (s *Searcher) Weighing(vectors float64) *Searcher {
+	other := s.copied()
+	other.vectors = vectors
+	return other
+}
+
+func (s *Searcher) copied() *Searcher {
 	other := New(s.pool, string(s.language))
 	other.trgm.Store(s.trgm.Load())
 	other.looked.Store(s.looked.Load())
-	other.without, other.asker = parts, s.asker
+	other.without, other.asker, other.few, other.vectors = s.without, s.asker, s.few, s.vectors
 	return other
 }
 

@@ -77,7 +77,7 @@ func (s *Searcher) ask(ctx context.Context, question string) meant {
 
 // vectorsLeg ranks the chunks whose vectors are nearest to the question's, among those that the viewer
 // and the filter let through and that have the words that must be there.
-func vectorsLeg(m meant, all bool, s scope, depth int, p *params) leg {
+func vectorsLeg(m meant, weight float64, all bool, s scope, depth int, p *params) leg {
 	const joined = ` JOIN confluence_chunk_texts t ON t.space_id = %d AND t.key = v.key JOIN confluence_chunk_words w ON w.chunk_id = t.chunk_id`
 	question := p.add(m.vector) + "::" + m.schema + ".halfvec"
 	near := "embedding OPERATOR(" + m.schema + ".<=>) " + question
@@ -88,7 +88,7 @@ func vectorsLeg(m meant, all bool, s scope, depth int, p *params) leg {
 		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - (%[1]s))::numeric, 6)::float8 AS score FROM (
 			SELECT w.chunk_id, w.place, v.embedding FROM %[2]s WHERE true%[3]s OFFSET 0) every ORDER BY %[1]s, place, chunk_id LIMIT %[4]d`, near, from, s.where, depth)
 	}
-	return leg{name: "vectors", weight: vectorsWeight, sql: sql}
+	return leg{name: "vectors", weight: weight, sql: sql}
 }
 
 // comparesAll reports whether the filter leaves few enough chunks to compare each one's vector.

@@ -85,6 +85,14 @@ func TestWhatSharesNoWordIsFoundByItsMeaning(t *testing.T) {
 	require.InDelta(t, 0.8, a.Legs[0][0].Score, 1e-3)
 	require.InDelta(t, 0.6, a.Legs[2][0].Score, 1e-3)
 
+	// The ranks are fused by their weights.
+	require.InDelta(t, 1.0/61, a.Hits[0].Score, 1e-9)
+	for _, heavier := range []*search.Searcher{s.Searcher().Weighing(3), s.Searcher().Weighing(3).Without(search.Wording)} {
+		hits, err := heavier.Search(t.Context(), viewer.All(), "keep my work", search.Filter{})
+		require.NoError(t, err)
+		require.InDelta(t, 3.0/61, hits[0].Score, 1e-9)
+	}
+
 	// Nothing but what the viewer and the filter let through.
 	for name, hits := range map[string][]search.Hit{
 		"viewer": found(viewer.OfSources("docs"), "keep my work", search.Filter{}).Hits,

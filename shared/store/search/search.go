@@ -29,12 +29,13 @@ type Searcher struct {
 	without  []string     // legs that do not run
 	asker    Asker        // nil: searches go by words alone
 	few      float64      // vectors that are compared without the index
+	vectors  float64      // the weight of the leg of vectors
 }
 
 // New returns a searcher for a language: the name of one of the database's text search configurations,
 // English for "".
 func New(pool *pgxpool.Pool, languageName string) *Searcher {
-	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage))), few: fewVectors}
+	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage))), few: fewVectors, vectors: vectorsWeight}
 }
 
 // Prepare finds out what the database supports. If it does not have the searcher's language, the error
@@ -217,7 +218,7 @@ func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql 
 	}
 	if m.vector != "" {
 		byIndex = !s.comparesAll(k, sc)
-		legs = append(legs, vectorsLeg(m, !byIndex, sc, depth, &p))
+		legs = append(legs, vectorsLeg(m, s.vectors, !byIndex, sc, depth, &p))
 	}
 	return statement(with, legs, k, f, &p), p.args, byIndex
 }
