@@ -114,8 +114,8 @@ docs: ## generate .env.example, docs/configuration.md, NATS permissions and migr
 fidelity: ## score the conversion to Markdown on the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
 
-retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl; else our own)
-	@CGO_ENABLED=0 go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL)
+retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl, else our own; RETRIEVAL_ARGS="-weights 0.5,2", -words)
+	@CGO_ENABLED=0 go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL_ARGS) $(RETRIEVAL)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \

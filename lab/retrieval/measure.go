@@ -3,12 +3,18 @@ package retrieval
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/embedding"
+	"github.com/sluicehq/sluice/shared/embedding/asking"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -22,31 +28,98 @@ type Report struct {
 	missed []outcome // questions without a right page among the first ten hits
 }
 
+// Options say what Measure measures.
+type Options struct {
+	Chunks chunk.Options
+	// Embeddings name the model. Without one, the search goes by words alone.
+	Embeddings config.Embeddings
+	// Vectors is the folder in which the vectors of passages are kept for the next time.
+	Vectors string
+	// Ways are the ways of searching to measure, by their names in the reports; none for all.
+	Ways []string
+	// Weights are further weights of the rank by meaning.
+	Weights []float64
+	// Notice is told how far the work is; nil for silence.
+	Notice func(string)
+}
+
+// way is a way of searching.
+type way struct {
+	name string
+	*search.Searcher
+}
+
 // Measure builds a knowledge base from a set in an empty, migrated database and searches for its questions in each
-// way.
-func Measure(ctx context.Context, s *store.Store, set Set, o chunk.Options) ([]Report, error) {
-	b, err := build(ctx, s, set.Pages, o)
+// way, words alone first.
+func Measure(ctx context.Context, s *store.Store, set Set, o Options) (reports []Report, err error) {
+	b, err := build(ctx, s, set.Pages, o.Chunks)
 	if err != nil {
 		return nil, err
 	}
 	searcher := s.Searcher()
-	var reports []Report
-	for _, w := range []struct {
-		name string
-		*search.Searcher
-	}{
-		{"words", searcher},
-		{"without titles", searcher.Without(search.Titles)},
-		{"without typos", searcher.Without(search.Typos)},
-		{"without exact", searcher.Without(search.Exact)},
-	} {
-		r, err := b.ask(ctx, w.name, w.Searcher, set)
+	ways := ablation(way{"words", searcher.Without(search.Meaning)})
+	if o.Embeddings.Configured() {
+		m, failed := o.embed(ctx, s)
+		if failed != nil {
+			return nil, failed
+		}
+		defer func() { err = errors.Join(err, m.Close()) }() // kept open, so that no question waits for it to load
+		ways = append(ways, way{"vectors", searcher.Without(search.Wording)})
+		ways = append(ways, ablation(way{"both", searcher})...)
+		for _, weight := range o.Weights {
+			ways = append(ways, way{fmt.Sprintf("both, vectors at %v", weight), searcher.Weighing(weight)})
+		}
+	}
+	for _, w := range ways {
+		if len(o.Ways) > 0 && !slices.Contains(o.Ways, w.name) {
+			continue
+		}
+		r, err := b.measure(ctx, w, set, o.Embeddings)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
 		reports = append(reports, r)
 	}
 	return reports, nil
+}
+
+// ablation is a way of searching, and the same without each part.
+func ablation(w way) []way {
+	ways := []way{w}
+	for _, part := range []string{search.Titles, search.Typos, search.Exact} {
+		ways = append(ways, way{w.name + ", without " + part, w.Without(part)})
+	}
+	return ways
+}
+
+// embed gives the chunks their vectors, and returns the model.
+func (o Options) embed(ctx context.Context, s *store.Store) (embedding.Model, error) {
+	opened, err := embedding.Open(o.Embeddings)
+	if err != nil {
+		return nil, err
+	}
+	m, err := remember(ctx, opened, o.Vectors)
+	if err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	notice := o.Notice
+	if notice == nil {
+		notice = func(string) {}
+	}
+	if err := embed(ctx, s, m, notice); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// measure asks the questions in one way. An asker remembers questions, so each way has its own: making their
+// vectors is part of the time.
+func (b *base) measure(ctx context.Context, w way, set Set, c config.Embeddings) (r Report, err error) {
+	if a := asking.New(c, zerolog.Nop()); a != nil {
+		defer func() { err = errors.Join(err, a.Close()) }()
+		w.Ask(a)
+	}
+	return b.ask(ctx, w.name, w.Searcher, set)
 }
 
 // ask searches for the questions of a set.
@@ -55,13 +128,16 @@ func (b *base) ask(ctx context.Context, way string, searcher *search.Searcher, s
 	var all []outcome
 	for _, q := range set.Questions {
 		began := time.Now()
-		found, err := searcher.Search(ctx, viewer.All(), q.Text, search.Filter{})
+		answer, err := searcher.Explain(ctx, viewer.All(), q.Text, search.Filter{})
+		if err == nil && answer.WordsOnly != "" {
+			err = errors.New(answer.WordsOnly)
+		}
 		if err != nil {
 			return Report{}, fmt.Errorf("question %s: %w", q.ID, err)
 		}
 		took := time.Since(began)
-		hits := make([]hit, len(found))
-		for i, h := range found {
+		hits := make([]hit, len(answer.Hits))
+		for i, h := range answer.Hits {
 			hits[i] = hit{page: h.PageID, text: b.texts[h.ChunkID]}
 		}
 		o := judge.outcome(q, hits)
