@@ -65,8 +65,7 @@ func (l liftable) Wait(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	if !l.Lift(at) {
-		return err
-	}
+	// Also if the lift is no news: another process may have told of it since the first wait.
+	l.Lift(at)
 	return l.Budget.Wait(ctx)
 }
