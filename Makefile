@@ -46,7 +46,8 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES) && \
 	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./lab/clienttest && \
 		go test -count=1 -run '^TestStagesKeepToTheirMemory$$' ./lab/e2etest && \
-		go test -count=1 ./services/chunk-writer/chunk ./shared/embedding; }; }
+		go test -count=1 ./services/chunk-writer/chunk ./shared/embedding && \
+		go test -count=1 -run '^TestOurOwnQuestionsAreAnsweredByMeaning$$' ./lab/retrieval; }; }
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest

@@ -1,15 +1,11 @@
 package retrieval
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sluicehq/sluice/shared/config"
-	"github.com/sluicehq/sluice/shared/embedding/embeddingtest"
-	"github.com/sluicehq/sluice/shared/localpg"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -18,10 +14,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // floors are the minimum shares of questions with a right page among the first five hits, by style. The set is small,
 // so a single question is several percent.
-var (
-	floors        = map[string]float64{"natural": 0.85, "keyword": 0.96, "identifier": 0.94, "typo": 0.88, "other scripts": 0.80}
-	meaningFloors = map[string]float64{"natural": 0.92, "keyword": 0.96, "identifier": 0.94, "typo": 0.76, "other scripts": 0.80}
-)
+var floors = map[string]float64{"natural": 0.85, "keyword": 0.96, "identifier": 0.94, "typo": 0.88, "other scripts": 0.80}
 
 func requireFloors(t *testing.T, address string, o Options, floors map[string]float64) {
 	t.Helper()
@@ -44,18 +37,6 @@ func requireFloors(t *testing.T, address string, o Options, floors map[string]fl
 func TestOurOwnQuestionsAreAnswered(t *testing.T) {
 	t.Parallel()
 	requireFloors(t, pgtest.MigratedURL(t), Options{Ways: []string{"words"}}, floors)
-}
-
-// Its server has no pg_trgm, so that fewer typos are forgiven.
-func TestOurOwnQuestionsAreAnsweredByMeaning(t *testing.T) {
-	t.Parallel()
-	cache, err := localpg.DefaultCacheDir()
-	require.NoError(t, err)
-	requireFloors(t, pgtest.MigratedVectorURL(t), Options{
-		Ways:       []string{"both"},
-		Embeddings: config.Embeddings{EmbeddingsPath: embeddingtest.MiniLM(t), EmbeddingsModel: "all-MiniLM-L6-v2", EmbeddingsBatch: 32, EmbeddingsParallel: 8},
-		Vectors:    filepath.Join(cache, "retrieval"),
-	}, meaningFloors)
 }
 
 func TestHitsAreJudgedAsTheyShould(t *testing.T) {
