@@ -59,6 +59,10 @@ var behaviours = []struct {
 	{"19 routes that fail while the lists work, and refusals that are not about the credential", []func(*testing.T){
 		TestFaultForbidden, TestFaultOfOneQuery, TestFaultOfSideLookups, TestFaultIPAllowlist, TestFaultGone, TestFaultRetryAfterOfTenYears, TestFaultTrickle,
 	}},
+	{"20 who may see what: people, groups, spaces in every mode, restrictions", []func(*testing.T){
+		TestPermissionCheckIsTheRule, TestGroupsAndTheirMembersComeInParts, TestSpacePermissionsInEveryMode, TestRestrictionsComeWithASearch,
+		TestPermissionRoutesFail, TestControlOfPermissions,
+	}},
 }
 
 func TestBehaviour(t *testing.T) {

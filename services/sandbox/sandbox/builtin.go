@@ -142,7 +142,7 @@ func (s *Site) dress(n *node, meta map[string]string) error {
 		n.read = &audience{}
 		for _, name := range splitList(v) {
 			if group, ok := strings.CutPrefix(name, "@"); ok {
-				n.read.groups = append(n.read.groups, group)
+				n.read.groups = append(n.read.groups, s.namedGroups([]string{group})...)
 			} else if name == "api" {
 				n.read.users = append(n.read.users, s.me)
 			} else if id, err := builtinUser(name); err == nil {

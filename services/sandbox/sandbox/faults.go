@@ -37,6 +37,8 @@ const (
 	FaultForbidden     FaultKind = "forbidden"         // 403 in the format of the route
 	FaultAllowlist     FaultKind = "ip-allowlist"      // 403 with an HTML page: the caller's address is not allowed
 	FaultGone          FaultKind = "gone"              // 410: the route was removed
+	FaultMissing       FaultKind = "not-found"         // 404 that names the object, as for what is hidden
+	FaultCutOff        FaultKind = "cut-off"           // lists in the answer of v1 have at most MaxLimit rows, and say so
 	FaultTrickle       FaultKind = "trickle"           // the answer comes byte by byte, with DelayMS between them
 	FaultOddRow        FaultKind = "odd-row"           // Row overwrites one row of a list, or the answer for one item
 )
@@ -44,7 +46,8 @@ const (
 var faultKinds = []FaultKind{
 	FaultTooMany, FaultServer, FaultReset, FaultResetBody, FaultTruncated, FaultHTML, FaultSlow, FaultShortPage,
 	FaultRepeatCursor, FaultEmptyPage, FaultEndlessNext, FaultDeadToken, FaultScope, FaultLostTree, FaultGatewayLimits,
-	FaultBurst, FaultEdit, FaultMove, FaultTrash, FaultForbidden, FaultAllowlist, FaultGone, FaultTrickle, FaultOddRow,
+	FaultBurst, FaultEdit, FaultMove, FaultTrash, FaultForbidden, FaultAllowlist, FaultGone, FaultMissing, FaultCutOff,
+	FaultTrickle, FaultOddRow,
 }
 
 // Fault is one fault and its conditions.
@@ -59,7 +62,7 @@ type Fault struct {
 	Status     int    `json:"status,omitempty"`      // server-error: 500 to 599, default 500
 	RetryAfter int    `json:"retry_after,omitempty"` // too-many-requests, burst-limit and server-error: seconds; 0 sends none
 	DelayMS    int    `json:"delay_ms,omitempty"`    // slow; trickle, where 0 means a second
-	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big
+	MaxLimit   int    `json:"max_limit,omitempty"`   // limit-too-big, cut-off
 	MaxCalls   int    `json:"max_calls,omitempty"`   // burst-limit
 	PageID     string `json:"page_id,omitempty"`     // lost-permission; edit, move and trash, where "" means any page; odd-row, where "" means the first row
 
@@ -84,7 +87,7 @@ func (f Fault) check(templates []string) error {
 		return fmt.Errorf("fault %s: %w: page_id %q is not an id", f.Kind, ErrInvalid, f.PageID)
 	case f.Kind != FaultLostTree && f.PageID != "" && parseID(f.PageID) == 0:
 		return fmt.Errorf("fault %s: %w: page_id %q is not an id", f.Kind, ErrInvalid, f.PageID)
-	case f.Kind == FaultGatewayLimits && f.MaxLimit < 1:
+	case (f.Kind == FaultGatewayLimits || f.Kind == FaultCutOff) && f.MaxLimit < 1:
 		return fmt.Errorf("fault %s: %w: max_limit is missing", f.Kind, ErrInvalid)
 	case f.Kind == FaultOddRow && len(f.Row) == 0:
 		return fmt.Errorf("fault %s: %w: row is missing", f.Kind, ErrInvalid)
@@ -255,6 +258,8 @@ func (s *Site) misbehave(f Fault, w http.ResponseWriter, r *http.Request, h http
 		notAllowed(w)
 	case FaultGone:
 		goneRoute(w, r)
+	case FaultMissing:
+		missingRoute(w, r)
 	case FaultTrickle:
 		trickle(f, w, r, h)
 	case FaultScope:

@@ -73,8 +73,11 @@ func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
 // no list where the fault concerns lists, passes unchanged.
 func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 	kind, asked, limit := f.Kind, r.Clone(r.Context()), 0
-	if kind == FaultShortPage {
+	switch kind {
+	case FaultShortPage:
 		limit = halveLimit(r)
+	case FaultCutOff:
+		lowerLimit(r, f.MaxLimit)
 	}
 	answer := &held{header: http.Header{}, status: http.StatusOK}
 	h(answer, r)
@@ -88,6 +91,8 @@ func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) 
 		body = body[:len(body)/2]
 	case good && kind == FaultOddRow:
 		body = spoilRow(f, body)
+	case good && kind == FaultCutOff:
+		body = cutOff(body, f.MaxLimit)
 	case good:
 		body = spoilList(kind, answer.header, body, asked, limit)
 	}
@@ -107,6 +112,16 @@ func halveLimit(r *http.Request) int {
 	q.Set("limit", strconv.Itoa(limit/2))
 	r.URL.RawQuery = q.Encode()
 	return limit
+}
+
+// lowerLimit lowers the limit of a call that asks for people or groups, as a fixed limit of the site does.
+func lowerLimit(r *http.Request, most int) {
+	if strings.HasSuffix(r.URL.Path, "/search") {
+		return
+	}
+	q := r.URL.Query()
+	q.Set("limit", strconv.Itoa(most))
+	r.URL.RawQuery = q.Encode()
 }
 
 // endlessCursor leads to a page without rows whose next is endlessCursor again.

@@ -37,6 +37,47 @@ func goneRoute(w http.ResponseWriter, r *http.Request) {
 	gone(w, r)
 }
 
+// missingRoute answers 404 in the format of the route's version, and names the object.
+func missingRoute(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	if isV2(r) {
+		notFound(w, fmt.Sprintf("Cannot find an object with id [%s]", id))
+		return
+	}
+	noContent(w, id)
+}
+
+// cutOff shortens every list in the answer to at most that many rows. Each says that this is its limit.
+func cutOff(body []byte, most int) []byte {
+	var whole any
+	in := json.NewDecoder(strings.NewReader(string(body)))
+	in.UseNumber()
+	if in.Decode(&whole) != nil {
+		return body
+	}
+	shorten(whole, most)
+	if cut, err := marshalPlain(whole); err == nil {
+		return cut
+	}
+	return body
+}
+
+func shorten(v any, most int) {
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			shorten(one, most)
+		}
+	case map[string]any:
+		if rows, ok := v["results"].([]any); ok && v["_links"] == nil && len(rows) >= most {
+			v["results"], v["limit"], v["size"] = rows[:most], most, most
+		}
+		for _, one := range v {
+			shorten(one, most)
+		}
+	}
+}
+
 // trickle sends the site's answer byte by byte, until the caller gives up.
 func trickle(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 	answer := &held{header: http.Header{}, status: http.StatusOK}

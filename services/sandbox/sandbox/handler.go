@@ -41,6 +41,7 @@ func (s *Site) endpoints() []endpoint {
 	add(v2, s.v2Pages())
 	add(v2, s.v2Tree())
 	add(v2, s.v2Parts())
+	add(v2, s.v2Permissions())
 	add(v2, map[string]http.HandlerFunc{
 		"GET /wiki/api/v2/": func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") },
 	})
@@ -56,6 +57,7 @@ func (s *Site) endpoints() []endpoint {
 		},
 	})
 	add(open, s.controlRoutes())
+	add(open, s.permissionRoutes())
 	add(open, s.webRoutes())
 	return out
 }

@@ -228,11 +228,11 @@ func (s *Site) PurgePage(id string) error {
 	})
 }
 
-// Restrict lets only these users (account ids) and groups view the page and its descendants. With
+// Restrict lets only these users (account ids) and groups (names) view the page and its descendants. With
 // neither, no one may view them; the API user can be one of the users. Restrict makes no version.
 func (s *Site) Restrict(id string, users, groups []string) error {
 	return s.change("restrict", id, func(n *node) error {
-		n.read = &audience{users: slices.Clone(users), groups: slices.Clone(groups)}
+		n.read = &audience{users: slices.Clone(users), groups: s.namedGroups(groups)}
 		s.moment++
 		return nil
 	})

@@ -75,7 +75,7 @@ func (l literal) text() string { return string(l) }
 // audience is the readers of a restricted page.
 type audience struct {
 	users  []string // account ids
-	groups []string // names
+	groups []string // ids
 }
 
 func (a *audience) admits(user string, groups []string) bool {

@@ -164,6 +164,8 @@ func TestAnswersFitTheOfficialDocumentOfV2(t *testing.T) {
 		{"GET", "/databases/65762", "", ""}, {"GET", "/embeds/65764", "", ""}, {"GET", "/blogposts", "?body-format=storage", ""},
 		{"GET", "/spaces/" + space + "/blogposts", "", ""}, {"GET", "/blogposts/65780", "?body-format=storage&include-labels=true&include-versions=true", ""},
 		{"GET", "/blogposts", "?id=65780,65781&status=current,trashed", ""}, {"GET", "/blogposts/65780/labels", "", ""},
+		{"GET", "/spaces/" + space + "/permissions", "", ""}, {"GET", "/space-role-mode", "", ""}, {"GET", "/space-roles", "", ""},
+		{"GET", "/spaces/" + space + "/role-assignments", "", ""},
 		{"POST", "/users-bulk", "", string(users)}, {"POST", "/content/convert-ids-to-types", "", `{"contentIds":["65601"]}`},
 	} {
 		template := call.template
@@ -188,8 +190,23 @@ func TestAnswersFitTheOfficialDocumentOfV1(t *testing.T) {
 		{"/rest/api/user/current", "/rest/api/user/current"},
 		{"/rest/api/content/{id}/restriction/byOperation", "/rest/api/content/65706/restriction/byOperation"},
 		{"/rest/api/content/{id}/restriction/byOperation/{operationKey}", "/rest/api/content/65745/restriction/byOperation/read"},
+		{"/rest/api/content/search", "/rest/api/content/search" + cql + "&expand=restrictions.read.restrictions.user,restrictions.read.restrictions.group"},
+		{"/rest/api/group", "/rest/api/group?accessType=user"},
+		{"/rest/api/group/{groupId}/membersByGroupId", "/rest/api/group/" + c.site.GroupID(UsersGroup) + "/membersByGroupId"},
 	} {
 		a := c.get(http.StatusOK, "/wiki"+call.path)
 		assert.Empty(t, d.faults(d.answerSchema(t, http.MethodGet, call.template), a.body, ""), call.path)
 	}
+	check := c.post(http.StatusOK, "/wiki/rest/api/content/65706/permission/check", `{"subject":{"type":"user","identifier":"`+apiUser+`"},"operation":"read"}`)
+	assert.Empty(t, d.faults(d.answerSchema(t, http.MethodPost, "/rest/api/content/{id}/permission/check"), check.body, ""))
+}
+
+func TestAnswersFitTheOfficialDocumentOfRoles(t *testing.T) {
+	d := readDocument(t, "confluence-v2.json")
+	c := builtin(t)
+	require.NoError(t, c.site.SetRoleMode(Roles))
+	require.NoError(t, c.site.SetSpaceReaders(BuiltinSpace, Reader{Kind: ReaderAll}, Reader{Kind: ReaderGroup, ID: UsersGroup}, Reader{Kind: ReaderUser, ID: apiUser}))
+	a := c.get(http.StatusOK, "/wiki/api/v2/spaces/"+c.spaceID(BuiltinSpace)+"/role-assignments")
+	require.Len(t, a.rows(), 3)
+	assert.Empty(t, d.faults(d.answerSchema(t, http.MethodGet, "/spaces/{id}/role-assignments"), a.body, ""))
 }

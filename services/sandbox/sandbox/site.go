@@ -56,18 +56,21 @@ type Site struct {
 	stats  recorder
 	faults faultBox
 
-	mu     sync.RWMutex
-	spaces []*space // ascending by id
-	nodes  map[int64]*node
-	all    shelf // every page of the site
-	posts  shelf // every blog post of the site
-	users  map[string]User
-	me     string   // account id of the API user
-	groups []string // of the API user
-	lost   int64    // a page that a fault hides together with its descendants
-	nextID int64
-	talk   map[string]*node // by the id of a comment: the content that it belongs to
-	moment uint64           // counts the changes of the site
+	mu       sync.RWMutex
+	spaces   []*space // ascending by id
+	nodes    map[int64]*node
+	all      shelf // every page of the site
+	posts    shelf // every blog post of the site
+	users    map[string]User
+	me       string // account id of the API user
+	groups   map[string]*Group
+	names    map[string]string // of all groups that were ever named, by id
+	deleted  map[string]bool   // groups, by id
+	roleMode RoleMode
+	lost     int64 // a page that a fault hides together with its descendants
+	nextID   int64
+	talk     map[string]*node // by the id of a comment: the content that it belongs to
+	moment   uint64           // counts the changes of the site
 
 	walks walkCache
 	moved atomic.Pointer[string] // the site's present address
@@ -85,6 +88,7 @@ type space struct {
 	author    string
 	home      *node
 	hidden    bool
+	readers   []Reader         // those who have a permission; groups by id
 	unindexed bool             // no search finds its content
 	titles    map[string]*node // pages and blog posts that hold their title, by folded title
 	shelf     shelf            // its pages
@@ -98,6 +102,7 @@ type User struct {
 	Email       string `json:"email"`     // "" where private
 	TimeZone    string `json:"time_zone"` // "" where private
 	Inactive    bool   `json:"inactive"`
+	Outside     bool   `json:"outside,omitempty"` // may not use this site
 }
 
 // apiUser is the account id behind the site's credential.
@@ -117,14 +122,18 @@ func New(o Options) *Site {
 		o.TimeZone = time.UTC
 	}
 	s := &Site{
-		opt:    o,
-		nodes:  map[int64]*node{},
-		talk:   map[string]*node{},
-		users:  map[string]User{},
-		me:     apiUser,
-		groups: []string{"confluence-users"},
-		nextID: 7_000_000_001,
+		opt:      o,
+		nodes:    map[int64]*node{},
+		talk:     map[string]*node{},
+		users:    map[string]User{},
+		me:       apiUser,
+		groups:   map[string]*Group{},
+		names:    map[string]string{},
+		deleted:  map[string]bool{},
+		roleMode: PreRoles,
+		nextID:   7_000_000_001,
 	}
+	s.setGroup(Group{Name: UsersGroup, Access: "user"})
 	s.AddUser(User{AccountID: apiUser, DisplayName: "Sandbox API user", Email: o.Email, TimeZone: o.TimeZone.String()})
 	return s
 }
@@ -136,11 +145,23 @@ func cmpOr(s, fallback string) string {
 	return s
 }
 
-// AddUser adds a person for users-bulk and for mentions.
+// AddUser adds a person, or replaces what is known of one. Deactivated people stay in UsersGroup.
 func (s *Site) AddUser(u User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users[u.AccountID] = u
+	s.moment++
+	all := s.groups[s.groupID(UsersGroup)]
+	if all == nil {
+		return // the group was deleted
+	}
+	i, in := slices.BinarySearch(all.Members, u.AccountID)
+	switch {
+	case u.Outside && in:
+		all.Members = slices.Delete(all.Members, i, i+1)
+	case !u.Outside && !in:
+		all.Members = slices.Insert(all.Members, i, u.AccountID)
+	}
 }
 
 // AddSpace adds an empty space with a homepage of the same name. If the key exists, it returns
@@ -170,7 +191,7 @@ func (s *Site) addSpace(key, name string) (*space, error) {
 	}
 	sp := &space{
 		id: 1_000_000 + int64(hash(key)%900_000), key: key, alias: key, name: name, kind: "global", status: "current",
-		created: s.now(), author: s.me, titles: map[string]*node{},
+		created: s.now(), author: s.me, titles: map[string]*node{}, readers: []Reader{{Kind: ReaderAll}},
 	}
 	for s.spaceByID(sp.id) != nil {
 		sp.id++
@@ -218,21 +239,18 @@ func (s *Site) visible(id string) *node {
 	return n
 }
 
-// sees reports whether the API user may view n: its space is not hidden, and no read restriction of
-// n or of its ancestors excludes the user.
+// sees reports whether the API user may view n: its space is not hidden, no fault hides it, and the
+// permissions let the user in.
 func (s *Site) sees(n *node) bool {
 	if n.space.hidden {
 		return false
 	}
-	for ; n != nil; n = n.parent {
-		if n.id == s.lost {
-			return false
-		}
-		if n.read != nil && !n.read.admits(s.me, s.groups) {
+	for at := n; at != nil; at = at.parent {
+		if at.id == s.lost {
 			return false
 		}
 	}
-	return true
+	return s.refusalOf(s.me, n) == ""
 }
 
 // parseID reads an id of digits; it returns 0, which is never an id, for any other text.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -18,6 +17,9 @@ func (s *Site) v1Routes() map[string]http.HandlerFunc {
 		"GET " + api + "/user/current":                              s.currentUser,
 		"GET " + api + "/content/{id}/restriction/byOperation":      s.restrictions,
 		"GET " + api + "/content/{id}/restriction/byOperation/{op}": s.restrictions,
+		"POST " + api + "/content/{id}/permission/check":            s.checkPermission,
+		"GET " + api + "/group":                                     s.listGroups,
+		"GET " + api + "/group/{id}/membersByGroupId":               s.groupMembers,
 	}
 	// Routes that the real site removed for everyone.
 	for _, path := range []string{
@@ -57,65 +59,6 @@ func (s *Site) v1User(id, base string) map[string]any {
 	out["_expandable"] = map[string]string{"operations": "", "personalSpace": ""}
 	out["_links"] = map[string]string{"self": base + "/rest/api/user?accountId=" + id, "base": base, "context": "/wiki"}
 	return out
-}
-
-// restrictionRows is the maximum number of people, and of groups, in one answer.
-const restrictionRows = 100
-
-// restrictions answers with the page's own restrictions only: callers read inherited ones from its
-// ancestors.
-func (s *Site) restrictions(w http.ResponseWriter, r *http.Request) {
-	id, op := r.PathValue("id"), r.PathValue("op")
-	base, q := s.base(r), r.URL.Query()
-	limit, err := limitOf(q, restrictionRows, restrictionRows)
-	from, ferr := strconv.Atoi(cmpOr(q.Get("start"), "0"))
-	if err != nil || ferr != nil || from < 0 {
-		v1Error(w, http.StatusBadRequest, "com.atlassian.confluence.api.service.exceptions.BadRequestException: bad start or limit")
-		return
-	}
-	s.mu.RLock()
-	n := s.visible(id)
-	var read audience
-	if n != nil && n.read != nil {
-		read = *n.read
-	}
-	users := []any{}
-	for _, u := range read.users {
-		users = append(users, s.v1User(u, base))
-	}
-	s.mu.RUnlock()
-	groups := []any{}
-	for _, g := range read.groups {
-		groups = append(groups, map[string]any{"type": "group", "name": g, "id": fmt.Sprintf("%016x", hash(g))})
-	}
-	if n == nil {
-		v1Error(w, http.StatusNotFound, fmt.Sprintf("com.atlassian.confluence.api.service.exceptions.NotFoundException: No content with id <ContentId{id=%s}> can be found", id))
-		return
-	}
-	rows := func(all []any) map[string]any {
-		all = all[min(from, len(all)):]
-		all = all[:min(limit, len(all))]
-		return map[string]any{"results": all, "start": from, "limit": limit, "size": len(all)}
-	}
-	one := func(name string, users, groups []any) map[string]any {
-		return map[string]any{
-			"operation":    name,
-			"restrictions": map[string]any{"user": rows(users), "group": rows(groups)},
-			"_expandable":  map[string]string{"content": "/rest/api/content/" + id},
-			"_links":       map[string]string{"self": base + "/rest/api/content/" + id + "/restriction/byOperation/" + name},
-		}
-	}
-	both := map[string]any{"read": one("read", users, groups), "update": one("update", []any{}, []any{})}
-	if op != "" {
-		if both[op] == nil {
-			v1Error(w, http.StatusBadRequest, "com.atlassian.confluence.api.service.exceptions.BadRequestException: unknown operation "+op)
-			return
-		}
-		write(w, http.StatusOK, both[op])
-		return
-	}
-	both["_links"] = map[string]string{"base": base, "context": "/wiki", "self": base + "/rest/api/content/" + id + "/restriction/byOperation"}
-	write(w, http.StatusOK, both)
 }
 
 // v1Content is content in v1's format; v1Bodies adds the bodies outside the lock.
@@ -159,6 +102,8 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 			c.fields["history"] = map[string]any{
 				"latest": true, "createdDate": stamp(n.created), "createdBy": s.v1User(n.author, base), "lastUpdated": s.v1Version(n, base),
 			}
+		case name == "restrictions":
+			c.fields["restrictions"] = s.expandedRestrictions(n, expand, base)
 		case name == "ancestors":
 			above := []any{}
 			for p := range n.above {
