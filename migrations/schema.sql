@@ -82,6 +82,40 @@ CREATE TABLE confluence_chunk_words (
     words tsvector NOT NULL
 );
 
+CREATE TABLE confluence_group_members (
+    source_id text NOT NULL,
+    group_id text NOT NULL,
+    account_id text NOT NULL
+);
+
+CREATE TABLE confluence_groups (
+    source_id text NOT NULL,
+    group_id text NOT NULL,
+    unknown text DEFAULT ''::text NOT NULL,
+    read_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE confluence_layer_principals (
+    layer_id integer NOT NULL,
+    kind text NOT NULL,
+    principal_id text NOT NULL
+);
+
+CREATE TABLE confluence_layer_sets (
+    set_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    source_id text NOT NULL,
+    layers integer[] NOT NULL
+);
+
+CREATE TABLE confluence_layers (
+    layer_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    source_id text NOT NULL,
+    object_kind text NOT NULL,
+    object_id text NOT NULL,
+    unknown text DEFAULT ''::text NOT NULL,
+    read_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE confluence_page_content (
     page_id text NOT NULL,
     url text NOT NULL,
@@ -148,7 +182,11 @@ CREATE TABLE confluence_spaces (
     space_id text,
     keys text[] DEFAULT '{}'::text[] NOT NULL,
     old_keys text[] DEFAULT '{}'::text[] NOT NULL,
-    readdress jsonb DEFAULT '[]'::jsonb NOT NULL
+    readdress jsonb DEFAULT '[]'::jsonb NOT NULL,
+    permissions text DEFAULT 'open'::text NOT NULL,
+    permissions_max_age interval DEFAULT '24:00:00'::interval NOT NULL,
+    access_read_at timestamp with time zone,
+    access_problem text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE confluence_sync_pages (
@@ -230,7 +268,9 @@ CREATE TABLE confluence_tree (
     checked_run text,
     trail text,
     stale boolean DEFAULT false NOT NULL,
-    failed_run text
+    failed_run text,
+    access_known boolean DEFAULT false NOT NULL,
+    layer_set integer
 );
 
 CREATE TABLE confluence_vector_spaces (
@@ -284,6 +324,19 @@ ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_chunk_i
 ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_space_id_fkey FOREIGN KEY (space_id) REFERENCES confluence_vector_spaces(space_id) ON DELETE CASCADE;
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_pkey PRIMARY KEY (chunk_id);
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
+ALTER TABLE confluence_group_members ADD CONSTRAINT confluence_group_members_pkey PRIMARY KEY (source_id, group_id, account_id);
+ALTER TABLE confluence_group_members ADD CONSTRAINT confluence_group_members_source_id_group_id_fkey FOREIGN KEY (source_id, group_id) REFERENCES confluence_groups(source_id, group_id) ON DELETE CASCADE;
+ALTER TABLE confluence_groups ADD CONSTRAINT confluence_groups_pkey PRIMARY KEY (source_id, group_id);
+ALTER TABLE confluence_groups ADD CONSTRAINT confluence_groups_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_layer_principals ADD CONSTRAINT confluence_layer_principals_pkey PRIMARY KEY (layer_id, kind, principal_id);
+ALTER TABLE confluence_layer_principals ADD CONSTRAINT confluence_layer_principals_layer_id_fkey FOREIGN KEY (layer_id) REFERENCES confluence_layers(layer_id) ON DELETE CASCADE;
+ALTER TABLE confluence_layer_sets ADD CONSTRAINT confluence_layer_sets_pkey PRIMARY KEY (set_id);
+ALTER TABLE confluence_layer_sets ADD CONSTRAINT confluence_layer_sets_source_id_layers_key UNIQUE (source_id, layers);
+ALTER TABLE confluence_layer_sets ADD CONSTRAINT confluence_layer_sets_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_layers ADD CONSTRAINT confluence_layers_pkey PRIMARY KEY (layer_id);
+ALTER TABLE confluence_layers ADD CONSTRAINT confluence_layers_source_id_object_kind_object_id_key UNIQUE (source_id, object_kind, object_id);
+ALTER TABLE confluence_layers ADD CONSTRAINT confluence_layers_object_kind_check CHECK ((object_kind = ANY (ARRAY['site'::text, 'space'::text, 'content'::text])));
+ALTER TABLE confluence_layers ADD CONSTRAINT confluence_layers_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_pkey PRIMARY KEY (page_id, site_id);
 ALTER TABLE confluence_page_content ADD CONSTRAINT confluence_page_content_page_id_site_id_fkey FOREIGN KEY (page_id, site_id) REFERENCES confluence_pages(page_id, site_id) ON UPDATE CASCADE ON DELETE CASCADE;
 ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_pkey PRIMARY KEY (page_id, site_id);
@@ -298,6 +351,8 @@ ALTER TABLE confluence_sites ADD CONSTRAINT confluence_sites_pkey PRIMARY KEY (s
 ALTER TABLE confluence_sites ADD CONSTRAINT confluence_sites_cloud_id_key UNIQUE (cloud_id);
 ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_pkey PRIMARY KEY (source_id);
 ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_site_id_space_id_key UNIQUE (site_id, space_id);
+ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_permissions_check CHECK ((permissions = ANY (ARRAY['enforce'::text, 'unrestricted-only'::text, 'open'::text])));
+ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_permissions_max_age_check CHECK ((permissions_max_age > '00:00:00'::interval));
 ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_site_id_fkey FOREIGN KEY (site_id) REFERENCES confluence_sites(site_id);
 ALTER TABLE confluence_spaces ADD CONSTRAINT confluence_spaces_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_sync_pages ADD CONSTRAINT confluence_sync_pages_pkey PRIMARY KEY (run_id, page_id);
@@ -340,6 +395,8 @@ CREATE INDEX idx_confluence_chunk_words_page ON public.confluence_chunk_words US
 CREATE INDEX idx_confluence_chunk_words_place ON public.confluence_chunk_words USING btree (place);
 CREATE INDEX idx_confluence_chunk_words_source ON public.confluence_chunk_words USING btree (source_id);
 CREATE INDEX idx_confluence_chunk_words_words ON public.confluence_chunk_words USING gin (words) WITH (gin_pending_list_limit='1024');
+CREATE INDEX idx_confluence_group_members_account ON public.confluence_group_members USING btree (account_id);
+CREATE INDEX idx_confluence_layer_principals_who ON public.confluence_layer_principals USING btree (principal_id, kind, layer_id);
 CREATE INDEX idx_confluence_page_content_includes ON public.confluence_page_content USING btree (page_id) WHERE (includes <> '[]'::jsonb);
 CREATE INDEX idx_confluence_pages_jira_issue_links ON public.confluence_pages USING gin (((metadata -> 'jira_issue_links'::text)));
 CREATE INDEX idx_confluence_pages_labels ON public.confluence_pages USING gin (((metadata -> 'labels'::text)));
@@ -355,11 +412,51 @@ CREATE INDEX idx_confluence_sync_pages_pending ON public.confluence_sync_pages U
 CREATE UNIQUE INDEX idx_confluence_sync_runs_open ON public.confluence_sync_runs USING btree (source_id) WHERE (state = ANY (ARRAY['listing'::text, 'fetching'::text, 'finishing'::text]));
 CREATE INDEX idx_confluence_sync_runs_source ON public.confluence_sync_runs USING btree (source_id, requested_at DESC);
 CREATE INDEX idx_confluence_texts_due ON public.confluence_texts USING btree (space_id, due_at) WHERE (state = 'pending'::text);
+CREATE INDEX idx_confluence_tree_layer_set ON public.confluence_tree USING btree (layer_set, source_id, node_id) WHERE (kind = ANY (ARRAY['page'::text, 'blogpost'::text]));
 CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (source_id, parent_id);
 CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
 CREATE UNIQUE INDEX idx_confluence_vector_spaces_active ON public.confluence_vector_spaces USING btree (state) WHERE (state = 'active'::text);
 CREATE INDEX idx_confluence_words_uncounted_chunk ON public.confluence_words_uncounted USING btree (chunk_id);
+
+CREATE OR REPLACE FUNCTION public.confluence_admitted(reader text, named text[], of_sources text[])
+ RETURNS TABLE(source_id text, set_id integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+    WITH guarded AS (
+        SELECT p.source_id, p.permissions, now() - p.permissions_max_age AS oldest FROM confluence_spaces p
+        WHERE p.permissions <> 'open' AND (of_sources IS NULL OR p.source_id = ANY (of_sources))
+            AND p.access_read_at >= now() - p.permissions_max_age
+    ), mine AS (
+        SELECT g.source_id, 'user' AS kind, reader AS principal_id FROM guarded g WHERE reader <> ''
+        UNION ALL SELECT g.source_id, 'everyone', '' FROM guarded g
+        UNION ALL SELECT g.source_id, 'group', m.group_id FROM guarded g
+            JOIN confluence_group_members m ON m.source_id = g.source_id AND m.account_id = reader
+            JOIN confluence_groups k ON k.source_id = m.source_id AND k.group_id = m.group_id AND k.unknown = '' AND k.read_at >= g.oldest
+            WHERE reader <> ''
+    ), admits AS MATERIALIZED (
+        SELECT DISTINCT l.source_id, l.layer_id, l.object_kind FROM mine
+        JOIN confluence_layer_principals p ON p.kind = mine.kind AND p.principal_id = mine.principal_id
+        JOIN confluence_layers l ON l.layer_id = p.layer_id AND l.source_id = mine.source_id AND l.unknown = ''
+        JOIN guarded g ON g.source_id = l.source_id AND l.read_at >= g.oldest
+    ), entered AS (
+        SELECT g.source_id, g.permissions, ARRAY(SELECT a.layer_id FROM admits a WHERE a.source_id = g.source_id AND a.object_kind = 'content') AS layers
+        FROM guarded g
+        WHERE reader = '' AND g.source_id = ANY (named)
+        OR EXISTS (SELECT FROM admits a WHERE a.source_id = g.source_id AND a.object_kind = 'space')
+        AND NOT EXISTS (
+            SELECT FROM confluence_layers l WHERE l.source_id = g.source_id AND l.object_kind <> 'content'
+            AND (reader <> '' OR l.object_kind = 'space') AND l.layer_id NOT IN (SELECT a.layer_id FROM admits a))
+    )
+    SELECT s.source_id, NULL::integer FROM archon_sources s LEFT JOIN confluence_spaces p USING (source_id)
+    WHERE (of_sources IS NULL OR s.source_id = ANY (of_sources)) AND CASE WHEN p.source_id IS NULL
+        THEN (s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system') IS NOT TRUE ELSE p.permissions = 'open' END
+    UNION ALL
+    SELECT e.source_id, s.set_id FROM entered e JOIN confluence_layer_sets s USING (source_id)
+    WHERE CASE WHEN reader = '' OR e.permissions = 'unrestricted-only' THEN s.layers = '{}' ELSE s.layers <@ e.layers END
+$function$
+;
 
 CREATE OR REPLACE FUNCTION public.confluence_fill_content_site()
  RETURNS trigger
@@ -464,6 +561,117 @@ AS $function$SELECT EXISTS (SELECT FROM archon_sources s WHERE s.source_id = sou
             AND (s.metadata->>'source_type' = 'confluence' OR s.metadata ? 'sluice_system'))$function$
 ;
 
+CREATE OR REPLACE FUNCTION public.confluence_layers_came()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM confluence_place_layers(source_id, array_agg(object_id)) FROM after WHERE object_kind = 'content' GROUP BY source_id;
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_layers_went()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM confluence_place_layers(source_id, array_agg(object_id)) FROM before WHERE object_kind = 'content' GROUP BY source_id;
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_place_layers(of_source text, roots text[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    nodes text[];
+    sets  text[];
+BEGIN
+    -- A source that is being removed takes its tree with it.
+    IF coalesce(cardinality(roots), 0) = 0 OR NOT EXISTS (SELECT FROM archon_sources s WHERE s.source_id = of_source) THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('confluence tree:' || of_source, 0));
+    WITH RECURSIVE affected (node_id) AS (
+        SELECT unnest(roots)
+        UNION
+        SELECT t.node_id FROM affected a JOIN confluence_tree t ON t.source_id = of_source AND t.parent_id = a.node_id
+    ), up (start, node_id, parent_id, known) AS (
+        SELECT t.node_id, t.node_id, t.parent_id, t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL)
+        FROM affected a JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = a.node_id
+        UNION
+        SELECT u.start, t.node_id, t.parent_id, t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL)
+        FROM up u JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = u.parent_id
+    ), counted (start, layer_id) AS (
+        SELECT u.start, l.layer_id FROM up u
+        JOIN confluence_layers l ON l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = u.node_id
+        UNION
+        -- A page that has moved shows the titles of its former ancestors until Repath has written it.
+        SELECT p.page_id, l.layer_id FROM affected a JOIN confluence_pages p ON p.page_id = a.node_id AND p.source_id = of_source
+        JOIN confluence_layers l ON l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = ANY (string_to_array(p.path, '/'))
+    ), placed AS (
+        -- A chain that does not end at the top has an ancestor that is missing, or goes round.
+        SELECT u.start, CASE WHEN bool_and(u.known) AND bool_or(u.parent_id IS NULL)
+            THEN ARRAY(SELECT c.layer_id FROM counted c WHERE c.start = u.start ORDER BY c.layer_id) END AS layers
+        FROM up u GROUP BY u.start
+    )
+    SELECT array_agg(start), array_agg(layers::text) INTO nodes, sets FROM placed;
+
+    INSERT INTO confluence_layer_sets (source_id, layers)
+    SELECT DISTINCT of_source, p.layers::integer[] FROM unnest(sets) AS p (layers)
+    WHERE p.layers IS NOT NULL AND NOT EXISTS (SELECT FROM confluence_layer_sets s WHERE s.source_id = of_source AND s.layers = p.layers::integer[])
+    ON CONFLICT DO NOTHING;
+
+    UPDATE confluence_tree t SET layer_set = s.set_id
+    FROM unnest(nodes, sets) AS p (node_id, layers)
+    LEFT JOIN confluence_layer_sets s ON s.source_id = of_source AND s.layers = p.layers::integer[]
+    WHERE t.source_id = of_source AND t.node_id = p.node_id AND t.layer_set IS DISTINCT FROM s.set_id;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_tree_added()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM confluence_place_layers(source_id, array_agg(node_id)) FROM after GROUP BY source_id;
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_tree_moved()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM confluence_place_layers(source_id, array_agg(node_id)) FROM (
+        SELECT n.source_id, n.node_id FROM after n LEFT JOIN before o USING (source_id, node_id)
+        WHERE (n.parent_id, n.kind, n.access_known, n.checked_run IS NULL) IS DISTINCT FROM (o.parent_id, o.kind, o.access_known, o.checked_run IS NULL)
+        UNION
+        SELECT o.source_id, o.node_id FROM before o LEFT JOIN after n USING (source_id, node_id) WHERE n.node_id IS NULL
+    ) changed GROUP BY source_id;
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_tree_removed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM confluence_place_layers(source_id, array_agg(node_id)) FROM before GROUP BY source_id;
+    RETURN NULL;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.confluence_words_came()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -509,9 +717,14 @@ $function$
 CREATE TRIGGER came AFTER INSERT ON public.confluence_chunk_words REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_came();
 CREATE TRIGGER changed AFTER UPDATE ON public.confluence_chunk_words REFERENCING OLD TABLE AS went NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_changed();
 CREATE TRIGGER went AFTER DELETE ON public.confluence_chunk_words REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION confluence_words_went();
+CREATE TRIGGER place_came AFTER INSERT ON public.confluence_layers REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION confluence_layers_came();
+CREATE TRIGGER place_went AFTER DELETE ON public.confluence_layers REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION confluence_layers_went();
 CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_page_content FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_content_site();
 CREATE TRIGGER fill_site BEFORE INSERT ON public.confluence_pages FOR EACH ROW WHEN ((new.site_id IS NULL)) EXECUTE FUNCTION confluence_fill_page_site();
 CREATE TRIGGER follow_source BEFORE UPDATE OF source_id ON public.confluence_pages FOR EACH ROW WHEN (((new.source_id IS DISTINCT FROM old.source_id) AND (new.site_id = old.site_id))) EXECUTE FUNCTION confluence_fill_page_site();
+CREATE TRIGGER place_added AFTER INSERT ON public.confluence_tree REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION confluence_tree_added();
+CREATE TRIGGER place_moved AFTER UPDATE ON public.confluence_tree REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION confluence_tree_moved();
+CREATE TRIGGER place_removed AFTER DELETE ON public.confluence_tree REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION confluence_tree_removed();
 
 COMMENT ON TABLE confluence_api_keys IS 'Keys of the HTTP API';
 COMMENT ON COLUMN confluence_api_keys.key_id IS 'the public part of the key, by which it is found';
@@ -534,6 +747,30 @@ COMMENT ON COLUMN confluence_chunk_words.place IS 'a hash of address and text: a
 COMMENT ON COLUMN confluence_chunk_words.length IS 'words of the text';
 COMMENT ON COLUMN confluence_chunk_words.titles IS 'words of the page''s title and the heading';
 COMMENT ON COLUMN confluence_chunk_words.words IS 'words of the text, brought to their stem, with their places; parts of identifiers; those of title and heading with ^ before them';
+COMMENT ON TABLE confluence_group_members IS 'Members of those groups';
+COMMENT ON COLUMN confluence_group_members.source_id IS 'the source';
+COMMENT ON COLUMN confluence_group_members.group_id IS 'the group';
+COMMENT ON COLUMN confluence_group_members.account_id IS 'the member''s account id';
+COMMENT ON TABLE confluence_groups IS 'Groups that layers name';
+COMMENT ON COLUMN confluence_groups.source_id IS 'the source whose layers name it';
+COMMENT ON COLUMN confluence_groups.group_id IS 'Confluence''s id of the group';
+COMMENT ON COLUMN confluence_groups.unknown IS 'why its members could not be read, as a code: it admits nobody; empty if they are known';
+COMMENT ON COLUMN confluence_groups.read_at IS 'when its members were read';
+COMMENT ON TABLE confluence_layer_principals IS 'Whom each layer admits';
+COMMENT ON COLUMN confluence_layer_principals.layer_id IS 'the layer';
+COMMENT ON COLUMN confluence_layer_principals.kind IS 'user, group or everyone; others admit nobody';
+COMMENT ON COLUMN confluence_layer_principals.principal_id IS 'account id or group id; empty for everyone';
+COMMENT ON TABLE confluence_layer_sets IS 'Sets of content layers that nodes of a tree have';
+COMMENT ON COLUMN confluence_layer_sets.set_id IS 'a number of this database';
+COMMENT ON COLUMN confluence_layer_sets.source_id IS 'the source';
+COMMENT ON COLUMN confluence_layer_sets.layers IS 'ids of the layers, ascending; empty for content that nothing restricts';
+COMMENT ON TABLE confluence_layers IS 'Objects that restrict who may read them and what is below them';
+COMMENT ON COLUMN confluence_layers.layer_id IS 'a number of this database';
+COMMENT ON COLUMN confluence_layers.source_id IS 'the source';
+COMMENT ON COLUMN confluence_layers.object_kind IS 'site, space or content';
+COMMENT ON COLUMN confluence_layers.object_id IS 'Confluence''s id of the space or content; empty for the site';
+COMMENT ON COLUMN confluence_layers.unknown IS 'why it could not be read, as a code: it admits nobody; empty if it is known';
+COMMENT ON COLUMN confluence_layers.read_at IS 'when it was read';
 COMMENT ON TABLE confluence_page_content IS 'A page''s Markdown and conversion losses';
 COMMENT ON COLUMN confluence_page_content.page_id IS 'the page''s id';
 COMMENT ON COLUMN confluence_page_content.url IS 'the page''s address without an anchor';
@@ -589,6 +826,10 @@ COMMENT ON COLUMN confluence_spaces.space_id IS 'Confluence''s id of the space; 
 COMMENT ON COLUMN confluence_spaces.keys IS 'the keys by which Confluence knows the space now, its alias among them, in small letters';
 COMMENT ON COLUMN confluence_spaces.old_keys IS 'those by which it did, in small letters';
 COMMENT ON COLUMN confluence_spaces.readdress IS 'what the next run does to stored addresses: what they begin with and are to begin with, [{from, to}]';
+COMMENT ON COLUMN confluence_spaces.permissions IS 'enforce: Confluence''s permissions decide who sees a page; unrestricted-only: as enforce, and no page with a restriction; open: every key of the source sees every page';
+COMMENT ON COLUMN confluence_spaces.permissions_max_age IS 'what was read longer ago counts as unknown';
+COMMENT ON COLUMN confluence_spaces.access_read_at IS 'when the last complete reading of permissions began; null before the first';
+COMMENT ON COLUMN confluence_spaces.access_problem IS 'why the latest reading of permissions failed, as a code; empty if it did not';
 COMMENT ON TABLE confluence_sync_pages IS 'Every page that a run listed and how it ended';
 COMMENT ON COLUMN confluence_sync_pages.run_id IS 'the run that listed it';
 COMMENT ON COLUMN confluence_sync_pages.page_id IS 'Confluence''s page id';
@@ -661,6 +902,8 @@ COMMENT ON COLUMN confluence_tree.checked_run IS 'the last run that asked Conflu
 COMMENT ON COLUMN confluence_tree.trail IS 'the titles on the path, one a line';
 COMMENT ON COLUMN confluence_tree.stale IS 'path or trail changed, and the stored page does not have it yet';
 COMMENT ON COLUMN confluence_tree.failed_run IS 'the run that could not look the container up; the next one asks again';
+COMMENT ON COLUMN confluence_tree.access_known IS 'whether the node''s own view restriction, or that it has none, has been read';
+COMMENT ON COLUMN confluence_tree.layer_set IS 'the set of the layers of the node and of its ancestors; null if one of them is unknown';
 COMMENT ON TABLE confluence_vector_spaces IS 'Sets of vectors that can be compared: of one model, one length, one prefix';
 COMMENT ON COLUMN confluence_vector_spaces.space_id IS 'its vectors are in confluence_vectors_<space_id>';
 COMMENT ON COLUMN confluence_vector_spaces.model IS 'as its server calls it';
@@ -687,5 +930,7 @@ COMMENT ON COLUMN sluice_migrations.id IS 'order of application';
 COMMENT ON COLUMN sluice_migrations.version_id IS 'the number that the file begins with';
 COMMENT ON COLUMN sluice_migrations.is_applied IS 'always true; a migration that is taken back has no row';
 COMMENT ON COLUMN sluice_migrations.tstamp IS 'when it was applied';
+COMMENT ON FUNCTION confluence_admitted(text,text[],text[]) IS 'What a reader is let in to: whole sources, and sets of layers';
 COMMENT ON FUNCTION confluence_guard() IS 'Keeps Supabase''s public roles away from Sluice''s tables and rows';
 COMMENT ON FUNCTION confluence_keeps(text) IS 'Whether a source is one of Sluice''s';
+COMMENT ON FUNCTION confluence_place_layers(text,text[]) IS 'Gives nodes of a tree and their descendants the set of their layers';

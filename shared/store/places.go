@@ -124,6 +124,9 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 	if err := lockPages(ctx, tx, run.SourceID, ids...); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, lockTreeSQL, run.SourceID); err != nil {
+		return err
+	}
 	// This comes before the places are read: a later change makes the node stale again.
 	_, err := tx.Exec(ctx, `UPDATE confluence_tree SET stale = false WHERE source_id = $1 AND node_id = ANY ($2)`, run.SourceID, ids)
 	if err != nil {
@@ -163,5 +166,6 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 		WHERE `+pg.ChunkOfPages("c", "= n.id")+` AND c.source_id = $1
 		AND c.metadata->'breadcrumb' IS DISTINCT FROM n.crumb::jsonb`,
 		run.SourceID, known, crumbs)
+	b.Queue(`SELECT confluence_place_layers($1, $2)`, run.SourceID, known) // the pages no longer name former ancestors
 	return tx.SendBatch(ctx, b).Close()
 }

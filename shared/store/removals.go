@@ -139,11 +139,12 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []Removal) er
 		if archon {
 			queueDeleteWholePages(b, run.SourceID, ids)
 		}
-		// An archived page keeps its place because the pages below it stay below it.
+		// An archived page keeps its place because the pages below it stay below it. Every writer takes the lock of
+		// the tree before its rows.
+		b.Queue(lockTreeSQL, run.SourceID)
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
 			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND l.reason <> $4`,
 			run.SourceID, ids, run.ID, ReasonArchived)
-		b.Queue(lockTreeSQL, run.SourceID)
 		b.Queue(pruneContainersSQL, run.SourceID)
 		return tx.SendBatch(ctx, b).Close()
 	})
