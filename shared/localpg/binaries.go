@@ -61,15 +61,10 @@ func FindBinaries(ctx context.Context, o Options) (Binaries, error) {
 	if err != nil {
 		return Binaries{}, err
 	}
-	want, err := majorOf(o.DataDir)
+	f, err := newFinder(ctx, o)
 	if err != nil {
 		return Binaries{}, err
 	}
-	as, err := accountFor(o.DataDir)
-	if err != nil {
-		return Binaries{}, err
-	}
-	f := finder{ctx: ctx, run: runner{as: as}, want: want, opts: o}
 	return f.find()
 }
 
@@ -87,7 +82,11 @@ func EnsureBinaries(ctx context.Context, o Options) (Binaries, error) {
 	if aerr != nil {
 		return Binaries{}, aerr
 	}
-	dir, derr := download(ctx, o)
+	major, merr := majorOf(o.DataDir)
+	if merr != nil {
+		return Binaries{}, merr
+	}
+	dir, derr := download(ctx, o, cmp.Or(major, pinnedMajor))
 	if derr != nil {
 		return Binaries{}, fmt.Errorf("%w, and getting one failed: %w; %s", err, derr, waysOut)
 	}
@@ -106,7 +105,21 @@ type finder struct {
 	run     runner
 	want    int
 	opts    Options
-	refused []string // rejected binaries, with the reason
+	accept  func(Binaries) bool // what else is wanted of them; nil = nothing
+	refused []string            // rejected binaries, with the reason
+}
+
+// newFinder looks for binaries of the version that made o.DataDir, or of any if there is no cluster.
+func newFinder(ctx context.Context, o Options) (*finder, error) {
+	want, err := majorOf(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	as, err := accountFor(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	return &finder{ctx: ctx, run: runner{as: as}, want: want, opts: o}, nil
 }
 
 func (f *finder) find() (Binaries, error) {
@@ -145,6 +158,7 @@ func (f *finder) best(dirs []string) (Binaries, bool) {
 			f.refused = append(f.refused, fmt.Sprintf("PostgreSQL %s in %s is older than %d", b.Version, dir, oldest))
 		case f.want != 0 && b.major != f.want:
 			f.refused = append(f.refused, fmt.Sprintf("PostgreSQL %s in %s is of another version", b.Version, dir))
+		case f.accept != nil && !f.accept(b):
 		default:
 			usable = append(usable, b)
 		}
@@ -167,7 +181,7 @@ func (f *finder) fail(kind error) error {
 	if len(f.refused) > 0 {
 		found = "found only: " + strings.Join(f.refused, "; ")
 	}
-	if f.want == 0 || (f.want == pinnedMajor && f.opts.BinDir == "") {
+	if f.want == 0 || (pinned[f.want] != nil && f.opts.BinDir == "") {
 		if f.opts.BinDir != "" {
 			return fmt.Errorf("%w: %s (SLUICE_PG_BINDIR must name a folder that holds postgres and initdb)", kind, found)
 		}
@@ -176,7 +190,7 @@ func (f *finder) fail(kind error) error {
 	return fmt.Errorf("%w: %s was made by PostgreSQL %d; %s, and what can be downloaded is %s. "+
 		"Install PostgreSQL %d beside it (for example, apt-get install postgresql-%d), or set SLUICE_PG_BINDIR to its bin folder, "+
 		"or begin with another data folder and synchronise again; nothing was changed",
-		ErrVersion, f.opts.DataDir, f.want, found, pinnedVersion, f.want, f.want)
+		ErrVersion, f.opts.DataDir, f.want, found, downloadable(), f.want, f.want)
 }
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) ((\d+)(?:\.(\d+))?\S*)`)

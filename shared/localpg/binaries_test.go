@@ -151,7 +151,7 @@ func TestDataOfAnotherVersionIsNotTouched(t *testing.T) {
 	} {
 		_, err = Start(t.Context(), o)
 		require.ErrorIs(t, err, ErrVersion)
-		for _, hint := range []string{"made by PostgreSQL 12", have.Version, pinnedVersion, "postgresql-12", "SLUICE_PG_BINDIR"} {
+		for _, hint := range []string{"made by PostgreSQL 12", have.Version, "can be downloaded is 17 and 18", "postgresql-12", "SLUICE_PG_BINDIR"} {
 			require.ErrorContains(t, err, hint)
 		}
 	}

@@ -26,6 +26,8 @@ type cluster struct {
 	bin  Binaries
 	run  runner
 	opts Options
+
+	extensions string // a folder with pgvector for this cluster; "" = none
 }
 
 // majorOf reads the major version that made the cluster in dir; 0 means there is none.

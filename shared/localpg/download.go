@@ -8,19 +8,22 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	mavenCentral  = "https://repo1.maven.org/maven2"
-	pinnedVersion = "17.11.0"
-	pinnedMajor   = 17
+	mavenCentral = "https://repo1.maven.org/maven2"
+	// pinnedMajor is what a new cluster is made with. It is vectorMajor, so that it can have pgvector.
+	pinnedMajor = 18
 	// maxDownload is far above an archive's size, and small enough to be harmless.
 	maxDownload = 128 << 20
 )
@@ -32,13 +35,30 @@ type artifact struct {
 	sha256   string
 }
 
-// pinned are the known archives, by GOOS/GOARCH. They are built by
-// github.com/zonkyio/embedded-postgres-binaries and published on Maven Central.
-var pinned = map[string]artifact{
-	"linux/amd64":  {pinnedVersion, "linux-amd64", "0dd7b72b6f335b8ecfb355fa24c5781e8a93edd09880bb77eb52ebbf29b3e96d"},
-	"linux/arm64":  {pinnedVersion, "linux-arm64v8", "8b042e0ea418b1927d95399207950da0734d27fe01e29503ade3bdc464ad4c2b"},
-	"darwin/amd64": {pinnedVersion, "darwin-amd64", "d464ff178e9860ba204662ac23fa547504b7fd392392ff2fb92e3fd73b5bdb64"},
-	"darwin/arm64": {pinnedVersion, "darwin-arm64v8", "a1c2786acb0c398f9b2d76806fc52f5dc8b222cbc8e9383a9b9702084daaf3a5"},
+// pinned are the known archives, by major version and GOOS/GOARCH: the newest, and those whose clusters people
+// have. They are built by github.com/zonkyio/embedded-postgres-binaries and published on Maven Central.
+var pinned = map[int]map[string]artifact{
+	18: {
+		"linux/amd64":  {"18.4.0", "linux-amd64", "401d4e69baba9072d3772607710df0d47b39a7632c6b01b2a5f5d85a9514e212"},
+		"linux/arm64":  {"18.4.0", "linux-arm64v8", "a9ec284923b9a7d2db41509bfb88c3d0eeb9f4aa5e2b29ea0aac5e8dbaf4c335"},
+		"darwin/amd64": {"18.4.0", "darwin-amd64", "68381ed1488edd337345c6c4bc6ae0c823832a4dd7af8b04656ee5c218c291b5"},
+		"darwin/arm64": {"18.4.0", "darwin-arm64v8", "ab698c4486a795d2aa8a158b3a41e1201a77e7ff72a6255094cd5900080853c2"},
+	},
+	17: {
+		"linux/amd64":  {"17.11.0", "linux-amd64", "0dd7b72b6f335b8ecfb355fa24c5781e8a93edd09880bb77eb52ebbf29b3e96d"},
+		"linux/arm64":  {"17.11.0", "linux-arm64v8", "8b042e0ea418b1927d95399207950da0734d27fe01e29503ade3bdc464ad4c2b"},
+		"darwin/amd64": {"17.11.0", "darwin-amd64", "d464ff178e9860ba204662ac23fa547504b7fd392392ff2fb92e3fd73b5bdb64"},
+		"darwin/arm64": {"17.11.0", "darwin-arm64v8", "a1c2786acb0c398f9b2d76806fc52f5dc8b222cbc8e9383a9b9702084daaf3a5"},
+	},
+}
+
+// downloadable names the major versions that can be downloaded.
+func downloadable() string {
+	var names []string
+	for _, major := range slices.Sorted(maps.Keys(pinned)) {
+		names = append(names, strconv.Itoa(major))
+	}
+	return strings.Join(names, " and ")
 }
 
 func (a artifact) url(base string) string {
@@ -47,12 +67,12 @@ func (a artifact) url(base string) string {
 		strings.TrimSuffix(base, "/"), name, a.version, name, a.version)
 }
 
-// download gets the binaries for this platform and returns their bin folder.
-func download(ctx context.Context, o Options) (string, error) {
+// download gets the binaries of a major version for this platform and returns their bin folder.
+func download(ctx context.Context, o Options, major int) (string, error) {
 	if o.artifact != nil {
 		return o.artifact.fetch(ctx, o)
 	}
-	a, ok := pinned[runtime.GOOS+"/"+runtime.GOARCH]
+	a, ok := pinned[major][runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
 		return "", fmt.Errorf("there is no download for %s/%s", runtime.GOOS, runtime.GOARCH)
 	}

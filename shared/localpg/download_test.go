@@ -14,6 +14,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -277,11 +279,30 @@ func TestABrokenDownloadIsExplained(t *testing.T) {
 
 func TestEveryPinnedArchiveIsComplete(t *testing.T) {
 	t.Parallel()
-	require.Len(t, pinned, 4)
-	for platform, a := range pinned {
-		require.Len(t, a.sha256, 2*sha256.Size, platform)
-		require.Equal(t, pinnedVersion, a.version)
-		require.Equal(t, mavenCentral+"/io/zonky/test/postgres/embedded-postgres-binaries-"+a.platform+"/17.11.0/embedded-postgres-binaries-"+
-			a.platform+"-17.11.0.jar", a.url(mavenCentral))
+	require.Contains(t, pinned, pinnedMajor)
+	require.Equal(t, vectorMajor, pinnedMajor, "what is downloaded for a new cluster can have pgvector")
+	for major, platforms := range pinned {
+		require.Len(t, platforms, 4)
+		for platform, a := range platforms {
+			require.Len(t, a.sha256, 2*sha256.Size, platform)
+			require.True(t, strings.HasPrefix(a.version, strconv.Itoa(major)+"."), a.version)
+			require.Equal(t, mavenCentral+"/io/zonky/test/postgres/embedded-postgres-binaries-"+a.platform+"/"+a.version+
+				"/embedded-postgres-binaries-"+a.platform+"-"+a.version+".jar", a.url(mavenCentral))
+		}
+	}
+}
+
+// TestDataOfAnEarlierReleaseGetsItsVersion pins what people have: their cluster is of the major version that their
+// release downloaded.
+func TestDataOfAnEarlierReleaseGetsItsVersion(t *testing.T) {
+	t.Parallel()
+	for _, major := range []string{"17", "18"} {
+		dir := folder(t)
+		o := Options{DataDir: filepath.Join(dir, "data"), CacheDir: filepath.Join(dir, "cache"), search: nowhere(), DownloadBase: offline(t)}
+		require.NoError(t, os.Mkdir(o.DataDir, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(o.DataDir, "PG_VERSION"), []byte(major+"\n"), 0o644))
+		_, err := EnsureBinaries(t.Context(), o)
+		require.ErrorIs(t, err, ErrNoBinaries)
+		require.ErrorContains(t, err, "-"+major+".", "the address of that version's archive")
 	}
 }

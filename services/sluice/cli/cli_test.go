@@ -20,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/shared/embedding/embeddingtest"
 	"github.com/sluicehq/sluice/shared/pgtest"
 )
 
@@ -73,11 +74,15 @@ func (p *person) sees(args ...string) string {
 func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t)
+	model := embeddingtest.NewServer(t)
+	p.env = map[string]string{"EMBEDDINGS_URL": model.URL, "EMBEDDINGS_MODEL": "a-model", "SLUICE_PG_BINDIR": pgtest.VectorBinDir(t)}
 	out := p.sees("demo", "--once")
 	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next"} {
 		require.Contains(t, out, part)
 	}
 	require.NotContains(t, out, "failed")
+	require.Regexp(t, `(?s)Search by meaning.*a vector of a-model.*(\d+) of \d+ chunks have one\.\n`, out)
+	require.Regexp(t, `Vectors of a-model, active: (\d+) of \d+ chunks embedded, 0 pending`, p.sees("status"))
 
 	require.Contains(t, p.sees("search", "harbour lights tested"), "Harbour lights")
 	require.Contains(t, p.sees("source", "list"), "demo")
@@ -102,7 +107,9 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	require.Contains(t, lines[1], "Harbour lights")
 	require.Contains(t, lines[1], "first Monday")
 
-	require.Contains(t, p.sees("demo", "--once"), "completed", "a second demo starts over")
+	out = p.sees("demo", "--once", "--words")
+	require.Contains(t, out, "completed", "a second demo starts over")
+	require.Contains(t, out, "Search is by words alone here")
 	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
 	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
@@ -24,20 +25,24 @@ const demoSource = "demo"
 
 func (a *app) demo() *cobra.Command {
 	var c content
-	var once bool
+	var once, words bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the whole pipeline on a stand-in site, from an empty database to search",
 		Long: `Start a stand-in for Confluence Cloud and every stage, sync its space, change pages,
 sync again, show what changed, and search. It keeps serving until Ctrl-C unless --once
-(or DEMO_ONCE=1). Stored pages stay: sluice search finds them afterwards.`,
-		Example: "  sluice demo\n  sluice demo --once --corpus ./bodies\n  sluice demo --pages 2000 --seed 7",
+(or DEMO_ONCE=1). Stored pages stay: sluice search finds them afterwards.
+
+To search by meaning too, it uses the model of EMBEDDINGS_URL or EMBEDDINGS_PATH. If none is
+set, it downloads a small one, all-MiniLM-L6-v2 (83 MB, once), unless --words says not to or
+DATABASE_URL names a database.`,
+		Example: "  sluice demo\n  sluice demo --once --words --corpus ./bodies\n  sluice demo --pages 2000 --seed 7",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if v, _ := a.lookup("DEMO_ONCE"); v != "" && v != "0" {
 				once = true
 			}
-			d, err := a.startDemo(cmd.Context(), c)
+			d, err := a.startDemo(cmd.Context(), c, words)
 			if err != nil {
 				return err
 			}
@@ -45,6 +50,7 @@ sync again, show what changed, and search. It keeps serving until Ctrl-C unless 
 		},
 	}
 	c.flags(cmd)
+	cmd.Flags().BoolVar(&words, "words", false, "search by words alone, without a model")
 	cmd.Flags().BoolVar(&once, "once", false, "exit at the end instead of serving on (also DEMO_ONCE=1)")
 	return cmd
 }
@@ -58,9 +64,10 @@ type demo struct {
 	engine  *engine
 	session *session
 	dataDir string
+	meaning meaning
 }
 
-func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
+func (a *app) startDemo(ctx context.Context, c content, words bool) (*demo, error) {
 	env, err := a.environment()
 	if err != nil {
 		return nil, err
@@ -90,7 +97,10 @@ func (a *app) startDemo(ctx context.Context, c content) (*demo, error) {
 		"CONFLUENCE_GATEWAY": "", "CONFLUENCE_ALLOW_HTTP": "true", "CONFLUENCE_ALLOWED_HOSTS": "",
 		"CONFLUENCE_REQUESTS_PER_SECOND": "1000", "CONFLUENCE_CONCURRENCY": "8", "GATEWAY_ADDR": addr,
 	})
-	if d.engine, err = a.startEngine(ctx, env, nil); err != nil {
+	adapt := func(e *engine, env config.Environment) config.Environment {
+		return d.withModel(ctx, e.servers, env, words)
+	}
+	if d.engine, err = a.startEngine(ctx, env, nil, adapt); err != nil {
 		_ = d.served.Close()
 		return nil, err
 	}
@@ -167,6 +177,9 @@ func (d *demo) script(ctx context.Context) error {
 		return err
 	}
 	if err := d.find(ctx); err != nil {
+		return err
+	}
+	if err := d.findByMeaning(ctx); err != nil {
 		return err
 	}
 	d.nextSteps()
@@ -321,6 +334,10 @@ func (d *demo) nextSteps() {
 	self := command()
 	program, arguments := mcpCommand(d.dataDir)
 	d.step("Where to look next")
+	if d.meaning.path != "" {
+		d.printf("  export EMBEDDINGS_MODEL=%s\n  export EMBEDDINGS_PATH=%s\n      before sluice search or sluice up: by meaning, as here; docs/embeddings.md\n",
+			d.meaning.name, shellWord(d.meaning.path))
+	}
 	for _, line := range [][2]string{
 		{self + ` search "on-call handover"`, "your own search"},
 		{self + " status", "sources and runs"},

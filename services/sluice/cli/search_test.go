@@ -14,7 +14,7 @@ import (
 func TestSearchNarrowed(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t)
-	p.sees("demo", "--once")
+	p.sees("demo", "--once", "--words")
 	pages := func(args ...string) []string {
 		var hits []search.Hit
 		require.NoError(t, json.Unmarshal([]byte(p.sees(append(append([]string{"search"}, args...), "--limit", "50", "-o", "json")...)), &hits))

@@ -38,8 +38,8 @@ type engine struct {
 }
 
 // startEngine starts the servers that are not configured, migrates, and connects. It does not start the stages; see
-// run.
-func (a *app) startEngine(ctx context.Context, env config.Environment, health *service.Health) (_ *engine, err error) {
+// run. adapt, which may be nil, changes the stages' environment once the servers run.
+func (a *app) startEngine(ctx context.Context, env config.Environment, health *service.Health, adapt func(*engine, config.Environment) config.Environment) (_ *engine, err error) {
 	cfg, err := config.Of[config.Sluice](env)
 	if err != nil {
 		return nil, err
@@ -59,6 +59,9 @@ func (a *app) startEngine(ctx context.Context, env config.Environment, health *s
 	}
 	if err = addrIsFree(cfg.API.Addr); err != nil {
 		return nil, err
+	}
+	if adapt != nil {
+		env = adapt(e, env)
 	}
 	e.host = service.NewHost(service.HostOptions{
 		Name: "sluice", Env: at(env, e.servers), Log: a.logger(cfg.Process), Health: health, Database: service.Make, Broker: service.Make,
@@ -148,7 +151,7 @@ GATEWAY_ADDR; if that is set to nothing, there is no HTTP API.`,
 				return err
 			}
 			defer stopHealth()
-			e, err := a.startEngine(cmd.Context(), env, health)
+			e, err := a.startEngine(cmd.Context(), env, health, nil)
 			if err != nil {
 				return err
 			}
@@ -169,6 +172,9 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
 	if cfg.API.Addr != "" {
 		a.printf("  HTTP API   http://%s/api/openapi.json, with the key in %s\n", cfg.API.Addr, e.keyFile)
+	}
+	if err := a.welcomeModel(e); err != nil {
+		return err
 	}
 	secrets, err := e.store.Vault().Secrets(ctx)
 	if err != nil {
@@ -191,6 +197,20 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 		a.printf("Sync one from another terminal: sluice sync %s --wait\n", sources[0].ID)
 	}
 	a.printf("Press Ctrl-C to stop.\n")
+	return nil
+}
+
+// welcomeModel says whether chunks are found by meaning, if a model is set.
+func (a *app) welcomeModel(e *engine) error {
+	model, err := service.Config[config.Embeddings](e.host)
+	if err != nil || !model.Configured() {
+		return err
+	}
+	if why := e.servers.NoVector; why != nil {
+		a.printf("  Search     by words alone, although a model is set: %s\n", why)
+		return nil
+	}
+	a.printf("  Search     by words and by meaning, with %s; see sluice embeddings status\n", cmp.Or(model.EmbeddingsModel, model.EmbeddingsPath))
 	return nil
 }
 

@@ -36,6 +36,9 @@ type Options struct {
 type Servers struct {
 	NatsURL     string
 	DatabaseURL string
+	// NoVector is why the Postgres that was started here has no pgvector, and the way out: nothing is found by meaning.
+	// It is nil if it has, and for a server that was named.
+	NoVector error
 
 	nats *broker.Server
 	pg   *localpg.Server
@@ -74,7 +77,7 @@ func Start(ctx context.Context, o Options) (*Servers, error) {
 
 func (s *Servers) start(ctx context.Context, o Options) error {
 	if s.DatabaseURL == "" {
-		if err := s.startPostgres(ctx, o); err != nil {
+		if err := s.startPostgres(ctx, o, true); err != nil {
 			return err
 		}
 	}
@@ -95,15 +98,16 @@ func StartDatabase(ctx context.Context, o Options) (*Servers, error) {
 	if _, err := os.Stat(filepath.Join(o.DataDir, "postgres")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w, and nothing has been synced into %s yet; start with: sluice up, or sluice demo, or set DATABASE_URL", ErrNotRunning, o.DataDir)
 	}
-	return s, s.startPostgres(ctx, o)
+	return s, s.startPostgres(ctx, o, false)
 }
 
-func (s *Servers) startPostgres(ctx context.Context, o Options) error {
+// startPostgres starts Postgres. With vector it gets pgvector, which may have to be downloaded.
+func (s *Servers) startPostgres(ctx context.Context, o Options, vector bool) error {
 	if err := os.MkdirAll(o.DataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
 		return fmt.Errorf("make the data folder (name another with --data): %w", err)
 	}
 	pg, err := localpg.Start(ctx, localpg.Options{
-		DataDir: filepath.Join(o.DataDir, "postgres"), BinDir: o.PGBinDir, Log: o.Log, Notice: o.Notice,
+		DataDir: filepath.Join(o.DataDir, "postgres"), BinDir: o.PGBinDir, Log: o.Log, Notice: o.Notice, Vector: vector,
 	})
 	if errors.Is(err, localpg.ErrRunning) {
 		return fmt.Errorf("sluice is running already with the data folder %s; stop it, or name another folder with --data: %w", o.DataDir, err)
@@ -111,7 +115,7 @@ func (s *Servers) startPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	s.pg = pg
+	s.pg, s.NoVector = pg, pg.NoVector()
 	if s.DatabaseURL, err = store.HandOver(ctx, pg.URL()); err != nil {
 		s.Stop()
 		return err
@@ -141,6 +145,9 @@ func (s *Servers) startNats(o Options) error {
 	s.nats, s.NatsURL = nats, u.String()
 	return nil
 }
+
+// OwnDatabase reports whether the Postgres was started here.
+func (s *Servers) OwnDatabase() bool { return s.pg != nil }
 
 // Done is closed when the Postgres that was started here has ended by itself. It is nil,
 // and so never ready, when there is none.
