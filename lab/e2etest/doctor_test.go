@@ -105,6 +105,20 @@ func TestDoctorFindsNothingWrongWithWhatIsRight(t *testing.T) {
 	env := w.env()
 	require.Zero(t, cli.Run(t.Context(), []string{"doctor"}, func(n string) (string, bool) { v, ok := env[n]; return v, ok }, strings.NewReader(""), &out, &out))
 	require.Contains(t, out.String(), "ok    nats: NATS")
+
+	// Messages that wait are reported, but not those for an embedder that has no model: it never reads them.
+	nc, err := nats.Connect(w.ground.natsURL)
+	require.NoError(t, err)
+	defer nc.Close()
+	for range 10_001 {
+		require.NoError(t, nc.Publish(event.Subject(event.TypePageStored, "docs"), nil))
+	}
+	require.NoError(t, nc.Flush())
+	d = examined(t, w.env())
+	d.finds(t, "warn", "consumer progress", "10001 messages are waiting")
+	require.NotContains(t, d.text, "consumer embedder")
+	model := with(with(w.env(), "EMBEDDINGS_URL", "http://127.0.0.1:1/v1"), "EMBEDDINGS_MODEL", "m")
+	examined(t, model).finds(t, "warn", "consumer embedder", "10001 messages are waiting")
 }
 
 func TestDoctorOfTwoInstallationsOnOneAccount(t *testing.T) {

@@ -28,6 +28,7 @@ type Part struct {
 	InHand   int    // of a consumer: messages that workers handle or that wait for a retry
 	Bytes    uint64 // of a stream or bucket
 	MaxBytes int64
+	Drops    bool // of a stream: when it is full, its oldest messages go, as they should
 }
 
 // Inspect reads the state of every part of the topology and changes nothing. It also returns the
@@ -47,7 +48,8 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 			return fmt.Errorf("look at %s %s: %w", kind, name, err)
 		}
 		info := s.CachedInfo()
-		p := Part{Name: kind + " " + name, State: PartOK, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes}
+		p := Part{Name: kind + " " + name, State: PartOK, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes,
+			Drops: info.Config.Discard == jetstream.DiscardOld && kind == "stream"}
 		if !same(info.Config) {
 			p.State = PartDifferent
 		}

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,9 @@ func TestInstallationsWithPrefixesDoNotMix(t *testing.T) {
 	require.NoError(t, err)
 	for _, part := range parts {
 		require.Equal(t, bus.PartOK, part.State, part.Name)
+		if strings.HasPrefix(part.Name, "stream ") {
+			require.Equal(t, strings.Contains("FACTS PROGRESS ADVISORIES", part.Name[strings.LastIndex(part.Name, "_")+1:]), part.Drops, part.Name)
+		}
 	}
 	_, err = bus.Connect(t.Context(), bus.Options{URL: k.URL(), Prefix: "a.b"})
 	require.ErrorContains(t, err, "no prefix")

@@ -299,6 +299,9 @@ func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 		return
 	}
 	d.ok("nats", "NATS %s responds, with JetStream", version)
+	// Without a model nobody reads the embedder's messages. They block nobody, and go with the stream's limits.
+	model, err := service.Config[config.Embeddings](h)
+	embeds := err == nil && model.Configured()
 	fine := 0
 	for _, p := range parts {
 		switch {
@@ -306,9 +309,9 @@ func (d *doctor) nats(ctx context.Context, h *service.Host, url string) {
 			d.fail(p.Name, "start a stage, or sluice up, which creates it", "is missing")
 		case p.State == bus.PartDifferent:
 			d.warn(p.Name, "set the same NATS_ACK_WAIT and NATS_REPLICAS for all processes, and restart a stage", "differs from the configured topology")
-		case p.Waiting > lag:
+		case p.Waiting > lag && (embeds || p.Name != "consumer "+bus.Embed.Durable):
 			d.warn(p.Name, "start more replicas of the stage, or read its log", "%d messages are waiting, %d are being processed", p.Waiting, p.InHand)
-		case p.MaxBytes > 0 && p.Bytes > uint64(p.MaxBytes)*9/10:
+		case p.MaxBytes > 0 && !p.Drops && p.Bytes > uint64(p.MaxBytes)*9/10:
 			d.warn(p.Name, "start more replicas of the stage that reads it, or read its log", "is nearly full: %d of %d bytes", p.Bytes, p.MaxBytes)
 		default:
 			fine++
