@@ -32,9 +32,11 @@ func (r reach) covers(units int) bool {
 // may reports whether a text of so many bytes may fit: hardly any has more than 6 bytes a token.
 func (r reach) may(bytes int) bool { return bytes/6 <= r.limit }
 
-// smallestProbe is enough for most chunks. Every model reads more than shortest, so that a question is not
-// kept waiting by a probe.
-const smallestProbe, shortest = 1024, 64
+const (
+	smallestProbe = 1024 // enough for most chunks
+	shortest      = 64   // every model reads more: a short text needs no probe
+	everyModel    = 256  // tokens that every common model reads
+)
 
 // units is an estimate of a text's tokens that is hardly ever too low: two bytes of ASCII, or 1½ others.
 func units(text string) int {

@@ -91,6 +91,20 @@ func (s *server) prepare(ctx context.Context, units int) (reach, error) {
 	return r, s.explore(ctx, &r, units)
 }
 
+// knownFor is what is known about texts of up to so many units. A person waits for a question's vector, so
+// nothing is tried out for it: until more is known, what a server has counted as more tokens than every model
+// reads goes in parts.
+func (s *server) knownFor(ctx context.Context, kind Kind, units int) (reach, error) {
+	if kind != Query {
+		return s.prepare(ctx, units)
+	}
+	r := *s.known.Load()
+	if r.limit == 0 && !r.covers(units) {
+		r.limit = everyModel
+	}
+	return r, nil
+}
+
 // settings is the error for a refused plain text.
 func (s *server) settings(err error) error {
 	var no *refusedError
@@ -116,7 +130,7 @@ func (s *server) Embed(ctx context.Context, kind Kind, texts []string) ([]Result
 		whole[i] = s.before.before(kind) + text
 		longest = max(longest, units(whole[i]))
 	}
-	known, err := s.prepare(ctx, longest)
+	known, err := s.knownFor(ctx, kind, longest)
 	if err != nil {
 		return nil, err
 	}

@@ -366,6 +366,32 @@ func TestNothingIsCutOff(t *testing.T) {
 	require.Equal(t, failure.EmbeddingTooLong, failure.CodeOf(results[1].Err))
 }
 
+// A person waits for it.
+func TestNothingIsTriedOutForAQuestion(t *testing.T) {
+	for name, c := range map[string]struct {
+		question string
+		calls    int
+	}{
+		"short":                {"what is this", 1},
+		"long":                 {strings.Repeat("word ", 90), 1},
+		"longer, but read":     {strings.Repeat("word ", 240), 1},
+		"longer than is known": {strings.Repeat("word ", 400), 2}, // its halves
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := embeddingtest.NewServer(t)
+			s.Limit, s.Cuts = 256, true
+			results, err := open(t, settings(s), quick).Embed(t.Context(), embedding.Query, []string{c.question})
+			require.NoError(t, err)
+			require.NoError(t, results[0].Err)
+			require.Len(t, s.Calls(), c.calls)
+			for _, text := range s.Texts() {
+				require.Contains(t, c.question, text, "a probe")
+			}
+		})
+	}
+}
+
 func TestTheBatchIsLearned(t *testing.T) {
 	s := embeddingtest.NewServer(t)
 	s.Most = 3
