@@ -1,7 +1,9 @@
 package assistant
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -37,7 +39,7 @@ func TestAnAssistantReads(t *testing.T) {
 	w := newWorld(t)
 	for name, test := range map[string]func(*testing.T, *world){
 		"search": searches, "read": reads, "outline": outlines, "related": relates, "sources": lists, "viewer": viewers, "hidden": hides,
-		"cursors": continues, "budget": keepsToBudgets, "resources": resources, "prompts": prompts, "errors": errs, "log": logs,
+		"cursors": continues, "budget": keepsToBudgets, "resources": resources, "prompts": prompts, "errors": errs, "log": logs, "words alone": saysWhyByWordsAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.t = t
@@ -336,4 +338,21 @@ func TestAPageThatChangedIsNotReadOn(t *testing.T) {
 	require.NoError(t, err)
 	w.write(run, "12", "/11/12", "Long", "new "+markdown, func(p *store.PageWrite) { p.Page.Version = 2 })
 	require.Contains(t, s.fails("read", m{"page": "12", "bytes": 4000, "cursor": cursor}), "has changed")
+}
+
+type noAsker struct{}
+
+func (noAsker) Vector(context.Context, string, int, string) ([]float32, error) {
+	return nil, errors.New("the server is away")
+}
+
+func saysWhyByWordsAlone(t *testing.T, w *world) {
+	require.NotContains(t, w.as("all").gets("search", m{"query": "kestrel"}).facts, "words_only")
+	w.store.Searcher().Ask(noAsker{})
+	defer w.store.Searcher().Ask(nil)
+	for _, query := range []string{"kestrel", "zzzzqqq"} {
+		a := w.as("all").gets("search", m{"query": query})
+		require.Equal(t, "nothing is embedded yet", a.facts["words_only"])
+		require.Contains(t, a.text, "by words alone, not by meaning: nothing is embedded yet.")
+	}
 }

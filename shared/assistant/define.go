@@ -41,14 +41,14 @@ func define(name, title, description string, in, out json.RawMessage) *mcp.Tool 
 
 var (
 	searchTool = define("search", "Search pages",
-		"Find passages by words. Hits have text, url to cite, and ref to read on.",
+		"Find passages. Hits have text, url to cite, ref to read on.",
 		schema(`"required":["query"],`,
-			`"query":{"type":"string","maxLength":1000,"description":"\"a phrase\" must occur, -word must not. Empty, with since: pages that changed, newest first"},`+
-				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"a page's id: only it and pages below"},"label":`+text0+
-				`,"jira":{"type":"string","description":"issue key"},"mentions":{"type":"string","description":"account id"},`+
+			`"query":{"type":"string","maxLength":1000,"description":"\"a phrase\" must occur, -word must not. Empty with since: changed pages, newest first"},`+
+				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"a page's id: it and pages below"},"label":`+text0+
+				`,"jira":{"type":"string","description":"issue"},"mentions":{"type":"string","description":"account id"},`+
 				`"since":{"type":"string","description":"2026-01-31, or 7d ago"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":6},`+window),
 		answers(`"hits":`+listOf(`"title":`+text0+`,"heading":`+text0+`,"breadcrumb":`+text0+`,"text":`+text0+`,"url":`+text0+`,"ref":`+text0+
-			`,"chunk":`+whole0+`,"source":`+text0+`,"version":`+whole0+`,"modified":`+text0+`,"hidden_text":`+whole0)+`,"note":`+text0))
+			`,"chunk":`+whole0+`,"source":`+text0+`,"version":`+whole0+`,"modified":`+text0+`,"hidden_text":`+whole0)+`,"note":`+text0+`,"words_only":`+text0))
 
 	readTool = define("read", "Read a page",
 		"Markdown of a page, of one section (page#heading), or around a chunk; with what conversion lost.",

@@ -51,7 +51,9 @@ type Hit struct {
 type searchOutput struct {
 	Hits []Hit  `json:"hits"`
 	Note string `json:"note,omitempty"`
-	Next string `json:"next,omitempty"`
+	// WordsOnly is as in search.Answer.
+	WordsOnly string `json:"words_only,omitempty"`
+	Next      string `json:"next,omitempty"`
 }
 
 func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOutput, error) {
@@ -65,7 +67,7 @@ func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOut
 	if strings.TrimSpace(in.Query) == "" && !since.IsZero() {
 		hits, err = s.changed(ctx, c, in, since, offset)
 	} else {
-		hits, out.Note, err = s.found(ctx, c, in, since, offset)
+		hits, err = s.found(ctx, c, in, since, offset, &out)
 	}
 	if err != nil {
 		return out, err
@@ -73,7 +75,7 @@ func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOut
 	if err := s.mark(ctx, c, hits); err != nil {
 		return out, err
 	}
-	c.left -= nextCosts + 2*costs(out.Note)
+	c.left -= nextCosts + 2*costs(out.Note) + 2*costs(out.WordsOnly)
 	linked := map[string]bool{}
 	share := c.left / max(1, min(len(hits), in.Limit))
 	for i, h := range hits[:min(len(hits), in.Limit)] {
@@ -89,11 +91,14 @@ func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOut
 	if out.Note != "" {
 		c.text.line("%s", out.Note)
 	}
+	if out.WordsOnly != "" {
+		c.text.line("Searched by words alone, not by meaning: %s.", out.WordsOnly)
+	}
 	return out, nil
 }
 
-// found looks for words.
-func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.Time, offset int) ([]Hit, string, error) {
+// found looks for words and meanings.
+func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.Time, offset int, out *searchOutput) ([]Hit, error) {
 	f := search.Filter{
 		SourceID: in.Source, SpaceKey: in.Space, Label: in.Label, JiraIssue: in.Jira, Mentions: in.Mentions, ModifiedSince: since,
 		Limit: min(offset+in.Limit+1, search.MaxHits),
@@ -101,24 +106,26 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	if in.Under != "" {
 		r, err := s.parse(ctx, c, in.Under, in.Source)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		f.Under, f.SourceID = r.id, r.source
 	}
 	a, err := s.control.Explain(ctx, c.Viewer, in.Query, f)
 	var noPage *control.UnknownPageError
 	if errors.As(err, &noPage) {
-		return nil, fmt.Sprintf("Nothing found: no page %q is stored, or it is not for this reader.", in.Under), nil
+		out.Note = fmt.Sprintf("Nothing found: no page %q is stored, or it is not for this reader.", in.Under)
+		return nil, nil
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
+	out.WordsOnly = oneLine(a.WordsOnly)
 	if len(a.Hits) == 0 {
-		return nil, widen(in), nil
+		out.Note = widen(in)
+		return nil, nil
 	}
-	note := ""
 	if a.Softened {
-		note = "The quoted text occurs nowhere as it is; its words were searched one by one."
+		out.Note = "The quoted text occurs nowhere as it is; its words were searched one by one."
 	}
 	part := a.Hits[min(offset, len(a.Hits)):]
 	ids := make([]int64, len(part))
@@ -127,7 +134,7 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	}
 	chunks, err := s.control.Reader.ChunksByID(ctx, c.Viewer, ids)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	content := map[int64]string{}
 	for _, chunk := range chunks {
@@ -145,7 +152,7 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 		}
 		hits = append(hits, hit)
 	}
-	return hits, note, nil
+	return hits, nil
 }
 
 // changed lists pages that changed since.
