@@ -115,7 +115,7 @@ docs: ## generate .env.example, docs/configuration.md, NATS permissions and migr
 fidelity: ## score the conversion to Markdown on the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
 
-retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl, else our own; RETRIEVAL_ARGS="-weights 0.5,2", -words)
+retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl, else our own; RETRIEVAL_ARGS="-weights 0.3,0.5", -words)
 	@CGO_ENABLED=0 go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL_ARGS) $(RETRIEVAL)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)

@@ -37,7 +37,7 @@ type Options struct {
 	Vectors string
 	// Ways are the ways of searching to measure, by their names in the reports; none for all.
 	Ways []string
-	// Weights are further weights of the rank by meaning.
+	// Weights are further shares of meaning in the ranking, from 0 to 1.
 	Weights []float64
 	// Notice is told how far the work is; nil for silence.
 	Notice func(string)

@@ -37,7 +37,7 @@ func notice(text string) { fmt.Fprintln(os.Stderr, text) }
 func run(ctx context.Context) (err error) {
 	missed := flag.Int("missed", 0, "how many of the questions without a right page to print")
 	words := flag.Bool("words", false, "measure words alone, which needs neither a model nor pgvector")
-	weights := flag.String("weights", "", "further weights of the rank by meaning, separated by commas")
+	weights := flag.String("weights", "", "further shares of meaning in the ranking, from 0 to 1, separated by commas")
 	bin := flag.String("bin", os.Getenv("SLUICE_PG_BINDIR"), "the `folder` of a Postgres, with pgvector unless -words; else it is found or downloaded")
 	o := retrieval.Options{Notice: notice}
 	flag.IntVar(&o.Chunks.MaxTokens, "max-tokens", chunk.DefaultMaxTokens, "the maximum size of a chunk, in tokens")

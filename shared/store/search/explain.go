@@ -8,7 +8,8 @@ import (
 
 // Answer is the result of a search, with its explanation.
 type Answer struct {
-	Hits     []Hit     `json:"hits"`
+	Hits []Hit `json:"hits"`
+	// Terms are counted over all sources, so they are only for a viewer that sees all.
 	Terms    []Term    `json:"terms"`
 	Legs     [][]Place `json:"legs"`     // of each hit, by the name of the leg
 	Softened bool      `json:"softened"` // the quoted text was not found, so its words were searched separately
@@ -49,8 +50,8 @@ func (s *Searcher) Without(parts ...string) *Searcher {
 	return other
 }
 
-// Weighing returns a searcher in which the rank by meaning has another weight against the rank by words, which
-// has 1, to measure its effect.
+// Weighing returns a searcher in which meaning has another share of the ranking, from 0 to 1, and words the rest, to
+// measure its effect.
 func (s *Searcher) Weighing(vectors float64) *Searcher {
 	other := s.copied()
 	other.vectors = vectors

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,7 +27,13 @@ func (s *Searcher) Ask(a Asker) { s.asker = a }
 func (s *Searcher) Asks() bool { return s.asker != nil }
 
 const (
-	vectorsWeight = 1.0 // measured: docs/search.md
+	vectorsShare = 0.4 // of the ranking, against words; measured: docs/search.md
+	// misspelledShare is what remains of the share if a word of the question was misspelled: the words are then
+	// searched as corrected, but the vector is of the question as typed, and a poor one.
+	misspelledShare = 0.5
+	// leastSpread is the least difference between the nearest vector and the last one of the leg that
+	// counts in full: chunks that are all about as near as each other differ by chance.
+	leastSpread = 0.1
 	// fewVectors, unless a test lowers it, is the number of chunks up to which all vectors are compared, without the index: a
 	// filter that lets so few through would have the index search nearly everything.
 	fewVectors = 10_000
@@ -88,7 +95,20 @@ func vectorsLeg(m meant, weight float64, all bool, s scope, depth int, p *params
 		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - (%[1]s))::numeric, 6)::float8 AS score FROM (
 			SELECT w.chunk_id, w.place, v.embedding FROM %[2]s WHERE true%[3]s OFFSET 0) every ORDER BY %[1]s, place, chunk_id LIMIT %[4]d`, near, from, s.where, depth)
 	}
-	return leg{name: "vectors", weight: weight, sql: sql}
+	spread := fmt.Sprintf("1 - (max(score) OVER () - score) / greatest(max(score) OVER () - min(score) OVER (), %v)", leastSpread)
+	return leg{name: "vectors", weight: weight, part: spread, sql: sql}
+}
+
+// share is the part that the vectors have in the ranking.
+func (s *Searcher) share(k *known, m meant) float64 {
+	switch {
+	case m.vector == "":
+		return 0
+	case slices.ContainsFunc(k.terms, func(t term) bool { return t.For != "" }):
+		return s.vectors * misspelledShare
+	default:
+		return s.vectors
+	}
 }
 
 // comparesAll reports whether the filter leaves few enough chunks to compare each one's vector.

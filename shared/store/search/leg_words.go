@@ -16,11 +16,11 @@ const (
 //
 // The number of a word's occurrences in a text is derived from the database's rank for that word alone:
 // that rank is the sum of 1/n² over its n occurrences, so it determines n.
-func wordsLeg(k *known, depth int) leg {
+func wordsLeg(k *known, weight float64, depth int) leg {
 	longer := func(b float64, of string, average float64) string {
 		return fmt.Sprintf("'%v'::float8 * ('%v'::float8 + '%v'::float8 * %s / '%v'::float8)", saturation, 1-b, b, of, max(average, 1))
 	}
-	return leg{name: "words", weight: 1, sql: fmt.Sprintf(`
+	return leg{name: "words", weight: weight, part: "score / greatest(max(score) OVER (), 1e-6)", sql: fmt.Sprintf(`
 		SELECT chunk_id, place, round(sum(worth * often * '%[1]v'::float8 / (often + CASE WHEN title THEN %[2]s ELSE %[3]s END))::numeric, 6)::float8 AS score FROM (
 			SELECT w.chunk_id, w.place, t.worth, t.title, w.length, w.titles,
 				1 + width_bucket(ts_rank('{1,1,1,1}', w.words, t.query), '%[4]s'::real[]) AS often

@@ -85,12 +85,14 @@ func TestWhatSharesNoWordIsFoundByItsMeaning(t *testing.T) {
 	require.InDelta(t, 0.8, a.Legs[0][0].Score, 1e-3)
 	require.InDelta(t, 0.6, a.Legs[2][0].Score, 1e-3)
 
-	// The ranks are fused by their weights.
-	require.InDelta(t, 1.0/61, a.Hits[0].Score, 1e-9)
-	for _, heavier := range []*search.Searcher{s.Searcher().Weighing(3), s.Searcher().Weighing(3).Without(search.Wording)} {
+	// Each page has a near chunk, and one that is the furthest of all: it adds nothing to the first one.
+	require.InDelta(t, 0.4, a.Hits[0].Score, 1e-9)
+	require.InDelta(t, 0.4, a.Hits[1].Score, 1e-9)
+	require.Zero(t, a.Hits[2].Score)
+	for _, heavier := range []*search.Searcher{s.Searcher().Weighing(0.7), s.Searcher().Weighing(0.7).Without(search.Wording)} {
 		hits, err := heavier.Search(t.Context(), viewer.All(), "keep my work", search.Filter{})
 		require.NoError(t, err)
-		require.InDelta(t, 3.0/61, hits[0].Score, 1e-9)
+		require.InDelta(t, 0.7, hits[0].Score, 1e-9)
 	}
 
 	// Nothing but what the viewer and the filter let through.
@@ -115,6 +117,33 @@ func TestWhatSharesNoWordIsFoundByItsMeaning(t *testing.T) {
 	a = found(viewer.All(), "persist state", search.Filter{})
 	require.Len(t, a.Hits, 2)
 	require.Equal(t, "the server is away", a.WordsOnly)
+}
+
+// The words are corrected, but the vector is of the question as it was typed.
+func TestMeaningCountsLessForAMisspelledQuestion(t *testing.T) {
+	s, _ := storetest.OpenVectors(t)
+	storetest.AddSource(t, s, "docs")
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "One", "the kestrel flies"))
+	storetest.Write(t, s, storetest.Page("docs", "", "2", 1, "Two", "something else"))
+	embed(t, s, func(text string) []float32 {
+		if text == "Two\n\nsomething else" {
+			return []float32{1, 0, 0}
+		}
+		return []float32{0, 1, 0}
+	})
+	near := []float32{1, 0, 0}
+	s.Searcher().Ask(meanings{"kestrel": near, "kestrle": near})
+	of := func(query string) (first string, second float64) {
+		hits, err := s.Searcher().Search(t.Context(), viewer.All(), query, search.Filter{})
+		require.NoError(t, err)
+		require.Len(t, hits, 2)
+		return hits[0].PageID, hits[1].Score
+	}
+	page, meaning := of("kestrel")
+	require.Equal(t, "1", page)
+	typo, less := of("kestrle")
+	require.Equal(t, "1", typo)
+	require.InDelta(t, meaning/2, less, 1e-9)
 }
 
 func TestTheIndexOnVectorsIsReadThroughFilters(t *testing.T) {

@@ -203,3 +203,22 @@ func TestSearchWithoutSimilarity(t *testing.T) {
 	require.Equal(t, []string{"1"}, found(t, plain, "kuberntes", search.Filter{}), "one mistake")
 	require.Empty(t, found(t, plain, "kubermtes", search.Filter{}), "two mistakes")
 }
+
+// An answer is about several pages where several answer, and a page that answers in two places comes before
+// one that does in one.
+func TestHitsAreOfSeveralPages(t *testing.T) {
+	t.Parallel()
+	s, _ := storetest.Open(t)
+	storetest.AddSource(t, s, "docs")
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "A", "kestrel and gate", "kestrel and gate again", "kestrel and gate once more"))
+	storetest.Write(t, s, storetest.Page("docs", "", "2", 1, "B", "kestrel and gate", "nothing of it here"))
+	storetest.Write(t, s, storetest.Page("docs", "", "3", 1, "C", "nothing of it there"))
+	hits, err := s.Searcher().Search(t.Context(), viewer.All(), "kestrel gate", search.Filter{})
+	require.NoError(t, err)
+	var pages []string
+	for _, h := range hits {
+		pages = append(pages, h.PageID)
+	}
+	require.Equal(t, []string{"1", "2", "1", "1"}, pages)
+	require.IsDecreasing(t, []float64{hits[0].Score, hits[1].Score, hits[2].Score, hits[3].Score})
+}

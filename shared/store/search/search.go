@@ -29,13 +29,13 @@ type Searcher struct {
 	without  []string     // legs that do not run
 	asker    Asker        // nil: searches go by words alone
 	few      float64      // vectors that are compared without the index
-	vectors  float64      // the weight of the leg of vectors
+	vectors  float64      // the share of the vectors in the ranking, from 0 to 1
 }
 
 // New returns a searcher for a language: the name of one of the database's text search configurations,
 // English for "".
 func New(pool *pgxpool.Pool, languageName string) *Searcher {
-	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage))), few: fewVectors, vectors: vectorsWeight}
+	return &Searcher{pool: pool, language: language(cmp.Or(languageName, string(archonLanguage))), few: fewVectors, vectors: vectorsShare}
 }
 
 // Prepare finds out what the database supports. If it does not have the searcher's language, the error
@@ -188,8 +188,10 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 		return Answer{}, nil
 	}
 	var answer Answer
-	for _, t := range k.terms {
-		answer.Terms = append(answer.Terms, t.Term)
+	if v.SeesAll() { // how many chunks hold a word, and which similar words there are, tells of every source
+		for _, t := range k.terms {
+			answer.Terms = append(answer.Terms, t.Term)
+		}
 	}
 	answer.Hits, answer.Legs, err = s.find(ctx, byIndex, sql, args)
 	return answer, err
@@ -207,18 +209,19 @@ func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql 
 	depth := max(pool, defaultPerPage*f.limit())
 	var with []string
 	var legs []leg
+	share := s.share(k, m)
 	if len(k.terms) > 0 {
 		k.weigh()
 		k.choose(min(mostEntries/max(sc.share, 0.01), mostFiltered))
 		with = candidates(k, sc, depth, &p)
-		legs = append(legs, wordsLeg(k, depth))
+		legs = append(legs, wordsLeg(k, 1-share, depth))
 		if k.whole.query != "" && s.runs(Exact) {
 			legs = append(legs, exactLeg(k, &p))
 		}
 	}
 	if m.vector != "" {
 		byIndex = !s.comparesAll(k, sc)
-		legs = append(legs, vectorsLeg(m, s.vectors, !byIndex, sc, depth, &p))
+		legs = append(legs, vectorsLeg(m, share, !byIndex, sc, depth, &p))
 	}
 	return statement(with, legs, k, f, &p), p.args, byIndex
 }

@@ -7,8 +7,11 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// fusion is the constant of reciprocal rank fusion.
-const fusion = 60
+// How chunks of the same page count for each other, measured: docs/search.md.
+const (
+	evidence = 0.1 // a page's second best chunk adds this part of its score to all chunks of the page
+	further  = 0.8 // a page's second chunk counts this part of what it would count as the first, its third this part of that
+)
 
 // leg is one way to rank chunks. Its SQL returns chunk_id, place and score, highest first, for up to as
 // many chunks as there are candidates, in an order that is the same after every load of the same pages.
@@ -16,18 +19,19 @@ const fusion = 60
 type leg struct {
 	name   string
 	weight float64
+	part   string // how much of the weight a chunk gets, by its score: SQL, from 0 to 1
 	sql    string
 }
 
-// statement combines the legs: a chunk's score is the sum of weight / (fusion + place) over the legs
-// that found it.
+// statement combines the legs: a chunk's score is the sum of its parts of their weights. Scores and not ranks
+// are summed, because a best match that is far ahead of the second says more than one that is not.
 func statement(with []string, legs []leg, k *known, f Filter, p *params) string {
 	var all []string
 	for _, l := range legs {
 		with = append(with, fmt.Sprintf(`
 %s AS MATERIALIZED (
-	SELECT chunk_id, place, score, row_number() OVER (ORDER BY score DESC, place, chunk_id) AS rank FROM (%s) ranked)`, l.name, l.sql))
-		all = append(all, fmt.Sprintf("SELECT chunk_id, place, '%[1]s' AS leg, rank, score AS own, '%[2]v'::float8 / (%[3]d + rank) AS score FROM %[1]s", l.name, l.weight, fusion))
+	SELECT chunk_id, place, score, row_number() OVER (ORDER BY score DESC, place, chunk_id) AS rank, %s AS part FROM (%s) ranked)`, l.name, l.part, l.sql))
+		all = append(all, fmt.Sprintf("SELECT chunk_id, place, '%[1]s' AS leg, rank, score AS own, '%[2]v'::float8 * part AS score FROM %[1]s", l.name, l.weight))
 	}
 	join := "LEFT JOIN" // chunks without a page are found too
 	if f.ofPages() {
@@ -41,18 +45,20 @@ SELECT c.id, c.source_id, coalesce(best.page_id, ''), coalesce(best.title, c.met
 		'MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … ", StartSel=` + MarkStart + `, StopSel=` + MarkEnd + `'),
 	best.score, best.legs, best.ranks, best.owns
 FROM (
-	SELECT * FROM (
-		SELECT fused.*, p.page_id, p.title, p.space_key, p.version, p.last_modified,
+	SELECT chunk_id, place, page_id, title, space_key, version, last_modified, legs, ranks, owns,
+		round(((score + ` + fmt.Sprint(evidence) + ` * second) * ` + fmt.Sprint(further) + ` ^ least(of_page - 1, ` + fmt.Sprint(defaultPerPage) + `))::numeric, 9)::float8 AS score
+	FROM (SELECT *, coalesce(sum(score) FILTER (WHERE of_page = 2) OVER (PARTITION BY url), 0) AS second FROM (
+		SELECT fused.*, c.url, p.page_id, p.title, p.space_key, p.version, p.last_modified,
 			row_number() OVER (PARTITION BY c.url ORDER BY fused.score DESC, fused.place, c.id) AS of_page
 		FROM (
-			SELECT chunk_id, place, sum(score) AS score, array_agg(leg ORDER BY leg) AS legs, array_agg(rank::int ORDER BY leg) AS ranks,
+			SELECT chunk_id, place, round(sum(score)::numeric, 9)::float8 AS score, array_agg(leg ORDER BY leg) AS legs, array_agg(rank::int ORDER BY leg) AS ranks,
 				array_agg(own ORDER BY leg) AS owns
 			FROM (` + strings.Join(all, " UNION ALL ") + `) legs GROUP BY chunk_id, place
 		) fused
 		JOIN archon_crawled_pages c ON c.id = fused.chunk_id
 		` + join + ` confluence_pages p ON p.page_id = ` + pg.ChunkPage("c") + ` AND p.source_id = c.source_id
 		WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
-	) ranked WHERE of_page <= ` + p.add(f.perPage()) + ` ORDER BY score DESC, place, chunk_id LIMIT ` + p.add(f.limit()) + `
+	) ranked) ranked WHERE of_page <= ` + p.add(f.perPage()) + ` ORDER BY score DESC, place, chunk_id LIMIT ` + p.add(f.limit()) + `
 ) best JOIN archon_crawled_pages c ON c.id = best.chunk_id ORDER BY best.score DESC, best.place, c.id`
 }
 

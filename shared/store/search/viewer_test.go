@@ -42,6 +42,24 @@ func TestSearchFindsWhatItsViewerSees(t *testing.T) {
 	require.Empty(t, sources(viewer.Viewer{}, search.Filter{SourceID: "docs"}))
 }
 
+// How often a word occurs, and which similar words there are, is counted over all sources.
+func TestAnExplanationTellsNothingOfOtherSources(t *testing.T) {
+	t.Parallel()
+	s, _ := storetest.Open(t)
+	for id, source := range map[string]string{"1": "docs", "2": "other"} {
+		storetest.AddSource(t, s, source)
+		storetest.Write(t, s, storetest.Page(source, "", id, 1, "Home of "+source, "alpha of "+source))
+	}
+	for _, v := range []viewer.Viewer{viewer.OfSources("docs"), viewer.All().Only("docs"), {}} {
+		a, err := s.Searcher().Explain(t.Context(), v, "alpha othet", search.Filter{})
+		require.NoError(t, err)
+		require.Empty(t, a.Terms)
+	}
+	a, err := s.Searcher().Explain(t.Context(), viewer.All(), "alpha othet", search.Filter{})
+	require.NoError(t, err)
+	require.NotEmpty(t, a.Terms)
+}
+
 // Every method that returns results takes its viewer.
 func TestNoSearchLacksItsViewer(t *testing.T) {
 	t.Parallel()
