@@ -130,7 +130,8 @@ func TestTheTokenIsNotShownWhenAServerEchoesIt(t *testing.T) {
 				_, _ = fmt.Fprintf(rw, body, said)
 			}))
 			w := &world{url: srv.URL, space: "42", chain: make([]string, deep)}
-			w.chain[deep-1], w.folder, w.closed, w.people, w.posts = "7", "8", "9", []string{"712020:a"}, []string{"10"}
+			w.chain[deep-1], w.folder, w.closed, w.crowd = "7", "8", "9", "11"
+			w.people, w.posts = []string{"712020:a"}, []string{"10"}
 			for _, r := range reads {
 				if r.name == "PagesByID" {
 					continue // its world has no pages

@@ -93,6 +93,27 @@ var reads = []read{
 		})
 		return sorted(rows), err // people and groups alternate, depending on the size of a response
 	}},
+	{"ReadersOf", v1 + "/content/{id}/restriction/byOperation/{op}", 232, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		r, err := c.ReadersOf(ctx, w.closed)
+		return rowsOf(slices.Concat(r.Users, r.Groups), func(id string) string { return id }), err
+	}},
+	{"SearchReaders", v1 + "/content/search", deep + 2 + many, func(ctx context.Context, _ *world, c *confluence.Client) ([]row, error) {
+		return drain(c.SearchReaders(ctx, confluence.InSpace("TREE")), func(r confluence.ContentReaders) string { return r.ID })
+	}},
+	{"SpacePermissions", v2 + "/spaces/{id}/permissions", 3 * many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		return drain(c.SpacePermissions(ctx, w.space), func(g confluence.Grant) string { return g.ID + g.Operation })
+	}},
+	{"RoleAssignments", v2 + "/spaces/{id}/role-assignments", many + 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		return drain(c.RoleAssignments(ctx, w.space), func(g confluence.Grant) string { return g.Kind + g.ID })
+	}},
+	{"GroupMembers", v1 + "/group/{id}/membersByGroupId", many + 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		ids, err := c.GroupMembers(ctx, w.crowd)
+		return rowsOf(ids, func(id string) string { return id }), err
+	}},
+	{"AccessGroups", v1 + "/group", many, func(ctx context.Context, _ *world, c *confluence.Client) ([]row, error) {
+		ids, err := c.AccessGroups(ctx, "admin")
+		return rowsOf(ids, func(id string) string { return id }), err
+	}},
 	{"GetPageByID", v2 + "/pages/{id}", 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
 		p, err := c.GetPageByID(ctx, w.leaf(), "body")
 		return []row{{p.ID, p}}, err

@@ -41,6 +41,7 @@ type world struct {
 	chain   []string         // pages, each below the one before it
 	folder  string           // in the middle of the chain
 	posts   []string         // blog posts
+	crowd   string           // the id of a group of many
 	closed  string           // a page that many people are restricted to
 	people  []string         // account ids
 	truths  map[string]truth // per read, of the unchanged site
@@ -93,7 +94,9 @@ func (w *world) renew(tb testing.TB) {
 		d := sandbox.Draft{Kind: sandbox.KindBlogPost, Space: "TREE", Title: fmt.Sprintf("Page %d", i), Body: fmt.Sprintf("<p>news %d</p>", i), Labels: []string{"news"}}
 		w.posts = append(w.posts, w.page(tb, d))
 	}
+	w.crowd = w.site.GroupID(sandbox.UsersGroup)
 	w.decorate(tb)
+	w.admit(tb)
 	handler := w.site.Handler()
 	w.handler.Store(&handler)
 }
@@ -133,6 +136,18 @@ func (w *world) decorate(tb testing.TB) {
 	w.closed = w.page(tb, sandbox.Draft{Space: "TREE", Title: "Restricted"})
 	// The API user's account is not in the list of people; it has access by a group.
 	require.NoError(tb, w.site.Restrict(w.closed, w.people[:230], []string{"confluence-users", "staff"}))
+}
+
+// admit gives the space readers by permissions and by roles, and the site groups.
+func (w *world) admit(tb testing.TB) {
+	tb.Helper()
+	readers := []sandbox.Reader{{Kind: sandbox.ReaderAll, Role: true}}
+	for i, id := range w.people {
+		readers = append(readers, sandbox.Reader{Kind: sandbox.ReaderUser, ID: id}, sandbox.Reader{Kind: sandbox.ReaderUser, ID: id, Role: true})
+		require.NoError(tb, w.site.SetGroup(sandbox.Group{Name: fmt.Sprintf("admins %d", i), Access: "admin"}))
+	}
+	require.NoError(tb, w.site.SetRoleMode(sandbox.RolesTransition))
+	require.NoError(tb, w.site.SetSpaceReaders("TREE", readers...))
 }
 
 // client returns a client that does not wait: a second of the site is a millisecond.

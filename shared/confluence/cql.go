@@ -92,6 +92,22 @@ func InSpace(key string) Condition {
 	return Condition{text: "space = " + quote(key)}
 }
 
+// MostIDs is how many ids IDIn takes: more make an address that proxies reject.
+const MostIDs = 100
+
+// IDIn matches the content with one of the ids.
+func IDIn(ids ...string) Condition {
+	if len(ids) == 0 || len(ids) > MostIDs {
+		return Condition{err: fmt.Errorf("cql: id in %d ids: %w", len(ids), ErrInvalidArgument)}
+	}
+	for _, id := range ids {
+		if !isID(id) {
+			return Condition{err: fmt.Errorf("cql: content %w", ErrInvalidID)}
+		}
+	}
+	return Condition{text: "id in (" + strings.Join(ids, ", ") + ")"}
+}
+
 var contentTypes = map[string]bool{
 	"page": true, "blogpost": true, "comment": true, "attachment": true,
 	"folder": true, "whiteboard": true, "database": true, "embed": true,
