@@ -186,7 +186,10 @@ CREATE TABLE confluence_spaces (
     permissions text DEFAULT 'open'::text NOT NULL,
     permissions_max_age interval DEFAULT '24:00:00'::interval NOT NULL,
     access_read_at timestamp with time zone,
-    access_problem text DEFAULT ''::text NOT NULL
+    access_problem text DEFAULT ''::text NOT NULL,
+    sweep_token text DEFAULT ''::text NOT NULL,
+    sweep_until timestamp with time zone,
+    sweep_tried_at timestamp with time zone
 );
 
 CREATE TABLE confluence_sync_pages (
@@ -830,6 +833,9 @@ COMMENT ON COLUMN confluence_spaces.permissions IS 'enforce: Confluence''s permi
 COMMENT ON COLUMN confluence_spaces.permissions_max_age IS 'what was read longer ago counts as unknown';
 COMMENT ON COLUMN confluence_spaces.access_read_at IS 'when the last complete reading of permissions began; null before the first';
 COMMENT ON COLUMN confluence_spaces.access_problem IS 'why the latest reading of permissions failed, as a code; empty if it did not';
+COMMENT ON COLUMN confluence_spaces.sweep_token IS 'who reads the permissions now';
+COMMENT ON COLUMN confluence_spaces.sweep_until IS 'until when nobody else does, unless renewed';
+COMMENT ON COLUMN confluence_spaces.sweep_tried_at IS 'when the latest reading of permissions began';
 COMMENT ON TABLE confluence_sync_pages IS 'Every page that a run listed and how it ended';
 COMMENT ON COLUMN confluence_sync_pages.run_id IS 'the run that listed it';
 COMMENT ON COLUMN confluence_sync_pages.page_id IS 'Confluence''s page id';

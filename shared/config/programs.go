@@ -12,6 +12,7 @@ type Fetcher struct {
 	Postgres
 	Confluence `optional:"true"`
 	Master
+	Permissions
 }
 
 // Converter configures services/converter.

@@ -236,6 +236,16 @@ type History struct {
 
 func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.Hour) }
 
+// Permissions says how often the permissions of sources are read.
+type Permissions struct {
+	_                struct{}      `title:"Who may see what"`
+	PermissionsEvery time.Duration `env:"PERMISSIONS_EVERY" default:"1h" need:"a time from 1m to 24h" example:"1h" desc:"How often Confluence's permissions are read again, for sources that enforce them. A restriction takes effect within this time."`
+}
+
+func (p Permissions) check(c *checker) {
+	c.ensure("PERMISSIONS_EVERY", p.PermissionsEvery >= time.Minute && p.PermissionsEvery <= 24*time.Hour)
+}
+
 // Search says how chunks are found. Whether the database knows the language, it says itself.
 type Search struct {
 	_              struct{} `title:"Search"`

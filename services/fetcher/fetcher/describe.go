@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
@@ -31,6 +32,17 @@ func (b *batch) place(ctx context.Context, pages []source.Page) error {
 		return err
 	}
 	return b.GrowTree(ctx)
+}
+
+// readers reads who may see the pages, before they are stored. A full run has just read it for all pages that
+// were there when it began.
+func (b *batch) readers(ctx context.Context, pages []source.Page) error {
+	ids := make([]string, len(pages))
+	for i, p := range pages {
+		ids[i] = p.Facts.ID
+	}
+	r := sweep.Reader{Ledger: b.ledger, System: b.System, Source: b.Run.SourceID, Log: b.log}
+	return b.DoWithout(ctx, r.Pages(ctx, ids, b.Run.Mode != event.Full), sweep.Missing)
 }
 
 // describe makes the pages' events. It looks up the account ids and titles in a body, so that the

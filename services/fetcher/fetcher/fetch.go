@@ -134,6 +134,9 @@ func (b *batch) fetch(ctx context.Context) error {
 	if err := b.place(ctx, pages); err != nil {
 		return err
 	}
+	if err := b.readers(ctx, pages); err != nil {
+		return err
+	}
 	events, err := b.describe(ctx, pages)
 	if err != nil {
 		return err

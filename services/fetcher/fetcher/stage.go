@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/services/fetcher/lister"
+	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/services/fetcher/visit"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
@@ -24,6 +25,7 @@ import (
 // ledger is the part of the store that the fetcher uses; its errors are the store's.
 type ledger interface {
 	visit.Ledger
+	sweep.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error)
@@ -81,5 +83,6 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	return service.All(
 		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed), service.BySite(s)),
 		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers), service.BySite(s)),
+		sweep.New(s, systems, cfg.PermissionsEvery, h.Log),
 	), nil
 }

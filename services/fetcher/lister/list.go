@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/services/fetcher/visit"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
@@ -111,7 +112,12 @@ func (l *Lister) fill(ctx context.Context, v *visit.Visit, attempt int, listing 
 		}
 	}
 	if run.Mode == event.Full {
-		return l.listAll(ctx, v, attempt, listing)
+		if err := l.listAll(ctx, v, attempt, listing); err != nil {
+			return err
+		}
+		r := sweep.Reader{Ledger: l.ledger, System: v.System, Source: run.SourceID, Log: l.log}
+		// The listing has just placed all pages, so that only their readers are missing.
+		return v.DoWithout(ctx, r.All(ctx, false), sweep.Missing)
 	}
 	if err := l.walk(ctx, run, attempt, listing); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/services/fetcher/visit"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
@@ -22,6 +23,7 @@ import (
 // ledger is the part of the store that the lister uses; its errors are the store's.
 type ledger interface {
 	visit.Ledger
+	sweep.Ledger
 	Source(ctx context.Context, id string) (store.Source, error)
 	Identify(ctx context.Context, sourceID string, is store.Identity) (store.Source, error)
 	Readdress(ctx context.Context, sourceID string) (int, error)
