@@ -26,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-renderers test-mcp test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval
+.PHONY: help setup demo test test-foreign test-renderers test-mcp test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval permissions
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -111,6 +111,9 @@ tidy: ## fail when a go.mod is not tidy
 docs: ## generate .env.example, docs/configuration.md, NATS permissions and migrations/schema.sql
 	go test -count=1 ./lab/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
 	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
+
+permissions: ## compare what readers see with what random sites show (CASES=10000, SEED=1)
+	go test -count=1 -v ./lab/permissiontest -run TestWhatReadersSeeIsWhatTheSiteShows -cases $(or $(CASES),10000) -seed $(or $(SEED),1)
 
 fidelity: ## score the conversion to Markdown on the golden pages (DIR=folder of storage bodies)
 	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)

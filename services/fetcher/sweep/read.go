@@ -67,7 +67,7 @@ func (r Reader) permissions(ctx context.Context) (source.Permissions, error) {
 	return system, nil
 }
 
-// All reads everything: the site's users, the readers of the space, the restriction of every node of the tree, and the
+// All reads everything: the site's users, who reads the source as a whole, the restriction of every node of the tree, and the
 // members of the groups that occur. With parents, it also reads where the nodes are now: a page is moved without
 // a new version. It saves what it has learned even if it returns an error, which says what could not be read.
 func (r Reader) All(ctx context.Context, parents bool) error {
@@ -86,16 +86,16 @@ func (r Reader) All(ctx context.Context, parents bool) error {
 			return r.failed(ctx, err)
 		}
 	}
-	space, spaceErr := system.SpaceReaders(ctx)
-	if stops(ctx, spaceErr) {
-		return r.failed(ctx, spaceErr)
+	whole, wholeErr := system.SpaceReaders(ctx)
+	if stops(ctx, wholeErr) {
+		return r.failed(ctx, wholeErr)
 	}
-	if spaceErr == nil {
+	if wholeErr == nil {
 		site := access.Layer{
 			Object:     access.Object{Kind: access.ObjectSite},
 			Principals: []access.Principal{{Kind: access.KindGroup, ID: source.SiteUsers}},
 		}
-		read.Source = []access.Layer{site, space}
+		read.Source = []access.Layer{site, whole}
 	}
 	ids := make([]string, len(nodes))
 	for i, n := range nodes {
@@ -111,7 +111,7 @@ func (r Reader) All(ctx context.Context, parents bool) error {
 	if !stops(ctx, contentErr) {
 		groupsErr = r.groups(ctx, system, started)
 	}
-	if err := errors.Join(contentErr, spaceErr, groupsErr); err != nil {
+	if err := errors.Join(contentErr, wholeErr, groupsErr); err != nil {
 		return r.failed(ctx, err)
 	}
 	return nil

@@ -54,10 +54,10 @@ func (s *Site) readersOf(w http.ResponseWriter, r *http.Request, keep func(RoleM
 		if !keep(s.roleMode, reader) {
 			continue
 		}
-		if s.roleMode == PreRoles && reader.Kind == ReaderAll {
-			// Before roles, there are only people and groups: everyone is the groups that give access.
+		if (s.roleMode == PreRoles || s.roleMode == RolesTransition && !reader.Role) && (reader.Kind == ReaderAll || reader.Kind == ReaderAdmins) {
+			// Without roles, there are only people and groups: everyone is the groups that give access.
 			for _, g := range s.sortedGroups() {
-				if g.Access != "" {
+				if g.Access != "" && (reader.Kind == ReaderAll || g.Access != "user") {
 					out = append(out, Reader{Kind: ReaderGroup, ID: g.ID, NoRead: reader.NoRead})
 				}
 			}
