@@ -45,6 +45,7 @@ const (
 type world struct {
 	t       *testing.T
 	site    *sandbox.Site
+	url     string
 	store   *store.Store
 	conn    *pgx.Conn
 	systems *systems.Systems
@@ -70,15 +71,22 @@ func (w *world) on(site *sandbox.Site) {
 	require.NoError(w.t, site.SetGroup(sandbox.Group{Name: "admins", Members: []string{api}, Access: "admin"}))
 	server := httptest.NewServer(site.Handler())
 	w.t.Cleanup(server.Close)
-	client, err := confluence.New(server.URL, sandbox.DefaultEmail, secret.New(sandbox.DefaultToken), confluence.WithInsecureHTTP(),
+	w.url = server.URL
+	w.client()
+	_ = w.store.RemoveSource(w.t.Context(), docs)
+	require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: docs, BaseURL: server.URL + "/wiki", SpaceKey: space, BlogPosts: true}))
+	require.NoError(w.t, w.store.SetPermissions(w.t.Context(), docs, store.Enforce, 0))
+}
+
+// client reads the site with a new client, which remembers no failure.
+func (w *world) client() {
+	w.t.Helper()
+	client, err := confluence.New(w.url, sandbox.DefaultEmail, secret.New(sandbox.DefaultToken), confluence.WithInsecureHTTP(),
 		confluence.WithRate(1e6, 1000), confluence.WithMaxWait(0), confluence.WithRetryDelays(time.Microsecond))
 	require.NoError(w.t, err)
 	w.t.Cleanup(client.Close)
 	w.systems = systems.New(systems.Means{Confluence: account{client}, Log: zerolog.Nop()})
 	w.sweeper = sweep.New(w.store, w.systems, time.Nanosecond, zerolog.Nop())
-	_ = w.store.RemoveSource(w.t.Context(), docs)
-	require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: docs, BaseURL: server.URL + "/wiki", SpaceKey: space, BlogPosts: true}))
-	require.NoError(w.t, w.store.SetPermissions(w.t.Context(), docs, store.Enforce, 0))
 }
 
 type account struct{ client *confluence.Client }
