@@ -19,8 +19,10 @@ const (
 	budgetLinger = 100 * time.Millisecond
 	// clockAge is how long a reading of the broker's clock stays valid.
 	clockAge = 10 * time.Second
-	// shortestTrip and longestTrip limit the estimate of the time to the broker.
-	shortestTrip, longestTrip = 2 * time.Millisecond, 5 * time.Second
+	// shortestTrip and longestTrip limit the estimate of the time to the broker. No slot is given further
+	// ahead than budgetAhead: with a longer estimate a replica would get none, write nothing, and so never
+	// learn that the broker is fast again.
+	shortestTrip, longestTrip = 2 * time.Millisecond, budgetAhead
 )
 
 // table is the state of the negotiation.

@@ -43,6 +43,20 @@ func TestScheduleHoldsWhateverIsAsked(t *testing.T) {
 	}
 }
 
+// One slow answer of the broker must not be the last: only a written slot shows that it is fast again.
+func TestScheduleGivesSlotsHoweverSlowTheBrokerWas(t *testing.T) {
+	for _, perSecond := range []float64{0.1, 1, 50, 1000} {
+		limits := newTerms(perSecond, 4)
+		for trip := shortestTrip; trip <= longestTrip; trip = min(2*trip, max(longestTrip, trip+1)) {
+			s := schedule{Next: noon}
+			g := s.reserve("me", noon, demand{queued: 4, trip: trip}, limits)
+			require.NotEmpty(t, g.slots, "%g a second, %s to the broker", perSecond, trip)
+			require.True(t, g.wrote)
+			require.False(t, g.slots[0].Before(noon.Add(trip)))
+		}
+	}
+}
+
 func TestScheduleFreesThePlacesOfTheDead(t *testing.T) {
 	limits := newTerms(10, 2)
 	s := schedule{Next: noon}
