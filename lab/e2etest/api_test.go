@@ -28,6 +28,7 @@ import (
 
 // The examples in docs/api.md, run as a reader would paste them, against the real API and the real stages.
 func TestTheExamplesOfTheAPI(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)

@@ -32,6 +32,7 @@ func (w *world) finds(query string) []string {
 }
 
 func TestTheLifeOfABlogPost(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	post, err := g.site.CreatePage(sandbox.Draft{
 		Kind: sandbox.KindBlogPost, Space: gardenSpace, Title: "A", Body: "<p>The foxglove is back.</p>", Labels: []string{"spring"},
@@ -97,6 +98,7 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 }
 
 func TestDraftsAreNotFoundAndLiveDocsAre(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	g.want(true)
 	var drafts []string
@@ -128,6 +130,7 @@ func TestDraftsAreNotFoundAndLiveDocsAre(t *testing.T) {
 // The calls for blog posts: their part of the listing, and their own bodies. A source without blog posts makes no
 // extra calls.
 func TestCallsWithBlogPosts(t *testing.T) {
+	t.Parallel()
 	const pages, posts = 300, 120
 	c := &clock{}
 	c.ahead.Store(-int64(24 * time.Hour))

@@ -68,13 +68,18 @@ func forms(token string) []string {
 // store), in no row of any table, in no response or metric of the API, and in no output of the command.
 func TestTheTokenStaysOutOfLogsEventsAndTables(t *testing.T) {
 	t.Parallel()
-	t.Run("of the environment", func(t *testing.T) { lookForTheToken(t, nil) })
+	t.Run("of the environment", func(t *testing.T) {
+		t.Parallel()
+		lookForTheToken(t, nil)
+	})
 	t.Run("stored", func(t *testing.T) {
+		t.Parallel()
 		lookForTheToken(t, func(w *world, typed, _ *lines, token string) {
 			w.types(typed, token+"\n", "secret", "set", source, "--email", sandbox.DefaultEmail)
 		})
 	})
 	t.Run("stored over the API", func(t *testing.T) {
+		t.Parallel()
 		lookForTheToken(t, func(w *world, _, answers *lines, token string) {
 			body, err := json.Marshal(map[string]string{
 				"source_id": source, "base_url": w.served.URL, "space_key": w.space, "token": token, "email": sandbox.DefaultEmail,

@@ -130,6 +130,7 @@ func (g *garden) gone(title string, kept bool) {
 func (g *garden) bodies() int64 { return g.site.Stats().Bodies }
 
 func TestCreatedAndEdited(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	g.add("New", "A")
 	words := "<p>Only chamomile now.</p>"
@@ -142,6 +143,7 @@ func TestCreatedAndEdited(t *testing.T) {
 }
 
 func TestRenamedKeepsItsIdentityAndLosesItsOldAddress(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	old, before := g.page("A").URL, g.chunkIDs()
 	name := "Arbour"
@@ -157,6 +159,7 @@ func TestRenamedKeepsItsIdentityAndLosesItsOldAddress(t *testing.T) {
 }
 
 func TestASubtreeThatMovesIsNotFetched(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	before := g.chunkIDs()
 	require.NoError(t, g.site.MovePage(g.ids["B"], g.ids["D"]))
@@ -175,6 +178,7 @@ func TestASubtreeThatMovesIsNotFetched(t *testing.T) {
 }
 
 func TestAnIncrementalRunTakesTheMoveOfAnEditedPageWithItsSubtree(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.MovePage(g.ids["B"], g.ids["D"]))
 	words := "<p>Moved and edited.</p>"
@@ -186,6 +190,7 @@ func TestAnIncrementalRunTakesTheMoveOfAnEditedPageWithItsSubtree(t *testing.T) 
 }
 
 func TestMovedToAnotherSpace(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.MoveToSpace(g.ids["D"], "OTHER"))
 	last := g.ends(event.Full, event.Counts{Removed: 1})
@@ -227,6 +232,7 @@ func TestRemovedAndBackWithoutAFetch(t *testing.T) {
 		{"unreadable", func(g *garden, id string) error { return g.site.Restrict(id, []string{"someone-else"}, nil) }, func(g *garden, id string) error { return g.site.Unrestrict(id) }},
 	} {
 		t.Run(tc.reason, func(t *testing.T) {
+			t.Parallel()
 			g := newGarden(t, sandbox.Options{})
 			before := g.page("D")
 			require.NoError(t, tc.leave(g, g.ids["D"]))
@@ -246,6 +252,7 @@ func TestRemovedAndBackWithoutAFetch(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsHiddenThenPurged(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.TrashPage(g.ids["D"]))
 	require.NoError(t, g.site.PurgePage(g.ids["D"]))
@@ -260,6 +267,7 @@ func TestWhatCannotBeReadIsHiddenThenPurged(t *testing.T) {
 }
 
 func TestAFolderGoesWithItsLastPage(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.TrashPage(g.ids["E"]))
 	g.ends(event.Full, event.Counts{Removed: 1})
@@ -268,6 +276,7 @@ func TestAFolderGoesWithItsLastPage(t *testing.T) {
 }
 
 func TestLabelsFollowWithoutAFetch(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.SetLabels(g.ids["C"], "rose", "climbing"))
 	g.ends(event.Full, event.Counts{Updated: 1})
@@ -283,6 +292,7 @@ func TestLabelsFollowWithoutAFetch(t *testing.T) {
 }
 
 func TestAPageThatShowsAChangedOneIsFetchedToo(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	include := func(title string) *string {
 		body := `<ac:structured-macro ac:name="include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="` + title + `"/></ac:link></ac:parameter></ac:structured-macro>`
@@ -327,6 +337,7 @@ func TestAChangeIsFoundWhateverTheClocksSay(t *testing.T) {
 		{"an index that lags by four minutes", 0, nil, 4 * time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			c := &clock{}
 			c.ahead.Store(int64(tc.ahead))
 			g := newGarden(t, sandbox.Options{Now: c.now, TimeZone: tc.zone, IndexLag: tc.lag})
@@ -365,6 +376,7 @@ func (w *world) text(sql string, args ...any) string {
 
 // The site counts the calls of a run.
 func TestCallsOfALargeSpace(t *testing.T) {
+	t.Parallel()
 	const pages = 4000
 	c := &clock{}
 	c.ahead.Store(-int64(24 * time.Hour))

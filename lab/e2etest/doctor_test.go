@@ -91,6 +91,7 @@ func closedPort(t *testing.T) string {
 }
 
 func TestDoctorFindsNothingWrongWithWhatIsRight(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -122,6 +123,7 @@ func TestDoctorFindsNothingWrongWithWhatIsRight(t *testing.T) {
 }
 
 func TestDoctorOfTwoInstallationsOnOneAccount(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -146,6 +148,7 @@ func TestDoctorOfTwoInstallationsOnOneAccount(t *testing.T) {
 }
 
 func TestDoctorNamesEveryBadSetting(t *testing.T) {
+	t.Parallel()
 	d := examined(t, map[string]string{"CONFLUENCE_BASE_URL": "foo", "LOG_LEVEL": "loud", "CONFLUENCE_API_TOKEN": "canary-token"})
 	d.finds(t, "fail", "settings", "CONFLUENCE_BASE_URL")
 	d.finds(t, "fail", "settings", "CONFLUENCE_EMAIL")
@@ -154,6 +157,7 @@ func TestDoctorNamesEveryBadSetting(t *testing.T) {
 }
 
 func TestDoctorStartsNothing(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	d := examined(t, map[string]string{"SLUICE_DATA_DIR": dir})
 	d.finds(t, "warn", "database", "no sluice is running")
@@ -316,6 +320,7 @@ func TestDoctorOfABrokenSite(t *testing.T) {
 }
 
 func TestDoctorLooksAtTheClock(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -323,6 +328,7 @@ func TestDoctorLooksAtTheClock(t *testing.T) {
 }
 
 func TestDoctorLooksAtTheFolder(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "a-file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	d := examined(t, map[string]string{"SLUICE_DATA_DIR": file})

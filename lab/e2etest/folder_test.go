@@ -115,6 +115,7 @@ func (h *handbook) found(words string) (title, address string) {
 }
 
 func TestAFolderOfMarkdown(t *testing.T) {
+	t.Parallel()
 	h := newHandbook(t)
 	h.put("README.md", "---\ntags: [start]\n---\n# Welcome\n\nRead the [guide](guides/setup.md#first-steps) on marmalade.\n")
 	h.put("guides/setup.md", "# Set up\n\n## First steps\n\nInstall the quincebolt.\n\n## Last steps\n\nClean the figwrench.\n")

@@ -12,6 +12,7 @@ import (
 // Confluence stores NUL characters in a title, a label, a body and the title of a link; Postgres stores none of them.
 // No page is lost because of that, not even the one with the NUL.
 func TestANULStopsNothing(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	odd, err := g.site.CreatePage(sandbox.Draft{
 		Space: gardenSpace, Title: "Odd\x00title", Labels: []string{"la\x00bel"},

@@ -33,6 +33,7 @@ func generated(pages int) *sandbox.Site {
 }
 
 func TestTheBuiltInSpaceBecomesSearchable(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.BuiltinSpace, builtin())
 	w.startAll()
 	last := w.sync(event.Incremental)
@@ -53,6 +54,7 @@ func TestTheBuiltInSpaceBecomesSearchable(t *testing.T) {
 }
 
 func TestNothingChangedThenOneEdit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.BuiltinSpace, builtin())
 	w.startAll()
 	first := w.sync(event.Full)
@@ -101,6 +103,7 @@ func leaf(t *testing.T, w *world, n int) sandbox.Page {
 }
 
 func TestAFullRunFindsWhatCameWentAndMoved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.BuiltinSpace, builtin())
 	w.startAll()
 	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
@@ -139,6 +142,7 @@ func TestAFullRunFindsWhatCameWentAndMoved(t *testing.T) {
 }
 
 func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.GeneratedSpace, generated(60))
 	w.startAll()
 	require.Equal(t, event.StateCompleted, w.sync(event.Full).State)
@@ -169,6 +173,7 @@ func TestARunThatWouldRemoveTooMuchIsHeld(t *testing.T) {
 }
 
 func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
+	t.Parallel()
 	const pages = 600 // six tasks
 	one := newWorld(t, sandbox.GeneratedSpace, generated(pages))
 	stop := one.startAll()
@@ -188,6 +193,7 @@ func TestScaleOutStoresWhatOneProcessStores(t *testing.T) {
 }
 
 func TestAPageOfFiveMegabytesArrivesWhole(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	require.NoError(t, site.AddSpace("BIG", "Big"))
 	var body strings.Builder
@@ -218,6 +224,7 @@ func page0(w *world, p sandbox.Page) page.Facts {
 }
 
 func TestAPageWithABrokenMacroIsStoredWithItsLoss(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{})
 	require.NoError(t, site.AddSpace("ODD", "Odd"))
 	body := `<p>Before.</p><ac:structured-macro ac:name="from-the-future"><ac:parameter ac:name="x">1</ac:parameter></ac:structured-macro><p>After <b>all.</p>`
@@ -240,6 +247,7 @@ func TestAPageWithABrokenMacroIsStoredWithItsLoss(t *testing.T) {
 }
 
 func TestAScopedTokenIsUsedAtTheGateway(t *testing.T) {
+	t.Parallel()
 	site := sandbox.New(sandbox.Options{Scoped: true})
 	site.AddBuiltin()
 	w := newWorld(t, sandbox.BuiltinSpace, site)
@@ -338,6 +346,7 @@ func (s *stranger) next(into any) {
 }
 
 func TestAnyClientStartsARunAndFollowsIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.BuiltinSpace, builtin())
 	w.startAll()
 	s := w.stranger()
@@ -361,6 +370,7 @@ func TestAnyClientStartsARunAndFollowsIt(t *testing.T) {
 }
 
 func TestBadRequestsAreRejectedAndNothingElseSuffers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.BuiltinSpace, builtin())
 	w.startAll()
 	s := w.stranger()

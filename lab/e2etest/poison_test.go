@@ -88,6 +88,7 @@ func (w *world) poisoned(mode event.Mode, want map[string]failure.Code, counts e
 // Pages that always break one stage or another fail alone, stay visible as failed, are retried by every run, and
 // succeed once their problem is fixed.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	const space, healthy = "MIXED", 130 // more than one task
 	site := sandbox.New(sandbox.Options{})
 	require.NoError(t, site.AddSpace(space, "Mixed"))

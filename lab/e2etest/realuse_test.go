@@ -85,8 +85,10 @@ func wild(t *testing.T, faults ...sandbox.Fault) *garden {
 // A version's number does not identify its content: people and retention apps delete old versions, and then the
 // newest one's number decreases and is used again for another text.
 func TestRenumberedVersions(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []event.Mode{event.Full, event.Incremental} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			g := newGarden(t, sandbox.Options{})
 			for range 9 {
 				g.write("A", "The tenth text of A.")
@@ -114,6 +116,7 @@ func TestRenumberedVersions(t *testing.T) {
 
 // A removed page that is restored with a version number that was stored before gets its new text.
 func TestAReusedNumberIsNotTheKeptMarkdown(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	g.write("D", "The second text of D.")
 	g.ends(event.Incremental, event.Counts{Updated: 1})
@@ -130,6 +133,7 @@ func TestAReusedNumberIsNotTheKeptMarkdown(t *testing.T) {
 
 // One absurd response does not block a page forever.
 func TestAnAbsurdVersionFreezesNothing(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	require.NoError(t, g.site.NumberVersion(g.ids["D"], math.MaxInt32))
 	g.write("A", "So that there is a change.")
@@ -144,6 +148,7 @@ func TestAnAbsurdVersionFreezesNothing(t *testing.T) {
 
 // A converted page that no run has listed is not trusted, and blocks nothing.
 func TestAForgedVersionFreezesNothing(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	before := g.page("D")
 	require.NoError(t, g.bus.Publish(t.Context(), event.PageConverted{
@@ -163,6 +168,7 @@ func TestAForgedVersionFreezesNothing(t *testing.T) {
 
 // If a call beside the listing fails, only what it is for is affected; a later run repairs it.
 func TestOneSideLookupStopsNothing(t *testing.T) {
+	t.Parallel()
 	const search, folders = "/wiki/rest/api/content/search", "/wiki/api/v2/folders/{id}"
 	for name, fault := range map[string]sandbox.Fault{
 		"a folder returns 500":    {Kind: sandbox.FaultServer, Route: folders},
@@ -193,6 +199,7 @@ func TestOneSideLookupStopsNothing(t *testing.T) {
 
 // An unusable row fails only under its own id; the rows beside it are stored.
 func TestOneOddRowStopsNothing(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]map[string]any{
 		"an invalid date":        {"version": map[string]any{"createdAt": "yesterday"}},
 		"a version beyond int32": {"version": map[string]any{"number": 1 << 31}},
@@ -213,6 +220,7 @@ func TestOneOddRowStopsNothing(t *testing.T) {
 
 // A stored page is not treated as removed because its row is invalid.
 func TestAnOddRowRemovesNothing(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	odd := map[string]any{"version": map[string]any{"createdAt": "yesterday"}}
 	require.NoError(t, g.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultOddRow, Route: "/wiki/api/v2/*", PageID: g.ids["B"], Row: odd}))
@@ -225,6 +233,7 @@ func TestAnOddRowRemovesNothing(t *testing.T) {
 
 // An archived space is listed, or the run reports what it cannot know.
 func TestAnArchivedSpaceIsNotSilentlySkipped(t *testing.T) {
+	t.Parallel()
 	g := newGarden(t, sandbox.Options{})
 	g.write("A", "The last word before the archive.")
 	require.NoError(t, g.site.TrashPage(g.ids["D"]))
@@ -242,11 +251,13 @@ func TestAnArchivedSpaceIsNotSilentlySkipped(t *testing.T) {
 
 // If a search omits pages that the listing contains, changes are not found by searching alone.
 func TestASearchThatLeavesOutPagesIsFoundOut(t *testing.T) {
+	t.Parallel()
 	for name, leaveOut := range map[string]func(g *garden) error{
 		"the whole space": func(g *garden) error { return g.site.LeaveSpaceOutOfSearch(gardenSpace, true) },
 		"one page":        func(g *garden) error { return g.site.LeaveOutOfSearch(g.ids["A"], true) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := newGarden(t, sandbox.Options{})
 			require.NoError(t, leaveOut(g))
 			g.write("D", "So that there is a change.")

@@ -16,6 +16,7 @@ import (
 // Simultaneous requests for one source are runs that take turns, and each ends with a final snapshot on its own
 // subject.
 func TestRequestsThatComeTogether(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sandbox.GeneratedSpace, generated(40))
 	w.startAll()
 	modes := []event.Mode{event.Full, event.Incremental, event.Full}
