@@ -5,7 +5,6 @@ package e2etest
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -32,13 +31,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Tests that wait for an outage or a timeout run in parallel, more of them than there are cores.
-func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "4"); err != nil {
-		panic(err)
-	}
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // world is a site, a broker and a database; no stage is running yet.
 type world struct {

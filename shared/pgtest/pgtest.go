@@ -16,10 +16,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,10 +81,17 @@ type server struct {
 	ready  prepared // the template of MigratedURL
 }
 
+// atOnce is the least number of parallel tests that run at the same time, whatever the number of cores:
+// they wait for the server and for each other more than they compute.
+const atOnce = 4
+
 // Main runs the tests of a package and ends the process: it stops the server, removes its folder, and
 // fails the run if goroutines remain. The options are goleak's, for goroutines that are known to stay.
 func Main(m *testing.M, options ...goleak.Option) {
 	tests.inUse = true
+	if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	err := errors.Join(tests.pooler.close(), tests.plain.close(), tests.vector.close())
 	if err == nil && code == 0 {

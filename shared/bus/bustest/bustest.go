@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -29,8 +31,15 @@ import (
 // Patience is how long a test waits for an expected event.
 const Patience = 20 * time.Second
 
+// atOnce is the least number of parallel tests that run at the same time, whatever the number of cores:
+// they mostly wait for deliveries and for delays.
+const atOnce = 8
+
 // Main runs the tests of a package and ends the process. It fails the run if goroutines remain.
 func Main(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	var err error
 	// Each Find looks for a second. A busy machine may need more to end what was closed last.
