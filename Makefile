@@ -24,6 +24,10 @@ TESTFLAGS ?=
 # argon2: slow on purpose, pure functions, not ours, and ten times slower when it watches them.
 RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo '-race -gcflags=golang.org/x/crypto/...=-race=false')
 
+# The race detector makes these tests of lab many times slower, or too large: they run without it.
+WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
+	StagesKeepToTheirMemory OurOwnQuestionsAreAnsweredByMeaning
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-foreign test-renderers test-mcp test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval permissions
@@ -39,15 +43,14 @@ demo: ## show it all: a Confluence space becomes searchable chunks (DEMO_ONCE=1 
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/sluice ./services/sluice
 	@exec bin/sluice demo $(if $(filter-out 0 false,$(DEMO_ONCE)),--once) $(DEMO_ARGS)
 
+# The packages that take longest come first, so that no one waits for them at the end.
 test: ## run every test with the race detector, on a real NATS and a real Postgres
 	@race=$(RACE); \
 	[ -n "$$race" ] || { export CGO_ENABLED=0; \
 		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
-	set -x; go test $$race -count=1 -timeout 15m $(TESTFLAGS) $(PACKAGES) && \
-	{ [ -z "$$race" ] || { go test -count=1 -run '^Test(FaultSchedules|EveryFaultOnEveryRead|TheTokenShowsUpNowhere)$$' ./lab/clienttest && \
-		go test -count=1 -run '^TestStagesKeepToTheirMemory$$' ./lab/e2etest && \
-		go test -count=1 ./services/chunk-writer/chunk ./shared/embedding && \
-		go test -count=1 -run '^TestOurOwnQuestionsAreAnsweredByMeaning$$' ./lab/retrieval; }; }
+	set -x; go test $$race -count=1 -timeout 15m $(VETTED) $(TESTFLAGS) ./lab/... ./services/... ./shared/... ./migrations/... && \
+	{ [ -z "$$race" ] || { go test -count=1 $(VETTED) -run '^Test($(subst $() ,|,$(strip $(WITHOUT_RACE))))$$' ./lab/clienttest ./lab/e2etest ./lab/retrieval && \
+		go test -count=1 $(VETTED) ./services/chunk-writer/chunk ./shared/embedding; }; }
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
@@ -69,6 +72,8 @@ test-pooler: ## the store's tests through PgBouncer in transaction mode
 torture: ## kill processes mid-run, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
 	go test -count=1 -v -timeout 0 ./lab/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
+# vet has seen the tests' code by then; go test would look at all of it again.
+check: VETTED = -vet=off
 check: lint vet build isolate tidy test ## everything that a change has to pass
 
 audit: build $(if $(AUDIT_OFFLINE),,$(VULNCHECK)) $(CYCLONEDX) ## scan for vulnerabilities and licenses, write SBOMs to bin/sbom (VULNDB=url of a copy of the database, AUDIT_OFFLINE=1 without)
