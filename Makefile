@@ -26,7 +26,7 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 # The race detector makes these tests of lab many times slower, or too large: they run without it.
 WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
-	StagesKeepToTheirMemory OurOwnQuestionsAreAnsweredByMeaning
+	StagesKeepToTheirMemory CallsOfALargeSpace OurOwnQuestionsAreAnsweredByMeaning
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
