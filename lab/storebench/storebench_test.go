@@ -22,12 +22,10 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 // filled returns a database with three pages of two chunks each, from the run "first".
 func filled(t *testing.T) (*store.Store, string) {
 	t.Helper()
-	url := pgtest.URL(t)
+	url := pgtest.MigratedURL(t)
 	s, err := store.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: "http://site/wiki", SpaceKey: "DOCS"}))
 	write(t, s, "first", 1, "alpha", "10", "20", "30")
 	return s, url

@@ -8,18 +8,14 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/secret"
-	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestMasterKeys(t *testing.T) {
-	s, err := store.Open(t.Context(), pgtest.URL(t))
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
+	s, _ := storetest.Open(t)
 	key := secret.New("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")
 	old := secret.New("202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f")
 	phrase := secret.New("correct horse battery staple")

@@ -71,11 +71,9 @@ func (b *lockedBuffer) String() string {
 // newStore returns an empty database.
 func newStore(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), pgtest.URL(t))
+	s, err := store.Open(t.Context(), pgtest.MigratedURL(t))
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	return s
 }
 
