@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,18 +20,6 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/event"
 )
-
-// natsProgram builds the NATS server once for all tests of this process.
-var natsProgram = sync.OnceValues(func() (string, error) {
-	path, err := filepath.Abs("../../.cache/e2e/nats-server")
-	if err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
-	}
-	return path, nil
-})
 
 // natsServer is a NATS server as a separate process, with a configuration from deploy/.
 type natsServer struct {
@@ -66,9 +53,9 @@ func newNats(t *testing.T, name, config string, more ...string) *natsServer {
 // start starts the server with the data of its folder.
 func (n *natsServer) start() {
 	n.t.Helper()
-	path, err := natsProgram()
+	dir, err := programs()
 	require.NoError(n.t, err)
-	n.program = launch(n.t, n.name, exec.Command(path, n.args...))
+	n.program = launch(n.t, n.name, exec.Command(filepath.Join(dir, "nats-server"), n.args...))
 }
 
 // freePorts returns ports that no program listens on.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/lab/child"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/broker"
@@ -226,24 +226,18 @@ func (w *world) count(sql string, args ...any) int {
 	return n
 }
 
-// programs builds the services once for all tests of this process.
+// programs builds the services and the NATS server once for all tests of this process.
 var programs = sync.OnceValues(func() (string, error) {
 	// In the checkout's own cache folder, so that nothing is left elsewhere.
 	dir, err := filepath.Abs("../../.cache/e2e")
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", dir)
+	packages := []string{"github.com/nats-io/nats-server/v2"}
 	for _, name := range stages.Names() {
-		build.Args = append(build.Args, "../../services/"+name)
+		packages = append(packages, "../../services/"+name)
 	}
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the services: %w\n%s", err, out)
-	}
-	return dir, nil
+	return dir, child.Build(context.Background(), dir, ".", packages...)
 })
 
 // program is one service as a separate process.
