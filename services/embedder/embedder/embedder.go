@@ -189,11 +189,13 @@ func (e *Embedder) promote(ctx context.Context, s vectors.Space) error {
 	return err
 }
 
-// fill claims texts and embeds them, as many calls at a time as the server is to have.
+// fill claims texts and embeds them, as many calls at a time as the server is to have. While these are under way, the
+// texts of the next ones are claimed and the vectors of the last ones stored, so that the server is never waited for.
 func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
 	limits := e.model.Limits()
 	group, ctx := errgroup.WithContext(ctx)
-	free := make(chan struct{}, max(limits.Parallel, 1))
+	calls := make(chan struct{}, max(limits.Parallel, 1))
+	held := make(chan struct{}, 2*cap(calls)) // batches, which bounds memory
 	for ctx.Err() == nil {
 		if wait := e.untilRested(); wait > 0 {
 			e.pause(ctx, wait)
@@ -202,11 +204,11 @@ func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
 		select {
 		case <-ctx.Done():
 			continue
-		case free <- struct{}{}:
+		case held <- struct{}{}:
 		}
 		list, err := e.ledger.Claim(ctx, s, max(limits.Batch, 1), lease)
 		if err != nil || len(list) == 0 {
-			<-free
+			<-held
 			if err != nil {
 				group.Go(func() error { return err })
 				break
@@ -215,8 +217,8 @@ func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
 			continue
 		}
 		group.Go(func() error {
-			defer func() { <-free }()
-			return e.embed(ctx, s, list)
+			defer func() { <-held }()
+			return e.embed(ctx, s, list, calls)
 		})
 	}
 	return errors.Join(group.Wait(), ctx.Err())
@@ -231,15 +233,16 @@ func (e *Embedder) idle(ctx context.Context) {
 	}
 }
 
-// embed makes the vectors of claimed texts and writes down what became of each.
-func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pending) error {
+// embed makes the vectors of claimed texts, in one of the calls, and writes down what became of each.
+func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pending, calls chan struct{}) error {
 	keys, texts := make([]string, len(list)), make([]string, len(list))
 	for i, p := range list {
 		keys[i], texts[i] = p.Key, p.Text
 	}
-	results, err := e.call(ctx, s, keys, texts)
-	if ctx.Err() != nil {
-		// Given back, so that the next process need not wait for the lease to end.
+	defer e.keep(ctx, s, keys)()
+	results, called, err := e.call(ctx, texts, calls)
+	if ctx.Err() != nil || !called {
+		// Given back, so that the next process, or this one later, need not wait for the lease to end.
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		return e.ledger.Extend(back, s, keys, 0)
@@ -253,30 +256,42 @@ func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pe
 	return errors.Join(e.ledger.Put(ctx, s, done), e.ledger.Fail(ctx, s, failed))
 }
 
-// call calls the model, and keeps the lease meanwhile.
-func (e *Embedder) call(ctx context.Context, s vectors.Space, keys, texts []string) ([]embedding.Result, error) {
-	calling, stop := context.WithCancel(ctx)
+// keep keeps the lease of claimed texts until the function that it returns is called.
+func (e *Embedder) keep(ctx context.Context, s vectors.Space, keys []string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var beat sync.WaitGroup
 	beat.Go(func() {
 		tick := time.NewTicker(lease / 3)
 		defer tick.Stop()
 		for {
 			select {
-			case <-calling.Done():
+			case <-ctx.Done():
 				return
 			case <-tick.C:
 				// If it cannot be kept, somebody else may embed the texts as well: no harm but the cost.
-				_ = e.ledger.Extend(calling, s, keys, lease)
+				_ = e.ledger.Extend(ctx, s, keys, lease)
 			}
 		}
 	})
-	results, err := e.model.Embed(ctx, embedding.Passage, texts)
-	stop()
-	beat.Wait()
+	return func() { cancel(); beat.Wait() }
+}
+
+// call waits for its turn and calls the model. It does not if the model is to be left in peace by then.
+func (e *Embedder) call(ctx context.Context, texts []string, calls chan struct{}) (results []embedding.Result, called bool, err error) {
+	select {
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	case calls <- struct{}{}:
+	}
+	defer func() { <-calls }()
+	if e.untilRested() > 0 {
+		return nil, false, nil
+	}
+	results, err = e.model.Embed(ctx, embedding.Passage, texts)
 	if err == nil && len(results) != len(texts) {
 		err = failure.New(failure.EmbeddingProtocol, "%d vectors came for %d texts", len(results), len(texts))
 	}
-	return results, err
+	return results, true, err
 }
 
 // judge parts the results into vectors and failures.

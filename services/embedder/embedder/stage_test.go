@@ -182,6 +182,36 @@ func TestATextIsEmbeddedOnce(t *testing.T) {
 	require.ElementsMatch(t, []string{"Renamed\n\nalpha", "Renamed\n\ndelta"}, m.Texts()[5:])
 }
 
+// slowStore is a ledger whose vectors are stored only after the model was called again.
+type slowStore struct {
+	*vectors.Vectors
+	again chan struct{}
+}
+
+func (l slowStore) Put(ctx context.Context, s vectors.Space, list []vectors.Vector) error {
+	select {
+	case <-l.again:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return l.Vectors.Put(ctx, s, list)
+}
+
+// What the server gives is all that an embedder needs: it is called while vectors are stored and texts claimed.
+func TestTheServerDoesNotWaitForTheDatabase(t *testing.T) {
+	w, again, calls := newWorld(t), make(chan struct{}), atomic.Int32{}
+	w.write("1", 1, "alpha", "beta")
+	m := &embeddingtest.Model{Bounds: embedding.Limits{Batch: 1, Parallel: 1}, Fail: func([]string) error {
+		if calls.Add(1) == 2 {
+			close(again)
+		}
+		return nil
+	}}
+	w.runs(embedder.New(slowStore{w.store.Vectors(), again}, m, zerolog.Nop()))
+	w.embedded(2)
+	require.Len(t, m.Texts(), 2)
+}
+
 func TestWhatFailsIsCountedAndTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.write("1", 1, "good", "long", "refused once", "not a number")

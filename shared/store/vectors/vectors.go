@@ -279,13 +279,14 @@ func (v *Vectors) Drop(ctx context.Context, id int, active bool) error {
 var ErrActive = errors.New("the space is searched")
 
 // Promote makes a filling space the active one if it is complete, and reports whether it is active now.
-// Texts that failed for good do not hold it up.
+// Texts that failed for good do not hold it up, nor do those that no chunk has any more.
 func (v *Vectors) Promote(ctx context.Context, s Space) (bool, error) {
 	var now bool
 	err := pg.InTx(ctx, v.pool, "take over by space "+strconv.Itoa(s.ID), func(tx pgx.Tx) error {
 		var state State
 		var open bool
-		err := tx.QueryRow(ctx, `SELECT state, EXISTS (SELECT FROM confluence_texts WHERE space_id = $1 AND state = 'pending')
+		err := tx.QueryRow(ctx, `SELECT state, EXISTS (SELECT FROM confluence_texts x WHERE space_id = $1 AND state = 'pending'
+					AND EXISTS (SELECT FROM confluence_chunk_texts t WHERE t.space_id = $1 AND t.key = x.key))
 				OR EXISTS (SELECT FROM archon_crawled_pages c WHERE NOT EXISTS (SELECT FROM confluence_chunk_texts t WHERE t.chunk_id = c.id AND t.space_id = $1))
 			FROM confluence_vector_spaces WHERE space_id = $1 FOR UPDATE`, s.ID).Scan(&state, &open)
 		now = err == nil && state == Active

@@ -199,3 +199,25 @@ func TestGoingBackTakesTheVectorsAlong(t *testing.T) {
 	require.NoError(t, s.MigrateDown(t.Context()))
 	require.Zero(t, scan[int](t, conn, `SELECT count(*) FROM pg_class WHERE relname ~ '^confluence_'`))
 }
+
+// A text that was edited before it was embedded is nobody's. It does not keep a complete space waiting.
+func TestATextThatNoChunkHasDoesNotHoldUpItsSpace(t *testing.T) {
+	s, conn := storetest.OpenVectors(t)
+	storetest.AddSource(t, s, "docs")
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "One", "a text"))
+	v := s.Vectors()
+	_, err := v.Open(t.Context(), vectors.IdentityOf("first", 3, 0))
+	require.NoError(t, err)
+	second, err := v.Switch(t.Context(), vectors.IdentityOf("second", 3, 0))
+	require.NoError(t, err)
+	note(t, v, second)
+	storetest.Write(t, s, storetest.Page("docs", "", "1", 2, "One", "another text"))
+	done, err := v.Promote(t.Context(), second)
+	require.NoError(t, err)
+	require.False(t, done, "the other text is not embedded yet")
+	embed(t, v, second)
+	does(t, conn, `UPDATE confluence_texts SET state = 'pending' WHERE key NOT IN (SELECT key FROM confluence_chunk_texts)`)
+	done, err = v.Promote(t.Context(), second)
+	require.NoError(t, err)
+	require.True(t, done)
+}
