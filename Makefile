@@ -70,7 +70,7 @@ test-pooler: ## the store's tests through PgBouncer in transaction mode
 	SLUICE_TEST_POOLER=1 go test -count=1 ./shared/store/...
 
 torture: ## kill processes mid-run, then compare with an undisturbed run (SEEDS=20, PAGES=2000; SEED=7 repeats one)
-	go test -count=1 -v -timeout 0 ./lab/torture -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
+	go test -count=1 -v -timeout 0 ./lab/torture -vectors -pages $(PAGES) $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
 # vet has seen the tests' code by then; go test would look at all of it again.
 check: VETTED = -vet=off

@@ -57,15 +57,16 @@ type size struct {
 	ratePages    int   // under a site's limits
 	searchesEach int   // with each filter, in a round
 	large        int   // pages of the large knowledge base
+	meant        []int // pages of the knowledge bases with vectors, each a multiple of the first
 	fetchers     []int // replicas
 	converters   []int
 	share        bool // sections that need a synced knowledge base reuse the previous section's
 }
 
 var (
-	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 200, large: 100_000,
+	whole = size{full: []int{1_000, 4_000, 10_000, 40_000}, pages: 4_000, edits: 30, ratePages: 10_000, searchesEach: 200, large: 100_000, meant: []int{250, 6_250, 62_500},
 		fetchers: []int{1, 2, 4}, converters: []int{1, 2}}
-	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400,
+	small = size{full: []int{200}, pages: 200, edits: 3, ratePages: 200, searchesEach: 20, large: 400, meant: []int{40},
 		fetchers: []int{2}, converters: []int{2}, share: true}
 )
 
@@ -95,6 +96,7 @@ var sections = []section{
 	{"rate", (*bench).underRate},
 	{"scaling", (*bench).scaling},
 	{"search", (*bench).searches},
+	{"meaning", (*bench).meanings},
 }
 
 // Main runs the benchmark, or serves one of its servers, and exits.
@@ -150,6 +152,7 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	tmp := f.String("tmp", os.TempDir(), "the `folder` in which servers keep their data meanwhile")
 	fullPages := f.String("full", "", "how many pages the full syncs have, comma-separated")
 	pages := f.Int("pages", 0, "how many pages all other sections have")
+	meant := f.String("meant", "", "how many pages the knowledge bases with vectors have, comma-separated, each a multiple of the first")
 	large := f.Int("large", 0, "how many pages the large knowledge base of the search has")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -166,6 +169,13 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if *large > 0 {
 		b.large = *large
+	}
+	if *meant != "" {
+		list, err := numbers("-meant", *meant)
+		if err != nil {
+			return err
+		}
+		b.meant = list
 	}
 	if err := b.choose(*only, *fullPages, *pages); err != nil {
 		return err
@@ -226,14 +236,11 @@ func (b *bench) choose(only, full string, pages int) error {
 		}
 	}
 	if full != "" {
-		b.full = nil
-		for text := range strings.SplitSeq(full, ",") {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 {
-				return fmt.Errorf("-full takes numbers of pages, not %q", text)
-			}
-			b.full = append(b.full, n)
+		list, err := numbers("-full", full)
+		if err != nil {
+			return err
 		}
+		b.full = list
 	}
 	if pages > 0 {
 		b.pages, b.ratePages = pages, pages
@@ -242,6 +249,18 @@ func (b *bench) choose(only, full string, pages int) error {
 		return errors.New("-rounds is at least 1")
 	}
 	return nil
+}
+
+// numbers reads the comma-separated numbers of pages that a flag takes.
+func numbers(flag, text string) (list []int, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(one)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%s takes numbers of pages, not %q", flag, one)
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 // prepare builds the programs and describes the machine.

@@ -41,6 +41,7 @@ type layout struct {
 	pages    int
 	replicas map[string]int      // of a stage; 1 where it is not named
 	env      map[string][]string // more settings of a stage; "" for all
+	vectors  bool                // the database has pgvector
 	one      bool                // every stage and NATS in one process
 	heard    *listener           // receives the stages' logs, unless it is nil
 }
@@ -83,9 +84,13 @@ func (b *bench) newWorld(ctx context.Context, l layout) (*world, error) {
 	}
 	w.pg, err = localpg.Start(ctx, localpg.Options{
 		DataDir: filepath.Join(w.dir, "postgres"), BinDir: os.Getenv("SLUICE_PG_BINDIR"), Log: zerolog.Nop(),
+		Vector: l.vectors,
 	})
 	if err != nil {
 		return w, fmt.Errorf("start Postgres: %w", err)
+	}
+	if err := w.pg.NoVector(); err != nil {
+		return w, err
 	}
 	if w.store, err = store.Open(ctx, w.pg.URL()); err != nil {
 		return w, err

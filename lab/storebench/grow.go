@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Grow multiplies the pages of a source: it adds times-1 copies of each page with different ids, titles and
-// addresses. In the copies, the number of the generated page differs too, so that rare words stay rare. It drops the
+// Grow has a source hold times as many pages as were synced: it adds copies of each of these with different ids, titles
+// and addresses, unless they are there from an earlier call. In the copies, the number of the generated page differs too, so that rare words stay rare. It drops the
 // indexes on chunks first, and creates them again at the end. It works over the given number of connections, and
 // finally updates the planner's statistics.
 func Grow(ctx context.Context, databaseURL, sourceID string, times, connections int) error {
@@ -23,6 +23,7 @@ func Grow(ctx context.Context, databaseURL, sourceID string, times, connections 
 
 func grow(ctx context.Context, databaseURL, sourceID string, times, connections int) error {
 	var indexes []index
+	var have int
 	err := with(ctx, databaseURL, func(c *pgx.Conn) (err error) {
 		if indexes, err = indexesOf(ctx, c); err != nil {
 			return err
@@ -32,14 +33,14 @@ func grow(ctx context.Context, databaseURL, sourceID string, times, connections 
 				return err
 			}
 		}
-		return nil
+		return c.QueryRow(ctx, `SELECT count(*) / greatest(count(*) FILTER (WHERE page_id !~ '-'), 1) FROM confluence_pages WHERE source_id = $1`, sourceID).Scan(&have)
 	})
 	if err != nil {
 		return err
 	}
 	group, copying := errgroup.WithContext(ctx)
 	group.SetLimit(connections)
-	for n := 1; n < times; n++ {
+	for n := have; n < times; n++ {
 		group.Go(func() error {
 			return with(copying, databaseURL, func(c *pgx.Conn) error { return addCopy(copying, c, sourceID, n) })
 		})

@@ -131,6 +131,7 @@ func TestAKnowledgeBaseGrows(t *testing.T) {
 	}
 	before := indexes()
 	require.Greater(t, len(before), 5)
+	require.NoError(t, storebench.Grow(t.Context(), url, "docs", 2, 2))
 	require.NoError(t, storebench.Grow(t.Context(), url, "docs", 4, 2))
 	require.NoError(t, s.Searcher().Build(t.Context()))
 	require.Equal(t, before, indexes(), "the indexes are the same as before")

@@ -69,7 +69,7 @@ func (w *world) settle(ctx context.Context) {
 				left += fmt.Sprintf(" %s: %d messages", s.Name, n)
 			}
 			for _, c := range s.Consumers {
-				if c.Durable == "embedder" {
+				if c.Durable == "embedder" && w.model == nil {
 					continue // without a model it reads nothing, and its nudges expire with the stream's limits
 				}
 				info, err := stream.Consumer(ctx, c.Durable)

@@ -13,7 +13,7 @@ import (
 )
 
 // replicas are the names of the stage processes, and kinds has the indexes of each stage's replicas. Stages with a
-// queue run twice.
+// queue run twice, and the embedder, whose queue is in the database.
 var replicas, kinds = func() (names []string, kinds [][]int) {
 	for _, s := range bus.Stages {
 		if len(s.Consumes) == 0 {
@@ -21,7 +21,7 @@ var replicas, kinds = func() (names []string, kinds [][]int) {
 		}
 		kind := []int{len(names)}
 		names = append(names, s.Name)
-		if s.Consumes[0].QueueBytes > 0 {
+		if s.Consumes[0].QueueBytes > 0 || s.Name == "embedder" {
 			kind = append(kind, len(names))
 			names = append(names, s.Name)
 		}

@@ -83,6 +83,7 @@ func startDatabase(ctx context.Context, dir string) (*database, error) {
 	d := &database{opts: localpg.Options{
 		DataDir: filepath.Join(dir, "postgres"), BinDir: os.Getenv("SLUICE_PG_BINDIR"),
 		Settings: map[string]string{"max_connections": "200", "log_min_messages": "warning"}, Log: zerolog.Nop(),
+		Vector: *withVectors,
 	}}
 	if err := d.start(ctx); err != nil {
 		return nil, err

@@ -68,11 +68,15 @@ func torment(t *testing.T, p plan) result {
 		}
 	})
 	w.setFaults(0)
+	if w.model != nil {
+		w.model.calm()
+	}
 	if state := w.run(ctx, event.Full); state != event.StateCompleted {
 		w.wrong("the last run, which is undisturbed, ends as %s", state)
 	}
 	w.settle(ctx)
 	w.compare(ctx)
+	w.compareVectors(ctx)
 	w.stop()
 	return w.conclude()
 }

@@ -15,10 +15,11 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 1, "how many seeds to run, one after the other")
-	first = flag.Int64("seed", 1, "the first seed")
-	pages = flag.Int("pages", 200, "how many pages the site starts with")
-	keep  = flag.Bool("keep", false, "keep the folder with the logs even if a seed passes")
+	seeds       = flag.Int("seeds", 1, "how many seeds to run, one after the other")
+	first       = flag.Int64("seed", 1, "the first seed")
+	pages       = flag.Int("pages", 200, "how many pages the site starts with")
+	withVectors = flag.Bool("vectors", false, "give the embedders a model, whose server misbehaves too; needs pgvector")
+	keep        = flag.Bool("keep", false, "keep the folder with the logs even if a seed passes")
 )
 
 // TestMain runs NATS instead of the tests if the environment says so: the broker must be a separate process that can

@@ -41,6 +41,7 @@ type world struct {
 	nats   *process
 	url    string // of NATS
 	pg     *database
+	model  *modelServer // nil without -vectors
 	stages []*process
 	nc     *nats.Conn // for the test's own requests
 
@@ -99,6 +100,10 @@ func newWorld(t *testing.T, p plan) *world {
 	w.nc, err = nats.Connect(w.url, nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(100*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(w.nc.Close)
+	if *withVectors {
+		require.NoError(t, w.pg.server.NoVector(), "-vectors needs pgvector")
+		w.startModel()
+	}
 	w.startStages(bin)
 	return w
 }
@@ -113,6 +118,9 @@ func (w *world) startStages(bin string) {
 		"NATS_ACK_WAIT=" + ackWait.String(), "STALL_AFTER=" + stallAfter.String(),
 		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
 		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000",
+	}
+	if w.model != nil {
+		env = append(env, w.model.env()...)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var watchers sync.WaitGroup

@@ -55,7 +55,7 @@ func (r Results) aims() []aim {
 		r.memory(), r.nothing(), r.found(),
 		r.limit("until all is fetched", func(x Rate) time.Duration { return x.Fetched }),
 		r.limit("to the end of the run", func(x Rate) time.Duration { return x.Took }),
-		r.searched())
+		r.searched(), r.embedded(), r.edited(), r.meant(100_000, 30), r.meant(1_000_000, 60), r.recalled())
 	for i := range list {
 		if list[i].is == "" {
 			list[i].is = "–"

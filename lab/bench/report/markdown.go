@@ -19,7 +19,7 @@ func Markdown(w io.Writer, r Results) error {
 	machine(&b, r)
 	aims(&b, r)
 	for _, s := range []func(*bytes.Buffer, Results){
-		full, limits, memory, stages, incremental, latency, rate, scaling, search, durations,
+		full, limits, memory, stages, incremental, latency, rate, scaling, search, embeds, meaning, durations,
 	} {
 		s(&b, r)
 	}

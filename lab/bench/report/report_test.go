@@ -153,6 +153,27 @@ func TestScalingIsAgainstOne(t *testing.T) {
 	require.NotContains(t, line(t, out, "converter"), "×", "there is no single converter to compare with")
 }
 
+func TestVectorsAndTheirAims(t *testing.T) {
+	r := Results{
+		Embeds: []Embeds{{Pages: 250, Chunks: 4_000, Texts: 3_000, Batch: 32, Parallel: 4, Call: 150 * time.Millisecond, Synced: time.Second,
+			Searchable: 5 * time.Second, Server: 4 * time.Second, Embedder: 5 * time.Second, Edits: 40, EditTexts: 40, EditTokens: 4_000}},
+		Meaning: []Meaning{
+			{Chunks: 4_000, Share: 1, Both: figure.Tail{P95: 99}, Recall: 1},
+			{Chunks: 95_000, Share: 1, Both: figure.Tail{P50: 9, P95: 29}, Recall: 0.991},
+			{Chunks: 95_000, Share: 0.1, Words: figure.Tail{P95: 12}, Vectors: figure.Tail{P95: 28}, Recall: 0.97},
+		},
+	}
+	out := text(t, r)
+	require.Contains(t, line(t, out, "the embedder against"), "| 80 % | not met |")
+	require.Contains(t, line(t, out, "an edit of one word"), "| 1.00 | met |")
+	require.Contains(t, line(t, out, "search by words and by meaning, about 100,000"), "| 29.0 ms | met |", "the smallest knowledge base does not count")
+	require.Contains(t, line(t, out, "search by words and by meaning, about 1,000,000"), "not measured")
+	require.Contains(t, line(t, out, "recall of the index"), "| 0.970 | not met |")
+	require.Contains(t, out, "40 texts were embedded again, 100 tokens an edit")
+	require.Contains(t, line(t, out, "the embedder  "), "| 5 s | 600 | 80 % |")
+	require.Contains(t, line(t, out, "95,000 |   10 %"), "28.0 ms")
+}
+
 // Without measurements the report shows only the aims.
 func TestAnEmptyReport(t *testing.T) {
 	out := text(t, Results{})

@@ -26,6 +26,8 @@ type Results struct {
 	Scaling     []Scaling
 	Search      []Search
 	Stages      []Stages // one a round
+	Embeds      []Embeds
+	Meaning     []Meaning // by chunks, then by share
 
 	Peers *versus.Results `json:"-"` // of a run of its own, which keeps them; nil where there was none
 }
@@ -143,6 +145,26 @@ type Search struct {
 	What   string // the filter
 	During bool   // a sync runs meanwhile
 	Rounds []figure.Tail
+}
+
+// Embeds is what the embedder makes of a server that takes the same time for each call.
+type Embeds struct {
+	Pages, Chunks, Texts int
+	Batch, Parallel      int
+	Call                 time.Duration // that the server takes
+	Synced, Searchable   time.Duration // from the request to the end of the first sync, and to the last vector
+	Embedder, Server     time.Duration // for all texts, from the first call to the last answer
+	Edits                int           // pages of which one word was changed
+	EditTexts            int           // embedded because of that
+	EditTokens           int
+}
+
+// Meaning is one size and one filter of searches by meaning.
+type Meaning struct {
+	Chunks               int
+	Share                float64 // of the chunks that the filter lets through
+	Words, Vectors, Both figure.Tail
+	Recall               float64 // of the nearest ten by vectors
 }
 
 // Stages is the time of pages in each step of a full sync.

@@ -73,12 +73,17 @@ func (s *Server) Texts() []string {
 	var texts []string
 	for _, c := range s.Calls() {
 		for _, text := range c.Texts {
-			if text != "A plain text." && !strings.HasPrefix(text, "one two three four ") {
+			if !IsProbe(text) {
 				texts = append(texts, text)
 			}
 		}
 	}
 	return texts
+}
+
+// IsProbe reports whether a text is about the server itself and not a passage.
+func IsProbe(text string) bool {
+	return text == "A plain text." || strings.HasPrefix(text, "one two three four ")
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
