@@ -6,7 +6,6 @@
 package assistant
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -39,6 +39,8 @@ type Call struct {
 // Options are what a Server stands on.
 type Options struct {
 	Control *control.Control
+	// Lend, instead of Control, opens what a call reads, and gives it back after the call.
+	Lend    func(context.Context) (*control.Control, func(), error)
 	Log     zerolog.Logger
 	Version string
 	// Within bounds the time of a call; 0 is 20 seconds.
@@ -51,7 +53,7 @@ const defaultWithin = 20 * time.Second
 
 // Server answers assistants. It may be used from many goroutines.
 type Server struct {
-	control *control.Control
+	lend    func(context.Context) (*control.Control, func(), error)
 	log     zerolog.Logger
 	version string
 	within  time.Duration
@@ -60,7 +62,10 @@ type Server struct {
 
 // New returns a server.
 func New(o Options) *Server {
-	s := &Server{control: o.Control, log: o.Log, version: o.Version, within: o.Within, observe: o.Observe}
+	s := &Server{lend: o.Lend, log: o.Log, version: o.Version, within: o.Within, observe: o.Observe}
+	if s.lend == nil {
+		s.lend = func(context.Context) (*control.Control, func(), error) { return o.Control, func() {}, nil }
+	}
 	if s.within <= 0 {
 		s.within = defaultWithin
 	}
@@ -132,17 +137,19 @@ func (s *Server) observed(ctx context.Context, of who, next mcp.MethodHandler, m
 	if !ok {
 		return s.survived(ctx, next, method, req)
 	}
-	if string(bytes.TrimSpace(called.Params.Arguments)) == "null" {
-		called.Params.Arguments = nil // the SDK panics on it
-	}
+	called.Params.Arguments = given(called.Params.Arguments)
 	began := time.Now()
 	res, err := s.survived(ctx, next, method, req)
 	c := Call{Caller: of(req).Name, Took: time.Since(began), Failed: err != nil}
 	if tools[called.Params.Name] {
 		c.Tool = called.Params.Name
 	}
+	err = wireShort(err)
 	if result, ok := res.(*mcp.CallToolResult); ok && result != nil {
 		c.Failed = c.Failed || result.IsError
+		if result.IsError {
+			plain(result)
+		}
 		if wire, err := json.Marshal(result); err == nil {
 			c.Bytes = len(wire)
 		}
@@ -170,6 +177,7 @@ func (w Window) window() Window { return w }
 // call is one call of a tool.
 type call struct {
 	Caller
+	control *control.Control
 	purse
 	position string // where the answer goes on; "" at the beginning
 	bound    string // what cursors are bound to
@@ -180,22 +188,44 @@ type call struct {
 // add adds a tool. What do answers is within what the call's purse holds.
 func add[I input, O any](s *Server, m *mcp.Server, of who, t *mcp.Tool, do func(context.Context, *call, I) (O, error)) {
 	mcp.AddTool(m, t, func(ctx context.Context, req *mcp.CallToolRequest, in I) (*mcp.CallToolResult, O, error) {
-		var none O
-		c := &call{Caller: of(req), purse: purse{left: in.window().Bytes - envelope}}
-		var err error
-		if c.bound, err = boundTo(t.Name, c.Name, req.Params.Arguments); err == nil {
-			c.position, err = positionOf(in.window().Cursor, c.bound)
-		}
+		var out O
+		var c *call
+		err := s.lent(ctx, func(ctl *control.Control) (err error) {
+			c = &call{Caller: of(req), control: ctl, purse: purse{left: in.window().Bytes - envelope}}
+			if c.bound, err = boundTo(t.Name, c.Name, req.Params.Arguments); err != nil {
+				return err
+			}
+			if c.position, err = positionOf(in.window().Cursor, c.bound); err != nil {
+				return err
+			}
+			out, err = do(ctx, c, in)
+			return err
+		})
 		if err != nil {
-			return nil, none, s.told(t.Name, err)
-		}
-		out, err := do(ctx, c, in)
-		if err != nil {
+			var none O
 			return nil, none, s.told(t.Name, err)
 		}
 		content := append([]mcp.Content{&mcp.TextContent{Text: c.text.String()}}, c.links...)
 		return &mcp.CallToolResult{Content: content}, out, nil
 	})
+}
+
+// lent reads with what is lent for it. Where the database went away, it reads once more: it may be another
+// one by now.
+func (s *Server) lent(ctx context.Context, read func(*control.Control) error) error {
+	once := func() error {
+		ctl, back, err := s.lend(ctx)
+		if err != nil {
+			return &lendError{err}
+		}
+		defer back()
+		return read(ctl)
+	}
+	err := once()
+	if store.Unavailable(err) && ctx.Err() == nil {
+		err = once()
+	}
+	return err
 }
 
 // trouble is an error that an assistant is told as it is: what is wrong, and the way out.

@@ -2,8 +2,10 @@ package assistant
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -69,8 +71,10 @@ func searches(t *testing.T, w *world) {
 		require.Contains(t, a.facts["note"], way)
 	}
 	a = s.gets("search", m{"query": "", "since": "2026-01-01"})
-	require.Len(t, a.list("hits"), 3)
-	require.Empty(t, s.gets("search", m{"query": "", "since": "1d"}).list("hits"))
+	require.Len(t, a.list("hits"), 4)
+	none := s.gets("search", m{"query": "", "since": "1d"})
+	require.Empty(t, none.list("hits"))
+	require.Contains(t, none.text, "No page")
 	require.Contains(t, s.fails("search", m{"query": " "}), "no word")
 	require.Contains(t, s.fails("search", m{"query": "x", "since": "soon"}), "7d")
 	require.Contains(t, s.fails("search", m{"query": "", "since": "7d", "label": "x"}), "only since and source")
@@ -96,6 +100,15 @@ func reads(t *testing.T, w *world) {
 	}
 	require.Equal(t, markdown, whole.String(), "the parts are the page")
 	require.Greater(t, parts, 3)
+	for _, page := range []string{
+		storetest.Site + "/spaces/OTHER/pages/12", storetest.Site + "/spaces/DOCS/pages/edit-v2/12?x=1", storetest.Site + "/spaces/DOCS/pages/12/Long?focusedCommentId=7",
+		storetest.Site + "/pages/viewpage.action?pageId=12", storetest.Site + "/x/DA", storetest.Site + "/x/DAAAAAAAAAA",
+	} {
+		require.Equal(t, "Long", s.gets("read", m{"page": page}).facts["title"], page)
+	}
+	elsewhere := "https://other.example/wiki/spaces/DOCS/pages/12"
+	require.Contains(t, s.fails("read", m{"page": elsewhere}), "no page with this address", "ids are those of a site")
+	require.Contains(t, s.fails("search", m{"query": "valves", "under": elsewhere}), "no page with this address")
 	for _, section := range []string{"12#Long-Section7", "sluice://docs/12#section%207", "12#SECTION 7"} {
 		a := s.gets("read", m{"page": section})
 		require.Equal(t, "Section 7", a.facts["section"])
@@ -118,15 +131,16 @@ func reads(t *testing.T, w *world) {
 }
 
 func outlines(t *testing.T, w *world) {
+	const long = "橫濱"
 	s := w.as("docs")
 	a := s.gets("outline", m{"page": "12"})
 	require.Len(t, a.list("headings"), 40)
 	require.Equal(t, "sluice://docs/12#Long-Section0", a.list("headings")[0]["ref"])
 	require.Positive(t, a.list("headings")[0]["size"])
 	a = s.gets("outline", m{"source": "docs"})
-	require.Equal(t, []string{"Home", "Tri⟨U+202E⟩cky"}, titles(a.list("tree")))
+	require.Equal(t, []string{"Home", "Tri⟨U+202E⟩cky", long}, titles(a.list("tree")))
 	require.EqualValues(t, 1, a.list("tree")[0]["below"])
-	require.Equal(t, []string{"Home", "Long", "Tri⟨U+202E⟩cky"}, titles(s.gets("outline", m{"source": "docs", "levels": 3}).list("tree")))
+	require.Equal(t, []string{"Home", "Long", "Tri⟨U+202E⟩cky", long}, titles(s.gets("outline", m{"source": "docs", "levels": 3}).list("tree")))
 	require.Equal(t, []string{"Long"}, titles(s.gets("outline", m{"page": "11"}).list("tree")))
 	require.Empty(t, s.gets("outline", m{"page": "11", "levels": 0}).list("tree"))
 	require.Contains(t, s.fails("outline", m{}), "page or source")
@@ -155,17 +169,17 @@ func relates(t *testing.T, w *world) {
 	for _, r := range w.as("all").gets("related", m{"page": "11", "source": "docs"}).list("related") {
 		got = append(got, r["relation"].(string)+" "+r["page"].(string))
 	}
-	require.Equal(t, []string{"child sluice://docs/12", "links_to sluice://docs/12", "links_to sluice://hr/21", "linked_from sluice://hr/21"}, got)
+	require.Equal(t, []string{"child sluice://docs/12", "links_to sluice://docs/12", "links_to sluice://hr/21", "linked_from sluice://hr/21", "linked_from sluice://docs/16"}, got)
 }
 
 func lists(t *testing.T, w *world) {
 	a := w.as("all").gets("sources", nil)
 	require.Len(t, a.list("sources"), 2)
 	docs := a.list("sources")[0]
-	require.EqualValues(t, 3, docs["pages"])
+	require.EqualValues(t, 4, docs["pages"])
 	require.NotEmpty(t, docs["complete"])
 	require.EqualValues(t, true, docs["syncing"])
-	require.EqualValues(t, 1, docs["waiting"])
+	require.EqualValues(t, 2, docs["waiting"])
 	require.Positive(t, docs["oldest_waiting_seconds"])
 	require.Contains(t, a.text, "not searchable yet")
 }
@@ -245,6 +259,21 @@ func continues(t *testing.T, w *world) {
 	}
 	require.Contains(t, w.as("all").fails("search", m{"query": "valves", "limit": 1, "cursor": cursor}), "cursor is not the next", "somebody else's")
 	require.Contains(t, s.fails("read", m{"page": "12", "cursor": cursor}), "cursor is not the next")
+	// Anybody can write a cursor that is bound to the question; only what an answer may have said is taken.
+	for tool, a := range map[string]map[string]any{
+		"search": {"query": "valves", "limit": 1}, "read": {"page": "12", "bytes": 4000}, "outline": {"page": "12", "bytes": 4000},
+		"related": {"page": "11"}, "sources": {}, // which have no next here
+	} {
+		for _, position := range []string{"-1", "h-1", "-1@1", "99999999999999999999", "h99999999999", "h9999", "x", "0x1", "n404", "1e3", " 1", "+1", "1@0", "-9223372036854775808@1"} {
+			one := maps.Clone(a)
+			wire, err := json.Marshal(a)
+			require.NoError(t, err)
+			bound, err := boundTo(tool, "docs", wire)
+			require.NoError(t, err)
+			one["cursor"] = bound + base64.RawURLEncoding.EncodeToString([]byte(position))
+			require.Regexp(t, "cursor is not the next|has changed", s.fails(tool, one), "%s %s", tool, position)
+		}
+	}
 	first, again := s.gets("search", m{"query": "valves"}), s.gets("search", m{"query": "valves"})
 	require.Equal(t, first.text, again.text, "the same answer to the same question")
 }
@@ -254,14 +283,19 @@ func keepsToBudgets(t *testing.T, w *world) {
 	s := w.as("all")
 	for _, budget := range []int{4000, 9000, 24000, 64000} {
 		for tool, arguments := range map[string][]map[string]any{
-			"search":  {{"query": "kestrel valves gates", "limit": 50}, {"query": "instructions"}, {"query": "", "since": "2020-01-01"}},
-			"read":    {{"page": "12"}, {"page": "13"}, {"page": "sluice://docs/11"}, {"page": "12#Section 3"}},
-			"outline": {{"page": "12"}, {"source": "docs", "levels": 5}}, "related": {{"page": "11", "source": "docs"}}, "sources": {{}},
+			"search":  {{"query": "kestrel valves gates", "limit": 50}, {"query": "instructions"}, {"query": "", "since": "2020-01-01"}, {"query": "橫濱"}},
+			"read":    {{"page": "12"}, {"page": "13"}, {"page": "sluice://docs/11"}, {"page": "12#Section 3"}, {"page": "16"}},
+			"outline": {{"page": "12"}, {"source": "docs", "levels": 5}, {"page": "16"}}, "related": {{"page": "11", "source": "docs"}, {"page": "16"}}, "sources": {{}},
 		} {
 			for _, a := range arguments {
 				a["bytes"] = budget
-				got := s.gets(tool, a)
+				got := s.call(tool, a)
 				require.LessOrEqual(t, got.length, budget, "%s %v", tool, a)
+				if got.res.IsError { // never an empty answer that goes on where it began
+					require.Equal(t, 4000, budget, "%s %v", tool, a)
+					require.Contains(t, got.text, "more bytes")
+					continue
+				}
 				if tool == "read" && got.next() != "" {
 					require.Greater(t, got.length, budget*2/3, "%s %v wastes its budget", tool, a)
 				}
@@ -304,8 +338,18 @@ func errs(t *testing.T, w *world) {
 	_, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "drop_tables"})
 	require.ErrorContains(t, err, "drop_tables")
 	for _, bad := range []map[string]any{{"query": 7}, {"query": "x", "colour": "red"}, {}, {"query": strings.Repeat("x", 1001)}, {"query": "x", "limit": 1000}} {
-		require.Contains(t, s.fails("search", bad), "validating")
+		said := s.fails("search", bad)
+		require.Contains(t, said, "not as the tool takes them")
+		require.NotContains(t, said, "validating")
 	}
+	s.gets("search", m{"query": "kestrel", "source": nil, "cursor": nil, "limit": nil})
+	s.gets("sources", m{"bytes": nil})
+	require.Contains(t, s.fails("read", m{"chunk": 9e30}), "too large")
+	for tool, a := range map[string]map[string]any{"read": {"page": strings.Repeat("x", 50_000)}, "search": {"query": "x", strings.Repeat("y", 50_000): 1}, "outline": {"source": strings.Repeat("x", 50_000)}} {
+		require.Less(t, len(s.fails(tool, a)), 1100, "what was sent is not told back whole")
+	}
+	_, err = s.CallTool(t.Context(), &mcp.CallToolParams{Name: strings.Repeat("x", 50_000)})
+	require.Less(t, len(err.Error()), 1200)
 	require.Contains(t, s.fails("search", m{"query": "x", "source": "elsewhere"}), "there are: docs")
 	require.Contains(t, s.fails("read", m{"page": "404"}), "search")
 	require.Contains(t, s.fails("read", m{}), "page is missing")
@@ -334,7 +378,7 @@ func TestAPageThatChangedIsNotReadOn(t *testing.T) {
 	s := w.as("docs")
 	cursor := s.gets("read", m{"page": "12", "bytes": 4000}).next()
 	markdown, _ := long()
-	run, err := w.store.Run(t.Context(), "docs-4")
+	run, err := w.store.Run(t.Context(), "docs-5")
 	require.NoError(t, err)
 	w.write(run, "12", "/11/12", "Long", "new "+markdown, func(p *store.PageWrite) { p.Page.Version = 2 })
 	require.Contains(t, s.fails("read", m{"page": "12", "bytes": 4000, "cursor": cursor}), "has changed")

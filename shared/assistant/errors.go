@@ -1,11 +1,18 @@
 package assistant
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
@@ -22,6 +29,7 @@ func (s *Server) told(tool string, err error) error {
 		several *store.AmbiguousPageError
 	)
 	say := func(format string, args ...any) error { return &trouble{fmt.Sprintf(format, args...)} }
+	var unlent *lendError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -41,6 +49,9 @@ func (s *Server) told(tool string, err error) error {
 		return say("%s took longer than %s; ask for less, for example of one source, or try again", tool, s.within)
 	case errors.Is(err, context.Canceled):
 		return say("the call was given up")
+	case errors.As(err, &unlent):
+		s.log.Warn().Err(err).Str("tool", tool).Msg("the database cannot be opened")
+		return say("%v", unlent)
 	case store.Unstorable(err):
 		return say("an argument holds a zero byte, or is not UTF-8")
 	case store.Unavailable(err):
@@ -51,4 +62,56 @@ func (s *Server) told(tool string, err error) error {
 		s.log.Error().Err(err).Str("tool", tool).Str("request_id", id).Msg("an assistant's call failed")
 		return say("something went wrong here; the log of the server has it under the id %s", id)
 	}
+}
+
+// lendError is that the database cannot be opened. Only who starts the program itself is told.
+type lendError struct{ err error }
+
+func (e *lendError) Error() string { return e.err.Error() }
+func (e *lendError) Unwrap() error { return e.err }
+
+// longestError is how many bytes of an error are told: it may repeat what was sent.
+const longestError = 1000
+
+// schemaPath is what the SDK says before what is wrong with an argument.
+var schemaPath = regexp.MustCompile(`validating (root|/properties/([^:]*)|"arguments"): `)
+
+// plain shortens what a call is told went wrong, and puts the SDK's words about arguments into plain ones.
+func plain(res *mcp.CallToolResult) {
+	for _, c := range res.Content {
+		t, ok := c.(*mcp.TextContent)
+		if !ok {
+			continue
+		}
+		if strings.HasPrefix(t.Text, "json: cannot unmarshal ") {
+			t.Text = "the arguments are not as the tool takes them: a number in them is too large"
+		}
+		if rest, ok := strings.CutPrefix(t.Text, `validating "arguments": `); ok {
+			t.Text = "the arguments are not as the tool takes them: " + strings.TrimSpace(schemaPath.ReplaceAllString(rest, "$2 "))
+		}
+		t.Text = short(t.Text, longestError)
+	}
+}
+
+// wireShort shortens an error of the protocol.
+func wireShort(err error) error {
+	var wire *jsonrpc.Error
+	if errors.As(err, &wire) && len(wire.Message) > longestError {
+		return &jsonrpc.Error{Code: wire.Code, Message: short(wire.Message, longestError), Data: wire.Data}
+	}
+	return err
+}
+
+// given are arguments without those that are null, as some clients send what they leave out.
+func given(arguments json.RawMessage) json.RawMessage {
+	var all map[string]json.RawMessage
+	if !bytes.Contains(arguments, []byte("null")) || json.Unmarshal(arguments, &all) != nil {
+		return arguments
+	}
+	maps.DeleteFunc(all, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
+	wire, err := json.Marshal(all)
+	if err != nil || len(all) == 0 {
+		return nil // the SDK panics on null
+	}
+	return wire
 }

@@ -74,9 +74,57 @@ const blackFlag = '\U0001F3F4'
 // flag is the flag of a region, such as Scotland's, which is spelt with characters that show nothing.
 var flag = regexp.MustCompile(`^\x{1F3F4}[\x{E0030}-\x{E0039}\x{E0061}-\x{E007A}]{2,6}\x{E007F}`)
 
+// longestLine is how many bytes of a title, or of the titles above it, an answer repeats.
+const longestLine = 300
+
 // oneLine is shown for what stands in a line of the answer, such as a title.
 func oneLine(s string) string {
-	return strings.Join(strings.Fields(shown(s)), " ")
+	return short(strings.Join(strings.Fields(shown(s)), " "), longestLine)
+}
+
+// short is the beginning of a text that is longer than so many bytes.
+func short(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
+
+// trail is a way from above, such as a breadcrumb; of a long one, its end.
+func trail(titles []string) string {
+	way := ""
+	for i := len(titles) - 1; i >= 0; i-- {
+		title := oneLine(titles[i])
+		switch {
+		case way == "":
+			way = title
+		case len(title)+len(way) > longestLine:
+			return "… > " + way
+		default:
+			way = title + " > " + way
+		}
+	}
+	return way
+}
+
+// titled is a page's address of Confluence that repeats its title, which may be long; it leads there without it.
+var titled = regexp.MustCompile(`^(https?://[^?#]*/pages/\d+)/[^?#]*`)
+
+// longestAnchor is how many bytes of an address lead to a heading rather than to the page alone.
+const longestAnchor = 1000
+
+// address is shown for an address. A long one is as short as it can be.
+func address(s string) string {
+	if len(s) > longestLine {
+		s = titled.ReplaceAllString(s, "$1")
+	}
+	if len(s) > longestAnchor {
+		s, _, _ = strings.Cut(s, "#")
+	}
+	return shown(s)
 }
 
 // suspect reports whether a character may hide something.

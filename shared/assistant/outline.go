@@ -67,14 +67,14 @@ func (s *Server) outline(ctx context.Context, c *call, in outlineInput) (outline
 		if err != nil {
 			return out, err
 		}
-		out.Title, out.URL, out.Page, out.Source, out.Size = oneLine(p.Title), shown(p.URL), uri(p.SourceID, p.ID, ""), p.SourceID, len(p.Markdown)
+		out.Title, out.URL, out.Page, out.Source, out.Size = oneLine(p.Title), address(p.URL), uri(p.SourceID, p.ID, ""), p.SourceID, len(p.Markdown)
 		root = p.ID
 		full, err := s.listHeadings(ctx, c, p, &out)
 		if err != nil || full {
 			return out, err
 		}
 	case in.Source != "":
-		if _, err := s.control.Source(ctx, c.Viewer, in.Source); err != nil {
+		if _, err := c.control.Source(ctx, c.Viewer, in.Source); err != nil {
 			return out, err
 		}
 		c.left -= nextCosts + costs(out)
@@ -91,7 +91,7 @@ func (s *Server) outline(ctx context.Context, c *call, in outlineInput) (outline
 
 // holds reports whether a node that is no page holds pages.
 func (s *Server) holds(ctx context.Context, c *call, source, id string) bool {
-	below, err := s.control.Reader.Tree(ctx, c.Viewer, source, id, 1, "", 1)
+	below, err := c.control.Reader.Tree(ctx, c.Viewer, source, id, 1, "", 1)
 	return err == nil && len(below) > 0
 }
 
@@ -99,26 +99,36 @@ func (s *Server) holds(ctx context.Context, c *call, source, id string) bool {
 func (s *Server) listHeadings(ctx context.Context, c *call, p store.Page, out *outlineOutput) (bool, error) {
 	c.text.line("%s\n%s\npage %s; %d bytes", out.Title, out.URL, out.Page, out.Size)
 	c.left -= nextCosts + costs(out, c.text.String())
-	if strings.HasPrefix(c.position, afterNode) {
+	from := 0
+	switch rest, headings := strings.CutPrefix(c.position, afterHeadings); {
+	case strings.HasPrefix(c.position, afterNode):
 		return false, nil
+	case headings:
+		var err error
+		if from, err = number(rest); err != nil {
+			return false, err
+		}
+	case c.position != "":
+		return false, errCursor
 	}
-	known, err := s.control.Reader.Headings(ctx, c.Viewer, p.SourceID, p.ID)
+	known, err := c.control.Reader.Headings(ctx, c.Viewer, p.SourceID, p.ID)
 	if err != nil {
 		return false, err
 	}
 	all := sections(p.Markdown, known)
-	from, _ := strconv.Atoi(strings.TrimPrefix(c.position, afterHeadings))
-	for i, one := range all[min(from, len(all)):] {
+	if from > len(all) {
+		return false, errChanged
+	}
+	for i, one := range all[from:] {
 		h := outlineHeading{Level: one.level, Text: oneLine(one.title), Size: one.ends - one.begins}
 		named := one.anchor
 		if named == "" {
-			named = fit(h.Text, 200)
+			named = fit(one.title, 200)
 		}
 		h.Ref = uri(p.SourceID, p.ID, shown(named))
 		line := strings.Repeat("  ", h.Level-1) + "- " + h.Text + " (" + strconv.Itoa(h.Size) + " bytes) #" + shown(named) + "\n"
 		if !c.pay(h, line) {
-			c.more(&out.Next, afterHeadings+strconv.Itoa(from+i))
-			return true, nil
+			return true, c.more(&out.Next, afterHeadings+strconv.Itoa(from+i), i)
 		}
 		out.Headings = append(out.Headings, h)
 		c.text.add(line)
@@ -130,23 +140,28 @@ func (s *Server) listHeadings(ctx context.Context, c *call, p store.Page, out *o
 const treeAtOnce = 200
 
 func (s *Server) listTree(ctx context.Context, c *call, root string, levels int, out *outlineOutput) error {
-	after, _ := strings.CutPrefix(c.position, afterNode)
-	if strings.HasPrefix(c.position, afterHeadings) {
+	after, goesOn := strings.CutPrefix(c.position, afterNode)
+	switch {
+	case !goesOn && c.position != "" && !strings.HasPrefix(c.position, afterHeadings):
+		return errCursor
+	case !goesOn:
 		after = ""
 	}
 	for {
-		nodes, err := s.control.Reader.Tree(ctx, c.Viewer, out.Source, root, levels, after, treeAtOnce)
+		nodes, err := c.control.Reader.Tree(ctx, c.Viewer, out.Source, root, levels, after, treeAtOnce)
 		if err != nil {
 			return err
 		}
+		if goesOn && len(nodes) == 0 && len(out.Tree) == 0 { // there was more, after a node that is gone by now
+			return errChanged
+		}
 		for _, n := range nodes {
 			one := outlineNode{
-				Level: n.Level, Title: oneLine(n.Title), Page: uri(out.Source, n.ID, ""), Kind: n.Kind, URL: shown(n.URL), Size: n.Bytes, Below: n.Below, Modified: n.LastModified,
+				Level: n.Level, Title: oneLine(n.Title), Page: uri(out.Source, n.ID, ""), Kind: n.Kind, URL: address(n.URL), Size: n.Bytes, Below: n.Below, Modified: n.LastModified,
 			}
 			line := one.line()
 			if !c.pay(one, line) {
-				c.more(&out.Next, afterNode+after)
-				return nil
+				return c.more(&out.Next, afterNode+after, len(out.Headings)+len(out.Tree))
 			}
 			out.Tree = append(out.Tree, one)
 			c.text.add(line)
@@ -173,8 +188,14 @@ func (n *outlineNode) line() string {
 	return line + ")\n"
 }
 
-// more ends an answer that is full.
-func (c *call) more(next *string, position string) {
+// more ends an answer that is full, after it told so much: an answer that tells nothing would go on where it began.
+func (c *call) more(next *string, position string, told int) error {
+	if told == 0 {
+		return errRoom
+	}
 	*next = c.next(position)
 	c.text.line("More: next = %s", *next)
+	return nil
 }
+
+var errRoom = &trouble{"what comes next does not fit into so few bytes: repeat the call with the same cursor, if any, and more bytes"}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -61,16 +62,18 @@ func (s *Server) read(ctx context.Context, c *call, in readInput) (readOutput, e
 		}
 		markdown, out.Section = markdown[one.begins:one.ends], oneLine(one.title)
 		if one.anchor != "" {
-			out.URL = p.URL + "#" + one.anchor
+			out.URL = address(p.URL + "#" + one.anchor)
 		}
 	}
 	// A position is of one version: in another one it would be another place.
 	version := strconv.Itoa(p.Version) + "." + strconv.FormatInt(p.LastModified.UnixMicro(), 36)
 	if c.position != "" {
 		at, of, _ := strings.Cut(c.position, "@")
-		out.From, err = strconv.Atoi(at)
-		if err != nil || of != version || out.From > len(markdown) {
-			return out, &trouble{"the page has changed since the part before was read: read it again without cursor"}
+		if out.From, err = number(at); err != nil {
+			return out, err
+		}
+		if of != version || out.From >= len(markdown) || !utf8.RuneStart(markdown[out.From]) {
+			return out, errChanged
 		}
 	}
 	out.Size = len(markdown)
@@ -84,13 +87,13 @@ func (s *Server) read(ctx context.Context, c *call, in readInput) (readOutput, e
 
 func aboutPage(p store.Page) readOutput {
 	out := readOutput{
-		Title: oneLine(p.Title), URL: shown(p.URL), Page: uri(p.SourceID, p.ID, ""), Source: p.SourceID, Version: p.Version, Modified: p.LastModified.UTC(),
+		Title: oneLine(p.Title), URL: address(p.URL), Page: uri(p.SourceID, p.ID, ""), Source: p.SourceID, Version: p.Version, Modified: p.LastModified.UTC(),
 	}
 	var above []string
 	for _, a := range p.Metadata.Ancestors {
-		above = append(above, oneLine(a.Title))
+		above = append(above, a.Title)
 	}
-	out.Breadcrumb = strings.Join(above, " > ")
+	out.Breadcrumb = trail(above)
 	out.Losses, out.HiddenText = lossesOf(p.Losses)
 	return out
 }
@@ -112,7 +115,7 @@ func lossesOf(all []page.Loss) (losses []page.Loss, hidden int) {
 }
 
 func (s *Server) section(ctx context.Context, c *call, p store.Page, named string) (section, error) {
-	known, err := s.control.Reader.Headings(ctx, c.Viewer, p.SourceID, p.ID)
+	known, err := c.control.Reader.Headings(ctx, c.Viewer, p.SourceID, p.ID)
 	if err != nil {
 		return section{}, err
 	}
@@ -197,17 +200,17 @@ const chunksAround = 20
 // readAround reads a chunk, and of its neighbours as many as fit.
 func (s *Server) readAround(ctx context.Context, c *call, id int64) (readOutput, error) {
 	gone := &trouble{fmt.Sprintf("no chunk %d is stored, or it is not for this reader; chunks change with their page, so search again", id)}
-	found, err := s.control.Reader.ChunksByID(ctx, c.Viewer, []int64{id})
+	found, err := c.control.Reader.ChunksByID(ctx, c.Viewer, []int64{id})
 	if err != nil || len(found) == 0 {
 		return readOutput{}, cmpErr(err, gone)
 	}
 	me := found[0]
-	out := readOutput{Title: oneLine(me.Metadata.Title), URL: shown(me.Metadata.CitationURL), Source: me.SourceID}
+	out := readOutput{Title: oneLine(me.Metadata.Title), URL: address(me.Metadata.CitationURL), Source: me.SourceID}
 	if out.URL == "" {
-		out.URL = shown(me.URL)
+		out.URL = address(me.URL)
 	}
 	if me.Metadata.PageID != "" { // what a page may not show, its chunks do not
-		p, err := s.control.Page(ctx, c.Viewer, me.SourceID, me.Metadata.PageID)
+		p, err := c.control.Page(ctx, c.Viewer, me.SourceID, me.Metadata.PageID)
 		if err != nil {
 			return out, err
 		}
@@ -215,7 +218,7 @@ func (s *Server) readAround(ctx context.Context, c *call, id int64) (readOutput,
 		out = aboutPage(p)
 		out.URL, out.Section = url, oneLine(me.Metadata.SectionTitle)
 	}
-	near, err := s.control.Reader.ChunksAround(ctx, c.Viewer, me.SourceID, me.URL, me.Number, chunksAround)
+	near, err := c.control.Reader.ChunksAround(ctx, c.Viewer, me.SourceID, me.URL, me.Number, chunksAround)
 	if err != nil {
 		return out, err
 	}

@@ -2,11 +2,15 @@ package assistant
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -30,7 +34,60 @@ func anchorOf(address string) string {
 // ref is a page as it was named.
 type ref struct{ source, id, section string }
 
-var pageInAddress = regexp.MustCompile(`/pages/(\d+)(?:/|$)`)
+var (
+	pageInAddress = regexp.MustCompile(`/pages/(?:edit(?:-v2)?/)?(\d+)(?:/|$)`)
+	tinyAddress   = regexp.MustCompile(`/x/([A-Za-z0-9_-]{1,11})/?$`)
+)
+
+// idIn is the page's id that an address of Confluence holds, or "".
+func idIn(u *url.URL) string {
+	if found := pageInAddress.FindStringSubmatch(u.Path); found != nil {
+		return found[1]
+	}
+	if id := u.Query().Get("pageId"); id != "" {
+		return id
+	}
+	found := tinyAddress.FindStringSubmatch(u.Path)
+	if found == nil {
+		return ""
+	}
+	// The id's bytes, the lowest first, without the zeros at the end.
+	wire, err := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "/", "_", "+").Replace(found[1] + strings.Repeat("A", 11-len(found[1]))))
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatUint(binary.LittleEndian.Uint64(wire), 10)
+}
+
+// byAddress finds the page of an address: of a site that is stored, and of no other, whose pages have the same ids.
+func (s *Server) byAddress(ctx context.Context, c *call, address, source string) (store.PageKey, error) {
+	none := &trouble{"no page with this address is stored, or it is not for this reader; find it with search"}
+	key, err := c.control.Reader.PageAt(ctx, c.Viewer, address)
+	if !errors.Is(err, store.ErrNotFound) {
+		return key, err
+	}
+	u, err := url.Parse(address)
+	if err != nil || idIn(u) == "" {
+		return key, none
+	}
+	at := []string{source}
+	for i := 0; i < len(at); i++ {
+		p, err := c.control.Page(ctx, c.Viewer, at[i], idIn(u))
+		var several *store.AmbiguousPageError
+		if errors.As(err, &several) {
+			at = append(at, several.Sources...)
+			continue
+		}
+		var unknown *control.UnknownPageError
+		if err != nil && !errors.As(err, &unknown) {
+			return key, err
+		}
+		if of, bad := url.Parse(p.URL); err == nil && bad == nil && strings.EqualFold(of.Host, u.Host) {
+			return store.PageKey{SourceID: p.SourceID, ID: p.ID}, nil
+		}
+	}
+	return key, none
+}
 
 // parse reads how a page is named: sluice://source/page, an address, or an id; each with #section or not.
 // A source that is given beside it is where the page is.
@@ -52,19 +109,11 @@ func (s *Server) parse(ctx context.Context, c *call, named, source string) (ref,
 		}
 		r.source, r.id = of, id
 	case strings.Contains(whole, "://"):
-		key, err := s.control.Reader.PageAt(ctx, c.Viewer, whole)
-		switch {
-		case err == nil:
-			r.source, r.id = key.SourceID, key.ID
-		case !errors.Is(err, store.ErrNotFound):
+		key, err := s.byAddress(ctx, c, whole, source)
+		if err != nil {
 			return r, err
-		default:
-			found := pageInAddress.FindStringSubmatch(whole)
-			if found == nil {
-				return r, &trouble{"no page with this address is stored; find it with search"}
-			}
-			r.id = found[1]
 		}
+		r.source, r.id = key.SourceID, key.ID
 	default:
 		r.id = whole
 	}
@@ -77,6 +126,6 @@ func (s *Server) page(ctx context.Context, c *call, named, source string) (store
 	if err != nil {
 		return store.Page{}, r, err
 	}
-	p, err := s.control.Page(ctx, c.Viewer, r.source, r.id)
+	p, err := c.control.Page(ctx, c.Viewer, r.source, r.id)
 	return p, r, err
 }

@@ -35,16 +35,19 @@ func (s *Server) related(ctx context.Context, c *call, in relatedInput) (related
 	if err != nil {
 		return out, err
 	}
-	out.Title, out.Page, out.URL = oneLine(p.Title), uri(p.SourceID, p.ID, ""), shown(p.URL)
+	out.Title, out.Page, out.URL = oneLine(p.Title), uri(p.SourceID, p.ID, ""), address(p.URL)
 	c.text.line("%s\n%s\npage %s", out.Title, out.URL, out.Page)
 	c.left -= nextCosts + costs(out, c.text.String())
-	all, err := s.control.Reader.Related(ctx, c.Viewer, p)
+	all, err := c.control.Reader.Related(ctx, c.Viewer, p)
 	if err != nil {
 		return out, err
 	}
-	from, _ := strconv.Atoi(c.position)
+	from, err := c.told()
+	if err != nil {
+		return out, err
+	}
 	for i, r := range all[min(from, len(all)):] {
-		one := relatedPage{Relation: string(r.Relation), Title: oneLine(r.Title), Page: uri(r.SourceID, r.ID, ""), URL: shown(r.URL), Issue: oneLine(r.Issue)}
+		one := relatedPage{Relation: string(r.Relation), Title: oneLine(r.Title), Page: uri(r.SourceID, r.ID, ""), URL: address(r.URL), Issue: oneLine(r.Issue)}
 		link := &mcp.ResourceLink{URI: one.Page, Name: one.Title, MIMEType: markdownType}
 		line := "- " + one.Relation + " "
 		if one.Issue != "" {
@@ -52,8 +55,7 @@ func (s *Server) related(ctx context.Context, c *call, in relatedInput) (related
 		}
 		line += one.Title + " " + one.URL + " (" + one.Page + ")\n"
 		if !c.pay(one, line, link) {
-			c.more(&out.Next, strconv.Itoa(from+i))
-			return out, nil
+			return out, c.more(&out.Next, strconv.Itoa(from+i), i)
 		}
 		out.Related, c.links = append(out.Related, one), append(c.links, link)
 		c.text.add(line)

@@ -24,35 +24,45 @@ func (s *Server) addResources(m *mcp.Server, of who) {
 }
 
 func (s *Server) resource(ctx context.Context, caller Caller, address string) (*mcp.ReadResourceResult, error) {
-	c := &call{Caller: caller, purse: purse{left: 2 * (resourceBytes - envelope)}} // it is said once
-	var out readOutput
-	var err error
 	if !strings.HasPrefix(address, scheme) {
 		return nil, mcp.ResourceNotFoundError(address)
 	}
-	p, r, err := s.page(ctx, c, address, "")
-	if err == nil {
-		out = aboutPage(p)
-		markdown := p.Markdown
-		if r.section != "" {
-			var one section
-			if one, err = s.section(ctx, c, p, r.section); err == nil {
-				markdown = markdown[one.begins:one.ends]
-			}
-		}
-		if err == nil {
-			if part := c.takeMarkdown(&out, markdown); part < len(markdown) {
-				c.text.line("This is the beginning. The tool read gives the rest.")
-			}
-			return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: address, MIMEType: markdownType, Text: c.text.String()}}}, nil
-		}
-	}
+	var text string
+	err := s.lent(ctx, func(ctl *control.Control) (err error) {
+		c := &call{Caller: caller, control: ctl, purse: purse{left: 2 * (resourceBytes - envelope)}} // it is said once
+		text, err = s.whole(ctx, c, address)
+		return err
+	})
 	var unknown *control.UnknownPageError
 	var source *control.UnknownSourceError
 	var left *control.PageRemovedError
 	var several *store.AmbiguousPageError
-	if errors.As(err, &unknown) || errors.As(err, &source) || errors.As(err, &left) || errors.As(err, &several) {
+	switch {
+	case err == nil:
+		return &mcp.ReadResourceResult{Contents: []*mcp.ResourceContents{{URI: address, MIMEType: markdownType, Text: text}}}, nil
+	case errors.As(err, &unknown), errors.As(err, &source), errors.As(err, &left), errors.As(err, &several):
 		return nil, mcp.ResourceNotFoundError(address)
 	}
 	return nil, s.told("resources/read", err)
+}
+
+// whole is a page, or a section of it, as far as a resource may go.
+func (s *Server) whole(ctx context.Context, c *call, address string) (string, error) {
+	p, r, err := s.page(ctx, c, address, "")
+	if err != nil {
+		return "", err
+	}
+	out := aboutPage(p)
+	markdown := p.Markdown
+	if r.section != "" {
+		one, err := s.section(ctx, c, p, r.section)
+		if err != nil {
+			return "", err
+		}
+		markdown = markdown[one.begins:one.ends]
+	}
+	if part := c.takeMarkdown(&out, markdown); part < len(markdown) {
+		c.text.line("This is the beginning. The tool read gives the rest.")
+	}
+	return c.text.String(), nil
 }

@@ -58,14 +58,17 @@ type searchOutput struct {
 
 func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOutput, error) {
 	out := searchOutput{Hits: []Hit{}}
-	offset, _ := strconv.Atoi(c.position)
+	offset, err := c.told()
+	if err != nil {
+		return out, err
+	}
 	since, err := sinceTime(in.Since, time.Now())
 	if err != nil {
 		return out, err
 	}
 	var hits []Hit
 	if strings.TrimSpace(in.Query) == "" && !since.IsZero() {
-		hits, err = s.changed(ctx, c, in, since, offset)
+		hits, out.Note, err = s.changed(ctx, c, in, since, offset)
 	} else {
 		hits, err = s.found(ctx, c, in, since, offset, &out)
 	}
@@ -85,8 +88,9 @@ func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOut
 		out.Hits = append(out.Hits, h)
 	}
 	if len(out.Hits) < len(hits) {
-		out.Next = c.next(strconv.Itoa(offset + len(out.Hits)))
-		c.text.line("More: next = %s", out.Next)
+		if err := c.more(&out.Next, strconv.Itoa(offset+len(out.Hits)), len(out.Hits)); err != nil {
+			return out, err
+		}
 	}
 	if out.Note != "" {
 		c.text.line("%s", out.Note)
@@ -96,6 +100,8 @@ func (s *Server) search(ctx context.Context, c *call, in searchInput) (searchOut
 	}
 	return out, nil
 }
+
+const noMore = "There is nothing more."
 
 // found looks for words and meanings.
 func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.Time, offset int, out *searchOutput) ([]Hit, error) {
@@ -110,7 +116,7 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 		}
 		f.Under, f.SourceID = r.id, r.source
 	}
-	a, err := s.control.Explain(ctx, c.Viewer, in.Query, f)
+	a, err := c.control.Explain(ctx, c.Viewer, in.Query, f)
 	var noPage *control.UnknownPageError
 	if errors.As(err, &noPage) {
 		out.Note = fmt.Sprintf("Nothing found: no page %q is stored, or it is not for this reader.", in.Under)
@@ -128,11 +134,18 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 		out.Note = "The quoted text occurs nowhere as it is; its words were searched one by one."
 	}
 	part := a.Hits[min(offset, len(a.Hits)):]
+	switch {
+	case len(part) == 0:
+		out.Note = noMore
+		return nil, nil
+	case len(a.Hits) == search.MaxHits && len(part) <= in.Limit:
+		out.Note = fmt.Sprintf("Only the best %d are told. Ask for something narrower to find others. ", search.MaxHits) + out.Note
+	}
 	ids := make([]int64, len(part))
 	for i, h := range part {
 		ids[i] = h.ChunkID
 	}
-	chunks, err := s.control.Reader.ChunksByID(ctx, c.Viewer, ids)
+	chunks, err := c.control.Reader.ChunksByID(ctx, c.Viewer, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +156,8 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	var hits []Hit
 	for _, h := range part {
 		hit := Hit{
-			Title: oneLine(h.Title), Heading: oneLine(strings.Join(h.HeadingPath, " > ")), Breadcrumb: oneLine(strings.Join(h.Breadcrumb, " > ")),
-			Snippet: shown(h.Snippet), Text: shown(content[h.ChunkID]), URL: shown(h.URL), Chunk: h.ChunkID, Source: h.SourceID, Space: h.SpaceKey,
+			Title: oneLine(h.Title), Heading: trail(h.HeadingPath), Breadcrumb: trail(h.Breadcrumb),
+			Snippet: shown(h.Snippet), Text: shown(content[h.ChunkID]), URL: address(h.URL), Chunk: h.ChunkID, Source: h.SourceID, Space: h.SpaceKey,
 			Version: h.Version, Modified: h.LastModified.UTC(), page: store.PageKey{SourceID: h.SourceID, ID: h.PageID},
 		}
 		if h.PageID != "" {
@@ -156,26 +169,32 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 }
 
 // changed lists pages that changed since.
-func (s *Server) changed(ctx context.Context, c *call, in searchInput, since time.Time, offset int) ([]Hit, error) {
+func (s *Server) changed(ctx context.Context, c *call, in searchInput, since time.Time, offset int) ([]Hit, string, error) {
 	if in.Space+in.Under+in.Label+in.Jira+in.Mentions != "" {
-		return nil, &trouble{"without query only since and source are taken; give words to use the other filters"}
+		return nil, "", &trouble{"without query only since and source are taken; give words to use the other filters"}
 	}
 	var sources []string
 	if in.Source != "" {
-		if _, err := s.control.Source(ctx, c.Viewer, in.Source); err != nil {
-			return nil, err
+		if _, err := c.control.Source(ctx, c.Viewer, in.Source); err != nil {
+			return nil, "", err
 		}
 		sources = []string{in.Source}
 	}
-	pages, err := s.control.Reader.Changed(ctx, c.Viewer, sources, since, offset, in.Limit+1)
+	pages, err := c.control.Reader.Changed(ctx, c.Viewer, sources, since, offset, in.Limit+1)
 	var hits []Hit
 	for _, p := range pages {
 		hits = append(hits, Hit{
-			Title: oneLine(p.Title), URL: shown(p.URL), Ref: uri(p.SourceID, p.ID, ""), Source: p.SourceID, Space: p.SpaceKey,
+			Title: oneLine(p.Title), URL: address(p.URL), Ref: uri(p.SourceID, p.ID, ""), Source: p.SourceID, Space: p.SpaceKey,
 			Version: p.Version, Modified: p.LastModified, page: store.PageKey{SourceID: p.SourceID, ID: p.ID},
 		})
 	}
-	return hits, err
+	switch {
+	case err != nil || len(hits) > 0:
+		return hits, "", err
+	case offset > 0:
+		return nil, noMore, nil
+	}
+	return nil, "No page that is stored has changed since then; sources says up to when changes are known.", nil
 }
 
 // mark says of each hit whether its page holds hidden text.
@@ -184,7 +203,7 @@ func (s *Server) mark(ctx context.Context, c *call, hits []Hit) error {
 	for i, h := range hits {
 		keys[i] = h.page
 	}
-	hidden, err := s.control.Reader.HiddenText(ctx, c.Viewer, keys)
+	hidden, err := c.control.Reader.HiddenText(ctx, c.Viewer, keys)
 	for i := range hits {
 		hits[i].HiddenText = hidden[hits[i].page]
 	}

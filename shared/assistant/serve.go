@@ -35,7 +35,7 @@ func (s *Server) Handler(caller func(*http.Request) Caller, maxBody int64) http.
 // key as a bearer token. No authorization server is named, since none gives out keys.
 func Metadata(resource string) http.Handler {
 	return auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
-		Resource: resource, ResourceName: "Sluice", BearerMethodsSupported: []string{"header"}, ScopesSupported: []string{"read"},
+		Resource: resource, ResourceName: "Sluice", BearerMethodsSupported: []string{"header"},
 		ResourceDocumentation: "https://github.com/sluicehq/sluice/blob/main/docs/mcp.md",
 	})
 }

@@ -34,11 +34,11 @@ type sourcesOutput struct {
 
 func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesOutput, error) {
 	out := sourcesOutput{Sources: []sourceTold{}}
-	all, err := s.control.Sources(ctx, c.Viewer, store.Whole())
+	all, err := c.control.Sources(ctx, c.Viewer, store.Whole())
 	if err != nil {
 		return out, err
 	}
-	fresh, err := s.control.Reader.Freshness(ctx, c.Viewer)
+	fresh, err := c.control.Reader.Freshness(ctx, c.Viewer)
 	if err != nil {
 		return out, err
 	}
@@ -47,7 +47,10 @@ func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesO
 		of[f.SourceID] = f
 	}
 	c.left -= nextCosts
-	from, _ := strconv.Atoi(c.position)
+	from, err := c.told()
+	if err != nil {
+		return out, err
+	}
 	for i, src := range all[min(from, len(all)):] {
 		f := of[src.ID]
 		one := sourceTold{
@@ -59,8 +62,7 @@ func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesO
 		}
 		line := one.line()
 		if !c.pay(one, line) {
-			c.more(&out.Next, strconv.Itoa(from+i))
-			return out, nil
+			return out, c.more(&out.Next, strconv.Itoa(from+i), i)
 		}
 		out.Sources = append(out.Sources, one)
 		c.text.add(line)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -52,7 +53,7 @@ func pass(in io.Reader, good io.Writer, out *lockedWriter) error {
 		case len(line) == 0:
 		case !json.Valid(line):
 			refuse(out, -32700, "the line is no JSON")
-		case line[0] != '{' && line[0] != '[':
+		case !understood(line): // the SDK would end the session
 			refuse(out, -32600, "the line is no JSON-RPC message")
 		default:
 			out.asked(line)
@@ -64,6 +65,12 @@ func pass(in io.Reader, good io.Writer, out *lockedWriter) error {
 			return err
 		}
 	}
+}
+
+// understood reports whether a line is one message; several in a list are none since the revision of 2025-06-18.
+func understood(line []byte) bool {
+	_, err := jsonrpc.DecodeMessage(line)
+	return err == nil
 }
 
 // readLine reads one line, and drops it where it is too long.

@@ -69,6 +69,8 @@ func TestOneBadLineDoesNotEndASession(t *testing.T) {
 		"garbage": -32700, `{"jsonrpc":`: -32700, "7": -32600, strings.Repeat("x", 10<<20): -32600,
 		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"search","arguments":{"query":"` + strings.Repeat("x", 10<<20) + `"}}}`: -32600,
 		`{"jsonrpc":"2.0","id":3,"method":"no/such"}`: -32601,
+		`[]`: -32600, `[7]`: -32600, `{}`: -32600, `[{"jsonrpc":"2.0","id":5,"method":"ping"}]`: -32600, `{"jsonrpc":"2.0","id":{},"method":"ping"}`: -32600,
+		`{"jsonrpc":"2.0","id":1e400,"method":"ping"}`: -32600, `{"jsonrpc":"2.0","id":6,"method":7}`: -32600,
 	} {
 		code, said := p.types(line)
 		require.Equal(t, want, code, said)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,7 +85,7 @@ func long() (markdown string, headings []page.Heading) {
 }
 
 func (w *world) fill() {
-	docs := []store.Listed{{ID: "11", Title: "Home"}, {ID: "12", Title: "Long", ParentID: "11", ParentKind: "page"}, {ID: "13", Title: "Tri\u202ecky"}, {ID: "14", Title: "Gone"}, {ID: "15", Title: "Broken"}}
+	docs := []store.Listed{{ID: "11", Title: "Home"}, {ID: "12", Title: "Long", ParentID: "11", ParentKind: "page"}, {ID: "13", Title: "Tri\u202ecky"}, {ID: "14", Title: "Gone"}, {ID: "15", Title: "Broken"}, {ID: "16", Title: "橫濱"}}
 	run, hr := w.run("docs", docs...), w.run("hr", store.Listed{ID: "21", Title: "Salaries"})
 	markdown, headings := long()
 	w.write(run, "11", "/11", "Home", "# Home\n\nStart at the [long page](x). Salaries are secret.", func(p *store.PageWrite) {
@@ -95,14 +97,32 @@ func (w *world) fill() {
 		p.Losses = []page.Loss{{Element: page.HiddenText, Fate: page.Rendered, Count: 2, Reason: "the page does not show it; it is kept"}}
 	})
 	w.write(run, "14", "/14", "Gone", "A page about the kestrel that leaves.")
+	w.wide(run)
 	require.NoError(w.t, w.store.FailPage(w.t.Context(), event.PageFailed{SourceID: "docs", RunID: run.ID, PageID: "15", Version: 1, Stage: "converter", Code: "convert_too_deep", Attempts: 1}))
 	w.write(hr, "21", "/21", "Salaries", "The kestrel budget of everybody.", func(p *store.PageWrite) { p.Metadata.InternalLinks = []page.Link{{PageID: "11"}} })
 	w.end(run)
 	w.end(hr)
-	again := w.run("docs", append(docs[:3:3], docs[4])...)
+	again := w.run("docs", append(docs[:3:3], docs[4:]...)...)
 	_, _, err := w.store.FindRemovalCandidates(w.t.Context(), again)
 	require.NoError(w.t, err)
 	require.NoError(w.t, w.store.RemovePages(w.t.Context(), again, []store.Removal{{PageID: "14", Title: "Gone", Reason: store.ReasonTrashed}}))
+}
+
+// wide writes a page whose title, address, headings and way from above are as long as Confluence lets them be.
+func (w *world) wide(run store.Run) {
+	title := strings.Repeat("橫濱辦", 85)
+	w.write(run, "16", "/16", title, "## "+title+"\n\n橫濱", func(p *store.PageWrite) {
+		p.Page.URL += "/" + url.QueryEscape(title)
+		p.Headings = []page.Heading{{Level: 2, Text: title, Anchor: title}}
+		p.Metadata.InternalLinks = []page.Link{{PageID: "11"}, {PageID: "12"}}
+		for range 20 {
+			p.Metadata.Ancestors = append(p.Metadata.Ancestors, page.Ancestor{ID: "1", Title: title})
+		}
+		for i := range p.Chunks {
+			c := &p.Chunks[i].Metadata
+			c.Breadcrumb, c.HeadingPath, c.URL, c.CitationURL = slices.Repeat([]string{title}, 20), []string{title, title}, p.Page.URL, p.Page.URL+"#"+url.PathEscape(title)
+		}
+	})
 }
 
 func (w *world) run(source string, pages ...store.Listed) store.Run {

@@ -3,6 +3,8 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -40,10 +42,34 @@ func (g *Gateway) assistants() http.Handler {
 			seconds.WithLabelValues(c.Tool).Observe(c.Took.Seconds())
 		},
 	})
-	return s.Handler(func(r *http.Request) assistant.Caller {
+	h := s.Handler(func(r *http.Request) assistant.Caller {
 		c := callerOf(r.Context())
 		return assistant.Caller{Viewer: c.key.Viewer(), Name: c.key.ID}
 	}, int64(g.cfg.MaxBody))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.knows(r.Header.Get("Origin")) {
+			fail(http.StatusForbidden, "cross_origin", "requests from pages of other sites are refused; GATEWAY_PUBLIC_URL names the address that browsers use").write(w)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// knows reports whether a page of this origin may ask as an assistant does, as the protocol demands: one of the public
+// address, or of an address that no other site can take by pointing its own name here.
+func (g *Gateway) knows(origin string) bool {
+	if origin == "" {
+		return true // no browser
+	}
+	from, err := url.Parse(origin)
+	if err != nil || from.Host == "" {
+		return false
+	}
+	if of, err := url.Parse(g.cfg.PublicURL); err == nil && from.Scheme == of.Scheme && strings.EqualFold(from.Host, of.Host) {
+		return true
+	}
+	_, err = netip.ParseAddr(from.Hostname())
+	return err == nil || from.Hostname() == "localhost"
 }
 
 // public is where clients reach the API.

@@ -84,13 +84,20 @@ func TestTheDoorForAssistantsIsGuarded(t *testing.T) {
 		var told struct {
 			Resource string
 			Methods  []string `json:"bearer_methods_supported"`
+			Servers  []string `json:"authorization_servers"`
+			Scopes   []string `json:"scopes_supported"`
 		}
 		w.wants(http.StatusOK, "", http.MethodGet, path, "").into(&told)
 		require.Equal(t, w.url+"/mcp", told.Resource)
 		require.Equal(t, []string{"header"}, told.Methods)
+		require.Empty(t, told.Servers, "nobody gives out tokens")
+		require.Empty(t, told.Scopes)
 	}
 	require.Equal(t, "cross_origin", w.wants(http.StatusForbidden, "read", http.MethodPost, "/mcp", initBody, "Accept", both, "Origin", "https://evil.example").code())
 	w.wants(http.StatusOK, "read", http.MethodPost, "/mcp", initBody, "Accept", both, "Origin", w.url)
+	// A page that has its own name point here is of the same origin to a browser.
+	require.Equal(t, "cross_origin", w.wants(http.StatusForbidden, "read", http.MethodPost, "/mcp", initBody, "Accept", both,
+		"Origin", "http://evil.example", "Sec-Fetch-Site", "same-origin").code())
 	w.wants(http.StatusMethodNotAllowed, "read", http.MethodGet, "/mcp", "", "Accept", "text/event-stream")
 	w.wants(http.StatusMethodNotAllowed, "read", http.MethodDelete, "/mcp", "")
 	w.wants(http.StatusUnauthorized, "", http.MethodGet, "/mcp", "")
@@ -102,6 +109,12 @@ func TestBehindAProxyAssistantsAreToldItsAddress(t *testing.T) {
 	w := bareWorld(t, func(o *setup) { o.API.PublicURL = "https://sluice.acme.com/" })
 	a := w.wants(http.StatusUnauthorized, "", http.MethodPost, "/mcp", initBody)
 	require.Contains(t, a.header.Get("WWW-Authenticate"), `"https://sluice.acme.com/.well-known/oauth-protected-resource/mcp"`)
+	for origin, known := range map[string]bool{
+		"": true, "https://sluice.acme.com": true, "http://127.0.0.1:8181": true, "http://[::1]": true, "http://localhost:3000": true,
+		"http://sluice.acme.com": false, "https://sluice.acme.com.evil.example": false, "https://evil.example": false, "null": false, "%": false,
+	} {
+		require.Equal(t, known, w.g.knows(origin), origin)
+	}
 }
 
 func TestWhatAssistantsShouldNotSend(t *testing.T) {
@@ -120,7 +133,7 @@ func TestWhatAssistantsShouldNotSend(t *testing.T) {
 	require.Equal(t, http.StatusRequestEntityTooLarge, huge.status, "%s", huge.body)
 	for body, says := range map[string]string{
 		call("drop_tables", `{}`):                         "drop_tables",
-		call("search", `{"query":{}}`):                    "validating",
+		call("search", `{"query":{}}`):                    "not as the tool takes them",
 		call("search", `7`):                               "",
 		call("search", `null`):                            "query",
 		call("search", `{"query":"x","cursor":"AAAA"}`):   "cursor is not the next",

@@ -147,9 +147,17 @@ func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
 	code, _, said = p.types("up")
 	require.Equal(t, 1, code, "a second one on the same folder")
 	require.Contains(t, said, "running already")
+	asks := p.assistant()
+	require.Contains(t, asks("signing keys"), "Rotate the signing keys")
 	stop()
 	require.NoFileExists(t, filepath.Join(p.data, "running.json"))
 	require.Contains(t, p.sees("search", "signing keys"), "sign", "the database is started for a single command")
+
+	// An assistant that is left switched on goes on reading, and keeps nobody out.
+	require.Contains(t, asks("signing keys"), "Rotate the signing keys", "it starts the database itself by now")
+	require.FileExists(t, filepath.Join(p.data, "reading.json"))
+	require.Contains(t, p.sees("search", "signing keys"), "sign")
+	require.Contains(t, p.assistant()("signing keys"), "Rotate the signing keys")
 	code, _, said = p.types("sync", "docs")
 	require.Equal(t, 1, code)
 	require.Contains(t, said, "sluice up")

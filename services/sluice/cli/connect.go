@@ -98,9 +98,9 @@ func (a *app) withDatabase(ctx context.Context, fn func(config.Environment) erro
 	}
 	o := a.localOptions(cfg)
 	if o.DatabaseURL == "" {
-		switch there, err := local.Running(cfg.DataDir); {
+		switch there, err := local.Database(cfg.DataDir); {
 		case err == nil:
-			o.DatabaseURL = there.DatabaseURL
+			o.DatabaseURL = there
 		case !errors.Is(err, local.ErrNotRunning):
 			return err
 		}

@@ -48,14 +48,19 @@ The log goes to stderr.`,
 			if o.key != "" {
 				return usageError{errors.New("--key is for an HTTP API: give its address with --url")}
 			}
-			return a.withControl(cmd.Context(), func(s *session) error {
-				server := assistant.New(assistant.Options{Control: s.Control, Log: a.logger(cfg.Process), Version: version()})
-				caller := assistant.Caller{Viewer: operator, Name: "operator"}
-				if len(o.sources) > 0 {
-					caller.Viewer = viewer.OfSources(o.sources...)
-				}
-				return server.Serve(cmd.Context(), a.in, a.raw, caller)
-			})
+			door := &database{app: a, cfg: cfg, life: cmd.Context()}
+			defer door.close()
+			_, back, err := door.lend(cmd.Context()) // a client is told at once what is wrong
+			if err != nil {
+				return err
+			}
+			back()
+			server := assistant.New(assistant.Options{Lend: door.lend, Log: a.logger(cfg.Process), Version: version()})
+			caller := assistant.Caller{Viewer: operator, Name: "operator"}
+			if len(o.sources) > 0 {
+				caller.Viewer = viewer.OfSources(o.sources...)
+			}
+			return server.Serve(cmd.Context(), a.in, a.raw, caller)
 		},
 	}
 	cmd.Flags().StringVar(&o.url, "url", "", "`address` of an HTTP API to read instead of a database (default $SLUICE_API)")

@@ -1,10 +1,15 @@
 package cli_test
 
 import (
+	"bufio"
+	"context"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicehq/sluice/services/sluice/cli"
 )
 
 // assistantAsks is what a client writes to sluice mcp.
@@ -12,6 +17,41 @@ const assistantAsks = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"search","arguments":{"query":"harbour lights tested"}}}
 `
+
+// assistant starts sluice mcp, which goes on running, and returns what asks it for a word.
+func (p *person) assistant() (asks func(word string) string) {
+	p.t.Helper()
+	in, to := io.Pipe()
+	from, out := io.Pipe()
+	stderr := &lockedBuffer{}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(context.Background(), []string{"mcp", "--data", p.data}, p.lookup, in, out, stderr)
+		_ = out.Close()
+	}()
+	p.t.Cleanup(func() {
+		_ = to.Close()
+		require.Zero(p.t, <-ended, stderr.String())
+	})
+	answers := bufio.NewReader(from)
+	first := true
+	return func(word string) string {
+		p.t.Helper()
+		lines := strings.Replace(assistantAsks, "harbour lights tested", word, 1)
+		if !first {
+			lines = lines[strings.Index(lines, `{"jsonrpc":"2.0","id":2`):]
+		}
+		_, err := io.WriteString(to, lines)
+		require.NoError(p.t, err)
+		answer := ""
+		for !strings.Contains(answer, `"id":2`) {
+			answer, err = answers.ReadString('\n')
+			require.NoError(p.t, err, stderr.String())
+		}
+		first = false
+		return answer
+	}
+}
 
 func TestWhatToPasteIntoAClient(t *testing.T) {
 	p := newPerson(t)

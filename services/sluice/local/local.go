@@ -77,7 +77,7 @@ func Start(ctx context.Context, o Options) (*Servers, error) {
 
 func (s *Servers) start(ctx context.Context, o Options) error {
 	if s.DatabaseURL == "" {
-		if err := s.startPostgres(ctx, o, true); err != nil {
+		if err := s.startPostgres(ctx, o, false); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,13 @@ func (s *Servers) start(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	return s.tell(o.DataDir)
+	if s.pg == nil && s.nats == nil {
+		return nil
+	}
+	if err := os.MkdirAll(o.DataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	return s.tell(filepath.Join(o.DataDir, runningFile))
 }
 
 // StartDatabase gives the database alone, for a command that only reads.
@@ -98,24 +104,83 @@ func StartDatabase(ctx context.Context, o Options) (*Servers, error) {
 	if _, err := os.Stat(filepath.Join(o.DataDir, "postgres")); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w, and nothing has been synced into %s yet; start with: sluice up, or sluice demo, or set DATABASE_URL", ErrNotRunning, o.DataDir)
 	}
-	return s, s.startPostgres(ctx, o, false)
+	if err := s.startPostgres(ctx, o, true); err != nil || s.pg == nil {
+		return s, err
+	}
+	if err := s.tell(filepath.Join(o.DataDir, readingFile)); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
 }
 
-// startPostgres starts Postgres. With vector it gets pgvector, which may have to be downloaded.
-func (s *Servers) startPostgres(ctx context.Context, o Options, vector bool) error {
+// The files in the data folder that tell others where the servers are: of a process that runs all of Sluice,
+// and of one that only reads and ends soon.
+const (
+	runningFile = "running.json"
+	readingFile = "reading.json"
+)
+
+// How long to wait for a Postgres of another process that is about to end: one that says that it only reads, and
+// one that is on its way down or says nothing yet.
+const (
+	readerPatience  = 15 * time.Second
+	unknownPatience = 2 * time.Second
+)
+
+// ownPostgres starts Postgres. If another process runs it, and that is not one that goes on running, it waits until
+// that has ended. A command that only reads takes the address of that one instead, and needs no pgvector, which may
+// have to be downloaded.
+func ownPostgres(ctx context.Context, o Options, reads bool) (pg *localpg.Server, joined string, err error) {
+	began := time.Now()
+	seen := began // when another process last said that it reads
+	for told := false; ; {
+		pg, err = localpg.Start(ctx, localpg.Options{
+			DataDir: filepath.Join(o.DataDir, "postgres"), BinDir: o.PGBinDir, Log: o.Log, Notice: o.Notice, Vector: !reads,
+		})
+		if !errors.Is(err, localpg.ErrRunning) {
+			return pg, "", err
+		}
+		if at, none := Database(o.DataDir); reads && none == nil {
+			return nil, at, nil
+		}
+		if _, none := Running(o.DataDir); none == nil {
+			return nil, "", err
+		}
+		if _, none := serving(filepath.Join(o.DataDir, readingFile)); none == nil {
+			seen = time.Now()
+			if !told && o.Notice != nil {
+				o.Notice("Waiting for another sluice, such as sluice mcp, to be done with the database …")
+			}
+			told = true
+		}
+		if time.Since(seen) > unknownPatience || time.Since(began) > readerPatience {
+			return nil, "", err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, "", err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Servers) startPostgres(ctx context.Context, o Options, reads bool) error {
 	if err := os.MkdirAll(o.DataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
 		return fmt.Errorf("make the data folder (name another with --data): %w", err)
 	}
-	pg, err := localpg.Start(ctx, localpg.Options{
-		DataDir: filepath.Join(o.DataDir, "postgres"), BinDir: o.PGBinDir, Log: o.Log, Notice: o.Notice, Vector: vector,
-	})
+	pg, joined, err := ownPostgres(ctx, o, reads)
 	if errors.Is(err, localpg.ErrRunning) {
 		return fmt.Errorf("sluice is running already with the data folder %s; stop it, or name another folder with --data: %w", o.DataDir, err)
 	}
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	s.pg, s.NoVector = pg, pg.NoVector()
+	if pg == nil {
+		s.DatabaseURL = joined
+		return nil
+	}
+	s.pg = pg
 	if s.DatabaseURL, err = store.HandOver(ctx, pg.URL()); err != nil {
 		s.Stop()
 		return err
@@ -181,18 +246,11 @@ type running struct {
 }
 
 // tell writes the addresses, which hold the database's password, for this user alone.
-func (s *Servers) tell(dataDir string) error {
-	if s.pg == nil && s.nats == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dataDir, 0o755); err != nil { //nolint:gosec // Postgres, as another user, enters it; running.json in it is 0600
-		return fmt.Errorf("make the data folder: %w", err)
-	}
+func (s *Servers) tell(file string) error {
 	text, err := json.Marshal(running{PID: os.Getpid(), NatsURL: s.NatsURL, DatabaseURL: s.DatabaseURL})
 	if err != nil {
 		return fmt.Errorf("write where the servers are: %w", err)
 	}
-	file := filepath.Join(dataDir, "running.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return fmt.Errorf("write where the servers are: %w", err)
 	}
@@ -202,8 +260,23 @@ func (s *Servers) tell(dataDir string) error {
 
 // Running returns the addresses that a running process on the data folder serves, or
 // ErrNotRunning. A process that was killed may have left its file behind.
-func Running(dataDir string) (*Servers, error) {
-	text, err := os.ReadFile(filepath.Join(dataDir, "running.json")) //nolint:gosec // its own file
+func Running(dataDir string) (*Servers, error) { return serving(filepath.Join(dataDir, runningFile)) }
+
+// Database returns the address of the database that a process on the data folder serves, also one that only reads, or
+// ErrNotRunning.
+func Database(dataDir string) (string, error) {
+	there, err := Running(dataDir)
+	if errors.Is(err, ErrNotRunning) {
+		there, err = serving(filepath.Join(dataDir, readingFile))
+	}
+	if err != nil {
+		return "", err
+	}
+	return there.DatabaseURL, nil
+}
+
+func serving(file string) (*Servers, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // its own file
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotRunning
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,4 +168,36 @@ func TestANewEmbeddedDatabaseIsItsOwners(t *testing.T) {
 	conn := connected(t, s.DatabaseURL)
 	require.False(t, one[bool](t, conn, `SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls FROM pg_roles WHERE rolname = current_user`))
 	require.Equal(t, "sluice_owner", one[string](t, conn, `SELECT tableowner FROM pg_tables WHERE tablename = 'confluence_pages'`))
+}
+
+// Commands that only read share one Postgres; one that goes on running waits until it has ended.
+func TestReadersShareADatabase(t *testing.T) {
+	dir := folder(t)
+	started(t, dir).Stop()
+	var noticed string
+	waits := make(chan struct{})
+	o := Options{DataDir: dir, NatsURL: "nats://elsewhere:4222", PGBinDir: os.Getenv("SLUICE_PG_BINDIR"), Log: zerolog.Nop(), Notice: func(text string) {
+		if strings.Contains(text, "Waiting") {
+			noticed = text
+			close(waits)
+		}
+	}}
+	first, err := StartDatabase(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(first.Stop)
+	second, err := StartDatabase(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, first.DatabaseURL, second.DatabaseURL)
+	second.Stop()
+	require.EqualValues(t, 1, one[int32](t, connected(t, first.DatabaseURL), "SELECT 1"))
+	_, err = Running(dir)
+	require.ErrorIs(t, err, ErrNotRunning)
+	go func() {
+		<-waits
+		first.Stop()
+	}()
+	all, err := Start(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(all.Stop)
+	require.Contains(t, noticed, "sluice mcp")
 }
