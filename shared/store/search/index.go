@@ -39,36 +39,42 @@ func Queue(b *pgx.Batch, url string, texts []Text) {
 // in the database, so the words travel as one text, separated by spaces.
 func columnsOf(texts []Text) []any {
 	parts, whole, titles, titleWhole := make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts)), make([]string, len(texts))
-	lengths := make([]int, len(texts))
+	lengths, tags := make([]int, len(texts)), make([]bool, len(texts))
 	for i, t := range texts {
 		w := WordsOf(t.Content)
-		heading := t.Title + "\n" + t.Section
+		heading := untagged(t.Title + "\n" + t.Section)
 		h := WordsOf(heading)
 		parts[i], whole[i], lengths[i] = join(w.Parts), join(w.Whole), w.Count
+		tags[i] = tagged(t.Content)
 		titles[i], titleWhole[i] = heading+"\n"+join(h.Parts), join(h.Whole)
 	}
-	return []any{parts, whole, titles, titleWhole, lengths}
+	return []any{parts, whole, titles, titleWhole, lengths, tags}
 }
 
 // indexSQL writes the words of chunks c. In English the chunk already has its text's vector, except in
-// the tables of old Archons: there the name means the empty column outside the subquery.
+// the tables of old Archons: there the name means the empty column outside the subquery. Where the parser
+// may have taken words for a tag, that vector lacks them.
 func indexSQL(join string) string {
 	return `
 		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
 		SELECT c.id, c.source_id, ` + pg.ChunkPage("c") + `,
 			hashtextextended(c.content, hashtextextended(c.url, 0)), n.length, cardinality(tsvector_to_array(to_tsvector(l.language::regconfig, n.titles))),
-			coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN (SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id) END,
-					to_tsvector(l.language::regconfig, c.content))
+			CASE WHEN n.tagged THEN to_tsvector(l.language::regconfig, ` + untaggedSQL + `) ELSE
+				coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN (SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id) END,
+					to_tsvector(l.language::regconfig, c.content)) END
 				|| to_tsvector(l.language::regconfig, n.parts)
 				|| array_to_tsvector(array_remove(string_to_array(n.whole, ' '), ''))
 				|| array_to_tsvector(ARRAY(SELECT '^' || lexeme FROM unnest(to_tsvector(l.language::regconfig, n.titles)
 					|| array_to_tsvector(array_remove(string_to_array(n.title_whole, ' '), '')))))
 		FROM (SELECT l.language, NULL::tsvector AS content_search_vector FROM confluence_search l) l,
-			unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[]) AS n (key, parts, whole, titles, title_whole, length)
+			unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bool[]) AS n (key, parts, whole, titles, title_whole, length, tagged)
 			` + join + `
 		ON CONFLICT (chunk_id) DO UPDATE SET source_id = excluded.source_id, page_id = excluded.page_id,
 			place = excluded.place, length = excluded.length, titles = excluded.titles, words = excluded.words`
 }
+
+// untaggedSQL is the function untagged, in the database.
+const untaggedSQL = `translate(c.content, '<>', '  ')`
 
 // Limits of one round.
 const (

@@ -80,7 +80,7 @@ func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			|| to_tsvector(l.language::regconfig, $2) || array_to_tsvector(array_remove($3::text[], '')))) a
 		LEFT JOIN confluence_words t ON t.word = a.lexeme
 		LEFT JOIN confluence_words h ON h.word = '^' || a.lexeme
-		ORDER BY 2, 1 LIMIT $4`, a.text, join(w.Parts), orEmpty(w.Whole), mostWords).
+		ORDER BY 2, 1 LIMIT $4`, untagged(a.text), join(w.Parts), orEmpty(w.Whole), mostWords).
 		Query(func(rows pgx.Rows) error {
 			var lexeme string
 			var text, title int64
@@ -114,7 +114,7 @@ func queuePhrases(b *pgx.Batch, texts []string, to *[]phrase) {
 		w := WordsOf(text)
 		b.Queue(`
 			SELECT CASE WHEN numnode(q) > 0 THEN q::text ELSE '' END, tsvector_to_array(to_tsvector(l.language::regconfig, $1))
-			FROM confluence_search l, LATERAL (SELECT phraseto_tsquery(l.language::regconfig, $1) AS q) p`, text).
+			FROM confluence_search l, LATERAL (SELECT phraseto_tsquery(l.language::regconfig, $1) AS q) p`, untagged(text)).
 			QueryRow(func(row pgx.Row) error {
 				var p phrase
 				if err := row.Scan(&p.query, &p.words); err != nil {

@@ -13,6 +13,9 @@ const (
 	further  = 0.8 // a page's second chunk counts this part of what it would count as the first, its third this part of that
 )
 
+// signs stand for < and > while a snippet is made, which would leave out what looks like a tag.
+const signs = `chr(1) || chr(2)`
+
 // leg is one way to rank chunks. Its SQL returns chunk_id, place and score, highest first, for up to as
 // many chunks as there are candidates, in an order that is the same after every load of the same pages.
 // It may read "term", "candidate" and the earlier legs.
@@ -41,8 +44,8 @@ func statement(with []string, legs []leg, k *known, f Filter, p *params) string 
 SELECT c.id, c.source_id, coalesce(best.page_id, ''), coalesce(best.title, c.metadata->>'title', ''),
 	coalesce(best.space_key, ''), coalesce(best.version, 0), coalesce(best.last_modified, '0001-01-01 00:00:00Z'), ` + texts("breadcrumb") + `,
 	coalesce(c.metadata->>'section_title', ''), ` + texts("heading_path") + `, coalesce(c.metadata->>'citation_url', c.url),
-	ts_headline(` + p.add(k.language) + `::regconfig, c.content, ` + p.add(k.marked()) + `::tsquery,
-		'MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … ", StartSel=` + MarkStart + `, StopSel=` + MarkEnd + `'),
+	translate(ts_headline(` + p.add(k.language) + `::regconfig, translate(c.content, '<>', ` + signs + `), ` + p.add(k.marked()) + `::tsquery,
+		'MaxWords=35, MinWords=15, MaxFragments=2, FragmentDelimiter=" … ", StartSel=` + MarkStart + `, StopSel=` + MarkEnd + `'), ` + signs + `, '<>'),
 	best.score, best.legs, best.ranks, best.owns
 FROM (
 	SELECT chunk_id, place, page_id, title, space_key, version, last_modified, legs, ranks, owns,

@@ -46,6 +46,26 @@ var asciiSeparates, asciiInWord = func() (separate, in [utf8.RuneSelf]bool) {
 	return separate, in
 }()
 
+// tagged reports whether the database's parser may find a tag of HTML in a text, of which it keeps no word:
+// <kestrel>, List<String>.
+func tagged(text string) bool {
+	for {
+		begin := strings.IndexByte(text, '<')
+		if begin < 0 {
+			return false
+		}
+		text = text[begin+1:]
+		if text != "" && (unicode.IsLetter(rune(text[0])) || strings.ContainsRune("/!?", rune(text[0]))) {
+			return strings.IndexByte(text, '>') > 0
+		}
+	}
+}
+
+// untagged is a text without the signs that make a tag. Its words are the same otherwise.
+func untagged(text string) string { return untags.Replace(text) }
+
+var untags = strings.NewReplacer("<", " ", ">", " ")
+
 // separates reports whether a character never stands inside an identifier.
 func separates(r rune) bool {
 	if r < utf8.RuneSelf {
@@ -56,11 +76,13 @@ func separates(r rune) bool {
 
 // add takes apart what stands between separators: words with signs between them.
 func (w *Words) add(token string) {
+	full := token
 	token = strings.TrimFunc(token, notInWord)
 	if token == "" {
 		return
 	}
 	split := strings.ContainsFunc(token, notInWord)
+	path := !split && len(full) > len(token) && strings.Contains(full, "/") // /etc, for which the parser keeps "/etc" only
 	for piece := range strings.FieldsFuncSeq(token, notInWord) {
 		if len(piece) > maxWord {
 			continue
@@ -70,7 +92,7 @@ func (w *Words) add(token string) {
 			continue
 		}
 		w.Count++
-		if split {
+		if split || path {
 			w.Parts = append(w.Parts, piece)
 		}
 		if humps := humpsOf(piece); len(humps) > 1 {
