@@ -130,6 +130,9 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 		out.Note = widen(in)
 		return nil, nil
 	}
+	if a.NotReranked != "" {
+		out.Note = "Not reranked: " + oneLine(a.NotReranked) + "."
+	}
 	if a.Softened {
 		out.Note = "The quoted text occurs nowhere as it is; its words were searched one by one."
 	}

@@ -63,6 +63,7 @@ type Gateway struct {
 	Master
 	API
 	Embeddings
+	Reranking
 }
 
 func (Gateway) check(c *checker) {

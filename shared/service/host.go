@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/embedding"
 	"github.com/sluicehq/sluice/shared/embedding/asking"
 	"github.com/sluicehq/sluice/shared/seal"
 	"github.com/sluicehq/sluice/shared/source/systems"
@@ -69,6 +70,7 @@ type opened struct {
 
 	store   *store.Store
 	asker   *asking.Asker
+	ranker  *embedding.Reranker
 	bus     *bus.Bus
 	site    *credential.Site
 	systems *systems.Systems
@@ -132,6 +134,10 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 		s.Close()
 		return nil, err
 	}
+	if err := h.rerank(s); err != nil {
+		s.Close()
+		return nil, err
+	}
 	h.store = s
 	h.ask(s)
 	h.o.Health.Check("postgres", s.Ping)
@@ -147,6 +153,18 @@ func (h *Host) ask(s *store.Store) {
 	if h.asker = asking.New(cfg, h.o.Log); h.asker != nil {
 		s.Searcher().Ask(h.asker)
 	}
+}
+
+// rerank has searches of the database order their best hits again, if the process has settings for it.
+func (h *Host) rerank(s *store.Store) error {
+	cfg, err := Config[config.Reranking](h)
+	if err != nil {
+		return nil //nolint:nilerr // it has none
+	}
+	if h.ranker, err = embedding.OpenReranker(cfg, h.o.Log); err == nil && h.ranker != nil {
+		s.Searcher().RerankBy(h.ranker)
+	}
+	return err
 }
 
 // waits logs a wait of the host for a server.
@@ -321,6 +339,7 @@ func (h *Host) Close() {
 	if h.store != nil && h.store != h.o.Store {
 		h.store.Close()
 	}
+	h.ranker.Close()
 	if err := h.asker.Close(); err != nil {
 		h.o.Log.Warn().Err(err).Msg("closing the embedding model")
 	}

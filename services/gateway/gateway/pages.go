@@ -83,6 +83,8 @@ type found struct {
 	Items []search.Hit `json:"items" nullable:"false" doc:"best first"`
 	// WordsOnly is as in search.Answer.
 	WordsOnly string `json:"words_only,omitempty" doc:"why the search went by words alone although it is to go by meaning as well"`
+	// NotReranked is as in search.Answer.
+	NotReranked string `json:"not_reranked,omitempty" doc:"why the best hits were not ordered again although a reranker is set"`
 }
 
 type searchOutput struct{ Body found }
@@ -97,7 +99,7 @@ func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, e
 	if errors.As(err, &noPage) { // no page is below an unknown one
 		err = nil
 	}
-	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(answer.Hits), WordsOnly: answer.WordsOnly}}, err
+	return &searchOutput{Body: found{Query: b.Query, Items: orEmpty(answer.Hits), WordsOnly: answer.WordsOnly, NotReranked: answer.NotReranked}}, err
 }
 
 type embeddingsOutput struct{ Body control.Embeddings }

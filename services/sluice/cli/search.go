@@ -52,6 +52,9 @@ func (a *app) search() *cobra.Command {
 				if answer.WordsOnly != "" && !a.json() {
 					a.printf("By words alone: %s.\n\n", answer.WordsOnly)
 				}
+				if answer.NotReranked != "" && !a.json() {
+					a.printf("Not reranked: %s.\n\n", answer.NotReranked)
+				}
 				if explain {
 					return a.showAnswer(query, answer)
 				}

@@ -15,6 +15,8 @@ type Answer struct {
 	Softened bool      `json:"softened"` // the quoted text was not found, so its words were searched separately
 	// WordsOnly says why the search went by words alone although it is to go by meaning as well.
 	WordsOnly string `json:"words_only,omitempty"`
+	// NotReranked says why the best hits were not ordered again although a reranker is set.
+	NotReranked string `json:"not_reranked,omitempty"`
 }
 
 // Term is a word that was looked up, in its stored form: reduced to its stem, with "^" before it for
@@ -63,6 +65,7 @@ func (s *Searcher) copied() *Searcher {
 	other.trgm.Store(s.trgm.Load())
 	other.looked.Store(s.looked.Load())
 	other.without, other.asker, other.few, other.vectors = s.without, s.asker, s.few, s.vectors
+	other.reranker = s.reranker
 	return other
 }
 

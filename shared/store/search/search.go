@@ -28,6 +28,7 @@ type Searcher struct {
 	counted  atomic.Int64 // when this process last counted words, in seconds since 1970
 	without  []string     // legs that do not run
 	asker    Asker        // nil: searches go by words alone
+	reranker Reranker     // nil: hits stay in the order of their scores
 	few      float64      // vectors that are compared without the index
 	vectors  float64      // the share of the vectors in the ranking, from 0 to 1
 }
@@ -149,6 +150,10 @@ func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f
 	if err := s.findRoot(ctx, v, &f); err != nil {
 		return Answer{}, err
 	}
+	limit := f.limit()
+	if s.reranker != nil {
+		f.Limit = max(limit, reranked)
+	}
 	meaning := sync.OnceValue(s.mean(ctx, asked.text))
 	a, err := s.answer(ctx, v, asked, f, meaning)
 	if err == nil && len(a.Hits) == 0 && asked.soften() {
@@ -157,6 +162,9 @@ func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f
 		a.Softened = true
 	}
 	a.WordsOnly = meaning().why
+	if err == nil && s.reranker != nil {
+		err = s.rerank(ctx, asked.text, &a, limit)
+	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("search: %w", err)
 	}
