@@ -73,9 +73,10 @@ func (s *Sweeper) Look(ctx context.Context) error {
 	}
 	for _, id := range due {
 		err := s.sweep(ctx, id)
+		if ctx.Err() != nil {
+			break
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case errors.Is(err, store.ErrNotCurrent), errors.Is(err, store.ErrNotFound):
 		case err != nil:
 			s.log.Warn().Str("source", id).Err(err).Msg("its permissions could not all be read; what was known stays until it is too old")

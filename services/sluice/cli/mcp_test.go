@@ -39,7 +39,9 @@ func (p *person) assistant() (asks func(word string) string) {
 		p.t.Helper()
 		lines := strings.Replace(assistantAsks, "harbour lights tested", word, 1)
 		if !first {
-			lines = lines[strings.Index(lines, `{"jsonrpc":"2.0","id":2`):]
+			_, rest, found := strings.Cut(lines, `{"jsonrpc":"2.0","id":2`)
+			require.True(p.t, found)
+			lines = `{"jsonrpc":"2.0","id":2` + rest
 		}
 		_, err := io.WriteString(to, lines)
 		require.NoError(p.t, err)
