@@ -73,12 +73,7 @@ func (s *Sweeper) Look(ctx context.Context) error {
 	}
 	for _, id := range due {
 		err := s.sweep(ctx, id)
-		if ctx.Err() != nil {
-			break
-		}
-		switch {
-		case errors.Is(err, store.ErrNotCurrent), errors.Is(err, store.ErrNotFound):
-		case err != nil:
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrNotCurrent) && !errors.Is(err, store.ErrNotFound) {
 			s.log.Warn().Str("source", id).Err(err).Msg("its permissions could not all be read; what was known stays until it is too old")
 		}
 	}
