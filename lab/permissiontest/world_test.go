@@ -74,7 +74,13 @@ func (w *world) on(site *sandbox.Site) {
 	w.url = server.URL
 	w.client()
 	_ = w.store.RemoveSource(w.t.Context(), docs)
-	require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: docs, BaseURL: server.URL + "/wiki", SpaceKey: space, BlogPosts: true}))
+	w.source(space)
+}
+
+// source adds the source, a space of the site.
+func (w *world) source(key string) {
+	w.t.Helper()
+	require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: docs, BaseURL: w.url + "/wiki", SpaceKey: key, BlogPosts: true}))
 	require.NoError(w.t, w.store.SetPermissions(w.t.Context(), docs, store.Enforce, 0))
 }
 
