@@ -11,10 +11,10 @@ import (
 // Extension is one that the server may have or not, and what there is of it. It may come after
 // the tables were made, so it is looked for at every Up and not in a file, which runs once.
 type Extension struct {
-	Name    string // "vector" or "pg_trgm"
-	Version string // as installed in this database, "" when it is not
-	Used    bool   // what it brings is used: the chunks have embedding columns, or search compares words by their trigrams
-	Advice  string // what to do to have it used, "" when it is
+	Name    string `json:"name"`    // "vector" or "pg_trgm"
+	Version string `json:"version"` // as installed in this database, "" when it is not
+	Used    bool   `json:"used"`    // what it brings is used: the chunks have embedding columns, or search compares words by their trigrams
+	Advice  string `json:"advice"`  // what to do to have it used, "" when it is
 }
 
 // Extensions tells what there is of the extensions that Sluice can use.

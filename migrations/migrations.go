@@ -35,11 +35,11 @@ var files embed.FS
 
 // Status is one migration and where it stands.
 type Status struct {
-	Name      string    // the file without .sql
-	Checksum  string    // MD5 of the file, hex
-	Applied   bool      // in this database
-	AppliedAt time.Time // zero when not applied
-	Recorded  string    // the checksum in archon_migrations, "" when there is no row
+	Name      string    `json:"name"`                // the file without .sql
+	Checksum  string    `json:"checksum"`            // MD5 of the file, hex
+	Applied   bool      `json:"applied"`             // in this database
+	AppliedAt time.Time `json:"applied_at,omitzero"` // zero when not applied
+	Recorded  string    `json:"recorded"`            // the checksum in archon_migrations, "" when there is no row
 }
 
 // Changed reports whether the file is no longer the one that was applied.

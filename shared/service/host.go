@@ -58,6 +58,8 @@ const (
 	Make
 	// Leave changes nothing.
 	Leave
+	// Refuse changes nothing, and refuses a database that lacks migrations: it may be another program's.
+	Refuse
 )
 
 // opened is what the hosts of one process share.
@@ -128,6 +130,10 @@ func (h *Host) Store(ctx context.Context) (*store.Store, error) {
 		err = s.Ready(ctx)
 	case Make:
 		_, err = s.Migrate(ctx)
+	case Refuse:
+		if err = s.Migrated(ctx); err == nil {
+			err = s.Ready(ctx)
+		}
 	case Leave:
 	}
 	if err != nil {

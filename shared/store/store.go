@@ -160,6 +160,28 @@ func (s *Store) VerifyMigrations(ctx context.Context) error {
 // errNotMigrated is the reason why Ready waits if only migrations are missing.
 var errNotMigrated = errors.New("the database is not migrated; run: sluice migrate up")
 
+// Migrated returns an error that says what to run if the database lacks migrations.
+func (s *Store) Migrated(ctx context.Context) error {
+	list, err := s.Migrations(ctx)
+	if err != nil {
+		return explain(s.pool.Config(), err)
+	}
+	missing := 0
+	for _, m := range list {
+		if !m.Applied {
+			missing++
+		}
+	}
+	switch missing {
+	case 0:
+		return nil
+	case len(list):
+		return fmt.Errorf("the database %q has no tables of Sluice: check DATABASE_URL, or make them with: sluice migrate up", s.pool.Config().ConnConfig.Database)
+	}
+	return fmt.Errorf("the database %q is of an older release, %d migrations are missing: stop the services and run: sluice migrate up",
+		s.pool.Config().ConnConfig.Database, missing)
+}
+
 // Ready waits until every migration that this program knows is applied, because a service may start before the
 // migration has run. The wait ends with ctx or with the limit of the option Waiting.
 func (s *Store) Ready(ctx context.Context) error {

@@ -70,11 +70,16 @@ func at(env config.Environment, servers *local.Servers) config.Environment {
 // for.
 const patience = 30 * time.Second
 
-// host returns the host that a command uses. It migrates the database, since a command should not fail for a step
-// that it can take itself; it does not create streams on the broker.
+// host returns the host that a command uses. It migrates sluice's own database, since a command should not fail for a
+// step that it can take itself. One that DATABASE_URL names may be somebody else's, and only sluice up and sluice
+// migrate change its tables. It does not create streams on the broker.
 func (a *app) host(env config.Environment, log zerolog.Logger) *service.Host {
+	care := service.Make
+	if cfg, err := a.settings(); err == nil && !cfg.DatabaseURL.IsZero() {
+		care = service.Refuse
+	}
 	return service.NewHost(service.HostOptions{
-		Name: "sluice", Env: env, Log: log, Patience: patience, Database: service.Make, Broker: service.Leave,
+		Name: "sluice", Env: env, Log: log, Patience: patience, Database: care, Broker: service.Leave,
 	})
 }
 
@@ -130,7 +135,7 @@ func (a *app) withHost(ctx context.Context, fn func(*service.Host) error) error 
 	})
 }
 
-// withStore runs fn with the migrated database.
+// withStore runs fn with the database, which is migrated.
 func (a *app) withStore(ctx context.Context, fn func(*store.Store) error) error {
 	return a.withHost(ctx, func(h *service.Host) error {
 		s, err := h.Store(ctx)

@@ -40,7 +40,10 @@ store. With --output json also its metadata, headings and what conversion lost.`
 				return err
 			}
 			if a.json() {
-				return a.printJSON(result)
+				return a.printJSON(map[string]any{
+					"markdown": result.Markdown, "metadata": result.Metadata, "headings": orEmpty(result.Headings),
+					"losses": orEmpty(result.Losses), "includes": orEmpty(result.Includes),
+				})
 			}
 			a.printf("%s", result.Markdown)
 			return nil

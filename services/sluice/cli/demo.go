@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -321,7 +319,7 @@ func (d *demo) find(ctx context.Context) error {
 		return err
 	}
 	const few = 3
-	if err := d.showChunks(p, chunks[:min(few, len(chunks))]); err != nil {
+	if err := d.showChunks(p, chunks, few); err != nil {
 		return err
 	}
 	if len(chunks) > few {
@@ -331,7 +329,7 @@ func (d *demo) find(ctx context.Context) error {
 }
 
 func (d *demo) nextSteps() {
-	self := command()
+	self := d.self
 	program, arguments := mcpCommand(d.dataDir)
 	d.step("Where to look next")
 	if d.meaning.path != "" {
@@ -349,12 +347,4 @@ func (d *demo) nextSteps() {
 	} {
 		d.printf("  %s\n      %s\n", line[0], line[1])
 	}
-}
-
-// command returns how to call this program on the command line.
-func command() string {
-	if self := os.Args[0]; !strings.Contains(self, "go-build") {
-		return self
-	}
-	return "go run ./services/sluice"
 }

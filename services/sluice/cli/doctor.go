@@ -336,7 +336,7 @@ func (d *doctor) tell() error {
 		for _, l := range d.list {
 			d.a.printf("%-5s %s: %s\n", l.Verdict, l.Check, l.Says)
 			if l.Mend != "" {
-				d.a.printf("      → %s\n", l.Mend)
+				d.a.printf("      → %s\n", d.a.named(l.Mend))
 			}
 		}
 	}

@@ -22,8 +22,6 @@ func (a *app) document() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "document",
 		Short: "Add and remove Markdown documents that are not from Confluence",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.documentAdd(), a.documentRemove())
 	return cmd
@@ -132,6 +130,9 @@ func (a *app) documentRemove() *cobra.Command {
 				}
 				if removed == 0 {
 					return fmt.Errorf("source %s has no document %s", source, argv[0])
+				}
+				if a.json() {
+					return a.printJSON(map[string]any{"source_id": source, "document": argv[0], "chunks": removed})
 				}
 				a.printf("%s is removed from source %s: %s.\n", argv[0], source, plural(removed, "chunk", "chunks"))
 				return nil

@@ -127,7 +127,7 @@ func (a *app) showEmbeddings(ctx context.Context, s *session) error {
 		return a.printJSON(e)
 	}
 	if e.Advice != "" {
-		a.printf("The database cannot search by meaning: %s\n", e.Advice)
+		a.printf("The database cannot search by meaning: %s\n", a.named(e.Advice))
 	}
 	if len(e.Spaces) == 0 {
 		a.printf("Nothing is embedded: search works by words. An embedder with EMBEDDINGS_URL or EMBEDDINGS_PATH changes that.\n")

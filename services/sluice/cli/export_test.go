@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,4 +22,19 @@ func Commands() []string {
 	}
 	walk((&app{}).root())
 	return list
+}
+
+// Calls returns how the program calls itself when it was started as self, and what it prints for a text of its own.
+func Calls(self, text string) (name, printed string) {
+	a := &app{}
+	a.root()
+	a.self = command(self)
+	return a.self, a.named(text)
+}
+
+// Asks returns whether the answer affirms a question, and the question as it is shown.
+func Asks(question, answer string) (yes bool, shown string) {
+	var screen bytes.Buffer
+	a := &app{in: strings.NewReader(answer), err: &screen}
+	return a.asks(question), screen.String()
 }

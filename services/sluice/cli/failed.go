@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +20,6 @@ func (a *app) failed() *cobra.Command {
 		Short: "List the pages that failed, and retry them",
 		Long: `List the pages that failed and that no later run has fixed, and retry them. Every
 incremental sync retries them too; a full one compares all pages anyway.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.failedList(), a.failedRetry())
 	return cmd
@@ -90,6 +89,10 @@ sites have the id, --source selects one.`,
 			}
 			return a.withBroker(cmd.Context(), func(s *session) error {
 				runs, err := s.Retry(cmd.Context(), operator, r)
+				var none *control.NothingFailedError
+				if errors.As(err, &none) && (none.About == "" || none.IsRun) {
+					return a.nothingToRetry(none)
+				}
 				if err != nil {
 					return err
 				}
@@ -100,6 +103,16 @@ sites have the id, --source selects one.`,
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the pages of this `source`")
 	cmd.Flags().BoolVar(&wait, "wait", false, "follow the syncs until they end")
 	return cmd
+}
+
+// nothingToRetry says that no page is failed. That is how it should be, so it is no error.
+func (a *app) nothingToRetry(none *control.NothingFailedError) error {
+	if a.json() {
+		return a.printJSON([]string{})
+	}
+	text := nothingFailed(none).Error()
+	a.printf("%s\n", strings.ToUpper(text[:1])+text[1:]+".")
+	return nil
 }
 
 // showRetried shows the requested runs, and with wait follows them one after the other. The exit code is that of the
@@ -122,7 +135,7 @@ func (a *app) showRetried(ctx context.Context, s *session, runs []control.Retrie
 		if a.json() {
 			return a.printJSON(asked)
 		}
-		a.printf("Follow it: %s\n", following(runs[0].Run.ID))
+		a.printf("Follow it: %s\n", a.named(following(runs[0].Run.ID)))
 		return nil
 	}
 	var ends []event.Progress

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
@@ -52,7 +53,7 @@ func hostileTitles(p *person, site *sandbox.Site) {
 		"mcp": nil, "mcp config": {"", ""}, "embeddings status": {"", ""}, "embeddings plan": {"", ""}, "embeddings switch": {"", ""}, "embeddings retry": {"", ""},
 		"embeddings drop": {"", "x" + strings.ReplaceAll(evil, " ", "")},
 		"nats access":     {"", ""}, "nats adopt": {"", ""}, "nats init": {"", p.data + "/keys"}, "completion bash": nil, "completion zsh": nil, "completion fish": nil, "completion powershell": nil,
-		"up": nil, "demo": nil, "sandbox": nil, "migrate down": nil, "help": nil,
+		"version": {"", ""}, "up": nil, "demo": nil, "sandbox": nil, "migrate down": nil, "help": nil,
 	}
 	p.in = "<p>Walrus\u009b2J</p>"
 	defer func() { p.in = "" }()
@@ -72,6 +73,10 @@ func hostileTitles(p *person, site *sandbox.Site) {
 				require.NotContains(p.t, text, "\x1b", "%s %v", command, format)
 			}
 			require.Contains(p.t, out, how[0], command)
+			if len(format) > 0 {
+				assert.True(p.t, out == "" || json.Valid([]byte(out)), "%s ignores -o json: %s", command, out)
+				assert.NotRegexp(p.t, `(?m)^\s*"[A-Z]\w*":`, out, "%s has capitalised keys", command)
+			}
 			if len(format) == 0 && command != "convert" {
 				require.NotContains(p.t, out, "\n9. Forged", command)
 			}

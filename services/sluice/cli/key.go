@@ -17,8 +17,6 @@ func (a *app) key() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Create, list and revoke the keys of the HTTP API",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.keyCreate(), a.keyList(), a.keyRevoke())
 	return cmd

@@ -56,15 +56,17 @@ func (a *app) mcpConfig() *cobra.Command {
 			}
 			o.url = cmp.Or(o.url, cfg.APIURL)
 			only := strings.Join(list, "")
-			printed := false
+			texts := map[string]string{}
 			for _, c := range clients {
 				if only != "" && only != c.name {
 					continue
 				}
-				printed = true
 				text, err := a.pasted(c.stdio, c.http, o.url)
 				if err != nil {
 					return err
+				}
+				if texts[c.name] = text; a.json() {
+					continue
 				}
 				if only == "" {
 					a.printf("# %s\n", c.where)
@@ -76,11 +78,14 @@ func (a *app) mcpConfig() *cobra.Command {
 					a.printf("\n")
 				}
 			}
-			if !printed {
+			if len(texts) == 0 {
 				return usageError{fmt.Errorf("there is no client %q here; there are: %s", only, strings.Join(names, ", "))}
 			}
 			if o.url == "" && !cfg.DatabaseURL.IsZero() {
 				a.notice("The client has to give sluice the DATABASE_URL that is set here.")
+			}
+			if a.json() {
+				return a.printJSON(texts)
 			}
 			return nil
 		},
@@ -136,7 +141,7 @@ func jsonText(v any) string {
 func mcpCommand(dataDir string) (self string, arguments []string) {
 	self, err := os.Executable()
 	if err != nil {
-		self = command()
+		self = command(os.Args[0])
 	}
 	arguments = []string{"mcp"}
 	if usual, err := local.DefaultDataDir(); err != nil || dataDir != usual {

@@ -16,8 +16,6 @@ func (a *app) migrate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Create or check the tables in Postgres",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		a.migrateStep("up", "Apply the missing migrations", a.migrateUp),
@@ -76,7 +74,7 @@ func (a *app) missingExtensions(cmd *cobra.Command, s *store.Store) error {
 	}
 	for _, e := range list {
 		if !e.Used {
-			a.printf("Without %s: %s\n", e.Name, e.Advice)
+			a.printf("Without %s: %s\n", e.Name, a.named(e.Advice))
 		}
 	}
 	return nil
@@ -116,7 +114,7 @@ func (a *app) migrateStatus(cmd *cobra.Command, s *store.Store) error {
 		case e.Version != "":
 			state = "not used"
 		}
-		rows = append(rows, []string{e.Name, state, e.Advice})
+		rows = append(rows, []string{e.Name, state, a.named(e.Advice)})
 	}
 	a.table(rows)
 	return nil
@@ -129,6 +127,9 @@ func (a *app) migrateVerify(cmd *cobra.Command, s *store.Store) error {
 	}
 	if err != nil {
 		return err
+	}
+	if a.json() {
+		return a.printJSON(map[string]bool{"verified": true})
 	}
 	a.printf("Every migration is applied, recorded and unchanged.\n")
 	return nil

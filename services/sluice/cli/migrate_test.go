@@ -35,6 +35,12 @@ func TestMigrating(t *testing.T) {
 	does := p.withDatabase()
 
 	require.Regexp(t, `010_add_confluence_pages +missing`, p.sees("migrate", "status"))
+	for _, command := range [][]string{{"status"}, {"search", "x"}, {"source", "add", "docs", "--space", "DOCS", "--base-url", "https://acme.atlassian.net"}} {
+		code, _, said := p.types(command...)
+		require.Equal(t, 1, code, command)
+		require.Contains(t, said, "has no tables of Sluice: check DATABASE_URL, or make them with: sluice migrate up", command)
+	}
+	require.NotRegexp(t, ` applied`, p.sees("migrate", "status"), "only up and migrate change a database")
 	code, _, said := p.types("migrate", "verify")
 	require.Equal(t, 1, code)
 	require.Contains(t, said, "010_add_confluence_pages is not applied (run: sluice migrate up)")

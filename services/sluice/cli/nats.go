@@ -13,8 +13,6 @@ func (a *app) nats() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nats",
 		Short: "Manage NATS credentials and streams",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.natsInit(), a.natsAccess(), a.natsAdopt())
 	return cmd
@@ -40,6 +38,9 @@ command needs no server. In compose, the service nats-keys runs it at every star
 			if err != nil {
 				return err
 			}
+			if a.json() {
+				return a.printJSON(map[string]any{"folder": argv[0], "made": orEmpty(made)})
+			}
 			if len(made) == 0 {
 				a.printf("Every service already has a key in %s.\n", argv[0])
 				return nil
@@ -62,6 +63,9 @@ func (a *app) natsAccess() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if a.json() {
+				return a.printJSON(map[string]string{"configuration": bus.AccessConfig(bus.Prefix(cfg.NatsPrefix))})
+			}
 			a.printf("%s", bus.AccessConfig(bus.Prefix(cfg.NatsPrefix)))
 			return nil
 		},
@@ -80,6 +84,9 @@ two on one account, set NATS_PREFIX for one of them.`,
 			return a.withHost(cmd.Context(), func(h *service.Host) error {
 				if err := h.Adopt(cmd.Context()); err != nil {
 					return err
+				}
+				if a.json() {
+					return a.printJSON(map[string]bool{"adopted": true})
 				}
 				a.printf("The streams now belong to this installation.\n")
 				return nil

@@ -20,8 +20,6 @@ func (a *app) removals() *cobra.Command {
 		Short: "List removed pages, and decide on held removals",
 		Long: `List which pages were removed and why, and decide on held runs. A run is held if it would
 remove more pages than the limit allows; it removes none.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.removalsList(), a.removalsApprove(), a.removalsReject())
 	return cmd
@@ -112,7 +110,7 @@ func (a *app) showHeld(h control.HeldRun, shown int) {
 	if more := len(h.Pages) - shown; more > 0 {
 		a.printf("  … and %d more: sluice removals list --run %s\n", more, h.ID)
 	}
-	a.printf("%s", decideHint(h.Run))
+	a.printf("%s", a.named(decideHint(h.Run)))
 }
 
 // decideHint tells how the held run was decided on, or how to decide.

@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"regexp"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -75,15 +75,15 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	case errors.As(err, &code):
 		return code.code
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, err) // the error contains the program's name
+		fmt.Fprintln(stderr, a.named(err.Error())) // the error contains the program's name
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "sluice:", err)
+		fmt.Fprintln(stderr, "sluice:", a.named(err.Error()))
 		return exitUsage
 	case ctx.Err() != nil && !errors.As(err, &broke):
 		return 128 + int(syscall.SIGINT)
 	default:
-		fmt.Fprintln(stderr, "sluice:", err)
+		fmt.Fprintln(stderr, "sluice:", a.named(err.Error()))
 		return exitFailed
 	}
 }
@@ -97,6 +97,9 @@ type app struct {
 
 	dataDir string
 	output  string
+
+	self     string         // how the person calls the program
+	commands *regexp.Regexp // matches "sluice" before the name of a command
 
 	env *config.Environment // nil until it is read
 }
@@ -114,39 +117,26 @@ and DATABASE_URL sluice starts its own NATS and Postgres under --data.
 
 Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some pages failed,
 4 the sync was held because it would have removed too much.`,
-		Version: version(),
-		Args: func(_ *cobra.Command, list []string) error {
-			if len(list) > 0 {
-				return usageError{fmt.Errorf("the command %q does not exist; sluice --help lists all commands", list[0])}
-			}
-			return nil
-		},
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.ValidateFlagGroups() != nil {
+				return usageError{exclusive(cmd)}
+			}
 			if a.output != "text" && a.output != "json" {
 				return usageError{fmt.Errorf("--output must be text or json, not %q", a.output)}
 			}
 			return nil
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
 	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.embeddings(), a.source(), a.secret(), a.key(), a.page(), a.document(), a.mcp(),
-		a.convert(), a.sandbox(), a.migrate(), a.nats(), a.doctor())
+		a.convert(), a.sandbox(), a.migrate(), a.nats(), a.doctor(), a.version())
+	a.prepare(root)
 	return root
-}
-
-// args wraps a check of the arguments so that its errors are usage errors and show the command's usage.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, list []string) error {
-		if err := check(cmd, list); err != nil {
-			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
-		}
-		return nil
-	}
 }
 
 func (a *app) json() bool { return a.output == "json" }
@@ -165,17 +155,10 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+// printf prints a text of this program, in which the person may find commands to paste.
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, a.named(format), args...) }
 
 // notice prints a message to standard error, apart from the command's output.
-func (a *app) notice(text string) { fmt.Fprintln(a.err, text) }
+func (a *app) notice(text string) { fmt.Fprintln(a.err, a.named(text)) }
 
 func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.err, c) }
-
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "(from a checkout)"
-	}
-	return info.Main.Version
-}

@@ -211,7 +211,7 @@ func (a *app) showPage(ctx context.Context, s *session, source, id string, chunk
 		if err != nil {
 			return err
 		}
-		return a.showChunks(p, list)
+		return a.showChunks(p, list, len(list))
 	case losses:
 		if a.json() {
 			return a.printJSON(orEmpty(p.Losses))
@@ -230,7 +230,8 @@ func (a *app) showPage(ctx context.Context, s *session, source, id string, chunk
 	}
 }
 
-func (a *app) showChunks(p store.Page, list []store.StoredChunk) error {
+// showChunks shows a page's first chunks, at most that many, and says how many the page has.
+func (a *app) showChunks(p store.Page, list []store.StoredChunk, most int) error {
 	if a.json() {
 		return a.printJSON(orEmpty(list))
 	}
@@ -239,7 +240,7 @@ func (a *app) showChunks(p store.Page, list []store.StoredChunk) error {
 		gone = ", removed"
 	}
 	a.printf("%s (page %s, version %d%s): %s\n", a.strong(terminal.Line(p.Title)), p.ID, p.Version, gone, plural(len(list), "chunk", "chunks"))
-	for _, c := range list {
+	for _, c := range list[:min(most, len(list))] {
 		under := strings.Join(c.Metadata.HeadingPath, " › ")
 		if under == "" {
 			under = c.Metadata.SectionTitle

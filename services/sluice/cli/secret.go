@@ -31,8 +31,6 @@ func (a *app) secret() *cobra.Command {
 		Long: `Store API tokens in the database, encrypted with the key from SLUICE_MASTER_KEY or
 SLUICE_MASTER_PASSPHRASE. A source is read with its own token, else with that of its site, else
 with CONFLUENCE_API_TOKEN if the source is on CONFLUENCE_BASE_URL.`,
-		Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.secretSet(), a.secretList(), a.secretRemove(), a.secretRotate())
 	return cmd
@@ -265,10 +263,14 @@ func (a *app) secretRemove() *cobra.Command {
 				if isNotFound(err) {
 					return fmt.Errorf("no token is stored for %q; sluice secret list shows the stored ones", argv[0])
 				}
-				if err == nil {
-					a.printf("The token of %s is removed. It stays valid at Atlassian until you revoke it there.\n", name)
+				if err != nil {
+					return err
 				}
-				return err
+				if a.json() {
+					return a.printJSON(map[string]string{"removed": name})
+				}
+				a.printf("The token of %s is removed. It stays valid at Atlassian until you revoke it there.\n", name)
+				return nil
 			})
 		},
 	}
@@ -290,6 +292,9 @@ SLUICE_MASTER_KEY for every service, restart them, and run this. Then delete the
 				n, err := s.Vault().RotateSecrets(cmd.Context(), ring)
 				if err != nil {
 					return fmt.Errorf("nothing was changed: %w", err)
+				}
+				if a.json() {
+					return a.printJSON(map[string]any{"tokens": n, "key_id": ring.Current()})
 				}
 				a.printf("%s encrypted again; all are encrypted with the master key %s.\n", plural(n, "token is", "tokens are"), ring.Current())
 				return nil

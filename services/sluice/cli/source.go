@@ -1,16 +1,19 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
@@ -27,8 +30,6 @@ func (a *app) source() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "source",
 		Short: "Add, change, list and remove sources: the spaces and folders to sync",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.sourceAdd(), a.sourceSet(), a.sourceList(), a.sourceLosses(), a.sourceResume(), a.sourceRemove())
 	return cmd
@@ -165,6 +166,9 @@ func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*cr
 
 func (a *app) showAdded(ctx context.Context, s *session, added control.Added) error {
 	src := added.Source
+	if a.json() {
+		return cmp.Or(a.printJSON(src), a.noticeToken(ctx, s, src, false))
+	}
 	if added.Token != nil {
 		a.printf("%s\n", tokenLine(*added.Token))
 	}
@@ -285,18 +289,49 @@ placeholder or dropped, and why. sluice page ID --losses shows one page.`,
 }
 
 func (a *app) sourceRemove() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	cmd := &cobra.Command{
 		Use:   "remove SOURCE",
 		Short: "Delete a source with its pages, chunks and runs",
-		Args:  args(cobra.ExactArgs(1)),
+		Long: `Delete a source with everything that is stored for it: pages, chunks, runs and its token. On a
+terminal it asks first; --yes does without.`,
+		Example: "  sluice source remove docs\n  sluice source remove docs --yes",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				if err := s.RemoveSource(cmd.Context(), operator, argv[0]); err != nil {
+				src, err := s.Source(cmd.Context(), operator, argv[0])
+				if err != nil {
 					return err
 				}
-				a.printf("Source %s and everything stored for it is removed.\n", argv[0])
+				if !yes && !a.confirmed(fmt.Sprintf("Delete source %s with %s and %s?", src.ID, plural(src.Pages, "page", "pages"), plural(src.Chunks, "chunk", "chunks"))) {
+					return errors.New("nothing is removed")
+				}
+				if err := s.RemoveSource(cmd.Context(), operator, src.ID); err != nil {
+					return err
+				}
+				if a.json() {
+					return a.printJSON(map[string]string{"removed": src.ID})
+				}
+				a.printf("Source %s and everything stored for it is removed.\n", src.ID)
 				return nil
 			})
 		},
 	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// confirmed asks a question that only y or yes affirms. It asks nobody if standard input is not a terminal.
+func (a *app) confirmed(question string) bool {
+	if f, ok := a.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return a.asks(question)
+	}
+	return true
+}
+
+// asks reads the answer to a question.
+func (a *app) asks(question string) bool {
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(a.in).ReadString('\n') // without an answer it is no
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }

@@ -76,13 +76,13 @@ func (a *app) showAsked(ctx context.Context, s *session, asked control.Asked, wa
 	case run.State.Final():
 		a.printf("Run %s of %s ended %s: %s. Show it: sluice status %s\n", run.ID, run.SourceID, ago(run.FinishedAt), words(run.State), run.ID)
 	case asked.Joined:
-		a.printf("Run %s of %s waits already and does the same. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
+		a.printf("Run %s of %s waits already and does the same. Follow it: %s\n", run.ID, run.SourceID, a.named(following(run.ID)))
 	case asked.WaitsFor != "":
-		a.printf("Run %s of %s is requested and waits for run %s to end. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, following(run.ID))
+		a.printf("Run %s of %s is requested and waits for run %s to end. Follow it: %s\n", run.ID, run.SourceID, asked.WaitsFor, a.named(following(run.ID)))
 	case run.State != event.StateRequested:
-		a.printf("Run %s of %s is already active: %s. Follow it: %s\n", run.ID, run.SourceID, words(run.State), following(run.ID))
+		a.printf("Run %s of %s is already active: %s. Follow it: %s\n", run.ID, run.SourceID, words(run.State), a.named(following(run.ID)))
 	default:
-		a.printf("Run %s of %s is requested. Follow it: %s\n", run.ID, run.SourceID, following(run.ID))
+		a.printf("Run %s of %s is requested. Follow it: %s\n", run.ID, run.SourceID, a.named(following(run.ID)))
 	}
 	return nil
 }
@@ -127,9 +127,9 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 		}
 	}
 	if ctx.Err() != nil { // after Ctrl-C, errors are of no interest
-		a.notice(fmt.Sprintf("Stopped following; run %s continues: %s", run.ID, following(run.ID)))
+		a.notice(fmt.Sprintf("Stopped following; run %s continues: %s", run.ID, a.named(following(run.ID))))
 	}
-	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("lost track of the run; it continues: %s", following(run.ID)))
+	return event.Progress{}, cmp.Or(err, ctx.Err(), fmt.Errorf("lost track of the run; it continues: %s", a.named(following(run.ID))))
 }
 
 // followBroker shows the run's progress from the broker, and returns its last snapshot.
@@ -159,9 +159,10 @@ func summary(p event.Progress) string {
 	return text
 }
 
-// tally lists the counts that are not zero.
+// tally returns the number of a run's pages and the counts that are not zero. The pages are those that the site listed
+// and those that are gone from it.
 func tally(c event.Counts) string {
-	parts := []string{plural(c.Listed, "page listed", "pages listed")}
+	var parts []string
 	for _, one := range []struct {
 		n    int
 		what string
@@ -170,7 +171,11 @@ func tally(c event.Counts) string {
 			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.what))
 		}
 	}
-	return strings.Join(parts, ", ")
+	pages := plural(c.Listed, "page", "pages")
+	if len(parts) == 0 {
+		return pages
+	}
+	return pages + ": " + strings.Join(parts, ", ")
 }
 
 // exitError converts a run's final state to the exit code.
