@@ -11,9 +11,11 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	standin "github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
@@ -45,13 +47,13 @@ var notInCompose = map[string]string{
 }
 
 // Variables that only the compose file reads.
-var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT"}
+var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT", "SERVER_CPUS"}
 
 // Variables that compose sets itself: the addresses inside its network.
 var ownInCompose = map[string]string{
 	"NATS_URL":       "nats://nats:4222",
 	"NATS_NKEY_FILE": "/keys/nkey",
-	"DATABASE_URL":   "postgres://sluice:sluice@postgres:5432/sluice?sslmode=disable",
+	"DATABASE_URL":   "host=postgres port=5432 user=sluice password='sluice' dbname=sluice sslmode=disable",
 	"HEALTH_ADDR":    ":8080",
 	"SANDBOX_ADDR":   ":8090",
 	"GATEWAY_ADDR":   ":8181",
@@ -119,6 +121,17 @@ func TestComposePassesValuesOn(t *testing.T) {
 	assert.Equal(t, "300", *p.Services["chunk-writer"].Environment["CHUNK_MAX_TOKENS"])
 }
 
+// A password may have characters that mean something in an address.
+func TestComposePassesAnyPasswordOn(t *testing.T) {
+	const password = `p@ss/w#rd%?: &=`
+	p := compose(t, map[string]string{"POSTGRES_PASSWORD": password, "SERVER_CPUS": "1"})
+	cfg, err := pgx.ParseConfig(*p.Services["fetcher"].Environment["DATABASE_URL"])
+	require.NoError(t, err)
+	assert.Equal(t, []any{"postgres", "sluice", "sluice", password}, []any{cfg.Host, cfg.User, cfg.Database, cfg.Password})
+	assert.Equal(t, password, *p.Services["postgres"].Environment["POSTGRES_PASSWORD"])
+	assert.InDelta(t, 1, float64(p.Services["postgres"].Deploy.Resources.Limits.NanoCPUs), 0.001, "a host may have one processor")
+}
+
 // Every container has a pinned version, resource limits, no privileges and a health check.
 func TestComposeServicesAreHoused(t *testing.T) {
 	p := compose(t, nil)
@@ -145,6 +158,9 @@ func TestComposeServicesAreHoused(t *testing.T) {
 			assert.Empty(t, s.User, "%s: the image's own user", name)
 		}
 		assert.Equal(t, []string{"no-new-privileges:true"}, s.SecurityOpt, name)
+		if assert.NotNil(t, s.Logging, "%s: its log fills no disk", name) {
+			assert.NotEmpty(t, s.Logging.Options["max-size"], name)
+		}
 		if assert.NotNil(t, s.Deploy, name) && assert.NotNil(t, s.Deploy.Resources.Limits, name) {
 			limits := s.Deploy.Resources.Limits
 			assert.Positive(t, limits.MemoryBytes, name)
@@ -200,6 +216,8 @@ func TestSandboxEnvIsAWorkingSite(t *testing.T) {
 	sandbox := p.Services["sandbox"].Environment
 	assert.Equal(t, *sandbox["SANDBOX_EMAIL"], env["CONFLUENCE_EMAIL"])
 	assert.Equal(t, *sandbox["SANDBOX_TOKEN"], env["CONFLUENCE_API_TOKEN"])
+	assert.Contains(t, p.Services["sandbox"].Profiles, env["COMPOSE_PROFILES"], "up starts the stand-in, and down stops it")
+	assert.Contains(t, read(t, "deploy/sandbox.env"), "--space "+standin.BuiltinSpace+"\n")
 }
 
 // dotenv returns the NAME=value lines of a file.

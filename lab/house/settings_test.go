@@ -117,7 +117,8 @@ func envExample() string {
 	}
 	b.WriteString("\n# --- Only docker-compose.yml reads these ---\n\n" +
 		"# The password of its Postgres, and the ports that it publishes on 127.0.0.1.\n" +
-		"# POSTGRES_PASSWORD=sluice\n# POSTGRES_PORT=5432\n# NATS_PORT=4222\n# SANDBOX_PORT=8090\n# GATEWAY_PORT=8181\n")
+		"# POSTGRES_PASSWORD=sluice\n# POSTGRES_PORT=5432\n# NATS_PORT=4222\n# SANDBOX_PORT=8090\n# GATEWAY_PORT=8181\n" +
+		"\n# The processors that NATS and Postgres may use each; 1 on a host with one.\n# SERVER_CPUS=2\n")
 	return b.String()
 }
 
@@ -146,7 +147,8 @@ This page is written from ` + "`shared/config`" + ` by ` + "`make docs`" + `.
 		}
 	}
 	b.WriteString("\n`docker-compose.yml` also reads `POSTGRES_PASSWORD` and the ports that it publishes on 127.0.0.1:\n" +
-		"`POSTGRES_PORT`, `NATS_PORT`, `SANDBOX_PORT` and `GATEWAY_PORT`.\n")
+		"`POSTGRES_PORT`, `NATS_PORT`, `SANDBOX_PORT` and `GATEWAY_PORT`. `SERVER_CPUS` says how many processors NATS\n" +
+		"and Postgres may use each: 2, and on a host with one it must be 1.\n")
 	return b.String()
 }
 
