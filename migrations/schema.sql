@@ -62,7 +62,9 @@ CREATE TABLE confluence_api_keys (
     sources text[] DEFAULT '{}'::text[] NOT NULL,
     hash text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    account text DEFAULT ''::text NOT NULL,
+    act_as boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE confluence_chunk_texts (
@@ -321,6 +323,7 @@ ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_pkey PRIMARY KEY (id)
 ALTER TABLE archon_settings ADD CONSTRAINT archon_settings_key_key UNIQUE (key);
 ALTER TABLE archon_sources ADD CONSTRAINT archon_sources_pkey PRIMARY KEY (source_id);
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_pkey PRIMARY KEY (key_id);
+ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_reader CHECK (((account = ''::text) OR (NOT act_as)));
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_role_check CHECK ((role = ANY (ARRAY['read'::text, 'operate'::text, 'admin'::text])));
 ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_pkey PRIMARY KEY (chunk_id, space_id);
 ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
@@ -737,6 +740,8 @@ COMMENT ON COLUMN confluence_api_keys.sources IS 'the sources that the key may s
 COMMENT ON COLUMN confluence_api_keys.hash IS 'sha256: and the SHA-256 digest of key id and secret; without sha256:, bcrypt of it, from an earlier release';
 COMMENT ON COLUMN confluence_api_keys.created_at IS 'when it was made';
 COMMENT ON COLUMN confluence_api_keys.revoked_at IS 'when it was taken back; it opens nothing since';
+COMMENT ON COLUMN confluence_api_keys.account IS 'the account id for which the key reads; empty for nobody in particular';
+COMMENT ON COLUMN confluence_api_keys.act_as IS 'whether each request may name the account for which it reads';
 COMMENT ON TABLE confluence_chunk_texts IS 'Which text a chunk has; none where that is not looked at yet';
 COMMENT ON COLUMN confluence_chunk_texts.chunk_id IS 'the chunk';
 COMMENT ON COLUMN confluence_chunk_texts.space_id IS 'the space';

@@ -7,7 +7,9 @@
 package access
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -130,4 +132,14 @@ func judge(account string, l Layer, groups map[string]Group, oldest time.Time) G
 		}
 	}
 	return g
+}
+
+// ErrAccount says that a text is no account id.
+var ErrAccount = errors.New("an account id is 1 to 128 letters, digits, colons, hyphens, underscores and periods")
+
+// ValidAccount reports whether a text may be the id of an account.
+func ValidAccount(id string) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(":-_.", r)
+	})
 }

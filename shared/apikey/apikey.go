@@ -12,12 +12,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -48,7 +50,9 @@ type Key struct {
 	ID        string    `json:"key_id"`
 	Name      string    `json:"name"`
 	Role      Role      `json:"role"`
-	Sources   []string  `json:"sources"` // empty: every source
+	Sources   []string  `json:"sources"`           // empty: every source
+	Account   string    `json:"account,omitempty"` // the account for which the key reads; "" for nobody in particular
+	ActAs     bool      `json:"act_as,omitempty"`  // each request may name the account for which it reads
 	CreatedAt time.Time `json:"created_at"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 }
@@ -58,14 +62,30 @@ func (k Key) Scoped() bool { return len(k.Sources) > 0 }
 
 // Viewer is the viewer for whom the key reads. A key without a valid role sees nothing.
 func (k Key) Viewer() viewer.Viewer {
+	v := viewer.Everywhere()
 	switch {
 	case !k.Role.Valid():
 		return viewer.Viewer{}
 	case k.Scoped():
-		return viewer.OfSources(k.Sources...)
-	default:
-		return viewer.All()
+		v = viewer.OfSources(k.Sources...)
 	}
+	return v.As(k.Account)
+}
+
+// ErrReader says that a key may not read for the account that a request names.
+var ErrReader = errors.New("this key may not read for others: make one with sluice key create --act-as")
+
+// ViewerAs is the viewer of a request that names the account for which it reads; "" names none.
+func (k Key) ViewerAs(account string) (viewer.Viewer, error) {
+	switch {
+	case account == "":
+		return k.Viewer(), nil
+	case !k.ActAs:
+		return viewer.Viewer{}, ErrReader
+	case !access.ValidAccount(account):
+		return viewer.Viewer{}, access.ErrAccount
+	}
+	return k.Viewer().As(account), nil
 }
 
 const (

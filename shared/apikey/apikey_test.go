@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/apikey/apikeytest"
 )
@@ -74,5 +75,34 @@ func TestOnWhoseBehalfAKeyReads(t *testing.T) {
 	require.False(t, scoped.Sees(""))
 	for _, nobodys := range []apikey.Key{{}, {Sources: []string{"docs"}}, {Role: "root"}} {
 		require.False(t, nobodys.Viewer().Sees("docs"))
+	}
+}
+
+func TestForWhomAKeyReads(t *testing.T) {
+	read := apikey.Key{Role: apikey.Read, Sources: []string{"docs"}}
+	require.False(t, read.Viewer().Operator(), "only who has the database sees every page")
+	require.False(t, apikey.Key{Role: apikey.Admin}.Viewer().Operator())
+	require.Empty(t, read.Viewer().Account())
+	_, err := read.ViewerAs("ann")
+	require.ErrorIs(t, err, apikey.ErrReader)
+
+	bound := read
+	bound.Account = "ann"
+	require.Equal(t, "ann", bound.Viewer().Account())
+	_, err = bound.ViewerAs("bob")
+	require.ErrorIs(t, err, apikey.ErrReader)
+
+	read.ActAs = true
+	v, err := read.ViewerAs("712020:8d0f-1")
+	require.NoError(t, err)
+	require.Equal(t, "712020:8d0f-1", v.Account())
+	require.True(t, v.Sees("docs"))
+	require.False(t, v.Sees("hr"), "a reader makes no more sources visible")
+	v, err = read.ViewerAs("")
+	require.NoError(t, err)
+	require.Empty(t, v.Account())
+	for _, bad := range []string{" ", "ann bob", "ann\n", "é", strings.Repeat("a", 129)} {
+		_, err = read.ViewerAs(bad)
+		require.ErrorIs(t, err, access.ErrAccount, "%q", bad)
 	}
 }

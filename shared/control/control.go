@@ -25,6 +25,7 @@ type Reader interface {
 	SourceIDs(ctx context.Context, v viewer.Viewer) ([]string, error)
 	Sources(ctx context.Context, v viewer.Viewer, p store.Part) ([]store.Source, error)
 	Source(ctx context.Context, v viewer.Viewer, id string) (store.Source, error)
+	SeesEveryPage(ctx context.Context, v viewer.Viewer, sourceID string) (bool, error)
 	Losses(ctx context.Context, v viewer.Viewer, sourceID string, p store.Part) ([]store.LossTotal, error)
 
 	Run(ctx context.Context, v viewer.Viewer, id string) (store.Run, error)

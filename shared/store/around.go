@@ -50,6 +50,10 @@ func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]Relate
 	if !v.Sees(p.SourceID) {
 		return nil, nil
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	above := strings.Split(strings.Trim(p.Path, "/"), "/")
 	var links, issues []string
 	for _, l := range p.Metadata.InternalLinks {
@@ -61,7 +65,7 @@ func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]Relate
 		issues = append(issues, i.IssueKey)
 	}
 	rows, _ := r.pool.Query(ctx, `
-		WITH me AS (SELECT site_id FROM confluence_pages WHERE page_id = $1 AND source_id = $2 AND NOT is_deleted),
+		WITH me AS (SELECT site_id FROM confluence_pages WHERE page_id = $1 AND source_id = $2 AND NOT is_deleted AND `+pg.Shows("source_id", "page_id", "$8", "$9")+`),
 		found (place, relation, issue, page_id) AS (
 			(SELECT 1, 'parent', '', id FROM (
 				SELECT step.id FROM unnest($4::text[]) WITH ORDINALITY AS step(id, place)
@@ -81,12 +85,12 @@ func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]Relate
 			SELECT DISTINCT f.place, f.relation, f.issue, p.source_id, p.page_id, p.title, coalesce(c.url, '') AS url
 			FROM found f JOIN confluence_pages p ON p.page_id = f.page_id AND p.site_id = (SELECT site_id FROM me) AND NOT p.is_deleted
 			LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
-			WHERE p.page_id <> $1 AND ($3::text[] IS NULL OR p.source_id = ANY ($3))
+			WHERE p.page_id <> $1 AND ($3::text[] IS NULL OR p.source_id = ANY ($3)) AND `+pg.Shows("p.source_id", "p.page_id", "$8", "$9")+`
 		), numbered AS (
 			SELECT *, row_number() OVER (PARTITION BY place ORDER BY title COLLATE "C", page_id, issue) AS n FROM seen
 		)
 		SELECT relation, issue, source_id, page_id, title, url FROM numbered WHERE n <= $7 ORDER BY place, n`,
-		p.ID, p.SourceID, visibleSources(v), above, links, issues, relatedAtMost)
+		p.ID, p.SourceID, seen.Sources, above, links, issues, relatedAtMost, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RelatedPage])
 	if err != nil {
 		return nil, fmt.Errorf("look for pages related to %s: %w", p.ID, err)
@@ -99,10 +103,14 @@ func (r *Reader) Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT h.level, h.text, h.anchor FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		CROSS JOIN ROWS FROM (jsonb_to_recordset(c.headings) AS (level int, text text, anchor text)) WITH ORDINALITY AS h(level, text, anchor, place)
-		WHERE p.page_id = $1 AND p.source_id = $2 AND NOT p.is_deleted ORDER BY h.place`, pageID, sourceID)
+		WHERE p.page_id = $1 AND p.source_id = $2 AND NOT p.is_deleted AND `+pg.Shows("p.source_id", "p.page_id", "$3", "$4")+` ORDER BY h.place`, pageID, sourceID, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[page.Heading])
 	if err != nil {
 		return nil, fmt.Errorf("read the headings of page %s: %w", pageID, err)
@@ -116,10 +124,15 @@ func (r *Reader) PageAt(ctx context.Context, v viewer.Viewer, url string) (PageK
 	if !storable(url) {
 		return PageKey{}, fmt.Errorf("look up an address: %w", ErrNotFound)
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return PageKey{}, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT DISTINCT p.source_id, p.page_id FROM archon_crawled_pages c
 		JOIN confluence_pages p ON p.page_id = `+pg.ChunkPage("c")+` AND p.source_id = c.source_id AND NOT p.is_deleted
-		WHERE c.url = $1 AND ($2::text[] IS NULL OR c.source_id = ANY ($2)) ORDER BY 1, 2 LIMIT 1`, url, visibleSources(v))
+		WHERE c.url = $1 AND ($2::text[] IS NULL OR c.source_id = ANY ($2)) AND `+pg.Shows("p.source_id", "p.page_id", "$3", "$4")+`
+		ORDER BY 1, 2 LIMIT 1`, url, seen.Sources, seen.Free, seen.Sets)
 	key, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[PageKey])
 	if err != nil {
 		return key, pg.NotFound(err, "look up the page at "+url)
@@ -136,19 +149,24 @@ type PlacedChunk struct {
 
 // ChunksByID reads chunks by their ids, in no particular order. It omits those that the viewer may not see.
 func (r *Reader) ChunksByID(ctx context.Context, v viewer.Viewer, ids []int64) ([]PlacedChunk, error) {
-	return r.placed(ctx, `c.id = ANY ($2)`, v, ids)
+	return r.placed(ctx, `c.id = ANY ($4)`, v, ids)
 }
 
 // ChunksAround reads a chunk of a document and the given number of chunks before and after it, in order. The document
 // may be a page, or a document of another program.
 func (r *Reader) ChunksAround(ctx context.Context, v viewer.Viewer, sourceID, url string, number, around int) ([]PlacedChunk, error) {
-	return r.placed(ctx, `c.source_id = $2 AND c.url = $3 AND c.chunk_number BETWEEN $4 AND $5`, v, sourceID, url, number-around, number+around)
+	return r.placed(ctx, `c.source_id = $4 AND c.url = $5 AND c.chunk_number BETWEEN $6 AND $7`, v, sourceID, url, number-around, number+around)
 }
 
 func (r *Reader) placed(ctx context.Context, where string, v viewer.Viewer, args ...any) ([]PlacedChunk, error) {
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT c.source_id, c.url, c.id, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
-		WHERE `+where+` AND ($1::text[] IS NULL OR c.source_id = ANY ($1)) ORDER BY c.chunk_number, c.id`, append([]any{visibleSources(v)}, args...)...)
+		WHERE `+where+` AND ($1::text[] IS NULL OR c.source_id = ANY ($1)) AND `+pg.Shows("c.source_id", pg.ChunkPage("c"), "$2", "$3")+`
+		ORDER BY c.chunk_number, c.id`, append([]any{seen.Sources, seen.Free, seen.Sets}, args...)...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c PlacedChunk, err error) {
 		return c, row.Scan(&c.SourceID, &c.URL, &c.ID, &c.Number, &c.Content, &c.Metadata)
 	})
@@ -171,15 +189,20 @@ func (r *Reader) HiddenText(ctx context.Context, v viewer.Viewer, pages []PageKe
 	if len(ids) == 0 {
 		return found, nil
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.source_id, p.page_id, sum(l.count)::int FROM (SELECT DISTINCT source_id, id FROM unnest($1::text[], $2::text[]) AS a(source_id, id)) a
 		JOIN confluence_pages p ON p.page_id = a.id AND p.source_id = a.source_id AND NOT p.is_deleted
 		JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
 		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int)
-		WHERE l.element = $3 AND l.fate = $4 GROUP BY 1, 2`, sources, ids, page.HiddenText, page.Rendered)
+		WHERE l.element = $3 AND l.fate = $4 AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`
+		GROUP BY 1, 2`, sources, ids, page.HiddenText, page.Rendered, seen.Free, seen.Sets)
 	var key PageKey
 	var n int
-	_, err := pgx.ForEachRow(rows, []any{&key.SourceID, &key.ID, &n}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&key.SourceID, &key.ID, &n}, func() error {
 		found[key] = n
 		return nil
 	})
@@ -201,6 +224,10 @@ type Freshness struct {
 
 // Freshness returns the freshness of each source, ordered by id.
 func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, error) {
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT s.source_id, done.at, coalesce(open.run_id, ''), coalesce(waiting.n, 0)::int, coalesce(failed.n, 0)::int, least(waiting.oldest, failed.oldest)
 		FROM archon_sources s
@@ -208,11 +235,11 @@ func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, e
 			WHERE r.source_id = s.source_id AND r.state IN ('completed', 'completed_with_failures')) done ON true
 		LEFT JOIN confluence_sync_runs open ON open.source_id = s.source_id AND open.state IN ('listing', 'fetching', 'finishing')
 		LEFT JOIN LATERAL (SELECT count(*) AS n, min(coalesce(l.version_at, open.requested_at)) AS oldest FROM confluence_sync_pages l
-			WHERE l.run_id = open.run_id AND l.outcome IS NULL) waiting ON true
+			WHERE l.run_id = open.run_id AND l.outcome IS NULL AND `+pg.Shows("s.source_id", "l.page_id", "$2", "$3")+`) waiting ON true
 		LEFT JOIN LATERAL (SELECT count(DISTINCT f.page_id) AS n, min(coalesce(f.version_at, f.ended_at)) AS oldest
 			FROM confluence_sync_runs r JOIN confluence_sync_pages f USING (run_id)
-			WHERE r.source_id = s.source_id AND f.outcome = 'failed' AND NOT `+settledSQL+`) failed ON true
-		WHERE `+ourSource+` AND ($1::text[] IS NULL OR s.source_id = ANY ($1)) ORDER BY s.source_id`, visibleSources(v))
+			WHERE r.source_id = s.source_id AND f.outcome = 'failed' AND NOT `+settledSQL+` AND `+pg.Shows("s.source_id", "f.page_id", "$2", "$3")+`) failed ON true
+		WHERE `+ourSource+` AND ($1::text[] IS NULL OR s.source_id = ANY ($1)) ORDER BY s.source_id`, seen.Sources, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Freshness, err error) {
 		var done, oldest *time.Time
 		err = row.Scan(&f.SourceID, &done, &f.Running, &f.Waiting, &f.Failed, &oldest)
@@ -237,12 +264,16 @@ func (r *Reader) Changed(ctx context.Context, v viewer.Viewer, sources []string,
 	if len(sources) > 0 {
 		of = slices.DeleteFunc(slices.Clone(sources), func(id string) bool { return !v.Sees(id) || !storable(id) })
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
 			'{}'::text[], coalesce((p.metadata->>'word_count')::int, 0)
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
-		WHERE NOT p.is_deleted AND p.last_modified >= $1 AND ($2::text[] IS NULL OR p.source_id = ANY ($2))
-		ORDER BY p.last_modified DESC, p.source_id, p.page_id OFFSET $3 LIMIT $4`, since, of, offset, limit)
+		WHERE NOT p.is_deleted AND p.last_modified >= $1 AND ($2::text[] IS NULL OR p.source_id = ANY ($2)) AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`
+		ORDER BY p.last_modified DESC, p.source_id, p.page_id OFFSET $3 LIMIT $4`, since, of, offset, limit, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PageInfo])
 	if err != nil {
 		return nil, fmt.Errorf("list changed pages: %w", err)

@@ -354,6 +354,22 @@ func TestChunksOfAnOlderReleaseAreTiedToTheirPages(t *testing.T) {
 	require.Equal(t, []string{"alpha", "gamma"}, contents(t, s, "docs", "1"))
 }
 
+// A source that another program made, without a page yet, is as open after the upgrade as it was before.
+func TestASourceWithoutASpaceStaysOpen(t *testing.T) {
+	t.Parallel()
+	s, conn := open(t)
+	does(t, conn, `INSERT INTO archon_sources (source_id, metadata) VALUES ('theirs', '{"source_type": "confluence"}');
+		INSERT INTO archon_crawled_pages (url, chunk_number, content, source_id) VALUES ('https://example.com', 0, 'text', 'theirs')`)
+	file, err := os.ReadFile(filepath.Join("..", "..", "migrations", "043_bind_api_keys_to_readers.sql"))
+	require.NoError(t, err)
+	up, down, _ := strings.Cut(string(file), "-- +goose Down")
+	does(t, conn, down)
+	does(t, conn, up)
+	list, err := s.Reader().ChunksAround(t.Context(), viewer.Everywhere(), "theirs", "https://example.com", 0, 1)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+}
+
 // Older releases identify chunks by page_id alone, and store only one page per id.
 func TestOlderReleasesFindTheirChunksAfterDown(t *testing.T) {
 	t.Parallel()

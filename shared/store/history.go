@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -97,24 +98,28 @@ func (r *Reader) Story(ctx context.Context, v viewer.Viewer, runID string) (Stor
 		if st.Run, err = readVisibleRun(ctx, tx, v, runID); err != nil {
 			return err
 		}
-		if st.Counts, _, err = count(ctx, tx, runID); err != nil {
+		seen, err := pg.See(ctx, tx, v, visibleSources(v))
+		if err != nil {
+			return err
+		}
+		if st.Counts, _, err = countSeen(ctx, tx, seen, &st.Run); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `
 			SELECT coalesce(extract(epoch FROM r.listing_completed_at - r.started_at), 0)::float8,
 				coalesce(extract(epoch FROM l.last - r.listing_completed_at), 0)::float8, l.bytes
 			FROM confluence_sync_runs r, (SELECT max(ended_at) AS last, coalesce(sum(bytes), 0)::bigint AS bytes
-				FROM confluence_sync_pages WHERE run_id = $1) l
-			WHERE r.run_id = $1`, runID).Scan(&st.Listing, &st.Fetching, &st.Bytes)
+				FROM confluence_sync_pages p WHERE run_id = $1 AND `+pg.Shows("$4::text", "p.page_id", "$2", "$3")+`) l
+			WHERE r.run_id = $1`, runID, seen.Free, seen.Sets, st.SourceID).Scan(&st.Listing, &st.Fetching, &st.Bytes)
 		if err != nil {
 			return err
 		}
-		if st.Stages, err = stageTimes(ctx, tx, runID); err != nil {
+		if st.Stages, err = stageTimes(ctx, tx, seen, st.Run); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `SELECT page_id, title, coalesce(bytes, 0), greatest(0, extract(epoch FROM ended_at - fetched_at))::float8
-			FROM confluence_sync_pages WHERE run_id = $1 AND fetched_at IS NOT NULL
-			ORDER BY ended_at - fetched_at DESC, page_id LIMIT $2`, runID, slowPages)
+			FROM confluence_sync_pages l WHERE run_id = $1 AND fetched_at IS NOT NULL AND `+pg.Shows("$5::text", "l.page_id", "$3", "$4")+`
+			ORDER BY ended_at - fetched_at DESC, page_id LIMIT $2`, runID, slowPages, seen.Free, seen.Sets, st.SourceID)
 		if err != nil {
 			return err
 		}
@@ -127,7 +132,7 @@ func (r *Reader) Story(ctx context.Context, v viewer.Viewer, runID string) (Stor
 	return st, nil
 }
 
-func stageTimes(ctx context.Context, tx pgx.Tx, runID string) ([]StageTime, error) {
+func stageTimes(ctx context.Context, tx pgx.Tx, seen pg.Seen, run Run) ([]StageTime, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT s.stage, count(s.took)::int,
 			coalesce(greatest(0, percentile_cont(0.5) WITHIN GROUP (ORDER BY s.took)), 0)::float8,
@@ -137,8 +142,8 @@ func stageTimes(ctx context.Context, tx pgx.Tx, runID string) ([]StageTime, erro
 			(1, 'fetch', extract(epoch FROM l.fetched_at - r.listing_completed_at)),
 			(2, 'convert', extract(epoch FROM l.converted_at - l.fetched_at)),
 			(3, 'write', extract(epoch FROM l.ended_at - l.converted_at))) AS s(place, stage, took)
-		WHERE l.run_id = $1 AND l.fetched_at IS NOT NULL
-		GROUP BY s.place, s.stage ORDER BY s.place`, runID)
+		WHERE l.run_id = $1 AND l.fetched_at IS NOT NULL AND `+pg.Shows("r.source_id", "l.page_id", "$2", "$3")+`
+		GROUP BY s.place, s.stage ORDER BY s.place`, run.ID, seen.Free, seen.Sets)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +168,7 @@ type Failure struct {
 // Failures lists the pages that are failed now, the newest first. Each of sourceID, runID and pageID filters the list
 // if it is not empty.
 func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID, pageID string, p Part) ([]Failure, error) {
-	args, err := p.args(3, sourceID, runID, pageID, visibleSources(v))
+	args, err := r.partAs(ctx, v, p, 3, sourceID, runID, pageID, visibleSources(v))
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +181,7 @@ func (r *Reader) Failures(ctx context.Context, v viewer.Viewer, sourceID, runID,
 		AND ($4::text[] IS NULL OR r.source_id = ANY ($4)) AND NOT `+settledSQL+`
 		AND ($5::text IS NULL OR f.ended_at < $5::text::timestamptz
 			OR f.ended_at = $5::text::timestamptz AND (f.page_id, r.source_id) > ($6::text, $7::text))
+		AND `+pg.Shows("r.source_id", "f.page_id", "$9", "$10")+`
 		ORDER BY f.ended_at DESC, f.page_id, r.source_id LIMIT $8`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Failure])
 	if err != nil {

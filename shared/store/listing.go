@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -55,7 +56,7 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
-	args, err := f.args(1, sourceID, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince))
+	args, err := r.partAs(ctx, v, f.Part, 1, sourceID, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 		AND ($4 = '' OR strpos(lower(p.title), lower($4)) > 0)
 		AND ($5 = '' OR strpos(p.path || '/', '/' || $5 || '/') > 0)
 		AND ($6::timestamptz IS NULL OR p.last_modified >= $6)
-		AND p.page_id > coalesce($7, '')
+		AND p.page_id > coalesce($7, '') AND `+pg.Shows("p.source_id", "p.page_id", "$9", "$10")+`
 		ORDER BY p.page_id LIMIT $8`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PageInfo])
 	if err != nil {
@@ -95,7 +96,11 @@ func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (e
 		if err != nil {
 			return err
 		}
-		counts, waiting, err := count(ctx, tx, runID)
+		seen, err := pg.See(ctx, tx, v, visibleSources(v))
+		if err != nil {
+			return err
+		}
+		counts, waiting, err := countSeen(ctx, tx, seen, &run)
 		if err != nil {
 			return err
 		}

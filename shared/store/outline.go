@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -29,6 +30,10 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 	if !v.Sees(sourceID) || !storable(sourceID) || !storable(under) || !storable(after) {
 		return nil, nil
 	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	// The first step of a path may be an unknown parent, which does not count as a level.
 	rows, _ := r.pool.Query(ctx, `
 		WITH base AS (SELECT CASE WHEN $2 = '' THEN '' ELSE (SELECT path FROM confluence_tree WHERE source_id = $1 AND node_id = $2) END AS path),
@@ -42,11 +47,11 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 		FROM below t
 		LEFT JOIN confluence_pages p ON p.page_id = t.node_id AND p.source_id = $1 AND NOT p.is_deleted
 		LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
-		CROSS JOIN LATERAL (SELECT count(*)::int AS n FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted
+		CROSS JOIN LATERAL (SELECT count(*)::int AS n FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
 			AND b.path ~>=~ (t.path || '/') AND b.path ~<~ (t.path || '0')) inner_pages
-		WHERE t.level <= $3 AND (p.page_id IS NOT NULL OR t.kind NOT IN ('page', 'blogpost') AND inner_pages.n > 0)
+		WHERE t.level <= $3 AND `+pg.Shows("t.source_id", "t.node_id", "$6", "$7")+` AND (p.page_id IS NOT NULL OR t.kind NOT IN ('page', 'blogpost') AND inner_pages.n > 0)
 		AND ($4 = '' OR (t.trail COLLATE "C", t.node_id) > (SELECT a.trail COLLATE "C", a.node_id FROM confluence_tree a WHERE a.source_id = $1 AND a.node_id = $4))
-		ORDER BY t.trail COLLATE "C", t.node_id LIMIT $5`, sourceID, under, levels, after, limit)
+		ORDER BY t.trail COLLATE "C", t.node_id LIMIT $5`, sourceID, under, levels, after, limit, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (n TreeNode, err error) {
 		var modified *time.Time
 		err = row.Scan(&n.ID, &n.Kind, &n.Title, &n.Level, &n.URL, &n.Bytes, &n.Below, &modified)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,6 +76,12 @@ func snapshot(r Run, counts event.Counts, waiting int, at time.Time) event.Progr
 // count returns the run's pages by outcome, and how many of the pending ones wait for a body rather than for the
 // deletion-detector.
 func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, error) {
+	return countSeen(ctx, q, pg.Seen{}, &Run{ID: runID})
+}
+
+// countSeen counts the pages that a viewer may see, as count does. Unless that is all of them, the run has then listed
+// only these.
+func countSeen(ctx context.Context, q pg.Querier, seen pg.Seen, r *Run) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
 	err := q.QueryRow(ctx, `
@@ -87,10 +94,13 @@ func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, 
 			count(*) FILTER (WHERE outcome = 'removed'),
 			count(*) FILTER (WHERE outcome = 'skipped'),
 			count(*) FILTER (WHERE outcome = 'failed')
-		FROM confluence_sync_pages WHERE run_id = $1`, runID).
+		FROM confluence_sync_pages l WHERE run_id = $1 AND `+pg.Shows("$4::text", "l.page_id", "$2", "$3"), r.ID, seen.Free, seen.Sets, r.SourceID).
 		Scan(&c.Listed, &c.Pending, &waiting, &c.Created, &c.Updated, &c.Unchanged, &c.Removed, &c.Skipped, &c.Failed)
 	if err != nil {
 		return c, 0, fmt.Errorf("count pages: %w", err)
+	}
+	if !seen.All() && !slices.Contains(seen.Free, r.SourceID) {
+		r.Listed = min(r.Listed, c.Listed)
 	}
 	return c, waiting, nil
 }
@@ -140,9 +150,14 @@ func setState(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.
 
 // Counts returns the number of a run's pages by outcome, or ErrNotFound.
 func (r *Reader) Counts(ctx context.Context, v viewer.Viewer, runID string) (event.Counts, error) {
-	if _, err := readVisibleRun(ctx, r.pool, v, runID); err != nil {
+	run, err := readVisibleRun(ctx, r.pool, v, runID)
+	if err != nil {
 		return event.Counts{}, err
 	}
-	c, _, err := count(ctx, r.pool, runID)
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return event.Counts{}, err
+	}
+	c, _, err := countSeen(ctx, r.pool, seen, &run)
 	return c, err
 }

@@ -30,6 +30,31 @@ func visibleSources(v viewer.Viewer) []string {
 	return v.Sources()
 }
 
+// see returns what a viewer may see.
+func (r *Reader) see(ctx context.Context, v viewer.Viewer) (pg.Seen, error) {
+	return pg.See(ctx, r.pool, v, visibleSources(v))
+}
+
+// SeesEveryPage reports whether the viewer may see every page of a source.
+func (r *Reader) SeesEveryPage(ctx context.Context, v viewer.Viewer, sourceID string) (bool, error) {
+	if !v.Sees(sourceID) {
+		return false, nil
+	}
+	seen, err := pg.See(ctx, r.pool, v, []string{sourceID})
+	return err == nil && seen.All(), err
+}
+
+// partAs are the last parameters of a query for a part of a list that the viewer may see: those of Part.args, then
+// Seen.Free and Seen.Sets.
+func (r *Reader) partAs(ctx context.Context, v viewer.Viewer, p Part, n int, before ...any) ([]any, error) {
+	args, err := p.args(n, before...)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := r.see(ctx, v)
+	return append(args, seen.Free, seen.Sets), err
+}
+
 // Page is a stored page with its Markdown and its conversion losses.
 type Page struct {
 	ID           string        `json:"page_id"`
@@ -54,12 +79,16 @@ type AmbiguousPageError = pg.AmbiguousPageError
 // Page returns the only one that has not been removed, or an *AmbiguousPageError. A viewer of one source sees at most
 // one of them.
 func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, error) {
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return Page{}, err
+	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
 			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id) WHERE p.page_id = $1
-		AND ($2::text[] IS NULL OR p.source_id = ANY ($2))
-		ORDER BY p.is_deleted, p.source_id`, id, visibleSources(v))
+		AND ($2::text[] IS NULL OR p.source_id = ANY ($2)) AND `+pg.Shows("p.source_id", "p.page_id", "$3", "$4")+`
+		ORDER BY p.is_deleted, p.source_id`, id, seen.Sources, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Page])
 	switch {
 	case err != nil:
@@ -90,7 +119,7 @@ func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID s
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
-	args, err := p.args(2, sourceID, pageID)
+	args, err := r.partAs(ctx, v, p, 2, sourceID, pageID)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +127,7 @@ func (r *Reader) Chunks(ctx context.Context, v viewer.Viewer, sourceID, pageID s
 		SELECT c.id, c.chunk_number, c.content, c.metadata FROM archon_crawled_pages c
 		WHERE c.source_id = $1 AND `+pg.ChunkOfPages("c", "= $2")+`
 		AND ($3::text IS NULL OR (c.chunk_number, c.id) > ($3::text::int, $4::text::bigint))
+		AND `+pg.Shows("$1::text", "$2::text", "$6", "$7")+`
 		ORDER BY c.chunk_number, c.id LIMIT $5`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[StoredChunk])
 	if err != nil {
@@ -120,7 +150,7 @@ type LedgerPage struct {
 
 // LedgerPages lists the pages of a run that have the outcome, ordered by id.
 func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string, outcome event.Outcome, p Part) ([]LedgerPage, error) {
-	args, err := p.args(1, runID, outcome, visibleSources(v))
+	args, err := r.partAs(ctx, v, p, 1, runID, outcome, visibleSources(v))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +159,7 @@ func (r *Reader) LedgerPages(ctx context.Context, v viewer.Viewer, runID string,
 			coalesce(l.reason, ''), coalesce(l.message, ''), coalesce(l.stage, ''), l.attempts
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id) LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.source_id = r.source_id
 		WHERE l.run_id = $1 AND l.outcome = $2 AND ($3::text[] IS NULL OR r.source_id = ANY ($3))
-		AND l.page_id > coalesce($4, '') ORDER BY l.page_id LIMIT $5`, args...)
+		AND l.page_id > coalesce($4, '') AND `+pg.Shows("r.source_id", "l.page_id", "$6", "$7")+` ORDER BY l.page_id LIMIT $5`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LedgerPage])
 	if err != nil {
 		return nil, fmt.Errorf("read ledger of run %s: %w", runID, err)
@@ -152,7 +182,7 @@ func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string, p
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
-	args, err := p.args(4, sourceID)
+	args, err := r.partAs(ctx, v, p, 4, sourceID)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +190,7 @@ func (r *Reader) Losses(ctx context.Context, v viewer.Viewer, sourceID string, p
 		SELECT l.element, l.fate, coalesce(l.reason, ''), count(*)::int, sum(l.count)::int
 		FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 		CROSS JOIN jsonb_to_recordset(c.losses) AS l(element text, fate text, count int, reason text)
-		WHERE p.source_id = $1 AND p.is_deleted = false
+		WHERE p.source_id = $1 AND p.is_deleted = false AND `+pg.Shows("p.source_id", "p.page_id", "$7", "$8")+`
 		GROUP BY 1, 2, 3
 		HAVING $2::text IS NULL OR (l.fate = 'rendered', -sum(l.count), l.element, l.fate, coalesce(l.reason, ''))
 			> ($2::text = 'rendered', -$3::text::bigint, $4::text, $2::text, $5::text)

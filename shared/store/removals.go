@@ -209,10 +209,14 @@ func (r *Reader) HeldRemovals(ctx context.Context, v viewer.Viewer, runID string
 }
 
 func heldRemovals(ctx context.Context, q pg.Querier, v viewer.Viewer, runID string) ([]Removal, error) {
+	seen, err := pg.See(ctx, q, v, visibleSources(v))
+	if err != nil {
+		return nil, err
+	}
 	rows, _ := q.Query(ctx, `SELECT l.page_id, l.title, coalesce(l.message, '')
 		FROM confluence_sync_pages l JOIN confluence_sync_runs r USING (run_id)
 		WHERE l.run_id = $1 AND l.outcome = 'skipped' AND l.reason = 'held' AND ($2::text[] IS NULL OR r.source_id = ANY ($2))
-		ORDER BY l.page_id`, runID, visibleSources(v))
+		AND `+pg.Shows("r.source_id", "l.page_id", "$3", "$4")+` ORDER BY l.page_id`, runID, seen.Sources, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Removal])
 	if err != nil {
 		return nil, fmt.Errorf("list the held removals of run %s: %w", runID, err)
@@ -233,7 +237,7 @@ func (r *Reader) HeldRuns(ctx context.Context, v viewer.Viewer, sourceID string)
 	if err != nil {
 		return nil, fmt.Errorf("list held runs: %w", err)
 	}
-	return list, nil
+	return list, countListed(ctx, r.pool, v, list)
 }
 
 // ErrNotHeld is returned for a run whose removals do not, or no longer, wait for a decision.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -23,16 +24,17 @@ type RemovedPage struct {
 
 // RemovedPages lists removals, the newest first. Each of sourceID and runID filters the list if it is not empty.
 func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, runID string, p Part) ([]RemovedPage, error) {
-	args, err := p.args(3, sourceID, runID, visibleSources(v))
+	args, err := r.partAs(ctx, v, p, 3, sourceID, runID, visibleSources(v))
 	if err != nil {
 		return nil, err
 	}
 	rows, _ := r.pool.Query(ctx, `
-		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals
+		SELECT page_id, source_id, run_id, title, reason, removed_at, restored_at, purged_at FROM confluence_removals gone
 		WHERE ($1 = '' OR source_id = $1) AND ($2 = '' OR run_id = $2)
 		AND ($3::text[] IS NULL OR source_id = ANY ($3))
 		AND ($4::text IS NULL OR removed_at < $4::text::timestamptz
 			OR removed_at = $4::text::timestamptz AND (page_id, run_id) > ($5::text, $6::text))
+		AND `+pg.Shows("gone.source_id", "gone.page_id", "$8", "$9")+`
 		ORDER BY removed_at DESC, page_id, run_id LIMIT $7`, args...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
 		var restored, purged *time.Time

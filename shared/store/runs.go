@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -244,6 +245,11 @@ func readVisibleRun(ctx context.Context, q pg.Querier, v viewer.Viewer, id strin
 	if err == nil && !v.Sees(run.SourceID) {
 		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
 	}
+	if err == nil {
+		one := []Run{run}
+		err = countListed(ctx, q, v, one)
+		run = one[0]
+	}
 	return run, err
 }
 
@@ -261,7 +267,27 @@ func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, p P
 	if err != nil {
 		return nil, p.listError(err, "list runs")
 	}
-	return list, nil
+	return list, countListed(ctx, r.pool, v, list)
+}
+
+// countListed replaces, in runs of sources of which the viewer may not see every page, the number of listed pages by
+// the number of those that it may see.
+func countListed(ctx context.Context, q pg.Querier, v viewer.Viewer, runs []Run) error {
+	if v.Operator() || len(runs) == 0 {
+		return nil
+	}
+	seen, err := pg.See(ctx, q, v, visibleSources(v))
+	if err != nil {
+		return err
+	}
+	for i := range runs {
+		if !slices.Contains(seen.Free, runs[i].SourceID) {
+			if _, _, err := countSeen(ctx, q, seen, &runs[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // EndedRuns returns the ids of the runs that ended within the given time before now.
@@ -298,7 +324,7 @@ func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer, p Part) ([]Run
 	if err != nil {
 		return nil, p.listError(err, "list open runs")
 	}
-	return list, nil
+	return list, countListed(ctx, q, v, list)
 }
 
 // FailRun ends an open run as failed. A run that has already ended stays unchanged.

@@ -270,13 +270,13 @@ func (r *Reader) Source(ctx context.Context, v viewer.Viewer, id string) (Source
 
 // listSources lists one source, or all sources if id is "".
 func (r *Reader) listSources(ctx context.Context, v viewer.Viewer, id string, p Part) ([]Source, error) {
-	args, err := p.args(1, id, visibleSources(v))
+	args, err := r.partAs(ctx, v, p, 1, id, visibleSources(v))
 	if err != nil {
 		return nil, err
 	}
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
-		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false)::int,
-		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id)::int
+		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`)::int,
+		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id AND `+pg.Shows("c.source_id", pg.ChunkPage("c"), "$5", "$6")+`)::int
 		`+sourceFrom+` WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
 		AND ($2::text[] IS NULL OR s.source_id = ANY ($2))
 		AND s.source_id > coalesce($3, '') ORDER BY s.source_id LIMIT $4`, args...)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
@@ -40,19 +41,24 @@ func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	require.Equal(t, err == nil, p.Title != "")
 	src, err := r.Source(ctx, v, "docs")
 	one("Source", err)
-	require.Equal(t, err == nil, src.Pages > 0)
+	seen["Source"] = src.Pages + src.Chunks
+	if all, err := r.SeesEveryPage(ctx, v, "docs"); all {
+		one("SeesEveryPage", err)
+	} else {
+		one("SeesEveryPage", cmp.Or(err, store.ErrNotFound))
+	}
 	run, err := r.Run(ctx, v, "r1")
 	one("Run", err)
 	require.Equal(t, err == nil, run.SourceID != "")
 	story, err := r.Story(ctx, v, "r1")
 	one("Story", err)
-	require.Equal(t, err == nil, story.Counts.Listed > 0)
+	seen["Story"] = story.Counts.Listed + len(story.Slowest) + int(story.Bytes) + len(story.Stages)
 	snap, err := r.Snapshot(ctx, v, "r1")
 	one("Snapshot", err)
 	require.Equal(t, err == nil, snap.SourceID != "")
 	counts, err := r.Counts(ctx, v, "r1")
 	one("Counts", err)
-	require.Equal(t, err == nil, counts.Listed > 0)
+	seen["Counts"], seen["Snapshot's counts"] = counts.Listed, snap.Counts.Listed
 
 	seen["Pages"] = many(r.Pages(ctx, v, "docs", store.PageFilter{}))(t)
 	seen["Chunks"] = many(r.Chunks(ctx, v, "docs", "1", store.Whole()))(t)
@@ -94,8 +100,11 @@ func many[T any](list []T, err error) func(*testing.T) int {
 	}
 }
 
-func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
-	t.Parallel()
+var own = map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1} // each source has one of its own
+
+// readWorld is a store in which each method of Reader has something to show.
+func readWorld(t *testing.T) *store.Store {
+	t.Helper()
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	addSource(t, s, "other")
@@ -120,10 +129,63 @@ func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), `UPDATE confluence_page_content SET losses = '[{"element": "hidden-text", "fate": "rendered", "count": 1}]'`)
 	require.NoError(t, err)
+	return s
+}
+
+// TestEveryReadForPeopleObeysPermissions: where Confluence's permissions are enforced, each method of Reader shows to a
+// reader what the reader may see, counts included, and nothing else.
+func TestEveryReadForPeopleObeysPermissions(t *testing.T) {
+	t.Parallel()
+	s := readWorld(t)
+	require.NoError(t, s.SetPermissions(t.Context(), "docs", store.Enforce, 0))
+	run, err := s.Run(t.Context(), "r4")
+	require.NoError(t, err)
+	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
+		node("page", "1", ""), node("page", "2", ""), node("page", "3", "1"), node("page", "9", ""),
+	}))
+	ofSource := map[string]bool{"Run": true, "Runs": true, "OpenRuns": true, "HeldRuns": true, "Sources": true, "SourceIDs": true, "Freshness": true, "Snapshot": true}
+	sees := func(v viewer.Viewer, nothing bool, why string) {
+		t.Helper()
+		all := seenBy(t, s, viewer.All())
+		for name, n := range seenBy(t, s, v) {
+			want := all[name]
+			if !v.SeesAll() {
+				want = cmp.Or(own[name], want)
+			}
+			switch {
+			case name == "SeesEveryPage":
+				require.Zero(t, n, "%s: only an operator sees every page, come what may", why)
+			case ofSource[name] || !nothing:
+				require.Equal(t, want, n, "%s, %s", why, name)
+			default:
+				require.Zero(t, n, "%s, but %s shows something", why, name)
+			}
+		}
+	}
+	ann, bob := viewer.Everywhere().As("ann"), viewer.Everywhere().As("bob")
+	sees(ann, true, "nobody has read the permissions")
+	open, restrict := []access.Layer{space(everyone)}, access.Principal{Kind: access.KindUser, ID: "ann"}
+	sweep(t, s, "docs", open, content("1", restrict), content("2", restrict), content("9", restrict))
+	sees(ann, false, "ann may see it all")
+	sees(bob, true, "bob may see nothing")
+	sees(viewer.Everywhere(), true, "nobody in particular sees no restricted page")
+	sees(viewer.OfSources("docs"), true, "nor does a key that names the source")
+	sees(viewer.All().As("bob"), true, "the operator shows what bob sees")
+	sees(viewer.OfSources("docs").As("ann"), false, "ann with a key of the source")
+	sweep(t, s, "docs", open)
+	sees(bob, false, "nothing is restricted")
+	sees(viewer.Everywhere(), false, "everyone may read the space")
+	sweep(t, s, "docs", []access.Layer{space(restrict)})
+	sees(bob, true, "the space is not bob's")
+	sees(viewer.OfSources("docs"), false, "an administrator has named the source")
+}
+
+func TestEveryReadForPeopleAnswersItsViewer(t *testing.T) {
+	t.Parallel()
+	s := readWorld(t)
 
 	all := seenBy(t, s, viewer.All())
 	require.Equal(t, 2, all["Sources"])
-	own := map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1} // each source has one of its own
 	for name, n := range seenBy(t, s, viewer.OfSources("docs", "archive")) {
 		require.Equal(t, cmp.Or(own[name], all[name]), n, name)
 		require.Positive(t, n, "%s has something to show", name)

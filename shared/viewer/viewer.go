@@ -34,6 +34,13 @@ func (v Viewer) As(account string) Viewer {
 	return v
 }
 
+// AsOperator returns the viewer with an operator's eyes: it sees every page of its sources. It is for those who have
+// the database.
+func (v Viewer) AsOperator() Viewer {
+	v.operator, v.account = true, ""
+	return v
+}
+
 // Operator reports whether the viewer sees every page of its sources.
 func (v Viewer) Operator() bool { return v.operator }
 

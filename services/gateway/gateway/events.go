@@ -119,6 +119,13 @@ func (s *stream) follow(ctx context.Context, first event.Progress) {
 		case <-s.g.stopping:
 			return
 		case p := <-news:
+			if s.guarded(ctx) { // the broker's snapshots count every page: the ledger says what this reader may know
+				op, err := s.g.control.Progress(ctx, s.caller.viewer(), s.run.ID)
+				if err != nil {
+					continue
+				}
+				p = op.Progress
+			}
 			if !s.send(ctx, p) {
 				return
 			}
@@ -130,13 +137,19 @@ func (s *stream) follow(ctx context.Context, first event.Progress) {
 	}
 }
 
+// guarded reports whether the reader may not see every page of the run's source, or may not know it.
+func (s *stream) guarded(ctx context.Context) bool {
+	all, err := s.g.control.Reader.SeesEveryPage(ctx, s.caller.viewer(), s.run.SourceID)
+	return err != nil || !all
+}
+
 // heartbeat sends a heartbeat and checks whether the run has ended without an event and whether the key was revoked. It
 // reports whether to continue.
 func (s *stream) heartbeat(ctx context.Context) bool {
 	if !s.g.mayFollow(ctx, s.caller, s.run.SourceID) || !s.write(": still here\n\n") {
 		return false
 	}
-	op, err := s.g.control.Progress(ctx, s.caller.key.Viewer(), s.run.ID)
+	op, err := s.g.control.Progress(ctx, s.caller.viewer(), s.run.ID)
 	if err != nil {
 		return ctx.Err() == nil
 	}
@@ -161,7 +174,7 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	if final {
 		id = lastEventEnd
 	}
-	if run, err := s.g.control.Reader.Run(ctx, s.caller.key.Viewer(), s.run.ID); err == nil {
+	if run, err := s.g.control.Reader.Run(ctx, s.caller.viewer(), s.run.ID); err == nil {
 		s.run = run
 	}
 	data, err := json.Marshal(operationOf(control.Operation{Run: s.run, Progress: p}))

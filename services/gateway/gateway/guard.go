@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -62,6 +63,28 @@ type caller struct {
 	key   apikey.Key
 	token string
 	peer  string
+	// account is the account that the request names as its reader, "" for none.
+	account string
+}
+
+// ReaderHeader names the account for which a request reads. Only keys that may act as others send it.
+const ReaderHeader = "Sluice-Reader"
+
+// name names the reader: what one reader began, another does not go on with.
+func (c caller) name() string {
+	if c.account != "" {
+		return c.key.ID + " as " + c.account
+	}
+	return c.key.ID
+}
+
+// viewer returns the viewer that the request reads as.
+func (c caller) viewer() viewer.Viewer {
+	v, err := c.key.ViewerAs(c.account)
+	if err != nil { // identify has refused it
+		return viewer.Viewer{}
+	}
+	return v
 }
 
 type contextKey int
@@ -78,7 +101,7 @@ func callerOf(ctx context.Context) caller {
 }
 
 // viewerOf returns the viewer that the request reads as.
-func viewerOf(ctx context.Context) viewer.Viewer { return callerOf(ctx).key.Viewer() }
+func viewerOf(ctx context.Context) viewer.Viewer { return callerOf(ctx).viewer() }
 
 // guard passes a request on to next if its caller has the role need and may see the source in the path.
 func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
@@ -107,7 +130,7 @@ func (g *Gateway) guard(need apikey.Role, next http.Handler) http.Handler {
 			p.write(w)
 			return
 		}
-		if id := r.PathValue("source_id"); id != "" && !c.key.Viewer().Sees(id) {
+		if id := r.PathValue("source_id"); id != "" && !c.viewer().Sees(id) {
 			unknownSource(id).write(w)
 			return
 		}
@@ -128,8 +151,25 @@ func (g *Gateway) identify(r *http.Request) (caller, error) {
 	}
 	c.token = strings.TrimSpace(token)
 	var err error
-	c.key, err = g.keys.verify(r.Context(), c.token, c.peer)
-	return c, err
+	if c.key, err = g.keys.verify(r.Context(), c.token, c.peer); err != nil {
+		return c, err
+	}
+	switch named := r.Header.Values(ReaderHeader); {
+	case len(named) == 0:
+		return c, nil
+	case len(named) > 1 || named[0] == "": // never read as somebody else than was meant
+		return c, errReader(access.ErrAccount)
+	default:
+		c.account = named[0]
+	}
+	if _, err := c.key.ViewerAs(c.account); err != nil {
+		return c, errReader(err)
+	}
+	return c, nil
+}
+
+func errReader(err error) *Problem {
+	return fail(http.StatusForbidden, "forbidden", ReaderHeader+": "+err.Error())
 }
 
 // mayFollow reports whether the caller of a long response may still see the source.
@@ -141,5 +181,8 @@ func (g *Gateway) mayFollow(ctx context.Context, c caller, sourceID string) bool
 		// An unavailable database is no reason to end streams.
 		return !errors.As(err, &p)
 	}
-	return c.key.Viewer().Sees(sourceID) && c.key.Role.May(apikey.Read)
+	if _, err := c.key.ViewerAs(c.account); err != nil {
+		return false
+	}
+	return c.viewer().Sees(sourceID) && c.key.Role.May(apikey.Read)
 }

@@ -44,7 +44,7 @@ func (g *Gateway) assistants() http.Handler {
 	})
 	h := s.Handler(func(r *http.Request) assistant.Caller {
 		c := callerOf(r.Context())
-		return assistant.Caller{Viewer: c.key.Viewer(), Name: c.key.ID}
+		return assistant.Caller{Viewer: c.viewer(), Name: c.name(), ActAs: c.key.ActAs}
 	}, int64(g.cfg.MaxBody))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.knows(r.Header.Get("Origin")) {

@@ -115,6 +115,7 @@ func withETag(next http.Handler) http.Handler {
 			sum := sha256.Sum256(held.body.Bytes())
 			etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
 			w.Header().Set("ETag", etag)
+			w.Header().Add("Vary", "Authorization, "+ReaderHeader)
 			w.Header().Set("Cache-Control", "private, no-cache")
 			if has(r.Header.Values("If-None-Match"), etag) {
 				w.Header().Del("Content-Type")

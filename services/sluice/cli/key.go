@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
@@ -23,15 +25,19 @@ func (a *app) key() *cobra.Command {
 }
 
 func (a *app) keyCreate() *cobra.Command {
-	var name, role string
+	var name, role, account string
 	var sources []string
+	var actAs bool
 	cmd := &cobra.Command{
 		Use:   "create --name NAME",
 		Short: "Create a key of the HTTP API and show it once",
 		Long: `Create a key of the HTTP API and show it once: only its hash is stored.
 
 read can view and search; operate can also request syncs and decide on removals; admin can also
-add and delete sources. With --source the key can access only these sources.`,
+add and delete sources. With --source the key can access only these sources.
+
+Where Confluence's permissions are enforced, a key reads what nothing restricts. With --as it reads what
+this account may see in Confluence; with --act-as each request names its reader (Sluice-Reader).`,
 		Example: "  sluice key create --name assistant\n  sluice key create --name ci --role operate --source docs --source hr",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +47,12 @@ add and delete sources. With --source the key can access only these sources.`,
 			if !apikey.Role(role).Valid() {
 				return usageError{fmt.Errorf("--role must be read, operate or admin, not %q", role)}
 			}
+			switch {
+			case account != "" && actAs:
+				return usageError{errors.New("--as binds the key to one account, --act-as lets each request name one: give one of them")}
+			case cmd.Flags().Changed("as") && !access.ValidAccount(account):
+				return usageError{fmt.Errorf("--as must be an account id, not %q: %w", account, access.ErrAccount)}
+			}
 			return a.withControl(cmd.Context(), func(s *session) error {
 				for _, id := range sources {
 					if _, err := s.Source(cmd.Context(), operator, id); err != nil {
@@ -49,14 +61,14 @@ add and delete sources. With --source the key can access only these sources.`,
 				}
 				id, token, hash := apikey.New()
 				slices.Sort(sources)
-				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources)}
+				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources), Account: account, ActAs: actAs}
 				if err := s.store.Vault().AddAPIKey(cmd.Context(), vault.APIKey{Key: k, Hash: hash}); err != nil {
 					return err
 				}
 				if a.json() {
-					return a.printJSON(map[string]any{"key_id": id, "name": name, "role": role, "sources": orEmpty(k.Sources), "key": token.Reveal()})
+					return a.printJSON(map[string]any{"key_id": id, "name": name, "role": role, "sources": orEmpty(k.Sources), "account": account, "act_as": actAs, "key": token.Reveal()})
 				}
-				a.notice(fmt.Sprintf("Key %s of %s, role %s, for %s. It is not shown again:", id, name, role, sourcesOf(k)))
+				a.notice(fmt.Sprintf("Key %s of %s, role %s, for %s%s. It is not shown again:", id, name, role, sourcesOf(k), readerOf(k)))
 				a.printf("%s\n", token.Reveal())
 				return nil
 			})
@@ -65,6 +77,8 @@ add and delete sources. With --source the key can access only these sources.`,
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the person or program that uses the key")
 	cmd.Flags().StringVar(&role, "role", string(apikey.Read), "read, operate or admin")
 	cmd.Flags().StringSliceVar(&sources, "source", nil, "only this `source`; may be repeated (default all)")
+	cmd.Flags().StringVar(&account, "as", "", "read what the `account` with this id may see")
+	cmd.Flags().BoolVar(&actAs, "act-as", false, "let each request name its reader: for a backend that has authenticated its users")
 	return cmd
 }
 
@@ -86,13 +100,13 @@ func (a *app) keyList() *cobra.Command {
 					a.printf("No key yet. Create one: sluice key create --name NAME\n")
 					return nil
 				}
-				rows := [][]string{{"KEY", "NAME", "ROLE", "SOURCES", "CREATED", "REVOKED"}}
+				rows := [][]string{{"KEY", "NAME", "ROLE", "SOURCES", "READS AS", "CREATED", "REVOKED"}}
 				for _, k := range list {
 					revoked := "-"
 					if !k.RevokedAt.IsZero() {
 						revoked = ago(k.RevokedAt)
 					}
-					rows = append(rows, []string{k.ID, cut(k.Name, 40), string(k.Role), sourcesOf(k.Key), ago(k.CreatedAt), revoked})
+					rows = append(rows, []string{k.ID, cut(k.Name, 40), string(k.Role), sourcesOf(k.Key), cmp.Or(strings.TrimPrefix(readerOf(k.Key), ", as "), "-"), ago(k.CreatedAt), revoked})
 				}
 				a.table(rows)
 				return nil
@@ -106,6 +120,18 @@ func sourcesOf(k apikey.Key) string {
 		return "all sources"
 	}
 	return strings.Join(k.Sources, ", ")
+}
+
+// readerOf says for whom a key reads, "" for nobody in particular.
+func readerOf(k apikey.Key) string {
+	switch {
+	case k.ActAs:
+		return ", as any reader"
+	case k.Account != "":
+		return ", as " + k.Account
+	default:
+		return ""
+	}
 }
 
 func (a *app) keyRevoke() *cobra.Command {

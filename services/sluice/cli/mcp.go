@@ -58,7 +58,7 @@ The log goes to stderr.`,
 			server := assistant.New(assistant.Options{Lend: door.lend, Log: a.logger(cfg.Process), Version: version()})
 			caller := assistant.Caller{Viewer: operator, Name: "operator"}
 			if len(o.sources) > 0 {
-				caller.Viewer = viewer.OfSources(o.sources...)
+				caller.Viewer = viewer.OfSources(o.sources...).AsOperator()
 			}
 			return server.Serve(cmd.Context(), a.in, a.raw, caller)
 		},

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -16,15 +17,19 @@ type Statement struct {
 // concerns pages, and for the hits.
 func (s *Searcher) Statements(ctx context.Context, v viewer.Viewer, query string, f Filter) []Statement {
 	a := parse(query)
-	k, err := s.lookUp(ctx, v, a, f)
+	var k known
+	var err error
+	if f.seen, err = pg.See(ctx, s.pool, v, f.sources(v)); err == nil {
+		k, err = s.lookUp(ctx, v, a, f)
+	}
 	if err == nil {
-		err = s.forgive(ctx, &k)
+		err = s.forgive(ctx, &k, f)
 	}
 	if err != nil {
 		panic(err)
 	}
 	var list []Statement
-	if f.ofPages() {
+	if f.ofPages() || f.guarded() {
 		sql, args := pagesSQL(v, f)
 		list = append(list, Statement{sql, args})
 	}

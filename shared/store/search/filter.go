@@ -37,6 +37,17 @@ func (f Filter) sources(v viewer.Viewer) []string {
 	return seen
 }
 
+// guarded reports whether there may be pages in the searched sources that the viewer may not see.
+func (f Filter) guarded() bool { return !f.seen.All() }
+
+// shows is the condition that the viewer may see the page node of source, "" if it sees every page.
+func (f Filter) shows(source, node string, p *params) string {
+	if !f.guarded() {
+		return ""
+	}
+	return " AND " + pg.Shows(source, node, p.add(f.seen.Free), p.add(f.seen.Sets))
+}
+
 // root is the page below which the search looks. Site 0 means there is none.
 type root struct {
 	site int
@@ -50,7 +61,8 @@ func (s *Searcher) findRoot(ctx context.Context, v viewer.Viewer, f *Filter) err
 		return nil
 	}
 	rows, _ := s.pool.Query(ctx, `SELECT site_id, path, source_id, is_deleted FROM confluence_pages
-		WHERE page_id = $1 AND ($2::text[] IS NULL OR source_id = ANY ($2)) ORDER BY is_deleted, source_id`, f.Under, f.sources(v))
+		WHERE page_id = $1 AND ($2::text[] IS NULL OR source_id = ANY ($2)) AND `+pg.Shows("source_id", "page_id", "$3", "$4")+`
+		ORDER BY is_deleted, source_id`, f.Under, f.sources(v), f.seen.Free, f.seen.Sets)
 	type page struct {
 		root
 		source  string
@@ -114,7 +126,7 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	if !f.ModifiedSince.IsZero() {
 		of = append(of, "p.last_modified >= "+p.add(f.ModifiedSince))
 	}
-	return strings.Join(of, " AND ")
+	return strings.Join(of, " AND ") + f.shows("p.source_id", "p.page_id", p)
 }
 
 // pagesSQL selects the pages that pass the filter, with the number of their chunks. If another site has
@@ -122,6 +134,9 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 	var p params
 	where := f.pagesWhere(v, &p)
+	if !f.ofPages() { // only those of sources in which the viewer does not see every page
+		where += " AND NOT p.source_id = ANY (" + p.add(f.seen.Free) + "::text[])"
+	}
 	return fmt.Sprintf(`
 		WITH passing AS MATERIALIZED (SELECT p.page_id, p.site_id, p.source_id FROM confluence_pages p WHERE %s LIMIT %d)
 		SELECT coalesce((SELECT array_agg(page_id) FROM passing), '{}'),
@@ -156,7 +171,8 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 		s.few = k.seen <= fewChunks
 		s.share = k.seen / max(k.chunks, 1)
 	}
-	if f.ofPages() {
+	switch {
+	case f.ofPages():
 		s.few = s.few || k.ofPages <= fewChunks
 		if len(k.pages) <= manyPages {
 			s.where += " AND w.page_id = ANY (" + p.add(k.pages) + "::text[])"
@@ -168,8 +184,29 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 			s.where += " AND EXISTS (SELECT FROM confluence_pages p WHERE " + f.pagesWhere(v, p) + " AND p.page_id = w.page_id AND p.source_id = w.source_id OFFSET 0)"
 			s.share = min(s.share, manyPages/max(k.allPages, manyPages))
 		}
+	case f.guarded():
+		s.guard(k, f, p)
 	}
 	return s
+}
+
+// guard limits the scope to the chunks that the viewer may see.
+func (s *scope) guard(k *known, f Filter, p *params) {
+	if len(k.pages) > manyPages {
+		s.where += " AND " + pg.Shows("w.source_id", "w.page_id", p.add(f.seen.Free), p.add(f.seen.Sets))
+		return
+	}
+	listed := "w.page_id = ANY (" + p.add(k.pages) + "::text[])"
+	if len(k.pagesOf) > 0 {
+		listed += " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
+	}
+	if len(f.seen.Free) > 0 {
+		s.where += " AND (w.source_id = ANY (" + p.add(f.seen.Free) + "::text[]) OR " + listed + ")"
+		return
+	}
+	s.where += " AND " + listed
+	s.few = s.few || k.ofPages <= fewChunks
+	s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
 }
 
 // required adds the required and the excluded phrases.

@@ -100,7 +100,7 @@ func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filte
 	if len(whole) > 0 {
 		k.whole = whole[0]
 	}
-	if f.ofPages() {
+	if f.ofPages() || f.guarded() {
 		return k, s.passing(ctx, v, f, &k)
 	}
 	return k, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -68,7 +69,8 @@ type Filter struct {
 	Limit         int // default 10, at most MaxHits
 	PerPage       int // maximum hits of one page; default 3
 
-	root root // the page of Under
+	root root    // the page of Under
+	seen pg.Seen // what the viewer may see
 }
 
 // ofPages reports whether the filter uses a property that only Confluence pages have.
@@ -147,6 +149,10 @@ func (s *Searcher) Explain(ctx context.Context, v viewer.Viewer, query string, f
 	if asked.text == "" || !f.possible() {
 		return Answer{}, nil
 	}
+	var err error
+	if f.seen, err = pg.See(ctx, s.pool, v, f.sources(v)); err != nil {
+		return Answer{}, err
+	}
 	if err := s.findRoot(ctx, v, &f); err != nil {
 		return Answer{}, err
 	}
@@ -186,7 +192,7 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 		s.looked.Store(max(s.looked.Load(), k.last-lateIDs))
 	}
 	if s.runs(Typos) {
-		if err := s.forgive(ctx, &k); err != nil {
+		if err := s.forgive(ctx, &k, f); err != nil {
 			return Answer{}, err
 		}
 	}
@@ -196,7 +202,8 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 		return Answer{}, nil
 	}
 	var answer Answer
-	if v.SeesAll() { // how many chunks hold a word, and which similar words there are, tells of every source
+	// How many chunks hold a word, and which similar words there are, tells of every source and every page.
+	if v.SeesAll() && !f.guarded() {
 		for _, t := range k.terms {
 			answer.Terms = append(answer.Terms, t.Term)
 		}

@@ -60,7 +60,7 @@ FROM (
 		) fused
 		JOIN archon_crawled_pages c ON c.id = fused.chunk_id
 		` + join + ` confluence_pages p ON p.page_id = ` + pg.ChunkPage("c") + ` AND p.source_id = c.source_id
-		WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'
+		WHERE p.is_deleted IS NOT TRUE AND NOT c.metadata ? '_pending_deletion'` + f.shows("c.source_id", "p.page_id", p) + `
 	) ranked) ranked WHERE of_page <= ` + p.add(f.perPage()) + ` ORDER BY score DESC, place, chunk_id LIMIT ` + p.add(f.limit()) + `
 ) best JOIN archon_crawled_pages c ON c.id = best.chunk_id ORDER BY best.score DESC, best.place, c.id`
 }

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
 const (
@@ -41,7 +43,7 @@ type similar struct {
 // forgive replaces words that no chunk contains by the words that are probably meant. One mistake,
 // anywhere in a word, is corrected with the table of words alone; two mistakes, in longer words, need
 // the extension pg_trgm.
-func (s *Searcher) forgive(ctx context.Context, k *known) error {
+func (s *Searcher) forgive(ctx context.Context, k *known, f Filter) error {
 	var odd []string
 	for _, t := range k.terms {
 		if !t.title() && t.chunks == 0 && plausible(t.Word) && len(odd) < mostTypos && !slices.ContainsFunc(k.terms, func(o term) bool {
@@ -78,9 +80,34 @@ func (s *Searcher) forgive(ctx context.Context, k *known) error {
 		return fmt.Errorf("look for similar words: %w", err)
 	}
 	for i, word := range odd {
-		k.replace(word, nearest(word, found[i]))
+		near := nearest(word, found[i])
+		if f.guarded() {
+			var err error
+			if near, err = s.shown(ctx, f, near); err != nil {
+				return err
+			}
+		}
+		k.replace(word, near)
 	}
 	return nil
+}
+
+// shown are the words that a chunk holds which the viewer may see: a suggestion must not tell what is in others.
+func (s *Searcher) shown(ctx context.Context, f Filter, words []similar) ([]similar, error) {
+	var list []similar
+	for _, word := range words {
+		var there bool
+		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_chunk_words w
+			WHERE w.words @@ $1::tsquery AND ($2::text[] IS NULL OR w.source_id = ANY ($2)) AND `+pg.Shows("w.source_id", "w.page_id", "$3", "$4")+`)`,
+			lexeme(word.lexeme)+" | "+lexeme(titleMark+word.lexeme), f.seen.Sources, f.seen.Free, f.seen.Sets).Scan(&there)
+		if err != nil {
+			return nil, fmt.Errorf("look for a similar word: %w", err)
+		}
+		if there {
+			list = append(list, word)
+		}
+	}
+	return list, nil
 }
 
 // plausible reports whether a word may be a typo: it has letters only.

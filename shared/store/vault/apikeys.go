@@ -17,12 +17,12 @@ type APIKey struct {
 	Hash string `json:"-"`
 }
 
-const apiKeyColumns = `key_id, name, role, sources, created_at, revoked_at, hash` //nolint:gosec // names of columns
+const apiKeyColumns = `key_id, name, role, sources, created_at, revoked_at, hash, account, act_as` //nolint:gosec // names of columns
 
 func scanAPIKey(row pgx.CollectableRow) (APIKey, error) {
 	var k APIKey
 	var revoked *time.Time
-	err := row.Scan(&k.ID, &k.Name, &k.Role, &k.Sources, &k.CreatedAt, &revoked, &k.Hash)
+	err := row.Scan(&k.ID, &k.Name, &k.Role, &k.Sources, &k.CreatedAt, &revoked, &k.Hash, &k.Account, &k.ActAs)
 	k.CreatedAt = k.CreatedAt.UTC()
 	if revoked != nil {
 		k.RevokedAt = revoked.UTC()
@@ -36,8 +36,8 @@ func (v *Vault) AddAPIKey(ctx context.Context, k APIKey) error {
 	if sources == nil {
 		sources = []string{}
 	}
-	_, err := v.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash) VALUES ($1, $2, $3, $4, $5)`,
-		k.ID, pg.CleanText(k.Name), k.Role, sources, k.Hash)
+	_, err := v.pool.Exec(ctx, `INSERT INTO confluence_api_keys (key_id, name, role, sources, hash, account, act_as) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		k.ID, pg.CleanText(k.Name), k.Role, sources, k.Hash, k.Account, k.ActAs)
 	if err != nil {
 		return fmt.Errorf("add API key %s: %w", k.ID, err)
 	}

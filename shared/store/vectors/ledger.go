@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -41,22 +42,30 @@ func (c *Count) add(o Count) {
 	}
 }
 
-// Ledger counts the chunks of a space by source, of the sources that the viewer sees.
+// Ledger counts the chunks of a space by source, of the pages that the viewer sees.
 func (v *Vectors) Ledger(ctx context.Context, who viewer.Viewer, s Space) (map[string]Count, error) {
 	var sources []string
 	if !who.SeesAll() {
 		sources = who.Sources()
 	}
+	seen, err := pg.See(ctx, v.pool, who, sources)
+	if err != nil {
+		return nil, err
+	}
+	args, shows := []any{s.ID, sources}, ""
+	if !seen.All() {
+		args, shows = append(args, seen.Free, seen.Sets), " AND "+pg.Shows("c.source_id", pg.ChunkPage("c"), "$3", "$4")
+	}
 	rows, _ := v.pool.Query(ctx, `
 		SELECT c.source_id, coalesce(x.state, 'pending'), coalesce(CASE x.state WHEN 'failed' THEN x.code END, ''), count(*), coalesce(sum(x.tokens), 0)
 		FROM archon_crawled_pages c LEFT JOIN confluence_chunk_texts t ON t.chunk_id = c.id AND t.space_id = $1
 			LEFT JOIN confluence_texts x ON x.space_id = t.space_id AND x.key = t.key
-		WHERE $2::text[] IS NULL OR c.source_id = ANY ($2) GROUP BY 1, 2, 3`, s.ID, sources)
+		WHERE ($2::text[] IS NULL OR c.source_id = ANY ($2))`+shows+` GROUP BY 1, 2, 3`, args...)
 	list := map[string]Count{}
 	var source, state, code string
 	var n int
 	var tokens int64
-	_, err := pgx.ForEachRow(rows, []any{&source, &state, &code, &n, &tokens}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&source, &state, &code, &n, &tokens}, func() error {
 		one := Count{Chunks: n, Tokens: tokens}
 		switch state {
 		case "embedded":
