@@ -86,6 +86,9 @@ func TestEverySecretMayComeFromAFile(t *testing.T) {
 			if f.Name == "EMBEDDINGS_API_KEY" {
 				env["EMBEDDINGS_URL"], env["EMBEDDINGS_MODEL"] = "https://api.openai.com/v1", "text-embedding-3-small"
 			}
+			if f.Name == "RERANK_API_KEY" {
+				env["RERANK_URL"] = "https://rerank.example.com"
+			}
 			for _, other := range p.Fields {
 				if other.Required && other.Name != f.Name {
 					env[other.Name] = example(other)
