@@ -23,6 +23,10 @@ func (g *Gateway) register(api huma.API) {
 	g.router.HandleFunc("GET "+metadataPath, g.metadata)
 	g.router.HandleFunc("GET "+metadataPath+mcpPath, g.metadata)
 
+	describe(api, "/healthz", "healthz", "Tell that the process lives", "Needs no key.")
+	describe(api, "/readyz", "readyz", "Tell whether it can answer", "Needs no key.")
+	describe(api, "/metrics", "metrics", "Show the metrics in Prometheus's text format", "Needs a key with the role "+string(routes["GET /metrics"])+".")
+
 	add(g, api, "POST /api/confluence/sources", "add-source", "Add a space as a source", g.addSource, status(http.StatusCreated), orOK)
 	add(g, api, "GET /api/confluence/sources", "list-sources", "List the sources", g.listSources)
 	add(g, api, "POST /api/confluence/cancel", "cancel-all", "End all active and queued runs of the sources that the key sees", g.cancelAll)
@@ -54,11 +58,49 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, onePage)
 }
 
+// tag returns the heading under which a reader of the document finds a route.
+func tag(path string) string {
+	switch {
+	case strings.HasPrefix(path, "/api/progress/"):
+		return "Progress"
+	case strings.Contains(path, "/runs"), strings.HasSuffix(path, "/sync"), strings.HasSuffix(path, "/cancel"):
+		return "Runs"
+	case strings.Contains(path, "/failures"), strings.Contains(path, "/removals"):
+		return "Failures and removals"
+	case strings.HasPrefix(path, "/api/confluence/"):
+		return "Sources"
+	case strings.HasPrefix(path, "/api/"):
+		return "Search and pages"
+	default:
+		return "Operation"
+	}
+}
+
+// describe adds routes to the document that huma does not serve, since they answer in plain text.
+func describe(api huma.API, path, id, summary, description string) {
+	text := func(what string) *huma.Response {
+		return &huma.Response{Description: what, Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: "string"}}}}
+	}
+	op := &huma.Operation{
+		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: description, Tags: []string{tag(path)},
+		Responses: map[string]*huma.Response{"200": text("OK")},
+	}
+	if role := routes["GET "+path]; role == anyone {
+		op.Security = []map[string][]string{{}}
+	} else {
+		op.Responses["401"] = text("No valid key")
+	}
+	if path == "/readyz" {
+		op.Responses["503"] = &huma.Response{Description: "What does not respond"}
+	}
+	api.OpenAPI().AddOperation(op)
+}
+
 // add registers one route. Every error of its handler is converted to a problem.
 func add[I, O any](g *Gateway, api huma.API, pattern, id, summary string, handle func(context.Context, *I) (*O, error), more ...func(*huma.Operation)) {
 	method, path, _ := strings.Cut(pattern, " ")
 	op := huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary,
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag(path)},
 		Description: "Needs a key with the role " + string(routes[pattern]) + ".",
 		// One byte more than the limit, since huma refuses bodies of exactly its limit.
 		MaxBodyBytes: int64(g.cfg.MaxBody) + 1, BodyReadTimeout: g.cfg.Timeout,

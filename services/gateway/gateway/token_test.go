@@ -92,8 +92,19 @@ func TestATokenIsNeverReturned(t *testing.T) {
 				} `json:"properties"`
 			} `json:"schemas"`
 		} `json:"components"`
+		Paths map[string]map[string]struct {
+			Tags []string `json:"tags"`
+		} `json:"paths"`
 	}
 	w.wants(http.StatusOK, "admin", "GET", "/api/openapi.json", "").into(&doc)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		require.Contains(t, doc.Paths, path, "who operates it finds it in the document")
+	}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			require.Len(t, op.Tags, 1, "%s %s", method, path)
+		}
+	}
 	tokens := 0
 	for name, s := range doc.Components.Schemas {
 		if p, ok := s.Properties["token"]; ok {

@@ -76,6 +76,9 @@ func failedPages(p *person, site *sandbox.Site) {
 	said := p.errs(3, "sync", "docs", "--wait", "--request-id", "first")
 	require.Contains(p.t, said, "completed with failures")
 
+	require.Contains(p.t, p.completes("sync"), "docs\n")
+	require.Contains(p.t, p.completes("status"), "first\n")
+	require.Contains(p.t, p.completes("failed", "list", "--source"), "docs\n")
 	for _, only := range [][]string{{}, {"--source", "docs"}, {"--run", "first"}} {
 		require.Regexp(p.t, odd.ID+` +Odd one +docs +\S.* convert_too_deep in the converter, after 1 attempt, in run first: \S`, p.sees(append([]string{"failed", "list"}, only...)...))
 	}

@@ -51,6 +51,7 @@ func (a *app) prepare(root *cobra.Command) {
 			c.Args = subcommand
 			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
+		a.completes(c)
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}

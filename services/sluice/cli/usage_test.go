@@ -46,6 +46,12 @@ func TestWrongCommandLines(t *testing.T) {
 	code := cli.Run(t.Context(), []string{"search", "x", "--source"}, p.lookup, strings.NewReader(""), &out, &said)
 	require.Equal(t, 2, code)
 	require.Equal(t, "sluice: --source needs a value: --source SOURCE\n", said.String())
+	for line, want := range map[string]string{
+		"sync docs --mode": "incremental\nfull\n", "key create --role": "read\noperate\nadmin\n", "status --output": "text\njson\n",
+		"sync": ":", "status --source": ":", // without a server there is none to name
+	} {
+		require.Contains(t, p.completes(strings.Fields(line)...), want, line)
+	}
 	require.Regexp(t, `^sluice \S.*, go1\.\S+, \w+/\w+\n$`, p.sees("version"))
 }
 
@@ -70,4 +76,18 @@ func TestOnlyYesAffirms(t *testing.T) {
 		require.Equal(t, yes, said, answer)
 		require.Equal(t, "Delete it? [y/N] ", shown)
 	}
+}
+
+// completes returns what the shell offers after a command line.
+func (p *person) completes(args ...string) string {
+	p.t.Helper()
+	var out, said bytes.Buffer
+	lookup := func(name string) (string, bool) {
+		if name == "SLUICE_DATA_DIR" {
+			return p.data, true
+		}
+		return p.lookup(name)
+	}
+	require.Zero(p.t, cli.Run(p.t.Context(), append(append([]string{"__complete"}, args...), ""), lookup, strings.NewReader(""), &out, &said), said.String())
+	return out.String()
 }
