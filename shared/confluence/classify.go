@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,9 @@ func (c *Client) exchange(r request, a *answer, reason string) Exchange {
 	}
 }
 
+// javaClass is how v1 begins its messages; it tells people nothing.
+var javaClass = regexp.MustCompile(`^(?:[a-z]\w*\.){2,}[A-Z]\w*: *`)
+
 // classify returns the error for the status and the headers, nil for a 200.
 func (c *Client) classify(r request, a *answer) error {
 	// A public site answers a rejected credential anonymously, with 200 or 404.
@@ -36,7 +40,7 @@ func (c *Client) classify(r request, a *answer) error {
 	if a.status == http.StatusOK {
 		return nil // before its body is searched for a message: it may be megabytes of pages
 	}
-	e := c.exchange(r, a, message(a.body))
+	e := c.exchange(r, a, javaClass.ReplaceAllString(message(a.body), ""))
 	switch s := a.status; {
 	case s == http.StatusUnauthorized, s == http.StatusForbidden:
 		return c.refused(a, e)

@@ -44,7 +44,12 @@ type AuthError struct {
 	ByAddress bool // the caller's address is rejected, not the credential
 }
 
-func (e *AuthError) Error() string { return e.text("not authorized") }
+func (e *AuthError) Error() string {
+	if e.ByAddress {
+		return e.text("not authorized")
+	}
+	return e.text("not authorized") + "; check the account's e-mail address, its API token and what it may see"
+}
 
 // FailureCode returns failure.Unauthorized.
 func (*AuthError) FailureCode() failure.Code { return failure.Unauthorized }

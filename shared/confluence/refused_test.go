@@ -136,3 +136,13 @@ func TestASpaceByWhateverNameItHas(t *testing.T) {
 	var protocol *confluence.ProtocolError
 	require.True(t, errors.As(err, &protocol), err)
 }
+
+// A wrong token is said in words with the way out, not with the name of a Java class.
+func TestARefusalNamesNoJavaClass(t *testing.T) {
+	t.Parallel()
+	const said = "caller cannot access Confluence"
+	_, c := serve(t, always(403, errorV1(403, "com.atlassian.confluence.api.service.exceptions.PermissionException: "+said)))
+	_, err := c.Probe(t.Context(), "DOCS")
+	require.ErrorContains(t, err, said+"; check the account's e-mail address, its API token and what it may see")
+	require.NotContains(t, err.Error(), "com.atlassian")
+}
