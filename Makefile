@@ -59,7 +59,7 @@ test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find not
 	go test -count=1 -tags foreign -run '^TestForeignRenderers$$' ./services/converter/markdown
 
 test-mcp: ## let the official MCP clients, from npm and PyPI, read the demo; 50 sessions at once (needs Node and Python)
-	go test -count=1 -tags foreign -run '^TestForeignAssistants$$' ./lab/clienttest
+	go test -count=1 -timeout 20m -tags foreign -run '^TestForeignAssistants$$' ./lab/clienttest
 	go test -count=1 -v -tags foreign -run '^TestManyAssistantsAtOnce$$' ./services/gateway/gateway
 
 test-openapi: ## check the stand-in's answers against Atlassian's OpenAPI documents (OPENAPI=folder)

@@ -30,14 +30,22 @@ func foreign(t *testing.T) string {
 	require.GreaterOrEqual(t, major, leastNode, "this test needs Node %d, found %s", leastNode, version)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "foreign"))))
-	said(t, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--engine-strict=false")
+	within(t, install, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--engine-strict=false")
 	return dir
 }
 
 // said runs a program until it ends and returns its output.
 func said(t *testing.T, dir string, env []string, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	return within(t, 3*time.Minute, dir, env, program, args...)
+}
+
+// install is how long a package manager may take: a registry can be slow.
+const install = 8 * time.Minute
+
+func within(t *testing.T, limit time.Duration, dir string, env []string, program string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, errs bytes.Buffer
