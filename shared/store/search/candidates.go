@@ -127,24 +127,22 @@ func (k *known) sample(s scope) int {
 func candidates(k *known, s scope, depth int, p *params) []string {
 	var queries []string
 	var worths []float64
-	var title, rest []bool
+	var title []bool
 	for _, t := range k.terms {
 		queries = append(queries, lexeme(t.Word))
 		worths = append(worths, t.Worth)
 		title = append(title, t.title())
-		rest = append(rest, t.rest)
 	}
 	terms := fmt.Sprintf(`
 term AS MATERIALIZED (
-	SELECT query::tsquery, worth, title, rest FROM unnest(%s::text[], %s::float8[], %s::bool[], %s::bool[]) AS t (query, worth, title, rest)),
-rest AS MATERIALIZED (SELECT query, worth FROM term WHERE rest)`,
-		p.add(queries), p.add(worths), p.add(title), p.add(rest))
+	SELECT query::tsquery, worth, title FROM unnest(%s::text[], %s::float8[], %s::bool[]) AS t (query, worth, title))`,
+		p.add(queries), p.add(worths), p.add(title))
 
 	var found string
 	if s.few {
-		found = oneByOne(queries, "confluence_chunk_words", s.where, p)
+		found = oneByOne(queries, "confluence_chunk_words", s.where+s.byWord, p)
 	} else if found = indexed(k, s, p); k.expected < leastFound && len(k.must) == 0 {
-		found += ` UNION ALL ` + oneByOne(queries, fmt.Sprintf(`(SELECT * FROM confluence_chunk_words ORDER BY place LIMIT %d)`, k.sample(s)), s.where, p)
+		found += ` UNION ALL ` + oneByOne(queries, fmt.Sprintf(`(SELECT * FROM confluence_chunk_words ORDER BY place LIMIT %d)`, k.sample(s)), s.where+s.byWord, p)
 	}
 	return []string{terms, fmt.Sprintf(`
 candidate AS MATERIALIZED (
@@ -165,8 +163,20 @@ func indexed(k *known, s scope, p *params) string {
 	return `
 		SELECT w.chunk_id, w.place, r.worth, w.rest
 		FROM unnest(` + p.add(queries) + `::text[], ` + p.add(worths) + `::float8[], ` + p.add(most) + `::int[]) r (query, worth, most) CROSS JOIN LATERAL (
-			SELECT w.chunk_id, w.place, (SELECT coalesce(sum(t.worth), 0) FROM rest t WHERE w.words @@ t.query) AS rest
-			FROM confluence_chunk_words w WHERE w.words @@ r.query::tsquery` + s.where + ` LIMIT r.most) w`
+			SELECT w.chunk_id, w.place, ` + k.rest(p) + ` AS rest
+			FROM confluence_chunk_words w WHERE w.words @@ r.query::tsquery` + s.where + s.byWord + ` LIMIT r.most) w`
+}
+
+// rest is SQL for the sum of the weights that a chunk w gets from the words that are not looked up. It is an
+// expression and no subquery, because it is computed for every entry.
+func (k *known) rest(p *params) string {
+	sum := "0::float8"
+	for _, t := range k.terms {
+		if t.rest {
+			sum += " + CASE WHEN w.words @@ " + p.add(lexeme(t.Word)) + "::tsquery THEN " + p.add(t.Worth) + "::float8 ELSE 0 END"
+		}
+	}
+	return sum
 }
 
 // oneByOne checks every chunk of a table for all the words.

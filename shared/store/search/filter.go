@@ -13,7 +13,10 @@ import (
 )
 
 const (
-	manyPages = 3000 // above this, pages are not listed: the page of each chunk is looked up
+	manyPages = 3000 // above this, pages are not listed
+	// readPages is the number of pages up to which all that pass are read once for a search by words; above
+	// this, the page of each chunk is looked up.
+	readPages = 20_000
 	fewChunks = 3000 // up to this number, chunks are checked one by one, without the index on words
 )
 
@@ -129,8 +132,8 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	return strings.Join(of, " AND ") + f.shows("p.source_id", "p.page_id", p)
 }
 
-// pagesSQL selects the pages that pass the filter, with the number of their chunks. If another site has
-// a page with one of the ids, it also returns each page's source.
+// pagesSQL selects the pages that pass the filter, unless they are many, with the number of their chunks. If
+// another site has a page with one of the ids, it also returns each page's source.
 func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 	var p params
 	where := f.pagesWhere(v, &p)
@@ -138,28 +141,34 @@ func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
 		where += " AND NOT p.source_id = ANY (" + p.add(f.seen.Free) + "::text[])"
 	}
 	return fmt.Sprintf(`
-		WITH passing AS MATERIALIZED (SELECT p.page_id, p.site_id, p.source_id FROM confluence_pages p WHERE %s LIMIT %d)
-		SELECT coalesce((SELECT array_agg(page_id) FROM passing), '{}'),
-			coalesce((SELECT array_agg(source_id || '/' || page_id) FROM passing WHERE (SELECT count(*) FROM confluence_sites) > 1
+		WITH passing AS MATERIALIZED (SELECT p.page_id, p.site_id, p.source_id FROM confluence_pages p WHERE %[1]s LIMIT %[2]d + 1)
+		SELECT (SELECT count(*) FROM passing) > %[2]d,
+			coalesce((SELECT array_agg(page_id) FROM passing WHERE (SELECT count(*) FROM passing) <= %[2]d), '{}'),
+			coalesce((SELECT array_agg(source_id || '/' || page_id) FROM passing WHERE (SELECT count(*) FROM passing) <= %[2]d AND (SELECT count(*) FROM confluence_sites) > 1
 				AND EXISTS (SELECT FROM passing mine JOIN confluence_pages o USING (page_id) WHERE o.site_id <> mine.site_id)), '{}'),
-			(SELECT count(*) FROM (SELECT FROM passing JOIN confluence_chunk_words w USING (page_id) LIMIT %d) c)::int,
-			coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`, where, manyPages+1, fewChunks+1), p.args
+			(SELECT count(*) FROM (SELECT FROM passing JOIN confluence_chunk_words w USING (page_id) LIMIT %[3]d) c)::int,
+			coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`, where, manyPages, fewChunks+1), p.args
 }
 
 // passing finds the pages that pass the filter. The statement is planned each time: a plan for a source
 // of ten pages is wrong for one of ten thousand.
 func (s *Searcher) passing(ctx context.Context, v viewer.Viewer, f Filter, k *known) error {
 	sql, args := pagesSQL(v, f)
-	err := s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.pages, &k.pagesOf, &k.ofPages, &k.allPages)
+	err := s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.many, &k.pages, &k.pagesOf, &k.ofPages, &k.allPages)
 	if err != nil {
 		return fmt.Errorf("look for pages: %w", err)
 	}
 	return nil
 }
 
-// scope is the set of chunks w that a leg may find.
+// scope is the set of chunks w that a leg may find. Its conditions are each preceded by AND.
 type scope struct {
-	where string  // conditions, each preceded by AND
+	where string // what does not concern pages
+	// The condition on pages, in the form that is cheapest for
+	byWord   string // the chunks that the index on words finds
+	byVector string // the hundreds of chunks that the index on vectors finds
+	each     string // a comparison of all chunks of the pages
+
 	few   bool    // few enough to check one by one
 	share float64 // of all chunks, about
 }
@@ -174,14 +183,24 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 	switch {
 	case f.ofPages():
 		s.few = s.few || k.ofPages <= fewChunks
-		if len(k.pages) <= manyPages {
-			s.where += " AND w.page_id = ANY (" + p.add(k.pages) + "::text[])"
+		if !k.many {
+			list := p.add(k.pages)
 			if len(k.pagesOf) > 0 {
 				s.where += " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
 			}
+			s.byWord = " AND w.page_id = ANY (" + list + "::text[])"
+			// The planner compares each page of such a list with the most common ones, and then may leave out the
+			// index on vectors. It knows no more of a subquery than the number of its rows.
+			s.byVector = " AND " + hashed("coalesce(w.page_id, '')", "SELECT unnest("+list+"::text[])")
+			s.each = " AND w.page_id IN (SELECT id FROM unnest(" + list + "::text[]) listed (id))"
 			s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
 		} else {
-			s.where += " AND EXISTS (SELECT FROM confluence_pages p WHERE " + f.pagesWhere(v, p) + " AND p.page_id = w.page_id AND p.source_id = w.source_id OFFSET 0)"
+			where := f.pagesWhere(v, p)
+			s.byWord = " AND EXISTS (SELECT FROM confluence_pages p WHERE " + where + " AND p.page_id = w.page_id AND p.source_id = w.source_id OFFSET 0)"
+			s.byVector, s.each = s.byWord, s.byWord
+			if !f.guarded() && 0 < k.allPages && k.allPages <= readPages { // below 0, it is not known
+				s.byWord = " AND " + hashed("(coalesce(w.page_id, ''), w.source_id)", "SELECT p.page_id, p.source_id FROM confluence_pages p WHERE "+where)
+			}
 			s.share = min(s.share, manyPages/max(k.allPages, manyPages))
 		}
 	case f.guarded():
@@ -192,7 +211,7 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 
 // guard limits the scope to the chunks that the viewer may see.
 func (s *scope) guard(k *known, f Filter, p *params) {
-	if len(k.pages) > manyPages {
+	if k.many {
 		s.where += " AND " + pg.Shows("w.source_id", "w.page_id", p.add(f.seen.Free), p.add(f.seen.Sets))
 		return
 	}
@@ -208,6 +227,10 @@ func (s *scope) guard(k *known, f Filter, p *params) {
 	s.few = s.few || k.ofPages <= fewChunks
 	s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
 }
+
+// hashed is a condition that a value, which is never null, is among others. The planner makes a join of a bare
+// IN; this remains a look-up in a hash table, and so does not change the order in which chunks are read.
+func hashed(value, among string) string { return "(" + value + " IN (" + among + ")) IS TRUE" }
 
 // required adds the required and the excluded phrases.
 func (s *scope) required(k *known, p *params) {

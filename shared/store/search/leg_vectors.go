@@ -90,10 +90,11 @@ func vectorsLeg(m meant, weight float64, all bool, s scope, depth int, p *params
 	near := "embedding OPERATOR(" + m.schema + ".<=>) " + question
 	from := vectors.Table(m.space.ID) + " v" + fmt.Sprintf(joined, m.space.ID)
 	sql := fmt.Sprintf(`SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (
-		SELECT w.chunk_id, w.place, v.%[1]s AS distance FROM %[2]s WHERE true%[3]s ORDER BY v.%[1]s LIMIT %[4]d) near`, near, from, s.where, depth)
+		SELECT w.chunk_id, w.place, v.%[1]s AS distance FROM %[2]s WHERE true%[3]s ORDER BY v.%[1]s LIMIT %[4]d) near`, near, from, s.where+s.byVector, depth)
 	if all {
-		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - (%[1]s))::numeric, 6)::float8 AS score FROM (
-			SELECT w.chunk_id, w.place, v.embedding FROM %[2]s WHERE true%[3]s OFFSET 0) every ORDER BY %[1]s, place, chunk_id LIMIT %[4]d`, near, from, s.where, depth)
+		// An expression that is not the index's has the vectors compared.
+		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (
+			SELECT w.chunk_id, w.place, (v.%[1]s) + 0 AS distance FROM %[2]s WHERE true%[3]s ORDER BY distance, place, chunk_id LIMIT %[4]d) near`, near, from, s.where+s.each, depth)
 	}
 	spread := fmt.Sprintf("1 - (max(score) OVER () - score) / greatest(max(score) OVER () - min(score) OVER (), %v)", leastSpread)
 	return leg{name: "vectors", weight: weight, part: spread, sql: sql}

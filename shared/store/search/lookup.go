@@ -46,7 +46,8 @@ type known struct {
 	must     []phrase
 	not      []phrase
 
-	pages    []string // pages that pass the filter, up to one more than manyPages
+	pages    []string // pages that pass the filter, unless they are many
+	many     bool     // more than manyPages
 	pagesOf  []string // source/page of each, if another site has a page with one of the ids
 	ofPages  int      // chunks of those pages, up to one more than fewChunks
 	allPages float64

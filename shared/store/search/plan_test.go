@@ -73,6 +73,17 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 			require.Len(t, found(t, s, "pelican 7", c.filter), c.hits)
 		})
 	}
+	t.Run("most pages", func(t *testing.T) {
+		f := search.Filter{ModifiedSince: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(-4000 * time.Hour)}
+		lookedUp := 0.0
+		for _, n := range plan(t, conn, s, "ANALYZE, ", "pelican 7", f) {
+			if n["Relation Name"] == "confluence_pages" && n["Index Name"] == "confluence_pages_pkey" {
+				lookedUp += n["Actual Loops"].(float64)
+			}
+		}
+		require.LessOrEqual(t, lookedUp, 100.0, "the pages of the candidates only")
+		require.Len(t, found(t, s, "pelican 7", f), 10)
+	})
 }
 
 // explain returns the indexes that a search uses and the tables that it scans completely.
@@ -92,7 +103,12 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f searc
 }
 
 // plan returns the nodes of the plan for a search. Options such as "ANALYZE, " add to EXPLAIN's output.
-func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f search.Filter) (nodes []map[string]any) {
+func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f search.Filter) []map[string]any {
+	t.Helper()
+	return plansOf(t, conn, s.Searcher(), options, query, f)
+}
+
+func plansOf(t *testing.T, conn *pgx.Conn, s *search.Searcher, options, query string, f search.Filter) (nodes []map[string]any) {
 	t.Helper()
 	var walk func(node any)
 	walk = func(node any) {
@@ -108,7 +124,7 @@ func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f
 			}
 		}
 	}
-	for _, asked := range s.Searcher().Statements(t.Context(), viewer.All(), query, f) {
+	for _, asked := range s.Statements(t.Context(), viewer.All(), query, f) {
 		var raw []byte
 		err := conn.QueryRow(t.Context(), "EXPLAIN ("+options+"FORMAT JSON) "+asked.SQL, append([]any{pgx.QueryExecModeExec}, asked.Args...)...).Scan(&raw)
 		require.NoError(t, err)
