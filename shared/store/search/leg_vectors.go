@@ -37,9 +37,9 @@ const (
 	// fewVectors, unless a test lowers it, is the number of chunks up to which all vectors are compared, without the index: a
 	// filter that lets so few through would have the index search nearly everything.
 	fewVectors = 10_000
-	// efSearch is how many neighbours the index looks at before it answers; pgvector's 40 are fewer than
-	// a leg ranks.
-	efSearch = 120
+	// efSearch is how many neighbours the index looks at before it answers: enough for a leg of a hundred
+	// even through a filter of half of the chunks. With 120, the index missed 2 % of the ten nearest.
+	efSearch = 200
 )
 
 // meant is a question's vector in the space that is searched.
