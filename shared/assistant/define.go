@@ -44,7 +44,7 @@ var (
 		"Find passages. Hits have text, url to cite, ref to read on.",
 		schema(`"required":["query"],`,
 			`"query":{"type":"string","maxLength":1000,"description":"\"a phrase\" must occur, -word must not. Empty with since: changed pages, newest first"},`+
-				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"a page's id: it and pages below"},"label":`+text0+
+				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"page or folder, and pages below"},"label":`+text0+
 				`,"jira":{"type":"string","description":"issue"},"mentions":{"type":"string","description":"account id"},`+
 				`"since":{"type":"string","description":"2026-01-31, or 7d ago"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":6},`+window),
 		answers(`"hits":`+listOf(`"title":`+text0+`,"heading":`+text0+`,"breadcrumb":`+text0+`,"text":`+text0+`,"url":`+text0+`,"ref":`+text0+

@@ -48,6 +48,7 @@ type Reader interface {
 	// The context of a page, for assistants.
 	Headings(ctx context.Context, v viewer.Viewer, sourceID, pageID string) ([]page.Heading, error)
 	Tree(ctx context.Context, v viewer.Viewer, sourceID, under string, levels int, after string, limit int) ([]store.TreeNode, error)
+	Holds(ctx context.Context, v viewer.Viewer, id string) (bool, error)
 	Related(ctx context.Context, v viewer.Viewer, p store.Page) ([]store.RelatedPage, error)
 	PageAt(ctx context.Context, v viewer.Viewer, url string) (store.PageKey, error)
 	ChunksByID(ctx context.Context, v viewer.Viewer, ids []int64) ([]store.PlacedChunk, error)

@@ -224,7 +224,15 @@ func (c *Control) Explain(ctx context.Context, v viewer.Viewer, query string, f 
 	}
 	if f.Under != "" {
 		var ambiguous *store.AmbiguousPageError // among sources that are not searched
-		if _, err := c.KeptPage(ctx, v, "", f.Under); err != nil && !errors.As(err, &ambiguous) {
+		var unknown *UnknownPageError
+		_, err := c.KeptPage(ctx, v, "", f.Under)
+		if errors.As(err, &unknown) {
+			holds, failed := c.Reader.Holds(ctx, v, f.Under)
+			if failed != nil || holds {
+				err = failed
+			}
+		}
+		if err != nil && !errors.As(err, &ambiguous) {
 			return none, err
 		}
 	}

@@ -1,13 +1,16 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -82,12 +85,19 @@ func TestATreeIsOfLivePagesAndWhatHoldsThem(t *testing.T) {
 		return ids
 	}
 	require.Equal(t, []string{"6", "1"}, list("", 1, "", 10), "a page with an unknown parent is at the top")
+	require.Equal(t, []string{"8", "3"}, list("1", 1, "", 10), "a failed parent is no level")
+	require.Equal(t, []string{"6", "1", "8", "3"}, list("", 2, "", 10))
 	require.Equal(t, []string{"6", "1", "8", "2", "3"}, list("", 5, "", 10), "neither the removed page nor the failed one")
 	require.Equal(t, []string{"8", "2", "3"}, list("", 5, "1", 10))
 	require.Equal(t, []string{"8", "2"}, list("1", 2, "", 2))
 	require.Equal(t, []string{"3"}, list("1", 2, "2", 2))
 	require.Equal(t, []string{"2"}, list("8", 1, "", 10))
 	require.Empty(t, list("404", 1, "", 10))
+	run, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Full, SourceID: "docs"})
+	require.NoError(t, err)
+	require.NoError(t, s.FailNodes(t.Context(), run, []store.Node{{ID: "99", Kind: "folder"}}))
+	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
+	require.Equal(t, []string{"6", "1"}, list("", 1, "", 10), "nor is a folder that could not be looked up")
 	nodes, err := s.Reader().Tree(t.Context(), viewer.All(), "docs", "", 1, "6", 10)
 	require.NoError(t, err)
 	nodes[0].LastModified = time.Time{}
@@ -116,4 +126,27 @@ func TestFreshnessTellsWhatIsNotSearchableYet(t *testing.T) {
 	require.WithinDuration(t, time.Now(), f.Complete, time.Minute)
 	f.Complete = time.Time{}
 	require.Equal(t, store.Freshness{SourceID: "docs", Failed: 1, OldestWait: day(4)}, f)
+}
+
+// What is not stored itself can be searched below as well.
+func TestASearchLooksBelowWhatHoldsPages(t *testing.T) {
+	t.Parallel()
+	s := tree(t)
+	found := func(v viewer.Viewer, under string) (ids []string) {
+		hits, err := s.Searcher().Search(t.Context(), v, "text", search.Filter{Under: under})
+		require.NoError(t, err)
+		for _, h := range hits {
+			ids = append(ids, h.PageID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	for under, want := range map[string][]string{"1": {"1", "2", "3"}, "8": {"2"}, "4": {"3"}, "2": {"2"}, "5": nil, "404": nil} {
+		require.Equal(t, want, found(viewer.All(), under), under)
+		require.Equal(t, want, found(viewer.OfSources("docs"), under), under)
+		require.Empty(t, found(viewer.OfSources("hr"), under), under)
+		holds, err := s.Reader().Holds(t.Context(), viewer.OfSources("docs"), under)
+		require.NoError(t, err)
+		require.Equal(t, under == "1" || under == "8" || under == "4", holds, under)
+	}
 }

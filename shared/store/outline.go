@@ -34,14 +34,21 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 	if err != nil {
 		return nil, err
 	}
-	// The first step of a path may be an unknown parent, which does not count as a level.
+	// A step of a path may be a parent that is unknown, that failed or that nobody could look up. It is not in the
+	// list, so it does not count as a level either.
 	rows, _ := r.pool.Query(ctx, `
 		WITH base AS (SELECT CASE WHEN $2 = '' THEN '' ELSE (SELECT path FROM confluence_tree WHERE source_id = $1 AND node_id = $2) END AS path),
-		below AS (
-			SELECT t.*, cardinality(string_to_array(t.path, '/')) - greatest(cardinality(string_to_array((SELECT path FROM base), '/')), 1)
-				- CASE WHEN (SELECT path FROM base) = '' AND NOT EXISTS (
-					SELECT FROM confluence_tree top WHERE top.source_id = $1 AND top.node_id = split_part(t.path, '/', 2)) THEN 1 ELSE 0 END AS level
-			FROM confluence_tree t WHERE t.source_id = $1 AND starts_with(t.path, (SELECT path FROM base) || '/')
+		shown AS MATERIALIZED (
+			SELECT t.node_id FROM confluence_tree t
+			LEFT JOIN confluence_pages p ON p.page_id = t.node_id AND p.source_id = $1 AND NOT p.is_deleted
+			WHERE t.source_id = $1 AND starts_with(t.path, (SELECT path FROM base) || '/') AND `+pg.Shows("t.source_id", "t.node_id", "$6", "$7")+`
+			AND (p.page_id IS NOT NULL OR t.kind NOT IN ('page', 'blogpost') AND NOT (t.title = '' AND t.failed_run IS NOT NULL)
+				AND EXISTS (SELECT FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
+					AND b.path ~>=~ (t.path || '/') AND b.path ~<~ (t.path || '0')))
+		), below AS (
+			SELECT t.*, (SELECT count(*)::int FROM unnest(string_to_array(substr(t.path, length((SELECT path FROM base)) + 2), '/')) AS step (id)
+				WHERE id IN (SELECT node_id FROM shown)) AS level
+			FROM shown JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = shown.node_id
 		)
 		SELECT t.node_id, t.kind, t.title, t.level, coalesce(c.url, ''), coalesce((p.metadata->>'content_length')::int, octet_length(c.markdown), 0), inner_pages.n, p.last_modified
 		FROM below t
@@ -49,7 +56,7 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 		LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
 		CROSS JOIN LATERAL (SELECT count(*)::int AS n FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
 			AND b.path ~>=~ (t.path || '/') AND b.path ~<~ (t.path || '0')) inner_pages
-		WHERE t.level <= $3 AND `+pg.Shows("t.source_id", "t.node_id", "$6", "$7")+` AND (p.page_id IS NOT NULL OR t.kind NOT IN ('page', 'blogpost') AND inner_pages.n > 0)
+		WHERE t.level <= $3
 		AND ($4 = '' OR (t.trail COLLATE "C", t.node_id) > (SELECT a.trail COLLATE "C", a.node_id FROM confluence_tree a WHERE a.source_id = $1 AND a.node_id = $4))
 		ORDER BY t.trail COLLATE "C", t.node_id LIMIT $5`, sourceID, under, levels, after, limit, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (n TreeNode, err error) {
@@ -64,4 +71,27 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 		return nil, fmt.Errorf("read the tree of %s: %w", sourceID, err)
 	}
 	return list, nil
+}
+
+// Holds reports whether the viewer looks into a source with a live page below the node with this id, which may be a
+// folder, say, or a page that is not stored.
+func (r *Reader) Holds(ctx context.Context, v viewer.Viewer, id string) (bool, error) {
+	if !storable(id) {
+		return false, nil
+	}
+	seen, err := r.see(ctx, v)
+	if err != nil {
+		return false, err
+	}
+	var holds bool
+	err = r.pool.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM archon_sources s JOIN confluence_tree t ON t.source_id = s.source_id AND t.node_id = $1
+			JOIN confluence_pages p ON p.source_id = t.source_id AND NOT p.is_deleted AND p.path ~>=~ (t.path || '/') AND p.path ~<~ (t.path || '0')
+			WHERE ($2::text[] IS NULL OR s.source_id = ANY ($2))
+			AND `+pg.Shows("t.source_id", "t.node_id", "$3", "$4")+` AND `+pg.Shows("p.source_id", "p.page_id", "$3", "$4")+`)`,
+		id, visibleSources(v), seen.Free, seen.Sets).Scan(&holds)
+	if err != nil {
+		return false, fmt.Errorf("look for pages below %s: %w", id, err)
+	}
+	return holds, nil
 }

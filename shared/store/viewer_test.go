@@ -77,6 +77,11 @@ func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	seen["Related"] = many(r.Related(ctx, v, home))(t)
 	seen["Headings"] = many(r.Headings(ctx, v, "docs", "1"))(t)
 	seen["Tree"] = many(r.Tree(ctx, v, "docs", "", 3, "", 10))(t)
+	holds, err := r.Holds(ctx, v, "1")
+	require.NoError(t, err)
+	if seen["Holds"] = 0; holds {
+		seen["Holds"] = 1
+	}
 	seen["Changed"] = many(r.Changed(ctx, v, []string{"docs"}, time.Time{}, 0, 10))(t)
 	at, err := r.PageAt(ctx, v, site+"/spaces/DOCS/pages/1")
 	one("PageAt", err)

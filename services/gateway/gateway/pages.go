@@ -16,7 +16,7 @@ type listPagesInput struct {
 	Kind          string    `query:"kind" enum:"page,blogpost" doc:"only pages or only blog posts"`
 	Label         string    `query:"label" maxLength:"255" doc:"only pages with this label"`
 	Title         string    `query:"title" maxLength:"255" doc:"only pages whose title contains this, ignoring case"`
-	Under         string    `query:"under" maxLength:"64" pattern:"^[0-9]*$" doc:"only the page with this id and those below it"`
+	Under         string    `query:"under" maxLength:"64" pattern:"^[0-9]*$" doc:"only the page or folder with this id and the pages below it"`
 	ModifiedSince time.Time `query:"modified_since" doc:"only pages changed since" example:"2026-01-31T00:00:00Z"`
 	Limit         int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
@@ -68,7 +68,7 @@ type searchInput struct {
 		SourceID      string    `json:"source_id,omitempty" maxLength:"64" doc:"only chunks of this source"`
 		Sources       []string  `json:"sources,omitempty" maxItems:"100" nullable:"false" doc:"only chunks of these sources"`
 		SpaceKey      string    `json:"space_key,omitempty" maxLength:"255" doc:"only pages of this space"`
-		Under         string    `json:"under,omitempty" maxLength:"64" doc:"only the page with this id and those below it"`
+		Under         string    `json:"under,omitempty" maxLength:"64" doc:"only the page or folder with this id and the pages below it"`
 		Label         string    `json:"label,omitempty" maxLength:"255" doc:"only pages with this label"`
 		JiraIssue     string    `json:"jira_issue,omitempty" maxLength:"255" doc:"only pages that show or link to this issue" example:"OPS-42"`
 		Mentions      string    `json:"mentions,omitempty" maxLength:"255" doc:"only pages that mention the account with this id"`

@@ -65,7 +65,7 @@ func (a *app) search() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.SourceID, "source", "", "only chunks of this `source`")
 	flags.StringVar(&f.SpaceKey, "space", "", "only pages of the space with this `key`")
-	flags.StringVar(&f.Under, "under", "", "only the `page` with this id and those below it")
+	flags.StringVar(&f.Under, "under", "", "only the `page` with this id and those below it, or those below the folder with this id")
 	flags.StringVar(&f.Label, "label", "", "only pages with this `label`")
 	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
 	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")

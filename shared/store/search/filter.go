@@ -51,20 +51,26 @@ func (f Filter) shows(source, node string, p *params) string {
 	return " AND " + pg.Shows(source, node, p.add(f.seen.Free), p.add(f.seen.Sets))
 }
 
-// root is the page below which the search looks. Site 0 means there is none.
+// root is the node of a tree below which the search looks. Site 0 means there is none.
 type root struct {
 	site int
 	path string
 }
 
-// findRoot looks up the page below which the search looks, among the searched sources. It returns a
-// *pg.AmbiguousPageError if several sites have a page with the id.
+// findRoot looks up, in the searched sources, the node below which the search looks: a page or, of what is not stored
+// but holds pages, a folder or a page that failed. It returns a *pg.AmbiguousPageError if several sites have one with
+// the id.
 func (s *Searcher) findRoot(ctx context.Context, v viewer.Viewer, f *Filter) error {
 	if f.Under == "" {
 		return nil
 	}
-	rows, _ := s.pool.Query(ctx, `SELECT site_id, path, source_id, is_deleted FROM confluence_pages
+	rows, _ := s.pool.Query(ctx, `
+		SELECT site_id, path, source_id, is_deleted FROM confluence_pages
 		WHERE page_id = $1 AND ($2::text[] IS NULL OR source_id = ANY ($2)) AND `+pg.Shows("source_id", "page_id", "$3", "$4")+`
+		UNION ALL
+		SELECT n.site_id, t.path, t.source_id, false FROM confluence_spaces n JOIN confluence_tree t ON t.source_id = n.source_id AND t.node_id = $1
+		WHERE t.path IS NOT NULL AND ($2::text[] IS NULL OR t.source_id = ANY ($2)) AND `+pg.Shows("t.source_id", "t.node_id", "$3", "$4")+`
+			AND NOT EXISTS (SELECT FROM confluence_pages p WHERE p.page_id = $1 AND p.site_id = n.site_id)
 		ORDER BY is_deleted, source_id`, f.Under, f.sources(v), f.seen.Free, f.seen.Sets)
 	type page struct {
 		root

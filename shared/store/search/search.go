@@ -61,7 +61,7 @@ type Filter struct {
 	SourceID      string
 	Sources       []string // only chunks of these sources; empty: every source that the viewer sees
 	SpaceKey      string
-	Under         string // a page's id: that page and its descendants
+	Under         string // id of a page or of what pages lie in, such as a folder: it and its descendants
 	Label         string
 	JiraIssue     string // an issue's key, such as OPS-42, that the page shows or links to
 	Mentions      string // an account id
@@ -69,7 +69,7 @@ type Filter struct {
 	Limit         int // default 10, at most MaxHits
 	PerPage       int // maximum hits of one page; default 3
 
-	root root    // the page of Under
+	root root    // what Under names
 	seen pg.Seen // what the viewer may see
 }
 
