@@ -4,6 +4,12 @@ MODULES  := migrations shared services lab
 PACKAGES := ./migrations/... ./shared/... ./services/... ./lab/...
 PROGRAMS := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.go))))
 
+# Everything but the race detector compiles in one way, as the programs are shipped: what one step has
+# compiled, the next ones find in the build cache. Without paths, a copy of the tree finds it too.
+OWN_GOFLAGS        := $(shell go env GOFLAGS)
+export CGO_ENABLED := 0
+export GOFLAGS     := $(strip $(OWN_GOFLAGS) -trimpath)
+
 # The linter is a tool, not a dependency: built from source outside of our modules, kept by
 # its version.
 LINT_VERSION := v2.15.0
@@ -26,11 +32,11 @@ RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(g
 
 # The race detector makes these tests of lab many times slower, or too large: they run without it.
 WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
-	StagesKeepToTheirMemory CallsOfALargeSpace OurOwnQuestionsAreAnsweredByMeaning
+	StagesKeepToTheirMemory CallsOfALargeSpace OurOwnQuestionsAreAnsweredByMeaning ExtractedFilesKeepEverything
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-foreign test-renderers test-mcp test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity retrieval permissions
+.PHONY: help setup demo firsthour test test-foreign test-renderers test-mcp test-console screenshots test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity hostile retrieval permissions permissions-search compose-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -40,17 +46,24 @@ setup: $(LINT) ## fetch everything ahead of time: modules, linter, a first build
 	go build $(PACKAGES)
 
 demo: ## show it all: a Confluence space becomes searchable chunks (DEMO_ONCE=1 ends by itself, DEMO_ARGS="--pages 500")
-	@CGO_ENABLED=0 go build -buildvcs=false -o bin/sluice ./services/sluice
+	@go build -buildvcs=false -o bin/sluice ./services/sluice
 	@exec bin/sluice demo $(if $(filter-out 0 false,$(DEMO_ONCE)),--once) $(DEMO_ARGS)
+
+compose-test: ## run docker-compose.yml on a Docker engine, against the stand-in, in about three minutes (NOT RUN without one)
+	@bash lab/composetest/compose-test.sh
+
+firsthour: ## run every command once right and once wrong, in a terminal of 80 columns (needs script, of util-linux)
+	@go build -buildvcs=false -o bin/sluice ./services/sluice
+	@script -qec "stty cols 80 rows 50; sh lab/firsthour/first-hour.sh" bin/first-hour.txt
+	@go run ./lab/firsthour/columns <bin/first-hour.txt
 
 # The packages that take longest come first, so that no one waits for them at the end.
 test: ## run every test with the race detector, on a real NATS and a real Postgres
-	@race=$(RACE); \
-	[ -n "$$race" ] || { export CGO_ENABLED=0; \
-		echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
-	set -x; go test $$race -count=1 -timeout 15m $(VETTED) $(TESTFLAGS) ./lab/... ./services/... ./shared/... ./migrations/... && \
-	{ [ -z "$$race" ] || { go test -count=1 $(VETTED) -run '^Test($(subst $() ,|,$(strip $(WITHOUT_RACE))))$$' ./lab/clienttest ./lab/e2etest ./lab/retrieval && \
-		go test -count=1 $(VETTED) ./services/chunk-writer/chunk ./shared/embedding; }; }
+	@race=$(RACE); cgo=1 flags="$(OWN_GOFLAGS)"; \
+	[ -n "$$race" ] || { cgo=0 flags="$(GOFLAGS)"; echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
+	set -x; CGO_ENABLED=$$cgo GOFLAGS="$$flags" go test $$race -count=1 -timeout 15m $(VETTED) $(TESTFLAGS) ./lab/... ./services/... ./shared/... ./migrations/... && \
+	{ [ -z "$$race" ] || { go test -count=1 $(VETTED) -run '^Test($(subst $() ,|,$(strip $(WITHOUT_RACE))))$$' ./lab/clienttest ./lab/e2etest ./lab/fidelity ./lab/retrieval && \
+		go test -count=1 $(VETTED) ./services/chunk-writer/chunk ./services/extractor/... ./shared/embedding; }; }
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
@@ -62,9 +75,15 @@ test-mcp: ## let the official MCP clients, from npm and PyPI, read the demo; 50 
 	go test -count=1 -timeout 20m -tags foreign -run '^TestForeignAssistants$$' ./lab/clienttest
 	go test -count=1 -v -tags foreign -run '^TestManyAssistantsAtOnce$$' ./services/gateway/gateway
 
-test-openapi: ## check the stand-in's answers against Atlassian's OpenAPI documents (OPENAPI=folder)
+test-console: ## walk through the console in a headless Chromium (needs one; Debian: apt-get install chromium)
+	go test -count=1 -timeout 10m -tags browser -run '^Test(APersonWalksThroughTheConsole|EveryViewOfTheConsoleInABrowser)$$' ./lab/e2etest
+
+screenshots: ## pictures of the console's views, light and dark, desktop and phone, into bin/screenshots (needs Chromium)
+	go test -count=1 -timeout 10m -tags browser -run '^TestEveryViewOfTheConsoleInABrowser$$' ./lab/e2etest -screenshots $(abspath bin/screenshots)
+
+test-openapi: ## check the stand-in's answers and the table of routes against Atlassian's OpenAPI documents (OPENAPI=folder)
 	@[ -n "$(OPENAPI)" ] || { echo "say where the documents are: make test-openapi OPENAPI=folder (docs/sandbox.md)"; exit 1; }
-	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run '^TestAnswersFitTheOfficialDocument' ./services/sandbox/sandbox
+	SANDBOX_OPENAPI="$(abspath $(OPENAPI))" go test -count=1 -tags openapi -run 'TheOfficialDocument' ./services/sandbox/sandbox ./lab/clienttest
 
 test-pooler: ## the store's tests through PgBouncer in transaction mode
 	SLUICE_TEST_POOLER=1 go test -count=1 ./shared/store/...
@@ -99,11 +118,11 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
-	go vet -tags foreign,openapi ./services/sandbox/... ./services/converter/... ./services/gateway/... ./lab/clienttest/...
+	go vet -tags foreign,openapi,browser ./lab/e2etest/... ./services/sandbox/... ./services/converter/... ./services/gateway/... ./lab/clienttest/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="
-	CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o bin/ $(addprefix ./services/,$(PROGRAMS))
+	go build -ldflags="-s -w" -o bin/ $(addprefix ./services/,$(PROGRAMS))
 
 # go list -export compiles everything and links nothing: the programs are linked by make build.
 isolate: ## build every module without the workspace, as users of it do
@@ -118,14 +137,20 @@ docs: ## generate .env.example, docs/configuration.md, NATS permissions and migr
 	go test -count=1 ./lab/house -run 'TestSettingsAreDocumented|TestTheBrokersPermissionsAreInStep' -update
 	go test -count=1 ./shared/store -run TestTheSchemaFileIsInStep -update
 
-permissions: ## compare what readers see with what random sites show (CASES=10000, SEED=1)
-	go test -count=1 -v ./lab/permissiontest -run TestWhatReadersSeeIsWhatTheSiteShows -cases $(or $(CASES),10000) -seed $(or $(SEED),1)
+permissions: ## compare what readers see with what random sites show (CASES=10000, SEED=1, DEEP=1: every comparison through every face)
+	go test -count=1 -v ./lab/permissiontest -run TestWhatReadersSeeIsWhatTheSiteShows -cases $(or $(CASES),10000) -deep $(or $(DEEP),1) -seed $(or $(SEED),1)
 
-fidelity: ## score the conversion to Markdown on the golden pages (DIR=folder of storage bodies)
-	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run GoldenPages ./lab/fidelity)
+permissions-search: ## how long a search takes as a reader of 5 %, 50 % and all pages, beside no filter (PAGES=20000, five chunks each)
+	go test -count=1 -v -timeout 2h ./lab/permissiontest -run TestWhatAReadersSearchCosts -searched $(or $(PAGES),20000) -searches 200
+
+fidelity: ## score the conversion to Markdown and the extraction of files on known ones (DIR=folder of storage bodies)
+	$(if $(DIR),go run ./lab/fidelity/score $(DIR),go test -count=1 -v -run 'GoldenPages|ExtractedFiles' ./lab/fidelity)
+
+hostile: ## read files that try to break or exhaust the extractor, and print the slowest and the largest
+	go test -count=1 -v -run HostileFiles ./services/extractor/extract -each 1 | grep -v '^ *\(===\|---\)'
 
 retrieval: ## how well search answers a set of questions (RETRIEVAL=folder with pages.jsonl and questions.jsonl, else our own; RETRIEVAL_ARGS="-weights 0.3,0.5", -words)
-	@CGO_ENABLED=0 go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL_ARGS) $(RETRIEVAL)
+	@go run -buildvcs=false ./lab/retrieval/measure $(RETRIEVAL_ARGS) $(RETRIEVAL)
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' $(MODULES)); do \
@@ -145,10 +170,10 @@ microbench: ## run the benchmarks of single functions
 bench-store: ## measure the store: writing against plain COPY, edits, search (BENCHTIME=10s)
 	go test -count=1 -timeout 60m -run '^$$' -bench '^Benchmark(WritePage|Edit|Search)' -benchtime $(BENCHTIME) ./shared/store ./shared/store/search
 
-bench-peers: ## compare with what people use today, into docs/bench/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200)
-	@CGO_ENABLED=0 go build -buildvcs=false -o bin/ ./services/sluice
+bench-peers: ## compare with what people use today, into docs/bench/benchmarks-peers.md; needs Python 3.10, Node 18 and npm (PAGES=1000,4000, ROUNDS=3, SLOW=1000, LIMITED=200; ONLY=vectors: a space searchable by words and by meaning)
+	@go build -buildvcs=false -o bin/ ./services/sluice
 	@go build -buildvcs=false -o bin/bench-peers ./lab/bench/peers/bench-peers
-	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) -raw .cache/peers/results.json
+	@bin/bench-peers -pages $(if $(filter file,$(origin PAGES)),1000,$(PAGES)) -rounds $(or $(ROUNDS),3) -limited $(or $(LIMITED),200) $(if $(SLOW),-slow $(SLOW)) $(if $(ONLY),-only $(ONLY)) -raw .cache/peers/results.json
 
 cover: ## measure test coverage, into cover.out
 	go test -count=1 -timeout 15m -coverprofile=cover.out -coverpkg=./migrations/...,./shared/...,./services/... $(PACKAGES)

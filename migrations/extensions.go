@@ -246,8 +246,9 @@ func create(ctx context.Context, tx *sql.Tx, e extension) (string, error) {
 // notAllowed reports whether the server refused for want of a privilege.
 func notAllowed(err error) bool { return hasState(err, "42501") }
 
-// lockedOut reports whether a statement has waited for a lock for as long as its migration lets it.
-func lockedOut(err error) bool { return hasState(err, "55P03") }
+// lockedOut reports whether a statement has waited for a lock for as long as its migration lets it, or was given up
+// because the holder of the lock waited for the migration.
+func lockedOut(err error) bool { return hasState(err, "55P03") || hasState(err, "40P01") }
 
 func hasState(err error, state string) bool {
 	var coded interface{ SQLState() string }

@@ -36,7 +36,7 @@ var files embed.FS
 // Status is one migration and where it stands.
 type Status struct {
 	Name      string    `json:"name"`                // the file without .sql
-	Checksum  string    `json:"checksum"`            // MD5 of the file, hex
+	Checksum  string    `json:"checksum"`            // MD5 of the file, hex; of its script (Export) if that was applied
 	Applied   bool      `json:"applied"`             // in this database
 	AppliedAt time.Time `json:"applied_at,omitzero"` // zero when not applied
 	Recorded  string    `json:"recorded"`            // the checksum in archon_migrations, "" when there is no row
@@ -143,6 +143,10 @@ func List(ctx context.Context, db *sql.DB) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	scripts, err := exported()
+	if err != nil {
+		return nil, err
+	}
 	var list []Status
 	for _, st := range states {
 		sum, err := checksum(st.Source.Path)
@@ -150,6 +154,9 @@ func List(ctx context.Context, db *sql.DB) ([]Status, error) {
 			return nil, err
 		}
 		n := name(st.Source.Path)
+		if recorded[n] == scripts[n] {
+			sum = scripts[n]
+		}
 		list = append(list, Status{
 			Name: n, Checksum: sum, Recorded: recorded[n],
 			Applied: st.State == goose.StateApplied, AppliedAt: st.AppliedAt,
@@ -238,6 +245,10 @@ func record(ctx context.Context, db *sql.DB, p *goose.Provider) error {
 	if err != nil {
 		return fmt.Errorf("read migration status: %w", err)
 	}
+	scripts, err := exported()
+	if err != nil {
+		return err
+	}
 	for _, st := range states {
 		if st.State != goose.StateApplied {
 			continue
@@ -246,11 +257,11 @@ func record(ctx context.Context, db *sql.DB, p *goose.Provider) error {
 		if err != nil {
 			return err
 		}
-		// A row that is there keeps its checksum: it says what was applied, not what is.
+		// A row that is there keeps its checksum: it says what was applied, not what is. Only a script leaves it out.
 		_, err = db.ExecContext(ctx, `
-			INSERT INTO archon_migrations (version, migration_name, checksum)
-			VALUES ($1, $2, $3) ON CONFLICT (version, migration_name) DO NOTHING`,
-			Version, name(st.Source.Path), sum)
+			INSERT INTO archon_migrations AS m (version, migration_name, checksum)
+			VALUES ($1, $2, $3) ON CONFLICT (version, migration_name) DO UPDATE SET checksum = $4 WHERE m.checksum IS NULL`,
+			Version, name(st.Source.Path), sum, scripts[name(st.Source.Path)])
 		if err != nil {
 			return fmt.Errorf("record %s: %w", name(st.Source.Path), err)
 		}

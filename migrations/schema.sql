@@ -84,6 +84,13 @@ CREATE TABLE confluence_chunk_words (
     words tsvector NOT NULL
 );
 
+CREATE TABLE confluence_console_sessions (
+    session_hash bytea NOT NULL,
+    key_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE confluence_group_members (
     source_id text NOT NULL,
     group_id text NOT NULL,
@@ -129,7 +136,8 @@ CREATE TABLE confluence_page_content (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     fetched_at timestamp with time zone,
     body_hash text,
-    site_id integer NOT NULL
+    site_id integer NOT NULL,
+    last_edit jsonb
 );
 
 CREATE TABLE confluence_pages (
@@ -156,6 +164,45 @@ CREATE TABLE confluence_pauses (
     lifted_at timestamp with time zone
 );
 
+CREATE VIEW confluence_readable_chunks AS  SELECT c.id,
+    c.source_id,
+    (c.metadata ->> 'confluence_page_id'::text) AS page_id,
+    c.url,
+    c.chunk_number,
+    c.content,
+    c.metadata
+   FROM archon_crawled_pages c
+  WHERE ((NOT (c.metadata ? '_pending_deletion'::text)) AND (NOT (EXISTS ( SELECT
+           FROM confluence_pages p
+          WHERE ((p.source_id = c.source_id) AND (p.page_id = (c.metadata ->> 'confluence_page_id'::text)) AND p.is_deleted)))) AND ((c.source_id IN ( SELECT r.source_id
+           FROM confluence_readable() r(source_id, set_id)
+          WHERE (r.set_id IS NULL))) OR (EXISTS ( SELECT
+           FROM confluence_tree t
+          WHERE ((t.source_id = c.source_id) AND (t.node_id = (c.metadata ->> 'confluence_page_id'::text)) AND (t.layer_set IN ( SELECT r.set_id
+                   FROM confluence_readable() r(source_id, set_id)
+                  WHERE (r.set_id IS NOT NULL))))))));
+
+CREATE VIEW confluence_readable_pages AS  SELECT p.page_id,
+    p.source_id,
+    p.kind,
+    p.space_key,
+    p.title,
+    p.version,
+    p.last_modified,
+    p.path,
+    c.url,
+    p.metadata,
+    c.markdown
+   FROM (confluence_pages p
+     LEFT JOIN confluence_page_content c USING (page_id, site_id))
+  WHERE ((NOT p.is_deleted) AND ((p.source_id IN ( SELECT r.source_id
+           FROM confluence_readable() r(source_id, set_id)
+          WHERE (r.set_id IS NULL))) OR (EXISTS ( SELECT
+           FROM confluence_tree t
+          WHERE ((t.source_id = p.source_id) AND (t.node_id = p.page_id) AND (t.layer_set IN ( SELECT r.set_id
+                   FROM confluence_readable() r(source_id, set_id)
+                  WHERE (r.set_id IS NOT NULL))))))));
+
 CREATE TABLE confluence_removals (
     page_id text NOT NULL,
     run_id text NOT NULL,
@@ -164,7 +211,8 @@ CREATE TABLE confluence_removals (
     reason text NOT NULL,
     removed_at timestamp with time zone DEFAULT now() NOT NULL,
     restored_at timestamp with time zone,
-    purged_at timestamp with time zone
+    purged_at timestamp with time zone,
+    layer_set integer
 );
 
 CREATE TABLE confluence_search (
@@ -191,7 +239,8 @@ CREATE TABLE confluence_spaces (
     access_problem text DEFAULT ''::text NOT NULL,
     sweep_token text DEFAULT ''::text NOT NULL,
     sweep_until timestamp with time zone,
-    sweep_tried_at timestamp with time zone
+    sweep_tried_at timestamp with time zone,
+    permissions_chosen boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE confluence_sync_pages (
@@ -243,7 +292,9 @@ CREATE TABLE confluence_sync_runs (
     api_bytes bigint DEFAULT 0 NOT NULL,
     blog_posts boolean DEFAULT false NOT NULL,
     snapshot_seq bigint DEFAULT 0 NOT NULL,
-    notes text[] DEFAULT '{}'::text[] NOT NULL
+    notes text[] DEFAULT '{}'::text[] NOT NULL,
+    kinds text[] DEFAULT '{}'::text[] NOT NULL,
+    only_pages text[]
 );
 
 CREATE TABLE confluence_texts (
@@ -259,7 +310,8 @@ CREATE TABLE confluence_texts (
 
 CREATE TABLE confluence_tokens (
     name text NOT NULL,
-    stored_at timestamp with time zone DEFAULT now() NOT NULL
+    stored_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone
 );
 
 CREATE TABLE confluence_tree (
@@ -275,7 +327,8 @@ CREATE TABLE confluence_tree (
     stale boolean DEFAULT false NOT NULL,
     failed_run text,
     access_known boolean DEFAULT false NOT NULL,
-    layer_set integer
+    layer_set integer,
+    left_out boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE confluence_vector_spaces (
@@ -325,11 +378,12 @@ ALTER TABLE archon_sources ADD CONSTRAINT archon_sources_pkey PRIMARY KEY (sourc
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_reader CHECK (((account = ''::text) OR (NOT act_as)));
 ALTER TABLE confluence_api_keys ADD CONSTRAINT confluence_api_keys_role_check CHECK ((role = ANY (ARRAY['read'::text, 'operate'::text, 'admin'::text])));
-ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_pkey PRIMARY KEY (chunk_id, space_id);
+ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_pkey PRIMARY KEY (chunk_id, space_id) INCLUDE (key);
 ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
 ALTER TABLE confluence_chunk_texts ADD CONSTRAINT confluence_chunk_texts_space_id_fkey FOREIGN KEY (space_id) REFERENCES confluence_vector_spaces(space_id) ON DELETE CASCADE;
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_pkey PRIMARY KEY (chunk_id);
 ALTER TABLE confluence_chunk_words ADD CONSTRAINT confluence_chunk_words_chunk_id_fkey FOREIGN KEY (chunk_id) REFERENCES archon_crawled_pages(id) ON DELETE CASCADE;
+ALTER TABLE confluence_console_sessions ADD CONSTRAINT confluence_console_sessions_pkey PRIMARY KEY (session_hash);
 ALTER TABLE confluence_group_members ADD CONSTRAINT confluence_group_members_pkey PRIMARY KEY (source_id, group_id, account_id);
 ALTER TABLE confluence_group_members ADD CONSTRAINT confluence_group_members_source_id_group_id_fkey FOREIGN KEY (source_id, group_id) REFERENCES confluence_groups(source_id, group_id) ON DELETE CASCADE;
 ALTER TABLE confluence_groups ADD CONSTRAINT confluence_groups_pkey PRIMARY KEY (source_id, group_id);
@@ -397,13 +451,14 @@ CREATE INDEX idx_archon_sources_metadata ON public.archon_sources USING gin (met
 CREATE INDEX idx_archon_sources_title ON public.archon_sources USING btree (title);
 CREATE INDEX idx_archon_sources_url ON public.archon_sources USING btree (source_url);
 CREATE INDEX idx_confluence_chunk_texts_key ON public.confluence_chunk_texts USING btree (space_id, key);
-CREATE INDEX idx_confluence_chunk_words_page ON public.confluence_chunk_words USING btree (page_id);
+CREATE INDEX idx_confluence_chunk_words_of_page ON public.confluence_chunk_words USING btree (page_id) INCLUDE (chunk_id, place, source_id);
 CREATE INDEX idx_confluence_chunk_words_place ON public.confluence_chunk_words USING btree (place);
 CREATE INDEX idx_confluence_chunk_words_source ON public.confluence_chunk_words USING btree (source_id);
 CREATE INDEX idx_confluence_chunk_words_words ON public.confluence_chunk_words USING gin (words) WITH (gin_pending_list_limit='1024');
 CREATE INDEX idx_confluence_group_members_account ON public.confluence_group_members USING btree (account_id);
 CREATE INDEX idx_confluence_layer_principals_who ON public.confluence_layer_principals USING btree (principal_id, kind, layer_id);
 CREATE INDEX idx_confluence_page_content_includes ON public.confluence_page_content USING btree (page_id) WHERE (includes <> '[]'::jsonb);
+CREATE INDEX idx_confluence_pages_file ON public.confluence_pages USING btree ((((metadata -> 'file'::text) ->> 'sha256'::text))) WHERE (kind = 'attachment'::text);
 CREATE INDEX idx_confluence_pages_jira_issue_links ON public.confluence_pages USING gin (((metadata -> 'jira_issue_links'::text)));
 CREATE INDEX idx_confluence_pages_labels ON public.confluence_pages USING gin (((metadata -> 'labels'::text)));
 CREATE INDEX idx_confluence_pages_last_modified ON public.confluence_pages USING btree (last_modified);
@@ -411,6 +466,7 @@ CREATE INDEX idx_confluence_pages_path ON public.confluence_pages USING btree (p
 CREATE INDEX idx_confluence_pages_source ON public.confluence_pages USING btree (source_id) WHERE (is_deleted = false);
 CREATE INDEX idx_confluence_pages_space ON public.confluence_pages USING btree (space_key);
 CREATE INDEX idx_confluence_pages_user_mentions ON public.confluence_pages USING gin (((metadata -> 'user_mentions'::text)));
+CREATE INDEX idx_confluence_removals_layer_set ON public.confluence_removals USING btree (layer_set) WHERE (layer_set IS NOT NULL);
 CREATE INDEX idx_confluence_removals_open ON public.confluence_removals USING btree (source_id, page_id) WHERE ((restored_at IS NULL) AND (purged_at IS NULL));
 CREATE INDEX idx_confluence_removals_source ON public.confluence_removals USING btree (source_id, removed_at DESC);
 CREATE INDEX idx_confluence_sync_pages_again ON public.confluence_sync_pages USING btree (page_id) WHERE ((outcome = 'failed'::text) OR ((outcome = 'skipped'::text) AND (reason = 'missing'::text)));
@@ -418,7 +474,8 @@ CREATE INDEX idx_confluence_sync_pages_pending ON public.confluence_sync_pages U
 CREATE UNIQUE INDEX idx_confluence_sync_runs_open ON public.confluence_sync_runs USING btree (source_id) WHERE (state = ANY (ARRAY['listing'::text, 'fetching'::text, 'finishing'::text]));
 CREATE INDEX idx_confluence_sync_runs_source ON public.confluence_sync_runs USING btree (source_id, requested_at DESC);
 CREATE INDEX idx_confluence_texts_due ON public.confluence_texts USING btree (space_id, due_at) WHERE (state = 'pending'::text);
-CREATE INDEX idx_confluence_tree_layer_set ON public.confluence_tree USING btree (layer_set, source_id, node_id) WHERE (kind = ANY (ARRAY['page'::text, 'blogpost'::text]));
+CREATE INDEX idx_confluence_tree_layer_set ON public.confluence_tree USING btree (layer_set, source_id, node_id) WHERE (kind = ANY (ARRAY['page'::text, 'blogpost'::text, 'comment'::text, 'attachment'::text]));
+CREATE INDEX idx_confluence_tree_left_out ON public.confluence_tree USING btree (source_id) WHERE left_out;
 CREATE INDEX idx_confluence_tree_parent ON public.confluence_tree USING btree (source_id, parent_id);
 CREATE INDEX idx_confluence_tree_stale ON public.confluence_tree USING btree (source_id, node_id) WHERE stale;
 CREATE INDEX idx_confluence_tree_title ON public.confluence_tree USING btree (source_id, title);
@@ -461,6 +518,94 @@ AS $function$
     UNION ALL
     SELECT e.source_id, s.set_id FROM entered e JOIN confluence_layer_sets s USING (source_id)
     WHERE CASE WHEN reader = '' OR e.permissions = 'unrestricted-only' THEN s.layers = '{}' ELSE s.layers <@ e.layers END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_enable_policies(reader name)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    home   regnamespace := (SELECT relnamespace FROM pg_class WHERE oid = 'confluence_pages'::regclass);
+    policy name := 'confluence_reader_' || reader;
+    free   text := format('SELECT r.source_id FROM %s.confluence_readable() r WHERE r.set_id IS NULL', home);
+    t      record;
+BEGIN
+    -- Postgres would cut the names of policies, so that two roles had the same.
+    IF octet_length('confluence_reader_' || reader::text || '_all') > 63 THEN
+        RAISE EXCEPTION 'the name of the role % is too long: policies are named after it', reader
+            USING HINT = 'use a role whose name has at most 41 bytes';
+    END IF;
+    IF EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = 'archon_crawled_pages'::regclass AND p.polname = policy) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles m WHERE pg_has_role(reader, m.oid, 'MEMBER') AND m.rolbypassrls) THEN
+        RAISE EXCEPTION 'the role % passes row level security by, so policies would hide nothing from it', reader
+            USING HINT = format('ALTER ROLE %I NOBYPASSRLS, and give it no role that has it', reader);
+    END IF;
+    -- With policies of its own, Archon's table keeps public roles out. Without, one that lets all rows through would outlast
+    -- the day on which Archon adds them.
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname IN ('anon', 'authenticated'))
+        AND NOT (SELECT relrowsecurity FROM pg_class WHERE oid = 'archon_crawled_pages'::regclass) THEN
+        RAISE EXCEPTION 'the table archon_crawled_pages has no row level security, although the database has public roles'
+            USING HINT = 'run Archon''s migrations, or use the views: confluence_enable_row_security';
+    END IF;
+    PERFORM confluence_enable_row_security(reader); -- it refuses roles that read the tables already
+    FOR t IN
+        SELECT c.oid::regclass AS name, c.relrowsecurity AS guarded, v.shown FROM (VALUES
+            ('confluence_pages'::regclass, format('NOT is_deleted AND (source_id IN (%s)
+                OR (source_id, page_id) IN (SELECT n.source_id, n.node_id FROM %s.confluence_readable_nodes() n))', free, home)),
+            -- The policy of the pages applies in these two.
+            ('confluence_page_content', format('EXISTS (SELECT FROM %s.confluence_pages p WHERE p.page_id = confluence_page_content.page_id
+                AND p.site_id = confluence_page_content.site_id)', home)),
+            ('archon_crawled_pages', format('NOT metadata ? ''_pending_deletion'' AND CASE WHEN metadata ? ''confluence_page_id''
+                THEN EXISTS (SELECT FROM %s.confluence_pages p WHERE p.source_id = archon_crawled_pages.source_id
+                    AND p.page_id = archon_crawled_pages.metadata->>''confluence_page_id'')
+                ELSE source_id IN (%s) END', home, free))) AS v (oid, shown)
+        JOIN pg_class c ON c.oid = v.oid
+    LOOP
+        EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR ALL TO %I USING (%s)', policy, t.name, reader, t.shown);
+        IF NOT t.guarded THEN
+            EXECUTE format('CREATE POLICY confluence_others ON %s FOR ALL TO PUBLIC USING (true) WITH CHECK (true)', t.name);
+            EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name);
+        ELSIF NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.name AND p.polname = 'confluence_others') THEN
+            EXECUTE format('CREATE POLICY %I ON %s FOR SELECT TO %I USING (true)', policy || '_all', t.name, reader);
+        END IF;
+        EXECUTE format('GRANT SELECT ON %s TO %I', t.name, reader);
+    END LOOP;
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s.confluence_readable_nodes() TO %I', home, reader);
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_enable_row_security(reader name)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    home   regnamespace := (SELECT relnamespace FROM pg_class WHERE oid = 'confluence_pages'::regclass);
+    behind text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = reader) THEN
+        RAISE EXCEPTION 'there is no role %', reader USING HINT = format('CREATE ROLE %I LOGIN PASSWORD ''…''', reader);
+    END IF;
+    SELECT string_agg(c.relname, ', ' ORDER BY c.relname) INTO behind FROM pg_class c
+    WHERE c.relnamespace = home AND c.relkind IN ('r', 'p')
+        AND (c.relname ~ '^confluence_' OR c.relname IN ('archon_sources', 'archon_crawled_pages', 'archon_page_metadata', 'archon_settings'))
+        AND EXISTS (SELECT FROM pg_roles m WHERE pg_has_role(reader, m.oid, 'MEMBER') -- also what it can become with SET ROLE
+            AND (has_table_privilege(m.oid, c.oid, 'SELECT') OR has_any_column_privilege(m.oid, c.oid, 'SELECT')));
+    IF behind IS NOT NULL THEN
+        RAISE EXCEPTION 'the role % reads the tables themselves, so the views would hide nothing from it: %', reader, behind
+            USING HINT = 'give it no right on Sluice''s and Archon''s tables, and no role that has one';
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles m WHERE pg_has_role(reader, m.oid, 'MEMBER') AND has_schema_privilege(m.oid, home, 'CREATE')) THEN
+        RAISE EXCEPTION 'the role % may create functions in the schema %, and so could take the place of those that decide', reader, home
+            USING HINT = format('REVOKE CREATE ON SCHEMA %s FROM PUBLIC, %I', home, reader);
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', home, reader);
+    EXECUTE format('GRANT SELECT ON %s.confluence_readable_pages, %s.confluence_readable_chunks TO %I', home, home, reader);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s.confluence_readable() TO %I', home, reader);
+END
 $function$
 ;
 
@@ -602,42 +747,69 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('confluence tree:' || of_source, 0));
-    WITH RECURSIVE affected (node_id) AS (
-        SELECT unnest(roots)
+    WITH RECURSIVE asked AS MATERIALIZED (
+        SELECT DISTINCT a.node_id FROM unnest(roots) AS a (node_id)
+    ), affected (node_id) AS (
+        SELECT node_id FROM asked
         UNION
         SELECT t.node_id FROM affected a JOIN confluence_tree t ON t.source_id = of_source AND t.parent_id = a.node_id
-    ), up (start, node_id, parent_id, known) AS (
-        SELECT t.node_id, t.node_id, t.parent_id, t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL)
-        FROM affected a JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = a.node_id
+    ), above (start, parent_id, known, trace) AS (
+        -- From those whose parent is not asked for too, up to the top. A chain that goes round ends.
+        SELECT t.node_id, t.parent_id, t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL), ARRAY[t.node_id]
+        FROM asked a JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = a.node_id
+        WHERE t.parent_id IS NULL OR t.parent_id NOT IN (SELECT node_id FROM asked)
+        UNION ALL
+        SELECT u.start, t.parent_id, u.known AND t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL), t.node_id || u.trace
+        FROM above u JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = u.parent_id
+        WHERE u.known AND t.node_id <> ALL (u.trace)
+    ), placed (node_id, path, layers) AS (
+        SELECT u.start, '/' || array_to_string(u.trace, '/'), ARRAY(SELECT l.layer_id FROM confluence_layers l
+            WHERE l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = ANY (u.trace) ORDER BY 1)
+        FROM above u WHERE u.known AND u.parent_id IS NULL
         UNION
-        SELECT u.start, t.node_id, t.parent_id, t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL)
-        FROM up u JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = u.parent_id
-    ), counted (start, layer_id) AS (
-        SELECT u.start, l.layer_id FROM up u
-        JOIN confluence_layers l ON l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = u.node_id
-        UNION
-        -- A page that has moved shows the titles of its former ancestors until Repath has written it.
-        SELECT p.page_id, l.layer_id FROM affected a JOIN confluence_pages p ON p.page_id = a.node_id AND p.source_id = of_source
-        JOIN confluence_layers l ON l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = ANY (string_to_array(p.path, '/'))
-    ), placed AS (
-        -- A chain that does not end at the top has an ancestor that is missing, or goes round.
-        SELECT u.start, CASE WHEN bool_and(u.known) AND bool_or(u.parent_id IS NULL)
-            THEN ARRAY(SELECT c.layer_id FROM counted c WHERE c.start = u.start ORDER BY c.layer_id) END AS layers
-        FROM up u GROUP BY u.start
+        SELECT t.node_id, p.path || '/' || t.node_id,
+            CASE WHEN l.layer_id IS NULL THEN p.layers ELSE ARRAY(SELECT id FROM unnest(p.layers || l.layer_id) AS id ORDER BY id) END
+        FROM placed p JOIN confluence_tree t ON t.source_id = of_source AND t.parent_id = p.node_id
+            AND t.access_known AND (t.kind IN ('page', 'blogpost') OR t.checked_run IS NOT NULL)
+        LEFT JOIN confluence_layers l ON l.source_id = of_source AND l.object_kind = 'content' AND l.object_id = t.node_id
+    ), shown AS (
+        SELECT s.node_id, s.layers FROM placed s
+        JOIN confluence_tree t ON t.source_id = of_source AND t.node_id = s.node_id AND (t.path IS NULL OR t.path = s.path)
+        WHERE NOT EXISTS (SELECT FROM confluence_pages p
+            WHERE p.page_id = s.node_id AND p.source_id = of_source AND NOT p.is_deleted AND p.path <> s.path)
     )
-    SELECT array_agg(start), array_agg(layers::text) INTO nodes, sets FROM placed;
+    SELECT array_agg(a.node_id), array_agg(s.layers::text) INTO nodes, sets FROM affected a LEFT JOIN shown s USING (node_id);
 
     INSERT INTO confluence_layer_sets (source_id, layers)
-    SELECT DISTINCT of_source, p.layers::integer[] FROM unnest(sets) AS p (layers)
-    WHERE p.layers IS NOT NULL AND NOT EXISTS (SELECT FROM confluence_layer_sets s WHERE s.source_id = of_source AND s.layers = p.layers::integer[])
+    SELECT of_source, p.layers::integer[] FROM (SELECT DISTINCT layers FROM unnest(sets) AS p (layers) WHERE layers IS NOT NULL) p
+    WHERE NOT EXISTS (SELECT FROM confluence_layer_sets s WHERE s.source_id = of_source AND s.layers = p.layers::integer[])
     ON CONFLICT DO NOTHING;
 
-    UPDATE confluence_tree t SET layer_set = s.set_id
-    FROM unnest(nodes, sets) AS p (node_id, layers)
-    LEFT JOIN confluence_layer_sets s ON s.source_id = of_source AND s.layers = p.layers::integer[]
-    WHERE t.source_id = of_source AND t.node_id = p.node_id AND t.layer_set IS DISTINCT FROM s.set_id;
+    WITH named AS MATERIALIZED (
+        SELECT p.layers, s.set_id FROM (SELECT DISTINCT layers FROM unnest(sets) AS p (layers)) p
+        JOIN confluence_layer_sets s ON s.source_id = of_source AND s.layers = p.layers::integer[]
+    )
+    UPDATE confluence_tree t SET layer_set = n.set_id
+    FROM unnest(nodes, sets) AS p (node_id, layers) LEFT JOIN named n USING (layers)
+    WHERE t.source_id = of_source AND t.node_id = p.node_id AND t.layer_set IS DISTINCT FROM n.set_id;
 END
 $function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_readable()
+ RETURNS TABLE(source_id text, set_id integer)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$SELECT a.source_id, a.set_id FROM public.confluence_admitted(coalesce(current_setting('sluice.reader', true), ''), '{}'::text[], NULL::text[]) a$function$
+;
+
+CREATE OR REPLACE FUNCTION public.confluence_readable_nodes()
+ RETURNS TABLE(source_id text, node_id text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+AS $function$SELECT t.source_id, t.node_id FROM public.confluence_tree t JOIN public.confluence_readable() r ON r.source_id = t.source_id AND r.set_id = t.layer_set$function$
 ;
 
 CREATE OR REPLACE FUNCTION public.confluence_tree_added()
@@ -656,11 +828,12 @@ CREATE OR REPLACE FUNCTION public.confluence_tree_moved()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    PERFORM confluence_place_layers(source_id, array_agg(node_id)) FROM (
-        SELECT n.source_id, n.node_id FROM after n LEFT JOIN before o USING (source_id, node_id)
-        WHERE (n.parent_id, n.kind, n.access_known, n.checked_run IS NULL) IS DISTINCT FROM (o.parent_id, o.kind, o.access_known, o.checked_run IS NULL)
-        UNION
-        SELECT o.source_id, o.node_id FROM before o LEFT JOIN after n USING (source_id, node_id) WHERE n.node_id IS NULL
+    PERFORM confluence_place_layers(source_id, array_agg(DISTINCT node_id)) FROM (
+        (SELECT source_id, node_id, parent_id, kind, access_known, checked_run IS NULL FROM after
+            EXCEPT SELECT source_id, node_id, parent_id, kind, access_known, checked_run IS NULL FROM before)
+        UNION ALL
+        (SELECT source_id, node_id, parent_id, kind, access_known, checked_run IS NULL FROM before
+            EXCEPT SELECT source_id, node_id, parent_id, kind, access_known, checked_run IS NULL FROM after)
     ) changed GROUP BY source_id;
     RETURN NULL;
 END
@@ -755,6 +928,11 @@ COMMENT ON COLUMN confluence_chunk_words.place IS 'a hash of address and text: a
 COMMENT ON COLUMN confluence_chunk_words.length IS 'words of the text';
 COMMENT ON COLUMN confluence_chunk_words.titles IS 'words of the page''s title and the heading';
 COMMENT ON COLUMN confluence_chunk_words.words IS 'words of the text, brought to their stem, with their places; parts of identifiers; those of title and heading with ^ before them';
+COMMENT ON TABLE confluence_console_sessions IS 'Who is logged in at the console';
+COMMENT ON COLUMN confluence_console_sessions.session_hash IS 'SHA-256 of the secret in the cookie, which has 260 random bits';
+COMMENT ON COLUMN confluence_console_sessions.key_id IS 'the key it reads for; local for the one in GATEWAY_KEY_FILE';
+COMMENT ON COLUMN confluence_console_sessions.created_at IS 'when somebody logged in';
+COMMENT ON COLUMN confluence_console_sessions.expires_at IS 'when it ends, whatever happens';
 COMMENT ON TABLE confluence_group_members IS 'Members of those groups';
 COMMENT ON COLUMN confluence_group_members.source_id IS 'the source';
 COMMENT ON COLUMN confluence_group_members.group_id IS 'the group';
@@ -791,6 +969,7 @@ COMMENT ON COLUMN confluence_page_content.updated_at IS 'when the Markdown was l
 COMMENT ON COLUMN confluence_page_content.fetched_at IS 'when the body behind the Markdown was read';
 COMMENT ON COLUMN confluence_page_content.body_hash IS 'of the content as it was read, where its system counts no versions; the ledger counts them then';
 COMMENT ON COLUMN confluence_page_content.site_id IS 'the page''s site';
+COMMENT ON COLUMN confluence_page_content.last_edit IS 'what the last version that was written changed in the page''s chunks: how many were inserted, renumbered, kept and removed, and which; NULL for a page that was written before this was kept';
 COMMENT ON TABLE confluence_pages IS 'Confluence pages as last synced; chunks are in archon_crawled_pages';
 COMMENT ON COLUMN confluence_pages.page_id IS 'Confluence''s page id, unique within its site';
 COMMENT ON COLUMN confluence_pages.source_id IS 'the source that it is of; a page has one';
@@ -803,7 +982,7 @@ COMMENT ON COLUMN confluence_pages.path IS 'materialized path /<ancestor id>/…
 COMMENT ON COLUMN confluence_pages.metadata IS 'ancestors, children, created_by, labels, jira_issue_links, user_mentions, internal_links, external_links, asset_links, word_count, content_length';
 COMMENT ON COLUMN confluence_pages.created_at IS 'when it was first stored';
 COMMENT ON COLUMN confluence_pages.updated_at IS 'when this row last changed';
-COMMENT ON COLUMN confluence_pages.kind IS 'page or blogpost';
+COMMENT ON COLUMN confluence_pages.kind IS 'page, blogpost, comment or attachment; a comment is a thread and, as an attachment, below its page';
 COMMENT ON COLUMN confluence_pages.site_id IS 'the site of its source';
 COMMENT ON TABLE confluence_pauses IS 'The last long pause that each site asked for';
 COMMENT ON COLUMN confluence_pauses.site IS 'its address, in lower case';
@@ -811,6 +990,26 @@ COMMENT ON COLUMN confluence_pauses.since IS 'when the pause began';
 COMMENT ON COLUMN confluence_pauses.until IS 'no call before it';
 COMMENT ON COLUMN confluence_pauses.why IS 'the call that was answered with it';
 COMMENT ON COLUMN confluence_pauses.lifted_at IS 'when somebody last lifted a pause of the site; not before since: this one';
+COMMENT ON TABLE confluence_readable_chunks IS 'Chunks of live pages that the account in the setting sluice.reader may see';
+COMMENT ON COLUMN confluence_readable_chunks.id IS 'as in archon_crawled_pages';
+COMMENT ON COLUMN confluence_readable_chunks.source_id IS 'the source';
+COMMENT ON COLUMN confluence_readable_chunks.page_id IS 'Confluence''s id of the page; null for another program''s chunk';
+COMMENT ON COLUMN confluence_readable_chunks.url IS 'address of the page';
+COMMENT ON COLUMN confluence_readable_chunks.chunk_number IS 'its place in the page';
+COMMENT ON COLUMN confluence_readable_chunks.content IS 'its text';
+COMMENT ON COLUMN confluence_readable_chunks.metadata IS 'as in archon_crawled_pages';
+COMMENT ON TABLE confluence_readable_pages IS 'Live pages that the account in the setting sluice.reader may see';
+COMMENT ON COLUMN confluence_readable_pages.page_id IS 'Confluence''s id of the page';
+COMMENT ON COLUMN confluence_readable_pages.source_id IS 'its source';
+COMMENT ON COLUMN confluence_readable_pages.kind IS 'page, blogpost, comment or attachment';
+COMMENT ON COLUMN confluence_readable_pages.space_key IS 'key of its space';
+COMMENT ON COLUMN confluence_readable_pages.title IS 'its title';
+COMMENT ON COLUMN confluence_readable_pages.version IS 'number of its version';
+COMMENT ON COLUMN confluence_readable_pages.last_modified IS 'when the version was made';
+COMMENT ON COLUMN confluence_readable_pages.path IS '/<ancestor id>/…/<page id>';
+COMMENT ON COLUMN confluence_readable_pages.url IS 'its address';
+COMMENT ON COLUMN confluence_readable_pages.metadata IS 'as in confluence_pages';
+COMMENT ON COLUMN confluence_readable_pages.markdown IS 'its text';
 COMMENT ON TABLE confluence_removals IS 'Every page that a run took out of the knowledge base; kept longer than the run';
 COMMENT ON COLUMN confluence_removals.page_id IS 'the page''s id';
 COMMENT ON COLUMN confluence_removals.run_id IS 'the run that removed it';
@@ -820,6 +1019,7 @@ COMMENT ON COLUMN confluence_removals.reason IS 'trashed, archived, moved, unrea
 COMMENT ON COLUMN confluence_removals.removed_at IS 'when it left; its chunks went with it';
 COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
 COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';
+COMMENT ON COLUMN confluence_removals.layer_set IS 'the set of the layers that it had; null if that was not known';
 COMMENT ON TABLE confluence_search IS 'How the search stores words; one row';
 COMMENT ON COLUMN confluence_search.one IS 'always true: there is one row';
 COMMENT ON COLUMN confluence_search.language IS 'the text search configuration of the stored words, as a quoted name';
@@ -841,6 +1041,7 @@ COMMENT ON COLUMN confluence_spaces.access_problem IS 'why the latest reading of
 COMMENT ON COLUMN confluence_spaces.sweep_token IS 'who reads the permissions now';
 COMMENT ON COLUMN confluence_spaces.sweep_until IS 'until when nobody else does, unless renewed';
 COMMENT ON COLUMN confluence_spaces.sweep_tried_at IS 'when the latest reading of permissions began';
+COMMENT ON COLUMN confluence_spaces.permissions_chosen IS 'whether somebody has chosen the setting permissions; false: it is left over from before there was one';
 COMMENT ON TABLE confluence_sync_pages IS 'Every page that a run listed and how it ended';
 COMMENT ON COLUMN confluence_sync_pages.run_id IS 'the run that listed it';
 COMMENT ON COLUMN confluence_sync_pages.page_id IS 'Confluence''s page id';
@@ -848,7 +1049,7 @@ COMMENT ON COLUMN confluence_sync_pages.version IS 'version.number as listed';
 COMMENT ON COLUMN confluence_sync_pages.title IS 'title as listed';
 COMMENT ON COLUMN confluence_sync_pages.status IS 'Confluence''s status as listed: current, archived and so on';
 COMMENT ON COLUMN confluence_sync_pages.parent_id IS 'id of the parent, null at the top of the space';
-COMMENT ON COLUMN confluence_sync_pages.parent_kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_sync_pages.parent_kind IS 'page, blogpost, folder, whiteboard, database or embed';
 COMMENT ON COLUMN confluence_sync_pages.outcome IS 'null while under way; set once';
 COMMENT ON COLUMN confluence_sync_pages.reason IS 'why removed or skipped, or the failure code';
 COMMENT ON COLUMN confluence_sync_pages.message IS 'what went wrong, in words';
@@ -859,7 +1060,7 @@ COMMENT ON COLUMN confluence_sync_pages.labels IS 'the page''s labels; null wher
 COMMENT ON COLUMN confluence_sync_pages.bytes IS 'size of the body in storage format';
 COMMENT ON COLUMN confluence_sync_pages.fetched_at IS 'when its body was read';
 COMMENT ON COLUMN confluence_sync_pages.converted_at IS 'when it was Markdown';
-COMMENT ON COLUMN confluence_sync_pages.kind IS 'page or blogpost, as listed';
+COMMENT ON COLUMN confluence_sync_pages.kind IS 'page, blogpost, comment or attachment, as listed';
 COMMENT ON COLUMN confluence_sync_pages.version_at IS 'when the listed version was made; null where the listing does not know it';
 COMMENT ON TABLE confluence_sync_runs IS 'Every sync run; run_id is the id of the request';
 COMMENT ON COLUMN confluence_sync_runs.run_id IS 'id of the request that asked for the run; the same request twice is one run';
@@ -889,6 +1090,8 @@ COMMENT ON COLUMN confluence_sync_runs.api_bytes IS 'bytes of their answers, aft
 COMMENT ON COLUMN confluence_sync_runs.blog_posts IS 'the run is about blog posts too, as its source was set when it was asked for';
 COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the newest snapshot of the run: microseconds since 1970, or one more than the last one where the clock went back; 0 before the first';
 COMMENT ON COLUMN confluence_sync_runs.notes IS 'what the run did without, and why, in sentences';
+COMMENT ON COLUMN confluence_sync_runs.kinds IS 'the kinds that the run is about besides pages, as its source was set when it was asked for: blogpost, comment, attachment';
+COMMENT ON COLUMN confluence_sync_runs.only_pages IS 'the failed pages that were asked for, which an incremental run lists, and no others; NULL for one that lists what changed';
 COMMENT ON TABLE confluence_texts IS 'The texts of chunks, each with what became of its vector';
 COMMENT ON COLUMN confluence_texts.space_id IS 'the space';
 COMMENT ON COLUMN confluence_texts.key IS 'hash of model, dimensions, prefix version and text';
@@ -901,20 +1104,22 @@ COMMENT ON COLUMN confluence_texts.seen_at IS 'when a chunk last got this text';
 COMMENT ON TABLE confluence_tokens IS 'Whose tokens are stored in archon_settings';
 COMMENT ON COLUMN confluence_tokens.name IS 'a source, or the host of a site';
 COMMENT ON COLUMN confluence_tokens.stored_at IS 'when a token was first stored under the name';
+COMMENT ON COLUMN confluence_tokens.expires_at IS 'when the token stops working, as whoever stored it said; NULL if unknown';
 COMMENT ON TABLE confluence_tree IS 'Pages, folders, whiteboards, databases and embeds by parent';
 COMMENT ON COLUMN confluence_tree.source_id IS 'the source whose tree it is';
 COMMENT ON COLUMN confluence_tree.node_id IS 'Confluence''s id of the page, folder or other node';
-COMMENT ON COLUMN confluence_tree.kind IS 'page, blogpost, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_tree.kind IS 'page, blogpost, comment, attachment, folder, whiteboard, database or embed';
 COMMENT ON COLUMN confluence_tree.title IS 'its title, which breadcrumbs show';
 COMMENT ON COLUMN confluence_tree.parent_id IS 'id of the parent, null at the top of the space';
-COMMENT ON COLUMN confluence_tree.parent_kind IS 'page, folder, whiteboard, database or embed';
+COMMENT ON COLUMN confluence_tree.parent_kind IS 'page, blogpost, folder, whiteboard, database or embed';
 COMMENT ON COLUMN confluence_tree.path IS '/<ancestor id>/…/<node id>; begins with the first ancestor that is not known';
 COMMENT ON COLUMN confluence_tree.checked_run IS 'the last run that asked Confluence about this node';
 COMMENT ON COLUMN confluence_tree.trail IS 'the titles on the path, one a line';
 COMMENT ON COLUMN confluence_tree.stale IS 'path or trail changed, and the stored page does not have it yet';
 COMMENT ON COLUMN confluence_tree.failed_run IS 'the run that could not look the container up; the next one asks again';
 COMMENT ON COLUMN confluence_tree.access_known IS 'whether the node''s own view restriction, or that it has none, has been read';
-COMMENT ON COLUMN confluence_tree.layer_set IS 'the set of the layers of the node and of its ancestors; null if one of them is unknown';
+COMMENT ON COLUMN confluence_tree.layer_set IS 'the set of the layers of the node and of its ancestors; null if one of them is unknown, or if the node has moved and its stored place is the former one';
+COMMENT ON COLUMN confluence_tree.left_out IS 'whether the latest run did not store the page because it is, or may be, restricted';
 COMMENT ON TABLE confluence_vector_spaces IS 'Sets of vectors that can be compared: of one model, one length, one prefix';
 COMMENT ON COLUMN confluence_vector_spaces.space_id IS 'its vectors are in confluence_vectors_<space_id>';
 COMMENT ON COLUMN confluence_vector_spaces.model IS 'as its server calls it';
@@ -942,6 +1147,10 @@ COMMENT ON COLUMN sluice_migrations.version_id IS 'the number that the file begi
 COMMENT ON COLUMN sluice_migrations.is_applied IS 'always true; a migration that is taken back has no row';
 COMMENT ON COLUMN sluice_migrations.tstamp IS 'when it was applied';
 COMMENT ON FUNCTION confluence_admitted(text,text[],text[]) IS 'What a reader is let in to: whole sources, and sets of layers';
+COMMENT ON FUNCTION confluence_enable_policies(name) IS 'Lets a role read pages and chunks as far as the account in its setting sluice.reader may see them';
+COMMENT ON FUNCTION confluence_enable_row_security(name) IS 'Gives a role the views that show what the account in its setting sluice.reader may see';
 COMMENT ON FUNCTION confluence_guard() IS 'Keeps Supabase''s public roles away from Sluice''s tables and rows';
 COMMENT ON FUNCTION confluence_keeps(text) IS 'Whether a source is one of Sluice''s';
 COMMENT ON FUNCTION confluence_place_layers(text,text[]) IS 'Gives nodes of a tree and their descendants the set of their layers';
+COMMENT ON FUNCTION confluence_readable() IS 'What the account in the setting sluice.reader may see: whole sources, and sets of layers';
+COMMENT ON FUNCTION confluence_readable_nodes() IS 'What the account in the setting sluice.reader may see of sources that are not open';

@@ -3,6 +3,6 @@
 package clienttest
 
 const (
-	defaultSchedules = 1500
+	defaultSchedules = 2000
 	variants         = 4 // of each fault on each read
 )

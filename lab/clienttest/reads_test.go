@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
 	"slices"
 	"testing"
 
@@ -74,14 +75,42 @@ var reads = []read{
 	{"Labels", v2 + "/pages/{id}/labels", many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
 		return drain(c.Labels(ctx, w.leaf()), func(l confluence.Label) string { return l.Name })
 	}},
+	{"SiteAttachments", v2 + "/attachments", many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		return drain(c.SiteAttachments(ctx), func(a confluence.Attachment) string { return a.ID })
+	}},
+	{"Attachment", v2 + "/attachments/{id}", 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		a, err := c.Attachment(ctx, w.file)
+		return []row{{a.ID, a}}, err
+	}},
+	{"Download", "/_media/file/{file}/binary", 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		to, err := os.CreateTemp("", "sluice-test-*")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = to.Close() }()
+		if err := os.Remove(to.Name()); err != nil {
+			return nil, err
+		}
+		got, err := c.Download(ctx, confluence.Attachment{ID: w.file, PageID: w.leaf(), Version: 1, FileSize: 1000}, 1<<20, to)
+		return []row{{got.Sum, got}}, err
+	}},
 	{"Attachments", v2 + "/pages/{id}/attachments", many, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
 		return drain(c.Attachments(ctx, w.leaf()), func(a confluence.Attachment) string { return a.ID })
 	}},
-	{"Comments", v2 + "/pages/{id}/footer-comments", 9, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
-		return drain(c.Comments(ctx, w.leaf(), confluence.Footer), func(m confluence.Comment) string { return m.ID })
+	{"SiteComments", v2 + "/footer-comments", 9, func(ctx context.Context, _ *world, c *confluence.Client) ([]row, error) {
+		return drain(c.SiteComments(ctx, confluence.Footer), func(m confluence.Comment) string { return m.ID })
 	}},
-	{"InlineComments", v2 + "/inline-comments/{id}/children", 6, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
-		return drain(c.Comments(ctx, w.leaf(), confluence.Inline), func(m confluence.Comment) string { return m.ID })
+	{"Thread", v2 + "/inline-comments/{id}/children", 3, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		thread, err := c.Thread(ctx, w.thread)
+		return rowsOf(thread, func(m confluence.Comment) string { return m.ID }), err
+	}},
+	{"Comment", v2 + "/inline-comments/{id}", 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
+		m, err := c.Comment(ctx, w.thread)
+		return []row{{m.ID, m}}, err
+	}},
+	{"SearchComments", v1 + "/content/search", 15, func(ctx context.Context, _ *world, c *confluence.Client) ([]row, error) {
+		cql := confluence.Where(confluence.InSpace("TREE"), confluence.TypeIs(confluence.KindComment)).OrderBy("id", confluence.Asc)
+		return drain(c.SearchComments(ctx, cql), func(m confluence.CommentHit) string { return m.ID })
 	}},
 	{"Ancestors", v2 + "/pages/{id}/ancestors", deep + 1, func(ctx context.Context, w *world, c *confluence.Client) ([]row, error) {
 		above, err := c.Ancestors(ctx, w.leaf())

@@ -43,6 +43,8 @@ type world struct {
 	posts   []string         // blog posts
 	crowd   string           // the id of a group of many
 	closed  string           // a page that many people are restricted to
+	file    string           // an attachment of the lowest page
+	thread  string           // an inline comment of the lowest page, with a reply to it and one to that
 	people  []string         // account ids
 	truths  map[string]truth // per read, of the unchanged site
 	changed bool             // the site was changed
@@ -116,9 +118,11 @@ func (w *world) decorate(tb testing.TB) {
 	var labels []string
 	for i := range many {
 		labels = append(labels, fmt.Sprintf("label-%03d", i))
-		require.NoError(tb, w.site.AddAttachment(w.leaf(), sandbox.Attachment{
-			Name: fmt.Sprintf("file %d.png", i), MediaType: "image/png", Size: int64(1000 + i),
-		}))
+		id, err := w.site.AddAttachment(w.leaf(), sandbox.Attachment{Name: fmt.Sprintf("file %d.png", i), MediaType: "image/png", Size: int64(1000 + i)})
+		require.NoError(tb, err)
+		if i == 0 {
+			w.file = id
+		}
 	}
 	require.NoError(tb, w.site.SetLabels(w.leaf(), labels...))
 	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -131,6 +135,9 @@ func (w *world) decorate(tb testing.TB) {
 			})
 			require.NoError(tb, err)
 			parent = id
+			if w.thread == "" && inline && i%3 == 2 {
+				w.thread = id // the first of an inline comment with two replies
+			}
 		}
 	}
 	w.closed = w.page(tb, sandbox.Draft{Space: "TREE", Title: "Restricted"})

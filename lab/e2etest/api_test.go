@@ -35,7 +35,7 @@ func TestTheExamplesOfTheAPI(t *testing.T) {
 	w.startAll()
 	g, err := gateway.New(gateway.Options{
 		Control: control.New(w.store, w.bus, control.NewVault(credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}}, w.store)),
-		Record:  w.store, Keys: w.store.Vault(), Bus: w.bus, Log: zerolog.Nop(),
+		Record:  w.store, Keys: w.store.Vault(), Sessions: w.store.Vault(), Bus: w.bus, Log: zerolog.Nop(),
 		API: config.API{Addr: "127.0.0.1:0", MaxBody: 1 << 20, Timeout: 30 * time.Second, MaxStreams: 10},
 	})
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
@@ -34,11 +35,11 @@ type diagnoses struct {
 }
 
 // examined runs sluice doctor with the environment.
-func examined(t *testing.T, env map[string]string) diagnoses {
+func examined(t *testing.T, env map[string]string, flags ...string) diagnoses {
 	t.Helper()
 	var out, stderr bytes.Buffer
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	d := diagnoses{code: cli.Run(t.Context(), []string{"doctor", "-o", "json"}, lookup, strings.NewReader(""), &out, &stderr)}
+	d := diagnoses{code: cli.Run(t.Context(), append([]string{"doctor", "-o", "json"}, flags...), lookup, strings.NewReader(""), &out, &stderr)}
 	d.text = out.String() + stderr.String()
 	require.NoError(t, json.Unmarshal(out.Bytes(), &d.list), d.text)
 	for _, l := range d.list {
@@ -276,6 +277,22 @@ func TestDoctorOfABrokenBroker(t *testing.T) {
 	require.NotContains(t, d.text, "hunter2")
 	examined(t, with(env, "NATS_NKEY_FILE", "/nowhere.nk")).finds(t, "fail", "nats", "/nowhere.nk")
 
+	// Runs wait for files that nobody reads.
+	require.NotContains(t, d.text, "no extractor runs")
+	for _, argv := range [][]string{{"source", "set", "docs", "--attachments", "on"}, {"sync", "docs", "--request-id", "r1"}, {"status", "r1"}} {
+		var told bytes.Buffer
+		require.Zero(t, cli.Run(t.Context(), argv, func(n string) (string, bool) { v, ok := env[n]; return v, ok }, strings.NewReader(""), &told, &told), told.String())
+		require.Equal(t, argv[0] != "sync", strings.Contains(told.String(), "No extractor runs: runs of source docs do not end"), told.String())
+	}
+	examined(t, env).finds(t, "fail", "consumer extractor", "no extractor runs, and runs of sources with attachments wait for one: docs")
+	bustest.Consume(t, w.bus, bus.Extract, func(context.Context, bus.Delivery) error { return nil })
+	require.Eventually(t, func() bool {
+		p, err := w.bus.InspectConsumer(t.Context(), bus.Extract)
+		return err == nil && !p.Unread()
+	}, time.Minute, 5*time.Millisecond)
+	require.NotContains(t, examined(t, env).text, "no extractor runs")
+	w.attachments(store.AttachmentsOff)
+
 	nc, err := nats.Connect(w.ground.natsURL)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
@@ -315,10 +332,72 @@ func TestDoctorOfABrokenSite(t *testing.T) {
 	d = examined(t, env)
 	require.Equal(t, 1, d.code, d.text)
 	require.Contains(t, d.text, "search:confluence")
+	w.discuss(store.AllComments)
+	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultScope, Route: "/wiki/api/v2/footer-comments"}))
+	require.Contains(t, examined(t, env).text, "read:comment:confluence")
+	w.discuss(store.NoComments)
+	w.attachments(store.AttachmentsOn)
+	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultScope, Route: downloadRoute}))
+	examined(t, env).finds(t, "fail", "source docs", "/child/attachment/")
+	require.Contains(t, examined(t, env).text, "readonly:content.attachment:confluence")
+	require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultServer, Status: 500, Route: downloadRoute}))
+	examined(t, env).finds(t, "ok", "source docs", "can be read")
+	w.attachments(store.AttachmentsOff)
 	require.NoError(t, site.SetFaults(1))
+
+	// What the account may not read of permissions hides pages.
+	require.NoError(t, w.store.SetPermissions(t.Context(), "docs", store.Enforce, 0))
+	examined(t, env).finds(t, "warn", "permissions docs", "not been read completely yet, so all pages are hidden")
+	for route, says := range map[string]string{
+		"/wiki/rest/api/group": "who may use the site", "/wiki/api/v2/spaces/{id}/permissions": "who may read the space",
+		"/wiki/rest/api/content/{id}/restriction/byOperation/{op}": "the view restrictions of pages",
+	} {
+		require.NoError(t, site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultForbidden, Route: route}))
+		examined(t, env).finds(t, "fail", "permissions docs", says)
+	}
+	require.NoError(t, site.SetFaults(1))
+	for age, c := range map[string][2]string{"1 hour": {"ok", "the account may read them"}, "25 hours": {"fail", "too old (PERMISSIONS_MAX_AGE), so all pages are hidden"}} {
+		_, err := w.db.Exec(t.Context(), `UPDATE confluence_spaces SET access_read_at = now() - $1::interval`, age)
+		require.NoError(t, err)
+		examined(t, env).finds(t, c[0], "permissions docs", c[1])
+	}
+	_, err := w.db.Exec(t.Context(), `UPDATE confluence_spaces SET access_read_at = now(), access_problem = 'unauthorized'`)
+	require.NoError(t, err)
+	examined(t, env).finds(t, "warn", "permissions docs", "the latest reading failed (unauthorized)")
+	require.NoError(t, w.store.SetPermissions(t.Context(), "docs", store.OpenToAll, 0))
 
 	require.NoError(t, site.HideSpace(sandbox.BuiltinSpace, true))
 	examined(t, env).finds(t, "fail", "source docs", "no space")
+}
+
+func TestDoctorTriesEveryRoute(t *testing.T) {
+	t.Parallel()
+	site := sandbox.New(sandbox.Options{})
+	site.AddBuiltin()
+	w := newWorld(t, sandbox.BuiltinSpace, site)
+	env, check := w.env(), "routes "+w.served.URL+"/wiki"
+	d := examined(t, env, "--routes")
+	require.Zero(t, d.code, d.text)
+	d.finds(t, "ok", check, "routes that Sluice calls answer, with the credential of source docs")
+	d.finds(t, "ok", check, "not tried, because space "+sandbox.BuiltinSpace+" has nothing to try them on: GET /wiki/api/v2/")
+
+	require.NoError(t, site.SetFaults(1,
+		sandbox.Fault{Kind: sandbox.FaultGone, Route: "/wiki/api/v2/pages/{id}/labels"},
+		sandbox.Fault{Kind: sandbox.FaultGone, Route: "/wiki/api/v2/footer-comments"},
+		sandbox.Fault{Kind: sandbox.FaultGone, Route: "/wiki/api/v2/attachments"},
+		sandbox.Fault{Kind: sandbox.FaultScope, Route: "/wiki/api/v2/users-bulk"}))
+	d = examined(t, env, "--routes")
+	d.finds(t, "fail", "route GET /wiki/api/v2/pages/{id}/labels", "removed")
+	d.finds(t, "warn", "route GET /wiki/api/v2/footer-comments", "no source needs it yet")
+	d.finds(t, "fail", "route POST /wiki/api/v2/users-bulk", "not authorized")
+	for _, says := range []string{"use a newer Sluice; without it fails: labels", "a scoped token read:user:confluence; without it fails: names of people"} {
+		require.Contains(t, d.text, says)
+	}
+	w.discuss(store.AllComments)
+	w.attachments(store.AttachmentsOn)
+	d = examined(t, env, "--routes")
+	d.finds(t, "fail", "route GET /wiki/api/v2/footer-comments", "removed")
+	d.finds(t, "fail", "route GET /wiki/api/v2/attachments", "removed")
 }
 
 func TestDoctorLooksAtTheClock(t *testing.T) {

@@ -31,7 +31,10 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	service.BeChild(stages.Pipeline()...)
+	pgtest.Main(m)
+}
 
 // world is a site, a broker and a database; no stage is running yet.
 type world struct {

@@ -47,8 +47,14 @@ var rooms = []room{
 	},
 	{
 		imports: []string{"github.com/PuerkitoBio/goquery", "github.com/JohannesKaufmann/html-to-markdown", "github.com/JohannesKaufmann/dom", "golang.org/x/net/html"},
-		home:    []string{"services/converter", "lab/fidelity"},
-		why:     "storage format is parsed in one place",
+		home:    []string{"services/converter", "services/extractor", "lab/fidelity"},
+		tests:   []string{"services/gateway"}, // they read the pages of the console
+		why:     "storage format is parsed in one place, and HTML files in another",
+	},
+	{
+		imports: []string{"github.com/klippa-app/go-pdfium", "github.com/tetratelabs/wazero", "github.com/xuri/excelize"},
+		home:    []string{"services/extractor"},
+		why:     "files are read in one place, within limits",
 	},
 	{
 		imports: []string{"github.com/failsafe-go/failsafe-go"},
@@ -93,8 +99,8 @@ var rooms = []room{
 	},
 	{
 		imports: []string{"golang.org/x/crypto"},
-		home:    []string{"shared/apikey", "shared/seal"},
-		why:     "only these packages hash keys and encrypt tokens",
+		home:    []string{"shared/apikey", "shared/broker", "shared/seal"},
+		why:     "only these packages hash keys and passwords, and encrypt tokens",
 	},
 	{
 		imports: []string{

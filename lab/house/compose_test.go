@@ -47,13 +47,13 @@ var notInCompose = map[string]string{
 }
 
 // Variables that only the compose file reads.
-var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT", "SERVER_CPUS"}
+var composeOnly = []string{"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT", "SANDBOX_PORT", "GATEWAY_PORT", "SERVER_CPUS", "SECRETS_DIR"}
 
 // Variables that compose sets itself: the addresses inside its network.
 var ownInCompose = map[string]string{
 	"NATS_URL":       "nats://nats:4222",
 	"NATS_NKEY_FILE": "/keys/nkey",
-	"DATABASE_URL":   "host=postgres port=5432 user=sluice password='sluice' dbname=sluice sslmode=disable",
+	"DATABASE_URL":   "host=postgres port=5432 user=sluice dbname=sluice sslmode=disable",
 	"HEALTH_ADDR":    ":8080",
 	"SANDBOX_ADDR":   ":8090",
 	"GATEWAY_ADDR":   ":8181",
@@ -69,13 +69,16 @@ func TestComposeNamesTheSameVariables(t *testing.T) {
 		}
 		given := map[string]string{}
 		for name, value := range service.Environment {
-			if !strings.HasPrefix(name, "GO") { // variables of the Go runtime
+			if !strings.HasPrefix(name, "GO") && name != "PGPASSWORD" { // variables of the Go runtime and of the Postgres client
 				given[name] = *value
 			}
 		}
 		for _, f := range prog.Fields {
 			value, ok := given[f.Name]
 			delete(given, f.Name)
+			if f.Secret && given[f.Name+"_FILE"] == "" {
+				delete(given, f.Name+"_FILE")
+			}
 			own := ownInCompose[f.Name]
 			switch {
 			case notInCompose[f.Name] != "":
@@ -98,8 +101,11 @@ func TestComposeNamesTheSameVariables(t *testing.T) {
 func TestComposeReadsWhatTheExampleNames(t *testing.T) {
 	example := read(t, ".env.example")
 	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(read(t, "docker-compose.yml"), -1) {
+		if m[1] == "COMPOSE_PROJECT_NAME" { // compose sets it itself
+			continue
+		}
 		assert.Regexp(t, `(?m)^(# )?`+m[1]+`=`, example)
-		assert.True(t, known(m[1]) || slices.Contains(composeOnly, m[1]), "nothing reads %s", m[1])
+		assert.True(t, known(strings.TrimSuffix(m[1], "_FILE")) || known(m[1]) || slices.Contains(composeOnly, m[1]), "nothing reads %s", m[1])
 	}
 }
 
@@ -116,16 +122,34 @@ func known(variable string) bool {
 
 // A value from .env reaches the service.
 func TestComposePassesValuesOn(t *testing.T) {
-	p := compose(t, map[string]string{"CONFLUENCE_BASE_URL": "https://acme.atlassian.net/wiki", "CHUNK_MAX_TOKENS": "300"})
+	p := compose(t, map[string]string{
+		"CONFLUENCE_BASE_URL": "https://acme.atlassian.net/wiki", "CHUNK_MAX_TOKENS": "300", "NATS_URL": "nats://nats-1:4222,nats://nats-2:4222",
+		"CONFLUENCE_API_TOKEN_FILE": "/run/secrets/token", "SECRETS_DIR": "/srv/secrets",
+	})
+	assert.Equal(t, "nats://nats-1:4222,nats://nats-2:4222", *p.Services["converter"].Environment["NATS_URL"])
+	for _, name := range []string{"fetcher", "deletion-detector", "sluice"} {
+		assert.Equal(t, "/run/secrets/token", *p.Services[name].Environment["CONFLUENCE_API_TOKEN_FILE"], name)
+	}
+	for name, s := range p.Services {
+		for variable := range s.Environment {
+			if strings.HasSuffix(variable, "_FILE") && variable != "NATS_NKEY_FILE" {
+				assert.True(t, slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+					return v.Source == "/srv/secrets" && v.Target == "/run/secrets"
+				}), name)
+			}
+		}
+	}
 	assert.Equal(t, "https://acme.atlassian.net/wiki", *p.Services["fetcher"].Environment["CONFLUENCE_BASE_URL"])
 	assert.Equal(t, "300", *p.Services["chunk-writer"].Environment["CHUNK_MAX_TOKENS"])
 }
 
 // A password may have characters that mean something in an address.
 func TestComposePassesAnyPasswordOn(t *testing.T) {
-	const password = `p@ss/w#rd%?: &=`
+	const password = `p@ss/w#rd%?: &='"\`
 	p := compose(t, map[string]string{"POSTGRES_PASSWORD": password, "SERVER_CPUS": "1"})
-	cfg, err := pgx.ParseConfig(*p.Services["fetcher"].Environment["DATABASE_URL"])
+	vars := p.Services["fetcher"].Environment
+	t.Setenv("PGPASSWORD", *vars["PGPASSWORD"])
+	cfg, err := pgx.ParseConfig(*vars["DATABASE_URL"])
 	require.NoError(t, err)
 	assert.Equal(t, []any{"postgres", "sluice", "sluice", password}, []any{cfg.Host, cfg.User, cfg.Database, cfg.Password})
 	assert.Equal(t, password, *p.Services["postgres"].Environment["POSTGRES_PASSWORD"])
@@ -142,7 +166,7 @@ func TestComposeServicesAreHoused(t *testing.T) {
 			assert.Equal(t, "deploy/Dockerfile", s.Build.Dockerfile, name)
 			require.NotNil(t, s.Build.Args["SERVICE"], name)
 			assert.Contains(t, programs(t), *s.Build.Args["SERVICE"], name)
-		} else {
+		} else if s.Image != p.Services["nats-keys"].Image {
 			assert.Regexp(t, `:\d+\.\d+(\.\d+)?-`, s.Image, "%s: the image's version is pinned", name)
 		}
 		assert.True(t, s.ReadOnly, "%s: the file system is read-only", name)
@@ -153,6 +177,8 @@ func TestComposeServicesAreHoused(t *testing.T) {
 			assert.Equal(t, "none", s.NetworkMode)
 		case "postgres": // its image begins as root, and becomes its own user
 			assert.Equal(t, []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}, s.CapAdd)
+		case "nats": // reads its configuration whoever owns it
+			assert.Equal(t, []string{"DAC_READ_SEARCH"}, s.CapAdd)
 		default:
 			assert.Empty(t, s.CapAdd, name)
 			assert.Empty(t, s.User, "%s: the image's own user", name)
@@ -184,11 +210,33 @@ func TestComposeServicesAreHoused(t *testing.T) {
 	}
 }
 
+// Every image is built once, and no registry is asked for it, where somebody else may own its name.
+func TestComposeBuildsEveryImageOnce(t *testing.T) {
+	built := map[string]string{}
+	p := compose(t, nil)
+	for name, s := range p.Services {
+		if s.Build != nil {
+			program := *s.Build.Args["SERVICE"]
+			assert.Empty(t, built[program], "%s and %s build the same image", name, built[program])
+			built[program] = name
+		}
+	}
+	assert.ElementsMatch(t, programs(t), slices.Collect(maps.Keys(built)))
+	assert.Contains(t, p.Services["migrate"].DependsOn, "nats-keys", "which builds its image")
+	assert.Contains(t, p.Services["sluice"].DependsOn, "migrate")
+	for _, name := range []string{"nats-keys", "migrate", "sluice"} {
+		assert.Equal(t, []string{"sluice-sluice", types.PullPolicyNever}, []string{p.Services[name].Image, p.Services[name].PullPolicy}, name)
+	}
+}
+
 // The containers run the versions that the tests run.
 func TestImagesAreOfTheTestedVersions(t *testing.T) {
 	goVersion := goEdit(t, "work", "go.work").Go
 	// A digest may follow the version.
 	assert.Regexp(t, "FROM golang:"+regexp.QuoteMeta(goVersion)+"-alpine(@sha256:[0-9a-f]{64})? ", read(t, "deploy/Dockerfile"))
+	// Of the same major version, compose runs the Postgres that sluice up downloads.
+	postgres, _, _ := strings.Cut(strings.TrimPrefix(compose(t, nil).Services["postgres"].Image, "postgres:"), "-")
+	assert.Contains(t, read(t, "shared/localpg/download.go"), `{"`+postgres+`.0", `)
 	for _, r := range goEdit(t, "mod", "shared/go.mod").Require {
 		if r.Path == "github.com/nats-io/nats-server/v2" {
 			want := "nats:" + strings.TrimPrefix(r.Version, "v") + "-alpine"

@@ -18,10 +18,10 @@ import (
 var (
 	link     = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 	fence    = regexp.MustCompile("(?s)```.*?```")
-	quoted   = regexp.MustCompile("`(?:[A-Z_]+=\\S+ )?make ([a-z]+)")
-	typed    = regexp.MustCompile(`(?m)^ *(?:[A-Z_]+=\S+ )?make ([a-z]+)`) // in a fence only: prose may make a line begin so
+	quoted   = regexp.MustCompile("`(?:[A-Z_]+=\\S+ )?make ([a-z-]+)")
+	typed    = regexp.MustCompile(`(?m)^ *(?:[A-Z_]+=\S+ )?make ([a-z-]+)`) // in a fence only: prose may make a line begin so
 	inline   = regexp.MustCompile("`[^`\n]+`")
-	makeRule = regexp.MustCompile(`(?m)^([a-z]+):.*## `)
+	makeRule = regexp.MustCompile(`(?m)^([a-z-]+):.*## `)
 )
 
 // Links to missing files and names of missing make targets mislead readers.

@@ -138,6 +138,19 @@ func programs(t *testing.T) []string {
 	return names
 }
 
+// Two changes that grew side by side may have taken the same number, and git merges their files without a word.
+func TestMigrationsHaveNumbersOfTheirOwn(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root(), "migrations", "[0-9]*.sql"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	names := map[string]string{}
+	for _, file := range files {
+		number, name, _ := strings.Cut(filepath.Base(file), "_")
+		assert.Empty(t, names[number], "%s and %s have the number %s", names[number], name, number)
+		names[number] = name
+	}
+}
+
 // locking matches what takes a lock that others wait for, and may itself have to wait for one.
 var locking = regexp.MustCompile(`(?i)\b(ALTER|REFERENCES|INDEX|TRIGGER|UPDATE|DELETE|TRUNCATE|DROP TABLE)\b`)
 

@@ -118,7 +118,10 @@ func envExample() string {
 	b.WriteString("\n# --- Only docker-compose.yml reads these ---\n\n" +
 		"# The password of its Postgres, and the ports that it publishes on 127.0.0.1.\n" +
 		"# POSTGRES_PASSWORD=sluice\n# POSTGRES_PORT=5432\n# NATS_PORT=4222\n# SANDBOX_PORT=8090\n# GATEWAY_PORT=8181\n" +
-		"\n# The processors that NATS and Postgres may use each; 1 on a host with one.\n# SERVER_CPUS=2\n")
+		"\n# The processors that NATS and Postgres may use each; 1 on a host with one.\n# SERVER_CPUS=2\n" +
+		"\n# A secret may be in a file of this folder, which the containers see as /run/secrets. The user 65532 must be able to read it.\n# SECRETS_DIR=./deploy/secrets\n" +
+		"# CONFLUENCE_API_TOKEN_FILE=/run/secrets/token\n# SLUICE_MASTER_KEY_FILE=/run/secrets/master\n# SLUICE_MASTER_KEYS_OLD_FILE=/run/secrets/old\n" +
+		"# SLUICE_MASTER_PASSPHRASE_FILE=/run/secrets/passphrase\n# EMBEDDINGS_API_KEY_FILE=/run/secrets/embeddings\n# RERANK_API_KEY_FILE=/run/secrets/rerank\n")
 	return b.String()
 }
 
@@ -148,7 +151,8 @@ This page is written from ` + "`shared/config`" + ` by ` + "`make docs`" + `.
 	}
 	b.WriteString("\n`docker-compose.yml` also reads `POSTGRES_PASSWORD` and the ports that it publishes on 127.0.0.1:\n" +
 		"`POSTGRES_PORT`, `NATS_PORT`, `SANDBOX_PORT` and `GATEWAY_PORT`. `SERVER_CPUS` says how many processors NATS\n" +
-		"and Postgres may use each: 2, and on a host with one it must be 1.\n")
+		"and Postgres may use each: 2, and on a host with one it must be 1. The containers see the files of `SECRETS_DIR` as\n" +
+		"`/run/secrets`, for settings such as `CONFLUENCE_API_TOKEN_FILE`; the user 65532 must be able to read them.\n")
 	return b.String()
 }
 

@@ -135,7 +135,8 @@ func in(t *testing.T, tree string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = tree
-	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work"), "PWD="+tree)
+	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(tree, "go.work"), "PWD="+tree,
+		"CGO_ENABLED=0", "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath")) // as make compiles all but what the race detector watches
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "go %s\n%s", strings.Join(args, " "), out)
 }

@@ -18,6 +18,7 @@ var large = flag.Int("pages", 120, "the pages of the space whose sweep is measur
 
 // TestWhatASweepCosts counts the calls of a sweep: they grow with the pages in hundreds, not with the pages.
 func TestWhatASweepCosts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.person("ann", "bob")
 	w.site.AddGenerated("BIG", *large, 1)

@@ -2,17 +2,23 @@ package permissiontest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // Each case is a leak, or a page hidden from somebody who may see it, of another connector.
 func TestLeaksOfOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.person("ann", "bob", "eve")
 	check := func(name, id string, want map[string]bool) {
@@ -87,6 +93,7 @@ var permissionRoutes = []string{
 
 // Whatever a route answers, nobody sees more than before, and what everyone saw is not lost at once.
 func TestNoFaultOpensAPage(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []sandbox.FaultKind{
 		sandbox.FaultForbidden, sandbox.FaultMissing, sandbox.FaultGone, sandbox.FaultServer, sandbox.FaultScope, sandbox.FaultHTML,
 		sandbox.FaultTruncated, sandbox.FaultEmptyPage, sandbox.FaultRepeatCursor, sandbox.FaultCutOff, sandbox.FaultOddRow, sandbox.FaultDeadToken, sandbox.FaultTooMany,
@@ -137,6 +144,7 @@ func TestNoFaultOpensAPage(t *testing.T) {
 
 // Where nothing is known yet, a refusal is not "unrestricted".
 func TestWhatCannotBeReadIsHidden(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.person("bob")
 	closed := w.create(sandbox.Draft{Title: "Closed"})
@@ -159,6 +167,7 @@ func TestWhatCannotBeReadIsHidden(t *testing.T) {
 
 // What was read too long ago is unknown.
 func TestOldKnowledgeHides(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.person("ann")
 	open := w.create(sandbox.Draft{Title: "Open"})
@@ -171,4 +180,95 @@ func TestOldKnowledgeHides(t *testing.T) {
 	_, err := w.conn.Exec(t.Context(), `UPDATE confluence_groups SET read_at = read_at - $1::interval`, 25*time.Hour)
 	require.NoError(t, err)
 	require.False(t, w.admitted("ann")[open])
+}
+
+// How old is too old is a setting of the fetcher, and the database has it at once.
+func TestHowOldIsTooOldIsASetting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.person("ann")
+	open := w.create(sandbox.Draft{Title: "Open"})
+	w.run(event.Full)
+	for _, table := range []string{"confluence_groups SET read_at = read_at", "confluence_layers SET read_at = read_at", "confluence_spaces SET access_read_at = access_read_at"} {
+		_, err := w.conn.Exec(t.Context(), `UPDATE `+table+` - interval '11 minutes'`)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultForbidden, Route: "/wiki/rest/api/group"}))
+	for _, step := range []struct {
+		maxAge time.Duration
+		seen   bool
+	}{{24 * time.Hour, true}, {10 * time.Minute, false}, {12 * time.Minute, true}} {
+		require.NoError(t, sweep.New(w.store, w, w.systems, time.Hour, step.maxAge, zerolog.Nop()).Look(t.Context()))
+		require.Equal(t, step.seen, w.admitted("ann")[open], step.maxAge)
+		src, err := w.store.Source(t.Context(), docs)
+		require.NoError(t, err)
+		require.Equal(t, step.maxAge, src.ReadersMaxAge)
+		require.Equal(t, !step.seen, src.ReadersOld)
+	}
+}
+
+// What a page shows of another one is what it holds itself: neither a title of a page that it links to by its id, nor
+// the text of a page that it includes.
+func TestAPageShowsNothingOfAnotherThatItDoesNotHold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.person("ann", "bob")
+	secret := w.create(sandbox.Draft{Title: "Takeover of zq1t", Body: "<h2>zq1h</h2><p>" + everyWord + " zq1b</p>"})
+	require.NoError(t, w.site.Restrict(secret, []string{"ann", api}, nil))
+	open := w.create(sandbox.Draft{Title: "Open", Body: "<p>" + everyWord + ` <a href="` + w.url + "/wiki/spaces/" + space + "/pages/" + secret + `">see</a>` +
+		`<ac:link><ri:content-entity ri:content-id="` + secret + `" /></ac:link></p>` +
+		`<ac:structured-macro ac:name="include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="Takeover of zq1t" /></ac:link></ac:parameter></ac:structured-macro>` +
+		`<ac:structured-macro ac:name="excerpt-include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="Takeover of zq1t" /></ac:link></ac:parameter></ac:structured-macro>`})
+	require.Empty(t, w.run(event.Full))
+	handler, token := w.gateway()
+	for reader, hears := range map[string][]string{"ann": {"zq1b", "zq1h", "zq1t"}, "bob": {"zq1t"}} { // the page holds the title
+		f := w.as(handler, token, reader)
+		f.lists()
+		f.aside()
+		f.one(open)
+		f.one(secret)
+		require.Equal(t, hears, slices.Sorted(maps.Keys(f.said)), reader)
+	}
+	related, err := w.store.Reader().Related(t.Context(), viewer.Everywhere().As("bob"), w.page(open).Key())
+	require.NoError(t, err)
+	for _, r := range related {
+		require.NotEqual(t, secret, r.ID, r.Relation)
+	}
+}
+
+// Groups and the space's readers are read apart from pages: a change of theirs is in force after the next sweep, without a
+// run.
+func TestGroupsAndSpacesAreReadApartFromPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.person("ann", "bob", "eve")
+	require.NoError(t, w.site.SetGroup(sandbox.Group{Name: "staff", Members: []string{"ann", "bob", api}}))
+	closed, open := w.create(sandbox.Draft{Title: "Closed"}), w.create(sandbox.Draft{Title: "Open"})
+	require.NoError(t, w.site.Restrict(closed, []string{api}, []string{"staff"}))
+	require.Empty(t, w.run(event.Full))
+	require.True(t, w.admitted("bob")[closed] && w.admitted("eve")[open] && !w.admitted("eve")[closed])
+	require.NoError(t, w.site.SetGroup(sandbox.Group{Name: "staff", Members: []string{"ann", "eve", api}}))
+	w.client()
+	w.site.ResetStats()
+	w.sweep()
+	require.Zero(t, w.site.Stats().Bodies)
+	require.True(t, w.admitted("eve")[closed])
+	require.False(t, w.admitted("bob")[closed])
+	require.True(t, w.admitted("bob")[open])
+	require.NoError(t, w.site.SetSpaceReaders(space, sandbox.Reader{Kind: sandbox.ReaderUser, ID: api}, sandbox.Reader{Kind: sandbox.ReaderUser, ID: "ann"}))
+	w.client()
+	w.sweep()
+	require.True(t, w.admitted("ann")[closed])
+	require.Empty(t, w.admitted("eve"))
+	require.Empty(t, w.admitted("bob"))
+
+	// A run that cannot read who may use the site ends with a reason, and what was known stays in force.
+	require.NoError(t, w.site.SetFaults(1, sandbox.Fault{Kind: sandbox.FaultForbidden, Route: "/wiki/rest/api/group"}))
+	w.client()
+	notes := w.run(event.Full)
+	require.Len(t, notes, 1)
+	require.Contains(t, notes[0], sweep.Missing)
+	require.Equal(t, "unauthorized", w.problem())
+	require.True(t, w.admitted("ann")[closed])
+	require.Empty(t, w.admitted("bob"))
 }

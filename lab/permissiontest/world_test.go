@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
 	"github.com/sluicehq/sluice/services/chunk-writer/chunkwriter"
+	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/fetcher/lister"
 	"github.com/sluicehq/sluice/services/fetcher/sweep"
@@ -30,6 +31,7 @@ import (
 	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/storetest"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -51,12 +53,26 @@ type world struct {
 	systems *systems.Systems
 	sweeper *sweep.Sweeper
 	events  []event.Event
+	latest  string // the id of the latest run
+	vectors bool   // search goes by meaning too
+
+	beforeRemovals func(runID string) // what happens between the end of a run's listing and its removals
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.store, w.conn = storetest.Open(t)
+	w.on(sandbox.New(sandbox.Options{}))
+	return w
+}
+
+// newVectorWorld is newWorld where search goes by meaning too.
+func newVectorWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, vectors: true}
+	w.store, w.conn = storetest.OpenVectors(t)
+	w.store.Searcher().Ask(meaning{})
 	w.on(sandbox.New(sandbox.Options{}))
 	return w
 }
@@ -92,7 +108,7 @@ func (w *world) client() {
 	require.NoError(w.t, err)
 	w.t.Cleanup(client.Close)
 	w.systems = systems.New(systems.Means{Confluence: account{client}, Log: zerolog.Nop()})
-	w.sweeper = sweep.New(w.store, w.systems, time.Nanosecond, zerolog.Nop())
+	w.sweeper = sweep.New(w.store, w, w.systems, time.Nanosecond, 24*time.Hour, zerolog.Nop())
 }
 
 type account struct{ client *confluence.Client }
@@ -126,9 +142,10 @@ func (w *world) run(mode event.Mode) []string {
 	w.t.Helper()
 	ctx := w.t.Context()
 	id := fmt.Sprintf("run-%d", sites.Add(1))
+	w.latest = id
 	w.events = nil
 	l, f := lister.New(w.store, w, w.systems, zerolog.Nop()), fetcher.New(w.store, w, w.systems, zerolog.Nop())
-	write := chunkwriter.Handler(w.store, w, chunk.Options{})
+	convert, write := converter.Handler(w), chunkwriter.Handler(w.store, w, chunk.Options{})
 	require.NoError(w.t, l.HandleSync(ctx, w.delivery(event.SyncRequested{RequestID: id, SourceID: docs, Mode: mode})))
 	for len(w.events) > 0 {
 		e := w.events[0]
@@ -137,9 +154,11 @@ func (w *world) run(mode event.Mode) []string {
 		case event.PagesListed:
 			require.NoError(w.t, f.HandlePages(ctx, w.delivery(e)))
 		case event.PageFetched:
-			require.NoError(w.t, write(ctx, w.delivery(event.PageConverted{
-				SourceID: docs, RunID: e.RunID, Attempt: e.Attempt, Page: e.Page, Markdown: e.Page.Title + "\n\nalpha " + e.Page.ID,
-			})))
+			require.NoError(w.t, convert(ctx, w.delivery(e)))
+		case event.FileFound: // its text does not matter here
+			require.NoError(w.t, write(ctx, w.delivery(event.PageConverted{SourceID: e.SourceID, RunID: e.RunID, Page: e.Page, Markdown: "A file.\n"})))
+		case event.PageConverted:
+			require.NoError(w.t, write(ctx, w.delivery(e)))
 		}
 	}
 	run, err := w.store.Run(ctx, id)
@@ -215,4 +234,12 @@ func (w *world) person(ids ...string) {
 	for _, id := range ids {
 		w.site.AddUser(sandbox.User{AccountID: id, DisplayName: strings.ToUpper(id)})
 	}
+}
+
+// page reads a stored page.
+func (w *world) page(id string) store.Page {
+	w.t.Helper()
+	p, err := w.store.Reader().Page(w.t.Context(), viewer.All(), id)
+	require.NoError(w.t, err)
+	return p
 }

@@ -3,6 +3,7 @@ package retrieval
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/embedding"
@@ -13,8 +14,9 @@ import (
 // claimed is how many texts are embedded between two lines of progress.
 const claimed = 256
 
-// embed gives every chunk its vector, in the space and by the ledger that the embedder uses.
-func embed(ctx context.Context, s *store.Store, m embedding.Model, notice func(string)) error {
+// embed gives every chunk its vector, in the space and by the ledger that the embedder uses; if bare, that of its text
+// alone.
+func embed(ctx context.Context, s *store.Store, m embedding.Model, bare bool, notice func(string)) error {
 	if err := m.Prepare(ctx); err != nil {
 		return err
 	}
@@ -41,7 +43,7 @@ func embed(ctx context.Context, s *store.Store, m embedding.Model, notice func(s
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		if err := embedSome(ctx, v, space, m, list); err != nil {
+		if err := embedSome(ctx, v, space, m, list, bare); err != nil {
 			return err
 		}
 		done += len(list)
@@ -49,10 +51,13 @@ func embed(ctx context.Context, s *store.Store, m embedding.Model, notice func(s
 	}
 }
 
-func embedSome(ctx context.Context, v *vectors.Vectors, space vectors.Space, m embedding.Model, list []vectors.Pending) error {
+func embedSome(ctx context.Context, v *vectors.Vectors, space vectors.Space, m embedding.Model, list []vectors.Pending, bare bool) error {
 	texts := make([]string, len(list))
 	for i, p := range list {
 		texts[i] = p.Text
+		if bare {
+			texts[i] = withoutTitles(p.Text)
+		}
 	}
 	results, err := m.Embed(ctx, embedding.Passage, texts)
 	if err != nil {
@@ -66,4 +71,12 @@ func embedSome(ctx context.Context, v *vectors.Vectors, space vectors.Space, m e
 		made[i] = vectors.Vector{Key: list[i].Key, Vector: r.Vector, Tokens: r.Tokens}
 	}
 	return v.Put(ctx, space, made)
+}
+
+// withoutTitles is a text without the first paragraph, into which vectors.Text puts the titles.
+func withoutTitles(text string) string {
+	if _, content, found := strings.Cut(text, "\n\n"); found {
+		return content
+	}
+	return text
 }

@@ -37,6 +37,8 @@ type Options struct {
 	Vectors string
 	// Ways are the ways of searching to measure, by their names in the reports; none for all.
 	Ways []string
+	// Bare has the text of a chunk embedded alone, without the page's title and the headings above it.
+	Bare bool
 	// Weights are further shares of meaning in the ranking, from 0 to 1.
 	Weights []float64
 	// Notice is told how far the work is; nil for silence.
@@ -106,7 +108,7 @@ func (o Options) embed(ctx context.Context, s *store.Store) (embedding.Model, er
 	if notice == nil {
 		notice = func(string) {}
 	}
-	if err := embed(ctx, s, m, notice); err != nil {
+	if err := embed(ctx, s, m, o.Bare, notice); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil

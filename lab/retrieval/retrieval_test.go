@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vectors"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -57,4 +58,9 @@ func TestHitsAreJudgedAsTheyShould(t *testing.T) {
 	}
 	q.Sections[0].Place = 1
 	require.Equal(t, 1, j.outcome(q, []hit{{"1", "only a heading"}}).section, "a section without text is identified by its heading")
+}
+
+func TestATextWithoutItsTitles(t *testing.T) {
+	require.Equal(t, "one\n\ntwo", withoutTitles(vectors.Text("Page", []string{"Section"}, "one\n\ntwo")))
+	require.Equal(t, "Page", withoutTitles(vectors.Text("Page", nil, "")), "a page without text")
 }

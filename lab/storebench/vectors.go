@@ -142,24 +142,6 @@ func copyVectors(ctx context.Context, c *pgx.Conn, table string, keys []string, 
 	return nil
 }
 
-// Nearest returns the chunks whose vectors are nearest to the given one among those changed since, by comparing all.
-func Nearest(ctx context.Context, databaseURL string, s vectors.Space, vector []float32, since time.Time, most int) (ids []int64, err error) {
-	err = with(ctx, databaseURL, func(c *pgx.Conn) error {
-		rows, err := c.Query(ctx, `SELECT t.chunk_id FROM `+vectors.Table(s.ID)+` v JOIN confluence_chunk_texts t ON t.space_id = $1 AND t.key = v.key
-			JOIN archon_crawled_pages c ON c.id = t.chunk_id JOIN confluence_pages p ON p.source_id = c.source_id AND p.page_id = c.metadata->>'confluence_page_id'
-			WHERE p.last_modified >= $4 ORDER BY (v.embedding <=> $2::halfvec) + 0 LIMIT $3`, s.ID, vectors.Literal(vector), most, since)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("compare all vectors: %w", err)
-	}
-	return ids, nil
-}
-
 // SinceFor returns the time since which the given share of a source's pages has changed.
 func SinceFor(ctx context.Context, databaseURL, sourceID string, share float64) (since time.Time, err error) {
 	err = with(ctx, databaseURL, func(c *pgx.Conn) error {

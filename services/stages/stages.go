@@ -7,6 +7,7 @@ import (
 	"github.com/sluicehq/sluice/services/converter/converter"
 	"github.com/sluicehq/sluice/services/deletion-detector/deletiondetector"
 	"github.com/sluicehq/sluice/services/embedder/embedder"
+	"github.com/sluicehq/sluice/services/extractor/extractor"
 	"github.com/sluicehq/sluice/services/fetcher/fetcher"
 	"github.com/sluicehq/sluice/services/gateway/gateway"
 	"github.com/sluicehq/sluice/services/progress/progress"
@@ -19,6 +20,7 @@ func Pipeline() []service.Stage {
 	return []service.Stage{
 		fetcher.Stage(),
 		converter.Stage(),
+		extractor.Stage(),
 		chunkwriter.Stage(),
 		deletiondetector.Stage(),
 		progress.Stage(),

@@ -69,13 +69,18 @@ func (k Key) Viewer() viewer.Viewer {
 	case k.Scoped():
 		v = viewer.OfSources(k.Sources...)
 	}
-	return v.As(k.Account)
+	v = v.As(k.Account)
+	if k.Role.May(Operate) {
+		v = v.Overseeing()
+	}
+	return v
 }
 
 // ErrReader says that a key may not read for the account that a request names.
 var ErrReader = errors.New("this key may not read for others: make one with sluice key create --act-as")
 
-// ViewerAs is the viewer of a request that names the account for which it reads; "" names none.
+// ViewerAs is the viewer of a request that names the account for which it reads; "" names none. The named account
+// oversees nothing, whatever the key may do.
 func (k Key) ViewerAs(account string) (viewer.Viewer, error) {
 	switch {
 	case account == "":

@@ -70,6 +70,9 @@ func searches(t *testing.T, w *world) {
 	for _, way := range []string{"leave out space", "leave out label", "quotes"} {
 		require.Contains(t, a.facts["note"], way)
 	}
+	require.NotEmpty(t, s.gets("search", m{"query": "kestrel", "kind": "page"}).list("hits"))
+	require.Contains(t, s.gets("search", m{"query": "kestrel", "kind": "comment", "resolution": "open"}).facts["note"], "leave out kind; leave out resolution")
+	require.Contains(t, s.fails("search", m{"query": "kestrel", "kind": "folder"}), "kind")
 	a = s.gets("search", m{"query": "", "since": "2026-01-01"})
 	require.Len(t, a.list("hits"), 4)
 	none := s.gets("search", m{"query": "", "since": "1d"})

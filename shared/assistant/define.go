@@ -41,23 +41,23 @@ func define(name, title, description string, in, out json.RawMessage) *mcp.Tool 
 
 var (
 	searchTool = define("search", "Search pages",
-		"Find passages. Hits have text, url to cite, ref to read on.",
+		"Find passages with text, url to cite, ref to read on.",
 		schema(`"required":["query"],`,
-			`"query":{"type":"string","maxLength":1000,"description":"\"a phrase\" must occur, -word must not. Empty with since: changed pages, newest first"},`+
-				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"page or folder, and pages below"},"label":`+text0+
-				`,"jira":{"type":"string","description":"issue"},"mentions":{"type":"string","description":"account id"},`+
-				`"since":{"type":"string","description":"2026-01-31, or 7d ago"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":6},`+window),
+			`"query":{"type":"string","maxLength":1000,"description":"\"phrase\" must occur, -word must not. Empty with since: changed pages"},`+
+				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"page or folder"},"label":`+text0+
+				`,"jira":{"type":"string","description":"issue"},"mentions":{"type":"string","description":"account"},"kind":{"enum":["page","blogpost","comment"]},"resolution":{"enum":["open","resolved"]},`+
+				`"since":{"type":"string","description":"2026-01-31 or 7d"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":6},`+window),
 		answers(`"hits":`+listOf(`"title":`+text0+`,"heading":`+text0+`,"breadcrumb":`+text0+`,"text":`+text0+`,"url":`+text0+`,"ref":`+text0+
 			`,"chunk":`+whole0+`,"source":`+text0+`,"version":`+whole0+`,"modified":`+text0+`,"hidden_text":`+whole0)+`,"note":`+text0+`,"words_only":`+text0))
 
 	readTool = define("read", "Read a page",
-		"Markdown of a page, of one section (page#heading), or around a chunk; with what conversion lost.",
-		schema("", pageArgument+`,"source":{"type":"string","description":"if several sites have the id"},"chunk":{"type":"integer","description":"instead of page"},`+window),
+		"Markdown of a page, of one section (page#heading), or around a chunk; with losses.",
+		schema("", pageArgument+`,"source":{"type":"string","description":"if sites share the id"},"chunk":{"type":"integer","description":"instead of page"},`+window),
 		answers(`"title":`+text0+`,"section":`+text0+`,"url":`+text0+`,"page":`+text0+`,"version":`+whole0+`,"modified":`+text0+`,"size":`+whole0+`,"from":`+whole0+
 			`,"markdown":`+text0+`,"losses":`+listOf(`"element":`+text0+`,"fate":`+text0+`,"count":`+whole0)+`,"hidden_text":`+whole0))
 
 	outlineTool = define("outline", "Outline",
-		"A page's headings with sizes in bytes and the pages below it; with only source, that source's tree.",
+		"A page's headings with sizes and the pages below it; with only source, its tree.",
 		schema("", pageArgument+`,"source":`+text0+`,"levels":{"type":"integer","minimum":0,"maximum":20,"default":1},`+window),
 		answers(`"headings":`+listOf(`"level":`+whole0+`,"text":`+text0+`,"ref":`+text0+`,"size":`+whole0)+
 			`,"tree":`+listOf(`"level":`+whole0+`,"title":`+text0+`,"page":`+text0+`,"kind":`+text0+`,"size":`+whole0+`,"below":`+whole0)))

@@ -107,7 +107,7 @@ func lossesOf(all []page.Loss) (losses []page.Loss, hidden int) {
 			hidden += l.Count
 		}
 		if (l.Fate != page.Rendered || l.Element == page.HiddenText) && len(losses) < mostLosses {
-			l.Element, l.Reason = oneLine(l.Element), oneLine(l.Reason)
+			l.Element, l.Reason, l.Lines = oneLine(l.Element), oneLine(l.Reason), nil // an assistant reads parts of the text
 			losses = append(losses, l)
 		}
 	}

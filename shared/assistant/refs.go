@@ -2,15 +2,12 @@ package assistant
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -34,31 +31,6 @@ func anchorOf(address string) string {
 // ref is a page as it was named.
 type ref struct{ source, id, section string }
 
-var (
-	pageInAddress = regexp.MustCompile(`/pages/(?:edit(?:-v2)?/)?(\d+)(?:/|$)`)
-	tinyAddress   = regexp.MustCompile(`/x/([A-Za-z0-9_-]{1,11})/?$`)
-)
-
-// idIn is the page's id that an address of Confluence holds, or "".
-func idIn(u *url.URL) string {
-	if found := pageInAddress.FindStringSubmatch(u.Path); found != nil {
-		return found[1]
-	}
-	if id := u.Query().Get("pageId"); id != "" {
-		return id
-	}
-	found := tinyAddress.FindStringSubmatch(u.Path)
-	if found == nil {
-		return ""
-	}
-	// The id's bytes, the lowest first, without the zeros at the end.
-	wire, err := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "/", "_", "+").Replace(found[1] + strings.Repeat("A", 11-len(found[1]))))
-	if err != nil {
-		return ""
-	}
-	return strconv.FormatUint(binary.LittleEndian.Uint64(wire), 10)
-}
-
 // byAddress finds the page of an address: of a site that is stored, and of no other, whose pages have the same ids.
 func (s *Server) byAddress(ctx context.Context, c *call, address, source string) (store.PageKey, error) {
 	none := &trouble{"no page with this address is stored, or it is not for this reader; find it with search"}
@@ -67,12 +39,12 @@ func (s *Server) byAddress(ctx context.Context, c *call, address, source string)
 		return key, err
 	}
 	u, err := url.Parse(address)
-	if err != nil || idIn(u) == "" {
+	if err != nil || page.IDIn(u) == "" {
 		return key, none
 	}
 	at := []string{source}
 	for i := 0; i < len(at); i++ {
-		p, err := c.control.Page(ctx, c.Viewer, at[i], idIn(u))
+		p, err := c.control.Page(ctx, c.Viewer, at[i], page.IDIn(u))
 		var several *store.AmbiguousPageError
 		if errors.As(err, &several) {
 			at = append(at, several.Sources...)

@@ -38,7 +38,7 @@ func (s *Server) related(ctx context.Context, c *call, in relatedInput) (related
 	out.Title, out.Page, out.URL = oneLine(p.Title), uri(p.SourceID, p.ID, ""), address(p.URL)
 	c.text.line("%s\n%s\npage %s", out.Title, out.URL, out.Page)
 	c.left -= nextCosts + costs(out, c.text.String())
-	all, err := c.control.Reader.Related(ctx, c.Viewer, p)
+	all, err := c.control.Reader.Related(ctx, c.Viewer, p.Key())
 	if err != nil {
 		return out, err
 	}

@@ -25,12 +25,15 @@ type searchInput struct {
 	Jira     string `json:"jira"`
 	Mentions string `json:"mentions"`
 	Since    string `json:"since"`
+	Kind     string `json:"kind"`
+	State    string `json:"resolution"`
 	Limit    int    `json:"limit"`
 }
 
 // Hit is a passage that was found.
 type Hit struct {
 	Title      string    `json:"title"`
+	Kind       string    `json:"kind,omitempty"` // "" for a page
 	Heading    string    `json:"heading,omitempty"`
 	Breadcrumb string    `json:"breadcrumb,omitempty"`
 	Snippet    string    `json:"snippet,omitempty"`
@@ -107,6 +110,7 @@ const noMore = "There is nothing more."
 func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.Time, offset int, out *searchOutput) ([]Hit, error) {
 	f := search.Filter{
 		SourceID: in.Source, SpaceKey: in.Space, Label: in.Label, JiraIssue: in.Jira, Mentions: in.Mentions, ModifiedSince: since,
+		Kind: in.Kind, Resolution: in.State,
 		Limit: min(offset+in.Limit+1, search.MaxHits),
 	}
 	if in.Under != "" {
@@ -159,7 +163,7 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	var hits []Hit
 	for _, h := range part {
 		hit := Hit{
-			Title: oneLine(h.Title), Heading: trail(h.HeadingPath), Breadcrumb: trail(h.Breadcrumb),
+			Title: oneLine(h.Title), Kind: notPage(h.Kind), Heading: trail(h.HeadingPath), Breadcrumb: trail(h.Breadcrumb),
 			Snippet: shown(h.Snippet), Text: shown(content[h.ChunkID]), URL: address(h.URL), Chunk: h.ChunkID, Source: h.SourceID, Space: h.SpaceKey,
 			Version: h.Version, Modified: h.LastModified.UTC(), page: store.PageKey{SourceID: h.SourceID, ID: h.PageID},
 		}
@@ -171,9 +175,17 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	return hits, nil
 }
 
+// notPage is the kind of what is no page: most hits are pages, and saying so costs tokens.
+func notPage(kind string) string {
+	if kind == "page" {
+		return ""
+	}
+	return oneLine(kind)
+}
+
 // changed lists pages that changed since.
 func (s *Server) changed(ctx context.Context, c *call, in searchInput, since time.Time, offset int) ([]Hit, string, error) {
-	if in.Space+in.Under+in.Label+in.Jira+in.Mentions != "" {
+	if in.Space+in.Under+in.Label+in.Jira+in.Mentions+in.Kind+in.State != "" {
 		return nil, "", &trouble{"without query only since and source are taken; give words to use the other filters"}
 	}
 	var sources []string
@@ -288,7 +300,7 @@ func hiddenNote(n int) string {
 func widen(in searchInput) string {
 	var ways []string
 	for _, f := range []struct{ name, value string }{
-		{"source", in.Source}, {"space", in.Space}, {"under", in.Under}, {"label", in.Label}, {"jira", in.Jira}, {"mentions", in.Mentions}, {"since", in.Since},
+		{"source", in.Source}, {"space", in.Space}, {"under", in.Under}, {"label", in.Label}, {"jira", in.Jira}, {"mentions", in.Mentions}, {"since", in.Since}, {"kind", in.Kind}, {"resolution", in.State},
 	} {
 		if f.value != "" {
 			ways = append(ways, "leave out "+f.name)

@@ -22,7 +22,8 @@ type sourceTold struct {
 	Complete      time.Time `json:"complete,omitzero"` // the end of the last complete sync
 	Until         time.Time `json:"until,omitzero"`    // changes up to then are known, by the site's clock
 	Syncing       bool      `json:"syncing"`
-	Waiting       int       `json:"waiting"` // changed pages that are not searchable yet
+	PausedUntil   time.Time `json:"paused_until,omitzero"` // its site has asked for a pause
+	Waiting       int       `json:"waiting"`               // changed pages that are not searchable yet
 	Failed        int       `json:"failed"`
 	OldestWaiting int       `json:"oldest_waiting_seconds"` // the age of the oldest change among waiting and failed
 }
@@ -60,6 +61,9 @@ func (s *Server) sources(ctx context.Context, c *call, _ sourcesInput) (sourcesO
 		if !f.OldestWait.IsZero() {
 			one.OldestWaiting = max(0, int(time.Since(f.OldestWait).Seconds()))
 		}
+		if src.Pause != nil {
+			one.PausedUntil = src.Pause.Until
+		}
 		line := one.line()
 		if !c.pay(one, line) {
 			return out, c.more(&out.Next, strconv.Itoa(from+i), i)
@@ -85,6 +89,9 @@ func (t *sourceTold) line() string {
 	}
 	if t.Syncing {
 		line += "; a sync is under way"
+	}
+	if !t.PausedUntil.IsZero() {
+		line += "; its site has asked for a pause until " + t.PausedUntil.Format(time.RFC3339)
 	}
 	if t.Waiting > 0 {
 		line += fmt.Sprintf("; %d changed pages are not searchable yet", t.Waiting)

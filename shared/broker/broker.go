@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sluicehq/sluice/shared/secret"
 )
@@ -40,13 +41,13 @@ const (
 
 // Options configure the server's address and the folder of its streams.
 type Options struct {
-	StoreDir   string // required; created when missing
-	Host       string // default 127.0.0.1
-	Port       int    // 0 is 4222, -1 any free port
-	MaxPayload int32  // bytes of the largest message, headers included; 0 is NATS's default of 1 MiB
-	User       string // with Password, the only one who may log in; "" for everybody whom ConfigFile lets in
-	Password   secret.String
-	ConfigFile string // a NATS configuration with users and TLS; the fields above override it
+	StoreDir   string        // required; created when missing
+	Host       string        // default 127.0.0.1
+	Port       int           // 0 is 4222, -1 any free port
+	MaxPayload int32         // bytes of the largest message, headers included; 0 is NATS's default of 1 MiB
+	User       string        // with Password, the only one who may log in; "" for everybody whom ConfigFile lets in
+	Password   secret.String // random, at most 72 bytes
+	ConfigFile string        // a NATS configuration with users and TLS; the fields above override it
 	Log        zerolog.Logger
 }
 
@@ -86,7 +87,13 @@ func Start(o Options) (*Server, error) {
 		opts.MaxPayload = o.MaxPayload
 	}
 	if o.User != "" {
-		opts.Username, opts.Password = o.User, o.Password.Reveal()
+		// A plain password in the server's options is one that NATS warns about. The lowest cost is enough for one that
+		// is random.
+		hash, err := bcrypt.GenerateFromPassword([]byte(o.Password.Reveal()), bcrypt.MinCost)
+		if err != nil {
+			return nil, fmt.Errorf("start NATS: its password: %w", err)
+		}
+		opts.Username, opts.Password = o.User, string(hash)
 	}
 	opts.JetStream, opts.StoreDir = true, o.StoreDir
 	opts.JetStreamMaxStore, opts.JetStreamMaxMemory, opts.SyncInterval = maxStore, maxMemory, syncInterval

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"net"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/shared/broker"
+	"github.com/sluicehq/sluice/shared/secret"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,6 +48,22 @@ func portOf(t *testing.T, s *broker.Server) int {
 	port, err := strconv.Atoi(u.Port())
 	require.NoError(t, err)
 	return port
+}
+
+// What a person sees first is no warning about our own server.
+func TestAServerWithAPasswordWarnsOfNothing(t *testing.T) {
+	var log bytes.Buffer
+	s, err := broker.Start(broker.Options{
+		StoreDir: t.TempDir(), Port: -1, User: "ann", Password: secret.New("hunter2"), Log: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.WarnLevel),
+	})
+	require.NoError(t, err)
+	nc, err := nats.Connect(s.URL(), nats.UserInfo("ann", "hunter2"))
+	require.NoError(t, err)
+	nc.Close()
+	_, err = nats.Connect(s.URL(), nats.UserInfo("ann", "hunter3"))
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+	s.Stop()
+	require.NotContains(t, log.String(), "assword")
 }
 
 func TestJetStreamAnswersWhenStartReturns(t *testing.T) {

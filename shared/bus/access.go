@@ -20,7 +20,8 @@ func union(name string, roles []Stage) Stage {
 	for _, r := range roles {
 		u.Publishes, u.Large, u.Hears = add(u.Publishes, r.Publishes), add(u.Large, r.Large), add(u.Hears, r.Hears)
 		u.Consumes = append(u.Consumes, r.Consumes...)
-		u.Calls, u.Follows, u.Keeps = u.Calls || r.Calls, u.Follows || r.Follows, u.Keeps || r.Keeps
+		u.Calls, u.Follows = u.Calls || r.Calls, u.Follows || r.Follows
+		u.Keeps, u.Looks = u.Keeps || r.Keeps, u.Looks || r.Looks
 	}
 	return u
 }
@@ -89,6 +90,9 @@ func (r Stage) Permissions(p Prefix) (publish, subscribe []string) {
 	if r.Keeps {
 		r.keep(p, may)
 	}
+	if r.Looks {
+		r.look(p, may)
+	}
 	publish = slices.Sorted(maps.Keys(may))
 	slices.Sort(subscribe)
 	return publish, subscribe
@@ -139,6 +143,20 @@ func (Stage) keep(p Prefix, may map[string]bool) {
 		for _, verb := range []string{"INFO", "CREATE", "UPDATE"} {
 			may["$JS.API.STREAM."+verb+"."+name] = true
 		}
+	}
+	may["$JS.API.INFO"] = true
+}
+
+// look adds what Inspect does.
+func (Stage) look(p Prefix, may map[string]bool) {
+	for _, s := range Topology {
+		may["$JS.API.STREAM.INFO."+p.name(s.Name)] = true
+		for _, c := range s.Consumers {
+			may["$JS.API.CONSUMER.INFO."+p.name(s.Name)+"."+c.Durable] = true
+		}
+	}
+	for _, name := range []string{p.name(advisoryStream), p.claims(), p.kv(counterBucket), p.kv(budgetBucket)} {
+		may["$JS.API.STREAM.INFO."+name] = true
 	}
 	may["$JS.API.INFO"] = true
 }

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,11 +44,15 @@ type guarded struct {
 
 func newGuarded(t *testing.T, more string) *guarded { return newGuardedOf(t, "", more) }
 
-func newGuardedOf(t *testing.T, prefix bus.Prefix, more string) *guarded {
+func newGuardedOf(t *testing.T, prefix bus.Prefix, more string, changes ...func(access string) string) *guarded {
 	t.Helper()
 	dir := t.TempDir()
 	_, err := bus.WriteKeys(dir, prefix, bus.Anyone)
 	require.NoError(t, err)
+	for _, change := range changes {
+		access := filepath.Join(dir, bus.AccessDir, bus.AccessFile)
+		require.NoError(t, os.WriteFile(access, []byte(change(bus.AccessConfig(prefix))), 0o600))
+	}
 	file := filepath.Join(dir, "nats.conf")
 	require.NoError(t, os.WriteFile(file, []byte("include ./"+bus.AccessDir+"/"+bus.AccessFile+"\n"+more), 0o600))
 	srv, err := broker.Start(broker.Options{StoreDir: t.TempDir(), Port: -1, MaxPayload: 64 << 10, ConfigFile: file, Log: zerolog.Nop()})
@@ -205,6 +210,24 @@ func TestTheConvertersKeyOpensNothingElse(t *testing.T) {
 		refused("subscribe to " + subject)
 	}
 	require.EqualValues(t, 1, messages(), "nothing was requested, nothing was consumed")
+}
+
+// Whoever keeps the server's permissions of an earlier release is told so: they do not know a stream that came later. The keeper of
+// the topology waits, whether anybody uses the stream or not.
+func TestPermissionsOfAnEarlierReleaseAreNamed(t *testing.T) {
+	t.Parallel()
+	stream := regexp.MustCompile(`(?m)^.*\.` + bus.Extract.Stream + `\b.*\n`)
+	g := newGuardedOf(t, "", "", func(access string) string { return stream.ReplaceAllString(access, "") })
+	o := g.options("progress")
+	o.AckTimeout = 200 * time.Millisecond
+	b, err := bus.Connect(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	err = b.Apply(ctx)
+	require.ErrorContains(t, err, "stream "+bus.Extract.Stream)
+	require.ErrorContains(t, err, "sluice nats init")
 }
 
 func TestWithoutAKeyNobodyComesIn(t *testing.T) {

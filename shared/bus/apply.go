@@ -28,8 +28,11 @@ func (b *Bus) Apply(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
+		if denied := b.nc.LastError(); errors.Is(denied, nats.ErrPermissionViolation) && !errors.Is(err, errNotMade) {
+			err = fmt.Errorf("%w: %w (%w)", err, errDenied, denied)
+		}
 		level := zerolog.DebugLevel
-		if is(err, codeNoPeers) || errors.Is(err, errNotMade) { // a person may have to act
+		if is(err, codeNoPeers) || errors.Is(err, errNotMade) || errors.Is(err, errDenied) { // a person may have to act
 			level = zerolog.WarnLevel
 		}
 		b.log.WithLevel(level).Err(err).Msg("topology is not applied yet")
@@ -66,6 +69,10 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 
 // errNotMade says that a service that may not create the topology does not find its part of it.
 var errNotMade = errors.New("it is not there yet; a service that keeps the topology makes it (progress or sluice)")
+
+// errDenied says that the broker does not answer because it refuses: its permissions may be those of an earlier release, which did
+// not know a stage or a stream.
+var errDenied = errors.New("the NATS server's permissions do not allow it: write them again with sluice nats init, and reload the server")
 
 // lookOnce looks for the consumers and buckets of a role.
 func (b *Bus) lookOnce(ctx context.Context, r Stage) error {

@@ -33,6 +33,15 @@ func (b *Bus) Cell(key string, hear func(value []byte)) (*Cell, error) {
 	return &Cell{b: b, key: key, sub: sub}, nil
 }
 
+// Glance returns the value of the cell with that key, or nil if there is none, for those who only look at it.
+func (b *Bus) Glance(ctx context.Context, key string) ([]byte, error) {
+	value, _, err := (&Cell{b: b, key: key}).Read(ctx)
+	if missing(err) {
+		return nil, nil
+	}
+	return value, err
+}
+
 // Keep runs work until the bus closes, which ends work's context. Close waits for work, so that its last
 // log line is written.
 func (c *Cell) Keep(work func(ctx context.Context)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,14 +23,28 @@ const (
 
 // Part is a stream, consumer or bucket in the broker.
 type Part struct {
-	Name     string // "stream SLUICE_SYNC", "consumer fetcher-sync", "bucket KV_SLUICE_BUDGETS"
-	State    State
-	Waiting  uint64 // of a consumer: messages not yet delivered
-	InHand   int    // of a consumer: messages that workers handle or that wait for a retry
-	Bytes    uint64 // of a stream or bucket
-	MaxBytes int64
-	Drops    bool // of a stream: when it is full, its oldest messages go, as they should
+	Name    string `json:"name"` // "stream SLUICE_SYNC", "consumer fetcher-sync", "bucket KV_SLUICE_BUDGETS"
+	State   State  `json:"state"`
+	Waiting uint64 `json:"waiting"` // of a consumer: messages not yet delivered
+	InHand  int    `json:"in_hand"` // of a consumer: messages that workers handle or that wait for a retry
+	// Redelivered are messages of a consumer that were delivered more than once and are not done yet, and Free the
+	// workers of all processes that ask for its next message.
+	Redelivered int `json:"redelivered"`
+	Free        int `json:"free"`
+
+	Bytes    uint64 `json:"bytes"`    // of a stream or bucket
+	Messages uint64 `json:"messages"` // of a stream or bucket
+	MaxBytes int64  `json:"max_bytes"`
+	Drops    bool   `json:"drops"` // of a stream: when it is full, its oldest messages go, as they should
 }
+
+// Unread reports whether the part is a consumer of which no worker asks for a message or handles one: its stage does not run.
+func (p Part) Unread() bool {
+	return p.State != PartMissing && strings.HasPrefix(p.Name, consumerPart) && p.Free == 0 && p.InHand == 0
+}
+
+// consumerPart is what the name of a consumer's part begins with.
+const consumerPart = "consumer "
 
 // Inspect reads the state of every part of the topology and changes nothing. It also returns the
 // broker's version; the error says that JetStream does not answer.
@@ -48,7 +63,7 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 			return fmt.Errorf("look at %s %s: %w", kind, name, err)
 		}
 		info := s.CachedInfo()
-		p := Part{Name: kind + " " + name, State: PartOK, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes,
+		p := Part{Name: kind + " " + name, State: PartOK, Bytes: info.State.Bytes, Messages: info.State.Msgs, MaxBytes: info.Config.MaxBytes,
 			Drops: info.Config.Discard == jetstream.DiscardOld && kind == "stream"}
 		if !same(info.Config) {
 			p.State = PartDifferent
@@ -66,7 +81,7 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 			return version, parts, err
 		}
 		for _, consumer := range want.Consumers {
-			p, err := b.inspectConsumer(ctx, consumer)
+			p, err := b.InspectConsumer(ctx, consumer)
 			if err != nil {
 				return version, parts, err
 			}
@@ -87,8 +102,9 @@ func (b *Bus) Inspect(ctx context.Context) (version string, parts []Part, err er
 	return version, parts, nil
 }
 
-func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) {
-	p := Part{Name: "consumer " + want.Durable, State: PartOK}
+// InspectConsumer is Inspect for one consumer of the topology.
+func (b *Bus) InspectConsumer(ctx context.Context, want Consumer) (Part, error) {
+	p := Part{Name: consumerPart + want.Durable, State: PartOK}
 	c, err := b.js.Consumer(ctx, b.p.name(want.Stream), want.Durable)
 	if missing(err) {
 		p.State = PartMissing
@@ -99,6 +115,7 @@ func (b *Bus) inspectConsumer(ctx context.Context, want Consumer) (Part, error) 
 	}
 	info := c.CachedInfo()
 	p.Waiting, p.InHand = info.NumPending, info.NumAckPending
+	p.Redelivered, p.Free = info.NumRedelivered, info.NumWaiting
 	if !reflect.DeepEqual(consumerAsWanted(info.Config, want.config(b.p, b.o.AckWait)), info.Config) {
 		p.State = PartDifferent
 	}
@@ -143,4 +160,26 @@ func (b *Bus) holds(ctx context.Context, c Consumer, sourceID string) (bool, err
 		}
 	}
 	return false, nil
+}
+
+// Discard deletes the messages of a source that wait for a stage. It is for a source that is removed and made anew.
+func (b *Bus) Discard(ctx context.Context, sourceID string) error {
+	if !event.ValidID(sourceID) {
+		return fmt.Errorf("discard messages of a source: %q is not an id", sourceID)
+	}
+	for _, s := range Topology {
+		if !s.Work {
+			continue
+		}
+		stream, err := b.js.Stream(ctx, b.p.name(s.Name))
+		for _, t := range s.Types {
+			if err == nil {
+				err = stream.Purge(ctx, jetstream.WithPurgeSubject(b.p.Subject(event.Subject(t, sourceID))))
+			}
+		}
+		if err != nil && !missing(err) {
+			return fmt.Errorf("discard messages of %s: %w", sourceID, err)
+		}
+	}
+	return nil
 }

@@ -164,7 +164,11 @@ func (u *unit) giveUp(ctx context.Context, cause error) {
 		u.park(ctx, u.delay())
 		return
 	}
-	line := u.line(zerolog.ErrorLevel).Err(cause).Str("code", string(failure.CodeOf(cause)))
+	level := zerolog.ErrorLevel
+	if failure.CodeOf(cause) == failure.SourceGone {
+		level = zerolog.InfoLevel // somebody removed the source, so its messages have no purpose
+	}
+	line := u.line(level).Err(cause).Str("code", string(failure.CodeOf(cause)))
 	if err != nil {
 		line = line.AnErr("not_recorded", err)
 	}

@@ -113,7 +113,7 @@ func (f *following) follow(ctx context.Context) error {
 	defer poll.Stop()
 	for {
 		reconnected := f.b.connected.next()
-		if !f.stored(ctx) {
+		if !f.stored(ctx, live) {
 			return nil
 		}
 		for again := false; !again; {
@@ -137,7 +137,7 @@ func (f *following) follow(ctx context.Context) error {
 
 // stored yields the stored snapshot unless it is known. It reports whether to continue. If the broker
 // does not answer, it continues: the next look finds it.
-func (f *following) stored(ctx context.Context) bool {
+func (f *following) stored(ctx context.Context, live <-chan *nats.Msg) bool {
 	callCtx, cancel := context.WithTimeout(ctx, f.b.o.AckTimeout)
 	defer cancel()
 	// The subscription must be active before the look; otherwise a snapshot could be missed in between.
@@ -150,6 +150,12 @@ func (f *following) stored(ctx context.Context) bool {
 			f.b.log.Debug().Err(err).Str("run", f.run).Msg("progress cannot be read, trying again")
 		}
 		return ctx.Err() == nil
+	}
+	// What arrived before the answer is older than it, and would be dropped after it.
+	for len(live) > 0 {
+		if !f.live(<-live) {
+			return false
+		}
 	}
 	if !ok || f.seen && !p.After(f.last) && (p == f.last || !f.last.Absurd(time.Now())) {
 		return true

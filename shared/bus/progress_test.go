@@ -101,6 +101,24 @@ func TestFollowProgress(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
+// A look at the stored snapshot may be answered after later snapshots have arrived live. They are not lost.
+func TestFollowProgressSkipsNothingWhenItLooks(t *testing.T) {
+	t.Parallel()
+	k := bustest.New(t)
+	b := k.Connect(func(o *bus.Options) { o.ProgressPoll = time.Millisecond })
+	k.Publish(snapshot(1, event.StateListing))
+	got, ended := follow(t.Context(), b)
+	require.Equal(t, []int{1}, percents(t, got, 1))
+	for n := 2; n < 100; n++ {
+		k.Publish(snapshot(n, event.StateFetching))
+	}
+	k.Publish(snapshot(100, event.StateCompleted))
+	for i, p := range percents(t, got, 99) {
+		require.Equal(t, i+2, p, "each one, in order")
+	}
+	require.NoError(t, <-ended)
+}
+
 func TestFollowProgressBeforeTheRun(t *testing.T) {
 	t.Parallel()
 	k := bustest.New(t)

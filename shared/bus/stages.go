@@ -24,6 +24,7 @@ type Stage struct {
 	// Keeps says that it creates the streams, consumers and buckets. A client that may create a stream
 	// can create one that copies another, so only few may.
 	Keeps bool
+	Looks bool // it shows people the state of all streams, consumers and buckets
 }
 
 // Stages is the list of stages, in the order of a page's path. It determines the streams and consumers,
@@ -33,13 +34,17 @@ var Stages = []Stage{
 	{
 		Name: "fetcher", Consumes: []Consumer{Sync, Fetch}, Calls: true,
 		Publishes: []event.Type{
-			event.TypePagesListed, event.TypePageFetched, event.TypePageConverted,
+			event.TypePagesListed, event.TypePageFetched, event.TypeFileFound, event.TypePageConverted,
 			event.TypeListingCompleted, event.TypeSyncRejected, event.TypeProgress,
 		},
 		Large: []event.Type{event.TypePagesListed, event.TypePageFetched, event.TypePageConverted},
 	},
 	{
 		Name: "converter", Consumes: []Consumer{Convert},
+		Publishes: []event.Type{event.TypePageConverted}, Large: []event.Type{event.TypePageConverted},
+	},
+	{
+		Name: "extractor", Consumes: []Consumer{Extract}, Calls: true,
 		Publishes: []event.Type{event.TypePageConverted}, Large: []event.Type{event.TypePageConverted},
 	},
 	{
@@ -56,7 +61,7 @@ var Stages = []Stage{
 	},
 	{Name: "embedder", Consumes: []Consumer{Embed}},
 	{
-		Name: "gateway", Follows: true,
+		Name: "gateway", Calls: true, Follows: true, Looks: true,
 		Publishes: []event.Type{event.TypeSyncRequested}, Hears: []event.Type{event.TypeProgress},
 	},
 }
@@ -84,6 +89,12 @@ var (
 		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",
 		Types: []event.Type{event.TypePageFetched}, Workers: runtime.GOMAXPROCS(0), MaxPending: 1000,
 		QueueBytes: 512 * mib, RunWaits: true, Alone: true,
+	}
+	// A worker has one file and one process that reads it. It waits for the site and its media host too.
+	Extract = Consumer{
+		Stream: "SLUICE_EXTRACT", Durable: "extractor", Stage: "extractor",
+		Types: []event.Type{event.TypeFileFound}, Workers: 2, Waits: true, MaxPending: 1000,
+		QueueBytes: 64 * mib, RunWaits: true, Alone: true,
 	}
 	// A worker keeps a connection of the database busy, which may be on the same cores: more than there are
 	// write no faster, and whoever searches meanwhile waits behind them.

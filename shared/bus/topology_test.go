@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 )
 
 var allTypes = []event.Type{
@@ -178,6 +179,26 @@ func TestEveryReaderOfFactsGetsThemAll(t *testing.T) {
 	require.ElementsMatch(t, []event.Type{event.TypeListingCompleted, event.TypePageStored}, types)
 	k.Empty(bus.Removals)
 	require.Empty(t, removals.ch, "the detector hears of listings only")
+}
+
+func TestDiscardingASourceLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	k := bustest.New(t)
+	require.NoError(t, k.Bus.Apply(t.Context()))
+	for _, source := range []string{"demo", "docs"} {
+		k.Publish(
+			event.SyncRequested{SourceID: source, RequestID: "r-" + source, Mode: event.Full},
+			event.PagesListed{SourceID: source, RunID: "r-" + source, Pages: []page.Ref{{ID: "1", Version: 1}}},
+		)
+	}
+	require.NoError(t, k.Bus.Discard(t.Context(), "demo"))
+	require.NoError(t, k.Bus.Discard(t.Context(), "nowhere"))
+	require.ErrorContains(t, k.Bus.Discard(t.Context(), "*"), "is not an id")
+	for source, want := range map[string]bool{"demo": false, "docs": true} {
+		queued, err := k.Bus.Queued(t.Context(), source)
+		require.NoError(t, err)
+		require.Equal(t, want, queued, source)
+	}
 }
 
 func TestAdvisoriesAreKept(t *testing.T) {

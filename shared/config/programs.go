@@ -54,12 +54,13 @@ func (p Progress) check(c *checker) {
 	c.ensure("STALL_AFTER", p.StallAfter >= 5*time.Second && p.StallAfter <= time.Hour && p.StallAfter > p.NatsAckWait)
 }
 
-// Gateway configures services/gateway.
+// Gateway configures services/gateway. It calls Confluence only when a person adds a source or asks what is wrong;
+// without a site of its own it does so with stored tokens.
 type Gateway struct {
 	Process
 	Nats
 	Postgres
-	Sites
+	Confluence `optional:"true"`
 	Master
 	API
 	Embeddings

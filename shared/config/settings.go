@@ -113,6 +113,7 @@ type Confluence struct {
 	BaseURL           string        `env:"CONFLUENCE_BASE_URL" required:"true" need:"the address of a Confluence Cloud site with https:// (http:// with CONFLUENCE_ALLOW_HTTP=true), without user, query or fragment; for a scoped token set CONFLUENCE_GATEWAY as well" example:"https://acme.atlassian.net/wiki" desc:"The site. The /wiki at its end may be left out."`
 	Email             string        `env:"CONFLUENCE_EMAIL" required:"true" need:"the e-mail address of the account that the API token belongs to" example:"reader@acme.com" desc:"The account that pages are read as."`
 	APIToken          secret.String `env:"CONFLUENCE_API_TOKEN" required:"true" need:"an API token from https://id.atlassian.com/manage-profile/security/api-tokens" example:"ATATT3xFfGF0…" desc:"The account's API token."`
+	TokenExpires      string        `env:"CONFLUENCE_API_TOKEN_EXPIRES" need:"a day such as 2027-03-01" example:"2027-03-01" desc:"The day on which CONFLUENCE_API_TOKEN stops working, as Atlassian shows it. Sluice warns 30 days before it."`
 	Gateway           string        `env:"CONFLUENCE_GATEWAY" need:"https://api.atlassian.com (http:// with CONFLUENCE_ALLOW_HTTP=true)" example:"https://api.atlassian.com" desc:"Where a scoped API token is taken. Leave it empty for a classic token, which the site takes itself."`
 	RequestsPerSecond float64       `env:"CONFLUENCE_REQUESTS_PER_SECOND" default:"10" need:"a number above 0, at most 1000" example:"10" desc:"The most requests a second that all processes on one NATS together send to the site. Tell all of them the same."`
 	Concurrency       int           `env:"CONFLUENCE_CONCURRENCY" default:"8" need:"a whole number from 1 to 64" example:"8" desc:"How many requests all processes on one NATS together have under way at a time."`
@@ -126,6 +127,10 @@ func (f Confluence) check(c *checker) {
 		c.ensure("CONFLUENCE_GATEWAY", isSite(f.Gateway, f.AllowHTTP))
 	}
 	c.ensure("CONFLUENCE_EMAIL", IsEmail(f.Email))
+	if f.TokenExpires != "" {
+		_, err := time.Parse(time.DateOnly, f.TokenExpires)
+		c.ensure("CONFLUENCE_API_TOKEN_EXPIRES", err == nil)
+	}
 	c.ensure("CONFLUENCE_API_TOKEN", !strings.ContainsAny(c.raw["CONFLUENCE_API_TOKEN"], " \t\r\n"))
 	// Written so that NaN fails too.
 	c.ensure("CONFLUENCE_REQUESTS_PER_SECOND", f.RequestsPerSecond > 0 && f.RequestsPerSecond <= 1000)
@@ -236,14 +241,17 @@ type History struct {
 
 func (h History) check(c *checker) { c.ensure("HISTORY_KEEP", h.Keep >= 24*time.Hour) }
 
-// Permissions says how often the permissions of sources are read.
+// Permissions says how often the permissions of sources are read, and when what was read is too old.
 type Permissions struct {
-	_                struct{}      `title:"Who may see what"`
-	PermissionsEvery time.Duration `env:"PERMISSIONS_EVERY" default:"1h" need:"a time from 1m to 24h" example:"1h" desc:"How often Confluence's permissions are read again, for sources that enforce them. A restriction takes effect within this time."`
+	_                 struct{}      `title:"Who may see what"`
+	PermissionsEvery  time.Duration `env:"PERMISSIONS_EVERY" default:"1h" need:"a time from 1m to 12h" example:"1h" desc:"How often Confluence's permissions are read again, for sources that enforce them. A restriction takes effect within this time and that of one reading; docs/permissions.md says what one costs."`
+	PermissionsMaxAge time.Duration `env:"PERMISSIONS_MAX_AGE" default:"24h" need:"a time from 10m to 720h, at least twice PERMISSIONS_EVERY: make this longer, or PERMISSIONS_EVERY shorter" example:"24h" desc:"How long what was read of permissions counts while it cannot be read again. What is older counts as unknown, so that its pages are hidden. The fetcher stores it with each source within seconds after its start. Use the same value for all fetchers."`
 }
 
 func (p Permissions) check(c *checker) {
-	c.ensure("PERMISSIONS_EVERY", p.PermissionsEvery >= time.Minute && p.PermissionsEvery <= 24*time.Hour)
+	c.ensure("PERMISSIONS_EVERY", p.PermissionsEvery >= time.Minute && p.PermissionsEvery <= 12*time.Hour)
+	// One failed reading must not hide everything, nor a reading that takes a while.
+	c.ensure("PERMISSIONS_MAX_AGE", p.PermissionsMaxAge >= 10*time.Minute && p.PermissionsMaxAge <= 30*24*time.Hour && (!c.fine("PERMISSIONS_EVERY") || p.PermissionsMaxAge >= 2*p.PermissionsEvery))
 }
 
 // Search says how chunks are found. Whether the database knows the language, it says itself.

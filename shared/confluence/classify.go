@@ -47,7 +47,8 @@ func (c *Client) classify(r request, a *answer) error {
 	case s == http.StatusNotFound:
 		return c.missing(r, a, e)
 	case s == http.StatusGone:
-		return &GoneError{e}
+		known, _ := r.known()
+		return &GoneError{Exchange: e, For: known.For}
 	case s == http.StatusTooManyRequests:
 		return c.rateLimited(e, a.header)
 	case s >= 500:
@@ -187,6 +188,12 @@ func (c *Client) redirected(e Exchange, h http.Header) error {
 		p.Reason = c.clean("the site is at " + to.Host + " now: it was renamed, or has a domain of its own")
 	}
 	return p
+}
+
+// isLoginAt reports whether an answer redirects to a login page.
+func isLoginAt(h http.Header) bool {
+	to, err := url.Parse(h.Get("Location"))
+	return err == nil && isLogin(to.Path)
 }
 
 func isLogin(p string) bool {

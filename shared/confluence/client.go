@@ -37,18 +37,20 @@ import (
 // Client calls one Confluence Cloud site with one credential. It is safe for concurrent use; all its
 // callers share one budget, one circuit breaker and one limit of concurrent calls.
 type Client struct {
-	site     *site
-	auth     secret.String // the value of the Authorization header
-	hidden   []secret.String
-	http     *http.Client
-	limiter  Limiter
-	policies policies
-	opt      options
-	log      zerolog.Logger
-	stats    stats
-	etags    *etags                 // nil without WithETags
-	found    atomic.Pointer[site]   // the gateway that WithGateway found
-	base     atomic.Pointer[string] // the site's address from answers, for a client of the gateway
+	site      *site
+	auth      secret.String // the value of the Authorization header
+	hidden    []secret.String
+	http      *http.Client
+	media     *http.Client  // for files, which are on other hosts and get no credential
+	downloads chan struct{} // one for each that is under way
+	limiter   Limiter
+	policies  policies
+	opt       options
+	log       zerolog.Logger
+	stats     stats
+	etags     *etags                 // nil without WithETags
+	found     atomic.Pointer[site]   // the gateway that WithGateway found
+	base      atomic.Pointer[string] // the site's address from answers, for a client of the gateway
 }
 
 // New makes a client. It makes no call.
@@ -87,6 +89,7 @@ func New(baseURL, email string, apiToken secret.String, opts ...Option) (*Client
 		c.etags = newETags(opt.etagBytes)
 	}
 	c.http = opt.httpClient()
+	c.media, c.downloads = c.mediaClient(c.http.Transport), make(chan struct{}, mediaAtOnce)
 	c.policies = newPolicies(c)
 	return c, nil
 }

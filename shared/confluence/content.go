@@ -15,8 +15,10 @@ import (
 
 // The kinds of content that a space is read for, as named in PageStub, SearchResult and TypeIn.
 const (
-	KindPage     = "page"
-	KindBlogPost = "blogpost"
+	KindPage       = "page"
+	KindBlogPost   = "blogpost"
+	KindComment    = "comment"
+	KindAttachment = "attachment"
 )
 
 // kindSpace is another kind in a NotFoundError.

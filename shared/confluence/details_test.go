@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,16 +64,16 @@ func TestAttachments(t *testing.T) {
 		"fileId":"f-1","fileSize":253016,"webuiLink":"/x","downloadLink":"/download/attachments/1001/a.png?version=1&api=v2","version":{"number":2}}`
 	f, c := serve(t, byPath(map[string]string{"/api/v2/pages/1001/attachments": listOf("", row)}))
 	require.Equal(t, []confluence.Attachment{{
-		ID: "att77", Status: "current", Title: "스크린샷.png", MediaType: "image/png", FileID: "f-1", FileSize: 253016, Version: 2,
-		DownloadURL: f.URL + "/wiki/download/attachments/1001/a.png?version=1&api=v2",
+		ID: "att77", Status: "current", Title: "스크린샷.png", PageID: "1001", MediaType: "image/png", FileID: "f-1", FileSize: 253016, Version: 2,
+		CreatedAt: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), URL: f.URL + "/wiki/x",
 	}}, all(t, c.Attachments(context.Background(), "1001")))
 
-	for _, bad := range []string{`{"id":"x77","title":"a"}`, `{"id":"att77"}`, `{"id":77,"title":"a"}`} {
+	for _, bad := range []string{`{"id":"x77","title":"a"}`, `{"id":77,"title":"a"}`} {
 		_, c = serve(t, always(200, listOf("", bad)))
 		_ = failsWith[*confluence.ProtocolError](t, c.Attachments(context.Background(), "1001"))
 	}
-	_, c = serve(t, always(200, listOf("", `{"id":"att1","title":"a","downloadLink":"https://evil.example.com/a"}`)))
-	require.Empty(t, all(t, c.Attachments(context.Background(), "1001"))[0].DownloadURL)
+	_, c = serve(t, always(200, listOf("", `{"id":"att1","title":"a","pageId":"7","webuiLink":"https://evil.example.com/a","version":{"number":1}}`)))
+	require.Equal(t, c.BaseURL()+"/pages/viewpageattachments.action?pageId=7", all(t, c.Attachments(context.Background(), "1001"))[0].URL)
 }
 
 func commentRow(id int, more string) string {
@@ -79,58 +81,94 @@ func commentRow(id int, more string) string {
 		"body":{"storage":{"representation":"storage","value":"<p>%d</p>"}}%s}`, id, id, more)
 }
 
-func TestComments(t *testing.T) {
-	inline := `,"resolutionStatus":"open","properties":{"inlineMarkerRef":"m-1","inlineOriginalSelection":"these words"}`
-	_, c := serve(t, byPath(map[string]string{
-		"/api/v2/pages/1001/footer-comments":   listOf("", commentRow(1, ""), commentRow(2, "")),
-		"/api/v2/footer-comments/1/children":   listOf("", commentRow(11, "")),
+func TestThread(t *testing.T) {
+	inline := `,"resolutionStatus":"open","properties":{"inlineOriginalSelection":"these words"}`
+	answers := map[string]string{
+		"/api/v2/footer-comments/1":            commentRow(1, ""),
+		"/api/v2/footer-comments/1/children":   listOf("", commentRow(11, ""), commentRow(12, "")),
 		"/api/v2/footer-comments/11/children":  listOf("", commentRow(111, "")),
 		"/api/v2/footer-comments/111/children": listOf(""),
-		"/api/v2/footer-comments/2/children":   listOf(""),
-		"/api/v2/pages/1001/inline-comments":   listOf("", commentRow(3, inline)),
+		"/api/v2/inline-comments/3":            commentRow(3, inline),
 		"/api/v2/inline-comments/3/children":   listOf(""),
-	}))
+		"/api/v2/footer-comments/4":            commentRow(4, ""),
+	}
+	_, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if body, ok := answers[strings.TrimPrefix(r.URL.Path, "/wiki")]; ok {
+			reply(w, 200, body)
+			return
+		}
+		reply(w, 404, errorV2(404, "NOT_FOUND", "Cannot find "+r.URL.Path))
+	})
+	thread, err := c.Thread(t.Context(), "1")
+	require.NoError(t, err)
 	var shape []string
-	for _, cm := range all(t, c.Comments(context.Background(), "1001", confluence.Footer)) {
+	for _, cm := range thread {
 		shape = append(shape, cm.ParentID+">"+cm.ID+cm.Body)
 	}
-	require.Equal(t, []string{">1<p>1</p>", "1>11<p>11</p>", "11>111<p>111</p>", ">2<p>2</p>"}, shape)
+	require.Equal(t, []string{">1<p>1</p>", "1>11<p>11</p>", "11>111<p>111</p>", "1>12<p>12</p>"}, shape, "12 was deleted meanwhile: it has no replies")
 
-	got := all(t, c.Comments(context.Background(), "1001", confluence.Inline))
+	got, err := c.Thread(t.Context(), "3")
+	require.NoError(t, err)
 	require.Len(t, got, 1)
-	require.Equal(t, "m-1", got[0].MarkerRef)
 	require.Equal(t, "these words", got[0].Selection)
 	require.Equal(t, "open", got[0].Resolution)
 	require.Equal(t, "5c0", got[0].AuthorID)
 	require.Equal(t, confluence.Inline, got[0].Kind)
 
-	for cm, err := range c.Comments(context.Background(), "1001", confluence.Footer) {
-		require.NoError(t, err)
-		require.Equal(t, "1", cm.ID)
-		break
-	}
-	n := 0
-	for cm, err := range c.Comments(context.Background(), "1001", confluence.Footer) {
-		require.NoError(t, err)
-		if n++; cm.ID == "11" {
-			break // inside a thread
-		}
-	}
-	require.Equal(t, 2, n)
+	_, err = c.Thread(t.Context(), "4")
+	var gone *confluence.NotFoundError
+	require.ErrorAs(t, err, &gone, "the first comment was deleted meanwhile")
 }
 
-func TestCommentsThatCannotBeRead(t *testing.T) {
-	ctx := context.Background()
-	_, c := serve(t, byPath(map[string]string{"/api/v2/pages/1001/footer-comments": listOf("", commentRow(1, ""))}))
-	_ = failsWith[*confluence.AuthError](t, c.Comments(ctx, "1001", confluence.Footer)) // the replies are rejected
+func TestThreadsThatCannotBeRead(t *testing.T) {
+	first := func(replies http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/children") {
+				replies(w, r)
+				return
+			}
+			reply(w, 200, commentRow(1, ""))
+		}
+	}
+	read := func(replies http.HandlerFunc) error {
+		_, c := serve(t, first(replies))
+		thread, err := c.Thread(t.Context(), "1")
+		require.Empty(t, thread)
+		return err
+	}
+	var auth *confluence.AuthError
+	require.ErrorAs(t, read(always(401, `{"code":401,"message":"Unauthorized; scope does not match"}`)), &auth)
+	for _, rows := range []string{commentRow(1, ""), `{"id":"2","status":"current","body":{}}`, `{"id":"c1"}`} {
+		var bad *confluence.ProtocolError
+		require.ErrorAs(t, read(always(200, listOf("", rows))), &bad, rows)
+	}
+}
 
-	_, c = serve(t, always(200, listOf("", commentRow(1, ""))))
-	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer)) // a reply to itself
-
-	_, c = serve(t, always(200, listOf("", `{"id":"1","status":"current","body":{}}`)))
-	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
-	_, c = serve(t, always(200, listOf("", `{"id":"c1"}`)))
-	_ = failsWith[*confluence.ProtocolError](t, c.Comments(ctx, "1001", confluence.Footer))
+// A thread of any depth is read, up to a thousand comments.
+func TestLongThreads(t *testing.T) {
+	depth := 1000
+	f, c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		part := strings.Split(strings.TrimPrefix(r.URL.Path, "/wiki/api/v2/footer-comments/"), "/")
+		at, err := strconv.Atoi(part[0])
+		switch {
+		case err != nil:
+			reply(w, 404, errorV2(404, "NOT_FOUND", "Not Found"))
+		case len(part) == 1:
+			reply(w, 200, commentRow(at, ""))
+		case at < depth:
+			reply(w, 200, listOf("", commentRow(at+1, "")))
+		default:
+			reply(w, 200, listOf(""))
+		}
+	})
+	thread, err := c.Thread(t.Context(), "1")
+	require.NoError(t, err)
+	require.Len(t, thread, depth)
+	depth = 5000
+	before := len(f.seen())
+	_, err = c.Thread(t.Context(), "1")
+	require.ErrorIs(t, err, confluence.ErrThreadTooLong)
+	require.LessOrEqual(t, len(f.seen())-before, 1001)
 }
 
 func people(limit int, accounts ...string) string {
@@ -211,13 +249,16 @@ func TestIDsOfDetailsAreChecked(t *testing.T) {
 	f, c := serve(t, always(200, listOf("")))
 	ctx := context.Background()
 	for _, err := range []error{
-		first(c.Labels(ctx, "../1")), first(c.Attachments(ctx, "")), first(c.Comments(ctx, "x", confluence.Footer)),
-		first(c.Comments(ctx, "1", "side")), first(c.Restrictions(ctx, "1/..")),
+		first(c.Labels(ctx, "../1")), first(c.Attachments(ctx, "")),
+		first(c.Restrictions(ctx, "1/..")),
 	} {
 		require.ErrorIs(t, err, confluence.ErrInvalidID)
 	}
 	_, err := c.Ancestors(ctx, "x")
 	require.ErrorIs(t, err, confluence.ErrInvalidID)
+	_, err = c.Thread(ctx, "x")
+	require.ErrorIs(t, err, confluence.ErrInvalidID)
+	require.ErrorIs(t, first(c.SiteComments(ctx, "side")), confluence.ErrInvalidArgument)
 	require.Empty(t, f.seen())
 }
 

@@ -99,9 +99,18 @@ func (e *NotFoundError) FailureCode() failure.Code {
 
 // GoneError says that Atlassian removed the endpoint (410): a retry does not help, only a newer client
 // does.
-type GoneError struct{ Exchange }
+type GoneError struct {
+	Exchange
+	For string // what fails without it
+}
 
-func (e *GoneError) Error() string { return e.text("endpoint removed") }
+func (e *GoneError) Error() string {
+	text := e.text("endpoint removed")
+	if e.For != "" {
+		text += "; it is needed for: " + e.For
+	}
+	return text
+}
 
 // FailureCode returns failure.Gone.
 func (*GoneError) FailureCode() failure.Code { return failure.Gone }
@@ -150,8 +159,9 @@ func (e *ProtocolError) FailureCode() failure.Code {
 // all the other rows and knows which one is missing. It is a *ProtocolError too, whose ObjectID is the
 // row's.
 type RowError struct {
-	ID    string // of the row's object
+	ID    string // of the row's object; may be "" if On is known
 	Kind  string // KindPage or KindBlogPost, or the type from a search; "" if unknown
+	On    string // of a comment in a list of the site: the page or blog post that it is on; "" if unknown
 	cause *ProtocolError
 }
 

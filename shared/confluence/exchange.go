@@ -25,12 +25,13 @@ type request struct {
 	query  url.Values
 	body   []byte
 
-	kind, id string     // the one object that the call reads, if any
-	halve    bool       // a 504 makes the caller request less instead of retrying
-	edge     bool       // at the site's edge, outside the API and without the credential
-	live     bool       // must not be answered from the cache
-	date     *time.Time // if not nil, receives the site's clock from the answer
-	most     int64      // bytes that the answer may have, where that is less than the client's bound; 0 is none
+	kind, id  string     // the one object that the call reads, if any
+	halve     bool       // a 504 makes the caller request less instead of retrying
+	edge      bool       // at the site's edge, outside the API and without the credential
+	live      bool       // must not be answered from the cache
+	date      *time.Time // if not nil, receives the site's clock from the answer
+	redirects bool       // a redirect to another host is the answer; it is not followed
+	most      int64      // bytes that the answer may have, where that is less than the client's bound; 0 is none
 }
 
 // answer is a complete 200 answer.
@@ -38,6 +39,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	at     *url.URL // of a redirect: what was asked
 }
 
 // policies are shared by all calls, retry outermost: every attempt goes through the breaker, the
@@ -136,6 +138,9 @@ func (c *Client) delay(retries int, err error) time.Duration {
 // do makes the call, with retries, and returns the 200 answer or an error of this package.
 func (c *Client) do(ctx context.Context, r request) (*answer, error) {
 	if !r.edge {
+		if _, known := r.known(); !known {
+			return nil, fmt.Errorf("%s %s: %w: the table of routes does not have it", r.method, r.route, ErrInvalidArgument)
+		}
 		if err := c.findGateway(ctx); err != nil {
 			return nil, err
 		}
@@ -252,6 +257,10 @@ func (c *Client) exchangeOnce(ctx context.Context, r request, call *Call) (*answ
 	if conditional && a.status == http.StatusNotModified {
 		a = kept.unchanged(a.header)
 		return a, c.classify(r, a)
+	}
+	if r.redirects && (a.status == http.StatusFound || a.status == http.StatusSeeOther || a.status == http.StatusTemporaryRedirect) && !isLoginAt(a.header) {
+		a.at = resp.Request.URL
+		return a, nil
 	}
 	if failed := c.classify(r, a); failed != nil {
 		return nil, failed // the status matters more than the end of the body

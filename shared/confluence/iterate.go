@@ -1,6 +1,7 @@
 package confluence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -16,6 +17,7 @@ import (
 type listing struct {
 	request
 	limit int
+	empty int    // consecutive answers without rows that end the listing; 0: maxEmpty
 	rows  string // the kind of the rows' objects, if they all have the same
 }
 
@@ -132,8 +134,8 @@ func nextRows[R any](ctx context.Context, w *walk) ([]rowOf[R], error) {
 	if w.empty++; len(*env.Results) > 0 {
 		w.empty = 0
 	}
-	if w.empty >= maxEmpty {
-		return nil, w.broken(a, strconv.Itoa(maxEmpty)+" consecutive answers without rows but with a next link")
+	if most := cmp.Or(w.listing.empty, maxEmpty); w.empty >= most {
+		return nil, w.broken(a, strconv.Itoa(most)+" consecutive answers without rows but with a next link")
 	}
 	if err := w.follow(next); err != nil {
 		return nil, w.broken(a, "the link to the next rows is unusable: "+err.Error())
@@ -254,6 +256,14 @@ func (c *Client) malformed(r request, err error) *ProtocolError {
 
 // objectError names the object with invalid data.
 type objectError struct{ id, what string }
+
+// placedError is about a row that says what its object is on.
+type placedError struct {
+	error
+	on string
+}
+
+func (e *placedError) Unwrap() error { return e.error }
 
 func (e *objectError) Error() string { return e.what }
 

@@ -64,16 +64,20 @@ func rowsOf[From, To any](rows *[]From, env envelope[From], convert func(From) (
 	return out, nil
 }
 
-// badRow is the error for an unusable row: a *RowError if the row has an id.
+// badRow is the error for an unusable row: a *RowError if the row has an id, or says what it is on.
 func (c *Client) badRow(l listing, kind string, err error) error {
 	bad := c.malformed(l.request, err)
-	if bad.ObjectID == "" || bad.ObjectID == l.id {
+	on := ""
+	if of := new(placedError); errors.As(err, &of) {
+		on = of.on
+	}
+	if bad.ObjectID == "" && on == "" || bad.ObjectID != "" && bad.ObjectID == l.id {
 		return bad
 	}
 	if l.rows != "" {
 		kind = l.rows
 	}
-	return &RowError{ID: bad.ObjectID, Kind: kind, cause: bad}
+	return &RowError{ID: bad.ObjectID, Kind: kind, On: on, cause: bad}
 }
 
 func isRowError(err error) bool {

@@ -3,6 +3,7 @@ package confluence
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -114,6 +115,13 @@ func spacesByKey(key string, live bool, date *time.Time) listing {
 		method: http.MethodGet, route: "/wiki/api/v2/spaces", path: "/api/v2/spaces",
 		query: url.Values{"keys": {key}}, live: live, date: date,
 	}}
+}
+
+// Spaces lists the spaces that the credential can see, archived ones too. A public site also lists some to a rejected
+// credential: Probe distinguishes the two.
+func (c *Client) Spaces(ctx context.Context) iter.Seq2[Space, error] {
+	l := listing{limit: 250, request: request{method: http.MethodGet, route: "/wiki/api/v2/spaces", path: "/api/v2/spaces"}}
+	return list(ctx, c, l, wireSpace.space)
 }
 
 func checkedSpace(w wireSpace) (wireSpace, error) {

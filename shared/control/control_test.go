@@ -68,13 +68,15 @@ func (w *world) listed(sourceID, id string, pages ...string) store.Run {
 	return run
 }
 
-// failed makes a run that ends with a failed page.
-func (w *world) failed(sourceID, id, page string) {
+// failed makes a run that ends with failed pages.
+func (w *world) failed(sourceID, id string, pages ...string) {
 	w.t.Helper()
-	w.listed(sourceID, id, page)
-	require.NoError(w.t, w.store.FailPage(w.t.Context(), event.PageFailed{
-		SourceID: sourceID, RunID: id, PageID: page, Version: 1, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1,
-	}))
+	w.listed(sourceID, id, pages...)
+	for _, page := range pages {
+		require.NoError(w.t, w.store.FailPage(w.t.Context(), event.PageFailed{
+			SourceID: sourceID, RunID: id, PageID: page, Version: 1, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1,
+		}))
+	}
 	w.end(id, nil)
 }
 
@@ -127,7 +129,7 @@ func TestARequestIsWrittenDownWhileTheBrokerIsAway(t *testing.T) {
 	asked, err = w.Approve(t.Context(), everyone, "h1", "")
 	require.NoError(t, err)
 	require.Error(t, asked.Unsent)
-	require.Equal(t, event.StateRequested, w.state("approve-h1"))
+	require.Equal(t, event.StateRequested, w.state(asked.Run.ID))
 	require.NoError(t, w.store.RecordPause(t.Context(), storetest.Site, time.Hour, "why"))
 	done, err := w.Resume(t.Context(), everyone, "docs")
 	require.NoError(t, err)
@@ -158,7 +160,7 @@ func TestTheSameRequestIsTheSameRun(t *testing.T) {
 	var reused *control.KeyReusedError
 	_, err = ask(control.SyncRequest{SourceID: "docs", Key: "k", Mode: event.Full})
 	require.ErrorAs(t, err, &reused)
-	require.Equal(t, first.Run.ID, reused.Run.ID)
+	require.Equal(t, first.Run.ID, reused.ID)
 
 	_, err = ask(control.SyncRequest{SourceID: "docs", RunID: "mine"})
 	require.NoError(t, err)
@@ -186,12 +188,13 @@ func TestApprovingTwiceIsOneRun(t *testing.T) {
 	w.held("docs", "h1")
 	first, err := w.Approve(t.Context(), everyone, "h1", "")
 	require.NoError(t, err)
-	require.Equal(t, "approve-h1", first.Run.ID)
+	require.NotContains(t, first.Run.ID, "approve", "readers who may not know that something was held see the id")
+	require.NotContains(t, first.Run.ID, "h1")
 	require.Equal(t, "h1", first.Run.ApprovesRun)
 	again, err := w.Approve(t.Context(), everyone, "h1", "another key")
 	require.NoError(t, err)
 	require.Equal(t, first.Run.ID, again.Run.ID)
-	_, err = w.Cancel(t.Context(), everyone, "approve-h1")
+	_, err = w.Cancel(t.Context(), everyone, first.Run.ID)
 	require.NoError(t, err)
 	second, err := w.Approve(t.Context(), everyone, "h1", "k")
 	require.NoError(t, err)
@@ -204,11 +207,11 @@ func TestApprovingTwiceIsOneRun(t *testing.T) {
 	_, err = w.Reject(t.Context(), everyone, "h1")
 	require.ErrorAs(t, err, &notHeld)
 	require.True(t, notHeld.Decided())
-	_, err = w.Reject(t.Context(), everyone, "approve-h1")
+	_, err = w.Reject(t.Context(), everyone, first.Run.ID)
 	require.ErrorAs(t, err, &notHeld)
 	require.False(t, notHeld.Decided())
 	var ended *control.EndedError
-	_, err = w.Cancel(t.Context(), everyone, "approve-h1")
+	_, err = w.Cancel(t.Context(), everyone, first.Run.ID)
 	require.ErrorAs(t, err, &ended)
 	require.Equal(t, event.StateCancelled, ended.Run.State)
 }
@@ -341,9 +344,9 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			"losses":  second(w.Losses(ctx, v, "hr", store.Whole())),
 			"change":  second(w.ChangeSource(ctx, v, "hr", control.SourceChange{SourceChange: store.SourceChange{DisplayName: "X"}})),
 			"remove":  w.RemoveSource(ctx, v, "hr"),
-			"token":   second(w.SetToken(ctx, v, "hr", credential.GivenToken{})),
+			"token":   second(w.SetToken(ctx, v, "hr", credential.GivenToken{}, false)),
 			"runs":    second(w.Runs(ctx, v, "hr", store.First(10))),
-			"removed": second(w.Removals(ctx, v, "hr", "", store.First(10))),
+			"removed": second(w.Removals(ctx, v, "hr", "", store.Whole(), store.First(10))),
 			"failed":  second(w.Failures(ctx, v, "hr", "", "", store.First(10))),
 			"pages":   second(w.Pages(ctx, v, "hr", store.PageFilter{})),
 			"search":  second(w.Search(ctx, v, "keys", search.Filter{SourceID: "hr"})),
@@ -359,7 +362,7 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			"cancel":   second(w.Cancel(ctx, v, "h1")),
 			"approve":  second(w.Approve(ctx, v, "h1", "")),
 			"reject":   second(w.Reject(ctx, v, "h1")),
-			"removed":  second(w.Removals(ctx, v, "", "h1", store.First(10))),
+			"removed":  second(w.Removals(ctx, v, "", "h1", store.Whole(), store.First(10))),
 			"failed":   second(w.Failures(ctx, v, "", "f1", "", store.First(10))),
 		} {
 			require.ErrorAs(t, err, &noRun, "%s: %s", name, what)
@@ -379,7 +382,7 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 			func() (int, error) { l, err := w.Active(ctx, v, store.Whole()); return len(l), err },
 			func() (int, error) { l, err := w.Failures(ctx, v, "", "", "", store.First(10)); return len(l), err },
 			func() (int, error) {
-				l, err := w.Removals(ctx, v, "", "", store.First(10))
+				l, err := w.Removals(ctx, v, "", "", store.Whole(), store.First(10))
 				return len(l.Held) + len(l.Removed), err
 			},
 			func() (int, error) {
@@ -397,7 +400,7 @@ func TestWhatIsNotSeenIsNotThere(t *testing.T) {
 	chunks, err := w.Chunks(ctx, viewer.OfSources("hr"), p, store.Whole())
 	require.NoError(t, err)
 	require.Len(t, chunks, 1)
-	held, err := w.Removals(ctx, viewer.OfSources("hr"), "hr", "h1", store.First(10))
+	held, err := w.Removals(ctx, viewer.OfSources("hr"), "hr", "h1", store.Whole(), store.First(10))
 	require.NoError(t, err)
 	require.Equal(t, "h1", held.Held[0].ID)
 	src, err := w.Source(ctx, everyone, "hr")

@@ -39,7 +39,7 @@ type SpaceInfo struct {
 	Total   vectors.Count            `json:"total"`
 	Sources map[string]vectors.Count `json:"sources"`
 	// Waiting are pending texts whose last attempt failed, and Trouble the newest failure of these. They are
-	// only known to those who see everything.
+	// only known to those who oversee every source, or see every page of them.
 	Waiting int          `json:"waiting,omitempty"`
 	Trouble failure.Code `json:"trouble,omitempty"`
 }
@@ -56,13 +56,19 @@ func (c *Control) Embeddings(ctx context.Context, v viewer.Viewer) (Embeddings, 
 	if err != nil {
 		return e, err
 	}
+	whole := v.SeesAll() && v.Oversees()
+	if v.SeesAll() && !whole {
+		if whole, err = c.Reader.SeesEveryPage(ctx, v, ""); err != nil {
+			return e, err
+		}
+	}
 	for _, s := range list {
 		info := SpaceInfo{Space: s}
 		if info.Sources, err = c.Vectors.Ledger(ctx, v, s); err != nil {
 			return e, err
 		}
 		info.Total = vectors.Total(info.Sources)
-		if v.SeesAll() {
+		if whole {
 			if info.Trouble, info.Waiting, err = c.Vectors.Trouble(ctx, s); err != nil {
 				return e, err
 			}
@@ -74,6 +80,9 @@ func (c *Control) Embeddings(ctx context.Context, v viewer.Viewer) (Embeddings, 
 
 // ErrNotOperator is returned for what only those may do who see everything.
 var ErrNotOperator = errors.New("only somebody who sees every source may do that")
+
+// ErrNotOverseer is returned for numbers that depend on pages which the viewer may not see.
+var ErrNotOverseer = errors.New("only somebody who runs the sources may see that")
 
 // EmbeddingPlan is an estimate for a model: what all chunks would cost.
 type EmbeddingPlan struct {

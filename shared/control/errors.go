@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
@@ -81,10 +82,10 @@ func (e *RunIDTakenError) Error() string {
 }
 
 // KeyReusedError says that the request's key was already used for a different request.
-type KeyReusedError struct{ Run store.Run }
+type KeyReusedError struct{ ID string }
 
 func (e *KeyReusedError) Error() string {
-	return fmt.Sprintf("the key was already used for run %s, which was a different request", e.Run.ID)
+	return fmt.Sprintf("the key was already used for run %s, which was a different request", e.ID)
 }
 
 // TooManyRunsError says that so many runs of the source wait already that no other is requested.
@@ -123,6 +124,21 @@ type NothingFailedError struct {
 
 func (e *NothingFailedError) Error() string { return "there is no such failed page" }
 
+// NotFailedError says that pages are not failed now, so that none was retried: they never failed, a later run has fixed them,
+// or there are none such for the viewer.
+type NotFailedError struct {
+	SourceID string
+	Pages    []string // at least one
+}
+
+func (e *NotFailedError) Error() string {
+	shown, more := e.Pages, ""
+	if n := len(shown) - 10; n > 0 {
+		shown, more = shown[:10], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("nothing was retried: of source %s, these pages are not failed now: %s%s", e.SourceID, strings.Join(shown, ", "), more)
+}
+
 // UnknownPageError says that there is no such stored page, or none that the viewer may see.
 type UnknownPageError struct{ ID string }
 
@@ -135,9 +151,19 @@ func (e *PageRemovedError) Error() string {
 	return fmt.Sprintf("page %s is no longer in its space", e.ID)
 }
 
-// NotPausedError says that the site of a source has not asked for a pause that lasts still.
+// NotPausedError says that the site of a source has not asked for a pause that lasts still and that can be ended.
 type NotPausedError struct{ ID string }
 
 func (e *NotPausedError) Error() string {
-	return fmt.Sprintf("the site of source %s is not paused", e.ID)
+	return fmt.Sprintf("the site of source %s is not paused, or for no longer than %d seconds, which end by themselves", e.ID, int(store.WaitedInPlace.Seconds()))
 }
+
+// UnknownKeyError says that there is no such API key. It does not repeat what may be the text of a key.
+type UnknownKeyError struct{}
+
+func (*UnknownKeyError) Error() string { return "this API key does not exist" }
+
+// UnknownSecretError says that no API token is stored under the name.
+type UnknownSecretError struct{ Name string }
+
+func (e *UnknownSecretError) Error() string { return fmt.Sprintf("no token is stored for %q", e.Name) }

@@ -24,51 +24,20 @@ func (c *Control) Runs(ctx context.Context, v viewer.Viewer, sourceID string, p 
 }
 
 // Operation is a run and its progress.
-type Operation struct {
-	Run      store.Run
-	Progress event.Progress
-}
-
-// Position is that of the run.
-func (o Operation) Position() store.Position { return o.Run.Position() }
+type Operation = store.Operation
 
 // Active lists the runs that have not ended, the oldest first.
 func (c *Control) Active(ctx context.Context, v viewer.Viewer, p store.Part) ([]Operation, error) {
-	var ops []Operation
-	limit := p.Limit
-	for {
-		runs, err := c.Reader.OpenRuns(ctx, v, p)
-		if err != nil {
-			return nil, err
-		}
-		for _, run := range runs {
-			snap, err := c.Reader.Snapshot(ctx, v, run.ID)
-			if errors.Is(err, store.ErrNotFound) {
-				continue // its source has just been removed
-			}
-			if err != nil {
-				return nil, err
-			}
-			if !snap.State.Final() {
-				ops = append(ops, Operation{run, snap})
-			}
-		}
-		if len(runs) < p.Limit || len(ops) == limit {
-			return ops, nil
-		}
-		// Some have ended since they were listed. Others take their places, because a short part is the last one.
-		p = store.Part{After: runs[len(runs)-1].Position(), Limit: limit - len(ops)}
-	}
+	return c.Reader.OpenOperations(ctx, v, p)
 }
 
 // Progress returns the progress of a run. It returns an *UnknownRunError.
 func (c *Control) Progress(ctx context.Context, v viewer.Viewer, id string) (Operation, error) {
-	run, err := c.visibleRun(ctx, v, id)
-	if err != nil {
-		return Operation{}, err
+	if !event.ValidID(id) {
+		return Operation{}, &UnknownRunError{ID: id}
 	}
-	snap, err := c.Reader.Snapshot(ctx, v, id)
-	return Operation{run, snap}, unknownRun(id, err)
+	op, err := c.Reader.Operation(ctx, v, id)
+	return op, unknownRun(id, err)
 }
 
 // Story is everything that is known about a run.
@@ -105,7 +74,7 @@ func (c *Control) Story(ctx context.Context, v viewer.Viewer, id string, parts S
 	if st.Removals, err = c.Reader.LedgerPages(ctx, v, id, event.Removed, parts.Removals); err != nil {
 		return st, err
 	}
-	st.Failures, st.Removals = orEmpty(st.Failures), orEmpty(st.Removals)
+	st.Failures, st.Removals, st.ByKind = orEmpty(st.Failures), orEmpty(st.Removals), orEmpty(st.ByKind)
 	switch st.State {
 	case event.StateHeld:
 		held, err := c.Reader.HeldRemovals(ctx, v, id)

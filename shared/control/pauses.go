@@ -25,7 +25,7 @@ func (c *Control) Resume(ctx context.Context, v viewer.Viewer, sourceID string) 
 	if _, err := c.visibleSource(ctx, v, sourceID); err != nil {
 		return Resumed{}, err
 	}
-	pause, runs, err := c.Ledger.LiftPause(ctx, sourceID)
+	pause, requests, err := c.Ledger.LiftPause(ctx, sourceID)
 	if errors.Is(err, store.ErrNotPaused) {
 		return Resumed{}, &NotPausedError{ID: sourceID}
 	}
@@ -33,16 +33,26 @@ func (c *Control) Resume(ctx context.Context, v viewer.Viewer, sourceID string) 
 		return Resumed{}, err
 	}
 	// The pause is lifted by now: a caller that disconnects must not leave runs parked.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.publishWithin())
+	ctx = context.WithoutCancel(ctx)
+	pubCtx, cancel := context.WithTimeout(ctx, c.publishWithin())
 	defer cancel()
 	done := Resumed{Pause: pause, Runs: []store.Run{}}
-	for _, run := range runs {
+	for _, req := range requests {
 		if done.Unsent == nil {
-			done.Unsent = c.Bus.Publish(ctx, run.Again())
+			done.Unsent = c.Bus.Publish(pubCtx, req)
 		}
-		if v.Sees(run.SourceID) {
-			done.Runs = append(done.Runs, run)
+	}
+	ctx, stop := context.WithTimeout(ctx, finishWithin)
+	defer stop()
+	for _, req := range requests {
+		run, err := c.Reader.Run(ctx, v, req.RequestID)
+		if errors.Is(err, store.ErrNotFound) { // another source's
+			continue
 		}
+		if err != nil {
+			return done, err
+		}
+		done.Runs = append(done.Runs, run)
 	}
 	return done, nil
 }

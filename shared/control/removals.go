@@ -12,7 +12,9 @@ import (
 // HeldRun is a held run with the pages that it would have removed.
 type HeldRun struct {
 	store.Run
-	Pages []store.Removal `json:"pages"`
+	Pages []store.Removal `json:"pages"` // that the viewer may see, or a part of them
+	Seen  int             `json:"-"`     // how many the viewer may see
+	All   int             `json:"-"`     // how many pages it would have removed; for who does not oversee it, as many as they may see
 }
 
 // Removals lists the removed pages and the held runs.
@@ -21,36 +23,48 @@ type Removals struct {
 	Removed []store.RemovedPage `json:"removed"` // the newest first
 }
 
-// Removals lists removed pages, and all held runs. Each of sourceID and runID filters both lists if it
-// is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
-func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID string, p store.Part) (Removals, error) {
+// Removals lists a part of the removed pages, and all held runs, each with a part of its pages. Each of sourceID and runID
+// filters both lists if it is not empty. It returns an *UnknownSourceError or an *UnknownRunError.
+func (c *Control) Removals(ctx context.Context, v viewer.Viewer, sourceID, runID string, ofHeld, removed store.Part) (Removals, error) {
 	list := Removals{Held: []HeldRun{}}
-	v, err := c.narrow(ctx, v, sourceID, runID)
-	if err != nil {
-		return list, err
+	only := v
+	if sourceID != "" {
+		only = v.Only(sourceID)
 	}
 	var runs []store.Run
-	if runID == "" {
-		runs, err = c.Reader.HeldRuns(ctx, v, sourceID)
-	} else {
-		var run store.Run
-		if run, err = c.visibleRun(ctx, v, runID); run.State == event.StateHeld {
+	var pages map[string]store.HeldPages
+	err := c.Reader.Together(ctx, v, func(ctx context.Context) error {
+		if sourceID == "" {
+			return nil
+		}
+		_, err := c.visibleSource(ctx, v, sourceID)
+		return err
+	}, func(ctx context.Context) (err error) {
+		if runID == "" {
+			runs, err = c.Reader.HeldRuns(ctx, only, sourceID)
+			return err
+		}
+		run, err := c.visibleRun(ctx, only, runID)
+		if run.State == event.StateHeld {
 			runs = append(runs, run)
 		}
-	}
+		return err
+	}, func(ctx context.Context) (err error) {
+		pages, err = c.Reader.HeldPages(ctx, only, sourceID, runID, ofHeld)
+		return err
+	}, func(ctx context.Context) (err error) {
+		list.Removed, err = c.Reader.RemovedPages(ctx, only, sourceID, runID, removed)
+		return err
+	})
+	list.Removed = orEmpty(list.Removed)
 	if err != nil {
-		return list, err
+		return Removals{Held: list.Held, Removed: []store.RemovedPage{}}, err
 	}
 	for _, run := range runs {
-		pages, err := c.Reader.HeldRemovals(ctx, v, run.ID)
-		if err != nil {
-			return list, err
-		}
-		list.Held = append(list.Held, HeldRun{Run: run, Pages: orEmpty(pages)})
+		of := pages[run.ID]
+		list.Held = append(list.Held, HeldRun{Run: run, Pages: orEmpty(of.Pages), Seen: of.Seen, All: of.All})
 	}
-	removed, err := c.Reader.RemovedPages(ctx, v, sourceID, runID, p)
-	list.Removed = orEmpty(removed)
-	return list, err
+	return list, nil
 }
 
 // Approve approves the removals of a held run and requests the run that carries them out: a full run, which checks
@@ -61,9 +75,10 @@ func (c *Control) Approve(ctx context.Context, v viewer.Viewer, id, key string) 
 	if err != nil {
 		return Asked{}, err
 	}
-	req := event.SyncRequested{RequestID: "approve-" + held.ID, Mode: event.Full, ApprovesRun: held.ID, SourceID: held.SourceID}
-	if !event.ValidID(req.RequestID) {
-		req.RequestID = runID("approve", held.SourceID, held.ID)
+	// The id says nothing: readers who may not know that something was held see the run in lists.
+	req := event.SyncRequested{Mode: event.Full, ApprovesRun: held.ID, SourceID: held.SourceID}
+	if req.RequestID, err = c.runID(ctx, "approve", held.SourceID, held.ID); err != nil {
+		return Asked{}, err
 	}
 	there, err := c.Reader.Run(ctx, v, req.RequestID)
 	switch {
@@ -72,7 +87,9 @@ func (c *Control) Approve(ctx context.Context, v viewer.Viewer, id, key string) 
 		return Asked{}, err
 	case there.ApprovesRun != held.ID || there.State.Final() && !completed(there.State):
 		// The same key must neither name the run that did not complete, nor a new run each time.
-		req.RequestID = runID("approve again", held.SourceID, key)
+		if req.RequestID, err = c.runID(ctx, "approve again", held.SourceID, key); err != nil {
+			return Asked{}, err
+		}
 	}
 	return c.request(ctx, v, req, true, false)
 }
@@ -88,14 +105,21 @@ func (c *Control) Reject(ctx context.Context, v viewer.Viewer, id string) (store
 }
 
 func (c *Control) decide(ctx context.Context, v viewer.Viewer, id string, d store.Decision) (store.Run, error) {
-	if _, err := c.visibleRun(ctx, v, id); err != nil {
+	run, err := c.visibleRun(ctx, v, id)
+	if err != nil {
 		return store.Run{}, err
 	}
-	run, err := c.Ledger.Decide(ctx, id, d)
-	if errors.Is(err, store.ErrNotHeld) {
+	if !v.Oversees() && run.State != event.StateHeld { // nobody decides on pages that they may not know of
 		return run, &NotHeldError{Run: run}
 	}
-	return run, unknownRun(id, err)
+	decided := c.Ledger.Decide(ctx, id, d)
+	if decided != nil && !errors.Is(decided, store.ErrNotHeld) {
+		return store.Run{}, unknownRun(id, decided)
+	}
+	if run, err = c.visibleRun(ctx, v, id); err == nil && decided != nil {
+		err = &NotHeldError{Run: run}
+	}
+	return run, err
 }
 
 // orEmpty turns a nil list into an empty one, which JSON shows as [] rather than null.

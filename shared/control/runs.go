@@ -2,12 +2,11 @@ package control
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/event"
@@ -60,7 +59,10 @@ func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Ask
 	}
 	req := event.SyncRequested{RequestID: r.RunID, Mode: r.Mode, ApproveRemovals: r.ApproveRemovals, SourceID: r.SourceID}
 	if req.RequestID == "" {
-		req.RequestID = runID("sync", r.SourceID, r.Key)
+		var err error
+		if req.RequestID, err = c.runID(ctx, "sync", r.SourceID, r.Key); err != nil {
+			return Asked{}, err
+		}
 	}
 	if req.Mode == "" {
 		req.Mode = event.Incremental
@@ -68,14 +70,22 @@ func (c *Control) Sync(ctx context.Context, v viewer.Viewer, r SyncRequest) (Ask
 	return c.request(ctx, v, req, r.Key != "" && r.RunID == "", r.Key == "" && r.RunID == "")
 }
 
-// runID returns the id of a new run: short enough to read aloud and random enough to be unique. With a key, the id is
-// derived from the key, so the same key names the same run on every replica and after any restart.
-func runID(what, sourceID, key string) string {
+// runID returns the id of a new run, as event.NewID makes it. With a key, the id is derived from the key, so the same key
+// names the same run on every replica and after any restart. Everybody who may read the source sees the id, and must not
+// find out what the run is for by trying: that it approves the removals of a run which they were told is completed, or
+// that pages failed which they may not see. So the id depends on the id of the
+// installation, which no answer contains. That holds against API keys, not against those who may read the broker or database.
+func (c *Control) runID(ctx context.Context, what, sourceID, key string) (string, error) {
 	if key == "" {
-		return time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
+		return event.NewID(), nil
 	}
-	sum := sha256.Sum256([]byte(what + "\x00" + sourceID + "\x00" + key))
-	return "idem-" + hex.EncodeToString(sum[:16])
+	secret, err := c.Ledger.Installation(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = mac.Write([]byte(what + "\x00" + sourceID + "\x00" + key))
+	return "idem-" + hex.EncodeToString(mac.Sum(nil)[:16]), nil
 }
 
 // request stores a request and then publishes it, so it survives the loss of the broker. If the run exists already,
@@ -85,7 +95,7 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 	if !v.Sees(req.SourceID) {
 		return Asked{}, c.unknownSource(ctx, v, req.SourceID, store.ErrNotFound)
 	}
-	run, joined, err := c.record(ctx, req, join)
+	rec, joined, err := c.record(ctx, req, join)
 	switch {
 	case errors.Is(err, store.ErrRequestIDTaken):
 		return Asked{}, &RunIDTakenError{ID: req.RequestID}
@@ -93,126 +103,30 @@ func (c *Control) request(ctx context.Context, v viewer.Viewer, req event.SyncRe
 		return Asked{}, &TooManyRunsError{SourceID: req.SourceID}
 	case err != nil:
 		return Asked{}, c.unknownSource(ctx, v, req.SourceID, err)
-	case same && (run.RequestedMode != req.Mode || run.ApproveRemovals != req.ApproveRemovals || run.ApprovesRun != req.ApprovesRun):
-		return Asked{}, &KeyReusedError{Run: run}
-	case run.State.Final():
-		return Asked{Run: run}, nil
-	case joined: // it was sent before, or is in the ledger and will be
-		asked := Asked{Run: run, Joined: true}
-		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
-		return asked, err
+	case same && (rec.Request.Mode != req.Mode || rec.Request.ApproveRemovals != req.ApproveRemovals || rec.Request.ApprovesRun != req.ApprovesRun || !slices.Equal(rec.Request.OnlyPages, req.OnlyPages)):
+		return Asked{}, &KeyReusedError{ID: rec.ID}
 	}
-	pubCtx, cancel := context.WithTimeout(ctx, c.publishWithin())
-	defer cancel()
-	asked := Asked{Run: run, Unsent: c.Bus.Publish(pubCtx, req)}
-	if run.State == event.StateRequested {
-		asked.WaitsFor, err = c.waitsFor(ctx, v, run)
+	asked := Asked{Joined: joined}
+	if asked.Run, err = c.visibleRun(ctx, v, rec.ID); err != nil {
+		return Asked{}, err
+	}
+	if !rec.Ended && !joined { // a run that was joined was sent before, or is in the ledger and will be
+		pubCtx, cancel := context.WithTimeout(ctx, c.publishWithin())
+		defer cancel()
+		asked.Unsent = c.Bus.Publish(pubCtx, req)
+	}
+	if rec.Waits {
+		asked.WaitsFor, err = c.waitsFor(ctx, v, asked.Run)
 	}
 	return asked, err
 }
 
-func (c *Control) record(ctx context.Context, req event.SyncRequested, join bool) (run store.Run, joined bool, err error) {
+func (c *Control) record(ctx context.Context, req event.SyncRequested, join bool) (run Recorded, joined bool, err error) {
 	if join {
 		return c.Ledger.JoinRun(ctx, req)
 	}
 	run, err = c.Ledger.RequestRun(ctx, req)
 	return run, false, err
-}
-
-// RetryRequest selects the failed pages to retry: those of a source, and of a page or run, if these are given.
-type RetryRequest struct {
-	SourceID string
-	About    string // the id of a page or a run
-	Key      string // the same key means the same run; for one source only
-}
-
-// Retried is a run that lists all failed pages of its source again.
-type Retried struct {
-	Asked
-	Failed int // number of pages of the source that are failed now
-}
-
-// mostFailures is the maximum number of failed pages that are counted.
-const mostFailures = 10_000
-
-// Retry requests a run of each source that has such failed pages. It returns an *UnknownSourceError, a
-// *NothingFailedError, or a *store.AmbiguousPageError if failed pages of several sites have the id and no source is
-// given.
-func (c *Control) Retry(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]Retried, error) {
-	v, err := c.narrow(ctx, v, r.SourceID, "")
-	if err != nil {
-		return nil, err
-	}
-	if r.Key != "" { // the run of the same key may already have succeeded, so that no page is failed now
-		run, err := c.Reader.Run(ctx, v, runID("retry", r.SourceID, r.Key))
-		if err == nil {
-			return []Retried{{Asked: Asked{Run: run}}}, nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
-	}
-	sources, err := c.failedSources(ctx, v, r)
-	if err != nil {
-		return nil, err
-	}
-	var all []Retried
-	var unsent error
-	for _, id := range sources {
-		failed, err := c.Reader.Failures(ctx, v, id, "", "", store.First(mostFailures))
-		if err != nil {
-			return all, err
-		}
-		one := *c
-		if unsent != nil { // wait for an unavailable broker only once
-			one.Bus = unreachable{unsent}
-		}
-		asked, err := one.request(ctx, v, event.SyncRequested{RequestID: runID("retry", id, r.Key), Mode: event.Incremental, SourceID: id}, true, false)
-		if err != nil {
-			return all, err
-		}
-		unsent = asked.Unsent
-		all = append(all, Retried{Asked: asked, Failed: len(failed)})
-	}
-	return all, nil
-}
-
-// unreachable is a broker that is known to be unavailable.
-type unreachable struct{ err error }
-
-func (a unreachable) Publish(context.Context, event.Event) error { return a.err }
-
-// failedSources returns the sources of the selected failed pages.
-func (c *Control) failedSources(ctx context.Context, v viewer.Viewer, r RetryRequest) ([]string, error) {
-	list, err := c.Reader.Failures(ctx, v, r.SourceID, "", r.About, store.First(mostFailures))
-	if err == nil && len(list) == 0 && r.About != "" {
-		list, err = c.Reader.Failures(ctx, v, r.SourceID, r.About, "", store.First(mostFailures))
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		nothing := &NothingFailedError{SourceID: r.SourceID, About: r.About}
-		if r.About != "" {
-			_, err := c.Reader.Run(ctx, v, r.About)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return nil, err
-			}
-			nothing.IsRun = err == nil
-		}
-		return nil, nothing
-	}
-	var ids []string
-	sites := map[int64]bool{}
-	for _, f := range list {
-		ids, sites[f.Site] = append(ids, f.SourceID), true
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	if r.About != "" && len(sites) > 1 { // About is a page: a run belongs to one source
-		return nil, &store.AmbiguousPageError{ID: r.About, Sources: ids}
-	}
-	return ids, nil
 }
 
 // Cancelled is a run that was cancelled, with its counts.
@@ -227,12 +141,17 @@ func (c *Control) Cancel(ctx context.Context, v viewer.Viewer, id string) (Cance
 	if _, err := c.visibleRun(ctx, v, id); err != nil {
 		return Cancelled{}, err
 	}
-	run, err := c.Ledger.CancelRun(ctx, id)
-	if errors.Is(err, store.ErrEnded) {
-		return Cancelled{}, &EndedError{Run: run}
-	}
-	if err != nil {
+	err := c.Ledger.CancelRun(ctx, id)
+	ended := errors.Is(err, store.ErrEnded)
+	if err != nil && !ended {
 		return Cancelled{}, unknownRun(id, err)
+	}
+	run, err := c.visibleRun(ctx, v, id) // as this viewer may know it
+	if err != nil {
+		return Cancelled{}, err
+	}
+	if ended {
+		return Cancelled{}, &EndedError{Run: run}
 	}
 	counts, err := c.Reader.Counts(ctx, v, id)
 	return Cancelled{Run: run, Counts: counts}, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -39,26 +40,27 @@ type SourceStatus struct {
 // SourceStatus returns the state of a source. It returns an *UnknownSourceError.
 func (c *Control) SourceStatus(ctx context.Context, v viewer.Viewer, id string) (SourceStatus, error) {
 	var st SourceStatus
-	var err error
-	if st.Source, err = c.Source(ctx, v, id); err != nil {
-		return st, err
-	}
-	v = v.Only(id)
-	runs, err := c.Reader.Runs(ctx, v, id, store.First(1))
-	if err != nil {
-		return st, err
-	}
-	if len(runs) > 0 {
-		st.Latest = &runs[0]
-	}
-	if st.Active, err = c.Active(ctx, v, store.Whole()); err != nil {
-		return st, err
-	}
-	if st.Held, err = c.Reader.HeldRuns(ctx, v, id); err != nil {
-		return st, err
-	}
-	failed, err := c.Reader.Failures(ctx, v, id, "", "", store.First(mostFailures))
-	st.Failures = len(failed)
+	only := v.Only(id)
+	err := c.Reader.Together(ctx, v, func(ctx context.Context) (err error) {
+		st.Source, err = c.Source(ctx, v, id)
+		return err
+	}, func(ctx context.Context) error {
+		runs, err := c.Reader.Runs(ctx, only, id, store.First(1))
+		if len(runs) > 0 {
+			st.Latest = &runs[0]
+		}
+		return err
+	}, func(ctx context.Context) (err error) {
+		st.Active, err = c.Active(ctx, only, store.Whole())
+		return err
+	}, func(ctx context.Context) (err error) {
+		st.Held, err = c.Reader.HeldRuns(ctx, only, id)
+		return err
+	}, func(ctx context.Context) error {
+		failed, err := c.Reader.Failures(ctx, only, id, "", "", store.First(mostFailures))
+		st.Failures = len(failed)
+		return err
+	})
 	return st, err
 }
 
@@ -76,9 +78,16 @@ type NewSource struct {
 	store.Source
 	Token *credential.GivenToken // the source's own token; nil for none
 
-	// Insist names settings that must not differ if the same source exists already: deletion_strategy, blog_posts.
+	// OpenMeant says that permissions open is meant: every key of the source sees every page.
+	OpenMeant bool
+
+	// Insist names settings that must not differ if the same source exists already: deletion_strategy, blog_posts,
+	// permissions.
 	// Other settings of an existing source are kept.
 	Insist []string
+
+	// Unchecked adds the source without asking its site.
+	Unchecked bool
 }
 
 // Check returns an *InvalidError if the source can never be valid. It does not check the address.
@@ -92,10 +101,32 @@ func (n NewSource) Check() error {
 	if field, reason := systems.Check(n.Source); field != "" {
 		return &InvalidError{Field: field, Reason: reason}
 	}
+	if err := checkKinds(n.Comments, n.Attachments); err != nil {
+		return err
+	}
+	if err := checkPermissions(n.System, n.Permissions, n.OpenMeant); err != nil {
+		return err
+	}
 	if n.DeletionStrategy == "" { // the default
 		return nil
 	}
 	return CheckStrategy(n.DeletionStrategy)
+}
+
+// checkPermissions returns an *InvalidError if a source of the system cannot have the setting, or if it would be open
+// to all without being meant to. An empty setting is valid.
+func checkPermissions(system string, p store.Permissions, openMeant bool) error {
+	switch reads := systems.ReadsPermissions(system); {
+	case p == "":
+		return nil
+	case !p.Valid():
+		return &InvalidError{Field: "permissions", Reason: fmt.Sprintf("%q is not one of enforce, unrestricted-only, open", string(p))}
+	case !reads && p != store.OpenToAll:
+		return &InvalidError{Field: "permissions", Reason: "cannot be " + string(p) + ": a " + system + " does not say who may see a page; it can only be open, so that every key of the source sees every page"}
+	case reads && p == store.OpenToAll && !openMeant:
+		return &InvalidError{Field: "permissions_confirmed", Reason: "must be true to make a source open: every key of it then sees every page, whatever Confluence restricts"}
+	}
+	return nil
 }
 
 // otherSystem reports whether the source belongs to a system other than Confluence.
@@ -106,11 +137,16 @@ type Added struct {
 	Source  store.Source
 	Created bool                    // it did not exist before
 	Token   *credential.StoredToken // nil if no token was given
+	Asked   *Asked                  // the run that a change of permissions needs; nil for none, and for a viewer who does not oversee runs
+	Looked
 }
 
-// AddSource registers a source and stores its token: both or nothing. Adding the same source again changes nothing
+// AddSource registers a source and stores its token: both or nothing. Unless it is said otherwise, permissions are
+// enforced if the source's system says who may see a page, and all comments are read if it has some. Adding the same source again changes nothing
 // but its token. A viewer of only some sources must give a token with a new source. It returns an *InvalidError, an
-// *OutOfScopeError, a *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault.
+// *OutOfScopeError, a *SourceExistsError, a *SourceDiffersError, a *SpaceTakenError, or an error of the vault. A new
+// source, and one that gets a token, is looked at first: if its space cannot be read, the error is one of Spaces or a
+// *ScopeError.
 func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (Added, error) {
 	src := n.Source
 	if !v.Sees(src.ID) {
@@ -140,10 +176,25 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	if created && !v.SeesAll() && n.Token == nil {
 		return Added{}, &InvalidError{Field: "token", Reason: "is required: a key that is limited to some sources cannot add a source that is read with the site's token"}
 	}
-	if n.Token != nil { // check this before the source exists without its token
-		if err := c.Vault.Ready(ctx, src.ID, src.BaseURL, *n.Token); err != nil {
+	added := Added{Created: created}
+	if created && src.Comments == "" && !n.otherSystem() {
+		src.Comments = store.AllComments
+	}
+	if created || n.Token != nil { // check this before the source exists without its token
+		added.Looked, err = c.look(ctx, src, n.Token, n.Unchecked)
+		if lacks := new(ScopeError); n.Comments == "" && errors.As(err, &lacks) && lacks.Kind != "" {
+			// Nobody has asked for them. They are read once the token may.
+			less := src
+			less.Comments = store.NoComments
+			added.Looked, err = c.look(ctx, less, n.Token, n.Unchecked)
+			added.Without = append(added.Without, lacks)
+		}
+		if err != nil {
 			return Added{}, err
 		}
+	}
+	if src.Permissions == "" && systems.ReadsPermissions(src.System) {
+		src.Permissions = store.Enforce
 	}
 	switch err := c.Ledger.AddSource(ctx, src); {
 	case errors.Is(err, store.ErrSourceExists):
@@ -153,7 +204,6 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	case err != nil:
 		return Added{}, err
 	}
-	added := Added{Created: created}
 	// The caller may have disconnected. That alone must not undo the addition, because a second request may already
 	// have found the source.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
@@ -173,7 +223,9 @@ const finishWithin = 15 * time.Second
 
 func (n NewSource) differs(there store.Source) error {
 	for _, field := range n.Insist {
-		if field == "deletion_strategy" && there.DeletionStrategy != n.DeletionStrategy || field == "blog_posts" && there.BlogPosts != n.BlogPosts {
+		if field == "deletion_strategy" && there.DeletionStrategy != n.DeletionStrategy || field == "blog_posts" && there.BlogPosts != n.BlogPosts ||
+			field == "permissions" && there.Permissions != n.Permissions || field == "comments" && there.Comments != n.Comments ||
+			field == "attachments" && there.Attachments != n.Attachments {
 			return &SourceDiffersError{Source: there, Asked: n.Source, Field: field}
 		}
 	}
@@ -191,8 +243,10 @@ func (c *Control) setToken(ctx context.Context, name, site string, given *creden
 // SourceChange contains the changes of a source. An empty field changes nothing.
 type SourceChange struct {
 	store.SourceChange
-	BaseURL string // the new address of the source's site, or the new prefix of a folder's addresses
-	Token   *credential.GivenToken
+	BaseURL   string // the new address of the source's site, or the new prefix of a folder's addresses
+	Token     *credential.GivenToken
+	OpenMeant bool // permissions open is meant: every key of the source sees every page
+	Unchecked bool // the site is not asked whether the token and the address are right
 }
 
 // Check returns ErrNothingToChange or an *InvalidError.
@@ -200,20 +254,35 @@ func (s SourceChange) Check() error {
 	if s.empty() && s.BaseURL == "" && s.Token == nil {
 		return ErrNothingToChange
 	}
-	if s.DeletionStrategy == "" {
-		return nil
+	if s.DeletionStrategy != "" {
+		if err := CheckStrategy(s.DeletionStrategy); err != nil {
+			return err
+		}
 	}
-	return CheckStrategy(s.DeletionStrategy)
+	return checkKinds(s.Comments, s.Attachments)
+}
+
+// checkKinds returns an *InvalidError for what is no setting of comments or attachments; "" is none, and leaves it as it is.
+func checkKinds(c store.Comments, a store.Attachments) error {
+	switch {
+	case c != "" && !c.Valid():
+		return &InvalidError{Field: "comments", Reason: fmt.Sprintf("%q is not one of all, open, off", string(c))}
+	case a != "" && !a.Valid():
+		return &InvalidError{Field: "attachments", Reason: fmt.Sprintf("%q is not one of on, off", string(a))}
+	}
+	return nil
 }
 
 func (s SourceChange) empty() bool {
-	return s.DisplayName == "" && s.DeletionStrategy == "" && s.Tags == nil && s.BlogPosts == nil
+	return s.DisplayName == "" && s.DeletionStrategy == "" && s.Tags == nil && s.BlogPosts == nil && s.Permissions == "" && s.Comments == "" && s.Attachments == ""
 }
 
 // ChangeSource changes settings of a source, its site's address, and its token. If the token cannot be stored,
-// nothing is changed. It returns the errors of Check, an *UnknownSourceError, or an error of the vault. For an
+// nothing is changed. It returns the errors of Check, an *UnknownSourceError, an *InvalidError for permissions that the
+// source's system cannot have, or an error of the vault. A change of permissions that makes pages come or go requests the
+// full run that does it, as soon as that is known. For an
 // address, it also returns an *OutOfScopeError if the viewer does not see all sources, a *SpaceTakenError, or an
-// error with the code failure.OtherSite. The next run verifies that the same site answers at the new address before
+// error with the code failure.OtherSite. With a token, an address or comments that it did not have, the source is looked at as by AddSource. The next run verifies that the same site answers at the new address before
 // it uses anything from there.
 func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, change SourceChange) (Added, error) {
 	if err := change.Check(); err != nil {
@@ -226,12 +295,32 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	if err != nil {
 		return Added{}, err
 	}
+	if err := checkPermissions(src.System, change.Permissions, change.OpenMeant); err != nil {
+		return Added{}, err
+	}
+	var changed Added
 	if change.BaseURL != "" {
-		if src.BaseURL, err = c.relocate(ctx, v, src, change); err != nil {
+		if src.BaseURL, err = c.newAddress(v, src, change.BaseURL); err != nil {
+			return Added{}, err
+		}
+	}
+	talks := change.Comments.Wanted() && change.Comments != src.Comments || change.Attachments == store.AttachmentsOn && src.Attachments != store.AttachmentsOn
+	if change.Comments != "" {
+		src.Comments = change.Comments // of the new address, too, only what is then read is asked for
+	}
+	if change.Attachments != "" {
+		src.Attachments = change.Attachments
+	}
+	if change.BaseURL != "" || change.Token != nil || talks {
+		if changed.Looked, err = c.look(ctx, src, change.Token, change.Unchecked); err != nil {
+			return Added{}, err
+		}
+	}
+	if change.BaseURL != "" {
+		if err := c.relocate(ctx, src); err != nil {
 			return Added{}, c.unknownSource(ctx, v, id, err)
 		}
 	}
-	var changed Added
 	if changed.Token, err = c.setToken(ctx, id, src.BaseURL, change.Token); err != nil {
 		return Added{}, err
 	}
@@ -240,34 +329,44 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 			return Added{}, c.unknownSource(ctx, v, id, err)
 		}
 	}
+	if change.Permissions != "" { // also if it is the same: an earlier request may have failed after the change
+		asked, err := c.settle(ctx, v, id)
+		// With too many runs waiting, those that follow them are full: the source is unsettled until one has ended.
+		if many := new(TooManyRunsError); err != nil && !errors.As(err, &many) {
+			return Added{}, err
+		}
+		if v.Oversees() { // it depends on pages that others may not know of
+			changed.Asked = asked
+		}
+	}
 	changed.Source, err = c.Source(ctx, v, id)
 	return changed, err
 }
 
-// relocate sets the new address of the source's site, and returns it.
-func (c *Control) relocate(ctx context.Context, v viewer.Viewer, src store.Source, change SourceChange) (string, error) {
+// newAddress returns a new address of the source's site in the form that sources store.
+func (c *Control) newAddress(v viewer.Viewer, src store.Source, given string) (string, error) {
 	if !v.SeesAll() { // the site's token can read every source of the site
 		return "", &OutOfScopeError{ID: src.ID}
 	}
-	address := strings.TrimSuffix(change.BaseURL, "/")
+	address := strings.TrimSuffix(given, "/")
 	if src.System == store.Confluence {
 		var err error
-		if address, err = c.Vault.Site(change.BaseURL); err != nil {
+		if address, err = c.Vault.Site(given); err != nil {
 			return "", &InvalidError{Field: "base_url", Reason: err.Error()}
 		}
 	} else if u, err := url.Parse(address); err != nil || !slices.Contains([]string{"https", "http", "file"}, u.Scheme) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", &InvalidError{Field: "base_url", Reason: "of a folder must be an address with https://, http:// or file://, without user, query or fragment"}
 	}
-	if change.Token != nil {
-		if err := c.Vault.Ready(ctx, src.ID, address, *change.Token); err != nil {
-			return "", err
-		}
-	}
-	err := c.Ledger.Relocate(ctx, src.ID, address)
+	return address, nil
+}
+
+// relocate stores the source's new address.
+func (c *Control) relocate(ctx context.Context, src store.Source) error {
+	err := c.Ledger.Relocate(ctx, src.ID, src.BaseURL)
 	if errors.Is(err, store.ErrSpaceTaken) {
 		err = &SpaceTakenError{What: "space " + src.SpaceKey, cause: err}
 	}
-	return address, err
+	return err
 }
 
 // RemoveSource deletes a source with its pages, chunks, runs and token. It returns an *UnknownSourceError.
@@ -278,10 +377,14 @@ func (c *Control) RemoveSource(ctx context.Context, v viewer.Viewer, id string) 
 	return c.unknownSource(ctx, v, id, c.Ledger.RemoveSource(ctx, id))
 }
 
-// SetToken stores a token for a source. It returns an *UnknownSourceError or an error of the vault.
-func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given credential.GivenToken) (credential.StoredToken, error) {
+// SetToken stores a token for a source. It returns an *UnknownSourceError or an error of the vault. Unless unchecked,
+// the source is looked at as by AddSource.
+func (c *Control) SetToken(ctx context.Context, v viewer.Viewer, id string, given credential.GivenToken, unchecked bool) (credential.StoredToken, error) {
 	src, err := c.visibleSource(ctx, v, id)
 	if err != nil {
+		return credential.StoredToken{}, err
+	}
+	if _, err := c.look(ctx, src, &given, unchecked); err != nil {
 		return credential.StoredToken{}, err
 	}
 	return c.Vault.SetToken(ctx, id, src.BaseURL, given)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sluicehq/sluice/shared/bus/budget"
 	"github.com/sluicehq/sluice/shared/confluence"
 )
@@ -19,14 +21,20 @@ type Pauses interface {
 // recordWithin limits how long a call waits for the record of its pause.
 const recordWithin = 5 * time.Second
 
-// recordPause records a pause that parks work. A shorter one is over before anybody could lift it. If it cannot be
-// recorded, it applies all the same.
+// shortestTold is the shortest pause that people are told of: a shorter one is over before they would wonder.
+const shortestTold = 4 * time.Second
+
+// recordPause records a pause, so that people see why nothing goes on. If it cannot be recorded, it applies all the same.
 func (s *Site) recordPause(site string, asks *confluence.RateLimitError) {
 	wait := time.Until(asks.RetryAt)
-	if s.pauses == nil || !asks.Requested() || wait <= longestPause {
+	if s.pauses == nil || !asks.Requested() || wait < shortestTold {
 		return
 	}
-	s.log.Warn().Str("site", site).Time("until", asks.RetryAt).Err(asks).Msg("the site asks for a pause, all its sources wait")
+	level := zerolog.InfoLevel
+	if wait > longestPause { // it parks work
+		level = zerolog.WarnLevel
+	}
+	s.log.WithLevel(level).Str("site", site).Time("until", asks.RetryAt).Err(asks).Msg("the site asks for a pause, all its sources wait")
 	ctx, cancel := context.WithTimeout(context.Background(), recordWithin)
 	defer cancel()
 	if err := s.pauses.RecordPause(ctx, site, wait, reason(asks)); err != nil {

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -72,7 +73,37 @@ func TestAPauseIsRecordedAndLiftedForAllProcesses(t *testing.T) {
 	}
 }
 
-// A pause that calls wait for in place is over before anybody could lift it.
+// While a call waits in place, for less time than parks its work, people see why nothing goes on.
+func TestAPauseThatACallWaitsForIsTold(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "6")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(server.Close)
+	s, _ := storetest.Open(t)
+	require.NoError(t, s.AddSource(t.Context(), store.Source{ID: "docs", BaseURL: server.URL + "/wiki", SpaceKey: "DOCS"}))
+	client := replica(t, bustest.New(t), server.URL+"/wiki", Telling(s))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := client.SpaceByKey(ctx, "DOCS")
+		ended <- err
+	}()
+	require.Eventually(t, func() bool {
+		src, err := s.Reader().Source(t.Context(), viewer.All(), "docs")
+		require.NoError(t, err)
+		return src.Pause != nil && time.Until(src.Pause.Until) > 3*time.Second
+	}, bustest.Patience, 10*time.Millisecond)
+	select {
+	case err := <-ended:
+		require.FailNow(t, "the call does not wait", "%v", err)
+	default:
+	}
+	cancel()
+	require.Error(t, <-ended)
+}
+
+// A pause of a second or two is over before anybody would wonder.
 func TestAShortPauseIsNotRecorded(t *testing.T) {
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -81,7 +81,7 @@ var (
 
 const (
 	// longestPause is the longest pause that a call waits in place. Longer pauses park the work.
-	longestPause = 30 * time.Second
+	longestPause = store.WaitedInPlace
 	// etagBytes limits the cached answers with an ETag; Confluence is not known to send one.
 	etagBytes = 8 << 20
 	// lookEvery is how long a stored credential is used before it is read again, and lookAgain is that
@@ -147,9 +147,13 @@ func (s *Site) Client(ctx context.Context, src store.Source) (*confluence.Client
 	return client, err
 }
 
+// ErrNone is in the chain of an error of Client if this process has no credential for the source, or
+// only one that was given for another address.
+var ErrNone = errors.New("there is no credential")
+
 func errNoSite(src store.Source) error {
-	return failure.New(failure.Unauthorized, "there is no credential for source %s: set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and "+
-		"CONFLUENCE_API_TOKEN, or give it its own: sluice secret set %s", src.ID, src.ID)
+	return failure.New(failure.Unauthorized, "%w for source %s: set CONFLUENCE_BASE_URL, CONFLUENCE_EMAIL and "+
+		"CONFLUENCE_API_TOKEN, or give it its own: sluice secret set %s", ErrNone, src.ID, src.ID)
 }
 
 // credential finds the credential for a source.
@@ -164,8 +168,8 @@ func (s *Site) credential(ctx context.Context, src store.Source, site string) (v
 		case errors.As(err, &locked):
 			return c, failure.Wrap(failure.Unauthorized, err)
 		case err == nil && !strings.EqualFold(c.Site, site):
-			return c, failure.New(failure.Unauthorized, "source %s is on %s, but its token was given for %s and is not sent elsewhere; set it anew: sluice secret set %s",
-				src.ID, site, c.Site, src.ID)
+			return c, failure.New(failure.Unauthorized, "%w for source %s, which is on %s: its token was given for %s and is not sent elsewhere; set it anew: sluice secret set %s",
+				ErrNone, src.ID, site, c.Site, src.ID)
 		case err == nil || !errors.Is(err, store.ErrNotFound):
 			return c, err
 		}
@@ -174,8 +178,8 @@ func (s *Site) credential(ctx context.Context, src store.Source, site string) (v
 	case s.env.Site == "":
 		return s.env, errNoSite(src)
 	case !strings.EqualFold(s.env.Site, site):
-		return s.env, failure.New(failure.Unauthorized, "source %s is on %s, but CONFLUENCE_BASE_URL is %s: its token is not sent elsewhere; give the source its own: sluice secret set %s",
-			src.ID, site, s.env.Site, src.ID)
+		return s.env, failure.New(failure.Unauthorized, "%w for source %s, which is on %s: CONFLUENCE_BASE_URL is %s, and its token is not sent elsewhere; give the source its own: sluice secret set %s",
+			ErrNone, src.ID, site, s.env.Site, src.ID)
 	}
 	return s.env, nil
 }
@@ -268,4 +272,29 @@ func (s *Site) retire() {
 			delete(s.clients, c)
 		}
 	}
+}
+
+// Try returns a client for a source that may not exist yet: with the given credential if it has a token, which is not
+// kept, else with the one that the source would be read with now. The errors are those of Client.
+func (s *Site) Try(ctx context.Context, src store.Source, given vault.Credential) (*confluence.Client, error) {
+	if s == nil {
+		return nil, errNoSite(src)
+	}
+	site, err := confluence.CheckSite(src.BaseURL, s.hosts, s.cfg.AllowHTTP)
+	if err != nil {
+		return nil, failure.New(failure.Unauthorized, "the address %w", err)
+	}
+	given.Site = site
+	if given.Token.IsZero() {
+		if given, err = s.credential(ctx, src, site); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	client, err := s.client(given)
+	if client != nil {
+		defer s.retire() // whoever has the client goes on with it; the next one who asks gets a new one
+	}
+	return client, err
 }

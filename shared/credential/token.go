@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/confluence"
@@ -54,6 +55,8 @@ type GivenToken struct {
 	Email  string // of its account; "": that of the token that it replaces, else Else
 	Else   string
 	Scoped *bool // nil: as the token that it replaces, else not
+	// Expires says when it stops working; zero: unknown, or as said before of the same token.
+	Expires time.Time
 }
 
 // StoredToken is the result of storing a token.
@@ -65,13 +68,14 @@ type StoredToken struct {
 	Same  bool   `json:"same"` // as the one that was there
 }
 
-// Ready reports whether a token could be stored under the name, before anything changes. Its errors are
-// those of SetToken.
-func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, given GivenToken) error {
-	if _, err := t.credential(ctx, s, name, site, given); err != nil {
-		return err
+// Ready returns the credential that SetToken would store under the name, and changes nothing. Its errors are those of
+// SetToken.
+func (t Trust) Ready(ctx context.Context, s *store.Store, name, site string, given GivenToken) (vault.Credential, error) {
+	c, err := t.credential(ctx, s, name, site, given)
+	if err != nil {
+		return vault.Credential{}, err
 	}
-	return s.Vault().CanSetSecret(ctx, t.Ring, name)
+	return c, s.Vault().CanSetSecret(ctx, t.Ring, name)
 }
 
 // SetToken stores a token, encrypted, under the name of a source or of a site's host. The error is
@@ -97,7 +101,7 @@ func (t Trust) credential(ctx context.Context, s *store.Store, name, site string
 	if t.Ring.Current() == "" {
 		return vault.Credential{}, seal.ErrNoKey
 	}
-	c := vault.Credential{Site: site, Email: given.Email, Token: given.Token}
+	c := vault.Credential{Site: site, Email: given.Email, Token: given.Token, Expires: given.Expires}
 	there, err := s.Vault().Secret(ctx, t.Ring, name)
 	switch {
 	case err == nil:
@@ -117,4 +121,30 @@ func (t Trust) credential(ctx context.Context, s *store.Store, name, site string
 		return c, ErrWhose
 	}
 	return c, nil
+}
+
+// Kept describes a stored token without its content.
+type Kept struct {
+	vault.Secret
+	Key string `json:"key"` // current, old, missing, unreadable, or vanished if it was deleted behind Sluice's back
+}
+
+// Tokens describes the stored tokens, ordered by name, and the master keys that encrypt them.
+func (t Trust) Tokens(ctx context.Context, s *store.Store) ([]Kept, error) {
+	list, err := s.Vault().Secrets(ctx)
+	kept := make([]Kept, len(list))
+	for i, info := range list {
+		kept[i] = Kept{Secret: info, Key: "missing"}
+		switch {
+		case info.Vanished:
+			kept[i].Key = "vanished"
+		case info.KeyID == "":
+			kept[i].Key = "unreadable"
+		case info.KeyID == t.Ring.Current():
+			kept[i].Key = "current"
+		case t.Ring.Has(info.KeyID):
+			kept[i].Key = "old"
+		}
+	}
+	return kept, err
 }

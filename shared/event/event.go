@@ -5,6 +5,7 @@
 package event
 
 import (
+	"crypto/rand"
 	"fmt"
 	"regexp"
 	"strings"
@@ -57,6 +58,12 @@ var token = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 // '-' and '_', beginning with a letter or digit. Such an id is also a subject token.
 func ValidID(s string) bool { return token.MatchString(s) }
 
+// NewID returns a new request id: the time, and enough chance to be unique, short enough to read aloud. It does not
+// say who requests, or why.
+func NewID() string {
+	return time.Now().UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:6])
+}
+
 // Event is a payload that can be published.
 type Event interface {
 	// EventType is the event's fixed type.
@@ -76,6 +83,9 @@ const (
 	Full        Mode = "full"        // every page of the space against Postgres, removals included
 )
 
+// MaxOnly is the largest number of pages in SyncRequested.OnlyPages.
+const MaxOnly = 1000
+
 // SyncRequested requests a run. Any NATS client may publish it as plain JSON without headers. RequestID
 // is also the run's id: its progress subject is ProgressSubject(source, request id).
 type SyncRequested struct {
@@ -83,8 +93,11 @@ type SyncRequested struct {
 	Mode            Mode   `json:"mode"`                       // default incremental
 	ApproveRemovals bool   `json:"approve_removals,omitempty"` // let this run remove more than the brake permits
 	ApprovesRun     string `json:"approves_run,omitempty"`     // let this run remove the pages that the held run found, despite the brake
-	SourceID        string `json:"-"`                          // from the subject
-	Nudge           int    `json:"-"`                          // the run's attempt when its ledger repeats the request; 0 for a person's request
+	// OnlyPages are the ids of at most MaxOnly pages that are failed now: the run lists these again and no others. An
+	// incremental run without them lists what changed and all failed pages.
+	OnlyPages []string `json:"only_pages,omitempty"`
+	SourceID  string   `json:"-"` // from the subject
+	Nudge     int      `json:"-"` // the run's attempt when its ledger repeats the request; 0 for a person's request
 }
 
 // EventType returns TypeSyncRequested.

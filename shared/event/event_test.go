@@ -33,10 +33,11 @@ var facts = page.Facts{
 // A fixture is never edited: readers elsewhere were built against it.
 func released() map[string]event.Event {
 	return map[string]event.Event{
-		"sync.requested": &event.SyncRequested{RequestID: "nightly-7", Mode: event.Full, ApproveRemovals: true},
-		"sync.rejected":  &event.SyncRejected{SourceID: "docs", RequestID: "nightly-7", Code: failure.UnknownSource, Message: "no such source", At: at},
-		"pages.listed":   &event.PagesListed{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Pages: []page.Ref{{ID: "7001", Version: 4}, {ID: "7002", Version: 1}}},
-		"page.fetched":   &event.PageFetched{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: facts, Body: "<p>Rotate &amp; retire.</p>"},
+		"sync.requested":            &event.SyncRequested{RequestID: "nightly-7", Mode: event.Full, ApproveRemovals: true},
+		"sync.requested.only_pages": &event.SyncRequested{RequestID: "again-7", Mode: event.Incremental, OnlyPages: []string{"7004", "7009"}},
+		"sync.rejected":             &event.SyncRejected{SourceID: "docs", RequestID: "nightly-7", Code: failure.UnknownSource, Message: "no such source", At: at},
+		"pages.listed":              &event.PagesListed{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Pages: []page.Ref{{ID: "7001", Version: 4}, {ID: "7002", Version: 1}}},
+		"page.fetched":              &event.PageFetched{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: facts, Body: "<p>Rotate &amp; retire.</p>"},
 		"page.fetched.markdown": &event.PageFetched{SourceID: "handbook", RunID: "nightly-7", Attempt: 1, Body: "# Keys\n\n[Next](next.md)\n", Page: page.Facts{
 			ID: "9000000000000000001", Version: 2, Title: "Keys", BaseURL: "https://github.com/acme/handbook/blob/main/docs",
 			URL: "https://github.com/acme/handbook/blob/main/docs/keys.md", Status: "current", ModifiedAt: at.Add(-time.Hour),
@@ -54,6 +55,13 @@ func released() map[string]event.Event {
 			},
 			Headings: []page.Heading{{Level: 2, Text: "Steps", Anchor: "Steps"}},
 			Losses:   []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 1, Reason: "navigation"}}},
+		"file.found": &event.FileFound{SourceID: "docs", RunID: "nightly-7", Attempt: 1, FoundAt: at, Page: page.Facts{
+			ID: "att7005", Kind: page.Attachment, Version: 2, Title: "Übergabe.pdf", SpaceKey: "DOCS", BaseURL: "https://acme.atlassian.net/wiki",
+			URL: "https://acme.atlassian.net/wiki/pages/viewpageattachments.action?pageId=7001", Status: "current", ParentID: "7001", ParentType: "page",
+			ModifiedAt: at.Add(-time.Hour), File: &page.File{MediaType: "application/pdf", Size: 48211},
+		}},
+		"page.converted.lines": &event.PageConverted{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: page.Facts{ID: "7001", Version: 4}, Markdown: "Rotate & retire.\n",
+			Losses: []page.Loss{{Element: "macro:toc", Fate: page.Dropped, Count: 2, Reason: "navigation", Lines: []int{1, 7}}}},
 		"page.stored":  &event.PageStored{SourceID: "docs", RunID: "nightly-7", PageID: "7001", Version: 4, Title: "Rotating keys", Outcome: event.Updated, Chunks: 3, Attempt: 1, At: at},
 		"page.removed": &event.PageRemoved{SourceID: "docs", RunID: "nightly-7", PageID: "7003", Title: "Old", Reason: "trashed", At: at},
 		"page.failed":  &event.PageFailed{SourceID: "docs", RunID: "nightly-7", PageID: "7004", Version: 2, Stage: "converter", Code: failure.ConvertTooDeep, Message: "nested too deep", Attempts: 1, At: at},
@@ -74,7 +82,10 @@ func TestFixturesAreWhatIsWrittenAndRead(t *testing.T) {
 // too.
 func fixture(t *testing.T, name string, e event.Event) {
 	t.Helper()
-	base := strings.TrimSuffix(strings.TrimSuffix(name, ".markdown"), ".seq") // what was added later has a fixture of its own
+	base := name
+	for _, added := range []string{".markdown", ".seq", ".only_pages", ".lines"} { // what was added later has a fixture of its own
+		base = strings.TrimSuffix(base, added)
+	}
 	require.Equal(t, event.Type(base), e.EventType())
 	fixture, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	require.NoError(t, err)

@@ -51,6 +51,16 @@ const (
 	EmbeddingProtocol     Code = "embedding_protocol"     // the embedding server's answer is unusable: a missing vector, one of another length, zeros, no numbers
 	EmbeddingTooLong      Code = "embedding_too_long"     // the text is longer than the model reads, and cannot be split further
 	EmbeddingRefused      Code = "embedding_refused"      // the embedding server refuses this text
+
+	FileTooLarge         Code = "file_too_large"        // the file, what it unpacks to, or its text is larger than the limit
+	FileTooManyParts     Code = "file_too_many_parts"   // the file has more pages, sheets, cells or inner files than the limit
+	FileTooDeep          Code = "file_too_deep"         // the file's content nests deeper than the limit
+	FileEncrypted        Code = "file_encrypted"        // the file needs a password
+	FileDamaged          Code = "file_damaged"          // the file is cut off or not what its format demands
+	FileTooSlow          Code = "file_too_slow"         // reading the file takes longer than the limit
+	FileNoText           Code = "file_no_text"          // the file was read and has no text
+	FileCrashed          Code = "file_crashed"          // the process that read the file died
+	ExtractorUnavailable Code = "extractor_unavailable" // the extraction server did not answer, or only with errors
 )
 
 // Error is an error with a code. New and Wrap make one, CodeOf reads it.
@@ -114,7 +124,8 @@ func (c Code) Final() bool {
 	switch c {
 	case Unauthorized, SpaceNotFound, OtherSite, SiteMoved, SpaceTaken, FolderNotFound, UnknownSystem, NotReadable, NotText, Gone, SourceGone, PageIDTaken, AddressTaken, BadEvent, BadRequest,
 		UnknownSource, RequestIDTaken, TooManyRuns, ConvertTooDeep, ConvertTooLarge, ClaimMissing,
-		EmbeddingTooLong, EmbeddingRefused:
+		EmbeddingTooLong, EmbeddingRefused,
+		FileTooLarge, FileTooManyParts, FileTooDeep, FileEncrypted, FileDamaged, FileTooSlow, FileNoText, FileCrashed:
 		return true
 	default:
 		return false

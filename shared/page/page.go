@@ -8,6 +8,20 @@ import "time"
 // space. A page has no kind.
 const BlogPost = "blogpost"
 
+// Comment is the kind of a thread of comments: a comment on a page or blog post, with all replies below it. Its id is the
+// comment's, its parent is what the comment is on. It has no version numbers: it is known by a hash.
+const Comment = "comment"
+
+// Attachment is the kind of a file of a page or blog post, its parent. Its body is made from its bytes by the stage
+// extractor.
+const Attachment = "attachment"
+
+// The resolutions of a thread.
+const (
+	Open     = "open"
+	Resolved = "resolved"
+)
+
 // Markdown is the format of a body that is already Markdown.
 const Markdown = "markdown"
 
@@ -18,13 +32,13 @@ const MaxBody = 16 << 20
 type Ref struct {
 	ID      string `json:"id"`
 	Version int    `json:"version"`
-	Kind    string `json:"kind,omitempty"` // BlogPost, or "" for a page
+	Kind    string `json:"kind,omitempty"` // one of Kinds, or "" for a page
 }
 
 // Facts is everything that Confluence returns about a page except its body.
 type Facts struct {
 	ID         string    `json:"id"`
-	Kind       string    `json:"kind,omitempty"` // BlogPost, or "" for a page
+	Kind       string    `json:"kind,omitempty"` // one of Kinds, or "" for a page
 	Version    int       `json:"version"`
 	Title      string    `json:"title"`
 	SpaceKey   string    `json:"space_key"`
@@ -40,6 +54,10 @@ type Facts struct {
 	Labels     []string  `json:"labels,omitempty"`
 	Format     string    `json:"format,omitempty"` // of the body: Markdown, or "" for storage format
 	Hash       string    `json:"hash,omitempty"`   // of the content, if the system has no version numbers
+	// Resolution is Open or Resolved for a thread of comments that can be resolved, else "".
+	Resolution string `json:"resolution,omitempty"`
+	// File is what an attachment has in place of a body.
+	File *File `json:"file,omitempty"`
 	// Unnamed says that the look-up of display names failed, so the page is read again later.
 	Unnamed bool `json:"unnamed,omitempty"`
 
@@ -63,7 +81,18 @@ type Metadata struct {
 	ExternalLinks  []External  `json:"external_links"`
 	AssetLinks     []Asset     `json:"asset_links"`
 	WordCount      int         `json:"word_count"`
-	ContentLength  int         `json:"content_length"` // bytes of the Markdown
+	ContentLength  int         `json:"content_length"`       // bytes of the Markdown
+	Resolution     string      `json:"resolution,omitempty"` // as in Facts
+	File           *File       `json:"file,omitempty"`       // of an attachment
+}
+
+// File is what is known of an attachment's bytes. Format and SHA256 are known when they have been read.
+type File struct {
+	MediaType string `json:"media_type"`
+	Size      int64  `json:"size"`             // bytes
+	Format    string `json:"format,omitempty"` // what it was read as: pdf, docx, xlsx, pptx, html, markdown, text, csv, json, code, drawio, svg, image
+	SHA256    string `json:"sha256,omitempty"` // of the bytes, in hex
+	Reader    string `json:"reader,omitempty"` // which version of the extractor read it, and as what
 }
 
 // Ancestor is one step of a page's breadcrumb, from the top of the space down.
@@ -128,7 +157,13 @@ type Loss struct {
 	Fate    Fate   `json:"fate"`
 	Count   int    `json:"count"`
 	Reason  string `json:"reason,omitempty"`
+	// Lines are the lines of the Markdown, from 1, before or in which it happened, the first MostLossLines of them. They are
+	// known for what was not rendered, and for hidden text, in content that was converted since there are lines.
+	Lines []int `json:"lines,omitempty"`
 }
+
+// MostLossLines is the largest number of Loss.Lines.
+const MostLossLines = 20
 
 // Heading is a heading of the page with the anchor that Confluence gives it, so that
 // URL + "#" + Anchor lands on it.

@@ -116,6 +116,22 @@ func (b Brake) Holds(removals, live int) bool {
 	return removals > b.Pages && 100*removals > b.Percent*live
 }
 
+// Share is a number of removals among a number of live documents of a sort.
+type Share struct{ Removals, Live int }
+
+// HoldsAny reports whether the removals of any sort are held, or those of all sorts together: many comments must not hide
+// that most pages leave.
+func (b Brake) HoldsAny(sorts ...Share) bool {
+	var all Share
+	for _, s := range sorts {
+		if b.Holds(s.Removals, s.Live) {
+			return true
+		}
+		all.Removals, all.Live = all.Removals+s.Removals, all.Live+s.Live
+	}
+	return b.Holds(all.Removals, all.Live)
+}
+
 // NextSeq returns the sequence number of a snapshot made at a time, after one with the number before. It
 // follows the clock, in microseconds, so that it grows even if the ledger starts again under the same
 // run id, and it grows even if the clock is set back.

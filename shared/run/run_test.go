@@ -94,6 +94,23 @@ func TestTheBrakeHoldsWhatIsManyAndAShare(t *testing.T) {
 	}
 }
 
+func TestTheBrakeHoldsEachSortAndAllTogether(t *testing.T) {
+	b := run.Brake{Pages: 10, Percent: 20}
+	for name, tc := range map[string]struct {
+		pages, threads run.Share
+		held           bool
+	}{
+		"nothing":                           {run.Share{}, run.Share{}, false},
+		"most pages beside many threads":    {run.Share{Removals: 60, Live: 100}, run.Share{Live: 400}, true},
+		"most threads beside many pages":    {run.Share{Live: 400}, run.Share{Removals: 60, Live: 100}, true},
+		"few of both":                       {run.Share{Removals: 20, Live: 100}, run.Share{Removals: 20, Live: 100}, false},
+		"few of each, many of a small all":  {run.Share{Removals: 10, Live: 20}, run.Share{Removals: 10, Live: 20}, true},
+		"few of each, a small share of all": {run.Share{Removals: 10, Live: 20}, run.Share{Removals: 10, Live: 200}, false},
+	} {
+		require.Equal(t, tc.held, b.HoldsAny(tc.pages, tc.threads), name)
+	}
+}
+
 func TestASequenceNumberAlwaysGrows(t *testing.T) {
 	at := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	first := run.NextSeq(0, at)

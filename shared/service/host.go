@@ -315,6 +315,9 @@ func (h *Host) Credentials(ctx context.Context) (*credential.Site, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, e := range site.Expiring(nil, time.Now()) {
+		h.o.Log.Warn().Str("credential", e.Name).Time("expires_at", e.At).Str("mend", e.Mend()).Msg(e.Says())
+	}
 	h.site = site
 	return site, nil
 }

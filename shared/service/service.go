@@ -33,6 +33,33 @@ type Stage struct {
 	// handles pages one by one has a small live heap and much garbage: at 100 it spends a seventh of its
 	// time on collecting.
 	GCPercent int
+	// Child, if there is one, is what a process does that the stage starts of its own program, in place of everything else. It
+	// gets the arguments after those that name it, and returns the exit code.
+	Child func(args []string) int
+}
+
+// ChildVariable is set for the child of a stage, to the stage's name.
+const ChildVariable = "SLUICE_CHILD"
+
+// childWord begins the arguments of a child.
+const childWord = "child"
+
+// ChildArgs are the arguments of a stage's child.
+func ChildArgs(stage string, args ...string) []string {
+	return append([]string{childWord, stage}, args...)
+}
+
+// BeChild ends the process with the child's exit code if it was started as the child of one of the stages. Every main of a program with
+// such a stage calls it first, also that of a test.
+func BeChild(stages ...Stage) {
+	if len(os.Args) < 3 || os.Args[1] != childWord || os.Getenv(ChildVariable) != os.Args[2] {
+		return
+	}
+	for _, s := range stages {
+		if s.Name == os.Args[2] && s.Child != nil {
+			os.Exit(s.Child(os.Args[3:]))
+		}
+	}
 }
 
 // Program is the stage as a separate program.
@@ -67,6 +94,7 @@ func All(runners ...Runner) Runner {
 // stop, 1 after an error and 2 if the settings are wrong. With the argument "health" it checks the
 // health of the running service instead, for a container's health check.
 func Main(stage Stage) {
+	BeChild(stage)
 	os.Exit(run(stage, os.Args[1:], os.LookupEnv, os.Stderr))
 }
 

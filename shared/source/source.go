@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/page"
@@ -32,8 +33,8 @@ type System interface {
 	Changes(ctx context.Context, since time.Time, kinds Kinds) (Listing, error)
 
 	// Bodies reads pages with their bodies. A page that is not in the result is proven to be missing.
-	// Pages that could not be read alone have an Err; they are in the result even if another error is
-	// returned.
+	// Pages that could not be read alone have an Err. With an error, the result has only what was read, or
+	// failed alone, before it, and says nothing of the others.
 	Bodies(ctx context.Context, refs []page.Ref) ([]Page, error)
 
 	// Verify returns the standing of pages that a listing lacks. A page that is not in the result was
@@ -42,7 +43,8 @@ type System interface {
 	Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]Standing, error)
 }
 
-// Kinds are the kinds of pages to read in addition to plain pages: page.BlogPost.
+// Kinds are the kinds to read in addition to plain pages, by their names in page.Kinds. A system has nothing of a kind
+// that it does not know.
 type Kinds []string
 
 // Listing is a started listing.
@@ -53,7 +55,8 @@ type Listing struct {
 	Parts []Part
 }
 
-// Part walks a part of a listing, to its proven end or to an error.
+// Part walks a part of a listing, to its proven end or to an error. An error that is a *KindError concerns one kind only: a
+// run can do without it, and then knows nothing of what the source has of the kind.
 type Part func(ctx context.Context) iter.Seq2[Item, error]
 
 // Item is one page of a listing. An Item with an Err is an unusable row: it has only an ID and perhaps a
@@ -66,6 +69,7 @@ type Item struct {
 	ParentID   string    // "" for a page at the top
 	ParentKind string    // page, or a kind of container
 	Labels     []string  // nil: not known
+	HashPart   string    // what the stored Hash contains if it has what this item has seen, for an item that has not seen all
 	Err        error     // why the row is unusable
 	ModifiedAt time.Time // when this version was made; zero if the listing omits it
 }
@@ -92,9 +96,21 @@ const (
 	Here     Standing = "here" // a current page of the source after all
 	Trashed  Standing = "trashed"
 	Archived Standing = "archived"
-	Moved    Standing = "moved"   // in another space
-	Deleted  Standing = "deleted" // known to be gone, not only unreadable
+	Moved    Standing = "moved"    // in another space
+	Deleted  Standing = "deleted"  // known to be gone, not only unreadable
+	Excluded Standing = "excluded" // still there, and the source's settings leave it out
 )
+
+// KindError is the error of a Part that lists only content of one kind, while the rest of the listing may be complete.
+type KindError struct {
+	Kind string // of page.Kinds
+	Err  error
+}
+
+func (e *KindError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without the kind.
+func (e *KindError) Unwrap() error { return e.Err }
 
 // ErrBroken is in an error's chain if the system answers with an error of its own. Requesting fewer
 // pages at a time, callers may still get most of them.
@@ -150,6 +166,13 @@ type People interface {
 type TitleLinks interface {
 	// PageAddress returns the address of the source's page for people.
 	PageAddress(pageID string) string
+}
+
+// Files is implemented by a system whose pages have files.
+type Files interface {
+	// Download reads the version of an attachment that the facts name, at most most bytes, into a file, which it empties first. A
+	// larger one is an error with the code failure.FileTooLarge, and one that is gone has failure.NotFound.
+	Download(ctx context.Context, of page.Facts, most int64, to *os.File) (sum string, err error)
 }
 
 // Holder is implemented by a system that holds something for one piece of work, such as room for what

@@ -72,7 +72,7 @@ const namedInSummary, longestNamed = 5, 60
 // describe writes what Archon's pages and tools show of a source: its word count and its summary. If changed is
 // false, it does so only for a source that has no word count yet.
 func describe(ctx context.Context, tx pgx.Tx, sourceID string, changed bool) error {
-	rows, _ := tx.Query(ctx, `SELECT `+sourceColumns+`, (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false)::int, 0
+	rows, _ := tx.Query(ctx, `SELECT `+sourceColumns+`, (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false AND NOT p.kind IN `+partKinds+`)::int, 0
 		`+sourceFrom+` WHERE s.source_id = $1 AND `+ourSource+` AND ($2 OR coalesce(s.total_word_count, 0) = 0)`, sourceID, changed)
 	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -91,7 +91,7 @@ func describe(ctx context.Context, tx pgx.Tx, sourceID string, changed bool) err
 	_, err = tx.Exec(ctx, `
 		UPDATE archon_sources SET
 			total_word_count = (SELECT least(coalesce(sum(CASE WHEN jsonb_typeof(p.metadata->'word_count') = 'number' THEN (p.metadata->'word_count')::numeric END), 0), 2147483647)
-				FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false),
+				FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false AND NOT p.kind IN `+partKinds+`),
 			summary = CASE WHEN `+ours("summary")+` THEN $2 ELSE summary END,
 			metadata = metadata || jsonb_build_object('description', CASE WHEN `+ours("metadata->>'description'")+` THEN $2 ELSE metadata->>'description' END)
 		WHERE source_id = $1`, sourceID, src.summary(src.Pages, titles))

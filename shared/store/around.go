@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +45,7 @@ const relatedAtMost = 200
 
 // Related lists the live pages of the same site that are related to a page, at most 200 per relation, ordered by
 // relation, title and id. It omits pages that the viewer may not see.
-func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]RelatedPage, error) {
+func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p PageKey) ([]RelatedPage, error) {
 	if !v.Sees(p.SourceID) {
 		return nil, nil
 	}
@@ -54,43 +53,37 @@ func (r *Reader) Related(ctx context.Context, v viewer.Viewer, p Page) ([]Relate
 	if err != nil {
 		return nil, err
 	}
-	above := strings.Split(strings.Trim(p.Path, "/"), "/")
-	var links, issues []string
-	for _, l := range p.Metadata.InternalLinks {
-		if l.PageID != "" && l.PageID != p.ID {
-			links = append(links, l.PageID)
-		}
-	}
-	for _, i := range p.Metadata.JiraIssueLinks {
-		issues = append(issues, i.IssueKey)
-	}
 	rows, _ := r.pool.Query(ctx, `
-		WITH me AS (SELECT site_id FROM confluence_pages WHERE page_id = $1 AND source_id = $2 AND NOT is_deleted AND `+pg.Shows("source_id", "page_id", "$8", "$9")+`),
+		WITH me AS (SELECT site_id, path, metadata FROM confluence_pages WHERE page_id = $1 AND source_id = $2 AND NOT is_deleted AND `+pg.Shows("source_id", "page_id", "$5", "$6")+`),
+		linked AS (SELECT DISTINCT l->>'page_id' AS page_id FROM me CROSS JOIN jsonb_array_elements(
+			CASE jsonb_typeof(me.metadata->'internal_links') WHEN 'array' THEN me.metadata->'internal_links' END) l),
+		issues AS (SELECT DISTINCT i->>'issue_key' AS issue FROM me CROSS JOIN jsonb_array_elements(
+			CASE jsonb_typeof(me.metadata->'jira_issue_links') WHEN 'array' THEN me.metadata->'jira_issue_links' END) i),
 		found (place, relation, issue, page_id) AS (
 			(SELECT 1, 'parent', '', id FROM (
-				SELECT step.id FROM unnest($4::text[]) WITH ORDINALITY AS step(id, place)
+				SELECT step.id FROM unnest((SELECT string_to_array(btrim(path, '/'), '/') FROM me)) WITH ORDINALITY AS step(id, place)
 				JOIN confluence_pages p ON p.page_id = step.id AND p.source_id = $2 AND NOT p.is_deleted
 				WHERE step.id <> $1 ORDER BY step.place DESC LIMIT 1) nearest)
-			UNION ALL SELECT 2, 'child', '', node_id FROM confluence_tree WHERE source_id = $2 AND parent_id = $1
+			UNION ALL SELECT 2, 'child', '', node_id FROM confluence_tree WHERE source_id = $2 AND parent_id = $1 AND kind NOT IN `+partKinds+`
 			UNION ALL SELECT 3, 'includes', '', i->>'page_id' FROM confluence_page_content c CROSS JOIN jsonb_array_elements(c.includes) i
 				WHERE c.page_id = $1 AND c.site_id = (SELECT site_id FROM me)
 			UNION ALL SELECT 4, 'included_by', '', c.page_id FROM confluence_page_content c
 				WHERE c.includes <> '[]' AND c.includes @> jsonb_build_array(jsonb_build_object('page_id', $1::text)) AND c.site_id = (SELECT site_id FROM me)
-			UNION ALL SELECT 5, 'links_to', '', unnest($5::text[])
+			UNION ALL SELECT 5, 'links_to', '', page_id FROM linked
 			UNION ALL SELECT DISTINCT 6, 'linked_from', '', `+pg.ChunkPage("c")+` FROM archon_crawled_pages c
 				WHERE c.metadata ? 'internal_links' AND c.metadata->'internal_links' @> jsonb_build_array(jsonb_build_object('page_id', $1::text))
-			UNION ALL SELECT 7, 'same_issue', issue, p.page_id FROM unnest($6::text[]) AS issue
+			UNION ALL SELECT 7, 'same_issue', issue, p.page_id FROM issues
 				JOIN confluence_pages p ON p.metadata->'jira_issue_links' @> jsonb_build_array(jsonb_build_object('issue_key', issue))
 		), seen AS (
 			SELECT DISTINCT f.place, f.relation, f.issue, p.source_id, p.page_id, p.title, coalesce(c.url, '') AS url
 			FROM found f JOIN confluence_pages p ON p.page_id = f.page_id AND p.site_id = (SELECT site_id FROM me) AND NOT p.is_deleted
 			LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
-			WHERE p.page_id <> $1 AND ($3::text[] IS NULL OR p.source_id = ANY ($3)) AND `+pg.Shows("p.source_id", "p.page_id", "$8", "$9")+`
+			WHERE p.page_id <> $1 AND ($3::text[] IS NULL OR p.source_id = ANY ($3)) AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`
 		), numbered AS (
 			SELECT *, row_number() OVER (PARTITION BY place ORDER BY title COLLATE "C", page_id, issue) AS n FROM seen
 		)
-		SELECT relation, issue, source_id, page_id, title, url FROM numbered WHERE n <= $7 ORDER BY place, n`,
-		p.ID, p.SourceID, seen.Sources, above, links, issues, relatedAtMost, seen.Free, seen.Sets)
+		SELECT relation, issue, source_id, page_id, title, url FROM numbered WHERE n <= $4 ORDER BY place, n`,
+		p.ID, p.SourceID, seen.Sources, relatedAtMost, seen.Free, seen.Sets)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RelatedPage])
 	if err != nil {
 		return nil, fmt.Errorf("look for pages related to %s: %w", p.ID, err)
@@ -232,7 +225,7 @@ func (r *Reader) Freshness(ctx context.Context, v viewer.Viewer) ([]Freshness, e
 		SELECT s.source_id, done.at, coalesce(open.run_id, ''), coalesce(waiting.n, 0)::int, coalesce(failed.n, 0)::int, least(waiting.oldest, failed.oldest)
 		FROM archon_sources s
 		LEFT JOIN LATERAL (SELECT max(finished_at) AS at FROM confluence_sync_runs r
-			WHERE r.source_id = s.source_id AND r.state IN ('completed', 'completed_with_failures')) done ON true
+			WHERE r.source_id = s.source_id AND r.state IN ('completed', 'completed_with_failures') AND `+wholeSQL("r")+`) done ON true
 		LEFT JOIN confluence_sync_runs open ON open.source_id = s.source_id AND open.state IN ('listing', 'fetching', 'finishing')
 		LEFT JOIN LATERAL (SELECT count(*) AS n, min(coalesce(l.version_at, open.requested_at)) AS oldest FROM confluence_sync_pages l
 			WHERE l.run_id = open.run_id AND l.outcome IS NULL AND `+pg.Shows("s.source_id", "l.page_id", "$2", "$3")+`) waiting ON true

@@ -60,7 +60,7 @@ func TestRelatedPagesAreThoseThatTheViewerSees(t *testing.T) {
 	about := func(v viewer.Viewer, id string) (list []string) {
 		p, err := s.Reader().LivePage(t.Context(), v, id)
 		require.NoError(t, err)
-		related, err := s.Reader().Related(t.Context(), v, p)
+		related, err := s.Reader().Related(t.Context(), v, p.Key())
 		require.NoError(t, err)
 		for _, r := range related {
 			list = append(list, string(r.Relation)+" "+r.ID)
@@ -102,6 +102,30 @@ func TestATreeIsOfLivePagesAndWhatHoldsThem(t *testing.T) {
 	require.NoError(t, err)
 	nodes[0].LastModified = time.Time{}
 	require.Equal(t, []store.TreeNode{{ID: "1", Kind: "page", Title: "Home", Level: 1, URL: site + "/pages/1", Bytes: 10, Below: 2}}, nodes)
+}
+
+// A thread is below its page in the tree, but no page.
+func TestThreadsAreNoChildPages(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	fullRun(t, s, "docs", "r1", listed("1", 1, "Home"),
+		store.Listed{ID: "2", Version: 1, Title: "Setup", ParentID: "1", ParentKind: "page"},
+		store.Listed{ID: "9", Version: 1, Title: "Re: Home", Kind: page.Comment, ParentID: "1", ParentKind: "page"})
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	for id, kind := range map[string]string{"2": "", "9": page.Comment} {
+		w := write("docs", "r1", id, 1, "Below", "beta")
+		w.Page.Kind, w.Path = kind, "/1/"+id
+		store1(t, s, w)
+	}
+	related, err := s.Reader().Related(t.Context(), viewer.All(), store.PageKey{SourceID: "docs", ID: "1"})
+	require.NoError(t, err)
+	require.Len(t, related, 1)
+	require.Equal(t, []any{store.Child, "2"}, []any{related[0].Relation, related[0].ID})
+	related, err = s.Reader().Related(t.Context(), viewer.All(), store.PageKey{SourceID: "docs", ID: "9"})
+	require.NoError(t, err)
+	require.Len(t, related, 1)
+	require.Equal(t, []any{store.Parent, "1"}, []any{related[0].Relation, related[0].ID})
 }
 
 func TestFreshnessTellsWhatIsNotSearchableYet(t *testing.T) {

@@ -101,7 +101,7 @@ type chunkPlan struct {
 	gone  []int64
 	moves []move // in an order in which no two chunks ever have the same address
 	fresh []Chunk
-	words []search.Text // of the chunks that the search must index again
+	words []search.Text // of the kept chunks that the search must index again
 }
 
 // text returns the searchable text of a chunk.
@@ -127,7 +127,6 @@ func planChunks(sourceID, url string, old []oldChunk, wanted []Chunk) chunkPlan 
 		same := kept[c.Metadata.ContentHash]
 		if len(same) == 0 {
 			p.fresh = append(p.fresh, c)
-			p.words = append(p.words, c.text())
 			continue
 		}
 		o := same[0]
@@ -214,19 +213,16 @@ func queueChunks(b *pgx.Batch, sourceID, url string, old []oldChunk, wanted []Ch
 			column(archon, `, page_id = ($5::jsonb->>'page_id')::uuid`)+` WHERE id = $1`, m.id, m.url, m.number, sourceID, meta)
 	}
 	if len(p.fresh) > 0 {
-		numbers, contents, metas := make([]int, len(p.fresh)), make([]string, len(p.fresh)), make([]string, len(p.fresh))
+		rows := search.Rows{URL: url, SourceID: sourceID, Metadata: make([]string, len(p.fresh)), ArchonPages: archon}
+		texts := make([]search.Text, len(p.fresh))
 		for i, c := range p.fresh {
 			meta, err := json.Marshal(c.Metadata)
 			if err != nil {
 				return fmt.Errorf("encode chunk metadata: %w", err)
 			}
-			numbers[i], contents[i], metas[i] = c.Number, c.Content, string(meta)
+			rows.Metadata[i], texts[i] = string(meta), c.text()
 		}
-		b.Queue(`
-			INSERT INTO archon_crawled_pages (url, chunk_number, content, metadata, source_id`+column(archon, `, page_id`)+`)
-			SELECT $1::text, n.number, n.content, n.metadata::jsonb, $2::text`+column(archon, `, (n.metadata::jsonb->>'page_id')::uuid`)+`
-			FROM unnest($3::int[], $4::text[], $5::text[]) AS n(number, content, metadata)`,
-			url, sourceID, numbers, contents, metas)
+		search.Insert(b, rows, texts)
 	}
 	search.Queue(b, url, p.words)
 	if len(p.gone) > 0 {

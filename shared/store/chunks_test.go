@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -24,6 +25,38 @@ func oldOf(url string, names ...string) []oldChunk {
 		list[i] = oldChunk{id: int64(100 + i), address: address{url, i}, sourceID: "docs", meta: c.Metadata}
 	}
 	return list
+}
+
+// agrees checks that what is kept of an edit is what the plan does.
+func agrees(t *testing.T, old []oldChunk, wanted []Chunk, p chunkPlan) {
+	t.Helper()
+	e := editOf(2, old, wanted)
+	number := map[int64]int{}
+	for _, o := range old {
+		number[o.id] = o.number
+	}
+	renumbered := map[int]int{}
+	for _, m := range p.moves {
+		if m.meta != nil && number[m.id] != m.number {
+			renumbered[m.number] = number[m.id]
+		}
+	}
+	require.Equal(t, []int{len(p.fresh), len(renumbered), len(wanted) - len(p.fresh) - len(renumbered), len(p.gone)}, []int{e.Inserted, e.Renumbered, e.Kept, e.Removed})
+	if len(old) == 0 {
+		require.Empty(t, e.Chunks, "all are new")
+		return
+	}
+	require.Len(t, e.Chunks, min(MostChunkEdits, e.Inserted+e.Renumbered+e.Removed))
+	for _, c := range e.Chunks {
+		switch c.Change {
+		case ChunkRenumbered:
+			require.Equal(t, renumbered[c.Number], *c.Was)
+		case ChunkRemoved:
+			require.True(t, slices.ContainsFunc(p.gone, func(id int64) bool { return number[id] == c.Number }))
+		default:
+			require.True(t, slices.ContainsFunc(p.fresh, func(f Chunk) bool { return f.Number == c.Number }))
+		}
+	}
 }
 
 // apply executes a plan like the database, which never stores two chunks with the same address.
@@ -89,6 +122,7 @@ func TestAChunkThatIsThereKeepsItsRow(t *testing.T) {
 			require.Len(t, p.moves, c.moves)
 			require.Len(t, p.fresh, c.inserts)
 			require.Equal(t, orEmpty(c.wanted), apply(t, "u", old, p))
+			agrees(t, old, chunksOf(c.wanted...), p)
 		})
 	}
 }
@@ -117,6 +151,7 @@ func TestAnyChangeOfChunks(t *testing.T) {
 		old := oldOf("u", before...)
 		p := planChunks("docs", url, old, chunksOf(after...))
 		require.Equal(t, after, apply(t, url, old, p), "seed %d: %v becomes %v", seed, before, after)
+		agrees(t, old, chunksOf(after...), p)
 		fresh := slices.Clone(after)
 		for _, b := range before {
 			if i := slices.Index(fresh, b); i >= 0 {
@@ -124,5 +159,25 @@ func TestAnyChangeOfChunks(t *testing.T) {
 			}
 		}
 		require.Len(t, p.fresh, len(fresh), "seed %d: %v becomes %v", seed, before, after)
+	}
+}
+
+// Every statement of a page's write costs a first full sync once for each page: new chunks and their words are one,
+// and chunks that stay as they are none.
+func TestNewChunksAreOneStatement(t *testing.T) {
+	t.Parallel()
+	var wanted []Chunk
+	var stored []oldChunk
+	for i := range 3 {
+		c := Chunk{Number: i, Content: fmt.Sprint("text ", i), Metadata: ChunkMetadata{ContentHash: fmt.Sprint("hash ", i)}}
+		wanted, stored = append(wanted, c), append(stored, oldChunk{id: int64(i + 1), address: address{"u", i}, sourceID: "docs", meta: c.Metadata})
+	}
+	for _, c := range []struct {
+		old  []oldChunk
+		want int
+	}{{nil, 1}, {stored[:1], 1}, {stored, 0}} {
+		b := &pgx.Batch{}
+		require.NoError(t, queueChunks(b, "docs", "u", c.old, wanted, false))
+		require.Equal(t, c.want, b.Len(), "%d of 3 chunks are stored", len(c.old))
 	}
 }

@@ -247,3 +247,37 @@ func TestPruningMany(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 49, n)
 }
+
+func TestTheJourneyOfAPage(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	addSource(t, s, "docs")
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("3", 1, "Odd"))
+	now := time.Now().Truncate(time.Millisecond)
+	w := write("docs", "r1", "1", 1, "Home", "alpha")
+	w.FetchedAt, w.ConvertedAt, w.BodyBytes = now.Add(-time.Second), now, 1000
+	store1(t, s, w)
+	failPage(t, s, "r1", "3")
+	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
+	finish(t, s, fullRun(t, s, "docs", "r2", listed("1", 1, "Home")))
+
+	list, err := s.Reader().Journey(t.Context(), viewer.OfSources("docs"), "docs", "1", 10)
+	require.NoError(t, err)
+	require.Len(t, list, 2, "the newest first")
+	require.Equal(t, "r2", list[0].RunID)
+	require.Equal(t, event.Unchanged, list[0].Outcome)
+	require.Zero(t, list[0].FetchedAt)
+	require.Equal(t, "r1", list[1].RunID)
+	require.Equal(t, event.Created, list[1].Outcome)
+	require.Equal(t, 1000, list[1].Bytes)
+	require.True(t, now.Equal(list[1].ConvertedAt), "%s", list[1].ConvertedAt)
+	require.False(t, list[1].ListedAt.IsZero() || list[1].EndedAt.IsZero())
+	list, err = s.Reader().Journey(t.Context(), viewer.All(), "docs", "3", 1)
+	require.NoError(t, err)
+	require.Len(t, list, 1, "a page that was never stored has one too")
+	require.Equal(t, event.Failed, list[0].Outcome)
+	require.NotEmpty(t, list[0].Message)
+	list, err = s.Reader().Journey(t.Context(), viewer.OfSources("hr"), "docs", "1", 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}

@@ -39,14 +39,16 @@ type Listed struct {
 	ID         string
 	Version    int
 	Title      string
-	Kind       string // page.BlogPost, or "" for a page
+	Kind       string // one of page.Kinds, or "" for a page
 	Status     string
 	ParentID   string
 	ParentKind string
-	ModifiedAt time.Time // when the version was made; zero if the listing does not know it
-	Labels     []string  // nil: unknown
-	Failure    string    // why its row is unusable, or "": such a page ends as failed at once
-	Hash       string    // of the content, in a system without version numbers: the ledger then counts them
+	ModifiedAt time.Time    // when the version was made; zero if the listing does not know it
+	Labels     []string     // nil: unknown
+	Failure    string       // why its row is unusable, or "": such a page ends as failed at once
+	Code       failure.Code // of the Failure; failure.Protocol if empty
+	Hash       string       // of the content, in a system without version numbers: the ledger then counts them
+	HashPart   string       // what a Hash contains if the content has what the listing has seen of it, where it has not seen all
 }
 
 // ListingLease is how long another lister waits for a sign of life before it takes a listing over. It is shorter than
@@ -120,11 +122,12 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 	ids, versions, titles := make([]string, n), make([]int, n), make([]string, n)
 	status, parents, parentKinds := make([]string, n), make([]string, n), make([]string, n)
 	labels, kinds, hashes, made := make([]*string, n), make([]string, n), make([]string, n), make([]*time.Time, n)
-	failures := make([]string, n)
+	failures, parts, codes := make([]string, n), make([]string, n), make([]string, n)
 	for i, l := range batch {
 		ids[i], versions[i], titles[i], status[i], parents[i], parentKinds[i] = l.ID, l.Version, l.Title, l.Status, l.ParentID, l.ParentKind
 		labels[i], kinds[i], hashes[i], made[i] = joinLabels(l.Labels), cmp.Or(l.Kind, "page"), l.Hash, orNull(l.ModifiedAt)
-		failures[i] = pg.CleanText(l.Failure)
+		failures[i], parts[i] = pg.CleanText(l.Failure), l.HashPart
+		codes[i] = string(cmp.Or(l.Code, failure.Protocol))
 	}
 	return s.inTx(ctx, "list pages of run "+runID, func(tx pgx.Tx) error {
 		if err := renewLease(ctx, tx, runID, attempt); err != nil {
@@ -133,16 +136,17 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 		_, err := tx.Exec(ctx, `
 			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, status, parent_id, parent_kind, labels, kind, version_at,
 				message, outcome, reason, stage, ended_at)
-			SELECT DISTINCT ON (id) $1, id, CASE WHEN hash = '' THEN version ELSE coalesce((
-				SELECT p.version + CASE WHEN c.body_hash = hash THEN 0 ELSE 1 END
-				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
-				WHERE p.page_id = id AND p.site_id = `+siteOfRun+`), 1) END, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
+			SELECT DISTINCT ON (id) $1, id, number, title, coalesce(nullif(status, ''), 'current'), nullif(parent, ''), nullif(parent_kind, ''),
 				string_to_array(labels, ' '), kind, made, nullif(failure, ''),
-				CASE WHEN failure <> '' THEN 'failed' END, CASE WHEN failure <> '' THEN $13 END,
+				CASE WHEN failure <> '' THEN 'failed' END, CASE WHEN failure <> '' THEN code END,
 				CASE WHEN failure <> '' THEN 'fetcher' END, CASE WHEN failure <> '' THEN now() END
-			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[])
-				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash, made, failure)
-			ORDER BY id, made DESC NULLS LAST, version DESC
+			FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[], $14::text[])
+				AS l(id, version, title, status, parent, parent_kind, labels, kind, hash, made, failure, code, part)
+			CROSS JOIN LATERAL (SELECT CASE WHEN hash = '' AND part = '' THEN version ELSE coalesce((
+				SELECT p.version + CASE WHEN c.body_hash = hash OR hash = '' AND strpos(c.body_hash, part) > 0 THEN 0 ELSE 1 END
+				FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
+				WHERE p.page_id = id AND p.site_id = `+siteOfRun+`), 1) END AS number) counted
+			ORDER BY id, made DESC NULLS LAST, number DESC
 			ON CONFLICT (run_id, page_id) DO UPDATE SET
 				version = excluded.version, title = excluded.title, status = excluded.status,
 				parent_id = excluded.parent_id, parent_kind = excluded.parent_kind, labels = excluded.labels, kind = excluded.kind,
@@ -150,7 +154,7 @@ func (s *Store) AddListed(ctx context.Context, runID string, attempt int, batch 
 				reason = excluded.reason, stage = excluded.stage, ended_at = excluded.ended_at
 			WHERE (coalesce(excluded.version_at, '-infinity'), excluded.version)
 				> (coalesce(confluence_sync_pages.version_at, '-infinity'), confluence_sync_pages.version)`,
-			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes, made, failures, failure.Protocol)
+			runID, ids, versions, titles, status, parents, parentKinds, labels, kinds, hashes, made, failures, codes, parts)
 		return err
 	})
 }
@@ -203,8 +207,10 @@ func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[str
 
 // AddFailed adds two kinds of pages to an incremental listing, because the search index does not name them. First,
 // the source's pages whose last outcome was failed, or that Confluence did not return when they were fetched; a later
-// full run that ended settles these, since a page that it does not list does not exist. Second, stored pages that are
-// incomplete because something could not be looked up.
+// full run that ended settles these, since a page that it does not list does not exist. A thread of comments that
+// was too long, and a file that cannot be read, wait for their next version, which the index names, or for the next full run. Second, stored pages that are incomplete because something could not be looked up.
+//
+// A run of some pages gets these, if they are of the first kind or such threads and files, and no others.
 func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 	return s.inTx(ctx, "add failed pages to the listing", func(tx pgx.Tx) error {
 		if err := renewLease(ctx, tx, run.ID, attempt); err != nil {
@@ -215,20 +221,31 @@ func (s *Store) AddFailed(ctx context.Context, run Run, attempt int) error {
 			SELECT DISTINCT ON (f.page_id) $1, f.page_id, f.version, f.title, f.kind, f.version_at
 			FROM confluence_sync_pages f JOIN confluence_sync_runs r USING (run_id)
 			WHERE r.source_id = $2 AND (f.outcome = 'failed' OR f.outcome = 'skipped' AND f.reason = 'missing')
-			AND (f.kind = 'page' OR $3) AND NOT `+settledSQL+`
+			AND (f.kind = 'page' OR f.kind = ANY ($3)) AND (f.page_id = ANY ($5) OR $5::text[] IS NULL AND NOT (f.kind IN `+partKinds+` AND f.reason = ANY ($4))) AND NOT `+settledSQL+`
 			ORDER BY f.page_id, f.ended_at DESC
-			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts)
-		if err != nil {
+			ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, orEmpty(run.Kinds), hopeless, run.OnlyPages)
+		if err != nil || run.OnlyPages != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `
 			INSERT INTO confluence_sync_pages (run_id, page_id, version, title, kind, version_at)
 			SELECT $1, p.page_id, p.version, p.title, p.kind, p.last_modified
 			FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
-			WHERE p.source_id = $2 AND p.is_deleted = false AND c.pipeline_version = $4 AND (p.kind = 'page' OR $3)
-			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, run.BlogPosts, incomplete)
+			WHERE p.source_id = $2 AND p.is_deleted = false AND c.pipeline_version = $4 AND (p.kind = 'page' OR p.kind = ANY ($3))
+			ORDER BY p.page_id ON CONFLICT (run_id, page_id) DO NOTHING`, run.ID, run.SourceID, orEmpty(run.Kinds), incomplete)
 		return err
 	})
+}
+
+// hopeless are the reasons for which only another version of a comment or an attachment is read: each costs calls or a download.
+var hopeless = []string{
+	string(failure.ConvertTooLarge), string(failure.FileTooLarge), string(failure.FileTooManyParts), string(failure.FileTooDeep),
+	string(failure.FileEncrypted), string(failure.FileDamaged), string(failure.FileTooSlow), string(failure.FileNoText), string(failure.FileCrashed),
+}
+
+// wholeSQL is the SQL condition that a run listed what had changed and all that had failed, not only some failed pages.
+func wholeSQL(run string) string {
+	return `(` + run + `.only_pages IS NULL OR ` + run + `.mode = 'full')`
 }
 
 // settledSQL is the SQL condition that something newer is known about the page whose ledger row is f, of run r:
@@ -245,7 +262,7 @@ const settledSQL = `(
 // CompleteListing ends the listing and returns the number of listed pages. Pages that are stored as listed end as
 // unchanged, even if only the version number differs. Pages whose labels alone differ get the new labels and end as
 // updated. Archived pages that are not stored end as skipped. Pages that include a page that is about to change are
-// fetched too. The caller must know that the listing is complete and, for a full run, must have built its tree.
+// fetched too. The run keeps the kinds of run, which are those that could be listed. The caller must know that the listing is complete and, for a full run, must have built its tree.
 func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int, error) {
 	var listed int
 	err := s.inTx(ctx, "complete listing of run "+run.ID, func(tx pgx.Tx) error {
@@ -254,7 +271,7 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 		}
 		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, includingSQL} {
 			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
-				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "posts": run.BlogPosts,
+				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "kinds": orEmpty(run.Kinds),
 			}); err != nil {
 				return err
 			}
@@ -269,8 +286,9 @@ func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int,
 		}
 		return tx.QueryRow(ctx, `
 			UPDATE confluence_sync_runs SET state = 'fetching', listing_completed_at = now(), listing_until = NULL,
+				kinds = $2::text[], blog_posts = blog_posts AND $3 = ANY ($2::text[]),
 				listed = (SELECT count(*) FROM confluence_sync_pages WHERE run_id = $1)
-			WHERE run_id = $1 RETURNING listed`, run.ID).Scan(&listed)
+			WHERE run_id = $1 RETURNING listed`, run.ID, orEmpty(run.Kinds), page.BlogPost).Scan(&listed)
 	})
 	return listed, err
 }
@@ -321,7 +339,7 @@ const (
 			SELECT p.page_id, p.version, p.title, p.kind, i->>'page_id' AS shown_id, i->>'page_title' AS shown_title
 			FROM confluence_page_content c JOIN confluence_pages p USING (page_id, site_id)
 			CROSS JOIN jsonb_array_elements(c.includes) i
-			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false AND (p.kind = 'page' OR @posts)
+			WHERE c.includes <> '[]' AND p.source_id = @source AND p.is_deleted = false AND (p.kind = 'page' OR p.kind = ANY (@kinds))
 		), affected AS (
 			SELECT s.page_id, s.version, s.title, s.kind FROM shows s JOIN confluence_sync_pages l
 				ON l.run_id = @run AND l.outcome IS NULL AND l.status = 'current'

@@ -42,6 +42,63 @@ func TestFailedPages(t *testing.T) {
 	require.Equal(t, 1, n, "a failed page is listed again until it succeeds")
 }
 
+// A run of some failed pages lists these and no others, even while a full comparison is due.
+func TestARunOfSomeFailedPages(t *testing.T) {
+	t.Parallel()
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	only := []string{"2", "4", "nothing"}
+	first, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r0", Mode: event.Incremental, SourceID: "docs", OnlyPages: only})
+	require.NoError(t, err)
+	require.Equal(t, event.Full, first.Mode, "the first run of a source is full")
+	require.NoError(t, s.FailRun(t.Context(), "r0", failure.Internal, "over"))
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Odd"), listed("3", 1, "Odd too"), listed("4", 1, "Not given"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	for _, id := range []string{"2", "3"} {
+		require.NoError(t, s.FailPage(t.Context(), event.PageFailed{RunID: "r1", PageID: id, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1}))
+	}
+	require.NoError(t, s.SkipPage(t.Context(), "r1", "4", "missing"))
+	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
+	_, err = conn.Exec(t.Context(), `UPDATE archon_sources SET metadata = metadata || '{"last_deletion_check": "2020-01-01T00:00:00Z"}'`)
+	require.NoError(t, err)
+
+	run, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r2", Mode: event.Incremental, SourceID: "docs", OnlyPages: only})
+	require.NoError(t, err)
+	require.Equal(t, event.Incremental, run.Mode)
+	require.Equal(t, only, run.OnlyPages)
+	attempt, err := s.StartListing(t.Context(), "r2", time.Now())
+	require.NoError(t, err)
+	require.NoError(t, s.AddFailed(t.Context(), run, attempt))
+	n, err := s.CompleteListing(t.Context(), run, attempt)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	pending, err := s.PendingPages(t.Context(), "r2", "", 10)
+	require.NoError(t, err)
+	require.Equal(t, []string{"2", "4"}, []string{pending[0].ID, pending[1].ID})
+
+	// It is no sync: neither is the source fresh by it, nor may what failed before be forgotten.
+	before, err := s.Reader().Freshness(t.Context(), viewer.All())
+	require.NoError(t, err)
+	for _, id := range []string{"2", "4"} {
+		require.NoError(t, s.FailPage(t.Context(), event.PageFailed{RunID: "r2", PageID: id, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1}))
+	}
+	advance(t, s, run.ID)
+	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
+	require.Equal(t, event.StateCompletedWithFailures, advance(t, s, run.ID).State)
+	after, err := s.Reader().Freshness(t.Context(), viewer.All())
+	require.NoError(t, err)
+	require.Equal(t, before[0].Complete, after[0].Complete)
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET finished_at = finished_at - interval '90 days', started_at = started_at - interval '90 days'`)
+	require.NoError(t, err)
+	pruned, err := s.Prune(t.Context(), time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, 1, pruned, "the run that failed, not the one that knows of page 3")
+
+	empty, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r3", Mode: event.Incremental, SourceID: "docs", OnlyPages: []string{}})
+	require.NoError(t, err)
+	require.Equal(t, event.Full, empty.Mode, "an empty list is none: the comparison that is due is made")
+}
+
 func TestStalledRunsAreClaimedOnce(t *testing.T) {
 	t.Parallel()
 	s, conn := open(t)

@@ -17,18 +17,26 @@ import (
 
 // PageFilter selects some of a source's live pages. A zero value selects all.
 type PageFilter struct {
-	Kind          string // page or blogpost
+	Kind          string // page or one of page.Kinds; "" is all but parts of pages, such as comments
 	Label         string
 	Title         string // a part of the title, case-insensitive
 	Under         string // a page's id: that page and everything below it
 	ModifiedSince time.Time
-	Part          // Limit is 50 by default
+	Lost          LossKind // something with which this happened in the conversion
+	Part                   // Limit is 50 by default
+}
+
+// LossKind is what can happen to a macro or an element of a page in its conversion: a row of Losses without its counts.
+type LossKind struct {
+	Element string // "" is nothing in particular, whatever the rest is
+	Fate    page.Fate
+	Reason  string
 }
 
 // PageInfo is one page in a list.
 type PageInfo struct {
 	ID           string    `json:"page_id"`
-	Kind         string    `json:"kind"` // page or blogpost
+	Kind         string    `json:"kind"` // page or one of page.Kinds
 	SourceID     string    `json:"source_id"`
 	SpaceKey     string    `json:"space_key"`
 	Title        string    `json:"title"`
@@ -48,7 +56,7 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	if !v.Sees(sourceID) {
 		return nil, nil
 	}
-	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under} {
+	for _, text := range []string{sourceID, f.Kind, f.Label, f.Title, f.Under, f.Lost.Element, string(f.Lost.Fate), f.Lost.Reason} {
 		if !storable(text) {
 			return nil, nil
 		}
@@ -56,7 +64,7 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	if f.Limit <= 0 {
 		f.Limit = 50
 	}
-	args, err := r.partAs(ctx, v, f.Part, 1, sourceID, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince))
+	args, err := r.partAs(ctx, v, f.Part, 1, sourceID, f.Kind, strings.ToLower(f.Label), f.Title, f.Under, orNull(f.ModifiedSince), f.Lost.Element, f.Lost.Fate, f.Lost.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +75,14 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 			coalesce((p.metadata->>'word_count')::int, 0)
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE p.source_id = $1 AND p.is_deleted = false
-		AND ($2 = '' OR p.kind = $2) AND ($3 = '' OR p.metadata->'labels' ? $3)
+		AND ($2 = '' AND p.kind NOT IN `+partKinds+` OR p.kind = $2) AND ($3 = '' OR p.metadata->'labels' ? $3)
 		AND ($4 = '' OR strpos(lower(p.title), lower($4)) > 0)
 		AND ($5 = '' OR strpos(p.path || '/', '/' || $5 || '/') > 0)
 		AND ($6::timestamptz IS NULL OR p.last_modified >= $6)
-		AND p.page_id > coalesce($7, '') AND `+pg.Shows("p.source_id", "p.page_id", "$9", "$10")+`
-		ORDER BY p.page_id LIMIT $8`, args...)
+		AND ($7 = '' OR EXISTS (SELECT FROM jsonb_to_recordset(c.losses) AS l(element text, fate text, reason text)
+			WHERE l.element = $7 AND l.fate = $8 AND coalesce(l.reason, '') = $9))
+		AND p.page_id > coalesce($10, '') AND `+pg.Shows("p.source_id", "p.page_id", "$12", "$13")+`
+		ORDER BY p.page_id LIMIT $11`, args...)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PageInfo])
 	if err != nil {
 		return nil, fmt.Errorf("list pages of %s: %w", sourceID, err)
@@ -83,36 +93,32 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 	return list, nil
 }
 
-// Snapshot returns how far a run is, as Advance does, without changing it. The error is ErrNotFound if there is no
-// such run.
-func (r *Reader) Snapshot(ctx context.Context, v viewer.Viewer, runID string) (event.Progress, error) {
+// Operation is a run and how far it is.
+type Operation struct {
+	Run      Run
+	Progress event.Progress
+	Stages   StageCounts
+}
+
+// StageCounts are how many pages of a run came how far.
+type StageCounts struct {
+	Fetched   int // their bodies were read
+	Converted int // to Markdown
+}
+
+// Position is that of the run.
+func (o Operation) Position() Position { return o.Run.Position() }
+
+// Operation returns a run and how far it is. The error is ErrNotFound if there is no such run.
+func (r *Reader) Operation(ctx context.Context, v viewer.Viewer, runID string) (Operation, error) {
 	if !storable(runID) {
-		return event.Progress{}, fmt.Errorf("read run: %w", ErrNotFound)
+		return Operation{}, fmt.Errorf("read run: %w", ErrNotFound)
 	}
-	var snap event.Progress
-	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, r.pool, opts, func(tx pgx.Tx) error {
-		run, err := readVisibleRun(ctx, tx, v, runID)
-		if err != nil {
-			return err
-		}
-		seen, err := pg.See(ctx, tx, v, visibleSources(v))
-		if err != nil {
-			return err
-		}
-		counts, waiting, err := countSeen(ctx, tx, seen, &run)
-		if err != nil {
-			return err
-		}
-		var at time.Time
-		if err := tx.QueryRow(ctx, `SELECT now()`).Scan(&at); err != nil {
-			return err
-		}
-		run.SnapshotSeq = max(run.SnapshotSeq, at.UnixMicro())
-		snap = snapshot(run, counts, waiting, at)
-		return nil
-	})
-	return snap, err
+	t, err := readTold(ctx, r.pool, v, true, runID)
+	if err != nil {
+		return Operation{}, err
+	}
+	return t.operation(), nil
 }
 
 // LivePage returns a page as Page does, but ErrNotFound for a removed page: a user who can no longer read it in

@@ -41,8 +41,8 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 		shown AS MATERIALIZED (
 			SELECT t.node_id FROM confluence_tree t
 			LEFT JOIN confluence_pages p ON p.page_id = t.node_id AND p.source_id = $1 AND NOT p.is_deleted
-			WHERE t.source_id = $1 AND starts_with(t.path, (SELECT path FROM base) || '/') AND `+pg.Shows("t.source_id", "t.node_id", "$6", "$7")+`
-			AND (p.page_id IS NOT NULL OR t.kind NOT IN ('page', 'blogpost') AND NOT (t.title = '' AND t.failed_run IS NOT NULL)
+			WHERE t.source_id = $1 AND t.kind NOT IN `+partKinds+` AND starts_with(t.path, (SELECT path FROM base) || '/') AND `+pg.Shows("t.source_id", "t.node_id", "$6", "$7")+`
+			AND (p.page_id IS NOT NULL OR t.kind NOT IN `+contentKinds+` AND NOT (t.title = '' AND t.failed_run IS NOT NULL)
 				AND EXISTS (SELECT FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
 					AND b.path ~>=~ (t.path || '/') AND b.path ~<~ (t.path || '0')))
 		), below AS (
@@ -54,7 +54,7 @@ func (r *Reader) Tree(ctx context.Context, v viewer.Viewer, sourceID, under stri
 		FROM below t
 		LEFT JOIN confluence_pages p ON p.page_id = t.node_id AND p.source_id = $1 AND NOT p.is_deleted
 		LEFT JOIN confluence_page_content c ON c.page_id = p.page_id AND c.site_id = p.site_id
-		CROSS JOIN LATERAL (SELECT count(*)::int AS n FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
+		CROSS JOIN LATERAL (SELECT count(*)::int AS n FROM confluence_pages b WHERE b.source_id = $1 AND NOT b.is_deleted AND b.kind NOT IN `+partKinds+` AND `+pg.Shows("b.source_id", "b.page_id", "$6", "$7")+`
 			AND b.path ~>=~ (t.path || '/') AND b.path ~<~ (t.path || '0')) inner_pages
 		WHERE t.level <= $3
 		AND ($4 = '' OR (t.trail COLLATE "C", t.node_id) > (SELECT a.trail COLLATE "C", a.node_id FROM confluence_tree a WHERE a.source_id = $1 AND a.node_id = $4))

@@ -141,6 +141,8 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	queueLocks(b, w.SourceID, w.Page.ID)
+	// The page's place stays as it is compared below until the page is stored: who may see it is decided by its place.
+	b.Queue(`SELECT FROM confluence_tree WHERE source_id = $1 AND node_id = $2 FOR SHARE`, w.SourceID, w.Page.ID)
 	b.Queue(`
 		SELECT me.source_id IS NOT NULL, p.page_id IS NOT NULL, coalesce(p.is_deleted, false),
 			l.page_id IS NOT NULL, coalesce(l.outcome, ''), coalesce(r.state, ''), at.site_id,
@@ -150,7 +152,7 @@ func lockPage(ctx context.Context, conn *pgxpool.Conn, w PageWrite) (stored, err
 				WHEN $13 = '' AND p.last_modified <> $14 THEN p.last_modified > $14 AND `+timeCounts+`
 				WHEN p.version <> $4 THEN p.version > $4
 				ELSE (p.source_id <> $2 OR $13 <> '') AND c.fetched_at > $11 END, false),
-			coalesce($12 <> '' AND (t.path <> $6 OR t.trail <> $12), false), `+hasArchonPages+`, coalesce(p.source_id, $2)
+			$12 <> '' AND (t.path, t.trail) IS DISTINCT FROM ($6, $12), `+hasArchonPages+`, coalesce(p.source_id, $2)
 		FROM (SELECT 1) one
 		LEFT JOIN archon_sources me ON me.source_id = $2
 		LEFT JOIN confluence_spaces at ON at.source_id = me.source_id
@@ -202,12 +204,12 @@ func queuePage(b *pgx.Batch, w PageWrite, old stored) error {
 			path = excluded.path, metadata = excluded.metadata, kind = excluded.kind, is_deleted = false, updated_at = now()`,
 		w.Page.ID, w.SourceID, w.Page.SpaceKey, w.Page.Title, w.Page.Version, modified(w.Page), w.Path, w.Metadata, cmp.Or(w.Page.Kind, "page"), old.site)
 	b.Queue(`
-		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at, body_hash, site_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10)
+		INSERT INTO confluence_page_content (page_id, url, markdown, losses, headings, includes, pipeline_version, fetched_at, body_hash, site_id, last_edit)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), $10, $11)
 		ON CONFLICT (page_id, site_id) DO UPDATE SET url = excluded.url, markdown = excluded.markdown, losses = excluded.losses,
 			headings = excluded.headings, includes = excluded.includes, pipeline_version = excluded.pipeline_version,
-			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, updated_at = now()`,
-		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), pipelineVersion(w.Page), orNull(w.FetchedAt), w.Page.Hash, old.site)
+			fetched_at = excluded.fetched_at, body_hash = excluded.body_hash, last_edit = excluded.last_edit, updated_at = now()`,
+		w.Page.ID, w.Page.URL, w.Markdown, orEmpty(w.Losses), orEmpty(w.Headings), orEmpty(w.Includes), pipelineVersion(w.Page), orNull(w.FetchedAt), w.Page.Hash, old.site, editOf(w.Page.Version, old.chunks, w.Chunks))
 	if old.deleted {
 		b.Queue(`UPDATE confluence_removals SET restored_at = now()
 			WHERE page_id = $1 AND restored_at IS NULL AND source_id IN `+sameSite, w.Page.ID, w.SourceID)

@@ -37,6 +37,12 @@ var ErrPosition = errors.New("this is no position of the list")
 // args are the last parameters of a query for a part: the n values of its position, which are NULL for the first part,
 // and its limit.
 func (p Part) args(n int, before ...any) ([]any, error) {
+	args, err := p.positions(n, before...)
+	return append(args, p.Limit), err
+}
+
+// positions are the parameters of args without the limit.
+func (p Part) positions(n int, before ...any) ([]any, error) {
 	if p.After != nil && len(p.After) != n || slices.ContainsFunc(p.After, func(text string) bool { return !storable(text) }) {
 		return nil, ErrPosition
 	}
@@ -47,7 +53,7 @@ func (p Part) args(n int, before ...any) ([]any, error) {
 			before = append(before, p.After[i])
 		}
 	}
-	return append(before, p.Limit), nil
+	return before, nil
 }
 
 // listError is the error of reading a part of a list. A value of a position that Postgres cannot read is ErrPosition.

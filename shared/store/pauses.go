@@ -9,12 +9,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Pause is a long pause that a site asked for: all sources of the site wait.
+// WaitedInPlace is the longest pause that a call waits in place. Nobody ends such a pause: who waits already looks for no
+// lift. Longer pauses park the work.
+const WaitedInPlace = 30 * time.Second
+
+// Pause is a pause that a site asked for: all sources of the site wait.
 type Pause struct {
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"` // by the database's clock, as Since
 	Why   string    `json:"why"`   // the call that was answered with it
 }
+
+// Liftable reports whether LiftPause ends the pause.
+func (p Pause) Liftable() bool { return p.Until.Sub(p.Since) > WaitedInPlace }
 
 const (
 	// inForce is the SQL condition that the pause p applies now.
@@ -23,7 +30,8 @@ const (
 	siteOf = `lower(s.metadata->>'confluence_base_url')`
 )
 
-// ErrNotPaused says that the site of a source has not asked for a pause, or that the pause is over.
+// ErrNotPaused says that the site of a source has not asked for a pause, that the pause is over, or
+// that it is one that calls wait for in place.
 var ErrNotPaused = errors.New("the site is not paused")
 
 // RecordPause records that a site asks for a pause of the given length from now on. It never shortens a pause.
@@ -55,15 +63,15 @@ func (s *Store) PauseLifted(ctx context.Context, site string) (time.Time, error)
 
 // LiftPause ends the pause of a source's site, and claims the site's open runs as ClaimStalled does: their messages
 // wait for the end of the pause, so the caller must request the runs again. A listing that is under way is not
-// claimed. The error is ErrNotPaused if there is no pause.
+// claimed. The error is ErrNotPaused if there is no pause, or one that is not liftable.
 func (s *Store) LiftPause(ctx context.Context, sourceID string) (Pause, []Run, error) {
 	var lifted Pause
 	var runs []Run
 	err := s.inTx(ctx, "lift the pause of source "+sourceID, func(tx pgx.Tx) error {
 		var site string
 		err := tx.QueryRow(ctx, `UPDATE confluence_pauses p SET lifted_at = clock_timestamp() FROM archon_sources s
-			WHERE s.source_id = $1 AND p.site = `+siteOf+` AND `+inForce+` RETURNING p.site, p.since, p.until, p.why`,
-			sourceID).Scan(&site, &lifted.Since, &lifted.Until, &lifted.Why)
+			WHERE s.source_id = $1 AND p.site = `+siteOf+` AND `+inForce+` AND p.until - p.since > $2::interval RETURNING p.site, p.since, p.until, p.why`,
+			sourceID, WaitedInPlace).Scan(&site, &lifted.Since, &lifted.Until, &lifted.Why)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotPaused
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -66,6 +67,19 @@ func TestAPauseIsOfAllSourcesOfItsSite(t *testing.T) {
 	second, err := s.PauseLifted(t.Context(), site)
 	require.NoError(t, err)
 	require.True(t, second.After(first), "lifts are told apart by their time")
+
+	// Who waits in place does not look for a lift.
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_pauses SET until = now()`)
+	require.NoError(t, err)
+	for wait, liftable := range map[time.Duration]bool{10 * time.Second: false, store.WaitedInPlace: false, store.WaitedInPlace + time.Second: true} {
+		require.NoError(t, s.RecordPause(t.Context(), site, wait, "short"))
+		require.Equal(t, liftable, pauseOf(t, s, "docs").Liftable(), wait)
+		_, _, err = s.LiftPause(t.Context(), "docs")
+		require.Equal(t, liftable, err == nil, "%s: %v", wait, err)
+		require.Equal(t, !liftable, errors.Is(err, store.ErrNotPaused), "%s: %v", wait, err)
+		_, err = conn.Exec(t.Context(), `UPDATE confluence_pauses SET until = now()`)
+		require.NoError(t, err)
+	}
 
 	// A pause that is over is none.
 	require.NoError(t, s.RecordPause(t.Context(), site, time.Minute, "fourth"))

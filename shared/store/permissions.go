@@ -35,14 +35,15 @@ type AccessNode struct {
 	Known    bool   // its own view restriction, or that it has none, has been read
 }
 
-// AccessNodes returns the nodes of a source's tree, and the time of the database's clock: a reading of permissions that
+// AccessNodes returns the nodes of a source's tree that can have a view restriction, and the time of the database's clock: a reading of permissions that
 // starts now gives it to SaveAccess.
 func (s *Store) AccessNodes(ctx context.Context, sourceID string) ([]AccessNode, time.Time, error) {
 	var now time.Time
 	if err := s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 		return nil, now, fmt.Errorf("read the clock: %w", err)
 	}
-	rows, _ := s.pool.Query(ctx, `SELECT node_id, kind, coalesce(parent_id, ''), access_known FROM confluence_tree WHERE source_id = $1 ORDER BY node_id`, sourceID)
+	rows, _ := s.pool.Query(ctx, `SELECT node_id, kind, coalesce(parent_id, ''), access_known FROM confluence_tree
+		WHERE source_id = $1 AND kind NOT IN `+partKinds+` ORDER BY node_id`, sourceID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[AccessNode])
 	if err != nil {
 		return nil, now, fmt.Errorf("read the tree of %s: %w", sourceID, err)
@@ -64,6 +65,7 @@ type AccessRead struct {
 // AccessChange is what a reading changed.
 type AccessChange struct {
 	Layers int // layers that came, went or admit others now
+	Moved  int // nodes that have another parent now: they are hidden until BuildPaths and Repath
 }
 
 // SaveAccess replaces what is known of a source's permissions by what a reading has learned, in one transaction. Only
@@ -92,17 +94,21 @@ func (s *Store) SaveAccess(ctx context.Context, r AccessRead) (AccessChange, err
 			})
 		}
 		b.Queue(lockTreeSQL, r.SourceID)
-		b.Queue(moveNodesSQL, r.SourceID, moved, parents, parentKinds)
+		b.Queue(moveNodesSQL, r.SourceID, moved, parents, parentKinds).Exec(func(tag pgconn.CommandTag) error {
+			change.Moved = int(tag.RowsAffected())
+			return nil
+		})
 		count(dropLayersSQL, r.SourceID, started, layers, orEmpty(r.Covered), len(r.Source) > 0, r.Complete)
 		b.Queue(putLayersSQL, r.SourceID, started, layers, r.Complete)
 		count(changePrincipalsSQL, r.SourceID, started, layers)
 		b.Queue(`
 			UPDATE confluence_tree SET access_known = node_id = ANY ($2)
-			WHERE source_id = $1 AND CASE WHEN node_id = ANY ($2) THEN NOT access_known ELSE access_known AND $3 END`, r.SourceID, orEmpty(r.Covered), r.Complete)
+			WHERE source_id = $1 AND kind NOT IN `+partKinds+` AND CASE WHEN node_id = ANY ($2) THEN NOT access_known ELSE access_known AND $3 END`, r.SourceID, orEmpty(r.Covered), r.Complete)
 		if r.Complete {
 			b.Queue(`UPDATE confluence_spaces SET access_read_at = greatest(access_read_at, $2), access_problem = '' WHERE source_id = $1`, r.SourceID, started)
 			b.Queue(`DELETE FROM confluence_layer_sets s WHERE s.source_id = $1 AND NOT EXISTS (
-				SELECT FROM confluence_tree t WHERE t.source_id = $1 AND t.layer_set = s.set_id)`, r.SourceID)
+				SELECT FROM confluence_tree t WHERE t.source_id = $1 AND t.layer_set = s.set_id)
+				AND NOT EXISTS (SELECT FROM confluence_removals gone WHERE gone.source_id = $1 AND gone.layer_set = s.set_id)`, r.SourceID)
 		}
 		return tx.SendBatch(ctx, b).Close()
 	})
@@ -236,16 +242,31 @@ func (s *Store) AccessState(ctx context.Context, sourceID string) (AccessState, 
 	return a, nil
 }
 
-// SetPermissions changes the setting of a source. A max age of 0 leaves it as it is. It returns ErrNotFound without
-// the source.
+// SetPermissions changes the setting of a source, which somebody has then chosen. A max age of 0 leaves it as it is. A
+// source that is no longer open shows no page until its permissions have been read, which is due at once. It returns
+// ErrNotFound without the source.
 func (s *Store) SetPermissions(ctx context.Context, sourceID string, p Permissions, maxAge time.Duration) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE confluence_spaces SET permissions = $2, permissions_max_age = coalesce(nullif($3::interval, '0'), permissions_max_age)
-		WHERE source_id = $1`, sourceID, p, maxAge)
+	return s.inTx(ctx, "set the permissions of "+sourceID, func(tx pgx.Tx) error { return setPermissions(ctx, tx, sourceID, p, maxAge) })
+}
+
+func setPermissions(ctx context.Context, tx pgx.Tx, sourceID string, p Permissions, maxAge time.Duration) error {
+	// What was read before the source was open is out of date: nobody has looked since.
+	tag, err := tx.Exec(ctx, `UPDATE confluence_spaces SET permissions = $2, permissions_chosen = true,
+			permissions_max_age = coalesce(nullif($3::interval, '0'), permissions_max_age),
+			access_read_at = CASE WHEN permissions = $4 THEN NULL ELSE access_read_at END,
+			access_problem = CASE WHEN permissions = $4 THEN '' ELSE access_problem END,
+			sweep_tried_at = CASE WHEN permissions = $4 THEN NULL ELSE sweep_tried_at END
+		WHERE source_id = $1`, sourceID, p, maxAge, OpenToAll)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}
-	if err != nil {
-		return fmt.Errorf("set the permissions of %s: %w", sourceID, err)
+	return err
+}
+
+// BoundAccess sets for all sources from which age on what was read of permissions counts as unknown.
+func (s *Store) BoundAccess(ctx context.Context, maxAge time.Duration) error {
+	if _, err := s.pool.Exec(ctx, `UPDATE confluence_spaces SET permissions_max_age = $1 WHERE permissions_max_age <> $1`, maxAge); err != nil {
+		return fmt.Errorf("set how old permissions may be: %w", err)
 	}
 	return nil
 }

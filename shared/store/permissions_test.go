@@ -117,27 +117,49 @@ func TestWhatIsUnknownIsHidden(t *testing.T) {
 	require.Empty(t, admitted(t, conn, "ann"))
 }
 
-func TestAMovedPageKeepsItsOldLayersUntilItsPathIsNew(t *testing.T) {
+func TestAMovedPageIsHiddenUntilItsBreadcrumbIsNew(t *testing.T) {
 	t.Parallel()
 	s, conn := open(t)
-	run := guarded(t, s, "docs", node("page", "1", ""), node("page", "2", ""), node("page", "3", "1"))
+	run := guarded(t, s, "docs", node("page", "1", ""), node("page", "2", ""), node("page", "3", "1"), node("page", "4", "3"))
 	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
-	page := write("docs", "", "3", 1, "Moves", "alpha")
-	page.Path = "/1/3"
-	store1(t, s, page)
+	put := func(id string) {
+		place, err := s.Place(t.Context(), "docs", id, "DOCS", "")
+		require.NoError(t, err)
+		page := write("docs", "", id, 1, "Page "+id, "alpha")
+		page.Path, page.Trail, page.Metadata.Ancestors = place.Path, place.Trail, place.Ancestors
+		store1(t, s, page)
+	}
+	put("3")
 	sweep(t, s, "docs", []access.Layer{space(everyone)}, content("1", ann))
 	require.Equal(t, []string{"2"}, admitted(t, conn, "bob"))
-	_, now, err := s.AccessNodes(t.Context(), "docs")
-	require.NoError(t, err)
-	_, err = s.SaveAccess(t.Context(), store.AccessRead{SourceID: "docs", Started: now, Parents: []store.Node{{ID: "3", ParentID: "2", ParentKind: "page"}, {ID: "77", ParentID: "2"}}})
-	require.NoError(t, err)
+	require.Equal(t, []string{"1", "2", "3", "4"}, admitted(t, conn, "ann"))
+	move := func(id, parent string) {
+		t.Helper()
+		_, now, err := s.AccessNodes(t.Context(), "docs")
+		require.NoError(t, err)
+		change, err := s.SaveAccess(t.Context(), moved("docs", now, id, parent))
+		require.NoError(t, err)
+		require.Equal(t, 1, change.Moved)
+	}
+	move("3", "2")
 	require.Equal(t, []string{"2"}, admitted(t, conn, "bob"), "its breadcrumb still names page 1")
+	require.Equal(t, []string{"1", "2"}, admitted(t, conn, "ann"), "page 1 may be another's by now")
+
+	// A page that is stored only now has the breadcrumb of where its tree knows it.
+	put("4")
+	require.Equal(t, []string{"2"}, admitted(t, conn, "bob"))
 	require.NoError(t, s.BuildPaths(t.Context(), "docs"))
 	require.Equal(t, []string{"2"}, admitted(t, conn, "bob"))
+	sweep(t, s, "docs", []access.Layer{space(everyone)}, content("1", ann))
+	require.Equal(t, []string{"2"}, admitted(t, conn, "bob"))
 	require.NoError(t, s.Repath(t.Context(), run))
-	require.Equal(t, []string{"2", "3"}, admitted(t, conn, "bob"))
+	require.Equal(t, []string{"2", "3", "4"}, admitted(t, conn, "bob"))
 	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{node("page", "2", "1")}))
 	require.Empty(t, admitted(t, conn, "bob"), "a move below a restricted page")
+}
+
+func moved(source string, now time.Time, id, parent string) store.AccessRead {
+	return store.AccessRead{SourceID: source, Started: now, Parents: []store.Node{{ID: id, ParentID: parent, ParentKind: "page"}, {ID: "77", ParentID: parent}}}
 }
 
 func TestNobodyInParticularSeesWhatNothingRestricts(t *testing.T) {

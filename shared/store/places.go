@@ -35,7 +35,7 @@ func (p Place) Breadcrumb() []string {
 // address, for the addresses of the ancestors.
 func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL string) (Place, error) {
 	// With a single id, the server plans this once; with a list, it would plan it at every call.
-	list, err := places(ctx, s.pool, sourceID, site{baseURL, spaceKey}, "me.node_id = $2", pageID)
+	list, err := places(ctx, s.pool, sourceID, site{baseURL, spaceKey}, pickOne, pageID)
 	if err != nil {
 		return Place{}, fmt.Errorf("read place of page %s: %w", pageID, err)
 	}
@@ -45,14 +45,23 @@ func (s *Store) Place(ctx context.Context, sourceID, pageID, spaceKey, baseURL s
 	return Place{Path: "/" + pageID, Ancestors: []page.Ancestor{}}, nil
 }
 
-// places reads the places of the nodes in the tree that meet the condition picked on me and $2.
-func places(ctx context.Context, q pg.Querier, sourceID string, at site, picked string, by any) (map[string]Place, error) {
-	rows, err := q.Query(ctx, `
+// pickOne picks one node for places.
+const pickOne = "me.node_id = $2"
+
+// placesSQL reads the steps of paths. OFFSET 0 keeps the planner from joining the whole tree of the source: without
+// statistics, as in a first sync, it expects a few rows there and would read all of them for each page.
+func placesSQL(picked string) string {
+	return `
 		SELECT me.node_id, me.path, coalesce(me.trail, ''), t.node_id, t.kind, t.title
 		FROM confluence_tree me CROSS JOIN unnest(string_to_array(me.path, '/')) WITH ORDINALITY AS step(id, place)
-		JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = step.id
-		WHERE me.source_id = $1 AND `+picked+` AND me.path IS NOT NULL
-		ORDER BY me.node_id, step.place`, sourceID, by)
+		CROSS JOIN LATERAL (SELECT n.node_id, n.kind, n.title FROM confluence_tree n WHERE n.source_id = $1 AND n.node_id = step.id OFFSET 0) t
+		WHERE me.source_id = $1 AND ` + picked + ` AND me.path IS NOT NULL
+		ORDER BY me.node_id, step.place`
+}
+
+// places reads the places of the nodes in the tree that meet the condition picked on me and $2.
+func places(ctx context.Context, q pg.Querier, sourceID string, at site, picked string, by any) (map[string]Place, error) {
+	rows, err := q.Query(ctx, placesSQL(picked), sourceID, by)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +88,11 @@ type site struct{ base, space string }
 // path.
 func (s site) address(kind, id, title string, above []page.Ancestor) string {
 	if s.space != "" {
-		if kind == "page" {
+		switch kind {
+		case "page":
 			kind = "pages"
+		case page.BlogPost: // the site's own address has the day, too
+			return s.base + "/pages/viewpage.action?pageId=" + id
 		}
 		return s.base + "/spaces/" + s.space + "/" + kind + "/" + id
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -76,31 +75,12 @@ func snapshot(r Run, counts event.Counts, waiting int, at time.Time) event.Progr
 // count returns the run's pages by outcome, and how many of the pending ones wait for a body rather than for the
 // deletion-detector.
 func count(ctx context.Context, q pg.Querier, runID string) (event.Counts, int, error) {
-	return countSeen(ctx, q, pg.Seen{}, &Run{ID: runID})
-}
-
-// countSeen counts the pages that a viewer may see, as count does. Unless that is all of them, the run has then listed
-// only these.
-func countSeen(ctx context.Context, q pg.Querier, seen pg.Seen, r *Run) (event.Counts, int, error) {
 	var c event.Counts
 	var waiting int
-	err := q.QueryRow(ctx, `
-		SELECT count(*),
-			count(*) FILTER (WHERE outcome IS NULL),
-			count(*) FILTER (WHERE outcome IS NULL AND status = 'current'),
-			count(*) FILTER (WHERE outcome = 'created'),
-			count(*) FILTER (WHERE outcome = 'updated'),
-			count(*) FILTER (WHERE outcome = 'unchanged'),
-			count(*) FILTER (WHERE outcome = 'removed'),
-			count(*) FILTER (WHERE outcome = 'skipped'),
-			count(*) FILTER (WHERE outcome = 'failed')
-		FROM confluence_sync_pages l WHERE run_id = $1 AND `+pg.Shows("$4::text", "l.page_id", "$2", "$3"), r.ID, seen.Free, seen.Sets, r.SourceID).
+	err := q.QueryRow(ctx, `SELECT `+countColumns+` FROM confluence_sync_pages WHERE run_id = $1`, runID).
 		Scan(&c.Listed, &c.Pending, &waiting, &c.Created, &c.Updated, &c.Unchanged, &c.Removed, &c.Skipped, &c.Failed)
 	if err != nil {
 		return c, 0, fmt.Errorf("count pages: %w", err)
-	}
-	if !seen.All() && !slices.Contains(seen.Free, r.SourceID) {
-		r.Listed = min(r.Listed, c.Listed)
 	}
 	return c, waiting, nil
 }
@@ -138,26 +118,18 @@ func setState(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.
 		UPDATE archon_sources SET updated_at = now(), metadata = metadata || jsonb_strip_nulls(jsonb_build_object(
 			'last_sync_timestamp', $2::timestamptz,
 			'last_deletion_check', CASE WHEN $3 = 'full' THEN $4::timestamptz END,
-			'blog_posts_listed', CASE WHEN $9 AND $3 = 'full' THEN true WHEN NOT $9 AND metadata ? 'blog_posts_listed' THEN false END,
-			'total_pages', (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false),
+			`+kindsListed+`,
+			'total_pages', (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false AND NOT p.kind IN `+partKinds+`),
 			'sync_metrics', coalesce(metadata->'sync_metrics', '{}') || jsonb_build_object(
 				'pages_created', $5::int, 'pages_updated', $6::int, 'pages_deleted', $7::int,
 				'last_sync_duration_seconds', extract(epoch FROM $4::timestamptz - $8::timestamptz))))
 		WHERE source_id = $1`,
-		r.SourceID, r.ListingStarted, r.Mode, r.FinishedAt, c.Created, c.Updated, c.Removed, r.StartedAt, r.BlogPosts)
+		r.SourceID, r.ListingStarted, r.Mode, r.FinishedAt, c.Created, c.Updated, c.Removed, r.StartedAt, r.Kinds)
 	return err
 }
 
 // Counts returns the number of a run's pages by outcome, or ErrNotFound.
 func (r *Reader) Counts(ctx context.Context, v viewer.Viewer, runID string) (event.Counts, error) {
-	run, err := readVisibleRun(ctx, r.pool, v, runID)
-	if err != nil {
-		return event.Counts{}, err
-	}
-	seen, err := r.see(ctx, v)
-	if err != nil {
-		return event.Counts{}, err
-	}
-	c, _, err := countSeen(ctx, r.pool, seen, &run)
-	return c, err
+	t, err := readTold(ctx, r.pool, v, true, runID)
+	return t.counts, err
 }

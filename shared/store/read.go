@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
@@ -17,10 +16,24 @@ import (
 
 // Reader reads on behalf of users. Each of its methods takes the viewer and treats everything that the viewer may not
 // see as if it did not exist: it returns nothing, or ErrNotFound.
-type Reader struct{ pool *pgxpool.Pool }
+type Reader struct{ pool pg.Pool }
 
 // Reader returns the store's Reader.
-func (s *Store) Reader() *Reader { return &Reader{pool: s.pool} }
+func (s *Store) Reader() *Reader { return &Reader{pool: pg.Pool{Pool: s.pool}} }
+
+// Together runs reads for a viewer at the same time. They see the database as it is at one moment, and what they ask goes
+// to the server together: see pg.Pool.Together. Each gets the context to read with; it is of no use afterwards. The error
+// is that of the first read, in the order of reads, that failed by itself.
+func (r *Reader) Together(ctx context.Context, v viewer.Viewer, reads ...func(context.Context) error) error {
+	ctx = pg.Widest(ctx, v, visibleSources(v))
+	if !v.Operator() { // nearly every read needs it, before it asks anything
+		reads = append(reads, func(ctx context.Context) error {
+			_, err := r.see(ctx, v)
+			return err
+		})
+	}
+	return r.pool.Together(ctx, reads...)
+}
 
 // visibleSources returns the ids of the sources that a viewer may see, as a query parameter. NULL means all.
 func visibleSources(v viewer.Viewer) []string {
@@ -35,12 +48,17 @@ func (r *Reader) see(ctx context.Context, v viewer.Viewer) (pg.Seen, error) {
 	return pg.See(ctx, r.pool, v, visibleSources(v))
 }
 
-// SeesEveryPage reports whether the viewer may see every page of a source.
+// SeesEveryPage reports whether the viewer may see every page of a source, or of all that it looks into if sourceID is
+// empty.
 func (r *Reader) SeesEveryPage(ctx context.Context, v viewer.Viewer, sourceID string) (bool, error) {
-	if !v.Sees(sourceID) {
-		return false, nil
+	of := visibleSources(v)
+	if sourceID != "" {
+		of = []string{sourceID}
+		if !v.Sees(sourceID) {
+			return false, nil
+		}
 	}
-	seen, err := pg.See(ctx, r.pool, v, []string{sourceID})
+	seen, err := pg.See(ctx, r.pool, v, of)
 	return err == nil && seen.All(), err
 }
 
@@ -70,7 +88,11 @@ type Page struct {
 	Metadata     page.Metadata `json:"metadata"`
 	Losses       []page.Loss   `json:"losses"`
 	Markdown     string        `json:"markdown"`
+	LastEdit     *Edit         `json:"last_edit,omitempty" doc:"what the last version that was written changed in the chunks; missing for a page that was written before this was kept"`
 }
+
+// Key is how the page is named among all pages.
+func (p Page) Key() PageKey { return PageKey{SourceID: p.SourceID, ID: p.ID} }
 
 // AmbiguousPageError says that the viewer sees pages with the same id on several sites.
 type AmbiguousPageError = pg.AmbiguousPageError
@@ -85,7 +107,7 @@ func (r *Reader) Page(ctx context.Context, v viewer.Viewer, id string) (Page, er
 	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.is_deleted, p.path,
-			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, '')
+			coalesce(c.url, ''), p.metadata, coalesce(c.losses, '[]'), coalesce(c.markdown, ''), c.last_edit
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id) WHERE p.page_id = $1
 		AND ($2::text[] IS NULL OR p.source_id = ANY ($2)) AND `+pg.Shows("p.source_id", "p.page_id", "$3", "$4")+`
 		ORDER BY p.is_deleted, p.source_id`, id, seen.Sources, seen.Free, seen.Sets)

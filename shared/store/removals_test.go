@@ -6,9 +6,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // removal stores page 1, and opens a full run that lacks it.
@@ -65,26 +67,32 @@ func TestHolding(t *testing.T) {
 	require.Equal(t, []string{"alpha"}, contents(t, s, "docs", "1"))
 }
 
-// More pages than one transaction of the server can lock.
+// More pages than one transaction of the server can lock, and far more threads of comments on them.
 func TestManyRemovals(t *testing.T) {
 	t.Parallel()
-	const pages = 30_000
+	const pages, threads = 250, 29_750
 	s, conn := open(t)
 	addSource(t, s, "docs")
 	run := fullRun(t, s, "docs", "r1")
-	_, err := conn.Exec(t.Context(), `INSERT INTO confluence_pages (page_id, source_id, site_id, space_key, title, version, last_modified, path)
-		SELECT n::text, source_id, site_id, 'DOCS', 'Page ' || n, 1, now(), '/' || n FROM confluence_spaces, generate_series(1, $1::int) AS n`, pages)
+	_, err := conn.Exec(t.Context(), `INSERT INTO confluence_pages (page_id, source_id, site_id, space_key, title, version, last_modified, kind, path)
+		SELECT n::text, source_id, site_id, 'DOCS', 'Page ' || n, 1, now(), CASE WHEN n <= $1 THEN 'page' ELSE 'comment' END,
+			CASE WHEN n <= $1 THEN '/' || n ELSE '/' || n % $1 + 1 || '/' || n END
+		FROM confluence_spaces, generate_series(1, $2::int) AS n`, pages, pages+threads)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind)
+		SELECT source_id, page_id, kind, title, nullif(split_part(path, '/', 2), page_id), CASE kind WHEN 'comment' THEN 'page' END FROM confluence_pages`)
 	require.NoError(t, err)
 	candidates, live, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
-	require.Equal(t, pages, live)
-	removals := make([]store.Removal, len(candidates))
-	for i, id := range candidates {
-		removals[i] = store.Removal{PageID: id, Reason: "moved"}
+	require.Equal(t, store.Live{Pages: pages, Parts: threads}, live)
+	require.Len(t, candidates, pages+threads)
+	var removals []store.Removal // of the pages alone: their threads leave with them
+	for n := range pages {
+		removals = append(removals, store.Removal{PageID: fmt.Sprint(n + 1), Reason: "moved"})
 	}
 	require.NoError(t, s.RemovePages(t.Context(), run, removals))
 	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
-	require.Equal(t, event.Counts{Listed: pages, Removed: pages}, advance(t, s, run.ID).Counts)
+	require.Equal(t, event.Counts{Listed: pages + threads, Removed: pages + threads}, advance(t, s, run.ID).Counts)
 }
 
 // What was fetched for a run that has ended must not restore a removed page.
@@ -123,4 +131,58 @@ func TestALateCopyOfAnEndedRunDoesNotBringAPageBack(t *testing.T) {
 		require.Equal(t, event.Created, store1(t, s, write("docs", back, "1", 5+i, "Home", "alpha")))
 		require.Equal(t, event.StateCompleted, finish(t, s, run).State)
 	}
+}
+
+// That a run holds removals, or carries out approved ones, is told only to who may see the pages or runs the source: not
+// while the run still fetches, and not after it was cancelled.
+func TestWhatIsHeldIsNotToldBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	first := guarded(t, s, "docs", node("page", "1", ""), node("page", "2", ""))
+	_, err := s.CancelRun(t.Context(), first.ID)
+	require.NoError(t, err)
+	run := fullRun(t, s, "docs", "r1", listed("1", 1, "Home"), listed("2", 1, "Hidden"))
+	store1(t, s, write("docs", "r1", "1", 1, "Home", "alpha"))
+	store1(t, s, write("docs", "r1", "2", 1, "Hidden", "beta"))
+	require.Equal(t, event.StateCompleted, finish(t, s, run).State)
+	sweep(t, s, "docs", []access.Layer{space(everyone)}, content("2", ann))
+
+	r, reader, overseer := s.Reader(), viewer.Everywhere(), viewer.Everywhere().Overseeing()
+	told := func(v viewer.Viewer, id string) []any {
+		run, err := r.Run(t.Context(), v, id)
+		require.NoError(t, err)
+		op, err := r.Operation(t.Context(), v, id)
+		snap := op.Progress
+		require.NoError(t, err)
+		require.Equal(t, []any{run.Code, run.Message}, []any{snap.Code, snap.Message})
+		list, err := r.Runs(t.Context(), v, "docs", store.First(10))
+		require.NoError(t, err)
+		require.Contains(t, list, run)
+		return []any{run.Code, run.Message, run.ApprovesRun, run.ApproveRemovals}
+	}
+	nothing := []any{failure.Code(""), "", "", false}
+	for _, id := range []string{"cancelled", "held"} {
+		run = fullRun(t, s, "docs", id, listed("1", 2, "Home")) // whose body is awaited
+		candidates, _, err := s.FindRemovalCandidates(t.Context(), run)
+		require.NoError(t, err)
+		require.Equal(t, []string{"2"}, candidates)
+		require.NoError(t, s.HoldRun(t.Context(), id, []store.Removal{{PageID: "2", Reason: "trashed"}}, nil, "too many"))
+		require.False(t, advance(t, s, id).State.Final())
+		held := []any{failure.TooManyRemovals, "too many", "", false}
+		require.Equal(t, nothing, told(reader, id))
+		require.Equal(t, held, told(overseer, id))
+		if id == "cancelled" {
+			_, err = s.CancelRun(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, nothing, told(reader, id))
+		}
+	}
+	store1(t, s, write("docs", "held", "1", 2, "Home", "gamma"))
+	require.Equal(t, event.StateHeld, advance(t, s, "held").State)
+	require.Equal(t, nothing, told(reader, "held"))
+
+	_, err = s.OpenRun(t.Context(), event.SyncRequested{RequestID: "next", Mode: event.Full, SourceID: "docs", ApprovesRun: "held", ApproveRemovals: true})
+	require.NoError(t, err)
+	require.Equal(t, nothing, told(reader, "next"))
+	require.Equal(t, []any{failure.Code(""), "", "held", true}, told(overseer, "next"))
 }

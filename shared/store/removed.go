@@ -34,7 +34,8 @@ func (r *Reader) RemovedPages(ctx context.Context, v viewer.Viewer, sourceID, ru
 		AND ($3::text[] IS NULL OR source_id = ANY ($3))
 		AND ($4::text IS NULL OR removed_at < $4::text::timestamptz
 			OR removed_at = $4::text::timestamptz AND (page_id, run_id) > ($5::text, $6::text))
-		AND `+pg.Shows("gone.source_id", "gone.page_id", "$8", "$9")+`
+		AND (`+pg.Shows("gone.source_id", "gone.page_id", "$8", "$9")+` OR gone.layer_set = ANY ($9::int[])
+			AND NOT EXISTS (SELECT FROM confluence_tree t WHERE t.source_id = gone.source_id AND t.node_id = gone.page_id))
 		ORDER BY removed_at DESC, page_id, run_id LIMIT $7`, args...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r RemovedPage, err error) {
 		var restored, purged *time.Time

@@ -31,13 +31,14 @@ func TestARequestIsNotedBeforeItIsHeard(t *testing.T) {
 	_, err = s.RequestRun(t.Context(), req)
 	require.ErrorIs(t, err, store.ErrNotFound)
 
-	snap, err := s.Reader().Snapshot(t.Context(), viewer.All(), "r1")
+	op, err := s.Reader().Operation(t.Context(), viewer.All(), "r1")
+	snap := op.Progress
 	require.NoError(t, err)
 	require.Equal(t, event.StateRequested, snap.State)
 	opened, err := s.OpenRun(t.Context(), event.SyncRequested{RequestID: "r1", Mode: event.Incremental, SourceID: "docs"})
 	require.NoError(t, err)
 	require.Equal(t, event.StateListing, opened.State)
-	_, err = s.Reader().Snapshot(t.Context(), viewer.All(), "r\x00")
+	_, err = s.Reader().Operation(t.Context(), viewer.All(), "r\x00")
 	require.ErrorIs(t, err, store.ErrNotFound)
 
 	// The ledger sends a request again that nobody received.

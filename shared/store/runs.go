@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -22,9 +23,11 @@ type Run struct {
 	RequestedMode   event.Mode   `json:"requested_mode"`
 	Mode            event.Mode   `json:"mode"` // the mode in which it lists
 	State           event.State  `json:"state"`
-	BlogPosts       bool         `json:"blog_posts"` // whether blog posts are listed too, according to the source's setting at the time of the request
+	BlogPosts       bool         `json:"blog_posts"` // whether Kinds has blog posts
+	Kinds           []string     `json:"kinds"`      // of page.Kinds, which are listed too, according to the source's setting at the time of the request
 	ApproveRemovals bool         `json:"approve_removals"`
 	ApprovesRun     string       `json:"approves_run,omitempty"` // the held run whose removals this one may carry out
+	OnlyPages       []string     `json:"only_pages,omitempty"`   // the failed pages that were asked for, nil for all that changed: an incremental run lists these and no others
 	Attempt         int          `json:"attempt"`                // grows each time the run is listed or its work is sent again
 	RequestedAt     time.Time    `json:"requested_at"`
 	StartedAt       time.Time    `json:"started_at,omitzero"`
@@ -54,7 +57,7 @@ const (
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
-	api_calls, api_bytes, blog_posts, snapshot_seq, notes`
+	api_calls, api_bytes, blog_posts, kinds, snapshot_seq, notes, only_pages`
 
 // Again returns the request that makes a claimed run continue from its ledger.
 func (r Run) Again() event.SyncRequested {
@@ -63,12 +66,19 @@ func (r Run) Again() event.SyncRequested {
 	}
 }
 
-func scanRun(row pgx.CollectableRow) (Run, error) {
+func scanRun(row pgx.CollectableRow) (Run, error) { return scanRunAnd(row) }
+
+// scanRunAnd scans a run and what follows it.
+func scanRunAnd(row pgx.CollectableRow, more ...any) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
-	err := row.Scan(&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.SnapshotSeq, &r.Notes)
+	err := row.Scan(append([]any{&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.Kinds, &r.SnapshotSeq, &r.Notes, &r.OnlyPages}, more...)...)
 	r.RequestedAt = r.RequestedAt.UTC()
+	// A process of the release before writes only blog_posts: it may still run while the next release is started.
+	if r.BlogPosts && !slices.Contains(r.Kinds, page.BlogPost) {
+		r.Kinds = append(r.Kinds, page.BlogPost)
+	}
 	for _, t := range []struct {
 		from *time.Time
 		to   *time.Time
@@ -90,10 +100,11 @@ const ReconcileEvery = 7 * 24 * time.Hour
 // requested earlier: then the state remains requested, and the caller tries again later. The same request id always
 // means the same run, however often the request arrives.
 //
-// The first run of a source is always full, since there is no watermark yet. A later one is full in three cases: if
+// The first run of a source is always full, since there is no watermark yet. A later one is full in four cases: if
 // the source's deletion strategy requires a check for removals now, which only a full listing can prove; if the
-// search was found to omit pages; and if blog posts are wanted but no full listing has contained them, since an
-// incremental listing has only recent changes.
+// search was found to omit pages; if blog posts are wanted but no full listing has contained them, since an
+// incremental listing has only recent changes; and if the source is unsettled. A request for some failed pages lists these
+// and proves nothing about the others: only the first of these cases makes it a full run of the whole source.
 //
 // It returns ErrNotFound if the source does not exist, and ErrRequestIDTaken if the request id belongs to another
 // source's run.
@@ -128,34 +139,41 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 
 // recordRequest stores the request as a run, unless it is stored already.
 func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error {
+	if len(req.OnlyPages) == 0 { // an empty list, of a NATS client, asks for nothing special
+		req.OnlyPages = nil
+	}
 	// The lock serializes requests of one source but allows chunks to be written: their foreign key needs a weaker
 	// lock.
-	var reconcile, blogPosts bool
+	var first, reconcile bool
+	var kinds, able []string
 	err := tx.QueryRow(ctx, `
-		SELECT NOT metadata ? 'last_sync_timestamp' OR CASE coalesce(metadata->>'deletion_strategy', $2)
+		SELECT NOT metadata ? 'last_sync_timestamp', CASE coalesce(metadata->>'deletion_strategy', $2)
 			WHEN 'every_sync' THEN true
 			WHEN 'on_demand' THEN false
 			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
 			OR coalesce((metadata->>'search_misses')::int, 0) > 0
-			OR `+wantsPosts+` AND metadata->'blog_posts_listed' IS DISTINCT FROM 'true', `+wantsPosts+`
+			OR `+unlistedKinds+` OR `+unsettledSQL+`, `+wantedKinds+`, `+ableKinds+`
 		FROM archon_sources
 		WHERE source_id = $1 AND `+ourSource+` FOR NO KEY UPDATE`,
-		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&reconcile, &blogPosts)
+		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&first, &reconcile, &kinds, &able)
 	if err != nil {
 		return pg.NotFound(err, "source "+req.SourceID)
 	}
 	mode := req.Mode
-	if reconcile {
+	if first || reconcile && req.OnlyPages == nil {
 		mode = event.Full
+	}
+	if req.Mode != event.Full {
+		kinds = able
 	}
 	// The time is taken behind the lock: now() is that of the transaction's start, and a request that waited for the
 	// lock would seem older than the one that runs already.
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, requested_at)
-		SELECT $1, $2, $3, $4, 'requested', $5, nullif($6, ''), $7::boolean, clock_timestamp()
+		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, kinds, only_pages, requested_at)
+		SELECT $1, $2, $3, $4, 'requested', $5, nullif($6, ''), $9 = ANY ($7::text[]), $7::text[], $10::text[], clock_timestamp()
 		WHERE (SELECT count(*) FROM confluence_sync_runs WHERE source_id = $2 AND state = 'requested') < $8
 		ON CONFLICT (run_id) DO NOTHING`,
-		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, blogPosts, MaxWaiting)
+		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, kinds, MaxWaiting, page.BlogPost, req.OnlyPages)
 	if err != nil || tag.RowsAffected() > 0 {
 		return err
 	}
@@ -174,7 +192,7 @@ const MaxWaiting = 20
 var ErrTooManyRuns = errors.New("too many runs of the source wait for their turn")
 
 // JoinRun returns a run of the source that waits for its turn and will do all that req asks for. If there is none, it
-// is RequestRun.
+// is RequestRun. Pages that are asked for join no run that lists what changed: it leaves out files that failed for good.
 func (s *Store) JoinRun(ctx context.Context, req event.SyncRequested) (run Run, joined bool, err error) {
 	err = s.inTx(ctx, "request run "+req.RequestID, func(tx pgx.Tx) error {
 		// Of two requests at the same time, the second finds the first.
@@ -184,8 +202,9 @@ func (s *Store) JoinRun(ctx context.Context, req event.SyncRequested) (run Run, 
 		}
 		rows, _ := tx.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
 			WHERE source_id = $1 AND state = 'requested' AND approves_run IS NULL AND approve_removals = $3 AND (mode = 'full' OR mode = $2)
-			AND blog_posts = (SELECT `+wantsPosts+` FROM archon_sources WHERE source_id = $1)
-			ORDER BY requested_at, run_id LIMIT 1`, req.SourceID, req.Mode, req.ApproveRemovals)
+			AND kinds = (SELECT CASE WHEN requested_mode = 'full' THEN `+wantedKinds+` ELSE `+ableKinds+` END FROM archon_sources WHERE source_id = $1)
+			AND (mode = 'full' OR only_pages IS NULL AND $4::text[] IS NULL OR only_pages @> $4::text[])
+			ORDER BY requested_at, run_id LIMIT 1`, req.SourceID, req.Mode, req.ApproveRemovals, req.OnlyPages)
 		run, err = pgx.CollectExactlyOneRow(rows, scanRun)
 		if joined = err == nil; joined || !errors.Is(err, pgx.ErrNoRows) {
 			return err
@@ -216,9 +235,6 @@ func (s *Store) RequestRun(ctx context.Context, req event.SyncRequested) (Run, e
 	return run, err
 }
 
-// wantsPosts is the SQL condition that a source's metadata asks for blog posts.
-const wantsPosts = `coalesce(metadata->'include_blog_posts' = 'true', false)`
-
 func readRun(ctx context.Context, q pg.Querier, id string) (Run, error) {
 	rows, err := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs WHERE run_id = $1`, id)
 	if err != nil {
@@ -239,55 +255,36 @@ func (r *Reader) Run(ctx context.Context, v viewer.Viewer, id string) (Run, erro
 	return readVisibleRun(ctx, r.pool, v, id)
 }
 
-// readVisibleRun returns a run if the viewer may see its source, or else ErrNotFound.
+// readVisibleRun returns a run as the viewer may know it if the viewer may see its source, or else ErrNotFound.
 func readVisibleRun(ctx context.Context, q pg.Querier, v viewer.Viewer, id string) (Run, error) {
-	run, err := readRun(ctx, q, id)
-	if err == nil && !v.Sees(run.SourceID) {
-		return Run{}, fmt.Errorf("read run %s: %w", id, ErrNotFound)
+	t, err := readTold(ctx, q, v, false, id)
+	return t.Run, err
+}
+
+// readTold is readVisibleRun, with the counts of its pages if counted is set.
+func readTold(ctx context.Context, q pg.Querier, v viewer.Viewer, counted bool, id string) (toldRun, error) {
+	list, err := told(ctx, q, v, counted, "r.run_id = $1", "run_id", 1, id)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
 	}
-	if err == nil {
-		one := []Run{run}
-		err = countListed(ctx, q, v, one)
-		run = one[0]
+	if err != nil {
+		return toldRun{}, fmt.Errorf("read run %s: %w", id, err)
 	}
-	return run, err
+	return list[0], nil
 }
 
 // Runs lists runs, the newest first, only of one source if sourceID is not empty.
 func (r *Reader) Runs(ctx context.Context, v viewer.Viewer, sourceID string, p Part) ([]Run, error) {
-	args, err := p.args(2, sourceID, visibleSources(v))
+	args, err := p.positions(2, sourceID)
 	if err != nil {
 		return nil, err
 	}
-	rows, _ := r.pool.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE ($1 = '' OR source_id = $1) AND ($2::text[] IS NULL OR source_id = ANY ($2))
-		AND ($3::text IS NULL OR (requested_at, run_id) < ($3::text::timestamptz, $4::text))
-		ORDER BY requested_at DESC, run_id DESC LIMIT $5`, args...)
-	list, err := pgx.CollectRows(rows, scanRun)
+	list, err := toldRuns(ctx, r.pool, v, `($1 = '' OR r.source_id = $1)
+		AND ($2::text IS NULL OR (r.requested_at, r.run_id) < ($2::text::timestamptz, $3::text))`, "requested_at DESC, run_id DESC", p.Limit, args...)
 	if err != nil {
 		return nil, p.listError(err, "list runs")
 	}
-	return list, countListed(ctx, r.pool, v, list)
-}
-
-// countListed replaces, in runs of sources of which the viewer may not see every page, the number of listed pages by
-// the number of those that it may see.
-func countListed(ctx context.Context, q pg.Querier, v viewer.Viewer, runs []Run) error {
-	if v.Operator() || len(runs) == 0 {
-		return nil
-	}
-	seen, err := pg.See(ctx, q, v, visibleSources(v))
-	if err != nil {
-		return err
-	}
-	for i := range runs {
-		if !slices.Contains(seen.Free, runs[i].SourceID) {
-			if _, _, err := countSeen(ctx, q, seen, &runs[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return list, nil
 }
 
 // EndedRuns returns the ids of the runs that ended within the given time before now.
@@ -303,28 +300,40 @@ func (s *Store) EndedRuns(ctx context.Context, within time.Duration) ([]string, 
 
 // OpenRuns lists the runs that have not ended.
 func (s *Store) OpenRuns(ctx context.Context) ([]Run, error) {
-	return openRuns(ctx, s.pool, viewer.All(), Whole())
+	return s.Reader().OpenRuns(ctx, viewer.All(), Whole())
 }
 
 // OpenRuns lists the runs that have not ended, the oldest first.
 func (r *Reader) OpenRuns(ctx context.Context, v viewer.Viewer, p Part) ([]Run, error) {
-	return openRuns(ctx, r.pool, v, p)
+	list, err := openRuns(ctx, r.pool, v, false, p)
+	runs := make([]Run, len(list))
+	for i, t := range list {
+		runs[i] = t.Run
+	}
+	return runs, err
 }
 
-func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer, p Part) ([]Run, error) {
-	args, err := p.args(2, visibleSources(v))
+// OpenOperations lists the runs that have not ended with how far they are, the oldest first.
+func (r *Reader) OpenOperations(ctx context.Context, v viewer.Viewer, p Part) ([]Operation, error) {
+	list, err := openRuns(ctx, r.pool, v, true, p)
+	ops := make([]Operation, len(list))
+	for i, t := range list {
+		ops[i] = t.operation()
+	}
+	return ops, err
+}
+
+func openRuns(ctx context.Context, q pg.Querier, v viewer.Viewer, counted bool, p Part) ([]toldRun, error) {
+	args, err := p.positions(2)
 	if err != nil {
 		return nil, err
 	}
-	rows, _ := q.Query(ctx, `SELECT `+runColumns+` FROM confluence_sync_runs
-		WHERE state IN ('requested', 'listing', 'fetching', 'finishing') AND ($1::text[] IS NULL OR source_id = ANY ($1))
-		AND ($2::text IS NULL OR (requested_at, run_id) > ($2::text::timestamptz, $3::text))
-		ORDER BY requested_at, run_id LIMIT $4`, args...)
-	list, err := pgx.CollectRows(rows, scanRun)
+	list, err := told(ctx, q, v, counted, `r.state IN ('requested', 'listing', 'fetching', 'finishing')
+		AND ($1::text IS NULL OR (r.requested_at, r.run_id) > ($1::text::timestamptz, $2::text))`, "requested_at, run_id", p.Limit, args...)
 	if err != nil {
 		return nil, p.listError(err, "list open runs")
 	}
-	return list, countListed(ctx, q, v, list)
+	return list, nil
 }
 
 // FailRun ends an open run as failed. A run that has already ended stays unchanged.
@@ -401,7 +410,7 @@ func (s *Store) CompareSearch(ctx context.Context, run Run) (missed int, err err
 		WITH missed AS (
 			SELECT count(*)::int AS n FROM confluence_sync_pages l JOIN confluence_pages p USING (page_id)
 			WHERE l.run_id = $1 AND l.status = 'current' AND l.labels IS NULL AND l.outcome IS DISTINCT FROM 'failed'
-			AND p.source_id = $2 AND p.is_deleted = false
+			AND p.source_id = $2 AND p.is_deleted = false AND NOT l.kind IN `+partKinds+`
 		)
 		UPDATE archon_sources SET metadata = CASE WHEN n > 0
 			THEN metadata || jsonb_build_object('search_misses', n) ELSE metadata - 'search_misses' END

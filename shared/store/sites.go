@@ -61,8 +61,9 @@ func (at siteID) recordSource(ctx context.Context, tx pgx.Tx, src Source) error 
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO confluence_spaces (source_id, site_id, keys)
-		VALUES ($1, $2, array_remove(ARRAY[$3], '')) ON CONFLICT (source_id) DO NOTHING`, src.ID, at, strings.ToLower(src.SpaceKey))
+	_, err := tx.Exec(ctx, `INSERT INTO confluence_spaces (source_id, site_id, keys, permissions, permissions_chosen)
+		VALUES ($1, $2, array_remove(ARRAY[$3], ''), coalesce(nullif($4, ''), $5), $4 <> '') ON CONFLICT (source_id) DO NOTHING`,
+		src.ID, at, strings.ToLower(src.SpaceKey), src.Permissions, OpenToAll)
 	return err
 }
 

@@ -101,7 +101,7 @@ func TestTwoSitesSharePageIDs(t *testing.T) {
 	gone, live, err := s.FindRemovalCandidates(t.Context(), run)
 	require.NoError(t, err)
 	require.Equal(t, []string{"2"}, gone)
-	require.Equal(t, 2, live)
+	require.Equal(t, store.Live{Pages: 2}, live)
 	require.NoError(t, s.RemovePages(t.Context(), run, []store.Removal{{PageID: "2", Reason: "trashed"}}))
 	require.NoError(t, s.MarkRemovalsChecked(t.Context(), run.ID))
 	require.Equal(t, event.StateCompleted, advance(t, s, run.ID).State)

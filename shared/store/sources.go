@@ -43,14 +43,22 @@ type Source struct {
 	Keys             []string         `json:"-"`                   // every known key of the space, current and former, in lower case
 	DisplayName      string           `json:"display_name"`
 	DeletionStrategy DeletionStrategy `json:"deletion_strategy"`
-	BlogPosts        bool             `json:"blog_posts"`     // also sync the space's blog posts
+	BlogPosts        bool             `json:"blog_posts"` // also sync the space's blog posts
+	Comments         Comments         `json:"comments" enum:"all,open,off"`
+	Attachments      Attachments      `json:"attachments" enum:"on,off"`
 	KnowledgeType    string           `json:"knowledge_type"` // technical or business, as in Archon
 	Tags             []string         `json:"tags"`
-	LastSync         time.Time        `json:"last_sync,omitzero"`           // the watermark, by Confluence's clock; zero before the first complete run
-	LastCheck        time.Time        `json:"last_deletion_check,omitzero"` // when removals were last checked or decided on
-	Pages            int              `json:"pages"`                        // current number of live pages
-	Chunks           int              `json:"chunks"`                       // current number of chunks
-	Pause            *Pause           `json:"pause,omitempty"`              // the site's, while it lasts; all its sources wait
+	Permissions      Permissions      `json:"permissions" enum:"enforce,unrestricted-only,open"`
+	Chosen           bool             `json:"permissions_chosen"`            // whether somebody has said so; false: left over from before there was a choice
+	ReadersAt        time.Time        `json:"permissions_read_at,omitzero"`  // when the last complete reading of permissions began; zero before the first
+	ReadersProblem   string           `json:"permissions_problem,omitempty"` // why the latest reading failed, as a code
+	ReadersMaxAge    time.Duration    `json:"-"`                             // what was read of permissions longer ago counts as unknown
+	ReadersOld       bool             `json:"permissions_old,omitempty"`     // the last complete reading is older than the source's bound, so that every page is hidden
+	LastSync         time.Time        `json:"last_sync,omitzero"`            // the watermark, by Confluence's clock; zero before the first complete run
+	LastCheck        time.Time        `json:"last_deletion_check,omitzero"`  // when removals were last checked or decided on
+	Pages            int              `json:"pages"`                         // current number of live pages
+	Chunks           int              `json:"chunks"`                        // current number of chunks
+	Pause            *Pause           `json:"pause,omitempty"`               // the site's, while it lasts; all its sources wait
 }
 
 // String returns a description of the source, such as "space DOCS of https://acme.atlassian.net/wiki".
@@ -84,8 +92,8 @@ var (
 
 // AddSource registers a source. Adding the same source again changes nothing. The error is ErrSourceExists if the id
 // is taken by another space, site or kind of source. It is ErrSpaceTaken if another source already syncs the space: a
-// page belongs to one source, so the two sources would take the pages from each other.
-// each other.
+// page belongs to one source, so the two sources would take the pages from each other. A source without Permissions is
+// open, and nobody has chosen that.
 func (s *Store) AddSource(ctx context.Context, src Source) error {
 	if src.DeletionStrategy == "" {
 		src.DeletionStrategy = WeeklyReconciliation
@@ -109,6 +117,12 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 	}
 	if src.BlogPosts {
 		meta["include_blog_posts"] = true
+	}
+	if src.Comments != "" {
+		meta["comments"] = src.Comments
+	}
+	if src.Attachments != "" {
+		meta["attachments"] = src.Attachments
 	}
 	added := false
 	err := s.inTx(ctx, "add source "+src.ID, func(tx pgx.Tx) error {
@@ -165,23 +179,28 @@ const sourceColumns = `
 	coalesce(s.metadata->>'confluence_base_url', s.metadata->>'base_url', ''), coalesce(s.metadata->>'confluence_space_key', ''),
 	coalesce(n.space_id, ''), coalesce(n.keys || n.old_keys, '{}'),
 	coalesce(s.source_display_name, ''), coalesce(s.metadata->>'deletion_strategy', 'weekly_reconciliation'),
-	` + wantsPosts + `, coalesce(s.metadata->>'knowledge_type', 'technical'),
+	` + wantsPosts + `, ` + commentsOf + `, CASE WHEN ` + wantsFiles + ` THEN 'on' ELSE 'off' END, coalesce(s.metadata->>'knowledge_type', 'technical'),
 	coalesce((SELECT array_agg(t) FROM jsonb_array_elements_text(
 		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
 	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz,
-	p.since, p.until, p.why`
+	p.since, p.until, p.why, coalesce(n.permissions, 'open'), coalesce(n.permissions_chosen, false), n.access_read_at, coalesce(n.access_problem, ''),
+	coalesce(n.permissions_max_age, '0'), coalesce(n.permissions <> 'open' AND n.access_read_at < now() - n.permissions_max_age, false)`
 
 func scanSource(row pgx.CollectableRow) (Source, error) {
 	var src Source
-	var last, checked, since, until *time.Time
+	var last, checked, since, until, readers *time.Time
 	var why *string
 	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.SpaceID, &src.Keys, &src.DisplayName, &src.DeletionStrategy,
-		&src.BlogPosts, &src.KnowledgeType, &src.Tags, &last, &checked, &since, &until, &why, &src.Pages, &src.Chunks)
+		&src.BlogPosts, &src.Comments, &src.Attachments, &src.KnowledgeType, &src.Tags, &last, &checked, &since, &until, &why,
+		&src.Permissions, &src.Chosen, &readers, &src.ReadersProblem, &src.ReadersMaxAge, &src.ReadersOld, &src.Pages, &src.Chunks)
 	if last != nil {
 		src.LastSync = last.UTC()
 	}
 	if checked != nil {
 		src.LastCheck = checked.UTC()
+	}
+	if readers != nil {
+		src.ReadersAt = readers.UTC()
 	}
 	if until != nil {
 		src.Pause = &Pause{Since: since.UTC(), Until: until.UTC(), Why: *why}
@@ -193,8 +212,11 @@ func scanSource(row pgx.CollectableRow) (Source, error) {
 type SourceChange struct {
 	DisplayName      string
 	DeletionStrategy DeletionStrategy
-	Tags             []string // replaces all tags; an empty list that is not nil deletes them
-	BlogPosts        *bool    // if on, the next run is full; if off, the next full run removes them
+	Tags             []string    // replaces all tags; an empty list that is not nil deletes them
+	BlogPosts        *bool       // if on, the next run is full; if off, the next full run removes them
+	Comments         Comments    // if changed to another than off, the next run is full; with less, the next full run removes the others
+	Attachments      Attachments // if on, the next run is full; if off, the next full run removes them
+	Permissions      Permissions
 }
 
 // UpdateSource changes settings of a source and keeps the rest of its row, including other tools' keys in its
@@ -211,30 +233,52 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 	if c.BlogPosts != nil {
 		set["include_blog_posts"] = *c.BlogPosts
 	}
-	tag, err := s.pool.Exec(ctx, `
-		UPDATE archon_sources SET metadata = metadata || $2::jsonb, updated_at = now(),
-			source_display_name = coalesce(nullif($3, ''), source_display_name),
-			title = CASE WHEN $3 <> '' AND title IS NOT DISTINCT FROM source_display_name THEN $3 ELSE title END
-		WHERE source_id = $1 AND `+ourSource, id, set, c.DisplayName)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = ErrNotFound
+	if c.Comments != "" {
+		set["comments"] = c.Comments
 	}
-	if err != nil {
-		return fmt.Errorf("change source %s: %w", id, err)
+	if c.Attachments != "" {
+		set["attachments"] = c.Attachments
 	}
-	return nil
+	return s.inTx(ctx, "change source "+id, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE archon_sources SET updated_at = now(),
+				-- What was not listed as open is listed by a full run only, which must begin after this.
+				metadata = (metadata - CASE WHEN $4 <> '' THEN 'comments_refused_at' ELSE '' END) || $2::jsonb || CASE WHEN $4 <> '' AND $4 <> `+commentsOf+`
+					THEN jsonb_build_object('comments_listed', false, 'comments_changed_at', clock_timestamp()) ELSE '{}' END,
+				source_display_name = coalesce(nullif($3, ''), source_display_name),
+				title = CASE WHEN $3 <> '' AND title IS NOT DISTINCT FROM source_display_name THEN $3 ELSE title END
+			WHERE source_id = $1 AND `+ourSource, id, set, c.DisplayName, c.Comments)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotFound
+		}
+		if err == nil && c.Permissions != "" {
+			err = setPermissions(ctx, tx, id, c.Permissions, 0)
+		}
+		return err
+	})
 }
 
 // Source returns a source without its counts. The error is ErrNotFound if there is none, and also if the id belongs
 // to a source of another kind.
 func (s *Store) Source(ctx context.Context, id string) (Source, error) {
-	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0`+sourceFrom+`
+	rows, _ := pg.Pool{Pool: s.pool}.Query(ctx, `SELECT `+sourceColumns+`, 0, 0`+sourceFrom+`
 		WHERE s.source_id = $1 AND `+ourSource, id)
 	src, err := pgx.CollectExactlyOneRow(rows, scanSource)
 	if err != nil {
 		return src, pg.NotFound(err, "read source "+id)
 	}
 	return src, nil
+}
+
+// OpenUnchosen returns the sources, without their counts, that are open although nobody has chosen that.
+func (s *Store) OpenUnchosen(ctx context.Context) ([]Source, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT `+sourceColumns+`, 0, 0`+sourceFrom+`
+		WHERE n.permissions = $1 AND NOT n.permissions_chosen AND `+ourSource+` ORDER BY s.source_id`, OpenToAll)
+	list, err := pgx.CollectRows(rows, scanSource)
+	if err != nil {
+		return nil, fmt.Errorf("look for open sources: %w", err)
+	}
+	return list, nil
 }
 
 // Sources lists the sources with their counts, ordered by id.
@@ -275,7 +319,7 @@ func (r *Reader) listSources(ctx context.Context, v viewer.Viewer, id string, p 
 		return nil, err
 	}
 	rows, _ := r.pool.Query(ctx, `SELECT `+sourceColumns+`,
-		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`)::int,
+		(SELECT count(*) FROM confluence_pages p WHERE p.source_id = s.source_id AND p.is_deleted = false AND NOT p.kind IN `+partKinds+` AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`)::int,
 		(SELECT count(*) FROM archon_crawled_pages c WHERE c.source_id = s.source_id AND `+pg.Shows("c.source_id", pg.ChunkPage("c"), "$5", "$6")+`)::int
 		`+sourceFrom+` WHERE `+ourSource+` AND ($1 = '' OR s.source_id = $1)
 		AND ($2::text[] IS NULL OR s.source_id = ANY ($2))

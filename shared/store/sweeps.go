@@ -14,7 +14,10 @@ import (
 const SweepLease = 2 * time.Minute
 
 // dueSQL is true for a source whose permissions are due. After a failed reading, the next waits for $2.
-const dueSQL = `permissions <> 'open' AND (sweep_until IS NULL OR sweep_until < now())
+// A full run that is listing reads them itself, and a source without pages has nothing to hide.
+const dueSQL = `permissions <> 'open' AND EXISTS (SELECT FROM confluence_tree t WHERE t.source_id = confluence_spaces.source_id)
+	AND NOT EXISTS (SELECT FROM confluence_sync_runs r WHERE r.source_id = confluence_spaces.source_id AND r.state = 'listing' AND r.mode = 'full')
+	AND (sweep_until IS NULL OR sweep_until < now())
 	AND (access_read_at IS NULL OR access_problem <> '' OR access_read_at < now() - $1::interval)
 	AND (sweep_tried_at IS NULL OR sweep_tried_at < now() - least($1::interval, $2::interval))`
 
@@ -77,7 +80,7 @@ func (s *Store) UnknownAccess(ctx context.Context, sourceID string, ids []string
 			SELECT node_id, kind, parent_id, access_known FROM confluence_tree WHERE source_id = $1 AND node_id = ANY ($2)
 			UNION
 			SELECT t.node_id, t.kind, t.parent_id, t.access_known FROM up JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = up.parent_id
-		) SELECT node_id, kind, coalesce(parent_id, ''), access_known FROM up WHERE NOT access_known ORDER BY 1`, sourceID, ids)
+		) SELECT node_id, kind, coalesce(parent_id, ''), access_known FROM up WHERE NOT access_known AND kind NOT IN `+partKinds+` ORDER BY 1`, sourceID, ids)
 	nodes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[AccessNode])
 	if err != nil {
 		return nil, now, fmt.Errorf("look for unknown permissions of %s: %w", sourceID, err)

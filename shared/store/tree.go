@@ -10,7 +10,7 @@ import (
 // Node is a page or a container (folder, whiteboard, database, embed) in a space's tree.
 type Node struct {
 	ID         string
-	Kind       string // page, blogpost, folder, whiteboard, database, embed
+	Kind       string // page, one of page.Kinds, folder, whiteboard, database, embed
 	Title      string
 	ParentID   string // "" at the top
 	ParentKind string
@@ -31,21 +31,21 @@ func (s *Store) inTree(ctx context.Context, sourceID, sql string, args ...any) e
 const lockTreeSQL = `SELECT pg_advisory_xact_lock(hashtextextended('confluence tree:' || $1, 0))`
 
 // pruneContainersSQL deletes the containers of a source that have no page below them.
-const pruneContainersSQL = `
+var pruneContainersSQL = `
 	WITH RECURSIVE used AS (
-		SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ('page', 'blogpost') AND parent_id IS NOT NULL
+		SELECT parent_id AS id FROM confluence_tree WHERE source_id = $1 AND kind IN ` + contentKinds + ` AND parent_id IS NOT NULL
 		UNION
 		SELECT t.parent_id FROM used JOIN confluence_tree t ON t.source_id = $1 AND t.node_id = used.id WHERE t.parent_id IS NOT NULL
 	)
-	DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ('page', 'blogpost')
+	DELETE FROM confluence_tree t WHERE t.source_id = $1 AND t.kind NOT IN ` + contentKinds + `
 	AND NOT EXISTS (SELECT FROM used WHERE used.id = t.node_id)`
 
 // TreeFromListing copies the parents of the pages in a full listing to the tree. It deletes pages that are neither
 // listed nor stored, and containers that are then empty.
 func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 	err := s.inTree(ctx, run.SourceID, `
-		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind)
-		SELECT $2, page_id, kind, title, parent_id, parent_kind
+		INSERT INTO confluence_tree AS t (source_id, node_id, kind, title, parent_id, parent_kind, access_known, checked_run)
+		SELECT $2, page_id, kind, title, parent_id, parent_kind, kind IN `+partKinds+`, CASE WHEN kind IN `+partKinds+` THEN $1 END
 		FROM confluence_sync_pages WHERE run_id = $1 AND outcome IS DISTINCT FROM 'failed' ORDER BY page_id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
 			parent_id = excluded.parent_id, parent_kind = excluded.parent_kind
@@ -54,7 +54,7 @@ func (s *Store) TreeFromListing(ctx context.Context, run Run) error {
 		run.ID, run.SourceID)
 	if err == nil {
 		err = s.inTree(ctx, run.SourceID, `
-			DELETE FROM confluence_tree t WHERE t.source_id = $2 AND t.kind IN ('page', 'blogpost')
+			DELETE FROM confluence_tree t WHERE t.source_id = $2 AND t.kind IN `+contentKinds+`
 			AND NOT EXISTS (SELECT FROM confluence_sync_pages l WHERE l.run_id = $1 AND l.page_id = t.node_id)
 			AND NOT EXISTS (SELECT FROM confluence_pages p WHERE p.page_id = t.node_id AND p.source_id = $2 AND p.is_deleted = false)`,
 			run.ID, run.SourceID)
@@ -75,7 +75,7 @@ func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]
 	rows, _ := s.pool.Query(ctx, `
 		SELECT DISTINCT ON (c.parent_id) c.parent_id, c.parent_kind FROM confluence_tree c
 		LEFT JOIN confluence_tree p ON p.source_id = c.source_id AND p.node_id = c.parent_id
-		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind <> 'page'
+		WHERE c.source_id = $2 AND c.parent_id IS NOT NULL AND c.parent_kind NOT IN `+contentKinds+`
 		AND (p.node_id IS NULL OR p.failed_run IS NOT NULL OR $4 = 'full' AND p.checked_run IS DISTINCT FROM $1)
 		AND p.failed_run IS DISTINCT FROM $1
 		ORDER BY c.parent_id LIMIT $3`, run.ID, run.SourceID, limit, run.Mode)
@@ -91,7 +91,7 @@ func (s *Store) UncheckedContainers(ctx context.Context, run Run, limit int) ([]
 
 // stillUsed excludes a container whose last page was removed while the site was asked for the container. Otherwise
 // it would stay until the next full run, since pruneContainersSQL has already run with the removal.
-const stillUsed = `(n.kind IN ('page', 'blogpost')
+var stillUsed = `(n.kind IN ` + contentKinds + `
 	OR EXISTS (SELECT FROM confluence_tree c WHERE c.source_id = $1 AND c.parent_id = n.id))`
 
 // PutNodes stores nodes in a source's tree and marks them as looked up by the run. It omits containers that are not
@@ -104,8 +104,8 @@ func (s *Store) PutNodes(ctx context.Context, run Run, nodes []Node) error {
 		ids[i], kinds[i], titles[i], parents[i], parentKinds[i] = node.ID, node.Kind, node.Title, node.ParentID, node.ParentKind
 	}
 	err := s.inTree(ctx, run.SourceID, `
-		INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind, checked_run)
-		SELECT DISTINCT ON (id) $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2
+		INSERT INTO confluence_tree (source_id, node_id, kind, title, parent_id, parent_kind, checked_run, access_known)
+		SELECT DISTINCT ON (id) $1, id, kind, title, nullif(parent, ''), nullif(parent_kind, ''), $2, kind IN `+partKinds+`
 		FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(id, kind, title, parent, parent_kind)
 		WHERE `+stillUsed+` ORDER BY id
 		ON CONFLICT (source_id, node_id) DO UPDATE SET kind = excluded.kind, title = excluded.title,

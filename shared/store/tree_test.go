@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/page"
@@ -100,4 +102,30 @@ func TestANodeTwiceInOneBatch(t *testing.T) {
 	run := fullRun(t, s, "docs", "r1")
 	node := store.Node{ID: "1", Kind: "page", Title: "Home"}
 	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{node, node}))
+}
+
+// A page's place is looked up step by step, however large the source is. The first sync fills a tree of which the
+// server has no statistics yet.
+func TestAPlaceIsNotSearchedInTheWholeTree(t *testing.T) {
+	t.Parallel()
+	s, conn := open(t)
+	addSource(t, s, "docs")
+	_, err := conn.Exec(t.Context(), `ALTER TABLE confluence_tree SET (autovacuum_enabled = false)`)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `INSERT INTO confluence_tree (source_id, node_id, kind, title, path, trail)
+		SELECT 'docs', n, 'page', 'Page ' || n, CASE n WHEN 1 THEN '/1' ELSE '/1/' || n END, '' FROM generate_series(1, 2000) n`)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `SET plan_cache_mode = force_generic_plan`)
+	require.NoError(t, err)
+	_, err = conn.Prepare(t.Context(), "place", store.PlaceSQL)
+	require.NoError(t, err)
+	rows, _ := conn.Query(t.Context(), `EXPLAIN EXECUTE place ('docs', '1999')`)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	text := strings.Join(plan, "\n")
+	require.Equal(t, 2, strings.Count(text, "Index Scan using confluence_tree_pkey"), "%s", text)
+	require.NotContains(t, text, "Bitmap", "%s", text)
+	place, err := s.Place(t.Context(), "docs", "1999", "DOCS", site)
+	require.NoError(t, err)
+	require.Equal(t, []string{"Page 1"}, place.Breadcrumb())
 }

@@ -21,9 +21,24 @@ import (
 var firstChunks = []int64{1, 2, 3, 4, 5}
 
 // seenBy returns how many items each method of Reader returns for a viewer. Not found counts as 0.
+//
+// It requires that the same reads show the same when they read together, also in a request that looks into more sources.
 func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	t.Helper()
-	ctx, r := t.Context(), s.Reader()
+	seen := seenIn(t.Context(), t, s.Reader(), v)
+	for _, widest := range []viewer.Viewer{v, viewer.Everywhere().As(v.Account()), viewer.Everywhere().As("cara")} {
+		var together map[string]int
+		require.NoError(t, s.Reader().Together(t.Context(), widest, func(ctx context.Context) error {
+			together = seenIn(ctx, t, s.Reader(), v)
+			return nil
+		}))
+		require.Equal(t, seen, together, "%+v in a request of %+v", v, widest)
+	}
+	return seen
+}
+
+func seenIn(ctx context.Context, t *testing.T, r *store.Reader, v viewer.Viewer) map[string]int {
+	t.Helper()
 	seen := map[string]int{}
 	one := func(name string, err error) {
 		if !errors.Is(err, store.ErrNotFound) {
@@ -53,28 +68,40 @@ func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	story, err := r.Story(ctx, v, "r1")
 	one("Story", err)
 	seen["Story"] = story.Counts.Listed + len(story.Slowest) + int(story.Bytes) + len(story.Stages)
-	snap, err := r.Snapshot(ctx, v, "r1")
-	one("Snapshot", err)
+	op, err := r.Operation(ctx, v, "r1")
+	snap := op.Progress
+	one("Operation", err)
 	require.Equal(t, err == nil, snap.SourceID != "")
 	counts, err := r.Counts(ctx, v, "r1")
 	one("Counts", err)
-	seen["Counts"], seen["Snapshot's counts"] = counts.Listed, snap.Counts.Listed
+	seen["Counts"], seen["Operation's counts"] = counts.Listed, snap.Counts.Listed
 
 	seen["Pages"] = many(r.Pages(ctx, v, "docs", store.PageFilter{}))(t)
 	seen["Chunks"] = many(r.Chunks(ctx, v, "docs", "1", store.Whole()))(t)
 	seen["Losses"] = many(r.Losses(ctx, v, "docs", store.Whole()))(t)
 	seen["LedgerPages"] = many(r.LedgerPages(ctx, v, "r1", event.Created, store.First(10)))(t)
+	seen["Journey"] = many(r.Journey(ctx, v, "docs", "1", 10))(t)
 	seen["Failures"] = many(r.Failures(ctx, v, "", "", "", store.First(10)))(t)
 	seen["Runs"] = many(r.Runs(ctx, v, "", store.First(10)))(t)
 	seen["OpenRuns"] = many(r.OpenRuns(ctx, v, store.Whole()))(t)
+	ops, err := r.OpenOperations(ctx, v, store.Whole())
+	require.NoError(t, err)
+	seen["OpenOperations"] = len(ops)
+	require.NoError(t, r.Together(ctx, v, func(ctx context.Context) error {
+		list, err := r.SourceIDs(ctx, v)
+		seen["Together"] = len(list)
+		return err
+	}))
 	seen["HeldRuns"] = many(r.HeldRuns(ctx, v, ""))(t)
+	held, err := r.HeldPages(ctx, v, "", "r3", store.First(10))
+	require.NoError(t, err)
+	seen["HeldPages"] = len(held["r3"].Pages)
 	seen["HeldRemovals"] = many(r.HeldRemovals(ctx, v, "r3"))(t)
 	seen["RemovedPages"] = many(r.RemovedPages(ctx, v, "", "", store.First(10)))(t)
 	seen["Sources"] = many(r.Sources(ctx, v, store.Whole()))(t)
 	seen["SourceIDs"] = many(r.SourceIDs(ctx, v))(t)
 
-	home := store.Page{ID: "1", SourceID: "docs", Path: "/1"} // a page that a viewer without access could invent
-	seen["Related"] = many(r.Related(ctx, v, home))(t)
+	seen["Related"] = many(r.Related(ctx, v, store.PageKey{SourceID: "docs", ID: "1"}))(t)
 	seen["Headings"] = many(r.Headings(ctx, v, "docs", "1"))(t)
 	seen["Tree"] = many(r.Tree(ctx, v, "docs", "", 3, "", 10))(t)
 	holds, err := r.Holds(ctx, v, "1")
@@ -94,6 +121,8 @@ func seenBy(t *testing.T, s *store.Store, v viewer.Viewer) map[string]int {
 	require.NoError(t, err)
 	seen["HiddenText"] = len(hidden)
 	seen["Freshness"] = many(r.Freshness(ctx, v))(t)
+	_, err = r.Why(ctx, v, "ann", store.PageKey{SourceID: "docs", ID: "1"})
+	one("Why", err)
 	return seen
 }
 
@@ -105,7 +134,7 @@ func many[T any](list []T, err error) func(*testing.T) int {
 	}
 }
 
-var own = map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1} // each source has one of its own
+var own = map[string]int{"Sources": 1, "SourceIDs": 1, "Freshness": 1, "Together": 1} // each source has one of its own
 
 // readWorld is a store in which each method of Reader has something to show.
 func readWorld(t *testing.T) *store.Store {
@@ -148,7 +177,7 @@ func TestEveryReadForPeopleObeysPermissions(t *testing.T) {
 	require.NoError(t, s.PutNodes(t.Context(), run, []store.Node{
 		node("page", "1", ""), node("page", "2", ""), node("page", "3", "1"), node("page", "9", ""),
 	}))
-	ofSource := map[string]bool{"Run": true, "Runs": true, "OpenRuns": true, "HeldRuns": true, "Sources": true, "SourceIDs": true, "Freshness": true, "Snapshot": true}
+	ofSource := map[string]bool{"Run": true, "Together": true, "Runs": true, "OpenRuns": true, "Sources": true, "SourceIDs": true, "Freshness": true, "Operation": true, "OpenOperations": true, "Why": true}
 	sees := func(v viewer.Viewer, nothing bool, why string) {
 		t.Helper()
 		all := seenBy(t, s, viewer.All())
@@ -160,6 +189,8 @@ func TestEveryReadForPeopleObeysPermissions(t *testing.T) {
 			switch {
 			case name == "SeesEveryPage":
 				require.Zero(t, n, "%s: only an operator sees every page, come what may", why)
+			case name == "HeldRuns":
+				require.Zero(t, n, "%s: only who oversees the source knows what a run holds", why)
 			case ofSource[name] || !nothing:
 				require.Equal(t, want, n, "%s, %s", why, name)
 			default:
@@ -226,7 +257,7 @@ func TestNoReadForPeopleLacksItsViewer(t *testing.T) {
 		}
 	}
 	for _, shared := range []reflect.Type{
-		reflect.TypeFor[store.Run](), reflect.TypeFor[store.Source](), reflect.TypeFor[store.Removal](), reflect.TypeFor[event.Progress](),
+		reflect.TypeFor[store.Run](), reflect.TypeFor[store.Source](), reflect.TypeFor[store.Removal](),
 	} {
 		require.True(t, people[shared], "no method of Reader returns %v: delete it from this list", shared)
 		delete(people, shared)

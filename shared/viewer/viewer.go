@@ -10,6 +10,7 @@ import "slices"
 // operator has no reader: an operator sees every page.
 type Viewer struct {
 	operator bool
+	overseer bool
 	all      bool
 	sources  []string
 	named    bool   // an administrator has chosen the sources for the viewer
@@ -30,9 +31,19 @@ func OfSources(ids ...string) Viewer { return Viewer{sources: slices.Clone(ids),
 // As returns the viewer with a reader: it sees what the account with this id may see in Confluence. An empty
 // account is nobody in particular. The operator may so see what somebody sees.
 func (v Viewer) As(account string) Viewer {
-	v.operator, v.account = false, account
+	v.operator, v.overseer, v.account = false, false, account
 	return v
 }
+
+// Overseeing returns the viewer as one who runs the sources: it is told what runs did with all their pages, in numbers,
+// messages and costs. Which pages these are, and what they contain, still depends on the reader.
+func (v Viewer) Overseeing() Viewer {
+	v.overseer = true
+	return v
+}
+
+// Oversees reports whether the viewer is told what runs did with all their pages.
+func (v Viewer) Oversees() bool { return v.operator || v.overseer }
 
 // AsOperator returns the viewer with an operator's eyes: it sees every page of its sources. It is for those who have
 // the database.

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/site"
 	"github.com/sluicehq/sluice/lab/bench/versus"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
+	"github.com/sluicehq/sluice/shared/event"
 )
 
 // Options set the size of the comparison.
@@ -230,8 +231,8 @@ func (b *bench) judged(r versus.Run, j *judge, dir, space string) (versus.Run, S
 	return r, scores, err
 }
 
-// foreign runs a peer other than Sluice.
-func (b *bench) foreign(ctx context.Context, s standIn, patience time.Duration, p peer, env []string) (versus.Run, error) {
+// foreign runs a peer other than Sluice, with processes beside it that work for it.
+func (b *bench) foreign(ctx context.Context, s standIn, patience time.Duration, p peer, env []string, beside ...int) (versus.Run, error) {
 	program, args, more, err := p.ready(ctx, b.kitchen)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -245,7 +246,7 @@ func (b *bench) foreign(ctx context.Context, s standIn, patience time.Duration, 
 	}
 	env = append(env, more...)
 	env = append(env, "SITE="+address, "MODE="+p.mode, "EMAIL="+sandbox.DefaultEmail, "TOKEN="+sandbox.DefaultToken)
-	return drive(ctx, s, patience, driver{program, args, env, os.Kill})
+	return drive(ctx, s, patience, driver{program, args, env, os.Kill}, beside...)
 }
 
 // sluice runs all of Sluice and measures from the request to the end of the run.
@@ -255,7 +256,7 @@ func (b *bench) sluice(ctx context.Context, s standIn, j *judge, space, dir stri
 		return versus.Run{Err: err.Error()}, nil
 	}
 	defer p.stop()
-	r, err := s.watched(ctx, c.patience, p.up.cmd.Process.Pid, p.sync)
+	r, err := s.watched(ctx, c.patience, func(ctx context.Context) (time.Duration, error) { return p.sync(ctx, event.Full) }, p.up.cmd.Process.Pid)
 	if err != nil {
 		return r, err
 	}

@@ -87,8 +87,9 @@ type driver struct {
 	stop    os.Signal // what ends it where its time is over
 }
 
-// drive lets a driver work once, within patience, and measures only that work, not its start.
-func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (versus.Run, error) {
+// drive lets a driver work once, within patience, and measures only that work, not its start. The processes beside it
+// work for it, and count.
+func drive(ctx context.Context, s standIn, patience time.Duration, d driver, beside ...int) (versus.Run, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c, err := begin(ctx, append(bare(os.Environ()), d.env...), d.program, d.args...)
@@ -102,7 +103,7 @@ func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (ve
 	if err != nil {
 		return versus.Run{Err: err.Error()}, nil
 	}
-	return s.watched(ctx, patience, c.cmd.Process.Pid, func(ctx context.Context) (time.Duration, error) {
+	return s.watched(ctx, patience, func(ctx context.Context) (time.Duration, error) {
 		if err := c.tell(); err != nil {
 			return 0, err
 		}
@@ -122,12 +123,12 @@ func drive(ctx context.Context, s standIn, patience time.Duration, d driver) (ve
 			err = errors.New(done.Error)
 		}
 		return time.Duration(done.Seconds * float64(time.Second)), err
-	})
+	}, append(beside, c.cmd.Process.Pid)...)
 }
 
-// watched measures the process with the id, and the stand-in, during work, within patience. The error of
+// watched measures the processes with the ids, and the stand-in, during work, within patience. The error of
 // the work is part of the run.
-func (s standIn) watched(ctx context.Context, patience time.Duration, pid int, work func(context.Context) (time.Duration, error)) (versus.Run, error) {
+func (s standIn) watched(ctx context.Context, patience time.Duration, work func(context.Context) (time.Duration, error), pids ...int) (versus.Run, error) {
 	if s.URL != "" {
 		if err := s.Forget(ctx); err != nil {
 			return versus.Run{}, err
@@ -135,7 +136,7 @@ func (s standIn) watched(ctx context.Context, patience time.Duration, pid int, w
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, patience, errStopped)
 	defer cancel()
-	peer, server := measure(pid), measure(s.pid)
+	peer, server := measure(pids...), measure(s.pid)
 	began := time.Now()
 	wall, err := work(limited)
 	r := versus.Run{Wall: wall}

@@ -14,18 +14,18 @@ type usage struct {
 // every is the interval of memory samples.
 const every = 100 * time.Millisecond
 
-// meter watches a tree of processes from its start to stop.
+// meter watches trees of processes from its start to stop.
 type meter struct {
-	pid  int
+	pids []int
 	from usage
 	quit chan struct{}
 	done sync.WaitGroup
 	peak int64
 }
 
-// measure begins to watch the process with the id and its descendants.
-func measure(pid int) *meter {
-	m := &meter{pid: pid, from: used(pid), quit: make(chan struct{})}
+// measure begins to watch the processes with the ids and their descendants.
+func measure(pids ...int) *meter {
+	m := &meter{pids: pids, from: used(pids...), quit: make(chan struct{})}
 	m.peak = m.from.memory
 	m.done.Go(func() {
 		tick := time.NewTicker(every)
@@ -33,7 +33,7 @@ func measure(pid int) *meter {
 		for {
 			select {
 			case <-tick.C:
-				m.peak = max(m.peak, used(pid).memory)
+				m.peak = max(m.peak, used(pids...).memory)
 			case <-m.quit:
 				return
 			}
@@ -47,6 +47,6 @@ func measure(pid int) *meter {
 func (m *meter) stop() (cpu time.Duration, peak int64) {
 	close(m.quit)
 	m.done.Wait()
-	last := used(m.pid)
+	last := used(m.pids...)
 	return last.cpu - m.from.cpu, max(m.peak, last.memory)
 }

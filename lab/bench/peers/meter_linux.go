@@ -3,17 +3,18 @@ package peers
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sluicehq/sluice/lab/bench/proc"
 )
 
-// used sums up the process with the id and its descendants. Ended processes count with their parent.
-func used(pid int) usage {
+// used sums up the processes with the ids and their descendants. Ended processes count with their parent.
+func used(pids ...int) usage {
 	var u usage
 	var shared int64
-	for all := []int{pid}; len(all) > 0; all = all[1:] {
+	for all := slices.Clone(pids); len(all) > 0; all = all[1:] {
 		dir := fmt.Sprintf("/proc/%d/", all[0])
 		text, err := os.ReadFile(dir + "stat") //nolint:gosec // below /proc
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/lab/bench/warm"
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -33,13 +34,13 @@ type sluice struct {
 // source is the id of the one source.
 const source = "bench"
 
-// startSluice starts the program on an empty folder and adds the space as a source.
-func startSluice(ctx context.Context, program string, s standIn, space string, perSecond int) (_ *sluice, err error) {
+// startSluice starts the program on an empty folder, with more settings, and adds the space as a source.
+func startSluice(ctx context.Context, program string, s standIn, space string, perSecond int, more ...string) (_ *sluice, err error) {
 	dir, err := dataFolder()
 	if err != nil {
 		return nil, err
 	}
-	p := &sluice{program: program, dir: dir, env: append(bare(os.Environ()), settingsOf(s, perSecond)...)}
+	p := &sluice{program: program, dir: dir, env: slices.Concat(bare(os.Environ()), settingsOf(s, perSecond), more)}
 	defer func() {
 		if err != nil {
 			p.stop()
@@ -82,7 +83,7 @@ func settingsOf(s standIn, perSecond int) []string {
 // bare is the environment without a user's settings for Sluice.
 func bare(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(e string) bool {
-		return strings.HasPrefix(e, "CONFLUENCE_") || strings.HasPrefix(e, "NATS_") || strings.HasPrefix(e, "DATABASE_URL")
+		return slices.ContainsFunc([]string{"CONFLUENCE_", "NATS_", "DATABASE_URL", "EMBEDDINGS_", "RERANK_"}, func(begins string) bool { return strings.HasPrefix(e, begins) })
 	})
 }
 
@@ -94,9 +95,9 @@ func (p *sluice) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // sync requests a sync and waits for its end. It returns its duration, from the request until the last
 // page is searchable and the run has ended.
-func (p *sluice) sync(ctx context.Context) (time.Duration, error) {
+func (p *sluice) sync(ctx context.Context, mode event.Mode) (time.Duration, error) {
 	began := time.Now()
-	out, err := p.command(ctx, "sync", source, "--mode", "full", "--wait", "--output", "json").Output()
+	out, err := p.command(ctx, "sync", source, "--mode", string(mode), "--wait", "--output", "json").Output()
 	took := time.Since(began)
 	if err != nil {
 		return took, fmt.Errorf("sync: %w: %s", err, lastLine(out))

@@ -31,7 +31,7 @@ func meaning(b *bytes.Buffer, r Results) {
 		return
 	}
 	b.WriteString("## Search by meaning\n\nOne person searching, with the vector of the question at hand: 384 numbers, made up in 2,000 clusters, as for the\n" +
-		"chunks. Recall is the share of the ten nearest chunks that a search by vectors finds. A filter lets a share of the\n" +
+		"chunks. Recall is the share of the ten hits by vectors that the same search finds when it compares all of them. A filter lets a share of the\n" +
 		"chunks through. `-meant 250,6250` leaves out the largest knowledge base.\n\n")
 	t := table.Table{Head: []string{"chunks:", "filter:", "words, median:", "95th:", "vectors, median:", "95th:", "both, median:", "95th:", "recall:"}}
 	for _, m := range r.Meaning {

@@ -164,7 +164,7 @@ type Meaning struct {
 	Chunks               int
 	Share                float64 // of the chunks that the filter lets through
 	Words, Vectors, Both figure.Tail
-	Recall               float64 // of the nearest ten by vectors
+	Recall               float64 // of the hits by vectors that the same search finds without the index
 }
 
 // Stages is the time of pages in each step of a full sync.

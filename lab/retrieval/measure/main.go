@@ -37,11 +37,13 @@ func notice(text string) { fmt.Fprintln(os.Stderr, text) }
 func run(ctx context.Context) (err error) {
 	missed := flag.Int("missed", 0, "how many of the questions without a right page to print")
 	words := flag.Bool("words", false, "measure words alone, which needs neither a model nor pgvector")
+	ways := flag.String("ways", "", "the ways of searching to measure, by their names in the tables, separated by commas; none for all")
 	weights := flag.String("weights", "", "further shares of meaning in the ranking, from 0 to 1, separated by commas")
 	bin := flag.String("bin", os.Getenv("SLUICE_PG_BINDIR"), "the `folder` of a Postgres, with pgvector unless -words; else it is found or downloaded")
 	o := retrieval.Options{Notice: notice}
 	flag.IntVar(&o.Chunks.MaxTokens, "max-tokens", chunk.DefaultMaxTokens, "the maximum size of a chunk, in tokens")
 	flag.IntVar(&o.Chunks.OverlapTokens, "overlap", 0, "how much of the previous chunk to repeat, in tokens")
+	flag.BoolVar(&o.Bare, "bare", false, "embed the text of a chunk without the page's title and the headings above it")
 	flag.Parse()
 	set, err := read(flag.Args())
 	if err != nil {
@@ -50,6 +52,7 @@ func run(ctx context.Context) (err error) {
 	if o.Weights, err = numbers(*weights); err != nil {
 		return err
 	}
+	o.Ways = strings.FieldsFunc(*ways, func(r rune) bool { return r == ',' })
 	if !*words {
 		if err := model(ctx, &o); err != nil {
 			return err

@@ -39,7 +39,7 @@ func (p *places) page(space, title string) page.Link {
 			return l
 		}
 		// A blog post may have the same title as a page; the link means the page.
-		if title == p.facts.Title && p.facts.URL != "" && p.facts.Kind != page.BlogPost {
+		if title == p.facts.Title && p.facts.URL != "" && p.facts.Kind == "" {
 			return page.Link{PageID: p.facts.ID, PageTitle: title, PageURL: p.facts.URL}
 		}
 		space = p.facts.SpaceKey

@@ -76,6 +76,10 @@ func (n *node) adfMacro() *node {
 // adfParameters adds the parameters below p to the macro; key is p's key.
 func (n *node) adfParameters(p *node, key string) {
 	for c := p.first; c != nil; c = c.next {
+		if c.tag == tagUnknown && c.first != nil { // an item of a list
+			n.adfParameters(c, key)
+			continue
+		}
 		if c.tag != tagADFAttribute {
 			continue
 		}
@@ -84,7 +88,7 @@ func (n *node) adfParameters(p *node, key string) {
 			name = key
 		}
 		switch {
-		case c.child(tagADFAttribute) != nil:
+		case find(c, tagADFAttribute) != nil:
 			n.adfParameters(c, name)
 		case name == "extension-title" || name == "extension-id" || name == "local-id" || name == "layout":
 		default:

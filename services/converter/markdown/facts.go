@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"bytes"
 	"math"
 	"net/url"
 	"slices"
@@ -213,6 +214,7 @@ func (r *renderer) result() Result {
 	m.AssetLinks = filled(m.AssetLinks)
 	m.WordCount = f.words
 	m.ContentLength = len(r.w.out)
+	m.Resolution = own.Resolution
 	return Result{
 		Markdown: string(r.w.out),
 		Metadata: m,
@@ -235,5 +237,41 @@ func (r *renderer) lossList() []page.Loss {
 	if r.w.flattened > 0 {
 		r.losses[lossKey{"nesting", page.Rendered, "lists and quotes below the deepest level that is indented"}] = r.w.flattened
 	}
-	return sorted(r.losses)
+	losses := sorted(r.losses)
+	lines := linesOf(r.w.out, r.lostAt)
+	for i := range losses {
+		l := &losses[i]
+		l.Lines = lines[lossKey{l.Element, l.Fate, l.Reason}]
+	}
+	return losses
+}
+
+// linesOf returns the lines of the Markdown in which the given offsets are, or, between blocks, before which they are.
+func linesOf(out []byte, at map[lossKey][]int) map[lossKey][]int {
+	var all []int
+	for k, list := range at {
+		for i, n := range list {
+			n = min(n, len(out)) // a block that stayed empty was taken back
+			for n < len(out) && out[n] == '\n' && (n == 0 || out[n-1] == '\n') {
+				n++
+			}
+			list[i] = n
+		}
+		all = append(all, at[k]...)
+	}
+	slices.Sort(all)
+	numbers, line, before := map[int]int{}, 1, 0
+	for _, n := range all { // one pass: there may be many, in a long page
+		line += bytes.Count(out[before:n], []byte{'\n'})
+		numbers[n], before = line, n
+	}
+	lines := make(map[lossKey][]int, len(at))
+	for k, list := range at {
+		for _, n := range list {
+			lines[k] = append(lines[k], numbers[n])
+		}
+		slices.Sort(lines[k])
+		lines[k] = slices.Compact(lines[k])
+	}
+	return lines
 }

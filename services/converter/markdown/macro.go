@@ -23,13 +23,13 @@ func (r *renderer) macro(n *node, st style) {
 		r.deferred = append(r.deferred, n)
 		return
 	}
-	told, before := r.told, r.c.written
+	told, before, at := r.told, r.c.written, len(r.w.out)
 	r.tell(page.Rendered, "")
 	r.macroAs(n, name, rule, st)
 	if r.told.fate != page.Dropped && r.c.written == before {
 		r.tell(page.Dropped, "empty")
 	}
-	r.lose("macro:"+name, r.told.fate, r.told.reason)
+	r.loseAt(at, "macro:"+name, r.told.fate, r.told.reason)
 	r.told = told
 }
 
@@ -38,6 +38,9 @@ func macroName(n *node) string { return strings.ToLower(strings.TrimSpace(n.attr
 func (r *renderer) macroAs(n *node, name string, rule macroRule, st style) {
 	switch rule.as {
 	case asBody, asTitled, asAlert, asQuote:
+		if n.child(tagRichBody) == nil && n.child(tagPlainBody) == nil && r.stands(n, st) {
+			return // an app's macro of this name, which has only parameters
+		}
 		r.bodied(n, rule, st)
 	case asCode, asPlain:
 		r.codeMacro(n, rule, st)

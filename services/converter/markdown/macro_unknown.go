@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/page"
@@ -57,6 +58,20 @@ func (n *node) says(names []string) string {
 			if v := n.param(c.attr("ac:name")); readable(v) {
 				return v
 			}
+		}
+	}
+	return ""
+}
+
+// named returns the first readable parameter whose name ends in what names things, such as boardTitle.
+func (n *node) named() string {
+	for c := n.first; c != nil; c = c.next {
+		name := plainName(c.attr("ac:name"))
+		if c.tag != tagParameter || !strings.HasSuffix(name, "title") && !strings.HasSuffix(name, "label") && !strings.HasSuffix(name, "caption") {
+			continue
+		}
+		if v := n.param(c.attr("ac:name")); readable(v) {
+			return v
 		}
 	}
 	return ""
@@ -144,6 +159,7 @@ func (r *renderer) extras(n *node, st style) {
 // stands writes the parameters that identify a macro's content: a diagram's source, a file, a page,
 // addresses, a person, texts. It reports whether there were any.
 func (r *renderer) stands(n *node, st style) bool {
+	n = n.opened()
 	if r.source(n, "", st) {
 		return true
 	}
@@ -157,7 +173,7 @@ func (r *renderer) stands(n *node, st style) bool {
 		r.alone(func() { r.fileLink(target, "file", st) })
 		return true
 	}
-	label := n.says(titleParams)
+	label := first(n.says(titleParams), n.named())
 	if l, ok := r.pageLinked(n); ok {
 		r.tell(page.Placeholder, "unknown macro: the page that it names stands for it")
 		r.facts.internal(l)
@@ -215,11 +231,7 @@ func (r *renderer) texts(n *node, label string, st style) bool {
 	if label != "" {
 		texts = append(texts, label)
 	}
-	for _, name := range textParams {
-		if v := n.says([]string{name}); v != "" && v != label {
-			texts = append(texts, v)
-		}
-	}
+	texts = append(texts, n.listed(label)...)
 	if len(texts) == 0 {
 		return false
 	}
@@ -236,4 +248,30 @@ func (r *renderer) texts(n *node, label string, st style) bool {
 		r.alone(func() { r.text(t, st) })
 	}
 	return true
+}
+
+// listed returns the readable parameters of a macro, but for its label: by name, and in the macro's order if a name comes
+// again, as in a list of questions and answers.
+func (n *node) listed(label string) (texts []string) {
+	again, known := false, map[string]bool{}
+	for c := n.first; c != nil; c = c.next {
+		name := plainName(c.attr("ac:name"))
+		if c.tag != tagParameter || !slices.Contains(textParams, name) && !slices.Contains(titleParams, name) {
+			continue
+		}
+		if v := strings.TrimSpace(textOf(c, 4096)); readable(v) && v != label {
+			again, known[name] = again || known[name], true
+			texts = append(texts, v)
+		}
+	}
+	if again {
+		return texts
+	}
+	texts = nil
+	for _, name := range textParams {
+		if v := n.says([]string{name}); v != "" && v != label {
+			texts = append(texts, v)
+		}
+	}
+	return texts
 }

@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/shared/failure"
@@ -72,7 +73,6 @@ type parser struct {
 	noComment, noPI bool
 
 	open  []*node // open elements, the root first
-	names map[string]int
 	slab  []node
 	nodes int // of all slabs
 	attrs []attr
@@ -81,7 +81,7 @@ type parser struct {
 
 func parse(src string) (tree, error) {
 	p := &parser{
-		src: src, names: map[string]int{},
+		src:    src,
 		lastGT: strings.LastIndexByte(src, '>'),
 	}
 	root := p.node()
@@ -218,7 +218,7 @@ func (p *parser) endTag(rest string) {
 	} else {
 		p.pos += i + strings.IndexByte(rest[i:], '>') + 1
 	}
-	if p.names[name] == 0 {
+	if p.top().name != name && !p.isOpen(name) {
 		if !isVoid(tagOf(name)) {
 			p.note("an end tag without its element")
 		}
@@ -227,7 +227,6 @@ func (p *parser) endTag(rest string) {
 	for {
 		n := p.top()
 		p.open = p.open[:len(p.open)-1]
-		p.names[n.name]--
 		if n.name == name {
 			return
 		}
@@ -235,6 +234,11 @@ func (p *parser) endTag(rest string) {
 			p.note("element not closed")
 		}
 	}
+}
+
+// isOpen reports whether an element with this name is open. At most MaxDepth are.
+func (p *parser) isOpen(name string) bool {
+	return slices.ContainsFunc(p.open[1:], func(n *node) bool { return n.name == name })
 }
 
 func (p *parser) startTag(rest string) {
@@ -256,7 +260,6 @@ func (p *parser) startTag(rest string) {
 		return
 	}
 	p.open = append(p.open, n)
-	p.names[n.name]++
 }
 
 // rawText drops the content of script and style, which readers never see.

@@ -14,6 +14,7 @@ type renderer struct {
 	e      emitter
 	facts  *facts // what the page mentions
 	losses map[lossKey]int
+	lostAt map[lossKey][]int // where in the Markdown it happened, see lines
 
 	// flat says that only inline content fits here, in a heading or a table cell: blocks are
 	// written as lines, see flat.go.
@@ -38,13 +39,22 @@ type lossKey struct {
 }
 
 func newRenderer(f page.Facts, bodySize int) *renderer {
-	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, anchors: anchors{}, veil: veil{ink: noColour, ground: white}}
+	r := &renderer{places: newPlaces(f), w: newWriter(bodySize), losses: map[lossKey]int{}, lostAt: map[lossKey][]int{}, anchors: anchors{}, veil: veil{ink: noColour, ground: white}}
 	r.facts = newFacts(&r.places, &r.c)
 	return r
 }
 
+// lose counts what happened to an element where the Markdown is now.
 func (r *renderer) lose(element string, fate page.Fate, reason string) {
-	r.losses[lossKey{element, fate, reason}]++
+	r.loseAt(len(r.w.out), element, fate, reason)
+}
+
+func (r *renderer) loseAt(at int, element string, fate page.Fate, reason string) {
+	k := lossKey{element, fate, reason}
+	r.losses[k]++
+	if list := r.lostAt[k]; (fate != page.Rendered || element == hiddenText) && len(list) < page.MostLossLines {
+		r.lostAt[k] = append(list, at)
+	}
 }
 
 // walk renders the children of n.

@@ -141,6 +141,28 @@ func TestBlogPostsThatAreNoLongerWantedLeave(t *testing.T) {
 	require.Equal(t, "blogpost", kept[0].Page.Kind)
 }
 
+// A run without blog posts proves nothing of them if the source wants them: it was requested before they were turned on
+// again, or by a process that did not know of the kind.
+func TestBlogPostsThatARunDidNotAskForStayIfTheyAreWanted(t *testing.T) {
+	w, k := newWorld(t, 3), bustest.New(t)
+	posts := w.post(20)
+	w.want(false)
+	run := w.list("docs", "off", event.Full, w.current())
+	w.want(true)
+	w.site.ResetStats()
+	w.start(k, sandbox.DefaultToken)
+	k.Publish(completed(run))
+	k.Empty(bus.Removals)
+	last := w.advance(run.ID)
+	require.Equal(t, event.StateCompleted, last.State, last.Message)
+	require.Zero(t, last.Counts.Removed)
+	require.True(t, w.live(posts[0].ID))
+	require.Zero(t, w.site.Stats().Calls["/wiki/api/v2/blogposts"])
+	next, err := w.store.OpenRun(t.Context(), event.SyncRequested{RequestID: "next", Mode: event.Incremental, SourceID: "docs"})
+	require.NoError(t, err)
+	require.Equal(t, event.Full, next.Mode, "it lists them")
+}
+
 // A held run removes nothing at all, and its brake counts the pages that left, not those that were
 // turned off.
 func TestAHeldRunKeepsUnwantedBlogPostsToo(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
-	"github.com/sluicehq/sluice/shared/run"
+	brake "github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/source"
 	"github.com/sluicehq/sluice/shared/source/systems"
@@ -33,13 +33,16 @@ const verifyBatch = 250
 type ledger interface {
 	Run(ctx context.Context, id string) (store.Run, error)
 	Source(ctx context.Context, id string) (store.Source, error)
-	FindRemovalCandidates(ctx context.Context, run store.Run) (pages []string, live int, err error)
+	FindRemovalCandidates(ctx context.Context, run store.Run) (pages []string, live store.Live, err error)
+	ResolvedThreads(ctx context.Context, run store.Run) ([]string, error)
+	RestrictedPages(ctx context.Context, run store.Run) ([]store.Removal, error)
 	RemovePages(ctx context.Context, run store.Run, removals []store.Removal) error
 	KeepPages(ctx context.Context, run store.Run, ids []string, reason string) error
 	MarkRemovalsChecked(ctx context.Context, runID string) error
 	HoldRun(ctx context.Context, runID string, gone []store.Removal, kept []string, message string) error
 	HeldRemovals(ctx context.Context, runID string) ([]store.Removal, error)
-	BlogPosts(ctx context.Context, sourceID string, ids []string) (map[string]bool, error)
+	KindsOf(ctx context.Context, sourceID string, ids []string) (map[string]string, error)
+	PartsOf(ctx context.Context, sourceID string, ids []string) (map[string]string, error)
 	UnreadablePages(ctx context.Context, run store.Run) ([]string, error)
 	PurgePages(ctx context.Context, run store.Run, ids []string) error
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
@@ -68,13 +71,13 @@ type Detector struct {
 	ledger  ledger
 	bus     publisher
 	systems opener
-	brake   run.Brake
+	brake   brake.Brake
 	log     zerolog.Logger
 }
 
 // New returns a detector that holds runs that would remove more than the brake permits.
-func New(l ledger, b publisher, s opener, brake config.Brake, log zerolog.Logger) *Detector {
-	return &Detector{ledger: l, bus: b, systems: s, brake: run.Brake{Pages: brake.Pages, Percent: brake.Percent}, log: log}
+func New(l ledger, b publisher, s opener, limits config.Brake, log zerolog.Logger) *Detector {
+	return &Detector{ledger: l, bus: b, systems: s, brake: brake.Brake{Pages: limits.Pages, Percent: limits.Percent}, log: log}
 }
 
 // Handle checks the stored pages that a full run's listing lacks. On redelivery it checks the remaining
@@ -115,6 +118,14 @@ func (d *Detector) Failed(ctx context.Context, m bus.Delivery, cause error) erro
 }
 
 func (d *Detector) judge(ctx context.Context, run store.Run) error {
+	// The source's settings exclude these, which nobody need prove or approve.
+	restricted, err := d.ledger.RestrictedPages(ctx, run)
+	if err != nil {
+		return err
+	}
+	if err := d.ledger.RemovePages(ctx, run, restricted); err != nil {
+		return err
+	}
 	candidates, live, err := d.ledger.FindRemovalCandidates(ctx, run)
 	if err != nil {
 		return err
@@ -144,13 +155,9 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err := system.Probe(ctx); err != nil {
 		return err
 	}
-	posts, err := d.ledger.BlogPosts(ctx, run.SourceID, slices.Concat(candidates, hidden))
+	v, candidates, hidden, err := d.sort(ctx, run, src, system, candidates, hidden)
 	if err != nil {
 		return err
-	}
-	v := verdict{system: system, posts: posts}
-	if !run.BlogPosts {
-		candidates, hidden = v.exclude(candidates), without(hidden, posts)
 	}
 	if err := v.lookUp(ctx, candidates); err != nil {
 		return err
@@ -171,7 +178,7 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	}
 	// A page that was hidden before and still cannot be read is removed: if two runs neither list it nor
 	// find it by id, no stronger proof is possible.
-	before := verdict{system: system, posts: posts}
+	before := verdict{system: system, kinds: v.kinds}
 	if err := before.lookUp(ctx, hidden); err != nil {
 		return err
 	}
@@ -181,9 +188,27 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	return d.ledger.MarkRemovalsChecked(ctx, run.ID)
 }
 
+// sort finds what the candidates and the hidden pages are, and returns those that must be looked up: about what the
+// source's settings exclude, the verdict is known.
+func (d *Detector) sort(ctx context.Context, run store.Run, src store.Source, system source.System, candidates, hidden []string) (v verdict, look, lookHidden []string, err error) {
+	v.system = system
+	if v.kinds, err = d.ledger.KindsOf(ctx, run.SourceID, slices.Concat(candidates, hidden)); err != nil {
+		return v, nil, nil, err
+	}
+	if v.on, err = d.ledger.PartsOf(ctx, run.SourceID, candidates); err != nil {
+		return v, nil, nil, err
+	}
+	resolved, err := d.ledger.ResolvedThreads(ctx, run)
+	if err != nil {
+		return v, nil, nil, err
+	}
+	look = v.leaveOut(v.exclude(candidates, run.Kinds, src.Kinds()), resolved, src.Comments == store.AllComments)
+	return v, look, v.included(hidden, run.Kinds), nil
+}
+
 // hold ends the check when too many pages would be removed without approval. Pages that the source's
 // settings exclude are meant to be removed; they only wait until a person has decided on the others.
-func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live int) (bool, error) {
+func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v verdict, live store.Live) (bool, error) {
 	approved := map[string]bool{}
 	if run.ApprovesRun != "" {
 		seen, err := d.ledger.HeldRemovals(ctx, run.ApprovesRun)
@@ -198,21 +223,38 @@ func (d *Detector) hold(ctx context.Context, run store.Run, src store.Source, v 
 	for _, id := range v.absent {
 		gone = append(gone, store.Removal{PageID: id, Reason: store.ReasonUnreadable})
 	}
-	n := 0
+	pages, parts := brake.Share{Live: live.Pages}, brake.Share{Live: live.Parts}
+	leaves := make(map[string]bool, len(gone))
 	for _, r := range gone {
+		leaves[r.PageID] = true
+	}
+	for _, r := range gone {
+		on, sort := v.on[r.PageID], &pages
+		if on != "" {
+			sort = &parts
+		}
 		switch {
-		case r.Reason == store.ReasonExcluded:
-			live--
+		case r.Reason == store.ReasonExcluded, leaves[on]: // a part leaves with its page, which counts
+			sort.Live--
 		case !approved[r.PageID]:
-			n++
+			sort.Removals++
 		}
 	}
-	if run.ApproveRemovals || !d.brake.Holds(n, live) {
+	if run.ApproveRemovals || !d.brake.HoldsAny(pages, parts) {
 		return false, nil
 	}
-	message := fmt.Sprintf("%d of %d pages have left source %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
-		n, live, src.ID, run.ID, run.ID)
+	message := fmt.Sprintf("%s left source %s; nothing was removed. See them: sluice removals list --run %s; if that is right: sluice removals approve %s",
+		counted(pages, parts), src.ID, run.ID, run.ID)
 	return true, d.ledger.HoldRun(ctx, run.ID, gone, v.kept, message)
+}
+
+// counted says how many pages and threads would leave, for a message.
+func counted(pages, parts brake.Share) string {
+	text := fmt.Sprintf("%d of %d pages", pages.Removals, pages.Live)
+	if parts.Removals > 0 {
+		text += fmt.Sprintf(" and %d of %d threads of comments", parts.Removals, parts.Live)
+	}
+	return text + " have"
 }
 
 func (d *Detector) announce(ctx context.Context, run store.Run) error {

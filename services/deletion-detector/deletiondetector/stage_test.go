@@ -86,16 +86,23 @@ func (w *world) addSource(id string) {
 }
 
 func write(run store.Run, p sandbox.Page) store.PageWrite {
+	path := "/" + p.ID
+	if kindOf(p) == page.Comment {
+		path = "/" + p.ParentID + path
+	}
 	return store.PageWrite{
-		SourceID: run.SourceID, RunID: run.ID, Attempt: 1, Path: "/" + p.ID, Markdown: "words\n",
+		SourceID: run.SourceID, RunID: run.ID, Attempt: 1, Path: path, Markdown: "words\n",
 		Page:   page.Facts{ID: p.ID, Kind: kindOf(p), Version: p.Version, Title: p.Title, SpaceKey: space, URL: "https://x/" + run.SourceID + p.ID, ModifiedAt: p.ModifiedAt},
 		Chunks: []store.Chunk{{Content: "words", Metadata: store.ChunkMetadata{PageID: p.ID, CrawlType: "confluence", ContentHash: "words"}}},
 	}
 }
 
 func kindOf(p sandbox.Page) string {
-	if p.Kind == sandbox.KindBlogPost {
+	switch p.Kind {
+	case sandbox.KindBlogPost:
 		return page.BlogPost
+	case page.Comment:
+		return page.Comment
 	}
 	return ""
 }
@@ -112,6 +119,9 @@ func (w *world) list(source, runID string, mode event.Mode, pages []sandbox.Page
 	listed := make([]store.Listed, len(pages))
 	for i, p := range pages {
 		listed[i] = store.Listed{ID: p.ID, Kind: kindOf(p), Version: p.Version, Title: p.Title, Status: p.Status}
+		if p.Kind == page.Comment {
+			listed[i].ParentID, listed[i].ParentKind = p.ParentID, "page"
+		}
 	}
 	require.NoError(w.t, w.store.AddListed(ctx, run.ID, attempt, listed))
 	if mode == event.Full {

@@ -34,15 +34,24 @@ func (b *batch) place(ctx context.Context, pages []source.Page) error {
 	return b.GrowTree(ctx)
 }
 
-// readers reads who may see the pages, before they are stored. A full run has just read it for all pages that
-// were there when it began.
-func (b *batch) readers(ctx context.Context, pages []source.Page) error {
-	ids := make([]string, len(pages))
+// readers reads who may see the pages, before they are stored, and returns those that may be stored. A full run has just
+// read it for all pages that were there when it began.
+func (b *batch) readers(ctx context.Context, pages []source.Page) ([]source.Page, error) {
+	ids, asked := make([]string, len(pages)), make([]string, len(pages))
 	for i, p := range pages {
-		ids[i] = p.Facts.ID
+		ids[i], asked[i] = p.Facts.ID, p.Facts.ID
+		if page.IsPart(p.Facts.Kind) { // it has the readers of what it is on
+			asked[i] = p.Facts.ParentID
+		}
 	}
+	slices.Sort(asked)
+	asked = slices.Compact(asked)
 	r := sweep.Reader{Ledger: b.ledger, System: b.System, Source: b.Run.SourceID, Log: b.log}
-	return b.DoWithout(ctx, r.Pages(ctx, ids, b.Run.Mode != event.Full), sweep.Missing)
+	if err := b.DoWithout(ctx, r.Pages(ctx, asked, b.Run.Mode != event.Full), sweep.Missing); err != nil {
+		return nil, err
+	}
+	out, err := b.ledger.LeaveOut(ctx, b.Run, ids)
+	return slices.DeleteFunc(pages, func(p source.Page) bool { return slices.Contains(out, p.Facts.ID) }), err
 }
 
 // describe makes the pages' events. It looks up the account ids and titles in a body, so that the
@@ -80,6 +89,10 @@ func (b *batch) describe(ctx context.Context, pages []source.Page) ([]event.Even
 			if link, ok := links[title]; ok {
 				facts.Links[title] = link
 			}
+		}
+		if facts.File != nil {
+			events[i] = event.FileFound{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, FoundAt: now, Page: facts}
+			continue
 		}
 		events[i] = event.PageFetched{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, FetchedAt: now, Page: facts, Body: p.Body}
 	}

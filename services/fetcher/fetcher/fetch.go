@@ -54,7 +54,7 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 		}
 	}
 	err = b.fetch(ctx)
-	if len(b.wanted) > 1 && errors.Is(err, source.ErrTooMuch) {
+	if errors.Is(err, source.ErrTooMuch) && (len(b.wanted) > 1 || len(b.wanted) < len(ids)) {
 		return b.split(ctx)
 	}
 	if d.Attempt >= splitAfter && len(b.wanted) > 1 && v.OnlyHere(ctx, err) {
@@ -112,7 +112,8 @@ type batch struct {
 	wanted     []page.Ref // in the task's order; pages that fail alone are removed
 }
 
-// fetch fetches the pages of a task and publishes them.
+// fetch fetches the pages of a task and publishes them. What was read before an error is published too, and no longer
+// wanted.
 func (b *batch) fetch(ctx context.Context) error {
 	found, err := b.System.Bodies(ctx, b.wanted)
 	for i := range found {
@@ -121,20 +122,32 @@ func (b *batch) fetch(ctx context.Context) error {
 		}
 	}
 	// Pages that failed alone have failed, whatever happens to the others.
-	if failErr := b.failSome(ctx, found); err == nil {
-		err = failErr
+	if failErr := b.failSome(ctx, found); failErr != nil {
+		return cmp.Or(err, failErr)
 	}
-	if err != nil {
-		return err
+	pages, siftErr := b.sift(ctx, found, err == nil)
+	if siftErr == nil {
+		siftErr = b.publish(ctx, pages)
 	}
-	pages, err := b.sift(ctx, found)
-	if err != nil {
-		return err
+	if err == nil || siftErr != nil {
+		return cmp.Or(err, siftErr)
+	}
+	b.wanted = slices.DeleteFunc(slices.Clone(b.wanted), func(ref page.Ref) bool {
+		return slices.ContainsFunc(found, func(p source.Page) bool { return p.Facts.ID == ref.ID })
+	})
+	return err
+}
+
+// publish publishes pages of the source.
+func (b *batch) publish(ctx context.Context, pages []source.Page) error {
+	if len(pages) == 0 {
+		return nil
 	}
 	if err := b.place(ctx, pages); err != nil {
 		return err
 	}
-	if err := b.readers(ctx, pages); err != nil {
+	pages, err := b.readers(ctx, pages)
+	if err != nil || len(pages) == 0 {
 		return err
 	}
 	events, err := b.describe(ctx, pages)
@@ -170,11 +183,13 @@ func (b *batch) failSome(ctx context.Context, found []source.Page) error {
 	return nil
 }
 
-// sift keeps the current pages of the source and ends the others as skipped.
-func (b *batch) sift(ctx context.Context, found []source.Page) ([]source.Page, error) {
+// sift keeps the current pages of the source and ends the others as skipped, also those that found lacks if it is complete.
+func (b *batch) sift(ctx context.Context, found []source.Page, complete bool) ([]source.Page, error) {
 	reasons := make(map[string]string, len(b.wanted))
 	for _, ref := range b.wanted {
-		reasons[ref.ID] = "missing"
+		if complete {
+			reasons[ref.ID] = "missing"
+		}
 	}
 	var keep []source.Page
 	for _, p := range found {
@@ -201,8 +216,11 @@ func (b *batch) sift(ctx context.Context, found []source.Page) ([]source.Page, e
 func (b *batch) split(ctx context.Context) error {
 	b.log.Warn().Str("run", b.Run.ID).Int("pages", len(b.wanted)).Msg("these pages cannot be fetched together, splitting the task")
 	half := len(b.wanted) / 2
-	return b.bus.PublishAll(ctx, []event.Event{
-		event.PagesListed{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, Pages: b.wanted[:half]},
-		event.PagesListed{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, Pages: b.wanted[half:]},
-	})
+	var tasks []event.Event
+	for _, refs := range [][]page.Ref{b.wanted[:half], b.wanted[half:]} {
+		if len(refs) > 0 {
+			tasks = append(tasks, event.PagesListed{SourceID: b.Run.SourceID, RunID: b.Run.ID, Attempt: b.task.Attempt, Pages: refs})
+		}
+	}
+	return b.bus.PublishAll(ctx, tasks)
 }

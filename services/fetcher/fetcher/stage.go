@@ -29,6 +29,7 @@ type ledger interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	Run(ctx context.Context, id string) (store.Run, error)
 	UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error)
+	LeaveOut(ctx context.Context, run store.Run, ids []string) ([]string, error)
 	SkipPage(ctx context.Context, runID, pageID, reason string) error
 	Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error)
 	KeptPages(ctx context.Context, run store.Run, ids []string) ([]store.KeptPage, error)
@@ -83,6 +84,6 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	return service.All(
 		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed), service.BySite(s)),
 		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers), service.BySite(s)),
-		sweep.New(s, systems, cfg.PermissionsEvery, h.Log),
+		sweep.New(s, b, systems, cfg.PermissionsEvery, cfg.PermissionsMaxAge, h.Log),
 	), nil
 }

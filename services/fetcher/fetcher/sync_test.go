@@ -332,3 +332,47 @@ func TestAnAnnouncementHoldsNoRunWhileTheBrokerIsAway(t *testing.T) {
 		require.True(t, !p.State.Final() || p.State == event.StateCancelled)
 	}
 }
+
+// A run of some failed pages asks the site for no list, and what changed meanwhile is not passed over: the watermark stays.
+func TestARunOfSomeFailedPagesListsNothingElse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad, other := w.page("Bad", "<p>one</p>", ""), w.page("Bad too", "<p>two</p>", "")
+	tasks, rejected := bustest.Collect[event.PagesListed](w.Kit), bustest.Collect[event.SyncRejected](w.Kit)
+	w.startSync()
+	w.ask("run-1", event.Full, 0)
+	tasks.Wait(1)
+	w.Empty(bus.Sync)
+	for _, id := range []string{bad.ID, other.ID} {
+		require.NoError(t, w.store.FailPage(t.Context(), event.PageFailed{SourceID: "docs", RunID: "run-1", PageID: id, Version: 1, Stage: "converter", Code: failure.ConvertTooDeep, Message: "too deep", Attempts: 1}))
+	}
+	require.Equal(t, event.StateCompletedWithFailures, w.finish("run-1").State)
+	before, err := w.store.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	changed := w.page("Changed since", "<p>three</p>", "")
+	w.site.ResetStats()
+
+	w.Publish(event.SyncRequested{SourceID: "docs", RequestID: "run-2", OnlyPages: []string{bad.ID, changed.ID}})
+	require.Equal(t, []string{bad.ID}, ids(tasks.Wait(2)[1].Pages))
+	w.Empty(bus.Sync)
+	require.LessOrEqual(t, int(w.site.Stats().Total), 2, "which site and which space it is: %v", w.site.Stats().Calls)
+	require.NotContains(t, w.site.Stats().Calls, "/wiki/rest/api/search")
+	require.Equal(t, event.StateCompleted, w.finish("run-2").State)
+	after, err := w.store.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, before.LastSync, after.LastSync)
+	failed, err := w.store.Reader().Failures(t.Context(), viewer.All(), "docs", "", "", store.First(10))
+	require.NoError(t, err)
+	require.Len(t, failed, 1)
+	require.Equal(t, other.ID, failed[0].PageID)
+
+	w.ask("run-3", event.Incremental, 0)
+	require.ElementsMatch(t, []string{other.ID, changed.ID}, ids(tasks.Wait(3)[2].Pages))
+	for i, req := range []event.SyncRequested{
+		{OnlyPages: []string{"1"}, Mode: event.Full}, {OnlyPages: []string{"no id"}}, {OnlyPages: make([]string, event.MaxOnly+1)},
+	} {
+		req.SourceID, req.RequestID = "docs", fmt.Sprintf("wrong-%d", i)
+		w.Publish(req)
+		require.Contains(t, rejected.Wait(i + 1)[i].Message, "only_pages")
+	}
+}

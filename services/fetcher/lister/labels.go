@@ -11,9 +11,9 @@ import (
 // 32,000 pages, a few MiB. In a larger source the reading of labels then waits.
 const labelsAhead = 128
 
-// readLabels reads the labels of the source's pages if its listing lacks them. If the reading fails, the
+// readLabels reads the labels of the source's content of the kinds if its listing lacks them. If the reading fails, the
 // stored labels stay.
-func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[string][]string) (complete bool, err error) {
+func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, of source.Kinds, out chan<- map[string][]string) (complete bool, err error) {
 	labels, ok := v.System.(source.Labels)
 	if !ok {
 		return false, nil
@@ -28,7 +28,7 @@ func (l *Lister) readLabels(ctx context.Context, v *visit.Visit, out chan<- map[
 			return ctx.Err()
 		}
 	}
-	for page, err := range labels.Labels(ctx, kinds(v.Run)) {
+	for page, err := range labels.Labels(ctx, of) {
 		if err != nil {
 			return false, v.DoWithout(ctx, err, "labels are as they were until the next full run")
 		}

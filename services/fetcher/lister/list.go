@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"github.com/sluicehq/sluice/services/fetcher/visit"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
-	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/source"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -73,7 +73,7 @@ func (l *Lister) listFrom(ctx context.Context, v *visit.Visit) error {
 		if err := l.fill(ctx, v, attempt, listing, unsearchable); err != nil {
 			return err
 		}
-		listed, err := l.ledger.CompleteListing(ctx, run, attempt)
+		listed, err := l.ledger.CompleteListing(ctx, v.Run, attempt)
 		if err != nil {
 			return err
 		}
@@ -117,34 +117,39 @@ func (l *Lister) fill(ctx context.Context, v *visit.Visit, attempt int, listing 
 		}
 		r := sweep.Reader{Ledger: l.ledger, System: v.System, Source: run.SourceID, Log: l.log}
 		// The listing has just placed all pages, so that only their readers are missing.
-		return v.DoWithout(ctx, r.All(ctx, false), sweep.Missing)
+		if err := v.DoWithout(ctx, r.All(ctx, false), sweep.Missing); err != nil {
+			return err
+		}
+		return l.ledger.LeaveOutListed(ctx, run, attempt)
 	}
-	if err := l.walk(ctx, run, attempt, listing); err != nil {
+	if run.OnlyPages != nil {
+		return l.ledger.AddFailed(ctx, run, attempt)
+	}
+	if err := l.walk(ctx, v, attempt, listing); err != nil {
 		return err
 	}
 	// Add the pages that failed before; the ledger later finds the ones that are already stored.
-	if err := l.ledger.AddFailed(ctx, run, attempt); err != nil {
+	if err := l.ledger.AddFailed(ctx, v.Run, attempt); err != nil {
 		return err
 	}
 	// Add the folders that an earlier run could not look up.
 	return v.MendTree(ctx)
 }
 
-// begin starts the listing for the run's mode.
+// begin starts the listing for the run's mode. A run of some failed pages reads no listing. It knows no change that the
+// last run did not know, so the watermark stays where it is.
 func begin(ctx context.Context, v *visit.Visit) (source.Listing, error) {
-	if v.Run.Mode == event.Full {
+	switch {
+	case v.Run.Mode == event.Full:
 		return v.System.List(ctx, kinds(v.Run))
+	case v.Run.OnlyPages != nil:
+		return source.Listing{At: v.Source.LastSync}, nil
 	}
 	return v.System.Changes(ctx, v.Source.LastSync, kinds(v.Run))
 }
 
 // kinds are the run's kinds besides pages.
-func kinds(run store.Run) source.Kinds {
-	if run.BlogPosts {
-		return source.Kinds{page.BlogPost}
-	}
-	return nil
-}
+func kinds(run store.Run) source.Kinds { return run.Kinds }
 
 // hold runs list and renews the lister's lease meanwhile: looking up folders, or a pause that a site
 // requests, may take longer than the lease. If a listing ends early, the next lister may start
@@ -194,14 +199,15 @@ func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listi
 	group, ctx := errgroup.WithContext(ctx)
 	complete := false
 	labels := make(chan map[string][]string, labelsAhead)
+	of := kinds(v.Run) // before the walk, which leaves out kinds that are refused
 	group.Go(func() error {
 		defer close(labels)
 		var err error
-		complete, err = l.readLabels(ctx, v, labels)
+		complete, err = l.readLabels(ctx, v, of, labels)
 		return err
 	})
 	group.Go(func() error {
-		if err := l.walk(ctx, v.Run, attempt, listing); err != nil {
+		if err := l.walk(ctx, v, attempt, listing); err != nil {
 			return err
 		}
 		// A label belongs to a row of the ledger; only now do all rows exist.
@@ -222,13 +228,49 @@ func (l *Lister) listAll(ctx context.Context, v *visit.Visit, attempt int, listi
 		"the search leaves out %d pages that the listing has, so that runs list all pages until it does not", missed))
 }
 
-// walk writes the parts of a listing into the ledger, concurrently.
-func (l *Lister) walk(ctx context.Context, run store.Run, attempt int, listing source.Listing) error {
-	walks, ctx := errgroup.WithContext(ctx)
+// walk writes the parts of a listing into the ledger, concurrently. What the run then does without is no longer among its
+// kinds, so that nothing is concluded from its absence.
+func (l *Lister) walk(ctx context.Context, v *visit.Visit, attempt int, listing source.Listing) error {
+	walks, walkCtx := errgroup.WithContext(ctx)
+	var without sync.Map
 	for _, part := range listing.Parts {
-		walks.Go(func() error { return l.walkPart(ctx, run, attempt, part) })
+		walks.Go(func() error {
+			kind, err := l.walkKind(walkCtx, v, attempt, part)
+			without.Store(kind, true)
+			return err
+		})
 	}
-	return walks.Wait()
+	err := walks.Wait()
+	v.Run.Kinds = slices.DeleteFunc(slices.Clone(v.Run.Kinds), func(kind string) bool {
+		_, ok := without.Load(kind)
+		return ok
+	})
+	return err
+}
+
+// walkKind is walkPart. If only content of one kind cannot be listed while the system answers otherwise, it returns the
+// kind, which the run does without, and notes why.
+func (l *Lister) walkKind(ctx context.Context, v *visit.Visit, attempt int, part source.Part) (without string, err error) {
+	var of *source.KindError
+	err = l.walkPart(ctx, v.Run, attempt, part)
+	if errors.As(err, &of) && ctx.Err() == nil {
+		err = l.walkPart(ctx, v.Run, attempt, part) // a proxy may have refused that one call
+	}
+	if !errors.As(err, &of) || ctx.Err() != nil {
+		return "", err
+	}
+	refused := !slices.Contains([]failure.Code{failure.Unavailable, failure.Protocol, failure.BadListing}, failure.CodeOf(err))
+	note := of.Kind + "s could not be listed, and what is stored of them stays; the next sync is a full one and tries again"
+	if refused {
+		note = of.Kind + "s could not be listed, and what is stored of them stays; a full sync tries again, others do after a day"
+	}
+	if err := v.DoWithout(ctx, err, note); err != nil {
+		return "", err
+	}
+	if refused {
+		return of.Kind, l.ledger.RefuseKind(ctx, v.Source.ID, of.Kind)
+	}
+	return of.Kind, nil
 }
 
 // walkPart writes a part of a listing into the ledger, to its proven end. It writes a batch while it
@@ -260,15 +302,15 @@ func (l *Lister) walkPart(ctx context.Context, run store.Run, attempt int, part 
 			if err != nil {
 				return err
 			}
-			why := ""
+			why, code := "", failure.Code("")
 			if item.Err != nil {
 				l.log.Warn().Str("run", run.ID).Str("page", item.ID).Err(item.Err).Msg("page given up")
-				why = item.Err.Error()
+				why, code = item.Err.Error(), failure.CodeOf(item.Err)
 			}
 			batch = append(batch, store.Listed{
-				Failure: why,
-				ID:      item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
-				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels, Hash: item.Hash, ModifiedAt: item.ModifiedAt,
+				Failure: why, Code: code,
+				ID: item.ID, Kind: item.Kind, Version: item.Version, Title: item.Title, Status: item.Status,
+				ParentID: item.ParentID, ParentKind: item.ParentKind, Labels: item.Labels, Hash: item.Hash, HashPart: item.HashPart, ModifiedAt: item.ModifiedAt,
 			})
 			if len(batch) == listBatch {
 				if err := give(); err != nil {

@@ -35,9 +35,11 @@ type ledger interface {
 	AddListed(ctx context.Context, runID string, attempt int, batch []store.Listed) error
 	AddLabels(ctx context.Context, runID string, attempt int, labels map[string][]string) error
 	AddFailed(ctx context.Context, run store.Run, attempt int) error
+	RefuseKind(ctx context.Context, sourceID, kind string) error
 	ListInFull(ctx context.Context, runID string, attempt int) error
 	CompareSearch(ctx context.Context, run store.Run) (missed int, err error)
 	CompleteListing(ctx context.Context, run store.Run, attempt int) (int, error)
+	LeaveOutListed(ctx context.Context, run store.Run, attempt int) error
 	TreeFromListing(ctx context.Context, run store.Run) error
 	PendingPages(ctx context.Context, runID, after string, limit int) ([]page.Ref, error)
 	FailRun(ctx context.Context, id string, code failure.Code, message string) error

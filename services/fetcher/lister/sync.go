@@ -16,6 +16,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
+// partsInTask is how many parts of pages, such as threads of comments, are a task.
+const partsInTask = 20
+
 // waitForTurn is how long a request waits before it checks again whether its source's open run has
 // ended.
 const waitForTurn = 2 * time.Second
@@ -115,12 +118,15 @@ func (l *Lister) send(ctx context.Context, run store.Run) error {
 			break
 		}
 		after = refs[len(refs)-1].ID
-		// A task of pages and blog posts would cost a call for each kind.
+		// A task of pages and blog posts would cost a call for each kind. Parts of pages cost some calls each.
 		slices.SortStableFunc(refs, func(a, b page.Ref) int { return cmp.Compare(a.Kind, b.Kind) })
 		var tasks []event.Event
 		for len(refs) > 0 {
-			n := 1
-			for n < min(len(refs), event.MaxListed) && refs[n].Kind == refs[0].Kind {
+			n, most := 1, event.MaxListed
+			if page.IsPart(refs[0].Kind) {
+				most = partsInTask
+			}
+			for n < min(len(refs), most) && refs[n].Kind == refs[0].Kind {
 				n++
 			}
 			tasks = append(tasks, event.PagesListed{SourceID: run.SourceID, RunID: run.ID, Attempt: run.Attempt, Pages: refs[:n]})
@@ -188,6 +194,12 @@ func parseRequest(d bus.Delivery) (event.SyncRequested, error) {
 		return req, failure.New(failure.BadRequest, "the subject's source %q is not a source id: 1 to 64 letters, digits, '-' or '_'", req.SourceID)
 	case !event.ValidID(req.RequestID):
 		return req, failure.New(failure.BadRequest, "request_id %q is not 1 to 64 letters, digits, '-' or '_'; for example %s", req.RequestID, example)
+	case len(req.OnlyPages) > event.MaxOnly:
+		return req, failure.New(failure.BadRequest, "only_pages has %d pages; at most %d are retried at once", len(req.OnlyPages), event.MaxOnly)
+	case len(req.OnlyPages) > 0 && req.Mode != event.Incremental:
+		return req, failure.New(failure.BadRequest, "only_pages needs the mode incremental: a full run lists every page")
+	case slices.ContainsFunc(req.OnlyPages, func(id string) bool { return !event.ValidID(id) }):
+		return req, failure.New(failure.BadRequest, "only_pages has what is not a page id: 1 to 64 letters, digits, '-' or '_'")
 	case req.Mode != event.Incremental && req.Mode != event.Full:
 		return req, failure.New(failure.BadRequest, "mode %q is neither incremental nor full", req.Mode)
 	}

@@ -34,6 +34,10 @@ type Ledger interface {
 	AccessGroups(ctx context.Context, sourceID string) ([]string, error)
 	UnknownGroups(ctx context.Context, sourceID string) ([]string, error)
 	FailAccess(ctx context.Context, sourceID, code string) error
+	UncheckedContainers(ctx context.Context, run store.Run, limit int) ([]store.Node, error)
+	PutNodes(ctx context.Context, run store.Run, nodes []store.Node) error
+	BuildPaths(ctx context.Context, sourceID string) error
+	Repath(ctx context.Context, run store.Run) error
 }
 
 var _ Ledger = (*store.Store)(nil)
@@ -81,10 +85,12 @@ func (r Reader) All(ctx context.Context, parents bool) error {
 	}
 	w := &work{Reader: r, system: system, known: map[string]access.Layer{}}
 	read := store.AccessRead{SourceID: r.Source, Started: started}
+	var m moves
 	if parents {
-		if read.Parents, err = r.parents(ctx, nodes); err != nil {
+		if m, err = r.moved(ctx, nodes); err != nil {
 			return r.failed(ctx, err)
 		}
+		read.Parents = m.nodes
 	}
 	whole, wholeErr := system.SpaceReaders(ctx)
 	if stops(ctx, wholeErr) {
@@ -107,14 +113,29 @@ func (r Reader) All(ctx context.Context, parents bool) error {
 	if _, err := r.Ledger.SaveAccess(ctx, read); err != nil {
 		return err
 	}
-	var groupsErr error
+	var groupsErr, aboveErr error
 	if !stops(ctx, contentErr) {
+		aboveErr = r.above(ctx, m)
+	}
+	if err := r.place(ctx); err != nil {
+		return err
+	}
+	if !stops(ctx, errors.Join(contentErr, aboveErr)) {
 		groupsErr = r.groups(ctx, system, started)
 	}
-	if err := errors.Join(contentErr, wholeErr, groupsErr); err != nil {
+	if err := errors.Join(contentErr, wholeErr, aboveErr, groupsErr); err != nil {
 		return r.failed(ctx, err)
 	}
 	return nil
+}
+
+// place writes the breadcrumbs of pages that have moved, which are hidden until then. It is also done when nothing has
+// moved: an earlier reading may have ended before it.
+func (r Reader) place(ctx context.Context) error {
+	if err := r.Ledger.BuildPaths(ctx, r.Source); err != nil {
+		return err
+	}
+	return r.Ledger.Repath(ctx, store.Run{SourceID: r.Source})
 }
 
 // failed records why not everything could be read.
@@ -154,7 +175,7 @@ func (r Reader) Pages(ctx context.Context, ids []string, again bool) error {
 			continue
 		}
 		all = append(all, n.ID)
-		if n.Kind == "page" || n.Kind == page.BlogPost {
+		if page.IsContent(n.Kind) {
 			bulk = append(bulk, n.ID)
 		}
 	}
@@ -228,52 +249,6 @@ func (r Reader) group(ctx context.Context, system source.Permissions, id string)
 		return system.SiteUsers(ctx)
 	}
 	return system.GroupMembers(ctx, id)
-}
-
-// parents reads where the nodes of the tree are now.
-func (r Reader) parents(ctx context.Context, nodes []store.AccessNode) ([]store.Node, error) {
-	was := make(map[string]store.AccessNode, len(nodes))
-	var refs []source.ContainerRef
-	for _, n := range nodes {
-		was[n.ID] = n
-		if n.Kind != "page" && n.Kind != page.BlogPost {
-			refs = append(refs, source.ContainerRef{ID: n.ID, Kind: n.Kind})
-		}
-	}
-	listing, err := r.System.List(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	var moved []store.Node
-	note := func(n store.Node) {
-		if old, known := was[n.ID]; known && old.ParentID != n.ParentID {
-			moved = append(moved, n)
-		}
-	}
-	for _, part := range listing.Parts {
-		for item, err := range part(ctx) {
-			if err != nil {
-				return nil, err
-			}
-			if item.Err == nil {
-				note(store.Node{ID: item.ID, ParentID: item.ParentID, ParentKind: item.ParentKind})
-			}
-		}
-	}
-	containers, ok := r.System.(source.Containers)
-	if !ok || len(refs) == 0 {
-		return moved, nil
-	}
-	found, err := containers.Containers(ctx, refs)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range found {
-		if c.Err == nil && (c.ParentID != "" || c.Title != "") {
-			note(store.Node{ID: c.ID, ParentID: c.ParentID, ParentKind: c.ParentKind})
-		}
-	}
-	return moved, nil
 }
 
 // stops reports whether err is about the whole system: that it asks for a pause, or that the work ends.

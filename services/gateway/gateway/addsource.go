@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/credential"
@@ -13,16 +14,17 @@ import (
 
 // TokenInput is a source's own API token, with the account and the kind of the token.
 type TokenInput struct {
-	Token  string `json:"token,omitempty" maxLength:"16384" writeOnly:"true" doc:"an API token of its own for the source; it is stored encrypted and never returned; needs SLUICE_MASTER_KEY"`
-	Email  string `json:"email,omitempty" maxLength:"320" writeOnly:"true" doc:"the account that the token belongs to; default: the account of the token it replaces"`
-	Scoped *bool  `json:"scoped,omitempty" writeOnly:"true" doc:"the token is scoped: it is valid only at Atlassian's API gateway"`
+	Token   string `json:"token,omitempty" maxLength:"16384" writeOnly:"true" doc:"an API token of its own for the source; it is stored encrypted and never returned; needs SLUICE_MASTER_KEY"`
+	Email   string `json:"email,omitempty" maxLength:"320" writeOnly:"true" doc:"the account that the token belongs to; default: the account of the token it replaces"`
+	Scoped  *bool  `json:"scoped,omitempty" writeOnly:"true" doc:"the token is scoped: it is valid only at Atlassian's API gateway"`
+	Expires string `json:"expires,omitempty" maxLength:"40" writeOnly:"true" doc:"the day on which the token stops working, as Atlassian shows it; default: unknown" example:"2027-03-01"`
 }
 
 // take returns the request's token and deletes it from the request; without a token it returns nil.
 func (in *TokenInput) take() (*credential.GivenToken, error) {
 	if in.Token == "" {
-		if in.Email != "" || in.Scoped != nil {
-			return nil, fail(http.StatusUnprocessableEntity, "invalid", "email and scoped need a token")
+		if in.Email != "" || in.Scoped != nil || in.Expires != "" {
+			return nil, fail(http.StatusUnprocessableEntity, "invalid", "email, scoped and expires need a token")
 		}
 		return nil, nil
 	}
@@ -34,7 +36,24 @@ func (in *TokenInput) take() (*credential.GivenToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &credential.GivenToken{Token: token, Email: in.Email, Scoped: in.Scoped}, nil
+	given := &credential.GivenToken{Token: token, Email: in.Email, Scoped: in.Scoped}
+	if in.Expires != "" {
+		if given.Expires, err = credential.ParseExpiry(in.Expires, time.Now()); err != nil {
+			return nil, fail(http.StatusUnprocessableEntity, "invalid", "expires "+err.Error())
+		}
+	}
+	return given, nil
+}
+
+// CheckInput says whether the site is asked before a source is added, or its token or address changed.
+type CheckInput struct {
+	Unchecked bool `json:"unchecked,omitempty" doc:"do it without asking the site whether the source's space can be read"`
+}
+
+// PermissionsInput says whether Confluence's permissions decide who sees the pages of a source.
+type PermissionsInput struct {
+	Permissions store.Permissions `json:"permissions,omitempty" enum:"enforce,unrestricted-only,open" doc:"enforce: a reader sees what Confluence shows them; unrestricted-only: and pages with a view restriction are not stored; open: every key of the source sees every page; a new source has enforce"`
+	Confirmed   bool              `json:"permissions_confirmed,omitempty" doc:"must be true with permissions open"`
 }
 
 type addSourceInput struct {
@@ -47,7 +66,11 @@ type addSourceInput struct {
 		KnowledgeType    string                 `json:"knowledge_type,omitempty" enum:"technical,business" default:"technical"`
 		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false"`
 		BlogPosts        bool                   `json:"blog_posts,omitempty" doc:"include the space's blog posts"`
+		Comments         store.Comments         `json:"comments,omitempty" enum:"all,open,off" doc:"which comments of the pages to include; open leaves out resolved threads; a new source has all"`
+		Attachments      store.Attachments      `json:"attachments,omitempty" enum:"on,off" doc:"whether to include the files of the pages"`
+		PermissionsInput
 		TokenInput
+		CheckInput
 	}
 }
 
@@ -63,9 +86,9 @@ func (g *Gateway) addSource(ctx context.Context, in *addSourceInput) (*addSource
 	if err != nil {
 		return nil, err
 	}
-	added, err := g.control.AddSource(ctx, viewerOf(ctx), control.NewSource{Token: given, Source: store.Source{
+	added, err := g.control.AddSource(ctx, viewerOf(ctx), control.NewSource{Token: given, OpenMeant: b.Confirmed, Unchecked: b.Unchecked, Source: store.Source{
 		ID: b.SourceID, BaseURL: b.BaseURL, SpaceKey: b.SpaceKey, DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy,
-		KnowledgeType: b.KnowledgeType, Tags: b.Tags, BlogPosts: b.BlogPosts,
+		KnowledgeType: b.KnowledgeType, Tags: b.Tags, BlogPosts: b.BlogPosts, Comments: b.Comments, Attachments: b.Attachments, Permissions: b.Permissions,
 	}})
 	out := &addSourceOutput{Status: http.StatusOK, Location: "/api/confluence/" + b.SourceID, Body: added.Source}
 	if added.Created {
@@ -82,18 +105,34 @@ type changeSourceInput struct {
 		DeletionStrategy store.DeletionStrategy `json:"deletion_strategy,omitempty" enum:"weekly_reconciliation,every_sync,on_demand"`
 		Tags             []string               `json:"tags,omitempty" maxItems:"50" nullable:"false" doc:"replaces all tags; chunks get the new ones when their page is next written"`
 		BlogPosts        *bool                  `json:"blog_posts,omitempty" doc:"true: the next sync is a full one; false: the next full sync removes them"`
+		Comments         store.Comments         `json:"comments,omitempty" enum:"all,open,off" doc:"which comments of the pages to include; with another than off the next sync is a full one; what is left out, the next full sync removes"`
+		Attachments      store.Attachments      `json:"attachments,omitempty" enum:"on,off" doc:"whether to include the files of the pages; on: the next sync is a full one; off: the next full sync removes them"`
+		PermissionsInput
 		TokenInput
+		CheckInput
 	}
 }
 
-func (g *Gateway) changeSource(ctx context.Context, in *changeSourceInput) (*getSourceOutput, error) {
+// changedSource is a source after a change.
+type changedSource struct {
+	store.Source
+	Run string `json:"requested_run,omitempty" doc:"the full sync that a change of permissions requested, because pages come or go with it; only for keys that run the source"`
+}
+
+type changeSourceOutput struct{ Body changedSource }
+
+func (g *Gateway) changeSource(ctx context.Context, in *changeSourceInput) (*changeSourceOutput, error) {
 	b := &in.Body
 	given, err := b.take()
 	if err != nil {
 		return nil, err
 	}
-	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{BaseURL: b.BaseURL, Token: given, SourceChange: store.SourceChange{
-		DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy, Tags: b.Tags, BlogPosts: b.BlogPosts,
+	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{BaseURL: b.BaseURL, Token: given, OpenMeant: b.Confirmed, Unchecked: b.Unchecked, SourceChange: store.SourceChange{
+		DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy, Tags: b.Tags, BlogPosts: b.BlogPosts, Comments: b.Comments, Attachments: b.Attachments, Permissions: b.Permissions,
 	}})
-	return &getSourceOutput{Body: changed.Source}, err
+	out := &changeSourceOutput{Body: changedSource{Source: changed.Source}}
+	if asked := changed.Asked; asked != nil {
+		out.Body.Run = g.accept(ctx, *asked).Body.OperationID
+	}
+	return out, err
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 type items struct {
@@ -50,7 +52,7 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	var src store.Source
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
 	require.Equal(t, store.Source{ID: "new", System: "confluence", BaseURL: site, SpaceKey: "NEW", DisplayName: "NEW", DeletionStrategy: store.EverySync,
-		BlogPosts: true, KnowledgeType: "technical", Tags: []string{"a"}}, src)
+		BlogPosts: true, Comments: store.AllComments, Attachments: store.AttachmentsOff, KnowledgeType: "technical", Tags: []string{"a"}, Permissions: store.Enforce, Chosen: true}, src)
 
 	var list items
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/sources", "").into(&list)
@@ -75,6 +77,7 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	w.wants(http.StatusOK, "read", "GET", "/api/pages/11/chunks", "").into(&list)
 	require.Equal(t, "Rotate the signing keys every quarter.", list.Items[0]["content"])
 	require.Equal(t, "not_found", w.wants(http.StatusNotFound, "read", "GET", "/api/pages/99/chunks", "").code())
+	w.wants(http.StatusOK, "admin", "GET", "/api/pages/11/access?account=ann", "")
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/losses", "").into(&list)
 	require.Equal(t, "macro:toc", list.Items[0]["element"])
 	var hits found
@@ -97,6 +100,9 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	w.checkFailuresAndRemovals()
 	w.checkRunsAndChanges()
 	w.checkPause()
+	w.checkKeys()
+	w.checkCredentials()
+	w.wants(http.StatusOK, "operate", "GET", "/api/system", "")
 
 	w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/new", "")
 	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "admin", "DELETE", "/api/confluence/new", "").code())
@@ -226,66 +232,6 @@ func TestNoSourceIDIsAPathOfTheAPI(t *testing.T) {
 			`{"source_id":"`+parts[3]+`","base_url":"https://acme.atlassian.net","space_key":"X"}`)
 		require.Equal(t, "invalid", a.code())
 	}
-}
-
-// checkFailuresAndRemovals makes a run with a failed page, and runs that hold removals.
-func (w *world) checkFailuresAndRemovals() {
-	t := w.t
-	t.Helper()
-	run := w.run("docs", "second", append(listed("11", "12", "13"), store.Listed{ID: "14", Version: 1, Title: "Bad", Status: "current"})...)
-	require.NoError(t, w.store.FailPage(t.Context(), event.PageFailed{
-		SourceID: "docs", RunID: "second", PageID: "14", Version: 1, Stage: "converter", Code: "convert_too_deep", Message: "too deep", Attempts: 1,
-	}))
-	left, err := w.store.PendingPages(t.Context(), "second", "", 10)
-	require.NoError(t, err)
-	for _, p := range left {
-		require.NoError(t, w.store.SkipPage(t.Context(), "second", p.ID, "archived"))
-	}
-	require.Equal(t, event.StateCompletedWithFailures, w.end(run).State)
-	var list items
-	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/failures", "").into(&list)
-	require.Equal(t, "convert_too_deep", list.Items[0]["code"])
-	w.wants(http.StatusOK, "read", "GET", "/api/confluence/docs/failures?run=first-docs", "").into(&list)
-	require.Empty(t, list.Items)
-	require.Equal(t, "nothing_failed", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/hr/failures/retry", "").code())
-	var ok, again accepted
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/failures/retry", "", "Idempotency-Key", "k").into(&ok)
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/docs/failures/retry", "", "Idempotency-Key", "k").into(&again)
-	require.Equal(t, ok, again)
-	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
-	require.NoError(t, err)
-
-	hold := func(id string) {
-		run := w.run("hr", id)
-		gone, _, err := w.store.FindRemovalCandidates(t.Context(), run)
-		require.NoError(t, err)
-		require.NotEmpty(t, gone)
-		require.NoError(t, w.store.HoldRun(t.Context(), id, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: store.ReasonTrashed}}, []string{"21", "23"}, "too many"))
-		require.Equal(t, event.StateHeld, w.advance(run).State)
-	}
-	hold("held-1")
-	var rem removals
-	w.wants(http.StatusOK, "operate", "GET", "/api/confluence/hr/removals", "").into(&rem)
-	require.Equal(t, "held-1", rem.Held[0].Run.ID)
-	require.Equal(t, []store.Removal{{PageID: "22", Title: "Harbour hr", Reason: "trashed"}}, rem.Held[0].Pages)
-	var op operation
-	w.wants(http.StatusOK, "read", "GET", "/api/progress/held-1", "").into(&op)
-	require.Equal(t, []any{"completed", event.StateHeld, 100}, []any{op.Status, op.State, op.Progress})
-	w.wants(http.StatusOK, "operate", "POST", "/api/confluence/hr/removals/held-1/reject", "")
-	require.Equal(t, "not_held", w.wants(http.StatusConflict, "operate", "POST", "/api/confluence/hr/removals/held-1/approve", "").code())
-	require.Equal(t, "unknown_run", w.wants(http.StatusNotFound, "operate", "POST", "/api/confluence/docs/removals/held-1/approve", "").code(), "another source's run")
-
-	hold("held-2")
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&ok)
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&again)
-	require.Equal(t, ok, again, "approving twice is one run")
-	approving, err := w.store.Run(t.Context(), ok.OperationID)
-	require.NoError(t, err)
-	require.Equal(t, "held-2", approving.ApprovesRun)
-	_, err = w.store.CancelRun(t.Context(), ok.OperationID)
-	require.NoError(t, err)
-	w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/hr/removals/held-2/approve", "").into(&again)
-	require.NotEqual(t, ok.OperationID, again.OperationID, "the first run was cancelled")
 }
 
 func TestASyncIsStoredAndPublished(t *testing.T) {
@@ -465,12 +411,16 @@ func TestMetricsAndHealth(t *testing.T) {
 	w.ask("read", "GET", "/api/nothing/here", "")
 	_, err := w.store.RequestRun(t.Context(), event.SyncRequested{RequestID: "open", Mode: event.Full, SourceID: "docs"})
 	require.NoError(t, err)
+	require.Contains(t, string(w.wants(http.StatusUnprocessableEntity, "admin", "POST", "/api/credentials", `{"name": "hr", "token": "t", "expires": "soon", "unchecked": true}`).body), "a day in the future")
+	_, err = w.store.Vault().SetSecret(t.Context(), newRing(t), "hr", vault.Credential{Site: site, Email: "a@acme.com", Token: secret.New("t"), Expires: time.Unix(1830297600, 0)})
+	require.NoError(t, err)
 	text := string(w.wants(http.StatusOK, "read", "GET", "/metrics", "").body)
 	for _, line := range []string{
 		`sluice_gateway_requests_total{method="GET",route="/api/confluence/{source_id}",status="200"} 1`,
 		`sluice_gateway_requests_total{method="",route="",status="404"} 1`,
 		`sluice_gateway_request_duration_seconds_count{method="GET",route="/api/confluence/{source_id}"} 1`,
 		`sluice_open_runs{source="docs",state="requested"} 1`, `sluice_pages{source="hr"} 3`, `sluice_chunks{source="docs"} 3`,
+		`sluice_credential_expiry_timestamp_seconds{credential="hr"} 1.8302976e+09`,
 	} {
 		require.Contains(t, text, line)
 	}

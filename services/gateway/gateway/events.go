@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,17 +55,26 @@ func (g *Gateway) events(ctx context.Context, in *eventsInput) (*huma.StreamResp
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer g.streams.leave(key)
 		r, w := humago.Unwrap(hctx)
-		if op.Progress.State.Final() && in.LastEventID == lastEventEnd {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		g.metrics.streams.Inc()
-		defer g.metrics.streams.Dec()
-		s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: op.Run, caller: callerOf(ctx)}
-		s.floor, _ = strconv.ParseInt(in.LastEventID, 10, 64)
-		s.follow(r.Context(), op.Progress)
+		g.serveEvents(w, r, op, in.LastEventID, func(op control.Operation) ([]byte, error) { return json.Marshal(operationOf(op)) })
 	}}, nil
 }
+
+// serveEvents sends the progress of a run from the event after lastID on. show is the content of an event, in one line
+// or several.
+func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, op control.Operation, lastID string, show func(control.Operation) ([]byte, error)) {
+	if op.Progress.State.Final() && lastID == lastEventEnd {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	g.metrics.streams.Inc()
+	defer g.metrics.streams.Dec()
+	s := &stream{g: g, w: w, rc: http.NewResponseController(w), run: op.Run, caller: callerOf(r.Context()), show: show}
+	s.floor, _ = strconv.ParseInt(lastID, 10, 64)
+	s.follow(r.Context(), op.Progress)
+}
+
+// lines continues an event's data on each of its lines, however they end.
+var lines = strings.NewReplacer("\r\n", "\ndata: ", "\r", "\ndata: ", "\n", "\ndata: ")
 
 // stream sends one run's progress to one client.
 type stream struct {
@@ -73,6 +83,7 @@ type stream struct {
 	rc     *http.ResponseController
 	run    store.Run
 	caller caller
+	show   func(control.Operation) ([]byte, error)
 
 	floor   int64 // the time of the newest snapshot that the client has, in nanoseconds
 	percent int
@@ -177,8 +188,12 @@ func (s *stream) send(ctx context.Context, p event.Progress) bool {
 	if run, err := s.g.control.Reader.Run(ctx, s.caller.viewer(), s.run.ID); err == nil {
 		s.run = run
 	}
-	data, err := json.Marshal(operationOf(control.Operation{Run: s.run, Progress: p}))
-	return err == nil && s.write(fmt.Sprintf("event: progress\nid: %s\ndata: %s\n\n", id, data)) && !final
+	data, err := s.show(control.Operation{Run: s.run, Progress: p})
+	if err != nil {
+		return false
+	}
+	text := lines.Replace(strings.TrimSpace(string(data)))
+	return s.write(fmt.Sprintf("event: progress\nid: %s\ndata: %s\n\n", id, text)) && !final
 }
 
 func (s *stream) write(text string) bool {

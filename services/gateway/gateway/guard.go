@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sluicehq/sluice/services/gateway/console"
 	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/apikey"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -52,6 +53,15 @@ var routes = map[string]apikey.Role{
 	"GET /api/embeddings":        apikey.Read,
 	"GET /api/pages/{id}":        apikey.Read,
 	"GET /api/pages/{id}/chunks": apikey.Read,
+	"GET /api/pages/{id}/access": apikey.Admin, // tells of pages that the key may not see
+
+	"GET /api/system":                apikey.Operate, // numbers that depend on pages which the key may not see
+	"GET /api/keys":                  apikey.Admin,
+	"POST /api/keys":                 apikey.Admin,
+	"DELETE /api/keys/{key_id}":      apikey.Admin,
+	"GET /api/credentials":           apikey.Admin,
+	"POST /api/credentials":          apikey.Admin,
+	"DELETE /api/credentials/{name}": apikey.Admin,
 
 	"POST " + mcpPath:               apikey.Read,
 	"GET " + metadataPath:           anyone,
@@ -65,6 +75,8 @@ type caller struct {
 	peer  string
 	// account is the account that the request names as its reader, "" for none.
 	account string
+	// again returns the key as it is now, for callers that log in without a token; nil: the token is verified again.
+	again func(context.Context) (apikey.Key, error)
 }
 
 // ReaderHeader names the account for which a request reads. Only keys that may act as others send it.
@@ -175,11 +187,15 @@ func errReader(err error) *Problem {
 // mayFollow reports whether the caller of a long response may still see the source.
 func (g *Gateway) mayFollow(ctx context.Context, c caller, sourceID string) bool {
 	var err error
-	c.key, err = g.keys.verify(ctx, c.token, c.peer)
-	var p *Problem
+	if c.again != nil {
+		c.key, err = c.again(ctx)
+	} else {
+		c.key, err = g.keys.verify(ctx, c.token, c.peer)
+	}
 	if err != nil {
 		// An unavailable database is no reason to end streams.
-		return !errors.As(err, &p)
+		var p *Problem
+		return !errors.As(err, &p) && !errors.Is(err, console.ErrLoggedOut)
 	}
 	if _, err := c.key.ViewerAs(c.account); err != nil {
 		return false

@@ -25,7 +25,7 @@ import (
 // fillIn returns the method of a pattern, and its path with values.
 func fillIn(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{source_id}", "docs", "{run}", "r1", "{operation_id}", "r1", "{id}", "11").Replace(path)
+	return method, strings.NewReplacer("{source_id}", "docs", "{run}", "r1", "{operation_id}", "r1", "{id}", "11", "{key_id}", "aaaaaaaaaaaa", "{name}", "docs").Replace(path)
 }
 
 func TestEveryRouteHasARoleAndAGuard(t *testing.T) {

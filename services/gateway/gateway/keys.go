@@ -87,7 +87,7 @@ func errTooManyTries(wait time.Duration) *Problem {
 func (k *keyring) verify(ctx context.Context, token, peer string) (apikey.Key, error) {
 	digest := sha256.Sum256([]byte(token))
 	if k.local != nil && subtle.ConstantTimeCompare(digest[:], k.local.digest[:]) == 1 {
-		return apikey.Key{ID: LocalKeyID, Name: "this machine", Role: apikey.Admin}, nil
+		return theLocalKey, nil
 	}
 	was, known := k.verified.Get(digest)
 	if known && k.now().Before(was.until) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -131,4 +132,17 @@ func orEmpty[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// partOf returns a part of a list that is in memory, in the order of its positions.
+func partOf[T store.Positioned](all []T, p store.Part) ([]T, error) {
+	sorted := slices.SortedFunc(slices.Values(all), func(a, b T) int { return slices.Compare(a.Position(), b.Position()) })
+	if p.After != nil {
+		var zero T
+		if len(p.After) != len(zero.Position()) {
+			return nil, store.ErrPosition
+		}
+		sorted = slices.DeleteFunc(sorted, func(row T) bool { return slices.Compare(row.Position(), p.After) <= 0 })
+	}
+	return sorted[:min(len(sorted), p.Limit)], nil
 }

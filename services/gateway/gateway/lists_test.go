@@ -16,15 +16,19 @@ import (
 
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 // noLists are the GET routes whose responses contain rows but are not lists, and why.
 var noLists = map[string]string{
 	"/api/confluence/{source_id}/status": "active contains at most the runs that may wait for one source",
 	"/api/progress/{operation_id}":       "steps are a run's five",
+	"/api/pages/{id}/access":             "a page has few layers",
 	"/api/pages/{id}":                    "everything is of one page",
 	"/api/embeddings":                    "a space of vectors for each model",
+	"/api/system":                        "the parts of one broker, and a site for few sources",
 }
 
 // rowLists are the names of lists in responses. A row of held may itself contain a list.
@@ -194,6 +198,11 @@ func (w *world) fillLists() {
 	}, nil, "too many"))
 	require.Equal(t, event.StateHeld, w.advance(run).State)
 
+	ring := newRing(t)
+	for _, name := range []string{"docs", "hr", "acme.atlassian.net"} {
+		_, err = w.store.Vault().SetSecret(ctx, ring, name, vault.Credential{Site: site, Email: "reader@acme.com", Token: secret.New("token-" + name)})
+		require.NoError(t, err)
+	}
 	for i, id := range []string{"docs", "docs", "hr", "more"} {
 		w.wants(http.StatusAccepted, "operate", "POST", "/api/confluence/"+id+"/sync", "", "Idempotency-Key", fmt.Sprint(i))
 	}
@@ -216,7 +225,7 @@ func TestEveryListIsPaged(t *testing.T) {
 	require.GreaterOrEqual(t, len(paths), 9)
 	for _, path := range paths {
 		for _, at := range placesOf(path) {
-			whole := w.wants(http.StatusOK, "operate", "GET", at+"?limit=200", "")
+			whole := w.wants(http.StatusOK, "admin", "GET", at+"?limit=200", "")
 			require.Empty(t, next(whole), at)
 			all, walked := rows(whole), map[string][]string{}
 			total := 0
@@ -230,7 +239,7 @@ func TestEveryListIsPaged(t *testing.T) {
 			cursor := ""
 			for parts := 0; parts == 0 || cursor != ""; parts++ {
 				require.LessOrEqual(t, parts, total+1, "%s does not end", at)
-				a := w.wants(http.StatusOK, "operate", "GET", at+"?limit=1&cursor="+cursor, "")
+				a := w.wants(http.StatusOK, "admin", "GET", at+"?limit=1&cursor="+cursor, "")
 				for name, list := range rows(a) {
 					require.LessOrEqual(t, len(list), 1, "%s: %s", at, name)
 					walked[name] = append(walked[name], list...)
@@ -259,7 +268,7 @@ func TestOnlyTheNextOfAListIsItsCursor(t *testing.T) {
 	cursors := map[string]string{}
 	for _, path := range listPaths(t, w.g.document) {
 		for _, at := range placesOf(path) {
-			if c := next(w.wants(http.StatusOK, "operate", "GET", at+"?limit=1", "")); c != "" {
+			if c := next(w.wants(http.StatusOK, "admin", "GET", at+"?limit=1", "")); c != "" {
 				cursors[at] = c
 			}
 		}
@@ -275,11 +284,11 @@ func TestOnlyTheNextOfAListIsItsCursor(t *testing.T) {
 	for at, own := range cursors {
 		for other, c := range cursors {
 			if other != at {
-				require.Contains(t, detail(w.wants(http.StatusBadRequest, "operate", "GET", at+"?cursor="+c, "")), "another list", "%s with the cursor of %s", at, other)
+				require.Contains(t, detail(w.wants(http.StatusBadRequest, "admin", "GET", at+"?cursor="+c, "")), "another list", "%s with the cursor of %s", at, other)
 			}
 		}
 		for _, c := range []string{"AAAA", "%25", "e30", "bnVsbA", base64.RawURLEncoding.EncodeToString([]byte("11")), own + "x", own[:len(own)-6]} {
-			require.Equal(t, none, detail(w.wants(http.StatusBadRequest, "operate", "GET", at+"?cursor="+c, "")), "%s: %s", at, c)
+			require.Equal(t, none, detail(w.wants(http.StatusBadRequest, "admin", "GET", at+"?cursor="+c, "")), "%s: %s", at, c)
 		}
 		// Whoever makes up a position gets rows of the same list, or the same refusal.
 		var p places
@@ -290,11 +299,11 @@ func TestOnlyTheNextOfAListIsItsCursor(t *testing.T) {
 		n := len(p.At[name])
 		for _, value := range []string{"x", "", "\x00", "\xff", "'", "99999999999999999999", "2026-13-45", "infinity"} {
 			p.At[name] = slices.Repeat(store.Position{value}, n)
-			a := w.ask("operate", "GET", at+"?cursor="+encode(t, p), "")
+			a := w.ask("admin", "GET", at+"?cursor="+encode(t, p), "")
 			require.Contains(t, []int{http.StatusOK, http.StatusBadRequest}, a.status, "%s: %q: %s", at, value, a.body)
 		}
 		p.At[name] = slices.Repeat(store.Position{"1"}, n+1)
-		require.Equal(t, none, detail(w.wants(http.StatusBadRequest, "operate", "GET", at+"?cursor="+encode(t, p), "")), at)
+		require.Equal(t, none, detail(w.wants(http.StatusBadRequest, "admin", "GET", at+"?cursor="+encode(t, p), "")), at)
 	}
 	require.Contains(t, detail(w.wants(http.StatusBadRequest, "read", "GET", "/api/confluence/docs/pages?title=a&cursor="+cursors["/api/confluence/docs/pages"], "")), "other filters")
 }

@@ -20,6 +20,9 @@ type localKey struct{ digest [sha256.Size]byte }
 // LocalKeyID is the id of the local key in the log.
 const LocalKeyID = "local"
 
+// theLocalKey is what the local key may do.
+var theLocalKey = apikey.Key{ID: LocalKeyID, Name: "this machine", Role: apikey.Admin}
+
 // readLocalKey reads the key in a file; if the file does not exist, it creates one with a new key. The key has the
 // role admin, so a file that others can read is refused.
 func readLocalKey(file string) (*localKey, error) {

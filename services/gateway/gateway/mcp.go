@@ -30,7 +30,7 @@ func (g *Gateway) assistants() http.Handler {
 	}, []string{"tool"})
 	g.metrics.registry.MustRegister(calls, bytes, seconds)
 	s := assistant.New(assistant.Options{
-		Control: g.control, Log: g.log, Version: "1.0.0",
+		Control: g.control, Log: g.log, Version: version,
 		Within: min(20*time.Second, g.cfg.Timeout*9/10), // it ends before the request is cut off, and says so
 		Observe: func(c assistant.Call) {
 			outcome := "ok"

@@ -23,6 +23,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	streams  prometheus.Gauge
+	whole    *storeCollector // for those who oversee the sources
 }
 
 func newMetrics(c *control.Control, log zerolog.Logger) *metrics {
@@ -38,7 +39,8 @@ func newMetrics(c *control.Control, log zerolog.Logger) *metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_gateway_event_streams", Help: "Open event streams."}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.streams, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &storeCollector{control: c, reader: c.Reader, log: log})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.whole = &storeCollector{control: c, reader: c.Reader, log: log, viewer: viewer.All()}
 	return m
 }
 
@@ -54,8 +56,21 @@ func (m *metrics) observe(method, route string, status int, took time.Duration) 
 	}
 }
 
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+// handler serves the metrics to a viewer: those of the sources count the pages that it may see. Who oversees the sources
+// is told of all pages.
+func (m *metrics) handler(ctx context.Context, v viewer.Viewer) http.Handler {
+	of, whole := m.whole, v.Oversees()
+	if !whole {
+		var err error
+		whole, err = of.reader.SeesEveryPage(ctx, v, "")
+		whole = whole && err == nil
+	}
+	if !whole {
+		of = &storeCollector{control: m.whole.control, reader: m.whole.reader, log: m.whole.log, viewer: v}
+	}
+	counts := prometheus.NewRegistry()
+	counts.MustRegister(of)
+	return promhttp.HandlerFor(prometheus.Gatherers{m.registry, counts}, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
 // storeCollector is a collector that counts what the database contains, at each scrape.
@@ -63,6 +78,7 @@ type storeCollector struct {
 	control *control.Control
 	reader  control.Reader
 	log     zerolog.Logger
+	viewer  viewer.Viewer
 
 	mu      sync.Mutex
 	counted time.Time
@@ -73,6 +89,7 @@ var (
 	openRuns = prometheus.NewDesc("sluice_open_runs", "Runs that have not ended.", []string{"source", "state"}, nil)
 	pages    = prometheus.NewDesc("sluice_pages", "Live pages.", []string{"source"}, nil)
 	embedded = prometheus.NewDesc("sluice_embedded_chunks", "Chunks by what became of their vector: embedded, pending or failed.", []string{"source", "space", "state", "code"}, nil)
+	expiry   = prometheus.NewDesc("sluice_credential_expiry_timestamp_seconds", "When a stored token stops working, as whoever stored it said.", []string{"credential"}, nil)
 	chunks   = prometheus.NewDesc("sluice_chunks", "Chunks.", []string{"source"}, nil)
 )
 
@@ -82,16 +99,17 @@ func (*storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- pages
 	ch <- chunks
 	ch <- embedded
+	ch <- expiry
 }
 
 // Collect sends the counts. While the database is unavailable, only these metrics are missing.
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	sources, err := c.reader.Sources(ctx, viewer.All(), store.Whole())
+	sources, err := c.reader.Sources(ctx, c.viewer, store.Whole())
 	if err == nil {
 		var runs []store.Run
-		runs, err = c.reader.OpenRuns(ctx, viewer.All(), store.Whole())
+		runs, err = c.reader.OpenRuns(ctx, c.viewer, store.Whole())
 		open := map[[2]string]int{}
 		for _, r := range runs {
 			open[[2]string{r.SourceID, string(r.State)}]++
@@ -109,6 +127,27 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(chunks, prometheus.GaugeValue, float64(s.Chunks), s.ID)
 	}
 	c.collectEmbedded(ctx, ch)
+	c.collectExpiry(ctx, ch)
+}
+
+// collectExpiry sends when stored tokens expire, to those who see all sources.
+func (c *storeCollector) collectExpiry(ctx context.Context, ch chan<- prometheus.Metric) {
+	if !c.viewer.SeesAll() {
+		return
+	}
+	list, err := c.control.Secrets(ctx, c.viewer)
+	if err != nil {
+		c.log.Warn().Err(err).Msg("cannot read the stored tokens for the metrics")
+		return
+	}
+	if at := c.control.Servers.Site.EnvironmentExpires(); !at.IsZero() {
+		ch <- prometheus.MustNewConstMetric(expiry, prometheus.GaugeValue, float64(at.Unix()), "CONFLUENCE_API_TOKEN")
+	}
+	for _, s := range list {
+		if !s.Expires.IsZero() {
+			ch <- prometheus.MustNewConstMetric(expiry, prometheus.GaugeValue, float64(s.Expires.Unix()), s.Name)
+		}
+	}
 }
 
 // recount is the least time between two counts of vectors, which read every chunk.
@@ -119,7 +158,7 @@ func (c *storeCollector) collectEmbedded(ctx context.Context, ch chan<- promethe
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.counted) > recount {
-		e, err := c.control.Embeddings(ctx, viewer.All())
+		e, err := c.control.Embeddings(ctx, c.viewer)
 		if err != nil {
 			c.log.Warn().Err(err).Msg("cannot count the vectors for the metrics")
 			return

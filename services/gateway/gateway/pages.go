@@ -13,7 +13,7 @@ import (
 type listPagesInput struct {
 	SourcePath
 	Window
-	Kind          string    `query:"kind" enum:"page,blogpost" doc:"only pages or only blog posts"`
+	Kind          string    `query:"kind" enum:"page,blogpost,comment,attachment" doc:"only pages, only blog posts, only threads of comments, or only files of pages; the last two are not in the list otherwise"`
 	Label         string    `query:"label" maxLength:"255" doc:"only pages with this label"`
 	Title         string    `query:"title" maxLength:"255" doc:"only pages whose title contains this, ignoring case"`
 	Under         string    `query:"under" maxLength:"64" pattern:"^[0-9]*$" doc:"only the page or folder with this id and the pages below it"`
@@ -62,6 +62,18 @@ func (g *Gateway) listChunks(ctx context.Context, in *listChunksInput) (*listOut
 	return listOf(in.Window, in.Limit, func(p store.Part) ([]store.StoredChunk, error) { return g.control.Chunks(ctx, v, page, p) })
 }
 
+type accessInput struct {
+	PageInput
+	Account string `query:"account" required:"true" minLength:"1" maxLength:"128" doc:"the account id of a reader" example:"712020:8d0f"`
+}
+
+type accessOutput struct{ Body store.AccessWhy }
+
+func (g *Gateway) whyAccess(ctx context.Context, in *accessInput) (*accessOutput, error) {
+	why, err := g.control.Why(ctx, viewerOf(ctx), in.Account, in.Source, in.ID)
+	return &accessOutput{Body: why}, err
+}
+
 type searchInput struct {
 	Body struct {
 		Query         string    `json:"query" minLength:"1" maxLength:"1000" doc:"words, \"exact phrase\", -excluded" example:"rotate the signing keys"`
@@ -72,9 +84,12 @@ type searchInput struct {
 		Label         string    `json:"label,omitempty" maxLength:"255" doc:"only pages with this label"`
 		JiraIssue     string    `json:"jira_issue,omitempty" maxLength:"255" doc:"only pages that show or link to this issue" example:"OPS-42"`
 		Mentions      string    `json:"mentions,omitempty" maxLength:"255" doc:"only pages that mention the account with this id"`
+		Kind          string    `json:"kind,omitempty" enum:"page,blogpost,comment,attachment" doc:"only content of this kind; a comment is a thread, an attachment a file of a page"`
+		FileType      string    `json:"file_type,omitempty" enum:"pdf,docx,xlsx,pptx,html,markdown,text,csv,json,code,drawio,svg,image" doc:"only attachments of this type" example:"pdf"`
+		Resolution    string    `json:"resolution,omitempty" enum:"open,resolved" doc:"only inline comments whose thread is open or resolved"`
 		ModifiedSince time.Time `json:"modified_since,omitzero" doc:"only pages changed since"`
 		Limit         int       `json:"limit,omitempty" minimum:"1" maximum:"100" default:"10"`
-		PerPage       int       `json:"per_page,omitempty" minimum:"1" maximum:"100" default:"3" doc:"maximum number of hits per page"`
+		PerPage       int       `json:"per_page,omitempty" minimum:"1" maximum:"100" default:"3" doc:"maximum number of hits of a page with its comments"`
 	}
 }
 
@@ -92,7 +107,7 @@ type searchOutput struct{ Body found }
 func (g *Gateway) search(ctx context.Context, in *searchInput) (*searchOutput, error) {
 	b := in.Body
 	answer, err := g.control.Explain(ctx, viewerOf(ctx), b.Query, search.Filter{
-		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions,
+		SourceID: b.SourceID, Sources: b.Sources, SpaceKey: b.SpaceKey, Under: b.Under, Label: b.Label, JiraIssue: b.JiraIssue, Mentions: b.Mentions, Kind: b.Kind, FileType: b.FileType, Resolution: b.Resolution,
 		ModifiedSince: b.ModifiedSince, Limit: b.Limit, PerPage: b.PerPage,
 	})
 	var noPage *control.UnknownPageError

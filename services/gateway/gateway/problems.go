@@ -28,16 +28,17 @@ func knownProblem(ctx context.Context, err error) *Problem {
 // runProblem converts errors about runs, pages and searches.
 func runProblem(err error) *Problem {
 	var (
-		noRun   *control.UnknownRunError
-		noPage  *control.UnknownPageError
-		left    *control.PageRemovedError
-		several *store.AmbiguousPageError
-		taken   *control.RunIDTakenError
-		reused  *control.KeyReusedError
-		ended   *control.EndedError
-		tooMany *control.TooManyRunsError
-		notHeld *control.NotHeldError
-		nothing *control.NothingFailedError
+		noRun     *control.UnknownRunError
+		noPage    *control.UnknownPageError
+		left      *control.PageRemovedError
+		several   *store.AmbiguousPageError
+		taken     *control.RunIDTakenError
+		reused    *control.KeyReusedError
+		ended     *control.EndedError
+		tooMany   *control.TooManyRunsError
+		notHeld   *control.NotHeldError
+		nothing   *control.NothingFailedError
+		notFailed *control.NotFailedError
 	)
 	conflict := func(code, detail string) *Problem { return fail(http.StatusConflict, code, detail) }
 	switch {
@@ -63,6 +64,8 @@ func runProblem(err error) *Problem {
 		return conflict("not_held", "the run was "+string(notHeld.Run.Decision)+" already; a full sync checks the pages again")
 	case errors.As(err, &notHeld):
 		return conflict("not_held", "the run holds no removals: its state is "+string(notHeld.Run.State))
+	case errors.As(err, &notFailed):
+		return conflict("not_failed", notFailed.Error())
 	case errors.As(err, &nothing):
 		return conflict("nothing_failed", "no page of the source is failed: there is nothing to retry")
 	case errors.Is(err, store.ErrPosition):
@@ -82,8 +85,20 @@ func sourceProblem(err error) *Problem {
 		exists  *control.SourceExistsError
 		taken   *control.SpaceTakenError
 		running *control.NotPausedError
+		noKey   *control.UnknownKeyError
+		noToken *control.UnknownSecretError
+		at      *control.SiteError
+		lacks   *control.ScopeError
 	)
 	switch {
+	case errors.As(err, &at), errors.As(err, &lacks), errors.Is(err, control.ErrNoAnswer), errors.Is(err, control.ErrNoSpace):
+		return fail(http.StatusUnprocessableEntity, "site_unreadable", err.Error()+"; with unchecked the site is not asked")
+	case errors.Is(err, control.ErrNotOperator):
+		return fail(http.StatusForbidden, "forbidden", "this needs a key for all sources; this key is limited to some")
+	case errors.Is(err, control.ErrNotOverseer):
+		return fail(http.StatusForbidden, "forbidden", "this needs a key with the role operate, and a request that names no other reader")
+	case errors.As(err, &noKey), errors.As(err, &noToken):
+		return fail(http.StatusNotFound, string(failure.NotFound), err.Error())
 	case errors.As(err, &running):
 		return fail(http.StatusConflict, "not_paused", "the source's site is not paused")
 	case errors.As(err, &unknown):

@@ -13,6 +13,35 @@ import (
 	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
+func TestASourceIsOpenedByTwoWords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const docs = "/api/confluence/docs"
+	sets := func(status int, key, body string) answer {
+		t.Helper()
+		return w.wants(status, key, "PATCH", docs, body)
+	}
+	var src store.Source
+	sets(http.StatusOK, "admin", `{"permissions": "enforce"}`).into(&src)
+	require.Equal(t, store.Enforce, src.Permissions)
+	require.True(t, src.Chosen)
+	refused := sets(http.StatusUnprocessableEntity, "admin", `{"permissions": "open"}`)
+	require.Contains(t, string(refused.body), "permissions_confirmed")
+	sets(http.StatusForbidden, "operate", `{"permissions": "open", "permissions_confirmed": true}`)
+	sets(http.StatusUnprocessableEntity, "admin", `{"permissions": "some"}`)
+	w.wants(http.StatusOK, "read", "GET", docs, "").into(&src)
+	require.Equal(t, store.Enforce, src.Permissions, "nothing that was refused has changed it")
+	sets(http.StatusOK, "admin", `{"permissions": "open", "permissions_confirmed": true}`).into(&src)
+	require.Equal(t, store.OpenToAll, src.Permissions)
+
+	const sources = "/api/confluence/sources"
+	body := `{"source_id": "new", "base_url": "https://acme.atlassian.net", "space_key": "NEW", "permissions": `
+	w.wants(http.StatusUnprocessableEntity, "admin", "POST", sources, body+`"open"}`)
+	w.wants(http.StatusNotFound, "admin", "GET", "/api/confluence/new", "")
+	w.wants(http.StatusCreated, "admin", "POST", sources, body+`"open", "permissions_confirmed": true}`).into(&src)
+	require.Equal(t, store.OpenToAll, src.Permissions)
+}
+
 func TestARequestAnswersItsReader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -61,4 +90,59 @@ func TestARequestAnswersItsReader(t *testing.T) {
 	found(http.StatusForbidden, "backend", ReaderHeader, "")
 	found(http.StatusForbidden, "backend", ReaderHeader, "ann bob")
 	require.Contains(t, w.ask("ann", "GET", page, "").header.Get("Vary"), ReaderHeader)
+
+	var why store.AccessWhy
+	w.wants(http.StatusOK, "admin", "GET", "/api/pages/12/access?account=ann", "").into(&why)
+	require.Equal(t, []any{true, store.SeenAdmitted, 2}, []any{why.Visible, why.Verdict, len(why.Layers)})
+	a := w.wants(http.StatusOK, "admin", "GET", "/api/pages/12/access?account=bob", "")
+	a.into(&why)
+	require.Equal(t, []any{false, store.NotLetIn, "11"}, []any{why.Visible, why.Verdict, why.Layers[1].ID})
+	require.NotContains(t, string(a.body), "of docs", "the key may not see the titles")
+	require.Equal(t, "forbidden", w.wants(http.StatusForbidden, "operate", "GET", "/api/pages/12/access?account=bob", "").code())
+	require.Equal(t, "not_found", w.wants(http.StatusNotFound, "admin", "GET", "/api/pages/99/access?account=bob", "").code())
+	require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "GET", "/api/pages/12/access", "").code())
+	require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "GET", "/api/pages/12/access?account=a%40b", "").code())
+}
+
+// What a reader may not see in Confluence does not exist in the console: not its page, nor its title in any list or hit. Only
+// the numbers of runs, for those who run the source, count it.
+func TestTheConsoleAnswersItsReader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill()
+	for _, name := range []string{"ann", "bob"} {
+		id, token, hash := apikey.New()
+		require.NoError(t, w.store.Vault().AddAPIKey(t.Context(), vault.APIKey{Key: apikey.Key{ID: id, Name: name, Account: name, Role: apikey.Operate}, Hash: hash}))
+		w.keys[name] = token.Reveal()
+	}
+	require.NoError(t, w.store.SetPermissions(t.Context(), "docs", store.Enforce, 0))
+	_, now, err := w.store.AccessNodes(t.Context(), "docs")
+	require.NoError(t, err)
+	layer := func(kind access.ObjectKind, id string, p access.Principal) []access.Layer {
+		return []access.Layer{{Object: access.Object{Kind: kind, ID: id}, Principals: []access.Principal{p}}}
+	}
+	_, err = w.store.SaveAccess(t.Context(), store.AccessRead{
+		SourceID: "docs", Started: now, Covered: []string{"11", "12", "13"}, Complete: true,
+		Source: layer(access.ObjectSpace, "7", access.Principal{Kind: access.KindEveryone}),
+		Layers: layer(access.ObjectContent, "13", access.Principal{Kind: access.KindUser, ID: "ann"}),
+	})
+	require.NoError(t, err)
+	const hidden = "Valve_100% of docs"
+	for name, sees := range map[string]bool{"ann": true, "bob": false} {
+		v := w.loggedIn(name)
+		status, body := v.get("/sources/docs/pages/13")
+		require.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[sees], status, body)
+		require.Equal(t, sees, strings.Contains(body, "kestrel"), name)
+		for _, path := range []string{"/sources/docs/pages", "/runs/first-docs/pages?outcome=created", "/search?q=kestrel+docs", "/runs/first-docs"} {
+			require.Equal(t, sees, strings.Contains(v.page(path), hidden) || path == "/runs/first-docs" && sees, "%s as %s", path, name)
+		}
+		pages := 2
+		if sees {
+			pages = 3
+		}
+		verdict := map[bool]string{true: "Visible", false: "Hidden"}[sees]
+		w.loggedIn("admin").page("/sources/docs/pages/13/access?account="+name, verdict, "content", "13")
+		require.Equal(t, pages, fact(t, v.document("/sources/docs"), "Pages"), name)
+		require.Equal(t, 3, balance(t, v.document("/runs/first-docs"))[0], "who runs a source is told what a run did with all pages")
+	}
 }

@@ -56,6 +56,15 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET /api/embeddings", "get-embeddings", "Show how many chunks have a vector", g.embeddings)
 	add(g, api, "GET /api/pages/{id}", "get-page", "Show a page: Markdown, metadata, losses", g.getPage, onePage)
 	add(g, api, "GET /api/pages/{id}/chunks", "list-chunks", "List a page's chunks, in order", g.listChunks, onePage)
+	add(g, api, "GET /api/pages/{id}/access", "explain-access", "Explain whether an account sees a page", g.whyAccess, onePage)
+
+	add(g, api, "GET /api/system", "get-system", "Show the state of the broker, of the sites' request budgets and of the database", g.system)
+	add(g, api, "GET /api/keys", "list-keys", "List the API keys without their secrets, the revoked ones too, oldest first", g.listKeys)
+	add(g, api, "POST /api/keys", "create-key", "Make an API key, and show it this once", g.createKey, status(http.StatusCreated))
+	add(g, api, "DELETE /api/keys/{key_id}", "revoke-key", "Revoke an API key", g.revokeKey)
+	add(g, api, "GET /api/credentials", "list-credentials", "List the stored API tokens of Confluence without their content", g.listCredentials)
+	add(g, api, "POST /api/credentials", "set-credential", "Store an API token of a source or of a site, or replace it", g.setCredential)
+	add(g, api, "DELETE /api/credentials/{name}", "remove-credential", "Delete a stored API token", g.removeCredential, status(http.StatusNoContent))
 }
 
 // tag returns the heading under which a reader of the document finds a route.
@@ -69,6 +78,10 @@ func tag(path string) string {
 		return "Failures and removals"
 	case strings.HasPrefix(path, "/api/confluence/"):
 		return "Sources"
+	case path == "/api/system":
+		return "Operation"
+	case strings.HasPrefix(path, "/api/keys"), strings.HasPrefix(path, "/api/credentials"):
+		return "Keys and credentials"
 	case strings.HasPrefix(path, "/api/"):
 		return "Search and pages"
 	default:
@@ -162,5 +175,5 @@ func (g *Gateway) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusForbidden, "forbidden", "metrics cover all sources; this key is limited to some").write(w)
 		return
 	}
-	g.metrics.handler().ServeHTTP(w, r)
+	g.metrics.handler(r.Context(), viewerOf(r.Context())).ServeHTTP(w, r)
 }

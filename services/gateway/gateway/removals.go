@@ -33,7 +33,7 @@ func (g *Gateway) listRemovals(ctx context.Context, in *listRemovalsInput) (*lis
 	if err != nil {
 		return nil, err
 	}
-	found, err := g.control.Removals(ctx, viewerOf(ctx), in.SourceID, in.Run, w.part("removed"))
+	found, err := g.control.Removals(ctx, viewerOf(ctx), in.SourceID, in.Run, store.Whole(), w.part("removed"))
 	if err != nil {
 		return nil, err
 	}

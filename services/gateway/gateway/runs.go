@@ -157,10 +157,17 @@ func (g *Gateway) listFailures(ctx context.Context, in *listFailuresInput) (*lis
 type retryInput struct {
 	SourcePath
 	Idempotent
+	Body *struct {
+		Pages []string `json:"pages,omitempty" minItems:"1" maxItems:"1000" doc:"ids of failed pages: the sync lists these and no others. Without them, it lists all failed pages and what changed"`
+	}
 }
 
 func (g *Gateway) retryFailures(ctx context.Context, in *retryInput) (*acceptedOutput, error) {
-	runs, err := g.control.Retry(ctx, viewerOf(ctx), control.RetryRequest{SourceID: in.SourceID, Key: in.Key})
+	req := control.RetryRequest{SourceID: in.SourceID, Key: in.Key}
+	if in.Body != nil {
+		req.Pages = in.Body.Pages
+	}
+	runs, err := g.control.Retry(ctx, viewerOf(ctx), req)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
 
+	"github.com/sluicehq/sluice/services/gateway/console"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
@@ -44,9 +45,11 @@ type Options struct {
 	Control *control.Control
 	Record  Record
 	Keys    keyStore
-	Bus     Bus
-	API     config.API
-	Log     zerolog.Logger
+	// Sessions stores who is logged in at the console.
+	Sessions console.Sessions
+	Bus      Bus
+	API      config.API
+	Log      zerolog.Logger
 }
 
 // Gateway is the HTTP API. Its handler is safe for concurrent use.
@@ -95,7 +98,7 @@ func New(o Options) (*Gateway, error) {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "Sluice", Version: "1.0.0",
+				Title: "Sluice", Version: version,
 				Description: "Confluence spaces as search-ready Markdown chunks: sources, syncs, progress, search.",
 			},
 			Components: &huma.Components{
@@ -110,6 +113,9 @@ func New(o Options) (*Gateway, error) {
 	})
 	g.register(api)
 	if err := g.router.checkRoutes(); err != nil {
+		return nil, err
+	}
+	if err := g.serveConsole(o); err != nil {
 		return nil, err
 	}
 	if g.document, err = json.Marshal(api.OpenAPI()); err != nil {

@@ -26,8 +26,14 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	site, err := h.Credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := control.New(s, b, control.NewVault(trust, s))
+	c.Servers = control.Servers{Store: s, Bus: b, Site: site, Embeds: cfg.Configured()}
 	g, err := New(Options{
-		Control: control.New(s, b, control.NewVault(trust, s)), Record: s, Keys: s.Vault(), Bus: b, API: cfg.API, Log: h.Log,
+		Control: c, Record: s, Keys: s.Vault(), Sessions: s.Vault(), Bus: b, API: cfg.API, Log: h.Log,
 	})
 	if err != nil {
 		return nil, err

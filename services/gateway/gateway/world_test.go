@@ -81,13 +81,14 @@ func newStore(t testing.TB) *store.Store {
 type setup struct {
 	Options
 	Trust credential.Trust
+	Site  *credential.Site
 }
 
 // newSetup returns the options of a world.
 func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 	o := setup{
 		Options: Options{
-			Record: s, Keys: s.Vault(), Bus: b, Log: zerolog.Nop(),
+			Record: s, Keys: s.Vault(), Sessions: s.Vault(), Bus: b, Log: zerolog.Nop(),
 			API: config.API{Addr: "127.0.0.1:0", MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxStreams: 8},
 		},
 		Trust: credential.Trust{Hosts: outgoing.Hosts{"*.atlassian.net"}},
@@ -96,13 +97,20 @@ func newSetup(s *store.Store, b *bus.Bus, change func(*setup)) Options {
 		change(&o)
 	}
 	o.Control = control.New(s, b, control.NewVault(o.Trust, s))
+	o.Control.Servers = control.Servers{Store: s, Bus: b, Site: o.Site}
 	return o.Options
 }
 
 // bareWorld has no keys yet.
 func bareWorld(t testing.TB, change func(*setup)) *world {
 	t.Helper()
-	w := &world{t: t, store: newStore(t), kit: bustest.New(t), log: &lockedBuffer{}, keys: map[string]string{}, ids: map[string]string{}, checked: map[string]bool{}}
+	return worldOn(t, newStore(t), bustest.New(t), change)
+}
+
+// worldOn is a world on a database and a broker.
+func worldOn(t testing.TB, s *store.Store, kit *bustest.Kit, change func(*setup)) *world {
+	t.Helper()
+	w := &world{t: t, store: s, kit: kit, log: &lockedBuffer{}, keys: map[string]string{}, ids: map[string]string{}, checked: map[string]bool{}}
 	var err error
 	w.g, err = New(newSetup(w.store, w.kit.Bus, func(o *setup) {
 		o.Log = zerolog.New(w.log)
@@ -140,15 +148,21 @@ func checksOf(t testing.TB, document []byte) validator.Validator {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := bareWorld(t, nil)
+	w.sources()
+	return w
+}
+
+// sources adds two sources, and keys of each role.
+func (w *world) sources() {
+	w.t.Helper()
 	for _, role := range apikey.Roles {
 		w.addKey(string(role), role)
 	}
 	w.addKey("docs", apikey.Read, "docs")
 	w.addKey("docs-admin", apikey.Admin, "docs")
 	for _, id := range []string{"docs", "hr"} {
-		require.NoError(t, w.store.AddSource(t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: strings.ToUpper(id)}))
+		require.NoError(w.t, w.store.AddSource(w.t.Context(), store.Source{ID: id, BaseURL: site, SpaceKey: strings.ToUpper(id)}))
 	}
-	return w
 }
 
 func (w *world) addKey(name string, role apikey.Role, sources ...string) {
@@ -323,7 +337,9 @@ func (w *world) fill() {
 	w.t.Helper()
 	for i, id := range []string{"docs", "hr"} {
 		at := func(n int) string { return fmt.Sprintf("%d%d", i+1, n) }
-		run := w.run(id, "first-"+id, listed(at(1), at(2), at(3))...)
+		pages := listed(at(1), at(2), at(3))
+		pages[1].ParentID, pages[1].ParentKind = at(1), "page"
+		run := w.run(id, "first-"+id, pages...)
 		w.write(run, at(1), "/"+at(1), "Keys of "+id, "Rotate the signing keys every quarter.", "security")
 		w.write(run, at(2), "/"+at(1)+"/"+at(2), "Harbour "+id, "The harbour lights are tested on Mondays.")
 		w.write(run, at(3), "/"+at(3), "Valve_100% of "+id, "Close the kestrel valve.")

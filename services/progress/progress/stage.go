@@ -17,11 +17,13 @@ import (
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/credential"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/run"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 )
 
 const (
@@ -46,6 +48,8 @@ type ledger interface {
 	ClaimStalled(ctx context.Context, idle time.Duration, queued ...string) ([]store.Run, error)
 	Prune(ctx context.Context, keep time.Duration) (int, error)
 	SweepTokens(ctx context.Context) ([]string, error)
+	// Tokens describes the stored tokens.
+	Tokens(ctx context.Context) ([]vault.Secret, error)
 }
 
 // publisher is the part of the bus that the progress stage uses.
@@ -68,7 +72,8 @@ type Follower struct {
 	keep   time.Duration
 	log    zerolog.Logger
 
-	caughtUp bool // runs that ended unobserved are marked; used by look only
+	warned   time.Time // when tokens that expire soon were last logged; used by prune only
+	caughtUp bool      // runs that ended unobserved are marked; used by look only
 
 	mu   sync.Mutex
 	runs map[string]*followed
@@ -353,7 +358,10 @@ func (f *Follower) prune(ctx context.Context) error {
 	for _, name := range swept {
 		f.log.Warn().Str("source", name).Msg("stored token deleted, because its source was deleted elsewhere; at Atlassian it counts until it is revoked")
 	}
-	if err != nil || f.keep <= 0 {
+	if err != nil {
+		return err
+	}
+	if err := f.warnOfTokens(ctx); err != nil || f.keep <= 0 {
 		return err
 	}
 	n, err := f.ledger.Prune(ctx, f.keep)
@@ -361,6 +369,22 @@ func (f *Follower) prune(ctx context.Context) error {
 		f.log.Info().Int("runs", n).Msg("old runs deleted")
 	}
 	return err
+}
+
+// warnOfTokens logs, once a day, which stored tokens have expired or expire soon.
+func (f *Follower) warnOfTokens(ctx context.Context) error {
+	if time.Since(f.warned) < 24*time.Hour {
+		return nil
+	}
+	list, err := f.ledger.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	f.warned = time.Now()
+	for _, e := range credential.Expiring(list, config.Confluence{}, f.warned) {
+		f.log.Warn().Str("credential", e.Name).Time("expires_at", e.At).Str("mend", e.Mend()).Msg(e.Says())
+	}
+	return nil
 }
 
 // Stage describes the progress service as a stage of a process.

@@ -186,6 +186,10 @@ func webPath(n *node) string {
 		prefix += "/pages/" + formatID(n.id)
 	case KindBlogPost:
 		prefix += "/blog/" + n.created.Format("2006/01/02") + "/" + formatID(n.id)
+	case KindComment:
+		return webPath(n.parent) + "?focusedCommentId=" + formatID(n.id)
+	case KindAttachment:
+		return attachmentPath(n.upload)
 	default:
 		return prefix + "/" + string(n.kind) + "/" + formatID(n.id)
 	}

@@ -43,7 +43,9 @@ var behaviours = []struct {
 		TestMoveToAnotherSpaceTakesWhatIsBelow, TestFoldersAreParents,
 	}},
 	{"10 restrictions by operation, inherited from above", []func(*testing.T){TestRestrictionsAreInherited, TestRestrictionsGoOnAfterAHundred}},
-	{"11 attachments on another host, which wants no credential", []func(*testing.T){TestAttachmentsAreOnAnotherHost}},
+	{"11 attachments on another host, which wants no credential", []func(*testing.T){
+		TestAttachmentsAreOnAnotherHost, TestTheMediaHostHasAPortOfItsOwn, TestARangeOfAFile, TestAttachmentsChange,
+	}},
 	{"12 no ETag", []func(*testing.T){TestNoETagIsSent}},
 	{"13 blog posts beside pages, live docs among them", []func(*testing.T){
 		TestBlogPosts, TestBlogPostsAreListedAsPagesAre, TestABlogPostAndAPageMayHaveOneTitle, TestTheLifeOfABlogPost,

@@ -45,6 +45,11 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 			_, err := s.AddComment(id, o.Comment)
 			return err
 		}),
+		"POST /_sandbox/comments/{id}/edit":    s.commented(func(id string, o order) error { return s.EditComment(id, o.Comment.Body) }),
+		"POST /_sandbox/comments/{id}/resolve": s.commented(func(id string, _ order) error { return s.ResolveComment(id, true, false) }),
+		"POST /_sandbox/comments/{id}/reopen":  s.commented(func(id string, _ order) error { return s.ResolveComment(id, false, false) }),
+		"POST /_sandbox/comments/{id}/delete":  s.commented(func(id string, _ order) error { return s.DeleteComment(id) }),
+		"POST /_sandbox/comments/{id}/trash":   s.commented(func(id string, _ order) error { return s.TrashComment(id) }),
 		"POST /_sandbox/pages/{id}/unrestrict": s.controlled(func(id string, _ order) error {
 			return s.Unrestrict(id)
 		}),
@@ -54,15 +59,16 @@ func (s *Site) controlRoutes() map[string]http.HandlerFunc {
 // order is the JSON body of a control route; each route reads its own part.
 type order struct {
 	Edit
-	ParentID string   `json:"parent_id"` // move
-	Space    string   `json:"space"`     // move: to this space's homepage
-	Tree     bool     `json:"tree"`      // trash: with everything below
-	Keep     int      `json:"keep"`      // keep-versions: so many of the newest
-	Number   int      `json:"number"`    // number: of the newest version
-	Labels   []string `json:"labels"`
-	Users    []string `json:"users"` // restrict: account ids
-	Groups   []string `json:"groups"`
-	Comment  Comment  `json:"comment"`
+	ParentID   string     `json:"parent_id"` // move
+	Space      string     `json:"space"`     // move: to this space's homepage
+	Tree       bool       `json:"tree"`      // trash: with everything below
+	Keep       int        `json:"keep"`      // keep-versions: so many of the newest
+	Number     int        `json:"number"`    // number: of the newest version
+	Labels     []string   `json:"labels"`
+	Users      []string   `json:"users"` // restrict: account ids
+	Groups     []string   `json:"groups"`
+	Comment    Comment    `json:"comment"`
+	Attachment Attachment `json:"attachment"`
 }
 
 // controlled runs a change on the page that the request names. It answers with the changed page, or
@@ -88,6 +94,21 @@ func (s *Site) controlled(f func(id string, o order) error) http.HandlerFunc {
 		default:
 			controlError(w, err)
 		}
+	}
+}
+
+// commented runs a change on the comment that the request names.
+func (s *Site) commented(f func(id string, o order) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var o order
+		if r.ContentLength != 0 && !readBody(w, r, &o) {
+			return
+		}
+		if err := f(r.PathValue("id"), o); err != nil {
+			controlError(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
@@ -207,6 +228,10 @@ func (s *Site) resetStats(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, s.Stats())
 }
 
+// Own makes the overview of the control routes name the owner, so that a program can tell its own stand-in from
+// another one that took over the address.
+func (s *Site) Own(owner string) { s.owner.Store(&owner) }
+
 // overview describes the site's content and the routes that change it.
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 	type spaceLine struct {
@@ -241,8 +266,12 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 		out = append(out, line)
 	}
 	s.mu.RUnlock()
+	owner := ""
+	if p := s.owner.Load(); p != nil {
+		owner = *p
+	}
 	write(w, http.StatusOK, map[string]any{
-		"site": s.opt.SiteTitle, "base_url": s.base(r), "gateway_url": s.origin(r) + "/ex/confluence/" + s.opt.CloudID + "/wiki",
+		"site": s.opt.SiteTitle, "owner": owner, "base_url": s.base(r), "gateway_url": s.origin(r) + "/ex/confluence/" + s.opt.CloudID + "/wiki",
 		"email": s.opt.Email, "now": stamp(s.opt.Now()), "spaces": out,
 		"control": map[string]string{
 			"POST /_sandbox/pages":                    "create: {space, parent_id, title, body, kind, labels, status, subtype}",
@@ -261,7 +290,11 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 			"POST /_sandbox/role-mode":                "{mode}: PRE_ROLES, ROLES_TRANSITION, ROLES",
 			"POST /_sandbox/groups":                   "{name, members, access?}; access is user, admin or site-admin; GET too, and /{name}/delete",
 			"POST /_sandbox/users":                    "{account_id, display_name, inactive?, outside?}",
-			"POST /_sandbox/pages/{id}/comment":       "{comment: {body, inline?}}",
+			"POST /_sandbox/pages/{id}/comment":       "{comment: {body, parent_id?, inline?, selection?}}",
+			"POST /_sandbox/comments/{id}/edit":       "{comment: {body}}; also resolve, reopen, delete, trash",
+			"POST /_sandbox/pages/{id}/attach":        "{attachment: {name, media_type, content}}: content is base64",
+			"POST /_sandbox/attachments/{id}/replace": "{attachment: {content}}; also rename {attachment: {name}}, move {parent_id}, trash, restore, purge",
+			"POST /_sandbox/media/expire":             "the addresses on the media host that were given out end",
 			"POST /_sandbox/spaces":                   "{key, name} or {key, pages, seed}, with blog_posts too; also /{key}/hide and /{key}/show",
 			"POST /_sandbox/spaces/{key}/edit":        "{count, seed}: so many pages get a new version",
 			"POST /_sandbox/faults":                   "{seed, faults: [{kind, route?, rate?, after?, times?, …}]}; GET and DELETE too",

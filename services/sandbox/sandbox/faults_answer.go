@@ -82,10 +82,10 @@ func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) 
 	answer := &held{header: http.Header{}, status: http.StatusOK}
 	h(answer, r)
 	body := answer.body.Bytes()
-	good := answer.status == http.StatusOK
+	good := answer.status == http.StatusOK || answer.status == http.StatusPartialContent
 	switch {
 	case good && kind == FaultResetBody:
-		breakConnection(w, fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)/2]))
+		breakConnection(w, append(head(answer, len(body)), body[:len(body)/2]...))
 		return
 	case good && kind == FaultTruncated:
 		body = body[:len(body)/2]
@@ -100,6 +100,16 @@ func spoil(f Fault, w http.ResponseWriter, r *http.Request, h http.HandlerFunc) 
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(answer.status)
 	_, _ = w.Write(body) // the client is gone when this fails
+}
+
+// head is the beginning of an answer as it goes over the wire.
+func head(answer *held, length int) []byte {
+	answer.header.Set("Content-Length", strconv.Itoa(length))
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", answer.status, http.StatusText(answer.status))
+	_ = answer.header.Write(&b) // a buffer takes all
+	b.WriteString("\r\n")
+	return b.Bytes()
 }
 
 // halveLimit halves the call's limit and returns the original limit.

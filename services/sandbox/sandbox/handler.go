@@ -41,11 +41,15 @@ func (s *Site) endpoints() []endpoint {
 	add(v2, s.v2Pages())
 	add(v2, s.v2Tree())
 	add(v2, s.v2Parts())
+	add(v2, s.v2Comments())
+	add(v2, s.v2Attachments())
 	add(v2, s.v2Permissions())
 	add(v2, map[string]http.HandlerFunc{
 		"GET /wiki/api/v2/": func(w http.ResponseWriter, _ *http.Request) { notFound(w, "Not Found") },
 	})
 	add(v1, s.v1Routes())
+	add(v1, s.downloads())
+	add(edge, map[string]http.HandlerFunc{"GET " + mediaRoute: s.serveMedia}) // it has a credential of its own
 	add(v1, map[string]http.HandlerFunc{
 		"GET /wiki/rest/api/": func(w http.ResponseWriter, _ *http.Request) {
 			v1Error(w, http.StatusNotFound, "No such route.")
@@ -58,6 +62,7 @@ func (s *Site) endpoints() []endpoint {
 	})
 	add(open, s.controlRoutes())
 	add(open, s.permissionRoutes())
+	add(open, s.attachmentRoutes())
 	add(open, s.webRoutes())
 	return out
 }

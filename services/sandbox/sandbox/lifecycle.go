@@ -224,6 +224,7 @@ func (s *Site) PurgePage(id string) error {
 			n.space.shelfOf(n.kind).remove(n)
 		}
 		delete(s.nodes, n.id)
+		s.forget(n)
 		return nil
 	})
 }
@@ -266,39 +267,4 @@ func normalLabels(labels []string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// AddComment adds a comment to the page, or a reply if c names a parent comment, and returns its
-// id. It makes no version. It keeps c's ID and time if they are set.
-func (s *Site) AddComment(page string, c Comment) (id string, err error) {
-	err = s.change("comment on", page, func(n *node) error {
-		if c.ParentID != "" && s.talk[c.ParentID] != n {
-			return fmt.Errorf("%w: no comment %q of this page", ErrNotFound, c.ParentID)
-		}
-		c.AuthorID = cmpOr(c.AuthorID, s.me)
-		if c.At.IsZero() {
-			c.At = s.now()
-		}
-		id = s.comment(n, c)
-		return nil
-	})
-	return id, err
-}
-
-// AddAttachment adds a file to the page. It generates an ID if a has none. It makes no version.
-func (s *Site) AddAttachment(page string, a Attachment) error {
-	return s.change("attach to", page, func(n *node) error {
-		a.ID = cmpOr(a.ID, fmt.Sprintf("att%d%03d", n.id, len(n.files)))
-		n.files = append(n.files, a)
-		return nil
-	})
-}
-
-func (s *Site) comment(n *node, c Comment) string {
-	if c.ID == "" {
-		c.ID = fmt.Sprintf("%d%03d", n.id, len(n.notes)+1)
-	}
-	n.notes = append(n.notes, c)
-	s.talk[c.ID] = n
-	return c.ID
 }

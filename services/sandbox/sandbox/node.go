@@ -11,7 +11,7 @@ import (
 // Kind is the type of a piece of content.
 type Kind string
 
-// The kinds of content. All except blog posts can be in the page tree.
+// The kinds of content. All except blog posts and comments can be in the page tree.
 const (
 	KindPage       Kind = "page"
 	KindBlogPost   Kind = "blogpost"
@@ -19,6 +19,8 @@ const (
 	KindWhiteboard Kind = "whiteboard"
 	KindDatabase   Kind = "database"
 	KindEmbed      Kind = "embed"
+	KindComment    Kind = "comment" // on a page or blog post; not in the tree
+	KindAttachment Kind = "attachment"
 )
 
 // The statuses of content.
@@ -45,8 +47,12 @@ type node struct {
 	past     []revision // known older revisions, oldest first
 	labels   []string
 	read     *audience // nil without a restriction
-	files    []Attachment
-	notes    []Comment
+	files    []*Attachment
+	attached int // attachments that it ever had
+	notes    []*Comment
+	noted    int         // comments that it ever had without an id of their own
+	note     *Comment    // what a node of the kind comment is
+	upload   *Attachment // what a node of the kind attachment is
 
 	before *node   // former parent of a trashed page
 	seen   []shade // earlier states that a lagging search index may still show, oldest first

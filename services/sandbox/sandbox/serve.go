@@ -115,33 +115,56 @@ const (
 type Served struct {
 	URL string // http://host:port
 
-	srv  *http.Server
-	done chan error
+	servers []*http.Server
+	done    chan error
 }
 
-// Serve serves the site on addr; port 0 means any free port.
+// Serve serves the site on addr; port 0 means any free port. It serves the site's files on another port of the same host, any free
+// one, as a site whose files are on another host.
 func Serve(addr string, site *Site) (*Served, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("serve the stand-in on %s: %w", addr, err)
 	}
-	s := &Served{
-		URL:  "http://" + listener.Addr().String(),
-		srv:  &http.Server{Handler: site.Handler(), ReadHeaderTimeout: 10 * time.Second},
-		done: make(chan error, 1),
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("serve the stand-in on %s: %w", addr, err)
 	}
+	media, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("serve the stand-in's files: %w", err)
+	}
+	if at, ok := media.Addr().(*net.TCPAddr); ok {
+		site.mediaAt(at.Port)
+	}
+	s := &Served{URL: "http://" + listener.Addr().String(), done: make(chan error, 2)}
+	s.serve(listener, site.Handler())
+	s.serve(media, site.mediaHandler())
+	return s, nil
+}
+
+func (s *Served) serve(l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, srv)
 	go func() {
-		err := s.srv.Serve(listener)
+		err := srv.Serve(l)
 		if errors.Is(err, http.ErrServerClosed) {
 			err = nil
 		}
 		s.done <- err
 	}()
-	return s, nil
 }
 
 // Close stops serving and waits until it has stopped.
 func (s *Served) Close() error {
-	_ = s.srv.Close()
-	return <-s.done
+	var all error
+	for _, srv := range s.servers {
+		_ = srv.Close()
+	}
+	for range s.servers {
+		all = errors.Join(all, <-s.done)
+	}
+	return all
 }

@@ -69,11 +69,16 @@ type Site struct {
 	roleMode RoleMode
 	lost     int64 // a page that a fault hides together with its descendants
 	nextID   int64
-	talk     map[string]*node // by the id of a comment: the content that it belongs to
-	moment   uint64           // counts the changes of the site
+	talk     map[string]*Comment    // by id
+	files    map[string]*Attachment // by id
+	moment   uint64                 // counts the changes of the site
 
 	walks walkCache
 	moved atomic.Pointer[string] // the site's present address
+	owner atomic.Pointer[string] // who runs the stand-in
+
+	media    atomic.Pointer[string] // port of the media host, if it has one of its own
+	mediaKey atomic.Int64           // makes the media host's credentials
 }
 
 type space struct {
@@ -124,7 +129,8 @@ func New(o Options) *Site {
 	s := &Site{
 		opt:      o,
 		nodes:    map[int64]*node{},
-		talk:     map[string]*node{},
+		talk:     map[string]*Comment{},
+		files:    map[string]*Attachment{},
 		users:    map[string]User{},
 		me:       apiUser,
 		groups:   map[string]*Group{},

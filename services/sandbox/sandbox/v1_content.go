@@ -72,6 +72,9 @@ type v1Content struct {
 // v1Content copies the node with the fields that expand requests.
 func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 	id := formatID(n.id)
+	if n.upload != nil {
+		id = n.upload.ID
+	}
 	page := s.pageOut(n)
 	spacePath := "/rest/api/space/" + n.space.key
 	expandable := map[string]string{
@@ -90,14 +93,23 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 			"tinyui": page.Links["tinyui"], "self": base + "/rest/api/content/" + id,
 		},
 	}}
+	if a := n.upload; a != nil {
+		c.fields["extensions"] = map[string]any{
+			"mediaType": a.MediaType, "fileSize": a.now().size, "comment": "", "fileId": a.now().id, "collectionName": "contentId-" + formatID(a.on.id),
+		}
+	}
 	for _, e := range expand {
 		name, _, _ := strings.Cut(e, ".")
 		delete(expandable, name)
 		switch {
 		case name == "version":
 			c.fields["version"] = s.v1Version(n, base)
+		case name == "container" && (n.note != nil || n.upload != nil):
+			c.fields[name] = s.v1Content(n.parent, nil, base)
 		case name == "space" || name == "container":
 			c.fields[name] = v1Space(n.space, base)
+		case name == "extensions" && n.note != nil:
+			c.fields["extensions"] = v1CommentExtensions(n.note)
 		case name == "history":
 			c.fields["history"] = map[string]any{
 				"latest": true, "createdDate": stamp(n.created), "createdBy": s.v1User(n.author, base), "lastUpdated": s.v1Version(n, base),
@@ -106,6 +118,13 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 			c.fields["restrictions"] = s.expandedRestrictions(n, expand, base)
 		case name == "ancestors":
 			above := []any{}
+			if n.note != nil {
+				for _, p := range s.aboveComment(n.note) {
+					above = append(above, s.v1Content(p.node(), nil, base))
+				}
+				c.fields["ancestors"] = above
+				continue
+			}
 			for p := range n.above {
 				above = append([]any{s.v1Content(p, nil, base)}, above...)
 			}
@@ -119,6 +138,18 @@ func (s *Site) v1Content(n *node, expand []string, base string) v1Content {
 		}
 	}
 	return c
+}
+
+// v1CommentExtensions are what v1 shows of a comment alone.
+func v1CommentExtensions(c *Comment) map[string]any {
+	if !c.Inline {
+		return map[string]any{"location": "footer", "_expandable": map[string]string{"resolution": ""}}
+	}
+	return map[string]any{
+		"location":         "inline",
+		"inlineProperties": map[string]string{"originalSelection": c.Selection, "markerRef": c.MarkerRef},
+		"resolution":       map[string]any{"status": c.resolution(), "lastModifiedDate": stamp(c.touched)},
+	}
 }
 
 // MarshalJSON writes the fields.

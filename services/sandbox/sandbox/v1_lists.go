@@ -174,8 +174,8 @@ func (s *Site) listV1Attachments(w http.ResponseWriter, r *http.Request) {
 	n := s.visible(id)
 	all := []any{}
 	if n != nil {
-		for _, f := range attachmentsOut(n, r) {
-			all = append(all, s.v1Attachment(n, f, expand, base))
+		for _, a := range n.uploads() {
+			all = append(all, s.v1Attachment(n, attachmentOut(a), expand, base))
 		}
 	}
 	s.mu.RUnlock()

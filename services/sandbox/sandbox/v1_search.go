@@ -91,6 +91,27 @@ func (s *Site) search(cql string, shut bool) ([]hit, statement, error) {
 			hits = append(hits, hit{n, st.places(c)})
 		}
 	}
+	for _, c := range s.commentsSeen(false, true) {
+		n := c.indexedNode(now.Add(-lag))
+		if n == nil || c.on.unindexed || n.space.unindexed || n.space.status == archived && !shut {
+			continue
+		}
+		if x := (&candidate{node: n, shade: n.shade(now)}); match(x) {
+			hits = append(hits, hit{n, st.places(x)})
+		}
+	}
+	for _, a := range s.attachmentsSeen() {
+		n := a.node()
+		if a.created.After(now.Add(-lag)) || a.on.unindexed || n.space.unindexed || n.space.status == archived && !shut {
+			continue
+		}
+		if a.changed.After(now.Add(-lag)) {
+			n.rev.at = a.created
+		}
+		if x := (&candidate{node: n, shade: n.shade(now)}); match(x) {
+			hits = append(hits, hit{n, st.places(x)})
+		}
+	}
 	slices.SortFunc(hits, func(a, b hit) int { return st.compare(a.places, b.places) })
 	if lag == 0 {
 		s.walks.put(key, hits)

@@ -6,19 +6,10 @@ import (
 	"hash/crc32"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// Attachment is a file of a page.
-type Attachment struct {
-	ID        string
-	Name      string
-	MediaType string
-	Size      int64
-}
 
 func (s *Site) v2Parts() map[string]http.HandlerFunc {
 	const pages = "GET /wiki/api/v2/pages/{id}"
@@ -27,11 +18,6 @@ func (s *Site) v2Parts() map[string]http.HandlerFunc {
 		"GET /wiki/api/v2/blogposts/{id}/labels":         part(s, labelsPart),
 		pages + "/versions":                              part(s, func(n *node, _ *http.Request) []versionDTO { return n.history() }),
 		pages + "/versions/{version}":                    s.getVersion,
-		pages + "/attachments":                           part(s, attachmentsOut),
-		pages + "/footer-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, false, "") }),
-		pages + "/inline-comments":                       part(s, func(n *node, r *http.Request) []commentDTO { return commentsOut(n, r, true, "") }),
-		"GET /wiki/api/v2/footer-comments/{id}/children": s.replies(false),
-		"GET /wiki/api/v2/inline-comments/{id}/children": s.replies(true),
 		"POST /wiki/api/v2/users-bulk":                   s.usersBulk,
 		"POST /wiki/api/v2/content/convert-ids-to-types": s.convertIDs,
 	}
@@ -42,11 +28,7 @@ func labelsPart(n *node, _ *http.Request) []labelDTO { return labelsOut(n.labels
 // part lists items that belong to one page or blog post.
 func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		fallback := 25
-		if path.Base(r.URL.Path) == "attachments" {
-			fallback = 50
-		}
-		from, limit, err := offsetOf(r.URL.Query(), fallback)
+		from, limit, err := offsetOf(r.URL.Query())
 		if err != nil {
 			badRequest(w, err.Error())
 			return
@@ -63,8 +45,8 @@ func part[T any](s *Site, rows func(*node, *http.Request) []T) http.HandlerFunc 
 }
 
 // offsetOf reads the start and the limit of a page of a complete list.
-func offsetOf(q url.Values, fallback int) (from, limit int, err error) {
-	if limit, err = limitOf(q, fallback, 250); err != nil {
+func offsetOf(q url.Values) (from, limit int, err error) {
+	if limit, err = limitOf(q, 25, 250); err != nil {
 		return 0, 0, err
 	}
 	if c := q.Get("cursor"); c != "" {
@@ -153,42 +135,6 @@ func (s *Site) getVersion(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	write(w, http.StatusOK, versionOut(rev))
-}
-
-type attachmentDTO struct {
-	ID        string            `json:"id"`
-	Status    string            `json:"status"`
-	Title     string            `json:"title"`
-	CreatedAt stamp             `json:"createdAt"`
-	PageID    string            `json:"pageId"`
-	MediaType string            `json:"mediaType"`
-	Comment   string            `json:"comment"`
-	FileID    string            `json:"fileId"`
-	FileSize  int64             `json:"fileSize"`
-	WebUI     string            `json:"webuiLink"`
-	Download  string            `json:"downloadLink"`
-	Version   *versionDTO       `json:"version"`
-	Links     map[string]string `json:"_links"`
-}
-
-func attachmentsOut(n *node, r *http.Request) []attachmentDTO {
-	q := r.URL.Query()
-	var out []attachmentDTO
-	for _, f := range n.files {
-		if q.Has("filename") && q.Get("filename") != f.Name || q.Has("mediaType") && q.Get("mediaType") != f.MediaType {
-			continue
-		}
-		id := formatID(n.id)
-		download := "/download/attachments/" + id + "/" + url.PathEscape(f.Name) + "?version=1&api=v2"
-		webui := "/pages/viewpageattachments.action?pageId=" + id + "&preview=" + url.QueryEscape("/"+id+"/"+f.ID+"/"+f.Name)
-		out = append(out, attachmentDTO{
-			ID: f.ID, Status: current, Title: f.Name, CreatedAt: stamp(n.created), PageID: id, MediaType: f.MediaType,
-			FileID: fmt.Sprintf("%08x-0000-4000-8000-%012x", crc32.ChecksumIEEE([]byte(f.Name)), n.id), FileSize: f.Size,
-			WebUI: webui, Download: download, Links: map[string]string{"webui": webui, "download": download},
-			Version: versionOut(revision{number: 1, at: n.created, author: n.author}),
-		})
-	}
-	return out
 }
 
 // readBody reads the JSON body of a request into v, or answers 400.

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -94,28 +93,4 @@ func TestCommentsAndTheirMarkers(t *testing.T) {
 	require.Empty(t, c.get(200, "/wiki/api/v2/pages/65613/inline-comments?resolution-status=resolved").rows())
 	require.Empty(t, c.get(200, "/wiki/api/v2/pages/65610/footer-comments").rows())
 	require.Empty(t, c.get(200, "/wiki/api/v2/footer-comments/"+footer.column("id")[0]+"/children").rows())
-}
-
-func TestAttachmentsAreOnAnotherHost(t *testing.T) {
-	c := builtin(t)
-	files := c.get(200, "/wiki/api/v2/pages/65611/attachments")
-	require.Equal(t, []string{"reading-path.png", "regions.svg"}, files.column("title"))
-	require.Equal(t, []string{"image/png", "image/svg+xml"}, files.column("mediaType"))
-	require.Len(t, c.get(200, "/wiki/api/v2/pages/65611/attachments?filename=regions.svg").rows(), 1)
-
-	path := "/wiki" + files.column("downloadLink")[0]
-	res, err := http.DefaultTransport.RoundTrip(c.request(http.MethodGet, path, ""))
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	require.Equal(t, http.StatusFound, res.StatusCode)
-	require.NotContains(t, res.Header.Get("Location"), c.url, "another host")
-	require.Contains(t, res.Header.Get("Location"), "token=")
-
-	file := c.get(200, path) // Go's client leaves the credential behind when the host changes
-	require.Len(t, file.raw, int(files.rows()[0]["fileSize"].(float64)))
-	media := strings.Replace(res.Header.Get("Location"), "localhost", "127.0.0.1", 1)
-	require.Equal(t, 403, c.do(c.request(http.MethodGet, strings.TrimPrefix(media, c.url), "")).status, "the credential was taken along")
-	req := c.request(http.MethodGet, path, "")
-	req.Header.Del("Authorization")
-	require.Equal(t, 403, c.do(req).status)
 }

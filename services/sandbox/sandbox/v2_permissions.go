@@ -115,7 +115,7 @@ func (s *Site) roleAssignments(w http.ResponseWriter, r *http.Request) {
 
 // v2Part answers with one page of rows.
 func (s *Site) v2Part(w http.ResponseWriter, r *http.Request, rows []any) {
-	from, limit, err := offsetOf(r.URL.Query(), 25)
+	from, limit, err := offsetOf(r.URL.Query())
 	if err != nil {
 		badRequest(w, err.Error())
 		return

@@ -132,7 +132,7 @@ func (s *Site) listChildPages(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) children(w http.ResponseWriter, r *http.Request, kind Kind, admit func(*node) bool) {
 	q := r.URL.Query()
-	from, limit, err := offsetOf(q, 25)
+	from, limit, err := offsetOf(q)
 	order := cmpOr(q.Get("sort"), "child-position")
 	field, down := strings.CutPrefix(order, "-")
 	if err == nil && !slices.Contains([]string{"child-position", "id", "created-date", "modified-date", "title"}, field) {
@@ -174,7 +174,7 @@ func sortChildren(rows []childDTO, field string, down bool) {
 func (s *Site) listDescendants(kind Kind) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		from, limit, err := offsetOf(q, 25)
+		from, limit, err := offsetOf(q)
 		depth, derr := strconv.Atoi(cmpOr(q.Get("depth"), "2"))
 		if err == nil && (derr != nil || depth < 1 || depth > 10) {
 			err = refuse("Invalid depth %q: it must be between 1 and 10", q.Get("depth"))

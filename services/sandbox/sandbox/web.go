@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 //go:embed web.html
@@ -27,8 +26,7 @@ func (s *Site) webRoutes() map[string]http.HandlerFunc {
 		"GET /wiki/spaces/{key}/{kind}/{id}/{title}":           s.webContent,
 		"GET /wiki/spaces/{key}/blog/{y}/{m}/{d}/{id}/{title}": s.webContent,
 		"GET /wiki/spaces/{key}/pages/edit-v2/{id}":            s.webContent,
-		"GET /wiki/download/attachments/{id}/{name}":           s.download,
-		"GET /_media/{id}/{name}":                              s.media,
+		"GET /wiki/download/attachments/{id}/{name}":           s.deadDownload,
 	}
 }
 
@@ -131,56 +129,4 @@ func (s *Site) webNode(w http.ResponseWriter, n *node) {
 	s.mu.RUnlock()
 	v.Body = template.HTML(s.render(n.id, body.text())) //nolint:gosec // render emits only plain elements and its own
 	s.show(w, http.StatusOK, v)
-}
-
-// mediaToken gives access to a file on the media host, like the signed address of the real site.
-const mediaToken = "media-demo-token"
-
-// download redirects the caller to another host with a token in the address, like the real site: a
-// client that sends its credential along leaks it.
-func (s *Site) download(w http.ResponseWriter, r *http.Request) {
-	if !s.admits(r) {
-		v1Error(w, http.StatusForbidden, "com.atlassian.confluence.api.service.exceptions.PermissionException: Current user not permitted to use Confluence")
-		return
-	}
-	id, name := r.PathValue("id"), r.PathValue("name")
-	s.mu.RLock()
-	found := s.attachment(id, name) != nil
-	s.mu.RUnlock()
-	if !found {
-		v1Error(w, http.StatusNotFound, "The requested attachment is not available.")
-		return
-	}
-	host := strings.Replace(s.origin(r), "127.0.0.1", "localhost", 1)
-	w.Header().Set("Location", host+"/_media/"+id+"/"+url.PathEscape(name)+"?token="+mediaToken)
-	w.WriteHeader(http.StatusFound)
-}
-
-func (s *Site) attachment(id, name string) *Attachment {
-	if n := s.visible(id); n != nil {
-		for i := range n.files {
-			if n.files[i].Name == name {
-				return &n.files[i]
-			}
-		}
-	}
-	return nil
-}
-
-// media serves a file's bytes: generated, as many as the attachment's size, always the same.
-func (s *Site) media(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "" || r.URL.Query().Get("token") != mediaToken {
-		http.Error(w, "this host takes the token in the address and nothing else", http.StatusForbidden)
-		return
-	}
-	s.mu.RLock()
-	f := s.attachment(r.PathValue("id"), r.PathValue("name"))
-	s.mu.RUnlock()
-	if f == nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", f.MediaType)
-	line := f.Name + "\n"
-	_, _ = w.Write([]byte(strings.Repeat(line, int(f.Size)/len(line)+1)[:f.Size])) // the reader is gone when this fails
 }

@@ -28,10 +28,11 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // person is a user at a prompt, with their own environment and data folder.
 type person struct {
-	t    *testing.T
-	env  map[string]string
-	data string
-	in   string // standard input
+	t     *testing.T
+	env   map[string]string
+	data  string
+	in    string // standard input
+	width int    // of the terminal; 0 if it is none
 }
 
 func newPerson(t *testing.T) *person {
@@ -59,7 +60,7 @@ func (p *person) types(args ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
-	code = cli.Run(ctx, append(args, "--data", p.data), p.lookup, strings.NewReader(p.in), &out, &err)
+	code = cli.RunAt(ctx, p.width, append(args, "--data", p.data), p.lookup, strings.NewReader(p.in), &out, &err)
 	return code, out.String(), err.String()
 }
 
@@ -76,8 +77,11 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	p := newPerson(t)
 	model := embeddingtest.NewServer(t)
 	p.env = map[string]string{"EMBEDDINGS_URL": model.URL, "EMBEDDINGS_MODEL": "a-model", "SLUICE_PG_BINDIR": pgtest.VectorBinDir(t)}
-	out := p.sees("demo", "--once")
-	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next"} {
+	p.stopsADemo()
+	code, out, said := p.types("demo", "--once")
+	require.Zero(t, code, said)
+	require.NotRegexp(t, `WRN|ERR|FTL`, said, "nothing of the demo that was stopped")
+	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next", "/console\n"} {
 		require.Contains(t, out, part)
 	}
 	require.NotContains(t, out, "failed")
@@ -110,8 +114,56 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	out = p.sees("demo", "--once", "--words")
 	require.Contains(t, out, "completed", "a second demo starts over")
 	require.Contains(t, out, "Search is by words alone here")
+	p.meetsWhatADemoLeft()
 	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
 	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")
+}
+
+// stopsADemo starts a demo and presses Ctrl-C in its first sync.
+func (p *person) stopsADemo() {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	out, said := &lockedBuffer{}, &lockedBuffer{}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Run(ctx, []string{"demo", "--words", "--pages", "1000", "--data", p.data}, p.lookup, strings.NewReader(""), out, said)
+	}()
+	require.Eventually(p.t, func() bool { return strings.Contains(said.String(), "listing: ") }, time.Minute, time.Millisecond, said)
+	cancel()
+	require.Equal(p.t, 130, <-ended)
+	require.NotRegexp(p.t, `WRN|ERR|FTL|continues`, said.String())
+	require.Contains(p.t, said.String(), "Stopped. sluice demo starts over")
+	require.Regexp(p.t, `cancelled`, p.sees("status"), "the sync does not seem to go on")
+}
+
+// meetsWhatADemoLeft looks at the source of a demo that has ended.
+func (p *person) meetsWhatADemoLeft() {
+	p.t.Helper()
+	p.takesTheDemosPort()
+	shown, stop := p.up()
+	defer stop()
+	require.Contains(p.t, shown.String(), "sluice demo made it, and its site has stopped")
+	require.Contains(p.t, shown.String(), "No source of your own yet")
+	code, _, said := p.types("sync", "demo")
+	require.Equal(p.t, 1, code)
+	require.Contains(p.t, said, "to remove it: sluice source remove demo")
+	require.Regexp(p.t, `warn +source demo`, p.sees("doctor"), "that is no failure")
+}
+
+// takesTheDemosPort lets another program listen where the stand-in of the demo did, if no other test has come first.
+func (p *person) takesTheDemosPort() {
+	p.t.Helper()
+	var sources []struct {
+		BaseURL string `json:"base_url"`
+	}
+	require.NoError(p.t, json.Unmarshal([]byte(p.sees("source", "list", "-o", "json")), &sources))
+	at, err := url.Parse(sources[0].BaseURL)
+	require.NoError(p.t, err)
+	other, err := sandbox.Serve(at.Host, sandbox.New(sandbox.Options{}))
+	if err == nil {
+		p.t.Cleanup(func() { require.NoError(p.t, other.Close()) })
+	}
 }
 
 func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
@@ -271,10 +323,16 @@ func TestMistakesAreNamedWithTheWayOut(t *testing.T) {
 		{[]string{"sync", "docs", "--request-id", "a b"}, 2, "--request-id"},
 		{[]string{"search", "x", "--output", "yaml"}, 2, "text or json"},
 		{[]string{"search", "x", "--limt", "3"}, 2, "--limt"},
+		{[]string{"search", "x", "--per-page", "0"}, 2, "--per-page must be a number from 1"},
 		{[]string{"source", "add", "a.b", "--space", "X"}, 2, "source id"},
 		{[]string{"source", "add", "sources", "--space", "X", "--base-url", "https://acme.atlassian.net"}, 2, "reserved"},
 		{[]string{"source", "add", "docs"}, 2, "--space"},
 		{[]string{"source", "add", "docs", "--folder", "/nowhere/at/all"}, 2, "cannot be found"},
+		{[]string{"source", "add", "docs", "--space", "X", "--comments="}, 2, "--comments is empty: give all"},
+		{[]string{"source", "add", "docs", "--space", "X", "--permissions="}, 2, "--permissions is empty: give enforce"},
+		{[]string{"source", "add", "docs", "--folder", ".", "--permissions="}, 2, "--permissions is empty"},
+		{[]string{"source", "set", "docs", "--comments="}, 2, "--comments is empty: give all"},
+		{[]string{"source", "set", "docs", "--name="}, 2, "--name is empty"},
 		{[]string{"source", "add", "docs", "--folder", ".", "--space", "X"}, 2, "--space is for a space"},
 		{[]string{"source", "add", "docs", "--folder", ".", "--base-url", "acme"}, 2, "https://"},
 		{[]string{"source", "add", "docs", "--space", "X"}, 2, "CONFLUENCE_BASE_URL"},

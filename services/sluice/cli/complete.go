@@ -34,6 +34,7 @@ func (a *app) completes(c *cobra.Command) {
 	values := map[string]cobra.CompletionFunc{
 		"source": a.sourceIDs, "run": a.runIDs, "output": fixed("text", "json"),
 		"mode": fixed(event.Incremental, event.Full), "role": fixed(apikey.Read, apikey.Operate, apikey.Admin),
+		"permissions":       fixed(store.Enforce, store.UnrestrictedOnly, store.OpenToAll),
 		"deletion-strategy": fixed(store.WeeklyReconciliation, store.EverySync, store.OnDemand),
 	}
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { complete(c, f, values) })

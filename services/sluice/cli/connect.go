@@ -36,9 +36,7 @@ func (a *app) environment() (config.Environment, error) {
 		dir = cfg.DataDir
 	}
 	if dir == "" {
-		if dir, err = local.DefaultDataDir(); err != nil {
-			return env, err
-		}
+		dir = local.DefaultDataDir()
 	}
 	env = env.With(map[string]string{"SLUICE_DATA_DIR": dir})
 	a.env = &env

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,10 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/converter/markdown"
 	"github.com/sluicehq/sluice/shared/page"
-	"github.com/sluicehq/sluice/shared/store"
 )
-
-func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
 func (a *app) convert() *cobra.Command {
 	facts := page.Facts{ID: "0", Version: 1, BaseURL: "https://example.atlassian.net/wiki"}
@@ -45,7 +41,7 @@ store. With --output json also its metadata, headings and what conversion lost.`
 					"losses": orEmpty(result.Losses), "includes": orEmpty(result.Includes),
 				})
 			}
-			a.printf("%s", result.Markdown)
+			a.verbatim(result.Markdown)
 			return nil
 		},
 	}

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,12 +16,13 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 )
 
-// demoSource is the only source that the demo creates and removes.
-const demoSource = "demo"
+// abandonWithin limits how long a demo that is stopped takes to cancel its sync.
+const abandonWithin = 5 * time.Second
 
 func (a *app) demo() *cobra.Command {
 	var c content
@@ -75,6 +78,9 @@ func (a *app) startDemo(ctx context.Context, c content, words bool) (*demo, erro
 		return nil, err
 	}
 	d := &demo{app: a, content: c, site: sandbox.New(sandbox.Options{}), dataDir: cfg.DataDir}
+	if c.pages < 0 {
+		return nil, usageError{fmt.Errorf("--pages must be 0 or more, not %d", c.pages)}
+	}
 	if err := d.site.Fill(c.corpus, c.pages, c.seed); err != nil {
 		return nil, err
 	}
@@ -102,12 +108,25 @@ func (a *app) startDemo(ctx context.Context, c content, words bool) (*demo, erro
 		_ = d.served.Close()
 		return nil, err
 	}
-	if d.session, err = newSession(ctx, d.engine.host); err != nil {
+	if err = d.connect(ctx); err != nil {
 		d.engine.close()
 		_ = d.served.Close()
 		return nil, err
 	}
 	return d, nil
+}
+
+// connect opens the session and names the stand-in's owner, by which other commands see that the demo still runs.
+func (d *demo) connect(ctx context.Context) (err error) {
+	if d.session, err = newSession(ctx, d.engine.host); err != nil {
+		return err
+	}
+	installation, err := d.engine.store.Installation(ctx, false)
+	if err != nil {
+		return err
+	}
+	d.site.Own(control.DemoOwner(installation))
+	return nil
 }
 
 // freeAddr returns addr, or an address with a free port if another program listens on addr: the demo should not fail
@@ -129,35 +148,64 @@ func freeAddr(addr string) (string, error) {
 // show runs the stages and the script at the same time.
 func (d *demo) show(ctx context.Context, once bool) error {
 	defer func() { d.engine.close(); _ = d.served.Close() }()
+	if err := d.clear(ctx); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// The stages outlive Ctrl-C for a moment, so that they see that the sync is cancelled.
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	ended := make(chan error, 1)
 	go func() {
 		defer stop()
-		ended <- d.engine.run(ctx)
+		ended <- d.engine.run(running)
 	}()
 	err := d.script(ctx)
 	if err == nil && !once {
 		d.printf("\nStill serving. Press Ctrl-C to stop.\n")
 		<-ctx.Done()
 	}
-	stop()
+	if ctx.Err() != nil && err != nil {
+		d.abandon(ctx)
+	}
+	end()
 	if runErr := <-ended; runErr != nil {
 		return runErr
 	}
 	return err
 }
 
+// clear removes what an earlier demo left, also the messages of a sync that it was stopped in.
+func (d *demo) clear(ctx context.Context) error {
+	var missing *control.UnknownSourceError
+	if err := d.session.RemoveSource(ctx, operator, control.DemoSource); err != nil && !errors.As(err, &missing) {
+		return err
+	}
+	return d.engine.bus.Discard(ctx, control.DemoSource)
+}
+
+// abandon cancels the sync that the demo was stopped in, so that it does not seem to go on.
+func (d *demo) abandon(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin)
+	defer cancel()
+	if _, err := d.session.CancelAll(ctx, operator, control.DemoSource); err != nil {
+		d.notice(fmt.Sprintf("The sync could not be cancelled: %v", err))
+	}
+	d.notice("Stopped. sluice demo starts over; sluice source remove demo removes what it stored.")
+}
+
 func (d *demo) script(ctx context.Context) error {
 	key := d.content.spaceKey()
-	var missing *control.UnknownSourceError
-	if err := d.session.RemoveSource(ctx, operator, demoSource); err != nil && !errors.As(err, &missing) {
-		return err
+	if d.engine.api != "" {
+		d.step("Watch it in the console: http://%s/console", d.engine.api)
+		d.printf("  log in with the key in %s\n", d.engine.keyFile)
 	}
 	d.step("A stand-in for Confluence Cloud serves space %s with %s: %s/wiki/spaces/%s/overview",
 		key, plural(readable(d.site, key), "page", "pages"), d.served.URL, key)
 	_, err := d.session.AddSource(ctx, operator, control.NewSource{Source: store.Source{
-		ID: demoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: "Sluice demo", Tags: []string{"demo"},
+		ID: control.DemoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: control.DemoName, Tags: []string{"demo"},
+		Comments: store.AllComments,
 	}})
 	if err != nil {
 		return err
@@ -177,6 +225,9 @@ func (d *demo) script(ctx context.Context) error {
 	if err := d.find(ctx); err != nil {
 		return err
 	}
+	if err := d.findComment(ctx); err != nil {
+		return err
+	}
 	if err := d.findByMeaning(ctx); err != nil {
 		return err
 	}
@@ -191,13 +242,13 @@ func (d *demo) step(format string, args ...any) {
 // sync runs a full sync, shows its progress, and lists the pages that it changed.
 func (d *demo) sync(ctx context.Context) error {
 	d.site.ResetStats()
-	asked, err := d.session.Sync(ctx, operator, control.SyncRequest{SourceID: demoSource, Mode: event.Full})
+	asked, err := d.session.Sync(ctx, operator, control.SyncRequest{SourceID: control.DemoSource, Mode: event.Full})
 	if err != nil {
 		return err
 	}
-	last, err := d.follow(ctx, d.session, asked.Run)
-	if err != nil {
-		return err
+	last, err := d.followBroker(ctx, d.session, d.engine.bus, asked.Run)
+	if err != nil || ctx.Err() != nil {
+		return cmp.Or(ctx.Err(), err)
 	}
 	stats := d.site.Stats()
 	d.printf("  %s\n  %s to the site, %s fetched\n", summary(last), plural(int(stats.Total), "call", "calls"), plural(int(stats.Bodies), "body", "bodies"))
@@ -292,6 +343,23 @@ func (d *demo) apply(changes ...change) error {
 	return nil
 }
 
+// findComment shows that what people say below a page is found. Only the built-in space has such.
+func (d *demo) findComment(ctx context.Context) error {
+	if d.content.spaceKey() != sandbox.BuiltinSpace {
+		return nil
+	}
+	const query = "debug tap of the Halifax broker"
+	d.step("Search in comments: %s", query)
+	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: control.DemoSource, Kind: page.Comment, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(hits) == 0 {
+		return fmt.Errorf("the demo found nothing for %q, although a comment contains it", query)
+	}
+	return d.showHits(query, hits)
+}
+
 // find searches for text that the space is known to contain, and shows the best page.
 func (d *demo) find(ctx context.Context) error {
 	query := "kestrel valve sluice"
@@ -299,7 +367,7 @@ func (d *demo) find(ctx context.Context) error {
 		query = "how do we rotate the signing keys"
 	}
 	d.step("Search: %s", query)
-	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: demoSource, Limit: 3})
+	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: control.DemoSource, Limit: 3})
 	if err != nil {
 		return err
 	}

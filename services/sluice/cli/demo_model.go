@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/embedding"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/store/vectors"
@@ -36,7 +37,7 @@ func (d *demo) withModel(ctx context.Context, servers *local.Servers, env config
 	}
 	switch {
 	case words:
-		d.meaning.why = "--words"
+		d.meaning.why = "--words says so"
 		return env.With(map[string]string{"EMBEDDINGS_URL": "", "EMBEDDINGS_PATH": "", "EMBEDDINGS_MODEL": "", "EMBEDDINGS_API_KEY": ""})
 	case servers.NoVector != nil:
 		d.meaning.why = servers.NoVector.Error()
@@ -84,7 +85,7 @@ func (d *demo) findByMeaning(ctx context.Context) error {
 		d.printf("; the others get theirs while Sluice runs")
 	}
 	d.printf(".\n\n")
-	answer, err := d.session.Explain(ctx, operator, query, search.Filter{SourceID: demoSource, Limit: 3})
+	answer, err := d.session.Explain(ctx, operator, query, search.Filter{SourceID: control.DemoSource, Limit: 3})
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (d *demo) embedded(ctx context.Context) (count vectors.Count, err error) {
 		}
 		for _, space := range e.Spaces {
 			if space.State == vectors.Active {
-				count = space.Sources[demoSource]
+				count = space.Sources[control.DemoSource]
 			}
 		}
 		if count.Chunks > 0 && count.Pending == 0 || time.Now().After(deadline) {

@@ -27,6 +27,10 @@ func (a *app) document() *cobra.Command {
 	return cmd
 }
 
+func errNoDocumentSource() error {
+	return usageError{errors.New("which source? give its id with --source, for example --source files")}
+}
+
 func (a *app) documentAdd() *cobra.Command {
 	var d chunkwriter.Document
 	cmd := &cobra.Command{
@@ -38,6 +42,9 @@ exist, it is created.`,
 		Example: "  sluice document add runbook.md --source files\n  sluice document add - --source files --url https://git.example.com/docs/runbook.md < runbook.md",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if d.SourceID == "" {
+				return errNoDocumentSource()
+			}
 			if !event.ValidID(d.SourceID) {
 				return usageError{fmt.Errorf("%q is not a source id: give one with --source: 1 to 64 letters, digits, '-' or '_', beginning with a letter or digit", d.SourceID)}
 			}
@@ -116,6 +123,9 @@ func (a *app) documentRemove() *cobra.Command {
 		Example: "  sluice document remove runbook.md --source files",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if source == "" {
+				return errNoDocumentSource()
+			}
 			if !event.ValidID(source) {
 				return usageError{fmt.Errorf("%q is not a source id: give one with --source", source)}
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vectors"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) embeddings() *cobra.Command {
@@ -36,15 +37,23 @@ func (a *app) embeddings() *cobra.Command {
 		},
 	}
 	drop.Flags().BoolVar(&active, "active", false, "drop the space even if it is searched")
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "status", Short: "Show the spaces, and how many chunks are embedded, pending and failed",
-			Example: "  sluice embeddings status\n  sluice embeddings status -o json | jq '.spaces[].total'",
-			Args:    args(cobra.NoArgs),
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				return a.withControl(cmd.Context(), func(s *session) error { return a.showEmbeddings(cmd.Context(), s) })
-			},
+	var reads func() (viewer.Viewer, error)
+	status := &cobra.Command{
+		Use: "status", Short: "Show the spaces, and how many chunks are embedded, pending and failed",
+		Example: "  sluice embeddings status\n  sluice embeddings status -o json | jq '.spaces[].total'",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withControl(cmd.Context(), func(s *session) error {
+				reader, err := reads()
+				if err != nil {
+					return err
+				}
+				return a.showEmbeddings(cmd.Context(), s, reader)
+			})
 		},
+	}
+	reads = readsAs(status)
+	cmd.AddCommand(status,
 		&cobra.Command{
 			Use: "plan", Short: "Estimate tokens, time and cost of the model in the settings",
 			Long: "Estimate what it takes to embed all chunks with the model in the settings. A few chunks are embedded to\n" +
@@ -112,15 +121,18 @@ func (a *app) withModel(ctx context.Context, fn func(*session, embedding.Model, 
 			return err
 		}
 		if m == nil {
-			return errors.New("the settings name no model: set EMBEDDINGS_URL and EMBEDDINGS_MODEL, or EMBEDDINGS_PATH")
+			return usageError{errors.New("the settings name no model: set EMBEDDINGS_URL and EMBEDDINGS_MODEL, or EMBEDDINGS_PATH")}
 		}
 		return errors.Join(fn(s, m, cfg.EmbeddingsPrice), m.Close())
 	})
 }
 
-func (a *app) showEmbeddings(ctx context.Context, s *session) error {
-	e, err := s.Embeddings(ctx, operator)
+func (a *app) showEmbeddings(ctx context.Context, s *session, reader viewer.Viewer) error {
+	e, err := s.Embeddings(ctx, reader)
 	if err != nil {
+		return err
+	}
+	if err := a.whoSeesAny(ctx, s, reader, ""); err != nil {
 		return err
 	}
 	if a.json() {

@@ -22,7 +22,7 @@ func TestEmbeddingsAreShownAndChanged(t *testing.T) {
 	storetest.Write(t, s, storetest.Page("docs", "", "1", 1, "Page", "one two", "three"))
 	require.Contains(t, p.sees("embeddings", "status"), "Nothing is embedded: search works by words.")
 	code, _, said := p.types("embeddings", "plan")
-	require.Equal(t, 1, code)
+	require.Equal(t, 2, code)
 	require.Contains(t, said, "set EMBEDDINGS_URL and EMBEDDINGS_MODEL, or EMBEDDINGS_PATH")
 
 	server := embeddingtest.NewServer(t)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,4 +39,24 @@ func Asks(question, answer string) (yes bool, shown string) {
 	var screen bytes.Buffer
 	a := &app{in: strings.NewReader(answer), err: &screen}
 	return a.asks(question), screen.String()
+}
+
+// RunAt is Run on a terminal of that width.
+func RunAt(ctx context.Context, width int, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer) int {
+	return run(ctx, args, lookup, stdin, stdout, stderr, width, width)
+}
+
+// TooWide returns the lines that are wider than a terminal although they could be broken.
+func TooWide(output string, width int) []string {
+	a := &app{}
+	a.root()
+	var list []string
+	for line := range strings.Lines(output) {
+		line = strings.TrimSuffix(line, "\n")
+		w := wrapper{width: width, whole: a.commandsIn, margin: margin(line, width/2)}
+		if words := w.words(strings.TrimPrefix(line, w.margin)); shownWidth(strings.TrimRight(line, " ")) > width && len(words) > 1 {
+			list = append(list, line)
+		}
+	}
+	return list
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) failed() *cobra.Command {
@@ -27,6 +28,7 @@ incremental sync retries them too; a full one compares all pages anyway.`,
 
 func (a *app) failedList() *cobra.Command {
 	var sourceID, runID string
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the pages that are failed now, newest first",
@@ -34,8 +36,15 @@ func (a *app) failedList() *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Failures(cmd.Context(), operator, sourceID, runID, "", store.Whole())
+				reader, err := reads()
 				if err != nil {
+					return err
+				}
+				list, err := s.Failures(cmd.Context(), reader, sourceID, runID, "", store.Whole())
+				if err != nil {
+					return err
+				}
+				if err := a.whoSeesAny(cmd.Context(), s, reader, sourceID); err != nil {
 					return err
 				}
 				return a.showFailures(list)
@@ -44,6 +53,7 @@ func (a *app) failedList() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the pages of this `source`")
 	cmd.Flags().StringVar(&runID, "run", "", "only the pages that failed in this `run`")
+	reads = readsAs(cmd)
 	return cmd
 }
 
@@ -74,22 +84,30 @@ func (a *app) failedRetry() *cobra.Command {
 	var sourceID string
 	var wait bool
 	cmd := &cobra.Command{
-		Use:   "retry [PAGE|RUN]",
-		Short: "Request a sync of each source that has failed pages",
-		Long: `Request an incremental sync of each source that has failed pages; with a page, a run or a
-source, only of the sources with failed pages of that one. Such a sync lists every failed page
-of its source again, and the pages that changed since the last sync. Page ids are per site: if failed pages of several
-sites have the id, --source selects one.`,
-		Example: "  sluice failed retry --wait\n  sluice failed retry 98310\n  sluice failed retry --source docs",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Use:   "retry [SOURCE [PAGE…]|PAGE|RUN]",
+		Short: "Request a sync that lists failed pages again",
+		Long: `Request a sync that lists failed pages again. Without arguments, with a source, or with a
+run, it is an incremental sync of each source that has failed pages, or of this one: it lists
+all its failed pages, and the pages that changed. With pages, it lists these and no others.
+Page ids are per site: if failed pages of several sites have the id, --source selects one.`,
+		Example: "  sluice failed retry --wait\n  sluice failed retry docs\n  sluice failed retry docs 98310 98311\n  sluice failed retry 98310",
+		Args:    args(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			r := control.RetryRequest{SourceID: sourceID}
-			if len(argv) == 1 {
+			switch {
+			case len(argv) == 1:
 				r.About = argv[0]
+			case len(argv) > 1 && sourceID == "":
+				r.SourceID, r.Pages = argv[0], argv[1:]
+			default:
+				r.Pages = argv
 			}
 			return a.withBroker(cmd.Context(), func(s *session) error {
 				runs, err := s.Retry(cmd.Context(), operator, r)
 				var none *control.NothingFailedError
+				if errors.As(err, &none) && none.About != "" && !none.IsRun && sourceID == "" && a.isSource(cmd.Context(), s, none.About) {
+					runs, err = s.Retry(cmd.Context(), operator, control.RetryRequest{SourceID: none.About})
+				}
 				if errors.As(err, &none) && (none.About == "" || none.IsRun) {
 					return a.nothingToRetry(none)
 				}
@@ -103,6 +121,11 @@ sites have the id, --source selects one.`,
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the pages of this `source`")
 	cmd.Flags().BoolVar(&wait, "wait", false, "follow the syncs until they end")
 	return cmd
+}
+
+func (a *app) isSource(ctx context.Context, s *session, id string) bool {
+	_, err := s.Source(ctx, operator, id)
+	return err == nil
 }
 
 // nothingToRetry says that no page is failed. That is how it should be, so it is no error.

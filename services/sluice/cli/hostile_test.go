@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/assert"
@@ -41,10 +42,10 @@ func hostileTitles(p *person, site *sandbox.Site) {
 	// The arguments of each command; "" for commands that print nothing from a site or do not end.
 	said := map[string][]string{
 		"status": {"Gone", "evil-2"}, "failed list": {"Failed", "--source evil"}, "removals list": {"Gone", "evil"},
-		"search": {"Shown", "Walrus --source evil --explain"}, "page": {"Walrus", shown.ID}, "source list": {"evil", ""},
+		"search": {"Shown", "Walrus --source evil --explain"}, "page": {"Walrus", shown.ID}, "why": {"Shown", "ann " + shown.ID}, "source list": {"evil", ""},
 		"source losses": {"odd", "evil"}, "sync": {"", "evil --mode full --request-id evil-2 --wait"}, "cancel": {"", "evil-1"},
 		"failed retry": {"", "evil-1"}, "source set": {"", "evil --name " + strings.ReplaceAll(evil, " ", "")}, "doctor": {"", ""}, "secret list": {"", ""}, "key list": {"", ""},
-		"removals reject": {"", "evil-2"}, "removals approve": {"", "evil-1"}, "migrate status": {"", ""}, "migrate verify": {"", ""}, "migrate up": {"", ""},
+		"removals reject": {"", "evil-2"}, "removals approve": {"", "evil-1"}, "migrate status": {"", ""}, "migrate verify": {"", ""}, "migrate up": {"", ""}, "migrate export": {"", p.data + "/scripts"},
 		"document remove": {"", "x" + strings.ReplaceAll(evil, " ", "") + " --source evil"}, "source remove": {"", "nowhere" + strings.ReplaceAll(evil, " ", "")},
 		"source resume": {"", "nowhere" + strings.ReplaceAll(evil, " ", "")},
 		"convert":       {"", "-"}, "source add": {"", "evil" + strings.ReplaceAll(evil, " ", "") + " --space EVIL"}, "document add": {"", "- --source evil --url x" + strings.ReplaceAll(evil, " ", "")},
@@ -67,7 +68,12 @@ func hostileTitles(p *person, site *sandbox.Site) {
 		for _, format := range [][]string{{}, {"-o", "json"}} {
 			// Arguments are split at single spaces, since evil contains a line break.
 			args := append(strings.Split(command, " "), strings.FieldsFunc(how[1], func(r rune) bool { return r == ' ' })...)
+			p.width = 80
 			_, out, err := p.types(append(args, format...)...)
+			p.width = 0
+			if len(format) == 0 && !slices.Contains([]string{"convert", "page", "nats access", "mcp config"}, command) { // which print what is used as it is
+				assert.Empty(p.t, cli.TooWide(out+err, 80), command)
+			}
 			for _, text := range []string{out, err} {
 				require.Equal(p.t, terminal.Clean(text), text, "%s %v", command, format)
 				require.NotContains(p.t, text, "\x1b", "%s %v", command, format)

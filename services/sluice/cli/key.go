@@ -4,15 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/shared/access"
 	"github.com/sluicehq/sluice/shared/apikey"
-	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/store/vault"
+	"github.com/sluicehq/sluice/shared/control"
 )
 
 func (a *app) key() *cobra.Command {
@@ -41,35 +39,23 @@ this account may see in Confluence; with --act-as each request names its reader 
 		Example: "  sluice key create --name assistant\n  sluice key create --name ci --role operate --source docs --source hr",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if strings.TrimSpace(name) == "" {
-				return usageError{errors.New("who or what is the key for? give --name, for example --name assistant")}
-			}
-			if !apikey.Role(role).Valid() {
-				return usageError{fmt.Errorf("--role must be read, operate or admin, not %q", role)}
-			}
-			switch {
-			case account != "" && actAs:
-				return usageError{errors.New("--as binds the key to one account, --act-as lets each request name one: give one of them")}
-			case cmd.Flags().Changed("as") && !access.ValidAccount(account):
+			if cmd.Flags().Changed("as") && account == "" {
 				return usageError{fmt.Errorf("--as must be an account id, not %q: %w", account, access.ErrAccount)}
 			}
+			n := control.NewKey{Name: name, Role: apikey.Role(role), Sources: sources, Account: account, ActAs: actAs}
+			if err := n.Check(); err != nil {
+				return keyError(err, n)
+			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				for _, id := range sources {
-					if _, err := s.Source(cmd.Context(), operator, id); err != nil {
-						return err
-					}
-				}
-				id, token, hash := apikey.New()
-				slices.Sort(sources)
-				k := apikey.Key{ID: id, Name: name, Role: apikey.Role(role), Sources: slices.Compact(sources), Account: account, ActAs: actAs}
-				if err := s.store.Vault().AddAPIKey(cmd.Context(), vault.APIKey{Key: k, Hash: hash}); err != nil {
+				k, token, err := s.CreateKey(cmd.Context(), operator, n)
+				if err != nil {
 					return err
 				}
 				if a.json() {
-					return a.printJSON(map[string]any{"key_id": id, "name": name, "role": role, "sources": orEmpty(k.Sources), "account": account, "act_as": actAs, "key": token.Reveal()})
+					return a.printJSON(map[string]any{"key_id": k.ID, "name": k.Name, "role": k.Role, "sources": k.Sources, "account": k.Account, "act_as": k.ActAs, "key": token.Reveal()})
 				}
-				a.notice(fmt.Sprintf("Key %s of %s, role %s, for %s%s. It is not shown again:", id, name, role, sourcesOf(k), readerOf(k)))
-				a.printf("%s\n", token.Reveal())
+				a.notice(fmt.Sprintf("Key %s of %s, role %s, for %s%s. It is not shown again:", k.ID, k.Name, k.Role, sourcesOf(k), readerOf(k)))
+				a.verbatim(token.Reveal() + "\n")
 				return nil
 			})
 		},
@@ -82,19 +68,37 @@ this account may see in Confluence; with --act-as each request names its reader 
 	return cmd
 }
 
+// keyError words what is wrong with a new key in terms of the flags.
+func keyError(err error, n control.NewKey) error {
+	var wrong *control.InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	switch wrong.Field {
+	case "name":
+		return usageError{errors.New("who or what is the key for? give --name, for example --name assistant")}
+	case "role":
+		return usageError{fmt.Errorf("--role must be read, operate or admin, not %q", n.Role)}
+	case "act_as":
+		return usageError{errors.New("--as binds the key to one account, --act-as lets each request name one: give one of them")}
+	default:
+		return usageError{fmt.Errorf("--as must be an account id, not %q: %w", n.Account, access.ErrAccount)}
+	}
+}
+
 func (a *app) keyList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the keys of the HTTP API, without their secrets",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				list, err := s.Vault().APIKeys(cmd.Context())
+			return a.withControl(cmd.Context(), func(s *session) error {
+				list, err := s.APIKeys(cmd.Context(), operator)
 				if err != nil {
 					return err
 				}
 				if a.json() {
-					return a.printJSON(orEmpty(list))
+					return a.printJSON(list)
 				}
 				if len(list) == 0 {
 					a.printf("No key yet. Create one: sluice key create --name NAME\n")
@@ -106,7 +110,7 @@ func (a *app) keyList() *cobra.Command {
 					if !k.RevokedAt.IsZero() {
 						revoked = ago(k.RevokedAt)
 					}
-					rows = append(rows, []string{k.ID, cut(k.Name, 40), string(k.Role), sourcesOf(k.Key), cmp.Or(strings.TrimPrefix(readerOf(k.Key), ", as "), "-"), ago(k.CreatedAt), revoked})
+					rows = append(rows, []string{k.ID, cut(k.Name, 40), string(k.Role), sourcesOf(k), cmp.Or(strings.TrimPrefix(readerOf(k), ", as "), "-"), ago(k.CreatedAt), revoked})
 				}
 				a.table(rows)
 				return nil
@@ -140,16 +144,8 @@ func (a *app) keyRevoke() *cobra.Command {
 		Short: "Revoke a key of the HTTP API; it stops working within half a minute",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			// People may paste the whole key.
-			id, _, whole := apikey.Parse(argv[0])
-			if !whole {
-				id = argv[0]
-			}
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				k, err := s.Vault().RevokeAPIKey(cmd.Context(), id)
-				if isNotFound(err) {
-					return errors.New("this key does not exist; to list the keys: sluice key list")
-				}
+			return a.withControl(cmd.Context(), func(s *session) error {
+				k, err := s.RevokeKey(cmd.Context(), operator, argv[0])
 				if err != nil {
 					return err
 				}

@@ -17,10 +17,12 @@ import (
 type mcpOptions struct {
 	url, key string
 	sources  []string
+	account  string
 }
 
 func (a *app) mcp() *cobra.Command {
 	var o mcpOptions
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:   "mcp",
 		Short: "Let an assistant search and read, over stdio (Model Context Protocol)",
@@ -34,6 +36,11 @@ The log goes to stderr.`,
   SLUICE_KEY_FILE=~/.sluice-key sluice mcp --url https://sluice.acme.com`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reader, err := reads()
+			if err != nil {
+				return err
+			}
+			o.account = reader.Account()
 			cfg, err := a.settings()
 			if err != nil {
 				return err
@@ -56,9 +63,11 @@ The log goes to stderr.`,
 			}
 			back()
 			server := assistant.New(assistant.Options{Lend: door.lend, Log: a.logger(cfg.Process), Version: version()})
-			caller := assistant.Caller{Viewer: operator, Name: "operator"}
-			if len(o.sources) > 0 {
+			caller := assistant.Caller{Viewer: reader, Name: cmp.Or(o.account, "operator")}
+			if len(o.sources) > 0 && reader.Operator() {
 				caller.Viewer = viewer.OfSources(o.sources...).AsOperator()
+			} else if len(o.sources) > 0 {
+				caller.Viewer = viewer.OfSources(o.sources...).As(o.account)
 			}
 			return server.Serve(cmd.Context(), a.in, a.raw, caller)
 		},
@@ -66,6 +75,7 @@ The log goes to stderr.`,
 	cmd.Flags().StringVar(&o.url, "url", "", "`address` of an HTTP API to read instead of a database (default $SLUICE_API)")
 	cmd.Flags().StringVar(&o.key, "key", "", "API `key` for --url (default $SLUICE_KEY)")
 	cmd.Flags().StringSliceVar(&o.sources, "source", nil, "read only this `source`; may be repeated")
+	reads = readsAs(cmd)
 	cmd.AddCommand(a.mcpConfig())
 	return cmd
 }
@@ -74,6 +84,8 @@ func (a *app) bridge(ctx context.Context, g assistant.Gateway, o mcpOptions, cfg
 	switch {
 	case g.Key.IsZero():
 		return usageError{errors.New("an HTTP API needs a key: set SLUICE_KEY or SLUICE_KEY_FILE; make one with: sluice key create --name NAME --role read")}
+	case o.account != "":
+		return usageError{errors.New("--as is for a database; an HTTP API reads for the account of its key: sluice key create --as")}
 	case len(o.sources) > 0:
 		return usageError{errors.New("--source is for a database; a key of its own limits an HTTP API: sluice key create --source")}
 	}

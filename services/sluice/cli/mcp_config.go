@@ -73,7 +73,7 @@ func (a *app) mcpConfig() *cobra.Command {
 				} else {
 					a.notice("# " + c.where)
 				}
-				a.printf("%s", text)
+				a.verbatim(text)
 				if only == "" {
 					a.printf("\n")
 				}
@@ -144,7 +144,7 @@ func mcpCommand(dataDir string) (self string, arguments []string) {
 		self = command(os.Args[0])
 	}
 	arguments = []string{"mcp"}
-	if usual, err := local.DefaultDataDir(); err != nil || dataDir != usual {
+	if dataDir != local.DefaultDataDir() {
 		arguments = append(arguments, "--data", dataDir)
 	}
 	return self, arguments

@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -21,8 +23,58 @@ func (a *app) migrate() *cobra.Command {
 		a.migrateStep("up", "Apply the missing migrations", a.migrateUp),
 		a.migrateStep("status", "List the migrations and their state", a.migrateStatus),
 		a.migrateStep("verify", "Fail unless every migration is applied, recorded and unchanged", a.migrateVerify),
+		a.migrateExport(),
 	)
 	return cmd
+}
+
+func (a *app) migrateExport() *cobra.Command {
+	return &cobra.Command{
+		Use:   "export FOLDER",
+		Short: "Write the migrations as scripts for psql -f",
+		Long: `Write each migration into a folder, as a script for psql -f or an SQL editor, for example next to
+Archon's own in migration/0.1.0. Run all of them in the order of their numbers, each once, and
+then sluice migrate up, which takes them for applied. Do not run Sluice's own files in migrations/
+that way: psql would run the part that drops the tables, too.`,
+		Example: "  sluice migrate export migration/0.1.0\n  for f in migration/0.1.0/*.sql; do psql -v ON_ERROR_STOP=1 -f $f \"$DATABASE_URL\"; done\n  sluice migrate up",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, argv []string) error {
+			list, err := migrations.Export()
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(argv[0], 0o755); err != nil { //nolint:gosec // nothing in it is secret
+				return fmt.Errorf("make the folder: %w", err)
+			}
+			names := []string{}
+			for _, f := range list {
+				if err := writeNew(filepath.Join(argv[0], f.Name), f.SQL); err != nil {
+					return err
+				}
+				names = append(names, f.Name)
+			}
+			if a.json() {
+				return a.printJSON(names)
+			}
+			a.printf("%s written to %s. Run them in the order of their numbers, then: sluice migrate up\n", plural(len(names), "script", "scripts"), argv[0])
+			return nil
+		},
+	}
+}
+
+// writeNew writes a file, unless it is there with other contents.
+func writeNew(path, text string) error {
+	there, err := os.ReadFile(path) //nolint:gosec // the user's own folder
+	if err == nil && string(there) == text {
+		return nil
+	}
+	if err == nil {
+		return fmt.Errorf("%s is there already, with other contents: choose another folder", path)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // nothing in it is secret
+		return fmt.Errorf("write the script: %w", err)
+	}
+	return nil
 }
 
 // migrateStep returns a command for the database as it is: unlike other commands, it does not migrate first.

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -92,4 +93,22 @@ func TestMigratingSaysWhatExtensionsBring(t *testing.T) {
 	require.Len(t, status.Extensions, 2)
 	require.Equal(t, "pg_trgm", status.Extensions[1].Name)
 	require.False(t, status.Extensions[1].Used)
+}
+
+func TestExportingMigrations(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	folder := filepath.Join(t.TempDir(), "migration", "0.1.0")
+	require.Regexp(t, `^\d+ scripts written to .*sluice migrate up\n$`, p.sees("migrate", "export", folder))
+	p.sees("migrate", "export", folder)
+	script := filepath.Join(folder, "010_add_confluence_pages.sql")
+	text, err := os.ReadFile(script)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "goose ")
+	require.NotContains(t, string(text), "DROP TABLE")
+
+	require.NoError(t, os.WriteFile(script, []byte("-- theirs"), 0o600))
+	code, _, said := p.types("migrate", "export", folder)
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "010_add_confluence_pages.sql is there already, with other contents")
 }

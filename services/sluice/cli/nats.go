@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ contains the permissions of each service, and keys.conf the public keys. Existin
 command needs no server. In compose, the service nats-keys runs it at every start.`,
 		Example: "  sluice nats init keys",
 		Args:    args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, argv []string) error {
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if owner < 0 && cmd.Flags().Changed("owner") {
+				return usageError{fmt.Errorf("--owner must be the number of a user, not %d", owner)}
+			}
 			cfg, err := a.settings()
 			if err != nil {
 				return err
@@ -66,7 +70,7 @@ func (a *app) natsAccess() *cobra.Command {
 			if a.json() {
 				return a.printJSON(map[string]string{"configuration": bus.AccessConfig(bus.Prefix(cfg.NatsPrefix))})
 			}
-			a.printf("%s", bus.AccessConfig(bus.Prefix(cfg.NatsPrefix)))
+			a.verbatim(bus.AccessConfig(bus.Prefix(cfg.NatsPrefix)))
 			return nil
 		},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
@@ -28,6 +29,7 @@ remove more pages than the limit allows; it removes none.`,
 func (a *app) removalsList() *cobra.Command {
 	var runID string
 	var limit int
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:     "list [SOURCE]",
 		Short:   "List held runs that wait for a decision, and recent removals",
@@ -42,8 +44,15 @@ func (a *app) removalsList() *cobra.Command {
 				return usageError{fmt.Errorf("--limit must be at least 1, not %d", limit)}
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Removals(cmd.Context(), operator, sourceID, runID, store.First(min(limit, 1<<30)+1))
+				reader, err := reads()
 				if err != nil {
+					return err
+				}
+				list, err := s.Removals(cmd.Context(), reader, sourceID, runID, store.Whole(), store.First(min(limit, 1<<30)+1))
+				if err != nil {
+					return err
+				}
+				if err := a.whoSeesAny(cmd.Context(), s, reader, sourceID); err != nil {
 					return err
 				}
 				more := len(list.Removed) > limit
@@ -58,6 +67,7 @@ func (a *app) removalsList() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&runID, "run", "", "only pages that this `run` removed or held back")
 	cmd.Flags().IntVar(&limit, "limit", removedShown, "maximum `number` of removals, newest first")
+	reads = readsAs(cmd)
 	return cmd
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/terminal"
@@ -45,6 +46,7 @@ func (e brokeDown) Unwrap() error { return e.error }
 
 // Main runs the program and exits.
 func Main() {
+	service.BeChild(stages.Pipeline()...)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := Run(ctx, os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -56,14 +58,17 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if _, file := stderr.(*os.File); !file {
 		stderr = zerolog.SyncWriter(stderr) // the stages' loggers and the program itself write to it
 	}
-	a := &app{lookup: lookup, in: stdin, raw: stdout}
-	stdout, stderr = terminal.NewWriter(stdout), terminal.NewWriter(stderr)
-	a.out, a.err = stdout, stderr
+	return run(ctx, args, lookup, stdin, stdout, stderr, widthOf(stdout), widthOf(stderr))
+}
+
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdin io.Reader, stdout, stderr io.Writer, outWidth, errWidth int) int {
+	a := &app{lookup: lookup, in: stdin, raw: stdout, width: outWidth, plain: terminal.NewWriter(stdout), log: terminal.NewWriter(stderr)}
 	root := a.root()
+	a.out, a.err = &wrapper{to: a.plain, width: outWidth, whole: a.commandsIn}, &wrapper{to: a.log, width: errWidth, whole: a.commandsIn}
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.plain)
+	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
 	var code exit
 	var wrong *config.ConfigurationError
@@ -75,15 +80,15 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	case errors.As(err, &code):
 		return code.code
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, a.named(err.Error())) // the error contains the program's name
+		a.notice(err.Error()) // the error contains the program's name
 		return exitUsage
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "sluice:", a.named(err.Error()))
+		a.notice("sluice: " + err.Error())
 		return exitUsage
 	case ctx.Err() != nil && !errors.As(err, &broke):
 		return 128 + int(syscall.SIGINT)
 	default:
-		fmt.Fprintln(stderr, "sluice:", a.named(err.Error()))
+		a.notice("sluice: " + err.Error())
 		return exitFailed
 	}
 }
@@ -92,14 +97,19 @@ func Run(ctx context.Context, args []string, lookup func(string) (string, bool),
 type app struct {
 	lookup   func(string) (string, bool)
 	in       io.Reader
-	out, err io.Writer
+	out, err io.Writer // wrap texts of this program where they are a terminal
+	plain    io.Writer // out without wrapping, for what is used as it is
+	log      io.Writer // err without wrapping: an event is a line
 	raw      io.Writer // out as it is, for a protocol that no person reads
+	width    int       // the terminal's characters per line; 0 if out is not a terminal
 
 	dataDir string
 	output  string
 
 	self     string         // how the person calls the program
 	commands *regexp.Regexp // matches "sluice" before the name of a command
+	begins   *regexp.Regexp // matches the program's name at the beginning of a command in a line of output
+	grammar  *grammar       // of all commands
 
 	env *config.Environment // nil until it is read
 }
@@ -133,7 +143,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments or settings, 3 some
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&a.dataDir, "data", "", "`folder` of the servers that sluice starts itself (default $SLUICE_DATA_DIR, else the user's data folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
-	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.embeddings(), a.source(), a.secret(), a.key(), a.page(), a.document(), a.mcp(),
+	root.AddCommand(a.up(), a.demo(), a.sync(), a.status(), a.cancel(), a.failed(), a.removals(), a.search(), a.embeddings(), a.source(), a.secret(), a.key(), a.page(), a.why(), a.document(), a.mcp(),
 		a.convert(), a.sandbox(), a.migrate(), a.nats(), a.doctor(), a.version())
 	a.prepare(root)
 	return root
@@ -151,14 +161,17 @@ func (a *app) printJSON(v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := a.out.Write(terminal.EscapeJSON(b.Bytes()))
+	_, err := a.plain.Write(terminal.EscapeJSON(b.Bytes()))
 	return err
 }
 
 // printf prints a text of this program, in which the person may find commands to paste.
 func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, a.named(format), args...) }
 
+// verbatim prints text that is used as it is, such as Markdown or a configuration.
+func (a *app) verbatim(text string) { fmt.Fprint(a.plain, text) }
+
 // notice prints a message to standard error, apart from the command's output.
 func (a *app) notice(text string) { fmt.Fprintln(a.err, a.named(text)) }
 
-func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.err, c) }
+func (a *app) logger(c config.Process) zerolog.Logger { return service.Logger(a.log, c) }

@@ -119,11 +119,18 @@ func failedPages(p *person, site *sandbox.Site) {
 	require.Contains(p.t, p.sees("failed", "retry", "first"), "failed in run first is failed now", "it has failed again in a later run")
 	require.Contains(p.t, p.errs(1, "failed", "retry", "nothing"), `"nothing"`)
 	require.Contains(p.t, p.errs(1, "failed", "retry", odd.ID, "--source", "gen"), "of gen")
+	require.Contains(p.t, p.sees("failed", "retry", "gen"), "No page of gen is failed", "a source")
+	require.Contains(p.t, p.sees("source", "losses", "gen"), "Nothing is on record: gen has no pages yet")
 	var asked []struct {
 		SourceID string `json:"source_id"`
 		RunID    string `json:"run_id"`
 		Failed   int    `json:"failed_pages"`
 	}
+	require.Contains(p.t, p.errs(1, "failed", "retry", "docs", odd.ID, "8", "9"), "these pages are not failed now: 8, 9; see: sluice failed list --source docs")
+	require.Contains(p.t, p.errs(1, "failed", "retry", odd.ID, "8", "--source", "gen"), "of source gen")
+	p.reads(&asked, "failed", "retry", "docs", odd.ID, odd.ID)
+	require.Equal(p.t, 1, asked[0].Failed)
+	p.errs(3, "sync", "docs", "--wait", "--request-id", asked[0].RunID)
 	p.reads(&asked, "failed", "retry", odd.ID)
 	require.Len(p.t, asked, 1)
 	require.Equal(p.t, 1, asked[0].Failed)
@@ -177,25 +184,27 @@ func heldRemovals(p *person, site *sandbox.Site) {
 
 	p.errs(4, "sync", "gen", "--mode", "full", "--wait", "--request-id", "held-2")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed")
-	require.Contains(p.t, p.sees("status", "approve-held-2"), "removes what run held-2 held back")
-	require.Contains(p.t, p.sees("removals", "approve", "held-2"), "by run approve-held-2")
+	by := regexp.MustCompile(`by run (\S+?)\.?\n`).FindStringSubmatch(p.sees("removals", "approve", "held-2"))
+	require.Len(p.t, by, 2)
+	approving := by[1]
+	require.Contains(p.t, p.sees("status", approving), "removes what run held-2 held back")
 	require.Contains(p.t, p.sees("removals", "approve", "held-2", "--wait"), "25 removed", "the same run's end")
 	require.Contains(p.t, p.errs(1, "removals", "reject", "held-2"), "already approved")
 
 	require.NoError(p.t, site.RestorePage(gone[0]))
 	p.sees("sync", "gen", "--mode", "full", "--wait")
 	list = p.sees("removals", "list", "--limit", "100")
-	require.Equal(p.t, 25, strings.Count(list, "approve-held-2"))
+	require.Equal(p.t, 25, strings.Count(list, approving))
 	require.NotContains(p.t, list, "… and more")
 	list = p.sees("removals", "list", "--limit", "24")
-	require.Equal(p.t, 24, strings.Count(list, "approve-held-2"))
+	require.Equal(p.t, 24, strings.Count(list, approving))
 	require.Contains(p.t, list, "… and more: --limit 240")
-	require.Regexp(p.t, gone[0]+` .* trashed in run approve-held-2; restored (just now|\d+ seconds ago)`, list)
+	require.Regexp(p.t, gone[0]+` .* trashed in run `+approving+`; restored (just now|\d+ seconds ago)`, list)
 	var all struct {
 		Held    []any            `json:"held"`
 		Removed []map[string]any `json:"removed"`
 	}
-	p.reads(&all, "removals", "list", "--run", "approve-held-2", "--limit", "3")
+	p.reads(&all, "removals", "list", "--run", approving, "--limit", "3")
 	require.NotNil(p.t, all.Held)
 	require.Len(p.t, all.Removed, 3)
 	p.reads(&all, "removals", "list", "--run", "held-2")
@@ -203,7 +212,7 @@ func heldRemovals(p *person, site *sandbox.Site) {
 }
 
 func sourceSettings(p *person) {
-	require.Regexp(p.t, `gen +36 +\d+ +GEN at \S+ +\S.* (just now|\d+ seconds ago), on demand`, p.sees("source", "list"))
+	require.Regexp(p.t, `gen +36 +\d+ +GEN at \S+ +\S.* on demand, (just now|\d+ seconds ago)`, p.sees("source", "list"))
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--deletion-strategy", "weekly"), "weekly_reconciliation, every_sync or on_demand")
 	require.Contains(p.t, p.errs(2, "source", "set", "docs"), "--deletion-strategy, --name, --tag")
 	require.Contains(p.t, p.errs(2, "source", "add", "x", "--space", "X", "--deletion-strategy", ""), "every_sync")
@@ -211,18 +220,74 @@ func sourceSettings(p *person) {
 	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--base-url", "ftp://acme2"), "--base-url")
 	require.Contains(p.t, p.errs(1, "source", "set", "nowhere", "--base-url", "https://acme2.atlassian.net"), "existing sources: docs, gen")
 	said := p.sees("source", "set", "docs", "--deletion-strategy", "every_sync", "--name", "The docs", "--tag", "a,b")
-	require.Contains(p.t, said, `"The docs", tags [a b], deletion strategy every_sync`)
-	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", tags [], deletion strategy every_sync`)
+	require.Contains(p.t, said, `"The docs", tags a, b, deletion strategy every_sync`)
+	require.Contains(p.t, p.sees("source", "set", "docs", "--tag", ""), `"The docs", no tags, deletion strategy every_sync`)
 	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace), "source set docs --deletion-strategy weekly_reconciliation")
 	require.NotContains(p.t, said, "blog posts")
 	require.Contains(p.t, p.sees("source", "set", "docs", "--blog-posts"), "with blog posts")
 	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace, "--deletion-strategy", "every_sync", "--blog-posts=false"), "source set docs --blog-posts=false")
 	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--deletion-strategy", "every_sync", "--blog-posts")
+	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--permissions", "some"), "enforce, unrestricted-only or open")
+	require.Contains(p.t, p.errs(2, "source", "set", "docs", "--permissions", ""), "--permissions is empty")
+	require.Contains(p.t, p.errs(1, "source", "add", "docs", "--space", sandbox.BuiltinSpace, "--deletion-strategy", "every_sync", "--permissions", "unrestricted-only"),
+		"source set docs --permissions unrestricted-only")
+	code, out, said := p.types("source", "set", "docs", "--permissions", "open")
+	require.Zero(p.t, code)
+	require.Contains(p.t, out, "permissions open")
+	require.Contains(p.t, said, "every key of it sees every page")
+	out = p.sees("source", "set", "docs", "--permissions", "enforce")
+	require.Contains(p.t, out, "permissions enforce")
+	require.Contains(p.t, out, "hidden until its permissions have been read")
+	require.Regexp(p.t, "Permissions: .*enforce for docs", p.sees("source", "list"))
 	var sources []map[string]any
 	p.reads(&sources, "source", "list")
 	require.Equal(p.t, true, sources[0]["blog_posts"])
+	require.Equal(p.t, "enforce", sources[0]["permissions"])
 	p.sees("sync", "docs", "--wait", "--request-id", "now-full")
 	require.Contains(p.t, p.sees("status", "now-full"), "docs, full: completed")
+	explains(p)
+}
+
+// explains asks why somebody sees a page of a source that enforces permissions.
+func explains(p *person) {
+	var hits, sources []map[string]any
+	p.reads(&hits, "search", "signing", "keys", "--source", "docs")
+	id := hits[0]["page_id"].(string)
+	code, _, said := p.types("search", "signing", "keys", "--source", "docs")
+	require.Zero(p.t, code)
+	require.Contains(p.t, said, "You see every page")
+	code, out, said := p.types("search", "signing", "keys", "--source", "docs", "--as", "nobody-known")
+	require.Zero(p.t, code)
+	require.NotContains(p.t, said, "You see")
+	require.Contains(p.t, out, "Nothing found")
+	require.Contains(p.t, p.errs(1, "page", id, "--as", "nobody-known"), "is not stored")
+	require.Contains(p.t, p.errs(2, "page", id, "--as", "ann@acme.com"), "--as: an account id is")
+	for _, command := range []string{"status", "status now-full", "failed list", "removals list docs", "source list", "source losses docs", "embeddings status", "page " + id} {
+		argv := strings.Fields(command)
+		code, _, said = p.types(argv...)
+		require.Zero(p.t, code, command)
+		require.Contains(p.t, said, "You see every page", command)
+		if argv[0] != "page" {
+			code, _, said = p.types(append(argv, "--as", "nobody-known")...)
+			require.Zero(p.t, code, command)
+			require.NotContains(p.t, said, "You see", command)
+		}
+	}
+	p.reads(&sources, "source", "list", "--as", "nobody-known")
+	require.Zero(p.t, sources[0]["pages"])
+	require.Contains(p.t, p.sees("status", "now-full", "--as", "nobody-known"), "\n  0 pages\n")
+	require.Contains(p.t, p.errs(2, "status", "now-full", "--as", "ann", "--follow"), "--follow")
+	out = p.sees("why", "nobody-known", id)
+	require.Regexp(p.t, `^Hidden: nobody-known does not see page `+id+`, .+, because the site does not let it in\.\n`, out)
+	require.Contains(p.t, out, "No group or restriction that was read has this account")
+	require.Contains(p.t, out, "the account is unknown, deactivated or without access to Confluence")
+	var why store.AccessWhy
+	p.reads(&why, "why", "nobody-known", hits[0]["url"].(string))
+	require.Equal(p.t, []any{id, false, store.NotLetIn}, []any{why.PageID, why.Visible, why.Verdict})
+	require.Contains(p.t, p.errs(1, "why", "ann", "404"), `page "404" is not stored`)
+	require.Contains(p.t, p.errs(1, "why", "ann", "https://else.example/wiki/spaces/DOCS/pages/"+id), "is not stored")
+	require.Contains(p.t, p.errs(2, "why", "ann@acme.com", id), "account id")
+	require.Contains(p.t, p.errs(2, "mcp", "--url", "http://127.0.0.1:1", "--key", "k", "--as", "ann"), "--as is for a database")
 }
 
 // paused meets a site that refuses every call for ten years, first while it lists and then while it fetches.

@@ -79,8 +79,8 @@ docs/configuration.md lists the settings, docs/sandbox.md explains their use.`,
 				return err
 			}
 			site, err := sandbox.Configured(cfg.Standin)
-			if err != nil {
-				return err
+			if err != nil { // a setting's value cannot be used
+				return usageError{err}
 			}
 			served, err := sandbox.Serve(cfg.Addr, site)
 			if err != nil {

@@ -70,6 +70,6 @@ func TestTheSandboxIsWhatItsSettingsSay(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "SANDBOX_PAGES")
 	code, _, stderr = p.types("sandbox", "--addr", "127.0.0.1:0", "--faults", "x")
-	require.Equal(t, 1, code)
+	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "SANDBOX_FAULTS")
 }

@@ -3,22 +3,25 @@ package cli
 import (
 	"context"
 	"fmt"
-	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/terminal"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func (a *app) search() *cobra.Command {
 	var f search.Filter
 	var since string
 	var explain bool
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:   "search QUERY",
 		Short: "Search the chunks",
@@ -40,13 +43,36 @@ func (a *app) search() *cobra.Command {
 			if f.Limit < 1 || f.Limit > search.MaxHits {
 				return usageError{fmt.Errorf("--limit must be a number from 1 to %d, not %d", search.MaxHits, f.Limit)}
 			}
+			if f.PerPage < 1 {
+				return usageError{fmt.Errorf("--per-page must be a number from 1, not %d", f.PerPage)}
+			}
 			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
 				return usageError{fmt.Errorf("--under must be a page's id, for example 7000000012, not %q", f.Under)}
 			}
+			if f.Kind != "" && !page.IsContent(f.Kind) {
+				return usageError{fmt.Errorf("--kind must be page, blogpost, comment or attachment, not %q", f.Kind)}
+			}
+			if f.FileType != "" && !slices.Contains(page.FileTypes, strings.ToLower(f.FileType)) {
+				return usageError{fmt.Errorf("--file-type must be one of %s, not %q", strings.Join(page.FileTypes, ", "), f.FileType)}
+			}
+			if f.Resolution != "" && f.Resolution != page.Open && f.Resolution != page.Resolved {
+				return usageError{fmt.Errorf("--resolution must be open or resolved, not %q", f.Resolution)}
+			}
 			query := strings.Join(words, " ")
 			return a.withControl(cmd.Context(), func(s *session) error {
-				answer, err := s.Explain(cmd.Context(), operator, query, f)
+				reader, err := reads()
 				if err != nil {
+					return err
+				}
+				answer, err := s.Explain(cmd.Context(), reader, query, f)
+				if err != nil {
+					return err
+				}
+				var from []string
+				for _, h := range answer.Hits {
+					from = append(from, h.SourceID)
+				}
+				if err := a.whoSees(cmd.Context(), s, reader, from...); err != nil {
 					return err
 				}
 				if answer.WordsOnly != "" && !a.json() {
@@ -69,7 +95,11 @@ func (a *app) search() *cobra.Command {
 	flags.StringVar(&f.Label, "label", "", "only pages with this `label`")
 	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
 	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")
+	flags.StringVar(&f.Kind, "kind", "", "only content of this `kind`: page, blogpost, comment or attachment")
+	flags.StringVar(&f.FileType, "file-type", "", "only attachments of this `type`: pdf, docx, xlsx, pptx, csv, text, …")
+	flags.StringVar(&f.Resolution, "resolution", "", "only inline comments in this `state`: open or resolved")
 	flags.StringVar(&since, "since", "", "only pages changed since this `time`: 2026-01-31, or 7d or 24h ago")
+	reads = readsAs(cmd)
 	flags.IntVar(&f.PerPage, "per-page", 3, "maximum `number` of hits per page")
 	flags.BoolVar(&explain, "explain", false, "show which words were searched, and the rank of each hit in each leg")
 	flags.IntVar(&f.Limit, "limit", 5, "maximum `number` of hits")
@@ -159,13 +189,14 @@ func (a *app) showHit(place int, h search.Hit) {
 	a.printf("   %s\n%s\n\n", h.URL, indent(a.marked(snippet(h.Snippet)), "   "))
 }
 
-// snippet returns a hit's text for display: on one line, and with character references, which keep the Markdown safe,
-// replaced by their characters.
-func snippet(text string) string { return html.UnescapeString(strings.Join(strings.Fields(text), " ")) }
+// snippet returns a hit's text for display: its lines in one.
+func snippet(text string) string {
+	return strings.Join(strings.Split(strings.TrimSpace(text), "\n"), " · ")
+}
 
 // strong returns text in bold on a terminal.
 func (a *app) strong(text string) string {
-	if terminal.Is(a.out) {
+	if terminal.Is(a.plain) {
 		return "\x1b[1m" + text + "\x1b[0m"
 	}
 	return text
@@ -173,7 +204,7 @@ func (a *app) strong(text string) string {
 
 // marked shows matched words in bold on a terminal, else between the marks.
 func (a *app) marked(text string) string {
-	if terminal.Is(a.out) {
+	if terminal.Is(a.plain) {
 		return strings.NewReplacer(search.MarkStart, "\x1b[1m", search.MarkEnd, "\x1b[0m").Replace(text)
 	}
 	return text
@@ -182,6 +213,7 @@ func (a *app) marked(text string) string {
 func (a *app) page() *cobra.Command {
 	var chunks, losses bool
 	var source string
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:     "page ID",
 		Short:   "Show a stored page: its Markdown, its chunks or what conversion lost",
@@ -189,25 +221,37 @@ func (a *app) page() *cobra.Command {
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				return a.showPage(cmd.Context(), s, source, argv[0], chunks, losses)
+				reader, err := reads()
+				if err != nil {
+					return err
+				}
+				return a.showPage(cmd.Context(), s, reader, source, argv[0], chunks, losses)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&chunks, "chunks", false, "show the page's chunks with their citations")
 	cmd.Flags().BoolVar(&losses, "losses", false, "show how macros and elements were converted")
 	cmd.Flags().StringVar(&source, "source", "", "the page's `source`; needed if several sites have a page with this id")
+	reads = readsAs(cmd)
 	cmd.MarkFlagsMutuallyExclusive("chunks", "losses")
 	return cmd
 }
 
-func (a *app) showPage(ctx context.Context, s *session, source, id string, chunks, losses bool) error {
-	p, err := s.KeptPage(ctx, operator, source, id)
+func (a *app) showPage(ctx context.Context, s *session, reader viewer.Viewer, source, id string, chunks, losses bool) error {
+	read := s.Page
+	if reader.Operator() {
+		read = s.KeptPage
+	}
+	p, err := read(ctx, reader, source, id)
 	if err != nil {
+		return err
+	}
+	if err := a.whoSees(ctx, s, reader, p.SourceID); err != nil {
 		return err
 	}
 	switch {
 	case chunks:
-		list, err := s.Chunks(ctx, operator, p, store.Whole())
+		list, err := s.Chunks(ctx, reader, p, store.Whole())
 		if err != nil {
 			return err
 		}
@@ -225,7 +269,7 @@ func (a *app) showPage(ctx context.Context, s *session, source, id string, chunk
 	case a.json():
 		return a.printJSON(p)
 	default:
-		a.printf("%s", p.Markdown)
+		a.verbatim(p.Markdown)
 		return nil
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -38,11 +40,13 @@ with CONFLUENCE_API_TOKEN if the source is on CONFLUENCE_BASE_URL.`,
 
 func (a *app) secretSet() *cobra.Command {
 	var t tokenFlags
+	var unchecked bool
 	cmd := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Store the API token of a source or of a site's host",
 		Long: `Store the API token of a source, or of all sources on a site's host. The token is read from
---file or from standard input, never from the command line, where others could see it.
+--file or from standard input, never from the command line, where others could see it. The site is
+asked first whether the token can read the source, or any space of the site.
 Running services use a new token within half a minute.`,
 		Example: "  sluice secret set docs < token.txt\n  sluice secret set acme.atlassian.net --email reader@acme.com --file /run/secrets/confluence",
 		Args:    args(cobra.ExactArgs(1)),
@@ -60,14 +64,12 @@ Running services use a new token within half a minute.`,
 				return err
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				var stored credential.StoredToken
-				if site == "" {
-					stored, err = s.SetToken(cmd.Context(), operator, name, *given)
-				} else {
-					stored, err = s.Vault.SetToken(cmd.Context(), name, site, *given)
-				}
-				if err != nil {
+				if err := s.asks(cmd.Context()); err != nil {
 					return err
+				}
+				stored, err := s.SetSecret(cmd.Context(), operator, cmp.Or(site, name), *given, unchecked)
+				if err != nil {
+					return refused(err, "the token was not stored: "+name+" cannot be read", "", given)
 				}
 				if a.json() {
 					return a.printJSON(stored)
@@ -79,19 +81,22 @@ Running services use a new token within half a minute.`,
 	}
 	cmd.Flags().StringVar(&t.file, "file", "", "`file` with the token (default standard input)")
 	t.flags(cmd)
+	checkable(cmd, &unchecked)
 	return cmd
 }
 
 // tokenFlags are the flags about a token.
 type tokenFlags struct {
-	file   string
-	email  string
-	scoped bool
+	file    string
+	email   string
+	scoped  bool
+	expires string
 }
 
 func (t *tokenFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.email, "email", "", "`address` of the account that the token belongs to (default: that of the token it replaces, else $CONFLUENCE_EMAIL)")
 	cmd.Flags().BoolVar(&t.scoped, "scoped", false, "the token is scoped: it is valid only at Atlassian's API gateway")
+	cmd.Flags().StringVar(&t.expires, "expires", "", "`day` on which the token stops working, for example 2027-03-01: Sluice warns before it")
 }
 
 // secretName returns the name that a credential is stored under and, for a host, its site.
@@ -173,13 +178,12 @@ func (a *app) givenToken(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (
 	if cmd.Flags().Changed("scoped") {
 		given.Scoped = &t.scoped
 	}
+	if t.expires != "" {
+		if given.Expires, err = credential.ParseExpiry(t.expires, time.Now()); err != nil {
+			return nil, usageError{fmt.Errorf("--expires %w", err)}
+		}
+	}
 	return given, nil
-}
-
-// storedSecret is a line of secret list.
-type storedSecret struct {
-	vault.Secret
-	Key string `json:"key"` // current, old, missing, unreadable, or vanished if it was deleted behind Sluice's back
 }
 
 // withRing runs f with the store and the configured master keys.
@@ -203,49 +207,54 @@ func (a *app) secretList() *cobra.Command {
 		Short: "List the stored tokens and their master keys",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withRing(cmd.Context(), func(s *store.Store, ring *seal.Ring) error {
-				list, err := s.Vault().Secrets(cmd.Context())
+			return a.withControl(cmd.Context(), func(s *session) error {
+				list, err := s.Secrets(cmd.Context(), operator)
 				if err != nil {
 					return err
 				}
-				return a.listSecrets(list, ring)
+				secrets := make([]vault.Secret, len(list))
+				for i, kept := range list {
+					secrets[i] = kept.Secret
+				}
+				a.noticeExpiring(credential.Expiring(secrets, s.cfg.Confluence, time.Now()))
+				return a.listSecrets(list)
 			})
 		},
 	}
 }
 
-func (a *app) listSecrets(list []vault.Secret, ring *seal.Ring) error {
-	var all []storedSecret
-	for _, info := range list {
-		line := storedSecret{Secret: info, Key: "missing"}
-		switch {
-		case info.Vanished:
-			line.Key = "vanished"
-		case info.KeyID == "":
-			line.Key = "unreadable"
-		case info.KeyID == ring.Current():
-			line.Key = "current"
-		case ring.Has(info.KeyID):
-			line.Key = "old"
-		}
-		all = append(all, line)
-	}
+func (a *app) listSecrets(all []credential.Kept) error {
 	if a.json() {
-		return a.printJSON(orEmpty(all))
+		return a.printJSON(all)
 	}
 	if len(all) == 0 {
 		a.printf("No token is stored. Store one: sluice secret set SOURCE < token.txt\n")
 		return nil
 	}
-	rows := [][]string{{"NAME", "MASTER KEY", "KEY STATE", "STORED", "CHANGED"}}
+	rows := [][]string{{"NAME", "MASTER KEY", "KEY STATE", "STORED", "CHANGED", "EXPIRES"}}
 	for _, line := range all {
-		rows = append(rows, []string{line.Name, line.KeyID, line.Key, ago(line.Created), ago(line.Updated)})
+		rows = append(rows, []string{line.Name, line.KeyID, line.Key, ago(line.Created), ago(line.Updated), day(line.Expires)})
 	}
 	a.table(rows)
-	if slices.ContainsFunc(all, func(l storedSecret) bool { return l.Key == "old" }) {
+	if slices.ContainsFunc(all, func(l credential.Kept) bool { return l.Key == "old" }) {
 		a.printf("Encrypt all with the current key: sluice secret rotate\n")
 	}
 	return nil
+}
+
+// noticeExpiring warns of tokens that have expired, or expire soon.
+func (a *app) noticeExpiring(list []credential.Expiry) {
+	for _, e := range list {
+		a.notice(e.Says() + ". " + e.Mend())
+	}
+}
+
+// day returns the day of a time, "" if it is zero.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.DateOnly)
 }
 
 func (a *app) secretRemove() *cobra.Command {
@@ -254,15 +263,8 @@ func (a *app) secretRemove() *cobra.Command {
 		Short: "Delete a token; this needs no master key",
 		Args:  args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return a.withStore(cmd.Context(), func(s *store.Store) error {
-				name := strings.ToLower(argv[0])
-				if !strings.ContainsAny(name, ".:") {
-					name = argv[0] // source ids are case-sensitive
-				}
-				err := s.Vault().DeleteSecret(cmd.Context(), name)
-				if isNotFound(err) {
-					return fmt.Errorf("no token is stored for %q; sluice secret list shows the stored ones", argv[0])
-				}
+			return a.withControl(cmd.Context(), func(s *session) error {
+				name, err := s.RemoveSecret(cmd.Context(), operator, argv[0])
 				if err != nil {
 					return err
 				}

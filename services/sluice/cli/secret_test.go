@@ -51,23 +51,36 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 		return err
 	}
 	require.Contains(t, sees("secret", "list"), "No token is stored")
-	add := []string{"source", "add", "docs", "--space", "DOCS", "--base-url", "https://acme.atlassian.net", "--token-file", token}
+	add := []string{"source", "add", "docs", "--space", "DOCS", "--base-url", "https://acme.atlassian.net", "--token-file", token, "--no-check"}
 	require.Contains(t, fails(2, append(add, "--email", "reader@acme.com")...), "SLUICE_MASTER_KEY")
 	p.env["SLUICE_MASTER_KEY_FILE"] = p.file("key", firstKey+"\n")
 	require.Contains(t, fails(2, add...), "--email")
 	require.Contains(t, sees("source", "list"), "No source yet", "a source with a refused token is not added")
 	require.Contains(t, sees(append(add, "--email", "reader@acme.com")...), "is stored")
-	require.Contains(t, sees("secret", "set", "docs", "--file", token), "already has this token")
+	require.Contains(t, sees("secret", "set", "docs", "--file", token, "--no-check"), "already has this token")
 	p.in = canary + "2\n"
-	require.Contains(t, sees("secret", "set", "docs"), "of reader@acme.com for https://acme.atlassian.net/wiki")
-	require.Contains(t, sees("secret", "set", "Legal.atlassian.net", "--email", "law@acme.com", "--file", token), "legal.atlassian.net is stored")
-	require.Contains(t, sees("source", "set", "docs", "--token-file", token), "is stored")
+	require.Contains(t, sees("secret", "set", "docs", "--no-check"), "of reader@acme.com for https://acme.atlassian.net/wiki")
+	require.Contains(t, sees("secret", "set", "Legal.atlassian.net", "--email", "law@acme.com", "--file", token, "--no-check"), "legal.atlassian.net is stored")
+	require.Contains(t, sees("source", "set", "docs", "--token-file", token, "--no-check"), "is stored")
 	var set struct {
 		KeyID string `json:"key_id"`
 		Same  bool   `json:"same"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(sees("secret", "set", "docs", "--file", token, "-o", "json")), &set))
+	require.NoError(t, json.Unmarshal([]byte(sees("secret", "set", "docs", "--file", token, "--no-check", "-o", "json")), &set))
 	require.True(t, set.Same)
+
+	tomorrow := time.Now().UTC().Add(24 * time.Hour).Format(time.DateOnly)
+	require.Contains(t, fails(2, "secret", "set", "docs", "--file", token, "--no-check", "--expires", "soon"), "--expires must be a day in the future")
+	require.Contains(t, fails(2, "source", "set", "docs", "--name", "Docs", "--expires", tomorrow), "need a token")
+	sees("secret", "set", "docs", "--file", token, "--no-check", "--expires", tomorrow)
+	require.Contains(t, sees("secret", "list"), tomorrow)
+	for _, args := range [][]string{{"secret", "list"}, {"status"}, {"source", "list"}} {
+		code, _, notice := p.types(args...)
+		require.Zero(t, code)
+		require.Contains(t, strings.Join(strings.Fields(notice), " "), "The token of docs expires on "+tomorrow+", in less than a day. Make a new one", args)
+	}
+	_, examined, _ := p.types("doctor")
+	require.Contains(t, examined, "warn  token docs: The token of docs expires on")
 
 	for args, says := range map[string]string{
 		"secret set nobody --file " + token:                                       "there is no source",
@@ -111,7 +124,7 @@ func TestSecretsFromSettingToRotation(t *testing.T) {
 	delete(p.env, "SLUICE_MASTER_KEYS_OLD")
 	require.NotContains(t, sees("secret", "list"), "missing")
 	require.Contains(t, sees("secret", "rotate"), "0 tokens")
-	require.Contains(t, sees("secret", "set", "docs", "--file", token), "already has this token")
+	require.Contains(t, sees("secret", "set", "docs", "--file", token, "--no-check"), "already has this token")
 
 	require.Contains(t, sees("secret", "remove", "Legal.atlassian.net"), "removed")
 	require.Contains(t, fails(1, "secret", "remove", "legal.atlassian.net"), "no token is stored")
@@ -138,7 +151,7 @@ func TestUpReadsASourceWithItsOwnToken(t *testing.T) {
 	}
 	out, stop := p.up()
 	require.Contains(t, out.String(), "Confluence not configured")
-	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--base-url", served.URL,
+	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--no-check", "--base-url", served.URL,
 		"--token-file", p.file("wrong", "of-somebody-else"), "--email", sandbox.DefaultEmail)
 	code, said, _ := p.types("sync", "docs", "--wait")
 	require.Equal(t, 1, code)

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
 
@@ -98,11 +99,11 @@ func (t *tokens) Site(address string) (string, error) {
 	return credential.Trust{Hosts: t.cfg.Confluence.Hosts(), AllowHTTP: t.cfg.AllowHTTP}.Site(address)
 }
 
-// Ready reports whether SetToken would accept the token.
-func (t *tokens) Ready(ctx context.Context, name, site string, given credential.GivenToken) error {
+// Ready returns the credential that SetToken would store.
+func (t *tokens) Ready(ctx context.Context, name, site string, given credential.GivenToken) (vault.Credential, error) {
 	v, err := t.vault(ctx)
 	if err != nil {
-		return err
+		return vault.Credential{}, err
 	}
 	return v.Ready(ctx, name, site, given)
 }
@@ -114,4 +115,18 @@ func (t *tokens) SetToken(ctx context.Context, name, site string, given credenti
 		return credential.StoredToken{}, err
 	}
 	return v.SetToken(ctx, name, site, given)
+}
+
+// Tokens describes the stored tokens.
+func (t *tokens) Tokens(ctx context.Context) ([]credential.Kept, error) {
+	v, err := t.vault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.Tokens(ctx)
+}
+
+// Forget deletes a token.
+func (t *tokens) Forget(ctx context.Context, name string) error {
+	return t.store.Vault().DeleteSecret(ctx, name)
 }

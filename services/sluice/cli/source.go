@@ -22,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 func parseURL(s string) (*url.URL, error) { return url.Parse(s) }
@@ -37,13 +38,18 @@ func (a *app) source() *cobra.Command {
 
 func (a *app) sourceAdd() *cobra.Command {
 	var n control.NewSource
-	var strategy, folder string
+	var strategy, folder, permissions string
 	var t tokenFlags
 	cmd := &cobra.Command{
 		Use:   "add SOURCE --space KEY | --folder DIR",
 		Short: "Register a Confluence space, or a folder of Markdown files, as a source",
 		Long: `Register a Confluence space as a source. It is read with the token from --token-file, which is
-stored encrypted, else with one from sluice secret, else with CONFLUENCE_API_TOKEN.
+stored encrypted, else with one from sluice secret, else with CONFLUENCE_API_TOKEN. The site is asked
+first whether it has the space and accepts the token; --no-check does without.
+
+--permissions says who sees its pages: enforce (the default for a space), whoever sees them in
+Confluence; unrestricted-only, as enforce, and pages with a view restriction are not even stored; open
+(the default for a folder, and all it can be), every key of the source.
 
 With --folder the source is a folder of Markdown files, for example a git checkout. The services
 must have it under the same path. Page addresses are those of the checkout's host if it is known,
@@ -52,7 +58,11 @@ else file:// addresses; --base-url sets others.`,
 			"  sluice source add legal --space LAW --base-url https://acme-legal.atlassian.net --email reader@acme.com --token-file /run/secrets/legal",
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
+			if err := notEmpty(cmd, "permissions", "comments"); err != nil {
+				return err
+			}
 			n.ID, n.DeletionStrategy = argv[0], store.DeletionStrategy(strategy)
+			n.Permissions, n.OpenMeant = store.Permissions(permissions), true // whoever has the database is an administrator
 			if folder != "" {
 				return a.addFolder(cmd, n, folder)
 			}
@@ -78,14 +88,28 @@ else file:// addresses; --base-url sets others.`,
 			if cmd.Flags().Changed("blog-posts") {
 				n.Insist = append(n.Insist, "blog_posts")
 			}
+			if n.Permissions != "" {
+				n.Insist = append(n.Insist, "permissions")
+			}
+			if n.Comments != "" {
+				n.Insist = append(n.Insist, "comments")
+			}
+			if n.Attachments != "" {
+				n.Insist = append(n.Insist, "attachments")
+			}
 			if n.Token, err = a.tokenOf(cmd, &t, cfg); err != nil {
 				return err
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				added, err := s.AddSource(cmd.Context(), operator, n)
-				if err != nil {
+				if err := s.asks(cmd.Context()); err != nil {
 					return err
 				}
+				added, err := s.AddSource(cmd.Context(), operator, n)
+				if err != nil {
+					return refused(err, fmt.Sprintf("the space %s cannot be read at %s", n.SpaceKey, n.BaseURL), n.SpaceKey, n.Token)
+				}
+				a.showLooked("space "+n.SpaceKey, added.Looked)
+				a.noticeUnread(cmd.Context(), s, added.Source)
 				return a.showAdded(cmd.Context(), s, added)
 			})
 		},
@@ -97,13 +121,33 @@ else file:// addresses; --base-url sets others.`,
 	cmd.Flags().StringSliceVar(&n.Tags, "tag", nil, "`tag` for the source and its chunks; may be repeated")
 	cmd.Flags().StringVar(&strategy, "deletion-strategy", string(store.WeeklyReconciliation), strategyHelp)
 	cmd.Flags().BoolVar(&n.BlogPosts, "blog-posts", false, "sync the space's blog posts too")
+	cmd.Flags().StringVar((*string)(&n.Comments), "comments", "", commentsHelp)
+	cmd.Flags().StringVar((*string)(&n.Attachments), "attachments", "", attachmentsHelp)
+	cmd.Flags().StringVar(&permissions, "permissions", "", permissionsHelp)
+	checkable(cmd, &n.Unchecked)
 	t.sourceFlags(cmd)
 	return cmd
 }
 
+const commentsHelp = "which `comments` of the pages to sync too: all, as a new source does, open, which leaves out resolved threads, or off"
+
+const attachmentsHelp = "whether to sync the `files` of the pages too: on or off"
+
+// notEmpty returns a usage error if one of the flags was given with an empty value, as by a script whose variable is not
+// set.
+func notEmpty(cmd *cobra.Command, flags ...string) error {
+	choices := map[string]string{"comments": ": give all, open or off", "attachments": ": give on or off", "permissions": ": give enforce, unrestricted-only or open"}
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return usageError{fmt.Errorf("--%s is empty%s", name, choices[name])}
+		}
+	}
+	return nil
+}
+
 // addFolder registers a folder.
 func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) error {
-	for _, flag := range []string{"space", "blog-posts", "token-file", "email", "scoped"} {
+	for _, flag := range []string{"space", "blog-posts", "comments", "token-file", "email", "scoped", checkFlag} {
 		if cmd.Flags().Changed(flag) {
 			return usageError{fmt.Errorf("--%s is for a space and cannot be used with --folder", flag)}
 		}
@@ -112,7 +156,7 @@ func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) err
 	if err != nil {
 		return usageError{err}
 	}
-	src.ID, src.Tags = n.ID, n.Tags
+	src.ID, src.Tags, src.Permissions = n.ID, n.Tags, n.Permissions
 	src.DisplayName = cmp.Or(n.DisplayName, src.DisplayName)
 	if n.BaseURL != "" {
 		if src.BaseURL, err = folderURL(n.BaseURL); err != nil {
@@ -122,7 +166,7 @@ func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) err
 	if cmd.Flags().Changed("deletion-strategy") {
 		src.DeletionStrategy = n.DeletionStrategy
 	}
-	n = control.NewSource{Source: src, Insist: []string{"deletion_strategy"}}
+	n = control.NewSource{Source: src, OpenMeant: true, Insist: []string{"deletion_strategy"}}
 	if err := n.Check(); err != nil {
 		return reword(err)
 	}
@@ -158,8 +202,8 @@ func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*cr
 		return nil, usageError{errors.New("--token-file is empty")}
 	case changed("token-file"):
 		return a.givenToken(cmd, t, cfg)
-	case changed("email") || changed("scoped"):
-		return nil, usageError{errors.New("--email and --scoped need a token: give --token-file")}
+	case changed("email") || changed("scoped") || changed("expires"):
+		return nil, usageError{errors.New("--email, --scoped and --expires need a token: give --token-file")}
 	}
 	return nil, nil
 }
@@ -167,12 +211,14 @@ func (a *app) tokenOf(cmd *cobra.Command, t *tokenFlags, cfg config.Sluice) (*cr
 func (a *app) showAdded(ctx context.Context, s *session, added control.Added) error {
 	src := added.Source
 	if a.json() {
+		a.toldPermissions(src)
 		return cmp.Or(a.printJSON(src), a.noticeToken(ctx, s, src, false))
 	}
 	if added.Token != nil {
 		a.printf("%s\n", tokenLine(*added.Token))
 	}
 	a.printf("Source %s is %s. Sync it: sluice sync %s --wait\n", src.ID, src, src.ID)
+	a.toldPermissions(src)
 	return a.noticeToken(ctx, s, src, false)
 }
 
@@ -210,20 +256,32 @@ func siteURL(s string, c config.Confluence) (string, error) {
 }
 
 func (a *app) sourceList() *cobra.Command {
-	return &cobra.Command{
+	var reads func() (viewer.Viewer, error)
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the sources and their stored pages and chunks",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withControl(cmd.Context(), func(s *session) error { return a.listSources(cmd.Context(), s) })
+			return a.withControl(cmd.Context(), func(s *session) error {
+				reader, err := reads()
+				if err != nil {
+					return err
+				}
+				return a.listSources(cmd.Context(), s, reader)
+			})
 		},
 	}
+	reads = readsAs(cmd)
+	return cmd
 }
 
-func (a *app) listSources(ctx context.Context, s *session) error {
-	list, err := s.Sources(ctx, operator, store.Whole())
+func (a *app) listSources(ctx context.Context, s *session, reader viewer.Viewer) error {
+	list, err := s.Sources(ctx, reader, store.Whole())
 	if err != nil {
 		return err
+	}
+	if reader.Operator() && slices.ContainsFunc(list, func(src store.Source) bool { return src.Permissions != store.OpenToAll }) {
+		a.notice(seesAll)
 	}
 	if a.json() {
 		return a.printJSON(list)
@@ -233,13 +291,19 @@ func (a *app) listSources(ctx context.Context, s *session) error {
 		return nil
 	}
 	a.table(sourceRows(list))
+	a.showPermissions(list)
 	a.showPauses(list)
-	return nil
+	if !reader.Operator() {
+		return nil
+	}
+	secrets, err := s.store.Vault().Secrets(ctx)
+	a.noticeExpiring(credential.Expiring(secrets, s.cfg.Confluence, time.Now()))
+	return err
 }
 
 // sourceRows returns the table of sources, which fits into 80 columns.
 func sourceRows(list []store.Source) [][]string {
-	rows := [][]string{{"SOURCE", "PAGES", "CHUNKS", "SPACE OR FOLDER", "LAST SYNC", "REMOVALS CHECKED"}}
+	rows := [][]string{{"SOURCE", "PAGES", "CHUNKS", "SPACE OR FOLDER", "LAST SYNC", "REMOVALS"}}
 	for _, src := range list {
 		where := src.Location
 		if src.SpaceKey != "" {
@@ -247,10 +311,16 @@ func sourceRows(list []store.Source) [][]string {
 		}
 		rows = append(rows, []string{
 			src.ID, fmt.Sprint(src.Pages), fmt.Sprint(src.Chunks), where, orNever(src.LastSync),
-			orNever(src.LastCheck) + ", " + strings.ReplaceAll(string(src.DeletionStrategy), "_", " "),
+			removalsCell(src),
 		})
 	}
 	return rows
+}
+
+// removalsCell says when removals were last looked for, and how often they are.
+func removalsCell(src store.Source) string {
+	often := map[store.DeletionStrategy]string{store.WeeklyReconciliation: "weekly", store.EverySync: "every sync", store.OnDemand: "on demand"}
+	return cmp.Or(often[src.DeletionStrategy], string(src.DeletionStrategy)) + ", " + orNever(src.LastCheck)
 }
 
 func orNever(t time.Time) string {
@@ -261,7 +331,8 @@ func orNever(t time.Time) string {
 }
 
 func (a *app) sourceLosses() *cobra.Command {
-	return &cobra.Command{
+	var reads func() (viewer.Viewer, error)
+	cmd := &cobra.Command{
 		Use:   "losses SOURCE",
 		Short: "Summarize how macros and elements on a source's pages were converted",
 		Long: `Count, over a source's pages, which macros and elements were rendered, kept as a
@@ -270,12 +341,23 @@ placeholder or dropped, and why. sluice page ID --losses shows one page.`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			return a.withControl(cmd.Context(), func(s *session) error {
-				list, err := s.Losses(cmd.Context(), operator, argv[0], store.Whole())
+				reader, err := reads()
 				if err != nil {
+					return err
+				}
+				list, err := s.Losses(cmd.Context(), reader, argv[0], store.Whole())
+				if err != nil {
+					return err
+				}
+				if err := a.whoSees(cmd.Context(), s, reader, argv[0]); err != nil {
 					return err
 				}
 				if a.json() {
 					return a.printJSON(list)
+				}
+				if len(list) == 0 {
+					a.printf("Nothing is on record: %s has no pages yet, or none with a macro or a special element.\n", argv[0])
+					return nil
 				}
 				rows := [][]string{{"ELEMENT", "RESULT", "PAGES", "COUNT", "WHY"}}
 				for _, l := range list {
@@ -286,6 +368,8 @@ placeholder or dropped, and why. sluice page ID --losses shows one page.`,
 			})
 		},
 	}
+	reads = readsAs(cmd)
+	return cmd
 }
 
 func (a *app) sourceRemove() *cobra.Command {

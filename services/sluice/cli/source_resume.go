@@ -72,9 +72,12 @@ func (a *app) showPauses(list []store.Source) {
 			ids = append(ids, src.ID)
 		}
 		pause := sources[site][0].Pause
-		a.printf("\nPaused until %s (%s): %s. The site asked for it %s.\n  %s\n  To go on now: sluice source resume %s\n",
+		a.printf("\nPaused until %s (%s): %s. The site asked for it %s.\n  %s\n",
 			clock(pause.Until), plural(max(1, int(time.Until(pause.Until).Round(time.Minute)/time.Minute)), "more minute", "more minutes"),
-			strings.Join(ids, ", "), ago(pause.Since), pause.Why, ids[0])
+			strings.Join(ids, ", "), ago(pause.Since), pause.Why)
+		if pause.Liftable() {
+			a.printf("  To go on now: sluice source resume %s\n", ids[0])
+		}
 	}
 }
 

@@ -12,16 +12,19 @@ import (
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 const (
 	ledgerShown = 20      // failures and removals of a run in the text output
+	newest      = 10      // runs in the list
 	ledgerAll   = 1 << 30 // all of them, for --output json
 )
 
 func (a *app) status() *cobra.Command {
 	var sourceID string
 	var follow bool
+	var reads func() (viewer.Viewer, error)
 	cmd := &cobra.Command{
 		Use:   "status [RUN]",
 		Short: "Show the sources and their newest runs, or the full report of one run",
@@ -39,15 +42,21 @@ sync --wait. Ctrl-C stops following, not the run.`,
 				return a.withBroker(cmd.Context(), func(s *session) error { return a.followRun(cmd.Context(), s, argv[0]) })
 			}
 			return a.withControl(cmd.Context(), func(s *session) error {
-				if len(argv) == 1 {
-					return a.showRun(cmd.Context(), s, argv[0])
+				reader, err := reads()
+				if err != nil {
+					return err
 				}
-				return a.showRuns(cmd.Context(), s, sourceID)
+				if len(argv) == 1 {
+					return a.showRun(cmd.Context(), s, reader, argv[0])
+				}
+				return a.showRuns(cmd.Context(), s, reader, sourceID)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&sourceID, "source", "", "only the runs of this `source`")
 	cmd.Flags().BoolVar(&follow, "follow", false, "show the run's progress until it ends")
+	reads = readsAs(cmd)
+	cmd.MarkFlagsMutuallyExclusive("as", "follow")
 	return cmd
 }
 
@@ -64,18 +73,23 @@ func (a *app) followRun(ctx context.Context, s *session, id string) error {
 	if err != nil {
 		return err
 	}
-	return cmp.Or(a.showRun(ctx, s, id), exitError(last))
+	return cmp.Or(a.showRun(ctx, s, operator, id), exitError(last))
 }
 
-func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
-	runs, err := s.Runs(ctx, operator, sourceID, store.First(10))
+func (a *app) showRuns(ctx context.Context, s *session, reader viewer.Viewer, sourceID string) error {
+	runs, err := s.Runs(ctx, reader, sourceID, store.First(newest+1))
 	if err != nil {
 		return err
 	}
+	more := len(runs) > newest
+	runs = runs[:min(newest, len(runs))]
 	if a.json() {
+		if err := a.whoSeesAny(ctx, s, reader, sourceID); err != nil {
+			return err
+		}
 		return a.printJSON(runs)
 	}
-	if err := a.listSources(ctx, s); err != nil || len(runs) == 0 {
+	if err := a.listSources(ctx, s, reader); err != nil || len(runs) == 0 {
 		return err
 	}
 	rows := [][]string{{"RUN", "SOURCE", "MODE", "STATE", "LISTED", "REQUESTED", "TOOK"}}
@@ -84,12 +98,15 @@ func (a *app) showRuns(ctx context.Context, s *session, sourceID string) error {
 	}
 	a.printf("\n")
 	a.table(rows)
-	return a.embeddingLines(ctx, s)
+	if more {
+		a.printf("These are the %d newest runs; --source shows those of one source.\n", newest)
+	}
+	return a.embeddingLines(ctx, s, reader)
 }
 
 // embeddingLines shows a line for each space of vectors.
-func (a *app) embeddingLines(ctx context.Context, s *session) error {
-	e, err := s.Embeddings(ctx, operator)
+func (a *app) embeddingLines(ctx context.Context, s *session, reader viewer.Viewer) error {
+	e, err := s.Embeddings(ctx, reader)
 	if err != nil {
 		return err
 	}
@@ -114,9 +131,12 @@ func took(r store.Run) string {
 	return r.FinishedAt.Sub(r.StartedAt).Round(10 * time.Millisecond).String()
 }
 
-func (a *app) showRun(ctx context.Context, s *session, id string) error {
-	st, err := s.Story(ctx, operator, id, control.StoryPages(ledgerAll))
+func (a *app) showRun(ctx context.Context, s *session, reader viewer.Viewer, id string) error {
+	st, err := s.Story(ctx, reader, id, control.StoryPages(ledgerAll))
 	if err != nil {
+		return err
+	}
+	if err := a.whoSees(ctx, s, reader, st.SourceID); err != nil {
 		return err
 	}
 	if a.json() {
@@ -134,17 +154,21 @@ func (a *app) showRun(ctx context.Context, s *session, id string) error {
 	}
 	a.showTimes(st)
 	if !st.State.Final() {
-		src, err := s.Source(ctx, operator, st.SourceID)
+		src, err := s.Source(ctx, reader, st.SourceID)
 		if err != nil {
 			return err
 		}
 		a.showPauses([]store.Source{src})
+		a.noticeUnread(ctx, s, src)
 	}
 	a.printf("  %s", tally(st.Counts))
 	if st.Counts.Pending > 0 {
 		a.printf(", %d pending", st.Counts.Pending)
 	}
 	a.printf("\n")
+	for _, k := range st.ByKind {
+		a.printf("    of kind %s: %s\n", k.Kind, cmp.Or(outcomes(k.Counts), "all pending"))
+	}
 	if st.APICalls > 0 {
 		a.printf("  %s to Confluence, %s in their answers, %s of page bodies\n",
 			plural(st.APICalls, "call", "calls"), size(st.APIBytes), size(st.Bytes))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,9 @@ and also finds moves and removals. The first sync of a source is always full.`,
 				return reword(err)
 			}
 			return a.withBroker(cmd.Context(), func(s *session) error {
+				if err := a.refuseDemo(cmd.Context(), s, argv[0]); err != nil {
+					return err
+				}
 				asked, err := s.Sync(cmd.Context(), operator, r)
 				if err != nil {
 					return err
@@ -47,6 +51,22 @@ and also finds moves and removals. The first sync of a source is always full.`,
 	cmd.Flags().StringVar(&requestID, "request-id", "", "`id` of the request and its run (default: a new one)")
 	cmd.Flags().BoolVar(&approve, "approve-removals", false, "let this sync remove more pages than the limit allows")
 	return cmd
+}
+
+// refuseDemo returns an error for the source of a demo that has stopped: its sync would fail for want of a token, which
+// is not what is missing.
+func (a *app) refuseDemo(ctx context.Context, s *session, id string) error {
+	if id != control.DemoSource {
+		return nil
+	}
+	src, err := s.Source(ctx, operator, id)
+	if err != nil {
+		return err
+	}
+	if demo, runs := control.OfDemo(ctx, s.store, src); demo && !runs {
+		return fmt.Errorf("source %[1]s cannot be synced: %[2]s; to remove it: sluice source remove %[1]s", id, control.LeftByDemo)
+	}
+	return nil
 }
 
 // showAsked shows the state of a requested run, and with wait follows the run until it ends.
@@ -122,7 +142,7 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 	b, err := s.host.Bus(ctx)
 	if err == nil {
 		var last event.Progress
-		if last, err = a.followBroker(ctx, b, run); err == nil && last.State.Final() {
+		if last, err = a.followBroker(ctx, s, b, run); err == nil && last.State.Final() {
 			return last, nil
 		}
 	}
@@ -133,9 +153,14 @@ func (a *app) follow(ctx context.Context, s *session, run store.Run) (event.Prog
 }
 
 // followBroker shows the run's progress from the broker, and returns its last snapshot.
-func (a *app) followBroker(ctx context.Context, b *bus.Bus, run store.Run) (last event.Progress, err error) {
+func (a *app) followBroker(ctx context.Context, s *session, b *bus.Bus, run store.Run) (last event.Progress, err error) {
 	show := a.progressView()
 	defer show.close()
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer stop()
+	watcher.Go(func() { a.watchPauses(watching, show, s.Reader, run.SourceID) })
 	for p, err := range b.FollowProgress(ctx, run.SourceID, run.ID) {
 		if err != nil {
 			return last, err
@@ -162,6 +187,15 @@ func summary(p event.Progress) string {
 // tally returns the number of a run's pages and the counts that are not zero. The pages are those that the site listed
 // and those that are gone from it.
 func tally(c event.Counts) string {
+	pages := plural(c.Listed, "page", "pages")
+	if some := outcomes(c); some != "" {
+		return pages + ": " + some
+	}
+	return pages
+}
+
+// outcomes are the counts that are not zero.
+func outcomes(c event.Counts) string {
 	var parts []string
 	for _, one := range []struct {
 		n    int
@@ -171,11 +205,7 @@ func tally(c event.Counts) string {
 			parts = append(parts, fmt.Sprintf("%d %s", one.n, one.what))
 		}
 	}
-	pages := plural(c.Listed, "page", "pages")
-	if len(parts) == 0 {
-		return pages
-	}
-	return pages + ": " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // exitError converts a run's final state to the exit code.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/shared/terminal"
 )
@@ -20,20 +19,7 @@ func (a *app) table(rows [][]string) {
 			clean[i] = append(clean[i], terminal.Clean(cell))
 		}
 	}
-	a.printf("%s", columns(clean, a.width()))
-}
-
-// width returns the number of characters per line of the terminal; 0 if the output is not a terminal.
-func (a *app) width() int {
-	f, ok := terminal.File(a.out)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	a.verbatim(columns(clean, a.width))
 }
 
 const (

@@ -78,9 +78,9 @@ func TestAgesSizesAndCuts(t *testing.T) {
 	require.Equal(t, []string{"a b", "a long t…", "見出…"}, []string{cut("  a\n b ", 9), cut("a long text", 9), cut("見出しです", 5)})
 }
 
-func TestASnippetIsReadAsText(t *testing.T) {
+func TestASnippetIsOneLine(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, `set <NAME> & "go"`, snippet("set &lt;NAME&gt;\n\n&amp; &quot;go&quot;"))
+	require.Equal(t, `Keys · set <NAME> · Rotate`, snippet("Keys\nset <NAME>\nRotate\n"))
 }
 
 // The most used lists fit into a terminal of the usual width as tables: a record per row would fill a screen with ten

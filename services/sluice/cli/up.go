@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/service"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -171,7 +172,8 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	}
 	a.printf("Sluice is up.\n  NATS       %s\n  Postgres   %s\n", hidePassword(e.servers.NatsURL), hidePassword(e.servers.DatabaseURL))
 	if cfg.API.Addr != "" {
-		a.printf("  HTTP API   http://%s/api/openapi.json, with the key in %s\n", cfg.API.Addr, e.keyFile)
+		a.printf("  console    http://%s/console, with the key in %s\n", cfg.API.Addr, e.keyFile)
+		a.printf("  HTTP API   http://%s/api/openapi.json, with the same key\n", cfg.API.Addr)
 	}
 	if err := a.welcomeModel(e); err != nil {
 		return err
@@ -188,16 +190,30 @@ func (a *app) welcome(ctx context.Context, e *engine, cfg config.Sluice) error {
 	default:
 		a.printf("  Confluence %s\n", cfg.BaseURL)
 	}
-	if len(sources) == 0 {
-		a.printf("No source yet. In another terminal:\n  sluice source add docs --space DOCS\n  sluice sync docs --wait\n")
-	} else {
-		for _, s := range sources {
-			a.printf("  source     %s, %s, %d pages, %d chunks\n", s.ID, cmp.Or(s.Location, "space "+s.SpaceKey), s.Pages, s.Chunks)
-		}
-		a.printf("Sync one from another terminal: sluice sync %s --wait\n", sources[0].ID)
-	}
+	a.welcomeSources(ctx, e.store, sources)
 	a.printf("Press Ctrl-C to stop.\n")
 	return nil
+}
+
+// welcomeSources lists the sources, and says how to sync one, or how to add one.
+func (a *app) welcomeSources(ctx context.Context, in control.Installed, sources []store.Source) {
+	first := ""
+	for _, s := range sources {
+		a.printf("  source     %s, %s, %d pages, %d chunks\n", s.ID, cmp.Or(s.Location, "space "+s.SpaceKey), s.Pages, s.Chunks)
+		if demo, runs := control.OfDemo(ctx, in, s); demo && !runs {
+			a.printf("             %s; to remove it: sluice source remove %s\n", control.LeftByDemo, s.ID)
+		} else if first == "" {
+			first = s.ID
+		}
+	}
+	switch {
+	case first != "":
+		a.printf("Sync one from another terminal: sluice sync %s --wait\n", first)
+	case len(sources) > 0:
+		a.printf("No source of your own yet. In another terminal:\n  sluice source add docs --space DOCS\n  sluice sync docs --wait\n")
+	default:
+		a.printf("No source yet. In another terminal:\n  sluice source add docs --space DOCS\n  sluice sync docs --wait\n")
+	}
 }
 
 // welcomeModel says whether chunks are found by meaning, if a model is set.

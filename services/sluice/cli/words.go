@@ -16,16 +16,17 @@ import (
 // errors unchanged.
 func reword(err error) error {
 	var (
-		invalid *control.InvalidError
-		reused  *control.KeyReusedError
-		ended   *control.EndedError
-		tooMany *control.TooManyRunsError
-		notHeld *control.NotHeldError
-		noRun   *control.UnknownRunError
-		noPage  *control.UnknownPageError
-		several *store.AmbiguousPageError
-		nothing *control.NothingFailedError
-		taken   *control.SpaceTakenError
+		invalid   *control.InvalidError
+		reused    *control.KeyReusedError
+		ended     *control.EndedError
+		tooMany   *control.TooManyRunsError
+		notHeld   *control.NotHeldError
+		noRun     *control.UnknownRunError
+		noPage    *control.UnknownPageError
+		several   *store.AmbiguousPageError
+		nothing   *control.NothingFailedError
+		notFailed *control.NotFailedError
+		taken     *control.SpaceTakenError
 	)
 	switch {
 	case errors.As(err, &invalid):
@@ -46,6 +47,8 @@ func reword(err error) error {
 		return fmt.Errorf("%w; find pages with: sluice search WORDS", noPage)
 	case errors.As(err, &several):
 		return usageError{fmt.Errorf("%w; choose one with --source, for example --source %s", several, several.Sources[0])}
+	case errors.As(err, &notFailed):
+		return fmt.Errorf("%w; see: sluice failed list --source %s", notFailed, notFailed.SourceID)
 	case errors.As(err, &nothing):
 		return nothingFailed(nothing)
 	case errors.As(err, &taken):
@@ -63,7 +66,13 @@ func rewordSource(err error) error {
 	var exists *control.SourceExistsError
 	var differs *control.SourceDiffersError
 	var running *control.NotPausedError
+	var noKey *control.UnknownKeyError
+	var noSecret *control.UnknownSecretError
 	switch {
+	case errors.As(err, &noKey):
+		return fmt.Errorf("%w; to list the keys: sluice key list", noKey)
+	case errors.As(err, &noSecret):
+		return fmt.Errorf("%w; sluice secret list shows the stored ones", noSecret)
 	case errors.As(err, &running):
 		return fmt.Errorf("%w; to list the sources and their pauses: sluice source list", running)
 	case errors.As(err, &unknown) && len(unknown.Known) == 0:
@@ -76,6 +85,15 @@ func rewordSource(err error) error {
 		src, asked := differs.Source, differs.Asked
 		if differs.Field == "blog_posts" {
 			return fmt.Errorf("source %s exists already, with another setting; to change it: sluice source set %s --blog-posts=%t", src.ID, src.ID, asked.BlogPosts)
+		}
+		if differs.Field == "comments" {
+			return fmt.Errorf("source %s exists already, with comments %s; to change it: sluice source set %s --comments %s", src.ID, src.Comments, src.ID, asked.Comments)
+		}
+		if differs.Field == "attachments" {
+			return fmt.Errorf("source %s exists already, with attachments %s; to change it: sluice source set %s --attachments %s", src.ID, src.Attachments, src.ID, asked.Attachments)
+		}
+		if differs.Field == "permissions" {
+			return fmt.Errorf("source %s exists already, with permissions %s; to change it: sluice source set %s --permissions %s", src.ID, src.Permissions, src.ID, asked.Permissions)
 		}
 		return fmt.Errorf("source %s exists already, with the deletion strategy %s; to change it: sluice source set %s --deletion-strategy %s",
 			src.ID, src.DeletionStrategy, src.ID, asked.DeletionStrategy)

@@ -48,20 +48,20 @@ type Servers struct {
 // ErrNotRunning is returned by Running when no process serves the data folder.
 var ErrNotRunning = errors.New("no sluice is running here")
 
-// DefaultDataDir is the folder that is used when none is named: the user's data folder, or
-// for root, whose own folders Postgres's unprivileged user cannot enter, /var/lib/sluice.
-func DefaultDataDir() (string, error) {
-	if os.Geteuid() == 0 {
-		return "/var/lib/sluice", nil
+// DefaultDataDir is the folder that is used when none is named: the user's data folder, or /var/lib/sluice for root,
+// whose own folders Postgres's unprivileged user cannot enter, and for a user without a home, as in a container.
+func DefaultDataDir() string {
+	return dataDir(os.Geteuid() == 0, os.Getenv("XDG_DATA_HOME"), os.Getenv("HOME"))
+}
+
+func dataDir(root bool, xdg, home string) string {
+	switch {
+	case root, xdg == "" && home == "":
+		return "/var/lib/sluice"
+	case xdg != "":
+		return filepath.Join(xdg, "sluice")
 	}
-	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
-		return filepath.Join(dir, "sluice"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("find a data folder (name one with --data): %w", err)
-	}
-	return filepath.Join(home, ".local", "share", "sluice"), nil
+	return filepath.Join(home, ".local", "share", "sluice")
 }
 
 // Start gives both servers, starting those that are not named. What it starts is told to

@@ -113,6 +113,14 @@ var onlySuperusers = []string{
 
 // The database's owner is no superuser, whether the folder is new, was made by an earlier release, or was
 // used by one in between; and it may do everything with what is in the database.
+// In a container, a user often has no home.
+func TestThereIsADataFolderWithoutAHome(t *testing.T) {
+	require.Equal(t, "/var/lib/sluice", dataDir(false, "", ""))
+	require.Equal(t, "/var/lib/sluice", dataDir(true, "/root/data", "/root"))
+	require.Equal(t, "/data/sluice", dataDir(false, "/data", "/home/ann"))
+	require.Equal(t, "/home/ann/.local/share/sluice", dataDir(false, "", "/home/ann"))
+}
+
 func TestTheEmbeddedDatabaseIsNotTheSuperusers(t *testing.T) {
 	dir := folder(t)
 	asBefore(t, dir, everyKind)

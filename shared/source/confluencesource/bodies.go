@@ -20,16 +20,40 @@ type bodies struct {
 	kinds  map[string]string // page.BlogPost, or "" for a page, by id
 	wanted []string          // ids; pages that fail alone are removed
 	found  []confluence.Page
-	failed []source.Page
+	failed []source.Page // and threads of comments, and files
 }
 
-// Bodies reads pages and blog posts with their bodies in bulk, whatever their status. For every page
+// Bodies reads pages and blog posts with their bodies in bulk, whatever their status, and threads one by one. For every page
 // that is missing from the result, Confluence has confirmed separately that this account cannot see it.
 func (s *space) Bodies(ctx context.Context, refs []page.Ref) ([]source.Page, error) {
 	ctx = confluence.HeldBy(s.counted(ctx), s.held)
 	b := &bodies{space: s, kinds: make(map[string]string, len(refs))}
+	var threads, files []string
 	for _, ref := range refs {
+		if ref.Kind == page.Attachment {
+			files = append(files, ref.ID)
+			continue
+		}
+		if ref.Kind == page.Comment {
+			threads = append(threads, ref.ID)
+			continue
+		}
 		b.wanted, b.kinds[ref.ID] = append(b.wanted, ref.ID), ref.Kind
+	}
+	for _, part := range []struct {
+		ids  []string
+		read func(context.Context, []string) ([]source.Page, error)
+	}{{threads, s.readThreads}, {files, s.readFiles}} {
+		if len(part.ids) == 0 {
+			continue
+		}
+		found, err := part.read(ctx, part.ids)
+		if b.failed = append(b.failed, found...); err != nil {
+			return b.failed, err
+		}
+	}
+	if len(b.wanted) == 0 {
+		return b.failed, nil
 	}
 	if err := b.read(ctx); err != nil {
 		return b.failed, err

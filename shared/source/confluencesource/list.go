@@ -22,7 +22,7 @@ const (
 	overlap = 10 * time.Minute
 )
 
-// List lists the space's pages, and its blog posts if requested. The listing has no labels; Labels
+// List lists the space's pages, and its blog posts and threads of comments if requested. The listing has no labels; Labels
 // returns them.
 func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, error) {
 	probe, err := s.probe(ctx, s.client.Probe)
@@ -37,6 +37,16 @@ func (s *space) List(ctx context.Context, kinds source.Kinds) (source.Listing, e
 		parts = append(parts, func(ctx context.Context) iter.Seq2[source.Item, error] {
 			return items(s.client.SpaceBlogPosts(s.counted(ctx), id), ofStub, badRow, "list blog posts of space "+key)
 		})
+	}
+	if comments, files := slices.Contains(kinds, page.Comment), slices.Contains(kinds, page.Attachment); comments || files {
+		var on commented
+		parts = on.note(parts)
+		if comments {
+			parts = append(parts, s.threads(&on))
+		}
+		if files {
+			parts = append(parts, s.files(&on))
+		}
 	}
 	return source.Listing{At: probe.ServerTime, Parts: parts}, nil
 }
@@ -53,12 +63,16 @@ func (s *space) Changes(ctx context.Context, since time.Time, kinds source.Kinds
 	}
 	minutes := confluence.MinutesSince(since.Add(-overlap), probe.ServerTime)
 	cql := confluence.Where(
-		confluence.InSpace(s.key()), wanted(kinds), confluence.ModifiedWithin(minutes),
+		confluence.InSpace(s.key()), searched(kinds), confluence.ModifiedWithin(minutes),
 	).OrderBy("lastmodified", confluence.Asc)
-	return source.Listing{At: probe.ServerTime, Parts: []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
+	parts := []source.Part{func(ctx context.Context) iter.Seq2[source.Item, error] {
 		hits := s.client.CQLSearch(s.counted(ctx), cql, "version,metadata.labels", searchRows)
 		return items(hits, ofHit, badRow, "search for changes in space "+s.key())
-	}}}, nil
+	}}
+	if slices.Contains(kinds, page.Comment) {
+		parts = append(parts, s.changedThreads(minutes))
+	}
+	return source.Listing{At: probe.ServerTime, Parts: parts}, nil
 }
 
 // Labels queries the search index for the labels of the space's pages.
@@ -70,12 +84,27 @@ func (s *space) Labels(ctx context.Context, kinds source.Kinds) iter.Seq2[source
 	}, nil, "read labels in space "+s.key())
 }
 
-// wanted matches pages and content of the kinds.
+// wanted matches pages and those of the kinds that are listed like them.
 func wanted(kinds source.Kinds) confluence.Condition {
 	if slices.Contains(kinds, page.BlogPost) {
 		return confluence.TypeIn(confluence.KindPage, confluence.KindBlogPost)
 	}
 	return confluence.TypeIs(confluence.KindPage)
+}
+
+// searched matches those and files: one search names all that changed.
+func searched(kinds source.Kinds) confluence.Condition {
+	types := []string{confluence.KindPage}
+	if slices.Contains(kinds, page.BlogPost) {
+		types = append(types, confluence.KindBlogPost)
+	}
+	if slices.Contains(kinds, page.Attachment) {
+		types = append(types, confluence.KindAttachment)
+	}
+	if len(types) == 1 {
+		return confluence.TypeIs(types[0])
+	}
+	return confluence.TypeIn(types...)
 }
 
 // badRow is the item for an unusable row: its page fails alone.

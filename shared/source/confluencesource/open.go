@@ -38,13 +38,14 @@ type Opener struct {
 	mu      sync.Mutex
 	spaces  map[string]string // space ids by site and key
 	sites   map[string]told   // by address
+	wrote   map[string]string // who wrote the first version of edited comments, by site and id
 	lookups singleflight.Group
 }
 
 // New returns an opener that uses the clients.
 func New(clients Clients, log zerolog.Logger) *Opener {
 	return &Opener{
-		clients: clients, log: log, spaces: map[string]string{}, sites: map[string]told{}, room: confluence.NewRoom(),
+		clients: clients, log: log, spaces: map[string]string{}, sites: map[string]told{}, wrote: map[string]string{}, room: confluence.NewRoom(),
 		people: people{log: log, names: map[string]string{}, asking: map[string]chan struct{}{}},
 	}
 }
@@ -86,6 +87,7 @@ var (
 	_ source.TitleLinks = (*space)(nil)
 	_ source.Metered    = (*space)(nil)
 	_ source.Identified = (*space)(nil)
+	_ source.Files      = (*space)(nil)
 )
 
 // Usage counts the exchanges since the space was opened.
@@ -297,8 +299,13 @@ func madeAt(t time.Time) time.Time {
 
 // kindOf converts Confluence's kind to the kind of package page.
 func kindOf(kind string) string {
-	if kind == confluence.KindBlogPost {
+	switch kind {
+	case confluence.KindBlogPost:
 		return page.BlogPost
+	case confluence.KindComment:
+		return page.Comment
+	case confluence.KindAttachment:
+		return page.Attachment
 	}
 	return ""
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sluicehq/sluice/shared/confluence"
 	"github.com/sluicehq/sluice/shared/page"
@@ -13,8 +15,36 @@ import (
 // Verify looks up pages by id, without their bodies: in bulk for each kind if Confluence supports it,
 // or, with proof, one by one. A page's absence from a bulk answer proves nothing; Confluence's answer
 // that it has no such page for this account does.
+//
+// Threads of comments and files are looked up only with proof: each costs a call.
 func (s *space) Verify(ctx context.Context, refs []page.Ref, proof bool) (map[string]source.Standing, error) {
 	ctx = s.counted(ctx)
+	out, err := s.verifyPages(ctx, slices.DeleteFunc(slices.Clone(refs), func(ref page.Ref) bool { return page.IsPart(ref.Kind) }), proof)
+	if err != nil || !proof {
+		return out, err
+	}
+	for _, part := range []struct {
+		kind   string
+		verify func(context.Context, []page.Ref) (map[string]source.Standing, error)
+	}{{page.Comment, s.verifyThreads}, {page.Attachment, s.verifyFiles}} {
+		of := slices.DeleteFunc(slices.Clone(refs), func(ref page.Ref) bool { return ref.Kind != part.kind })
+		if len(of) == 0 {
+			continue
+		}
+		more, err := part.verify(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, more)
+	}
+	return out, nil
+}
+
+// verifyPages is Verify for pages and blog posts.
+func (s *space) verifyPages(ctx context.Context, refs []page.Ref, proof bool) (map[string]source.Standing, error) {
+	if len(refs) == 0 {
+		return map[string]source.Standing{}, nil
+	}
 	spaceID, err := s.spaceID(ctx, false)
 	if err != nil {
 		return nil, err

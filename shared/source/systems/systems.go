@@ -54,6 +54,25 @@ func (s *Systems) Open(ctx context.Context, src store.Source) (source.System, er
 	return o.Open(ctx, src)
 }
 
+// guarded are the systems that implement source.Permissions.
+var guarded = map[string]bool{store.Confluence: true}
+
+// ReadsPermissions reports whether the system of a source says who may see a page. A source without a system is a
+// Confluence source.
+func ReadsPermissions(system string) bool { return guarded[cmp.Or(system, store.Confluence)] }
+
+// LeftOpen returns the ids of the sources of which every key sees every page only because nobody has chosen yet whether
+// Confluence's permissions decide.
+func LeftOpen(list []store.Source) []string {
+	var ids []string
+	for _, src := range list {
+		if ReadsPermissions(src.System) && src.Permissions == store.OpenToAll && !src.Chosen {
+			ids = append(ids, src.ID)
+		}
+	}
+	return ids
+}
+
 // checks validate a new source of a system. They return the invalid field by its name in the HTTP API,
 // "" if there is none, and the reason as the end of a sentence.
 var checks = map[string]func(src store.Source) (field, reason string){

@@ -58,6 +58,28 @@ func TestNoSearchReadsMoreThanIsStated(t *testing.T) {
 	}
 }
 
+// Of a phrase that stands in very many chunks, not all are ranked. Which ones does not depend on where they are stored.
+func TestAPhraseOfManyChunksFindsTheSameWhereverTheyAreStored(t *testing.T) {
+	t.Parallel()
+	s, conn := storetest.Open(t)
+	birds(t, s, conn, 1200)
+	found := func() (ids []string) {
+		hits, err := s.Searcher().Search(t.Context(), viewer.All(), `"sparrow number" chunk`, search.Filter{})
+		require.NoError(t, err)
+		for _, h := range hits {
+			ids = append(ids, h.URL)
+		}
+		return ids
+	}
+	before := found()
+	require.Len(t, before, 10)
+	for _, index := range []string{"confluence_chunk_words_pkey", "idx_confluence_chunk_words_place", "idx_confluence_chunk_words_of_page"} {
+		_, err := conn.Exec(t.Context(), `CLUSTER confluence_chunk_words USING `+index)
+		require.NoError(t, err)
+		require.Equal(t, before, found(), index)
+	}
+}
+
 // A query that excludes a word finds the other chunks, and none with that word in its text or its
 // titles.
 func TestWhatIsExcluded(t *testing.T) {

@@ -20,6 +20,7 @@ const (
 	// mostPaired is the limit.
 	mostTogether = 6
 	mostPaired   = 50_000
+	mostChecked  = 10   // words that are checked in each chunk with the required phrases, the rarest
 	leastFound   = 200  // if fewer are expected, a sample large enough for this number is read too
 	sampled      = 3000 // chunks of it at most
 	pool         = 100  // chunks that are ranked by all their words, or three for each requested hit
@@ -60,8 +61,9 @@ func (k *known) choose(entries float64) {
 	slices.SortFunc(k.terms, func(a, b term) int {
 		return cmp.Or(cmp.Compare(a.chunks, b.chunks), strings.Compare(a.Word, b.Word))
 	})
-	for _, p := range k.must {
-		k.reads = append(k.reads, reading{query: p.anywhere()})
+	if len(k.must) > 0 {
+		k.chooseRequired()
+		return
 	}
 	var rest []term
 	for i := range k.terms {
@@ -89,6 +91,15 @@ func (k *known) choose(entries float64) {
 	}
 }
 
+// chooseRequired makes every chunk with the required phrases be checked for all words, the rarest first. These chunks are
+// read once, for all words: the index knows which chunks hold a phrase's words but not where, so that each has to be
+// looked at.
+func (k *known) chooseRequired() {
+	for i := range k.terms[:min(len(k.terms), mostChecked)] {
+		k.terms[i].rest = true
+	}
+}
+
 // pairs are pairs of words, those with the fewest expected chunks first.
 func pairs(of []term, chunks float64) []reading {
 	var list []reading
@@ -108,13 +119,13 @@ func pairs(of []term, chunks float64) []reading {
 	return list
 }
 
-// sample is the number of chunks to read to find enough with the most common word.
-func (k *known) sample(s scope) int {
+// sample is the number of chunks to read to find enough with the most common word, if a part of them passes.
+func (k *known) sample(passes float64) int {
 	var most int64
 	for _, t := range k.terms {
 		most = max(most, t.chunks)
 	}
-	share := float64(most) / max(k.chunks, float64(most), 1) * s.share
+	share := float64(most) / max(k.chunks, float64(most), 1) * passes
 	return int(min(leastFound/max(share, 1e-6)+leastFound, sampled))
 }
 
@@ -138,19 +149,55 @@ term AS MATERIALIZED (
 	SELECT query::tsquery, worth, title FROM unnest(%s::text[], %s::float8[], %s::bool[]) AS t (query, worth, title))`,
 		p.add(queries), p.add(worths), p.add(title))
 
+	tables := []string{terms}
 	var found string
-	if s.few {
+	late, by := "", "chunk_id, place"
+	switch {
+	case s.few:
+		s.requires(k, p)
 		found = oneByOne(queries, "confluence_chunk_words", s.where+s.byWord, p)
-	} else if found = indexed(k, s, p); k.expected < leastFound && len(k.must) == 0 {
-		found += ` UNION ALL ` + oneByOne(queries, fmt.Sprintf(`(SELECT * FROM confluence_chunk_words ORDER BY place LIMIT %d)`, k.sample(s)), s.where+s.byWord, p)
+	case len(k.must) > 0:
+		var holding string
+		holding, found = withPhrases(k, s, p)
+		tables = append(tables, holding)
+	case s.ofListed:
+		found = indexedOnce(k, s, p)
+		if k.expected < leastFound {
+			found += ` UNION ALL ` + oneByOne(queries, fmt.Sprintf(`(SELECT w.* FROM (SELECT w.chunk_id FROM confluence_chunk_words w WHERE true%s
+				ORDER BY w.place, w.chunk_id LIMIT %d) first JOIN confluence_chunk_words w USING (chunk_id))`, s.sources+s.each, k.sample(1)), s.where, p)
+		}
+	default:
+		within := s.byWord
+		if s.late != "" {
+			within, late, by = "", s.late, by+", source_id, page_id"
+		}
+		found = indexed(k, s.where+within, p)
+		if k.expected < leastFound {
+			found += ` UNION ALL ` + oneByOne(queries, fmt.Sprintf(`(SELECT * FROM confluence_chunk_words ORDER BY place LIMIT %d)`, k.sample(s.share)), s.where+within, p)
+		}
 	}
-	return []string{terms, fmt.Sprintf(`
+	// A condition that is a look-up for each chunk is checked for the best ones, until there are enough that pass.
+	return append(tables, fmt.Sprintf(`
 candidate AS MATERIALIZED (
-	SELECT chunk_id, place FROM (%s) found
-	GROUP BY chunk_id, place ORDER BY round((sum(worth) + max(rest))::numeric, 6) DESC, place, chunk_id LIMIT %d)`, found, depth)}
+	SELECT chunk_id, place FROM (
+		SELECT %[2]s FROM (%[1]s) found GROUP BY %[2]s ORDER BY round((sum(worth) + max(rest))::numeric, 6) DESC, place, chunk_id) w
+	WHERE true%[3]s LIMIT %[4]d)`, found, by, late, depth))
 }
 
-func indexed(k *known, s scope, p *params) string {
+// withPhrases is the common table "holding", chunks with all required phrases, and SQL that selects those to rank: all, or
+// if they are too many, the first ones by their place. They are never those that happen to be written first.
+func withPhrases(k *known, s scope, p *params) (holding, found string) {
+	s.requires(k, p)
+	rows := `SELECT w.chunk_id, w.place, w.source_id, w.page_id, 0::float8 AS worth, ` + k.rest(p) + ` AS rest FROM confluence_chunk_words w WHERE true` + s.where + s.byWord
+	holding = fmt.Sprintf(`
+holding AS MATERIALIZED (%s LIMIT %d)`, rows, mostEntries+1)
+	return holding, fmt.Sprintf(`
+		SELECT * FROM holding WHERE (SELECT count(*) FROM holding) <= %[2]d
+		UNION ALL SELECT * FROM (%[1]s ORDER BY w.place, w.chunk_id LIMIT %[2]d) w WHERE (SELECT count(*) FROM holding) > %[2]d`, rows, mostEntries)
+}
+
+// indexed reads the index once for each look-up.
+func indexed(k *known, where string, p *params) string {
 	var queries []string
 	var worths []float64
 	var most []int
@@ -161,10 +208,25 @@ func indexed(k *known, s scope, p *params) string {
 		most = append(most, int(2*r.most)+mostEntries)
 	}
 	return `
-		SELECT w.chunk_id, w.place, r.worth, w.rest
+		SELECT w.chunk_id, w.place, w.source_id, w.page_id, r.worth, w.rest
 		FROM unnest(` + p.add(queries) + `::text[], ` + p.add(worths) + `::float8[], ` + p.add(most) + `::int[]) r (query, worth, most) CROSS JOIN LATERAL (
-			SELECT w.chunk_id, w.place, ` + k.rest(p) + ` AS rest
-			FROM confluence_chunk_words w WHERE w.words @@ r.query::tsquery` + s.where + s.byWord + ` LIMIT r.most) w`
+			SELECT w.chunk_id, w.place, w.source_id, w.page_id, ` + k.rest(p) + ` AS rest
+			FROM confluence_chunk_words w WHERE w.words @@ r.query::tsquery` + where + ` LIMIT r.most) w`
+}
+
+// indexedOnce reads the chunks of listed pages for all look-ups together: the index on pages is read once, and the planner, which
+// sees the words, combines it with that on words.
+func indexedOnce(k *known, s scope, p *params) string {
+	var queries []string
+	worth, most := "0::float8", mostEntries
+	for _, r := range k.reads {
+		queries = append(queries, "("+r.query+")")
+		worth += " + CASE WHEN w.words @@ " + p.add(r.query) + "::tsquery THEN " + p.add(r.worth) + "::float8 ELSE 0 END"
+		most += int(2 * r.most)
+	}
+	return `
+		SELECT * FROM (SELECT w.chunk_id, w.place, w.source_id, w.page_id, ` + worth + ` AS worth, ` + k.rest(p) + ` AS rest
+		FROM confluence_chunk_words w WHERE w.words @@ ` + p.add(strings.Join(queries, " | ")) + `::tsquery` + s.where + s.byWord + ` LIMIT ` + fmt.Sprint(most) + `) w`
 }
 
 // rest is SQL for the sum of the weights that a chunk w gets from the words that are not looked up. It is an
@@ -182,7 +244,7 @@ func (k *known) rest(p *params) string {
 // oneByOne checks every chunk of a table for all the words.
 func oneByOne(queries []string, table, where string, p *params) string {
 	return `
-		SELECT w.chunk_id, w.place, t.worth, 0 AS rest
+		SELECT w.chunk_id, w.place, w.source_id, w.page_id, t.worth, 0 AS rest
 		FROM (SELECT * FROM ` + table + ` w WHERE w.words @@ ` + p.add(strings.Join(queries, " | ")) + `::tsquery` + where + ` OFFSET 0) w
 		JOIN term t ON w.words @@ t.query`
 }

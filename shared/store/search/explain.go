@@ -43,6 +43,7 @@ const (
 	Exact   = "exact"
 	Wording = "words" // everything but the vectors
 	Meaning = "meaning"
+	Index   = "index" // on vectors: all of them are compared
 )
 
 // Without returns a searcher without some parts, to measure their effect.
@@ -80,7 +81,7 @@ func collect(rows pgx.Rows) ([]Hit, [][]Place, error) {
 	var ranks []int
 	var scores []float64
 	_, err := pgx.ForEachRow(rows, []any{
-		&h.ChunkID, &h.SourceID, &h.PageID, &h.Title, &h.SpaceKey, &h.Version, &h.LastModified, &h.Breadcrumb, &h.SectionTitle,
+		&h.ChunkID, &h.SourceID, &h.PageID, &h.Kind, &h.Title, &h.SpaceKey, &h.Version, &h.LastModified, &h.Breadcrumb, &h.SectionTitle,
 		&h.HeadingPath, &h.URL, &h.Snippet, &h.Score, &legs, &ranks, &scores,
 	}, func() error {
 		var of []Place

@@ -18,6 +18,8 @@ const (
 	// this, the page of each chunk is looked up.
 	readPages = 20_000
 	fewChunks = 3000 // up to this number, chunks are checked one by one, without the index on words
+	// surelyMore is the number of chunks that pages have on average from which on they are not counted.
+	surelyMore = 4500
 )
 
 // sources are the ids of the sources that may be searched, nil for all.
@@ -48,7 +50,7 @@ func (f Filter) shows(source, node string, p *params) string {
 	if !f.guarded() {
 		return ""
 	}
-	return " AND " + pg.Shows(source, node, p.add(f.seen.Free), p.add(f.seen.Sets))
+	return " AND " + pg.ShowsEach(source, node, p.add(f.seen.Free), p.add(f.seen.Sets))
 }
 
 // root is the node of a tree below which the search looks. Site 0 means there is none.
@@ -104,8 +106,13 @@ func (p *params) add(value any) string {
 	return "$" + strconv.Itoa(len(p.args))
 }
 
-// pagesWhere is a filter's condition on a page p.
+// pagesWhere is the condition that a page p passes the filter and that the viewer may see it.
 func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
+	return f.narrows(v, p) + f.shows("p.source_id", "p.page_id", p)
+}
+
+// narrows is a filter's condition on a page p.
+func (f Filter) narrows(v viewer.Viewer, p *params) string {
 	of := []string{"NOT p.is_deleted"}
 	if sources := f.sources(v); sources != nil {
 		of = append(of, "p.source_id = ANY ("+p.add(sources)+"::text[])")
@@ -132,57 +139,128 @@ func (f Filter) pagesWhere(v viewer.Viewer, p *params) string {
 	if f.Mentions != "" {
 		of = append(of, "p.metadata->'user_mentions' @> jsonb_build_array(jsonb_build_object('account_id', "+p.add(f.Mentions)+"::text))")
 	}
+	if f.Kind != "" {
+		of = append(of, "p.kind = "+p.add(f.Kind))
+	}
+	if f.FileType != "" {
+		of = append(of, "p.kind = 'attachment' AND p.metadata->'file'->>'format' = "+p.add(strings.ToLower(f.FileType)))
+	}
+	if f.Resolution != "" {
+		of = append(of, "p.metadata->>'resolution' = "+p.add(f.Resolution))
+	}
 	if !f.ModifiedSince.IsZero() {
 		of = append(of, "p.last_modified >= "+p.add(f.ModifiedSince))
 	}
-	return strings.Join(of, " AND ") + f.shows("p.source_id", "p.page_id", p)
+	return strings.Join(of, " AND ")
 }
+
+// visibleSQL counts the content that the viewer may see in sources in which it does not see all, up to one more than manyPages.
+// The index on sets of layers has all that is read. Beside it stands how many pages there are, about.
+var visibleSQL = fmt.Sprintf(`SELECT (SELECT count(*) FROM (SELECT FROM confluence_tree t
+	WHERE t.kind IN %s AND t.layer_set = ANY ($1::int[]) AND NOT t.source_id = ANY ($2::text[]) LIMIT %d + 1) seen)::int, %s`, pg.LayeredKinds, manyPages, allPages)
+
+// allPages is the number of pages, as the planner knows it.
+const allPages = `coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`
 
 // pagesSQL selects the pages that pass the filter, unless they are many, with the number of their chunks. If
 // another site has a page with one of the ids, it also returns each page's source.
-func pagesSQL(v viewer.Viewer, f Filter) (string, []any) {
+func pagesSQL(v viewer.Viewer, f Filter, k *known) (string, []any) {
 	var p params
-	where := f.pagesWhere(v, &p)
-	if !f.ofPages() { // only those of sources in which the viewer does not see every page
-		where += " AND NOT p.source_id = ANY (" + p.add(f.seen.Free) + "::text[])"
-	}
 	return fmt.Sprintf(`
-		WITH passing AS MATERIALIZED (SELECT p.page_id, p.site_id, p.source_id FROM confluence_pages p WHERE %[1]s LIMIT %[2]d + 1)
-		SELECT (SELECT count(*) FROM passing) > %[2]d,
-			coalesce((SELECT array_agg(page_id) FROM passing WHERE (SELECT count(*) FROM passing) <= %[2]d), '{}'),
-			coalesce((SELECT array_agg(source_id || '/' || page_id) FROM passing WHERE (SELECT count(*) FROM passing) <= %[2]d AND (SELECT count(*) FROM confluence_sites) > 1
+		WITH passing AS MATERIALIZED (%[1]s LIMIT %[2]d + 1), many AS MATERIALIZED (SELECT count(*) AS pages, count(*) > %[2]d AS yes FROM passing),
+			every AS MATERIALIZED (SELECT %[6]s AS pages)
+		SELECT many.yes,
+			coalesce((SELECT array_agg(page_id) FROM passing WHERE NOT many.yes), '{}'),
+			coalesce((SELECT array_agg(source_id || '/' || page_id) FROM passing WHERE NOT many.yes AND (SELECT count(*) FROM confluence_sites) > 1
 				AND EXISTS (SELECT FROM passing mine JOIN confluence_pages o USING (page_id) WHERE o.site_id <> mine.site_id)), '{}'),
-			(SELECT count(*) FROM (SELECT FROM passing JOIN confluence_chunk_words w USING (page_id) LIMIT %[3]d) c)::int,
-			coalesce((SELECT reltuples FROM pg_class WHERE oid = 'confluence_pages'::regclass), 0)::float8`, where, manyPages, fewChunks+1), p.args
+			CASE WHEN many.yes OR every.pages > 0 AND many.pages * %[4]s::float8 / every.pages > %[5]d THEN %[3]d
+				ELSE (SELECT count(*) FROM (SELECT FROM passing JOIN confluence_chunk_words w USING (page_id) LIMIT %[3]d) c) END::int,
+			every.pages FROM many, every`, passingSQL(v, f, k, &p), manyPages, fewChunks+1, p.add(k.chunks), surelyMore, allPages), p.args
+}
+
+// passingSQL selects the pages that pass the filter: through the index on sets of layers, where that shows that the viewer
+// sees few pages.
+func passingSQL(v viewer.Viewer, f Filter, k *known, p *params) string {
+	const columns = "SELECT p.page_id, p.site_id, p.source_id FROM "
+	if f.ofPages() && (!f.guarded() || len(f.seen.Free) > 0 || k.visible > manyPages) {
+		return columns + "confluence_pages p WHERE " + f.pagesWhere(v, p)
+	}
+	tree := fmt.Sprintf("confluence_tree t WHERE t.kind IN %s AND t.layer_set = ANY (%s::int[]) AND NOT t.source_id = ANY (%s::text[])",
+		pg.ContentKinds, p.add(f.seen.Sets), p.add(f.seen.Free))
+	if sources := f.sources(v); sources != nil {
+		tree += " AND t.source_id = ANY (" + p.add(sources) + "::text[])"
+	}
+	if !f.ofPages() {
+		return "SELECT t.node_id AS page_id, n.site_id, t.source_id FROM (SELECT * FROM " + tree + ") t JOIN confluence_spaces n USING (source_id)"
+	}
+	return columns + "(SELECT * FROM " + tree + ` OFFSET 0) t CROSS JOIN LATERAL (
+		SELECT * FROM confluence_pages p WHERE p.page_id = t.node_id AND p.source_id = t.source_id AND ` + f.narrows(v, p) + ` OFFSET 0) p`
 }
 
 // passing finds the pages that pass the filter. The statement is planned each time: a plan for a source
 // of ten pages is wrong for one of ten thousand.
 func (s *Searcher) passing(ctx context.Context, v viewer.Viewer, f Filter, k *known) error {
-	sql, args := pagesSQL(v, f)
-	err := s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.many, &k.pages, &k.pagesOf, &k.ofPages, &k.allPages)
+	var err error
+	if !f.ofPages() && k.visible > manyPages {
+		k.many, k.ofPages = true, fewChunks+1
+	} else {
+		sql, args := pagesSQL(v, f, k)
+		err = s.pool.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...).Scan(&k.many, &k.pages, &k.pagesOf, &k.ofPages, &k.allPages)
+	}
+	if err == nil && k.many {
+		k.share, err = s.estimate(ctx, v, f, k.allPages)
+	}
 	if err != nil {
 		return fmt.Errorf("look for pages: %w", err)
 	}
 	return nil
 }
 
-// scope is the set of chunks w that a leg may find. Its conditions are each preceded by AND.
-type scope struct {
-	where string // what does not concern pages
-	// The condition on pages, in the form that is cheapest for
-	byWord   string // the chunks that the index on words finds
-	byVector string // the hundreds of chunks that the index on vectors finds
-	each     string // a comparison of all chunks of the pages
-
-	few   bool    // few enough to check one by one
-	share float64 // of all chunks, about
+// estimate is the share of the pages that pass, more than manyPages, as the planner estimates it from its statistics:
+// counting them would take longer than the search. The answer holds what passes all the same.
+func (s *Searcher) estimate(ctx context.Context, v viewer.Viewer, f Filter, allPages float64) (float64, error) {
+	var p params
+	from := "confluence_tree t WHERE t.kind IN " + pg.ContentKinds + " AND t.layer_set = ANY (" + p.add(f.seen.Sets) + "::int[])"
+	if f.ofPages() {
+		p = params{}
+		from = "confluence_pages p WHERE " + f.pagesWhere(v, &p)
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	err := s.pool.QueryRow(ctx, "EXPLAIN (FORMAT JSON) SELECT FROM "+from, append([]any{pgx.QueryExecModeExec}, p.args...)...).Scan(&plans)
+	if err != nil || len(plans) == 0 {
+		return 1, err
+	}
+	return min(max(plans[0].Plan.Rows, manyPages)/max(allPages, manyPages), 1), nil
 }
 
+// scope is the set of chunks w that a leg may find. Its conditions are each preceded by AND.
+type scope struct {
+	where   string // what does not concern pages
+	sources string // of it, what concerns sources
+	// The condition on pages, in the form that is cheapest for
+	byWord   string // the chunks that the index on words finds
+	late     string // instead of byWord: the chunks w that any index on words has found, the best first, until there are enough
+	byVector string // the hundreds of chunks that the index on vectors finds
+	each     string // a comparison of all chunks of the pages
+	ofListed bool   // the pages are listed, and only their chunks pass
+
+	few    bool    // few enough to check one by one
+	share  float64 // of all chunks, about
+	passes float64 // the share of chunks that the index on vectors finds, if it is less
+}
+
+// narrow reports whether anything limits the scope.
+func (s scope) narrow() bool { return s.where+s.each != "" }
+
 func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
-	s := scope{share: 1}
+	s := scope{share: 1, passes: 1}
 	if sources := f.sources(v); sources != nil {
-		s.where += " AND w.source_id = ANY (" + p.add(sources) + "::text[])"
+		s.sources = " AND w.source_id = ANY (" + p.add(sources) + "::text[])"
+		s.where = s.sources
 		s.few = k.seen <= fewChunks
 		s.share = k.seen / max(k.chunks, 1)
 	}
@@ -190,24 +268,16 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 	case f.ofPages():
 		s.few = s.few || k.ofPages <= fewChunks
 		if !k.many {
-			list := p.add(k.pages)
-			if len(k.pagesOf) > 0 {
-				s.where += " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
-			}
-			s.byWord = " AND w.page_id = ANY (" + list + "::text[])"
-			// The planner compares each page of such a list with the most common ones, and then may leave out the
-			// index on vectors. It knows no more of a subquery than the number of its rows.
-			s.byVector = " AND " + hashed("coalesce(w.page_id, '')", "SELECT unnest("+list+"::text[])")
-			s.each = " AND w.page_id IN (SELECT id FROM unnest(" + list + "::text[]) listed (id))"
-			s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
+			s.listed(k, "", p)
+			s.share = min(s.share, k.pagesShare())
 		} else {
 			where := f.pagesWhere(v, p)
 			s.byWord = " AND EXISTS (SELECT FROM confluence_pages p WHERE " + where + " AND p.page_id = w.page_id AND p.source_id = w.source_id OFFSET 0)"
-			s.byVector, s.each = s.byWord, s.byWord
+			s.byVector, s.each, s.late = s.byWord, s.byWord, s.byWord
 			if !f.guarded() && 0 < k.allPages && k.allPages <= readPages { // below 0, it is not known
-				s.byWord = " AND " + hashed("(coalesce(w.page_id, ''), w.source_id)", "SELECT p.page_id, p.source_id FROM confluence_pages p WHERE "+where)
+				s.byWord, s.late = " AND "+hashed("(coalesce(w.page_id, ''), w.source_id)", "SELECT p.page_id, p.source_id FROM confluence_pages p WHERE "+where), ""
 			}
-			s.share = min(s.share, manyPages/max(k.allPages, manyPages))
+			s.share = min(s.share, k.share)
 		}
 	case f.guarded():
 		s.guard(k, f, p)
@@ -215,35 +285,59 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 	return s
 }
 
+// pagesShare is the share of the listed pages in all.
+func (k *known) pagesShare() float64 {
+	return float64(len(k.pages)) / max(k.allPages, float64(len(k.pages)), 1)
+}
+
+// listed limits the scope to the chunks of the listed pages, and to those of a condition that ends with OR.
+func (s *scope) listed(k *known, or string, p *params) {
+	list := p.add(k.pages)
+	of := ""
+	if len(k.pagesOf) > 0 {
+		of = " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
+	}
+	s.ofListed = or == ""
+	s.byWord = " AND (" + or + "w.page_id = ANY (" + list + "::text[])" + of + ")"
+	// The planner compares each page of such a list with the most common ones, and then may leave out the
+	// index on vectors. It knows no more of a subquery than the number of its rows.
+	s.byVector = " AND (" + or + hashed("coalesce(w.page_id, '')", "SELECT unnest("+list+"::text[])") + of + ")"
+	s.each = " AND (" + or + "w.page_id IN (SELECT id FROM unnest(" + list + "::text[]) listed (id))" + of + ")"
+}
+
 // guard limits the scope to the chunks that the viewer may see.
 func (s *scope) guard(k *known, f Filter, p *params) {
 	if k.many {
-		s.where += " AND " + pg.Shows("w.source_id", "w.page_id", p.add(f.seen.Free), p.add(f.seen.Sets))
+		s.byWord = f.shows("w.source_id", "w.page_id", p)
+		s.byVector, s.each, s.late = s.byWord, s.byWord, s.byWord
+		s.passes = k.share
 		return
 	}
-	listed := "w.page_id = ANY (" + p.add(k.pages) + "::text[])"
-	if len(k.pagesOf) > 0 {
-		listed += " AND w.source_id || '/' || w.page_id = ANY (" + p.add(k.pagesOf) + "::text[])"
-	}
+	free := ""
 	if len(f.seen.Free) > 0 {
-		s.where += " AND (w.source_id = ANY (" + p.add(f.seen.Free) + "::text[]) OR " + listed + ")"
-		return
+		free = "w.source_id = ANY (" + p.add(f.seen.Free) + "::text[]) OR "
 	}
-	s.where += " AND " + listed
-	s.few = s.few || k.ofPages <= fewChunks
-	s.share = min(s.share, float64(len(k.pages))/max(k.allPages, float64(len(k.pages)), 1))
+	s.listed(k, free, p)
+	if free == "" {
+		s.few = s.few || k.ofPages <= fewChunks
+		s.share = min(s.share, k.pagesShare())
+	}
 }
 
 // hashed is a condition that a value, which is never null, is among others. The planner makes a join of a bare
 // IN; this remains a look-up in a hash table, and so does not change the order in which chunks are read.
 func hashed(value, among string) string { return "(" + value + " IN (" + among + ")) IS TRUE" }
 
-// required adds the required and the excluded phrases.
-func (s *scope) required(k *known, p *params) {
-	for _, must := range k.must {
-		s.where += " AND w.words @@ " + p.add(must.anywhere()) + "::tsquery"
-	}
+// excludes leaves out the chunks with excluded phrases.
+func (s *scope) excludes(k *known, p *params) {
 	for _, not := range k.not {
 		s.where += " AND NOT w.words @@ " + p.add(not.anywhere()) + "::tsquery"
+	}
+}
+
+// requires leaves out the chunks without the required phrases.
+func (s *scope) requires(k *known, p *params) {
+	for _, must := range k.must {
+		s.where += " AND w.words @@ " + p.add(must.anywhere()) + "::tsquery"
 	}
 }

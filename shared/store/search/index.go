@@ -19,20 +19,66 @@ type Text struct {
 	Content string
 }
 
-// Queue adds the statements that make the chunks of one address searchable to a batch. The chunks exist
-// in the database already, or are inserted earlier in the same transaction.
+// Queue adds the statements that make the chunks of one address searchable again to a batch. The chunks exist
+// in the database already.
 func Queue(b *pgx.Batch, url string, texts []Text) {
 	if len(texts) == 0 {
 		return
 	}
-	numbers := make([]int, len(texts))
-	for i, t := range texts {
-		numbers[i] = t.Number
-	}
+	numbers := numbersOf(texts)
 	args := append([]any{url, numbers}, columnsOf(texts)...)
 	b.Queue(indexSQL("JOIN archon_crawled_pages c ON c.url = $1 AND c.chunk_number = n.key"), args...)
 	// What was embedded of them was another text: they are looked at again.
 	b.Queue(`DELETE FROM confluence_chunk_texts t USING archon_crawled_pages c WHERE t.chunk_id = c.id AND c.url = $1 AND c.chunk_number = ANY ($2)`, url, numbers)
+}
+
+// Rows are new chunks of one address, as columns: one value for each chunk.
+type Rows struct {
+	URL, SourceID string
+	Metadata      []string // JSON objects
+	ArchonPages   bool     // the table has the column page_id, which gets the metadata's page_id
+}
+
+// Insert adds the statement to a batch that inserts new chunks and makes them searchable. It is one statement for
+// both: the words come from the row that has just been made, which is neither looked up nor read again.
+func Insert(b *pgx.Batch, rows Rows, texts []Text) {
+	if len(texts) == 0 {
+		return
+	}
+	contents := make([]string, len(texts))
+	for i, t := range texts {
+		contents[i] = t.Content
+	}
+	args := append([]any{rows.URL, numbersOf(texts)}, columnsOf(texts)...)
+	b.Queue(insertSQL[rows.ArchonPages], append(args, contents, rows.Metadata, rows.SourceID)...)
+}
+
+// insertSQL is the statement of Insert, without and with Archon's column page_id.
+var insertSQL = map[bool]string{false: insertWith("", ""), true: insertWith(", page_id", ", (n.metadata->>'page_id')::uuid")}
+
+func insertWith(column, value string) string {
+	return `
+		WITH n AS MATERIALIZED (
+			SELECT key, parts, whole, titles, title_whole, length, tagged, content, metadata::jsonb AS metadata
+			FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bool[], $9::text[], $10::text[])
+				AS n (key, parts, whole, titles, title_whole, length, tagged, content, metadata)
+		), made AS (
+			INSERT INTO archon_crawled_pages AS c (url, chunk_number, content, metadata, source_id` + column + `)
+			SELECT $1::text, n.key, n.content, n.metadata, $11::text` + value + ` FROM n
+			RETURNING c.id, c.chunk_number, c AS chunk
+		)
+		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
+		SELECT made.id, $11::text, ` + pg.ChunkPage("n") + `, hashtextextended(n.content, hashtextextended($1::text, 0)), n.length, length(t.titles),
+			` + wordsSQL("n.content", "(SELECT content_search_vector FROM (SELECT (made.chunk).*) one)") + `
+		FROM ` + languageSQL + `, n JOIN made ON made.chunk_number = n.key, ` + titlesSQL
+}
+
+func numbersOf(texts []Text) []int {
+	numbers := make([]int, len(texts))
+	for i, t := range texts {
+		numbers[i] = t.Number
+	}
+	return numbers
 }
 
 // columnsOf are the parameters of indexSQL from the third one on. Lists of lists must have equal lengths
@@ -51,30 +97,41 @@ func columnsOf(texts []Text) []any {
 	return []any{parts, whole, titles, titleWhole, lengths, tags}
 }
 
-// indexSQL writes the words of chunks c. In English the chunk already has its text's vector, except in
-// the tables of old Archons: there the name means the empty column outside the subquery. Where the parser
-// may have taken words for a tag, that vector lacks them.
+// indexSQL writes the words of chunks c.
 func indexSQL(join string) string {
 	return `
 		INSERT INTO confluence_chunk_words (chunk_id, source_id, page_id, place, length, titles, words)
-		SELECT c.id, c.source_id, ` + pg.ChunkPage("c") + `,
-			hashtextextended(c.content, hashtextextended(c.url, 0)), n.length, cardinality(tsvector_to_array(to_tsvector(l.language::regconfig, n.titles))),
-			CASE WHEN n.tagged THEN to_tsvector(l.language::regconfig, ` + untaggedSQL + `) ELSE
-				coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN (SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id) END,
-					to_tsvector(l.language::regconfig, c.content)) END
-				|| to_tsvector(l.language::regconfig, n.parts)
-				|| array_to_tsvector(array_remove(string_to_array(n.whole, ' '), ''))
-				|| array_to_tsvector(ARRAY(SELECT '^' || lexeme FROM unnest(to_tsvector(l.language::regconfig, n.titles)
-					|| array_to_tsvector(array_remove(string_to_array(n.title_whole, ' '), '')))))
-		FROM (SELECT l.language, NULL::tsvector AS content_search_vector FROM confluence_search l) l,
+		SELECT c.id, c.source_id, ` + pg.ChunkPage("c") + `, hashtextextended(c.content, hashtextextended(c.url, 0)), n.length, length(t.titles),
+			` + wordsSQL("c.content", "(SELECT content_search_vector FROM archon_crawled_pages WHERE id = c.id)") + `
+		FROM ` + languageSQL + `,
 			unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bool[]) AS n (key, parts, whole, titles, title_whole, length, tagged)
-			` + join + `
+			` + join + `, ` + titlesSQL + `
 		ON CONFLICT (chunk_id) DO UPDATE SET source_id = excluded.source_id, page_id = excluded.page_id,
 			place = excluded.place, length = excluded.length, titles = excluded.titles, words = excluded.words`
 }
 
+// languageSQL is the language l of the stored words. titlesSQL are the words t of a chunk's title and heading, which
+// are parsed once.
+const (
+	languageSQL = `(SELECT l.language, NULL::tsvector AS content_search_vector FROM confluence_search l) l`
+	titlesSQL   = `LATERAL (SELECT to_tsvector(l.language::regconfig, n.titles) AS titles OFFSET 0) t`
+)
+
+// wordsSQL are the words of a chunk with that content. In English the chunk already has its text's vector, except in
+// the tables of old Archons: there the name means the empty column of languageSQL. Where the parser may have taken
+// words for a tag, that vector lacks them.
+func wordsSQL(content, vector string) string {
+	return `CASE WHEN n.tagged THEN to_tsvector(l.language::regconfig, ` + untaggedSQL(content) + `) ELSE
+				coalesce(CASE l.language WHEN '` + string(archonLanguage) + `' THEN ` + vector + ` END,
+					to_tsvector(l.language::regconfig, ` + content + `)) END
+				|| (to_tsvector(l.language::regconfig, n.parts)
+				|| array_to_tsvector(array_remove(string_to_array(n.whole, ' '), ''))
+				|| array_to_tsvector(ARRAY(SELECT '^' || lexeme FROM unnest(t.titles
+					|| array_to_tsvector(array_remove(string_to_array(n.title_whole, ' '), ''))))))`
+}
+
 // untaggedSQL is the function untagged, in the database.
-const untaggedSQL = `translate(c.content, '<>', '  ')`
+func untaggedSQL(content string) string { return `translate(` + content + `, '<>', '  ')` }
 
 // Limits of one round.
 const (

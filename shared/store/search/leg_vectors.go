@@ -40,7 +40,25 @@ const (
 	// efSearch is how many neighbours the index looks at before it answers: enough for a leg of a hundred
 	// even through a filter of half of the chunks. With 120, the index missed 2 % of the ten nearest.
 	efSearch = 200
+	// mostSearched is the most that it looks at before it answers, if a filter lets a smaller part through. Having looked
+	// at too few, it begins again, for as long as before.
+	mostSearched = 600
 )
+
+// leastLeg is the part of the leg that is enough behind a filter: the neighbours for the last of a hundred chunks cost the most.
+const leastLeg = 0.8
+
+// neighbours are how many the index looks at, and how many chunks the leg then takes: depth, or behind a filter as few as
+// leastLeg of it. A fifth more will probably pass the filter, so that the index need not begin again.
+func (s scope) neighbours(depth int) (searched, taken int) {
+	const more = 1.2
+	passes, least := max(min(s.share, s.passes), 0.01), float64(depth)
+	if passes < 1 {
+		least *= leastLeg
+	}
+	searched = min(max(efSearch, int(more*least/passes)), mostSearched)
+	return searched, min(depth, int(max(least, float64(searched)*passes/more)))
+}
 
 // meant is a question's vector in the space that is searched.
 type meant struct {
@@ -85,16 +103,25 @@ func (s *Searcher) ask(ctx context.Context, question string) meant {
 // vectorsLeg ranks the chunks whose vectors are nearest to the question's, among those that the viewer
 // and the filter let through and that have the words that must be there.
 func vectorsLeg(m meant, weight float64, all bool, s scope, depth int, p *params) leg {
-	const joined = ` JOIN confluence_chunk_texts t ON t.space_id = %d AND t.key = v.key JOIN confluence_chunk_words w ON w.chunk_id = t.chunk_id`
 	question := p.add(m.vector) + "::" + m.schema + ".halfvec"
 	near := "embedding OPERATOR(" + m.schema + ".<=>) " + question
-	from := vectors.Table(m.space.ID) + " v" + fmt.Sprintf(joined, m.space.ID)
-	sql := fmt.Sprintf(`SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (
-		SELECT w.chunk_id, w.place, v.%[1]s AS distance FROM %[2]s WHERE true%[3]s ORDER BY v.%[1]s LIMIT %[4]d) near`, near, from, s.where+s.byVector, depth)
-	if all {
-		// An expression that is not the index's has the vectors compared.
-		sql = fmt.Sprintf(`SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (
-			SELECT w.chunk_id, w.place, (v.%[1]s) + 0 AS distance FROM %[2]s WHERE true%[3]s ORDER BY distance, place, chunk_id LIMIT %[4]d) near`, near, from, s.where+s.each, depth)
+	table, id := vectors.Table(m.space.ID), m.space.ID
+	joined := fmt.Sprintf(` JOIN confluence_chunk_texts t ON t.space_id = %d AND t.key = v.key JOIN confluence_chunk_words w ON w.chunk_id = t.chunk_id`, id)
+	const scored = `SELECT chunk_id, place, round((1 - distance)::numeric, 6)::float8 AS score FROM (SELECT w.chunk_id, w.place, `
+	var sql string
+	switch {
+	case !all:
+		sql = fmt.Sprintf(`%s v.%s AS distance FROM %s v%s WHERE true%s ORDER BY v.%[2]s LIMIT %[6]d) near`, scored, near, table, joined, s.where+s.byVector, depth)
+	// An expression that is not the index's has the vectors compared.
+	case s.narrow():
+		// The ids and keys are collected first: an index that is given a list reads it in its own order, in one go and in one
+		// process. A join looks up one at a time, for twice as long, in as many processes as there are.
+		sql = fmt.Sprintf(`%s v.distance FROM (SELECT v.key, (v.%s) + 0 AS distance FROM %s v WHERE v.key = ANY (ARRAY(
+				SELECT t.key FROM confluence_chunk_texts t WHERE t.space_id = %d AND t.chunk_id = ANY (ARRAY(
+					SELECT w.chunk_id FROM confluence_chunk_words w WHERE true%s)))) ORDER BY distance, key LIMIT %d) v%s
+			WHERE true%[5]s ORDER BY distance, place, chunk_id LIMIT %[6]d) near`, scored, near, table, id, s.where+s.each, depth, joined)
+	default:
+		sql = fmt.Sprintf(`%s (v.%s) + 0 AS distance FROM %s v%s ORDER BY distance, place, chunk_id LIMIT %d) near`, scored, near, table, joined, depth)
 	}
 	spread := fmt.Sprintf("1 - (max(score) OVER () - score) / greatest(max(score) OVER () - min(score) OVER (), %v)", leastSpread)
 	return leg{name: "vectors", weight: weight, part: spread, sql: sql}
@@ -112,21 +139,22 @@ func (s *Searcher) share(k *known, m meant) float64 {
 	}
 }
 
-// comparesAll reports whether the filter leaves few enough chunks to compare each one's vector.
+// comparesAll reports whether each chunk's vector is compared: the filter leaves few enough of them, or the index is not to
+// be used.
 func (s *Searcher) comparesAll(k *known, sc scope) bool {
-	return s.few >= 0 && (sc.few || sc.share*k.chunks <= s.few)
+	return !s.runs(Index) || s.few >= 0 && (sc.few || sc.share*k.chunks <= s.few)
 }
 
 // find runs the statement of a search. The index on vectors goes on until the filter has let enough
 // through.
-func (s *Searcher) find(ctx context.Context, byIndex bool, sql string, args []any) (hits []Hit, legs [][]Place, err error) {
+func (s *Searcher) find(ctx context.Context, searched int, sql string, args []any) (hits []Hit, legs [][]Place, err error) {
 	args = append([]any{pgx.QueryExecModeExec}, args...)
-	if !byIndex {
+	if searched == 0 {
 		rows, _ := s.pool.Query(ctx, sql, args...)
 		return collect(rows)
 	}
 	err = pg.InTx(ctx, s.pool, "search by meaning", func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', $1, true)`, fmt.Sprint(efSearch))
+		_, err := tx.Exec(ctx, `SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', $1, true)`, fmt.Sprint(searched))
 		if err != nil {
 			return err
 		}

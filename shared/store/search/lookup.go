@@ -46,8 +46,10 @@ type known struct {
 	must     []phrase
 	not      []phrase
 
+	visible  int      // content that a guarded viewer may see, up to one more than manyPages
 	pages    []string // pages that pass the filter, unless they are many
 	many     bool     // more than manyPages
+	share    float64  // of all pages, about, if they are many
 	pagesOf  []string // source/page of each, if another site has a page with one of the ids
 	ofPages  int      // chunks of those pages, up to one more than fewChunks
 	allPages float64
@@ -91,6 +93,9 @@ func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			})
 			return err
 		})
+	if f.guarded() {
+		b.Queue(visibleSQL, f.seen.Sets, f.seen.Free).QueryRow(func(row pgx.Row) error { return row.Scan(&k.visible, &k.allPages) })
+	}
 	var whole []phrase
 	queuePhrases(b, []string{a.text}, &whole)
 	queuePhrases(b, a.must, &k.must)

@@ -76,6 +76,8 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 	t.Run("most pages", func(t *testing.T) {
 		f := search.Filter{ModifiedSince: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(-4000 * time.Hour)}
 		lookedUp := 0.0
+		used, _ := explain(t, conn, s, "pelican 7", f)
+		require.Contains(t, used, "idx_confluence_chunk_words_words", "chunks are not read one by one")
 		for _, n := range plan(t, conn, s, "ANALYZE, ", "pelican 7", f) {
 			if n["Relation Name"] == "confluence_pages" && n["Index Name"] == "confluence_pages_pkey" {
 				lookedUp += n["Actual Loops"].(float64)
@@ -84,7 +86,61 @@ func TestEachFilterUsesItsIndex(t *testing.T) {
 		require.LessOrEqual(t, lookedUp, 100.0, "the pages of the candidates only")
 		require.Len(t, found(t, s, "pelican 7", f), 10)
 	})
+	for _, sql := range []string{guardedBirdsSQL, `VACUUM ANALYZE confluence_tree`} {
+		_, err := conn.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	for reader, c := range map[string]struct {
+		filter  search.Filter
+		most    float64 // pages that are looked up in the tree
+		byWords bool
+	}{
+		"r20": {search.Filter{}, 110, true},
+		"r10": {search.Filter{}, 300, true},
+		"r1":  {search.Filter{}, 10, false},
+		"r2":  {search.Filter{Label: "all"}, 10, true},
+	} {
+		t.Run("reader "+reader, func(t *testing.T) {
+			v := viewer.Everywhere().As(reader)
+			lookedUp, chunks := 0.0, 0.0
+			byWords, counted := false, false
+			for _, n := range plansOf(t, conn, s.Searcher(), v, "ANALYZE, ", "pelican 7", c.filter) {
+				if n["Node Type"] == "Seq Scan" {
+					require.LessOrEqual(t, n["Actual Rows"], 3001.0, "%v is not scanned completely", n["Relation Name"])
+				}
+				byWords = byWords || n["Index Name"] == "idx_confluence_chunk_words_words"
+				counted = counted || n["Node Type"] == "Index Only Scan" && n["Index Name"] == "idx_confluence_tree_layer_set"
+				if n["Index Name"] == "confluence_tree_pkey" {
+					lookedUp += n["Actual Loops"].(float64)
+				}
+				if n["Relation Name"] == "archon_crawled_pages" {
+					chunks += n["Actual Loops"].(float64)
+				}
+			}
+			require.True(t, counted, "whether the viewer sees many pages is read from the index alone")
+			require.True(t, byWords || !c.byWords, "chunks are not read one by one")
+			require.LessOrEqual(t, lookedUp, c.most, "the pages of the best chunks until there are a hundred, and of the hits")
+			require.LessOrEqual(t, chunks, 10.0, "the hits alone")
+			hits, err := s.Searcher().Search(t.Context(), v, "pelican 7", c.filter)
+			require.NoError(t, err)
+			require.Len(t, hits, 10)
+		})
+	}
 }
+
+// guardedBirdsSQL gives each page of birds one of 20 restrictions, as guardSQL of lab/permissiontest does: r20 passes
+// all, r10 half, r1 one.
+const guardedBirdsSQL = `
+	INSERT INTO confluence_tree (source_id, node_id, kind, title) SELECT source_id, page_id, 'page', title FROM confluence_pages;
+	UPDATE confluence_spaces SET permissions = 'enforce', access_read_at = now(), permissions_max_age = '1 year';
+	INSERT INTO confluence_layers (source_id, object_kind, object_id, read_at) SELECT source_id, 'space', '7', now() FROM confluence_spaces;
+	INSERT INTO confluence_layer_principals SELECT layer_id, 'everyone', '' FROM confluence_layers;
+	INSERT INTO confluence_layers (source_id, object_kind, object_id, read_at) SELECT source_id, 'content', 'none-' || n, now() FROM confluence_spaces, generate_series(0, 19) n;
+	INSERT INTO confluence_layer_principals SELECT l.layer_id, 'user', 'r' || r FROM confluence_layers l, unnest(ARRAY[1, 2, 10, 20]) r
+	WHERE l.object_kind = 'content' AND split_part(l.object_id, '-', 2)::int < r;
+	INSERT INTO confluence_layer_sets (source_id, layers) SELECT source_id, ARRAY[layer_id] FROM confluence_layers WHERE object_kind = 'content';
+	UPDATE confluence_tree t SET layer_set = s.set_id FROM confluence_layer_sets s JOIN confluence_layers l ON s.layers = ARRAY[l.layer_id]
+	WHERE l.source_id = t.source_id AND l.object_id = 'none-' || abs(hashtext(t.node_id)) % 20`
 
 // explain returns the indexes that a search uses and the tables that it scans completely.
 func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f search.Filter) (used, read []string) {
@@ -105,10 +161,10 @@ func explain(t *testing.T, conn *pgx.Conn, s *store.Store, query string, f searc
 // plan returns the nodes of the plan for a search. Options such as "ANALYZE, " add to EXPLAIN's output.
 func plan(t *testing.T, conn *pgx.Conn, s *store.Store, options, query string, f search.Filter) []map[string]any {
 	t.Helper()
-	return plansOf(t, conn, s.Searcher(), options, query, f)
+	return plansOf(t, conn, s.Searcher(), viewer.All(), options, query, f)
 }
 
-func plansOf(t *testing.T, conn *pgx.Conn, s *search.Searcher, options, query string, f search.Filter) (nodes []map[string]any) {
+func plansOf(t *testing.T, conn *pgx.Conn, s *search.Searcher, v viewer.Viewer, options, query string, f search.Filter) (nodes []map[string]any) {
 	t.Helper()
 	var walk func(node any)
 	walk = func(node any) {
@@ -124,7 +180,7 @@ func plansOf(t *testing.T, conn *pgx.Conn, s *search.Searcher, options, query st
 			}
 		}
 	}
-	for _, asked := range s.Statements(t.Context(), viewer.All(), query, f) {
+	for _, asked := range s.Statements(t.Context(), v, query, f) {
 		var raw []byte
 		err := conn.QueryRow(t.Context(), "EXPLAIN ("+options+"FORMAT JSON) "+asked.SQL, append([]any{pgx.QueryExecModeExec}, asked.Args...)...).Scan(&raw)
 		require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/shared/store/search"
 	"github.com/sluicehq/sluice/shared/store/storetest"
 	"github.com/sluicehq/sluice/shared/store/vectors"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // meant gives every chunk of birds a vector, in the database itself.
@@ -41,26 +42,44 @@ func TestAFilterAddsLittleToASearchByMeaning(t *testing.T) {
 	searcher.Ask(meanings{"where": {0.8, 0.6, 0}})
 
 	compared := 0.0
-	for _, n := range plansOf(t, conn, searcher, "ANALYZE, ", "where", half) {
+	for _, n := range plansOf(t, conn, searcher, viewer.All(), "ANALYZE, ", "where", half) {
 		require.NotContains(t, fmt.Sprint(n["Node Type"]), "Gather")
 		if n["Node Type"] == "Sort" && strings.Contains(fmt.Sprint(n["Sort Key"]), "<=>") {
 			compared += n["Plans"].([]any)[0].(map[string]any)["Actual Rows"].(float64)
 			require.Less(t, n["Plan Width"], 100.0, "vectors are not carried")
 		}
-		require.NotContains(t, fmt.Sprint(n["Index Cond"]), "ANY", "the planner is given no list of pages to estimate")
+		require.NotContains(t, fmt.Sprint(n["Index Cond"]), "page_id = ANY", "the planner is given no list of pages to estimate")
+		if n["Index Name"] == "confluence_chunk_texts_pkey" && n["Actual Rows"] == 2000.0 {
+			require.Equal(t, "Index Only Scan", n["Node Type"])
+		}
 	}
-	require.InDelta(t, 2000, compared, 0)
+	require.InDelta(t, 2000+100, compared, 0, "each chunk once, and the nearest of them with their place")
 
 	searcher.ByIndexOnly()
 	_, err := conn.Exec(t.Context(), `SET enable_sort = off`) // the base is too small for its index
 	require.NoError(t, err)
 	var used bool
-	for _, n := range plansOf(t, conn, searcher, "ANALYZE, ", "where", half) {
+	for _, n := range plansOf(t, conn, searcher, viewer.All(), "ANALYZE, ", "where", half) {
 		used = used || n["Index Name"] == "idx_"+table
-		require.NotEqual(t, "idx_confluence_chunk_words_page", n["Index Name"])
+		require.NotEqual(t, "idx_confluence_chunk_words_of_page", n["Index Name"])
 		if n["Relation Name"] == "confluence_chunk_words" {
 			require.LessOrEqual(t, n["Actual Loops"], 400.0)
 		}
 	}
 	require.True(t, used, "the index on vectors is read")
+}
+
+// Half of the pages cost the index no more neighbours than all of them; the leg is a little shorter instead. A long answer
+// is full.
+func TestAFilterOfHalfThePagesSearchesNoMoreNeighbours(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		share                  float64
+		depth, searched, taken int
+	}{
+		{1, 100, 200, 100}, {0.6, 100, 200, 100}, {0.5, 100, 200, 83}, {0.25, 100, 384, 80}, {0.01, 100, 600, 80}, {1, 300, 360, 300}, {0.5, 300, 576, 240}, {0.01, 300, 600, 240},
+	} {
+		searched, taken := search.Neighbours(c.share, c.depth)
+		require.Equal(t, []int{c.searched, c.taken}, []int{searched, taken}, "%+v", c)
+	}
 }

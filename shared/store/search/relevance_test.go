@@ -128,7 +128,7 @@ func TestAHitIsWhatACitationNeeds(t *testing.T) {
 	h.ChunkID, h.Snippet, h.Score = 0, "", 0
 	h.LastModified = h.LastModified.UTC()
 	require.Equal(t, search.Hit{
-		SourceID: "docs", PageID: "3", Title: "Signing keys", SpaceKey: "DOCS", Version: 1,
+		SourceID: "docs", PageID: "3", Kind: "page", Title: "Signing keys", SpaceKey: "DOCS", Version: 1,
 		LastModified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Breadcrumb: []string{"Home"}, SectionTitle: "Rotation",
 		HeadingPath: []string{"Signing keys"}, URL: storetest.Site + "/spaces/DOCS/pages/3",
 	}, h)

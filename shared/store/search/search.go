@@ -65,9 +65,12 @@ type Filter struct {
 	Label         string
 	JiraIssue     string // an issue's key, such as OPS-42, that the page shows or links to
 	Mentions      string // an account id
+	Kind          string // page, blogpost, comment, attachment
+	FileType      string // of attachments: pdf, docx, …
+	Resolution    string // open or resolved: only threads of comments beside a text, in that state
 	ModifiedSince time.Time
 	Limit         int // default 10, at most MaxHits
-	PerPage       int // maximum hits of one page; default 3
+	PerPage       int // maximum hits of one page with its comments; default 3
 
 	root root    // what Under names
 	seen pg.Seen // what the viewer may see
@@ -75,12 +78,12 @@ type Filter struct {
 
 // ofPages reports whether the filter uses a property that only Confluence pages have.
 func (f Filter) ofPages() bool {
-	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions != "" || !f.ModifiedSince.IsZero()
+	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions+f.Kind+f.FileType+f.Resolution != "" || !f.ModifiedSince.IsZero()
 }
 
 // possible reports whether any chunk can pass: no stored text contains invalid text.
 func (f Filter) possible() bool {
-	for _, text := range append([]string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions}, f.Sources...) {
+	for _, text := range append([]string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions, f.Kind, f.FileType, f.Resolution}, f.Sources...) {
 		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 			return false
 		}
@@ -93,6 +96,7 @@ type Hit struct {
 	ChunkID      int64     `json:"chunk_id"`
 	SourceID     string    `json:"source_id"`
 	PageID       string    `json:"page_id"`
+	Kind         string    `json:"kind"` // page, blogpost, comment or attachment; document for what is no page
 	Title        string    `json:"title"`
 	SpaceKey     string    `json:"space_key"`
 	Version      int       `json:"version,omitzero"`
@@ -100,9 +104,9 @@ type Hit struct {
 	Breadcrumb   []string  `json:"breadcrumb"` // titles of the ancestors, from the top of the space
 	SectionTitle string    `json:"section_title"`
 	HeadingPath  []string  `json:"heading_path"`
-	URL          string    `json:"url"` // links to the heading
-	Snippet      string    `json:"snippet"`
-	Score        float64   `json:"score"` // comparable within one answer only
+	URL          string    `json:"url"`     // links to the heading
+	Snippet      string    `json:"snippet"` // plain text around the words that matched, not Markdown
+	Score        float64   `json:"score"`   // comparable within one answer only
 }
 
 // MarkStart and MarkEnd enclose the words of a snippet that matched.
@@ -197,7 +201,7 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 		}
 	}
 	m := meaning()
-	sql, args, byIndex := s.statement(&k, m, v, f)
+	sql, args, searched := s.statement(&k, m, v, f)
 	if sql == "" {
 		return Answer{}, nil
 	}
@@ -208,19 +212,22 @@ func (s *Searcher) answer(ctx context.Context, v viewer.Viewer, a asked, f Filte
 			answer.Terms = append(answer.Terms, t.Term)
 		}
 	}
-	answer.Hits, answer.Legs, err = s.find(ctx, byIndex, sql, args)
-	return answer, err
+	if answer.Hits, answer.Legs, err = s.find(ctx, searched, sql, args); err != nil {
+		return answer, err
+	}
+	return answer, s.excerpts(ctx, &k, answer.Hits)
 }
 
-// statement is the SQL of the search, "" for an empty query, and whether it reads the index on vectors.
-func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql string, args []any, byIndex bool) {
+// statement is the SQL of the search, "" for an empty query, and how many neighbours the index on vectors is to look at, 0
+// if it is not read.
+func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql string, args []any, searched int) {
 	k.terms = slices.DeleteFunc(k.terms, func(t term) bool { return t.title() && !s.runs(Titles) || !s.runs(Wording) })
 	if len(k.terms) == 0 && m.vector == "" {
-		return "", nil, false
+		return "", nil, 0
 	}
 	var p params
 	sc := k.scope(v, f, &p)
-	sc.required(k, &p)
+	sc.excludes(k, &p)
 	depth := max(pool, defaultPerPage*f.limit())
 	var with []string
 	var legs []leg
@@ -235,10 +242,13 @@ func (s *Searcher) statement(k *known, m meant, v viewer.Viewer, f Filter) (sql 
 		}
 	}
 	if m.vector != "" {
-		byIndex = !s.comparesAll(k, sc)
-		legs = append(legs, vectorsLeg(m, share, !byIndex, sc, depth, &p))
+		sc.requires(k, &p)
+		if !s.comparesAll(k, sc) {
+			searched, depth = sc.neighbours(depth)
+		}
+		legs = append(legs, vectorsLeg(m, share, searched == 0, sc, depth, &p))
 	}
-	return statement(with, legs, k, f, &p), p.args, byIndex
+	return statement(with, legs, f, &p), p.args, searched
 }
 
 const (

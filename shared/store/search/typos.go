@@ -97,6 +97,7 @@ func (s *Searcher) shown(ctx context.Context, f Filter, words []similar) ([]simi
 	var list []similar
 	for _, word := range words {
 		var there bool
+		// Not pg.ShowsEach: there is no limit to the chunks that hold a word.
 		err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM confluence_chunk_words w
 			WHERE w.words @@ $1::tsquery AND ($2::text[] IS NULL OR w.source_id = ANY ($2)) AND `+pg.Shows("w.source_id", "w.page_id", "$3", "$4")+`)`,
 			lexeme(word.lexeme)+" | "+lexeme(titleMark+word.lexeme), f.seen.Sources, f.seen.Free, f.seen.Sets).Scan(&there)

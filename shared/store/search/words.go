@@ -29,10 +29,85 @@ const (
 // WordsOf splits a text into its words.
 func WordsOf(text string) Words {
 	var w Words
-	for token := range strings.FieldsFuncSeq(text, separates) {
-		w.add(token)
+	for text != "" {
+		token, after, simple := nextToken(text)
+		switch {
+		case !simple:
+			w.add(token)
+		case token != "":
+			w.Count++
+		}
+		text = text[after:]
 	}
 	return w
+}
+
+// What a byte of a text is to nextToken.
+const (
+	isSeparator = iota
+	isSign
+	isLetter // or a digit
+	isUpper
+	isOdd // a slash, or part of a character beyond ASCII
+)
+
+var kinds = func() (list [256]uint8) {
+	for i := range list {
+		switch {
+		case i >= utf8.RuneSelf || i == '/':
+			list[i] = isOdd
+		case asciiSeparates[i]:
+			list[i] = isSeparator
+		case unicode.IsUpper(rune(i)):
+			list[i] = isUpper
+		case asciiInWord[i]:
+			list[i] = isLetter
+		default:
+			list[i] = isSign
+		}
+	}
+	return list
+}()
+
+// nextToken returns what stands in front of the first separator and where the text after that separator begins. Most
+// tokens are simple: one word of ASCII letters, without signs or capitals inside, which add would only count. Such a
+// token is returned as "" if there is nothing in it to count. One pass over the bytes tells them from the others.
+func nextToken(text string) (token string, after int, simple bool) {
+	simple = true
+	word, gap := 0, false // bytes of the word; whether a sign follows it
+	at := 0
+scan:
+	for at < len(text) {
+		switch kinds[text[at]] {
+		case isSeparator:
+			after = at + 1
+			break scan
+		case isSign:
+			gap = word > 0
+		case isUpper:
+			simple = simple && word == 0
+			word++
+		case isLetter:
+			simple = simple && !gap
+			word++
+		default:
+			r, size := utf8.DecodeRuneInString(text[at:])
+			if separates(r) {
+				after = at + size
+				break scan
+			}
+			simple = false
+			at += size - 1
+		}
+		at++
+	}
+	if after == 0 {
+		after = at
+	}
+	if simple && (word == 0 || word > maxWord) {
+		return "", after, true
+	}
+	return text[:at], after, simple
 }
 
 const separators = "\"'`()[]{}<>|,;*!?\u2018\u2019\u201c\u201d…"

@@ -32,6 +32,9 @@ type Credential struct {
 	Email  string
 	Token  secret.String
 	Scoped bool // a scoped token, which works only at the gateway
+	// Expires says when the token stops working, zero if unknown. It is stored beside the credential, not in it: Secrets
+	// returns it without a key, and Secret does not.
+	Expires time.Time
 }
 
 // Secret describes a stored credential without its content.
@@ -40,6 +43,7 @@ type Secret struct {
 	KeyID   string    `json:"key_id"` // of the master key that sealed it; "" if the row is unreadable
 	Created time.Time `json:"created_at"`
 	Updated time.Time `json:"updated_at"`
+	Expires time.Time `json:"expires_at,omitzero"` // zero if unknown
 
 	Vanished bool `json:"vanished,omitempty"` // another program deleted it; see ErrVanished
 }
@@ -126,6 +130,10 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 	if err != nil {
 		return false, fmt.Errorf("set the secret of %s: %w", name, err)
 	}
+	var expires *time.Time
+	if !c.Expires.IsZero() {
+		expires = &c.Expires
+	}
 	hash, err := seal.Hash(c.Token)
 	if err != nil {
 		return false, err
@@ -152,7 +160,10 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 			err = fmt.Errorf("the row %s in archon_settings belongs to another program", key)
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, `INSERT INTO confluence_tokens (name) VALUES ($1) ON CONFLICT DO NOTHING`, name)
+			// The same token, stored again without saying when it expires, still expires then.
+			_, err = tx.Exec(ctx, `INSERT INTO confluence_tokens AS t (name, expires_at) VALUES ($1, $2) ON CONFLICT (name)
+				DO UPDATE SET expires_at = CASE WHEN $3 THEN coalesce(excluded.expires_at, t.expires_at) ELSE excluded.expires_at END`,
+				name, expires, same)
 		}
 		return err
 	})
@@ -226,14 +237,19 @@ func (v *Vault) Secret(ctx context.Context, ring *seal.Ring, names ...string) (C
 
 // Secrets describes the stored credentials, ordered by name. It opens none.
 func (v *Vault) Secrets(ctx context.Context) ([]Secret, error) {
-	rows, _ := v.pool.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now()), false
+	rows, _ := pg.Pool{Pool: v.pool}.Query(ctx, `SELECT key, coalesce(encrypted_value, ''), coalesce(created_at, updated_at, now()), coalesce(updated_at, created_at, now()), false,
+			(SELECT expires_at FROM confluence_tokens WHERE key = '`+secretPrefix+`' || name)
 		FROM archon_settings WHERE`+ourSecrets+`
-		UNION ALL SELECT name, '', stored_at, stored_at, true FROM confluence_tokens
+		UNION ALL SELECT name, '', stored_at, stored_at, true, expires_at FROM confluence_tokens
 		WHERE NOT EXISTS (SELECT FROM archon_settings WHERE key = '`+secretPrefix+`' || name AND`+ourSecrets+`) ORDER BY 1`)
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Secret, error) {
 		var info Secret
 		var text string
-		err := r.Scan(&info.Name, &text, &info.Created, &info.Updated, &info.Vanished)
+		var expires *time.Time
+		err := r.Scan(&info.Name, &text, &info.Created, &info.Updated, &info.Vanished, &expires)
+		if expires != nil {
+			info.Expires = expires.UTC()
+		}
 		info.Name = strings.TrimPrefix(info.Name, secretPrefix)
 		if id, bad := seal.KeyID(text); bad == nil {
 			info.KeyID = id

@@ -342,3 +342,29 @@ func TestTheSaltStays(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, list)
 }
+
+func TestWhenATokenExpiresIsKeptWithIt(t *testing.T) {
+	t.Parallel()
+	s, _ := storetest.Open(t)
+	ring := seal.NewRing(masterKey(t, 1))
+	march, may := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		token         string
+		expires, then time.Time
+		why           string
+	}{
+		{"one", march, march, "as it is said"},
+		{"one", time.Time{}, march, "the same token still expires then"},
+		{"one", may, may, "it is said anew"},
+		{"two", time.Time{}, time.Time{}, "nobody knows when another token expires"},
+	} {
+		given := credential(c.token)
+		given.Expires = c.expires
+		_, err := s.Vault().SetSecret(t.Context(), ring, "docs", given)
+		require.NoError(t, err)
+		list, err := s.Vault().Secrets(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, c.then, list[0].Expires, c.why)
+	}
+}

@@ -21,10 +21,10 @@ import (
 )
 
 // Vectors is the store of vectors. It is safe for concurrent use.
-type Vectors struct{ pool *pgxpool.Pool }
+type Vectors struct{ pool pg.Pool }
 
 // New returns the vectors of a database.
-func New(pool *pgxpool.Pool) *Vectors { return &Vectors{pool} }
+func New(pool *pgxpool.Pool) *Vectors { return &Vectors{pg.Pool{Pool: pool}} }
 
 // State says what a space is used for.
 type State string

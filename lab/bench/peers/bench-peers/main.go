@@ -2,12 +2,13 @@
 //
 //	go run ./lab/bench/peers/bench-peers -sluice bin/sluice
 //
-// "serve N" serves the stand-in; "convert" and "markdown" are the drivers of Sluice's converter and of
+// "serve N" serves the stand-in, and "embed" vectors; "convert" and "markdown" are the drivers of Sluice's converter and of
 // Sluice up to its Markdown. The comparison starts them itself.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -34,7 +35,13 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "serve":
-		return serve(ctx, args[1])
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return fmt.Errorf("serve %s pages: %w", args[1], err)
+		}
+		return whileHeard(ctx, func(ctx context.Context) error { return peers.ServeSite(ctx, n, os.Stdout) })
+	case len(args) == 1 && args[0] == "embed":
+		return whileHeard(ctx, func(ctx context.Context) error { return peers.ServeEmbeddings(ctx, os.Stdout) })
 	case len(args) == 1 && args[0] == "convert":
 		return peers.Convert(os.Getenv, os.Stdin, os.Stdout)
 	case len(args) == 1 && args[0] == "markdown":
@@ -47,7 +54,8 @@ func run(ctx context.Context, args []string) error {
 	slow := flags.Int("slow", -1, "pages of the comparison at 200 ms an answer; 0 leaves it out, less takes the first of -pages")
 	dir := flags.String("dir", ".cache/peers", "the `folder` to install the peers in")
 	program := flags.String("sluice", "bin/sluice", "the sluice `program`")
-	doc := flags.String("doc", "docs/bench/benchmarks-peers.md", "the `file` to write the report to")
+	only := flags.String("only", "pages", "what to compare: pages, or vectors (a space searchable by words and by meaning, of the first of -pages)")
+	doc := flags.String("doc", "", "the `file` to write the report to, instead of the one in docs/bench")
 	raw := flags.String("raw", "", "the `file` for what was measured, as JSON, after each table")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -76,27 +84,32 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	var out bytes.Buffer
-	if err := peers.Compare(ctx, o, &out); err != nil {
+	page := map[string]string{"pages": "docs/bench/benchmarks-peers.md", "vectors": "docs/bench/benchmarks-peers-vectors.md"}[*only]
+	switch *only {
+	case "pages":
+		err = peers.Compare(ctx, o, &out)
+	case "vectors":
+		err = peers.CompareBases(ctx, o, o.Pages[0], &out)
+	default:
+		err = fmt.Errorf("-only %q is neither pages nor vectors", *only)
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(*doc, out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody
+	if err := os.WriteFile(cmp.Or(*doc, page), out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody
 		return fmt.Errorf("write the report: %w", err)
 	}
 	_, err = os.Stdout.Write(out.Bytes())
 	return err
 }
 
-// serve serves the stand-in until its parent closes the standard input.
-func serve(ctx context.Context, pages string) error {
-	n, err := strconv.Atoi(pages)
-	if err != nil {
-		return fmt.Errorf("serve %s pages: %w", pages, err)
-	}
+// whileHeard serves until its parent closes the standard input.
+func whileHeard(ctx context.Context, serve func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	return peers.ServeSite(ctx, n, os.Stdout)
+	return serve(ctx)
 }

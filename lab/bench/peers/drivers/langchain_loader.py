@@ -13,8 +13,8 @@ WHICH = {
 }
 
 
-def work():
-    loader = ConfluenceLoader(
+def loader(which):
+    return ConfluenceLoader(
         url=turns.SITE,
         username=turns.EMAIL,
         api_key=turns.TOKEN,
@@ -25,10 +25,14 @@ def work():
         include_restricted_content=True,  # else it asks for every page's restrictions
         content_format=ContentFormat.VIEW,  # of its formats the one with code and macros in it
         keep_markdown_format=True,
-        **WHICH[os.environ["MODE"]],
+        **WHICH[which],
     )
-    for doc in loader.lazy_load():
+
+
+def work():
+    for doc in loader(os.environ["MODE"]).lazy_load():
         turns.keep(doc.metadata["id"], doc.page_content)
 
 
-turns.run(work)
+if __name__ == "__main__":
+    turns.run(work)

@@ -14,10 +14,15 @@ WHICH = {
 }
 
 
-def work():
+def read(which):
     reader = ConfluenceReader(base_url=turns.SITE, user_name=turns.EMAIL, password=turns.TOKEN, cloud=True, client_args={"backoff_and_retry": True})
-    for doc in reader.load_data(**WHICH[os.environ["MODE"]]):
+    return reader.load_data(**WHICH[which])
+
+
+def work():
+    for doc in read(os.environ["MODE"]):
         turns.keep(doc.metadata["page_id"], doc.text)
 
 
-turns.run(work)
+if __name__ == "__main__":
+    turns.run(work)

@@ -1,0 +1,43 @@
+// Package extractor is the stage that turns attachments into Markdown. It downloads a file to a place without a name, has it read
+// by a process of its own, whose memory and time are limited, and publishes the text as the converter publishes a page's.
+//
+// Package extract reads the formats. Delivery is at least once: a file that has been read is announced again from
+// what is stored.
+package extractor
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/services/extractor/extract"
+	"github.com/sluicehq/sluice/shared/bus"
+	"github.com/sluicehq/sluice/shared/config"
+	"github.com/sluicehq/sluice/shared/service"
+)
+
+// name is the stage's.
+const name = "extractor"
+
+// Stage describes the extractor as a stage of a process.
+func Stage() service.Stage {
+	return service.Stage{Name: name, Settings: config.TypeOf[config.Extractor](), Open: open, Child: child}
+}
+
+func open(ctx context.Context, h *service.Host) (service.Runner, error) {
+	cfg, s, b, err := service.Open[config.Extractor](ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	systems, err := h.Systems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limits := extract.DefaultLimits()
+	limits.Bytes, limits.Time = cfg.MaxBytes, cfg.Time
+	processes := &processes{limits: limits, memory: cfg.Memory, grace: grace, log: h.Log}
+	x := newExtractor(s, b, systems, processes, cfg.MaxBytes, h.Log)
+	run := service.Consume(b, bus.Extract, x.Handle, bus.Workers(cfg.Workers), service.BySite(s))
+	return service.RunnerFunc(func(ctx context.Context) error {
+		defer processes.close()
+		return run.Run(ctx)
+	}), nil
+}
