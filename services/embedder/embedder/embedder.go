@@ -26,6 +26,7 @@ const (
 	mostTries  = 5                // of a text that fails alone
 	firstRest  = time.Second      // after the server fails
 	longestOff = time.Minute
+	endWithin  = 5 * time.Second // for statements that are under way when the process is to end
 )
 
 // Embedder fills the space of a model. Its methods are safe for concurrent use.
@@ -206,7 +207,7 @@ func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
 			continue
 		case held <- struct{}{}:
 		}
-		list, err := e.ledger.Claim(ctx, s, max(limits.Batch, 1), lease)
+		list, err := e.claim(ctx, s, max(limits.Batch, 1))
 		if err != nil || len(list) == 0 {
 			<-held
 			if err != nil {
@@ -224,6 +225,21 @@ func (e *Embedder) fill(ctx context.Context, s vectors.Space) error {
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
+// claim claims texts, to the end: a claim that is cut off may be committed all the same, and its texts would wait for the end of
+// a lease of which nobody knows.
+func (e *Embedder) claim(ctx context.Context, s vectors.Space, most int) ([]vectors.Pending, error) {
+	ctx, end := toTheEnd(ctx)
+	defer end()
+	return e.ledger.Claim(ctx, s, most, lease)
+}
+
+// toTheEnd returns a context that ends only some time after ctx.
+func toTheEnd(ctx context.Context) (later context.Context, end func()) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(endWithin, cancel) })
+	return later, func() { stop(); cancel() }
+}
+
 // idle waits for a nudge, or for texts of other processes.
 func (e *Embedder) idle(ctx context.Context) {
 	select {
@@ -239,24 +255,27 @@ func (e *Embedder) embed(ctx context.Context, s vectors.Space, list []vectors.Pe
 	for i, p := range list {
 		keys[i], texts[i] = p.Key, p.Text
 	}
-	defer e.keep(ctx, s, keys)()
+	release := e.keep(ctx, s, keys)
+	defer release()
 	results, called, err := e.call(ctx, texts, calls)
-	if ctx.Err() != nil || !called {
+	// What became of the texts is written down even if the process is to end: their vectors are paid for.
+	late, end := toTheEnd(ctx)
+	defer end()
+	switch {
+	case !called || err != nil && ctx.Err() != nil:
 		// Given back, so that the next process, or this one later, need not wait for the lease to end.
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return e.ledger.Extend(back, s, keys, 0)
-	}
-	if err != nil {
-		return e.ledger.Fail(ctx, s, e.outage(keys, err))
+		release()
+		return e.ledger.Extend(late, s, keys, 0)
+	case err != nil:
+		return e.ledger.Fail(late, s, e.outage(keys, err))
 	}
 	e.rested()
 	done, failed := judge(s, list, results)
 	defer e.fresh.Store(true)
-	return errors.Join(e.ledger.Put(ctx, s, done), e.ledger.Fail(ctx, s, failed))
+	return errors.Join(e.ledger.Put(late, s, done), e.ledger.Fail(late, s, failed))
 }
 
-// keep keeps the lease of claimed texts until the function that it returns is called.
+// keep keeps the lease of claimed texts until the function that it returns is called, once or more often.
 func (e *Embedder) keep(ctx context.Context, s vectors.Space, keys []string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var beat sync.WaitGroup
@@ -269,7 +288,9 @@ func (e *Embedder) keep(ctx context.Context, s vectors.Space, keys []string) (st
 				return
 			case <-tick.C:
 				// If it cannot be kept, somebody else may embed the texts as well: no harm but the cost.
-				_ = e.ledger.Extend(ctx, s, keys, lease)
+				late, end := toTheEnd(ctx)
+				_ = e.ledger.Extend(late, s, keys, lease)
+				end()
 			}
 		}
 	})

@@ -309,63 +309,6 @@ func TestAnOutageCostsTimeAndNoText(t *testing.T) {
 	w.embedded(40)
 }
 
-// Two replicas and one that is killed: every text is embedded, and none twice but those that were under
-// way in the killed one.
-func TestReplicasShareTheWork(t *testing.T) {
-	w := newWorld(t)
-	for p := range 10 {
-		var texts []string
-		for i := range 30 {
-			texts = append(texts, fmt.Sprint("text ", i, " of ", p))
-		}
-		w.write(fmt.Sprint(p), 1, texts...)
-	}
-	// The first one dies in its second call: it gives nothing back.
-	killed := make(chan struct{})
-	dying := &embeddingtest.Model{}
-	dying.Fail = func([]string) error {
-		if dying.Calls() >= 2 {
-			<-killed
-		}
-		return nil
-	}
-	ctx, kill := context.WithCancel(t.Context())
-	dead := deaf{w.store.Vectors(), ctx}
-	ended := make(chan error, 1)
-	go func() { ended <- embedder.New(dead, dying, zerolog.Nop()).Run(ctx) }()
-	w.until("it is in its calls", func() bool { return dying.Calls() >= 2 })
-	kill()
-	close(killed)
-	require.NoError(t, <-ended)
-	w.exec(`UPDATE confluence_texts SET due_at = now() WHERE state = 'pending'`) // its lease ends
-
-	a, b := &embeddingtest.Model{}, &embeddingtest.Model{}
-	w.runs(w.embedder(a))
-	w.runs(w.embedder(b))
-	w.embedded(300)
-	seen := map[string]int{}
-	for _, text := range append(a.Texts(), b.Texts()...) {
-		seen[text]++
-	}
-	for text, n := range seen {
-		require.Equal(t, 1, n, text)
-	}
-	require.LessOrEqual(t, len(seen), 300)
-}
-
-// deaf is a ledger that a killed process no longer writes to.
-type deaf struct {
-	*vectors.Vectors
-	alive context.Context
-}
-
-func (d deaf) Extend(ctx context.Context, s vectors.Space, keys []string, lease time.Duration) error {
-	if d.alive.Err() != nil {
-		return nil //nolint:nilerr // what a killed process does not write is no error of anybody's
-	}
-	return d.Vectors.Extend(ctx, s, keys, lease)
-}
-
 func TestAnotherModelFillsBesideAndTakesOver(t *testing.T) {
 	w := newWorld(t)
 	w.write("1", 1, "alpha", "beta")

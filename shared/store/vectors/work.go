@@ -14,8 +14,9 @@ import (
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 )
 
-// notedAtOnce is the number of chunks that one transaction notes.
-const notedAtOnce = 500
+// notedAtOnce is the number of chunks that one transaction notes: whole calls of 32, 64, 128 or 256 texts, so that an embedder
+// that waits for the next ones makes no small call of the rest.
+const notedAtOnce = 512
 
 // chunkText are the columns of a chunk c of which Text is made.
 const chunkText = `coalesce(c.metadata->>'title', ''),
