@@ -17,7 +17,7 @@ type Files struct {
 	_        struct{}      `title:"Attachments"`
 	MaxBytes int64         `env:"ATTACHMENT_MAX_BYTES" default:"26214400" need:"a whole number from 1 to 1073741824" example:"26214400" desc:"The largest attachment that is read, in bytes. A larger one ends as failed with the code file_too_large."`
 	Time     time.Duration `env:"ATTACHMENT_TIME" default:"1m" need:"a time from 1s to 10m" example:"1m" desc:"How long one attachment may be read. Then its process is killed, and it ends as failed with the code file_too_slow."`
-	Memory   int64         `env:"ATTACHMENT_MEMORY" default:"805306368" need:"a whole number from 134217728 to 17179869184" example:"805306368" desc:"The memory of a process that reads attachments, in bytes; there are as many as WORKERS, 2 by default. A file that needs more ends as failed."`
+	Memory   int64         `env:"ATTACHMENT_MEMORY" default:"805306368" need:"a whole number from 134217728 to 17179869184" example:"805306368" desc:"The memory of a process that reads attachments, in bytes; there are at most as many as WORKERS, 2 by default. A file that needs more ends as failed."`
 }
 
 func (f Files) check(c *checker) {

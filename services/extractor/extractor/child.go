@@ -49,7 +49,11 @@ func readOrders(args []string, in io.Reader, out io.Writer, carry func(order, io
 			}
 			return fmt.Errorf("read an order: %w", err)
 		}
-		if err := answers.Encode(carry(o, file)); err != nil {
+		err := answers.Encode(begun{true})
+		if err == nil {
+			err = answers.Encode(carry(o, file))
+		}
+		if err != nil {
 			return fmt.Errorf("answer an order: %w", err)
 		}
 		debug.FreeOSMemory()

@@ -19,7 +19,7 @@ import (
 // Whatever a file does to its process, it fails with its own code, and the next one is read.
 func TestAFileDisturbsNoOther(t *testing.T) {
 	t.Setenv("CONFLUENCE_API_TOKEN", "a secret")
-	p := newProcesses(t, time.Minute)
+	p := testProcesses(t, time.Minute)
 	for _, c := range []struct {
 		text string
 		code failure.Code
@@ -45,12 +45,28 @@ func TestAFileDisturbsNoOther(t *testing.T) {
 	require.Len(t, p.idle, 1)
 }
 
+// A process that dies while it has nothing to do accuses no file: another one reads the next.
+func TestAnIdleProcessThatDied(t *testing.T) {
+	p := testProcesses(t, time.Minute)
+	for _, text := range []string{"first", "second", "third"} {
+		doc, err := reads(t, p, text)
+		require.NoError(t, err)
+		require.Equal(t, text+"\n", doc.Markdown())
+		require.Len(t, p.idle, 1)
+		require.NoError(t, p.idle[0].cmd.Process.Kill())
+	}
+	// If no process can look at the file, the file is tried again later.
+	_, err := reads(t, testProcesses(t, time.Minute), "stillborn")
+	require.ErrorIs(t, err, errStillborn)
+	require.False(t, failure.CodeOf(err).Final())
+}
+
 func TestAFileThatTakesTooLongIsKilled(t *testing.T) {
-	p := newProcesses(t, 50*time.Millisecond)
+	p := testProcesses(t, 50*time.Millisecond)
 	_, err := reads(t, p, "hang")
 	require.Equal(t, failure.FileTooSlow, failure.CodeOf(err))
 
-	p = newProcesses(t, time.Minute)
+	p = testProcesses(t, time.Minute)
 	at, err := p.take(t.Context())
 	require.NoError(t, err)
 	_, err = at.file().WriteAt([]byte("hang"), 0)

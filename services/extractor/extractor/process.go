@@ -26,6 +26,8 @@ const (
 	// mostFiles is how many files one process reads: what it leaks ends with it.
 	mostFiles = 200
 	grace     = 5 * time.Second
+	// startWithin is how long a process may take to begin with a file, which is nothing but its own start.
+	startWithin = time.Minute
 	// mostAnswer bounds a process's answer, in bytes of JSON.
 	mostAnswer = 8 * page.MaxBody
 )
@@ -38,6 +40,11 @@ type order struct {
 	Limits    extract.Limits `json:"limits"`
 }
 
+// begun is what a process says before it looks at its file. If it dies after that, the file is to blame.
+type begun struct {
+	Begun bool `json:"begun"`
+}
+
 // answer is what a process says of its file.
 type answer struct {
 	Document extract.Document      `json:"document"`
@@ -46,15 +53,22 @@ type answer struct {
 	Error    string                `json:"error,omitempty"`
 }
 
-// processes are the processes that read files: as many as files are read at a time.
+// processes are the processes that read files, never more than there are turns. Each may take as much memory as its limit, also
+// while it waits for its next file.
 type processes struct {
 	limits extract.Limits
 	memory int64         // bytes of one process
 	grace  time.Duration // how much longer than its limit a file may take before its process is killed
 	log    zerolog.Logger
+	turns  chan struct{} // has one for each process that has a file
 
 	mu   sync.Mutex
 	idle []*process
+}
+
+// newProcesses makes room for at most most processes.
+func newProcesses(limits extract.Limits, memory int64, most int, log zerolog.Logger) *processes {
+	return &processes{limits: limits, memory: memory, grace: grace, log: log, turns: make(chan struct{}, most)}
 }
 
 // process is a process that reads one file at a time. The file has no name: nothing is left of it, whatever happens.
@@ -69,14 +83,22 @@ type process struct {
 	done int          // files that it has read
 }
 
+// tray is a file without a name that is written, and then waits for a process. A slow download keeps no process.
+type tray struct {
+	of *processes
+	on *os.File
+}
+
 func (p *processes) take(context.Context) (desk, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.idle); n > 0 {
-		one := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		return one, nil
+	on, err := nameless()
+	if err != nil {
+		return nil, err
 	}
+	return &tray{p, on}, nil
+}
+
+// nameless makes an empty file that ends with whoever has it open.
+func nameless() (*os.File, error) {
 	on, err := os.CreateTemp("", "sluice-file-*")
 	if err != nil {
 		return nil, fmt.Errorf("make room for a file: %w", err)
@@ -84,6 +106,45 @@ func (p *processes) take(context.Context) (desk, error) {
 	if err := os.Remove(on.Name()); err != nil {
 		_ = on.Close()
 		return nil, fmt.Errorf("make room for a file: %w", err)
+	}
+	return on, nil
+}
+
+func (t *tray) file() *os.File { return t.on }
+
+func (t *tray) leave() { _ = t.on.Close() }
+
+// read hands the file to a process, when one is free.
+func (t *tray) read(ctx context.Context, of page.Facts) (extract.Document, error) {
+	p, err := t.of.turn(ctx)
+	if err != nil {
+		return extract.Document{}, err
+	}
+	defer p.leave()
+	if err := p.put(t.on); err != nil {
+		return extract.Document{}, err
+	}
+	return p.read(ctx, of)
+}
+
+// turn waits for a process that has nothing to do.
+func (p *processes) turn(ctx context.Context) (*process, error) {
+	select {
+	case p.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		one := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return one, nil
+	}
+	on, err := nameless()
+	if err != nil {
+		<-p.turns
+		return nil, err
 	}
 	return &process{of: p, on: on}, nil
 }
@@ -99,10 +160,9 @@ func (p *processes) close() {
 	p.idle = nil
 }
 
-func (p *process) file() *os.File { return p.on }
-
 // leave empties the file and gives the process back.
 func (p *process) leave() {
+	defer func() { <-p.of.turns }()
 	if p.done >= mostFiles {
 		_ = p.end() // how it ended is told where it matters
 	}
@@ -115,6 +175,19 @@ func (p *process) leave() {
 	p.of.mu.Lock()
 	defer p.of.mu.Unlock()
 	p.of.idle = append(p.of.idle, p)
+}
+
+// put copies a file to the process's own, which is the only one that it has open.
+func (p *process) put(from *os.File) error {
+	for _, f := range []*os.File{from, p.on} {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("hand a file to a process: %w", err)
+		}
+	}
+	if _, err := io.Copy(p.on, from); err != nil {
+		return fmt.Errorf("hand a file to a process: %w", err)
+	}
+	return nil
 }
 
 // start starts the process: this program again, as the stage's child. It gets no environment, and so no secrets.
@@ -163,32 +236,18 @@ func (p *process) end() error {
 	return err
 }
 
-// read has the process read its file.
+// errStillborn is in the error of a process that died before it looked at its file.
+var errStillborn = errors.New("a process that reads files died before it had one")
+
+// read has the process read its file. A process that died while it had nothing to do says nothing of the file: a new one reads it.
 func (p *process) read(ctx context.Context, of page.Facts) (extract.Document, error) {
-	if err := p.start(); err != nil {
+	a, err := p.ask(ctx, of)
+	if errors.Is(err, errStillborn) {
+		p.of.log.Warn().Err(err).Msg("the file goes to a new process")
+		a, err = p.ask(ctx, of)
+	}
+	if err != nil {
 		return extract.Document{}, err
-	}
-	info, err := p.on.Stat()
-	if err != nil {
-		return extract.Document{}, fmt.Errorf("look at the file: %w", err)
-	}
-	kill := p.cmd.Process.Kill
-	late := time.AfterFunc(p.of.limits.Time+p.of.grace, func() { _ = kill() })
-	unbind := context.AfterFunc(ctx, func() { _ = kill() })
-	p.most.N = mostAnswer
-	o := order{Name: of.Title, Size: info.Size(), Limits: p.of.limits}
-	if of.File != nil {
-		o.MediaType = of.File.MediaType
-	}
-	var a answer
-	err = json.NewEncoder(p.in).Encode(o)
-	if err == nil {
-		err = p.out.Decode(&a)
-	}
-	inTime := late.Stop()
-	unbind()
-	if err != nil {
-		return extract.Document{}, p.died(ctx, of, inTime)
 	}
 	p.done++
 	switch {
@@ -202,6 +261,42 @@ func (p *process) read(ctx context.Context, of page.Facts) (extract.Document, er
 	return a.Document, nil
 }
 
+// ask starts the process, unless it runs, and waits for its answer. It kills a process that takes too long.
+func (p *process) ask(ctx context.Context, of page.Facts) (a answer, err error) {
+	if err := p.start(); err != nil {
+		return a, err
+	}
+	info, err := p.on.Stat()
+	if err != nil {
+		return a, fmt.Errorf("look at the file: %w", err)
+	}
+	kill := p.cmd.Process.Kill
+	late := time.AfterFunc(startWithin, func() { _ = kill() })
+	defer context.AfterFunc(ctx, func() { _ = kill() })()
+	p.most.N = mostAnswer
+	o := order{Name: of.Title, Size: info.Size(), Limits: p.of.limits}
+	if of.File != nil {
+		o.MediaType = of.File.MediaType
+	}
+	var b begun
+	err = json.NewEncoder(p.in).Encode(o)
+	if err == nil {
+		err = p.out.Decode(&b)
+	}
+	if inTime := late.Stop(); err != nil || !inTime {
+		if how := p.end(); ctx.Err() == nil {
+			return a, fmt.Errorf("%w: %v %s", errStillborn, how, firstLine(p.said.String()))
+		}
+		return a, ctx.Err()
+	}
+	late.Reset(p.of.limits.Time + p.of.grace)
+	err = p.out.Decode(&a)
+	if inTime := late.Stop(); err != nil {
+		return a, p.died(ctx, of, inTime)
+	}
+	return a, nil
+}
+
 // died says why the process did not answer, without naming the file, because others may have the same bytes. The next file gets a new one.
 func (p *process) died(ctx context.Context, of page.Facts, inTime bool) error {
 	how := p.end()
@@ -213,10 +308,15 @@ func (p *process) died(ctx context.Context, of page.Facts, inTime bool) error {
 	case strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory"):
 		return failure.New(failure.FileTooLarge, "the file's process needs more than %d MiB of memory", p.of.memory>>20)
 	default:
-		first, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
+		first := firstLine(said)
 		p.of.log.Warn().Str("page", of.ID).Str("said", first).AnErr("how", how).Msg("the process that reads a file died")
 		return failure.New(failure.FileCrashed, "the file's process died: %v %s", how, first)
 	}
+}
+
+func firstLine(s string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return first
 }
 
 // tail keeps the first bytes of what a process says before it dies.

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 )
 
+const handsOver = false
+
 func handOver(*exec.Cmd, *os.File) {}
 
 func handed() (*os.File, error) {

@@ -1,6 +1,7 @@
 package extractor
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -20,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) {
 	service.BeChild(service.Stage{Name: name, Child: func(args []string) int {
+		if text, err := os.ReadFile("/dev/fd/3"); err == nil && string(text) == "stillborn" {
+			return 1 // before it has read an order
+		}
 		if err := readOrders(args, os.Stdin, os.Stdout, misbehave); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -63,11 +67,12 @@ func said(text string) extract.Document {
 	return extract.Document{Format: "text", Parts: []extract.Part{{Markdown: text + "\n"}}}
 }
 
-func newProcesses(t *testing.T, limit time.Duration) *processes {
+func testProcesses(t *testing.T, limit time.Duration) *processes {
 	t.Helper()
 	limits := extract.DefaultLimits()
 	limits.Time = limit
-	p := &processes{limits: limits, memory: 256 << 20, grace: 50 * time.Millisecond, log: zerolog.Nop()}
+	p := newProcesses(limits, 256<<20, 2, zerolog.Nop())
+	p.grace = 50 * time.Millisecond
 	t.Cleanup(p.close)
 	return p
 }
@@ -87,16 +92,44 @@ func reads(t *testing.T, p *processes, text string) (extract.Document, error) {
 // The place of a file has no name from the beginning, so that a killed program leaves nothing.
 func TestNothingIsLeftOfAFile(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	p := newProcesses(t, time.Minute)
+	p := testProcesses(t, time.Minute)
 	at, err := p.take(t.Context())
 	require.NoError(t, err)
+	_, err = at.file().WriteString("hello")
+	require.NoError(t, err)
+	one, err := p.turn(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, one.put(at.file()))
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, left)
-	_, err = at.file().WriteString("hello")
-	require.NoError(t, err)
 	at.leave()
+	one.leave()
 	info, err := p.idle[0].on.Stat()
 	require.NoError(t, err)
 	require.Zero(t, info.Size())
+}
+
+// Files may arrive faster than they are read. There are never more processes than turns.
+func TestNoMoreProcessesThanTurns(t *testing.T) {
+	p := testProcesses(t, time.Minute)
+	var held []*process
+	for range cap(p.turns) {
+		one, err := p.turn(t.Context())
+		require.NoError(t, err)
+		held = append(held, one)
+	}
+	at, err := p.take(t.Context())
+	require.NoError(t, err, "a download needs no process")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = at.read(ctx, page.Facts{ID: "att1"})
+	require.ErrorIs(t, err, context.Canceled)
+	at.leave()
+	held[0].leave()
+	again, err := p.turn(t.Context())
+	require.NoError(t, err)
+	require.Same(t, held[0], again)
+	again.leave()
+	held[1].leave()
 }

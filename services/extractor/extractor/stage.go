@@ -6,6 +6,7 @@
 package extractor
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/sluicehq/sluice/services/extractor/extract"
@@ -31,13 +32,17 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits := extract.DefaultLimits()
-	limits.Bytes, limits.Time = cfg.MaxBytes, cfg.Time
-	processes := &processes{limits: limits, memory: cfg.Memory, grace: grace, log: h.Log}
+	processes := newProcesses(limitsOf(cfg.Files), cfg.Memory, cmp.Or(cfg.Workers, bus.Extract.Workers), h.Log)
 	x := newExtractor(s, b, systems, processes, cfg.MaxBytes, h.Log)
 	run := service.Consume(b, bus.Extract, x.Handle, bus.Workers(cfg.Workers), service.BySite(s))
 	return service.RunnerFunc(func(ctx context.Context) error {
 		defer processes.close()
 		return run.Run(ctx)
 	}), nil
+}
+
+func limitsOf(c config.Files) extract.Limits {
+	limits := extract.DefaultLimits()
+	limits.Bytes, limits.Time = c.MaxBytes, c.Time
+	return limits
 }
