@@ -45,6 +45,9 @@ type ChunkMetadata struct {
 	CitationURL  string   `json:"citation_url"`
 	SpaceKey     string   `json:"space_key,omitempty"`
 
+	// File is of a document that was a file: in its first chunk all that is known of it, in the others its format.
+	File *page.File `json:"file,omitempty"`
+
 	// The page's facts that appear in this chunk; missing if there are none.
 	JiraIssueLinks []page.JiraIssue `json:"jira_issue_links,omitempty"`
 	UserMentions   []page.User      `json:"user_mentions,omitempty"`

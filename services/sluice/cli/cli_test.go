@@ -20,11 +20,16 @@ import (
 	"github.com/sluicehq/sluice/services/sandbox/sandbox"
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/services/sluice/local"
+	"github.com/sluicehq/sluice/services/stages"
 	"github.com/sluicehq/sluice/shared/embedding/embeddingtest"
 	"github.com/sluicehq/sluice/shared/pgtest"
+	"github.com/sluicehq/sluice/shared/service"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	service.BeChild(stages.Pipeline()...)
+	pgtest.Main(m)
+}
 
 // person is a user at a prompt, with their own environment and data folder.
 type person struct {
@@ -84,6 +89,7 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next", "/console\n"} {
 		require.Contains(t, out, part)
 	}
+	require.Regexp(t, `(?s)Search in comments: .*Halifax.*Search in files: .*halifax-notes\.pdf.*page 2`, out)
 	require.NotContains(t, out, "failed")
 	require.Regexp(t, `(?s)Search by meaning.*a vector of a-model.*(\d+) of \d+ chunks have one\.\n`, out)
 	require.Regexp(t, `Vectors of a-model, active: (\d+) of \d+ chunks embedded, 0 pending`, p.sees("status"))

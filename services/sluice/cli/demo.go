@@ -16,9 +16,7 @@ import (
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
-	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/store"
-	"github.com/sluicehq/sluice/shared/store/search"
 )
 
 // abandonWithin limits how long a demo that is stopped takes to cancel its sync.
@@ -205,7 +203,7 @@ func (d *demo) script(ctx context.Context) error {
 		key, plural(readable(d.site, key), "page", "pages"), d.served.URL, key)
 	_, err := d.session.AddSource(ctx, operator, control.NewSource{Source: store.Source{
 		ID: control.DemoSource, BaseURL: d.served.URL + "/wiki", SpaceKey: key, DisplayName: control.DemoName, Tags: []string{"demo"},
-		Comments: store.AllComments,
+		Comments: store.AllComments, Attachments: store.AttachmentsOn,
 	}})
 	if err != nil {
 		return err
@@ -225,7 +223,7 @@ func (d *demo) script(ctx context.Context) error {
 	if err := d.find(ctx); err != nil {
 		return err
 	}
-	if err := d.findComment(ctx); err != nil {
+	if err := d.findParts(ctx); err != nil {
 		return err
 	}
 	if err := d.findByMeaning(ctx); err != nil {
@@ -339,59 +337,6 @@ func (d *demo) apply(changes ...change) error {
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
 		d.printf("  %s\n", c.what)
-	}
-	return nil
-}
-
-// findComment shows that what people say below a page is found. Only the built-in space has such.
-func (d *demo) findComment(ctx context.Context) error {
-	if d.content.spaceKey() != sandbox.BuiltinSpace {
-		return nil
-	}
-	const query = "debug tap of the Halifax broker"
-	d.step("Search in comments: %s", query)
-	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: control.DemoSource, Kind: page.Comment, Limit: 1})
-	if err != nil {
-		return err
-	}
-	if len(hits) == 0 {
-		return fmt.Errorf("the demo found nothing for %q, although a comment contains it", query)
-	}
-	return d.showHits(query, hits)
-}
-
-// find searches for text that the space is known to contain, and shows the best page.
-func (d *demo) find(ctx context.Context) error {
-	query := "kestrel valve sluice"
-	if d.content.spaceKey() == sandbox.BuiltinSpace {
-		query = "how do we rotate the signing keys"
-	}
-	d.step("Search: %s", query)
-	hits, err := d.session.Search(ctx, operator, query, search.Filter{SourceID: control.DemoSource, Limit: 3})
-	if err != nil {
-		return err
-	}
-	if len(hits) == 0 {
-		return fmt.Errorf("the demo found nothing for %q, although a page contains it", query)
-	}
-	if err := d.showHits(query, hits); err != nil {
-		return err
-	}
-	d.step("The chunks of the best page, each with the URL of its heading")
-	p, err := d.session.Page(ctx, operator, hits[0].SourceID, hits[0].PageID)
-	if err != nil {
-		return err
-	}
-	chunks, err := d.session.Chunks(ctx, operator, p, store.Whole())
-	if err != nil {
-		return err
-	}
-	const few = 3
-	if err := d.showChunks(p, chunks, few); err != nil {
-		return err
-	}
-	if len(chunks) > few {
-		d.printf("\n    … %d more: sluice page %s --chunks\n", len(chunks)-few, p.ID)
 	}
 	return nil
 }

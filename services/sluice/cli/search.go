@@ -28,7 +28,8 @@ func (a *app) search() *cobra.Command {
 		Long: "Search the chunks by words, and by meaning if a model is set (EMBEDDINGS_URL or EMBEDDINGS_PATH).\n" +
 			"Any of the words may match, and rare words count more. Text in\n" +
 			"\"quotes\" must occur as it is, a -word must not occur, and typos are tolerated. Each hit has the\n" +
-			"URL of its heading. Hits must pass all filters; all but --source find only Confluence pages.",
+			"URL of its heading. Hits must pass all filters; all but --source and --kind document find only\n" +
+			"Confluence pages.",
 		Example: `  sluice search rotate the signing keys
   sluice search '"on-call handover" -pager' --source docs
   sluice search getUserById --space ENG --under 7000000012
@@ -49,8 +50,8 @@ func (a *app) search() *cobra.Command {
 			if _, err := strconv.ParseUint(f.Under, 10, 64); f.Under != "" && err != nil {
 				return usageError{fmt.Errorf("--under must be a page's id, for example 7000000012, not %q", f.Under)}
 			}
-			if f.Kind != "" && !page.IsContent(f.Kind) {
-				return usageError{fmt.Errorf("--kind must be page, blogpost, comment or attachment, not %q", f.Kind)}
+			if f.Kind != "" && f.Kind != search.Document && !page.IsContent(f.Kind) {
+				return usageError{fmt.Errorf("--kind must be page, blogpost, comment, attachment or document, not %q", f.Kind)}
 			}
 			if f.FileType != "" && !slices.Contains(page.FileTypes, strings.ToLower(f.FileType)) {
 				return usageError{fmt.Errorf("--file-type must be one of %s, not %q", strings.Join(page.FileTypes, ", "), f.FileType)}
@@ -95,8 +96,8 @@ func (a *app) search() *cobra.Command {
 	flags.StringVar(&f.Label, "label", "", "only pages with this `label`")
 	flags.StringVar(&f.JiraIssue, "jira", "", "only pages that show or link to this `issue`")
 	flags.StringVar(&f.Mentions, "mentions", "", "only pages that mention the `account` with this id")
-	flags.StringVar(&f.Kind, "kind", "", "only content of this `kind`: page, blogpost, comment or attachment")
-	flags.StringVar(&f.FileType, "file-type", "", "only attachments of this `type`: pdf, docx, xlsx, pptx, csv, text, …")
+	flags.StringVar(&f.Kind, "kind", "", "only content of this `kind`: page, blogpost, comment, attachment or document")
+	flags.StringVar(&f.FileType, "file-type", "", "only attachments, or with --kind document documents, of this `type`: pdf, docx, xlsx, pptx, csv, text, …")
 	flags.StringVar(&f.Resolution, "resolution", "", "only inline comments in this `state`: open or resolved")
 	flags.StringVar(&since, "since", "", "only pages changed since this `time`: 2026-01-31, or 7d or 24h ago")
 	reads = readsAs(cmd)
@@ -174,7 +175,14 @@ func (a *app) showAnswer(query string, answer search.Answer) error {
 
 func (a *app) showHit(place int, h search.Hit) {
 	where := h.Title
-	if h.SectionTitle != "" && h.SectionTitle != h.Title {
+	switch {
+	case h.Kind == page.Attachment || h.Kind == search.Document:
+		for _, heading := range h.HeadingPath { // the first one may be the page, the slide or the range
+			if heading != h.Title {
+				where += " › " + heading
+			}
+		}
+	case h.SectionTitle != "" && h.SectionTitle != h.Title:
 		where += " › " + h.SectionTitle
 	}
 	where = terminal.Line(where)

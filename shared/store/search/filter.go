@@ -264,6 +264,9 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 		s.few = k.seen <= fewChunks
 		s.share = k.seen / max(k.chunks, 1)
 	}
+	if f.documents() {
+		s.documents(k, f, p)
+	}
 	switch {
 	case f.ofPages():
 		s.few = s.few || k.ofPages <= fewChunks
@@ -283,6 +286,17 @@ func (k *known) scope(v viewer.Viewer, f Filter, p *params) scope {
 		s.guard(k, f, p)
 	}
 	return s
+}
+
+// documents limits the scope to the chunks of no page.
+func (s *scope) documents(k *known, f Filter, p *params) {
+	s.where += " AND w.page_id IS NULL"
+	if f.FileType != "" {
+		s.where += " AND (SELECT c.metadata->'file'->>'format' FROM archon_crawled_pages c WHERE c.id = w.chunk_id) = " + p.add(strings.ToLower(f.FileType))
+	}
+	if k.documents <= fewChunks {
+		s.few, s.share = true, min(s.share, float64(k.documents)/max(k.chunks, 1))
+	}
 }
 
 // pagesShare is the share of the listed pages in all.

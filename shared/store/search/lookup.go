@@ -53,6 +53,8 @@ type known struct {
 	pagesOf  []string // source/page of each, if another site has a page with one of the ids
 	ofPages  int      // chunks of those pages, up to one more than fewChunks
 	allPages float64
+
+	documents int // chunks of no page, up to one more than fewChunks, if the filter is for them
 }
 
 // phrase is a sequence of words, in stored form.
@@ -95,6 +97,10 @@ func (s *Searcher) lookUp(ctx context.Context, v viewer.Viewer, a asked, f Filte
 		})
 	if f.guarded() {
 		b.Queue(visibleSQL, f.seen.Sets, f.seen.Free).QueryRow(func(row pgx.Row) error { return row.Scan(&k.visible, &k.allPages) })
+	}
+	if f.documents() {
+		b.Queue(`SELECT count(*)::int FROM (SELECT FROM confluence_chunk_words WHERE page_id IS NULL LIMIT $1) d`, fewChunks+1).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&k.documents) })
 	}
 	var whole []phrase
 	queuePhrases(b, []string{a.text}, &whole)

@@ -56,7 +56,7 @@ func (s *Searcher) Prepare(ctx context.Context) error {
 const MaxHits = 100
 
 // Filter narrows a search within what its viewer sees; zero values do not narrow. Every filter except
-// SourceID and Sources concerns Confluence pages, so that only their chunks pass it.
+// SourceID, Sources and the kind Document concerns Confluence pages, so that only their chunks pass it.
 type Filter struct {
 	SourceID      string
 	Sources       []string // only chunks of these sources; empty: every source that the viewer sees
@@ -65,8 +65,8 @@ type Filter struct {
 	Label         string
 	JiraIssue     string // an issue's key, such as OPS-42, that the page shows or links to
 	Mentions      string // an account id
-	Kind          string // page, blogpost, comment, attachment
-	FileType      string // of attachments: pdf, docx, …
+	Kind          string // page, blogpost, comment, attachment; Document
+	FileType      string // of attachments, or of documents if Kind says so: pdf, docx, …
 	Resolution    string // open or resolved: only threads of comments beside a text, in that state
 	ModifiedSince time.Time
 	Limit         int // default 10, at most MaxHits
@@ -78,11 +78,20 @@ type Filter struct {
 
 // ofPages reports whether the filter uses a property that only Confluence pages have.
 func (f Filter) ofPages() bool {
-	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions+f.Kind+f.FileType+f.Resolution != "" || !f.ModifiedSince.IsZero()
+	return f.SpaceKey+f.Under+f.Label+f.JiraIssue+f.Mentions+f.Resolution != "" || !f.ModifiedSince.IsZero() || !f.documents() && f.Kind+f.FileType != ""
 }
 
-// possible reports whether any chunk can pass: no stored text contains invalid text.
+// Document is the Kind of what is no page: documents that were added, and what other programs have stored.
+const Document = "document"
+
+// documents reports whether the filter is for what is no page.
+func (f Filter) documents() bool { return f.Kind == Document }
+
+// possible reports whether any chunk can pass: no stored text contains invalid text, and a document has no property of a page.
 func (f Filter) possible() bool {
+	if f.documents() && f.ofPages() {
+		return false
+	}
 	for _, text := range append([]string{f.SourceID, f.SpaceKey, f.Under, f.Label, f.JiraIssue, f.Mentions, f.Kind, f.FileType, f.Resolution}, f.Sources...) {
 		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 			return false
