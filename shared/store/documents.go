@@ -2,8 +2,13 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicehq/sluice/shared/page"
+	"github.com/sluicehq/sluice/shared/store/internal/pg"
+	"github.com/sluicehq/sluice/shared/viewer"
 )
 
 // DocumentWrite is a Markdown document that is not a Confluence page, with its chunks.
@@ -61,6 +66,61 @@ func (s *Store) WriteDocument(ctx context.Context, w DocumentWrite) ([]int64, er
 		return err
 	})
 	return ids, err
+}
+
+// Document is a stored document.
+type Document struct {
+	SourceID string     `json:"source_id"`
+	URL      string     `json:"url"`
+	Title    string     `json:"title"`
+	Chunks   int        `json:"chunks"`
+	File     *page.File `json:"file,omitempty"` // nil for what an older release has stored
+}
+
+// Documents lists the documents of a source, "" for all sources that the viewer sees, by source and address. A document of a source that
+// enforces permissions is on no page, and nobody but the operator sees it.
+func (s *Store) Documents(ctx context.Context, v viewer.Viewer, sourceID string) ([]Document, error) {
+	var sources []string
+	if !v.SeesAll() {
+		sources = v.Sources()
+	}
+	seen, err := pg.See(ctx, s.pool, v, sources)
+	if err != nil {
+		return nil, err
+	}
+	return s.documents(ctx, `($1 = '' OR c.source_id = $1) AND ($2::text[] IS NULL OR c.source_id = ANY ($2)) AND `+
+		pg.Shows("c.source_id", "NULL", "$3", "$4"), sourceID, sources, seen.Free, seen.Sets)
+}
+
+// Document returns the document with an address, or ErrNotFound.
+func (s *Store) Document(ctx context.Context, sourceID, url string) (Document, error) {
+	list, err := s.documents(ctx, `c.source_id = $1 AND c.url = $2`, sourceID, url)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Document{}, fmt.Errorf("look for document %s: %w", url, err)
+	}
+	return list[0], nil
+}
+
+func (s *Store) documents(ctx context.Context, where string, args ...any) ([]Document, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT c.source_id, c.url, min(c.metadata->>'title'), count(*)::int, (array_agg(c.metadata->'file' ORDER BY c.chunk_number))[1]
+		FROM archon_crawled_pages c WHERE c.metadata->>'crawl_type' = 'document' AND NOT c.metadata ? '`+pendingDeletion+`' AND `+where+`
+		GROUP BY c.source_id, c.url ORDER BY c.source_id COLLATE "C", c.url COLLATE "C"`, args...)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Document, err error) {
+		var title *string
+		err = row.Scan(&d.SourceID, &d.URL, &title, &d.Chunks, &d.File)
+		if title != nil {
+			d.Title = *title
+		}
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", err)
+	}
+	return list, nil
 }
 
 // RemoveDocument deletes a document's chunks and returns their number.

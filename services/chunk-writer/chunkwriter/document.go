@@ -1,8 +1,10 @@
 package chunkwriter
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/sluicehq/sluice/services/chunk-writer/chunk"
@@ -11,13 +13,15 @@ import (
 	"github.com/sluicehq/sluice/shared/store"
 )
 
-// Document is a Markdown document that does not come from Confluence.
+// Document is a document that does not come from Confluence, as Markdown.
 type Document struct {
-	SourceID string   // an existing source, or a new source of files
-	URL      string   // identifies the document in its source, and is cited
-	Title    string   // "" takes the first heading, or the URL
-	Markdown string   // a document without text is rejected
-	Tags     []string // on its chunks
+	SourceID string     // an existing source, or a new source of files
+	URL      string     // identifies the document in its source, and is cited
+	Title    string     // "" takes the first heading, or Name, or the URL
+	Name     string     // of the file; may be empty
+	Markdown string     // a document without text is rejected
+	Tags     []string   // on its chunks
+	File     *page.File // what the Markdown was made of; nil if it was not read from a file
 }
 
 // documents is the part of the store that AddDocument uses.
@@ -45,7 +49,7 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 		return nil, ErrEmptyDocument
 	}
 	if d.Title == "" {
-		d.Title = d.URL
+		d.Title = cmp.Or(d.Name, d.URL)
 		for _, p := range parts {
 			if len(p.HeadingPath) > 0 {
 				d.Title = p.HeadingPath[0]
@@ -57,9 +61,29 @@ func AddDocument(ctx context.Context, s documents, d Document, o chunk.Options) 
 		URL: d.URL, Title: d.Title, SourceID: d.SourceID, KnowledgeType: "technical",
 		CrawlType: "document", SourceType: "file", Tags: d.Tags, Breadcrumb: []string{},
 	}
-	return s.WriteDocument(ctx, store.DocumentWrite{
-		SourceID: d.SourceID, URL: d.URL, Title: d.Title, Markdown: d.Markdown, Chunks: rows(parts, facts, page.Metadata{}),
-	})
+	chunks := rows(parts, facts, page.Metadata{})
+	if d.File != nil {
+		d.describe(chunks)
+	}
+	return s.WriteDocument(ctx, store.DocumentWrite{SourceID: d.SourceID, URL: d.URL, Title: d.Title, Markdown: d.Markdown, Chunks: chunks})
+}
+
+var pdfPage = regexp.MustCompile(`^page (\d+)$`)
+
+// describe says in each chunk what its file is, and where a browser opens a PDF.
+func (d Document) describe(chunks []store.Chunk) {
+	for i := range chunks {
+		m := &chunks[i].Metadata
+		m.File = &page.File{Format: d.File.Format}
+		if i == 0 {
+			m.File = d.File
+		}
+		if d.File.Format == "pdf" && len(m.HeadingPath) > 0 {
+			if n := pdfPage.FindStringSubmatch(m.HeadingPath[0]); n != nil {
+				m.CitationURL = d.URL + "#page=" + n[1]
+			}
+		}
+	}
 }
 
 // rows turns chunks with common facts into rows. The same chunks give the same rows, so that

@@ -19,7 +19,7 @@ func shows(command string) (why string, known bool) {
 		"why":  "it is about the account that is named",
 		"sync": changes, "cancel": changes, "failed retry": changes, "removals approve": changes, "removals reject": changes,
 		"embeddings switch": changes, "embeddings retry": changes, "embeddings drop": changes, "embeddings plan": "it measures what a model would cost, for all pages",
-		"source add": changes, "source set": changes, "source resume": changes, "source remove": changes, "document add": changes, "document remove": changes,
+		"source add": changes, "source set": changes, "source resume": changes, "source remove": changes, "document list": "", "document add": changes, "document remove": changes,
 		"secret set": nothing, "secret list": nothing, "secret rotate": nothing, "secret remove": nothing, "key create": nothing, "key list": nothing, "key revoke": nothing,
 		"mcp config": nothing, "convert": "its page is given to it", "sandbox": nothing, "demo": "its pages are its own", "up": nothing, "version": nothing, "help": nothing,
 		"migrate up": nothing, "migrate down": nothing, "migrate status": nothing, "migrate verify": nothing, "migrate export": nothing,

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,6 +35,9 @@ func hostileTitles(p *person, site *sandbox.Site) {
 		gone = append(gone, draft("Gone "+strings.Repeat("x", len(gone)), "<p>gone</p>").ID)
 	}
 	p.sees("source", "add", "evil", "--space", "EVIL", "--name", "Named "+evil, "--tag", "t"+evil)
+	listed := filepath.Join(p.t.TempDir(), "listed.md")
+	require.NoError(p.t, os.WriteFile(listed, []byte("Sea cow"), 0o600))
+	p.sees("document", "add", listed, "--source", "papers", "--title", "Listed "+evil)
 	p.errs(3, "sync", "evil", "--wait", "--request-id", "evil-1")
 	for _, id := range gone {
 		require.NoError(p.t, site.TrashPage(id))
@@ -46,6 +51,7 @@ func hostileTitles(p *person, site *sandbox.Site) {
 		"source losses": {"odd", "evil"}, "sync": {"", "evil --mode full --request-id evil-2 --wait"}, "cancel": {"", "evil-1"},
 		"failed retry": {"", "evil-1"}, "source set": {"", "evil --name " + strings.ReplaceAll(evil, " ", "")}, "doctor": {"", ""}, "secret list": {"", ""}, "key list": {"", ""},
 		"removals reject": {"", "evil-2"}, "removals approve": {"", "evil-1"}, "migrate status": {"", ""}, "migrate verify": {"", ""}, "migrate up": {"", ""}, "migrate export": {"", p.data + "/scripts"},
+		"document list":   {"Listed", ""},
 		"document remove": {"", "x" + strings.ReplaceAll(evil, " ", "") + " --source evil"}, "source remove": {"", "nowhere" + strings.ReplaceAll(evil, " ", "")},
 		"source resume": {"", "nowhere" + strings.ReplaceAll(evil, " ", "")},
 		"convert":       {"", "-"}, "source add": {"", "evil" + strings.ReplaceAll(evil, " ", "") + " --space EVIL"}, "document add": {"", "- --source evil --url x" + strings.ReplaceAll(evil, " ", "")},
