@@ -215,6 +215,27 @@ CREATE TABLE confluence_removals (
     layer_set integer
 );
 
+CREATE TABLE confluence_schedules (
+    source_id text NOT NULL,
+    is_on boolean NOT NULL,
+    every text DEFAULT ''::text NOT NULL,
+    cron text DEFAULT ''::text NOT NULL,
+    time_zone text DEFAULT ''::text NOT NULL,
+    quiet_hours text DEFAULT ''::text NOT NULL,
+    full_every text DEFAULT ''::text NOT NULL,
+    next_at timestamp with time zone,
+    full_after timestamp with time zone DEFAULT now() NOT NULL,
+    look_token text DEFAULT ''::text NOT NULL,
+    look_until timestamp with time zone,
+    looked_at timestamp with time zone,
+    look_result text DEFAULT ''::text NOT NULL,
+    look_problem text DEFAULT ''::text NOT NULL,
+    look_failures integer DEFAULT 0 NOT NULL,
+    seen_until timestamp with time zone,
+    changed_at timestamp with time zone,
+    mended_at timestamp with time zone
+);
+
 CREATE TABLE confluence_search (
     one boolean DEFAULT true NOT NULL,
     language text NOT NULL
@@ -294,7 +315,9 @@ CREATE TABLE confluence_sync_runs (
     snapshot_seq bigint DEFAULT 0 NOT NULL,
     notes text[] DEFAULT '{}'::text[] NOT NULL,
     kinds text[] DEFAULT '{}'::text[] NOT NULL,
-    only_pages text[]
+    only_pages text[],
+    reason text DEFAULT 'asked'::text NOT NULL,
+    marks text[]
 );
 
 CREATE TABLE confluence_texts (
@@ -405,6 +428,9 @@ ALTER TABLE confluence_pages ADD CONSTRAINT confluence_pages_source_id_fkey FORE
 ALTER TABLE confluence_pauses ADD CONSTRAINT confluence_pauses_pkey PRIMARY KEY (site);
 ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_pkey PRIMARY KEY (page_id, run_id);
 ALTER TABLE confluence_removals ADD CONSTRAINT confluence_removals_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_schedules ADD CONSTRAINT confluence_schedules_pkey PRIMARY KEY (source_id);
+ALTER TABLE confluence_schedules ADD CONSTRAINT confluence_schedules_check CHECK (((NOT is_on) OR (next_at IS NOT NULL)));
+ALTER TABLE confluence_schedules ADD CONSTRAINT confluence_schedules_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_search ADD CONSTRAINT confluence_search_pkey PRIMARY KEY (one);
 ALTER TABLE confluence_search ADD CONSTRAINT confluence_search_one_check CHECK (one);
 ALTER TABLE confluence_sites ADD CONSTRAINT confluence_sites_pkey PRIMARY KEY (site_id);
@@ -469,6 +495,7 @@ CREATE INDEX idx_confluence_pages_user_mentions ON public.confluence_pages USING
 CREATE INDEX idx_confluence_removals_layer_set ON public.confluence_removals USING btree (layer_set) WHERE (layer_set IS NOT NULL);
 CREATE INDEX idx_confluence_removals_open ON public.confluence_removals USING btree (source_id, page_id) WHERE ((restored_at IS NULL) AND (purged_at IS NULL));
 CREATE INDEX idx_confluence_removals_source ON public.confluence_removals USING btree (source_id, removed_at DESC);
+CREATE INDEX idx_confluence_schedules_next ON public.confluence_schedules USING btree (next_at) WHERE is_on;
 CREATE INDEX idx_confluence_sync_pages_again ON public.confluence_sync_pages USING btree (page_id) WHERE ((outcome = 'failed'::text) OR ((outcome = 'skipped'::text) AND (reason = 'missing'::text)));
 CREATE INDEX idx_confluence_sync_pages_pending ON public.confluence_sync_pages USING btree (run_id, page_id) WHERE (outcome IS NULL);
 CREATE UNIQUE INDEX idx_confluence_sync_runs_open ON public.confluence_sync_runs USING btree (source_id) WHERE (state = ANY (ARRAY['listing'::text, 'fetching'::text, 'finishing'::text]));
@@ -1020,6 +1047,24 @@ COMMENT ON COLUMN confluence_removals.removed_at IS 'when it left; its chunks we
 COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
 COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';
 COMMENT ON COLUMN confluence_removals.layer_set IS 'the set of the layers that it had; null if that was not known';
+COMMENT ON TABLE confluence_schedules IS 'When sources are synced by themselves, and what came of it last';
+COMMENT ON COLUMN confluence_schedules.is_on IS 'false: somebody has said that the source is synced only when asked';
+COMMENT ON COLUMN confluence_schedules.every IS 'the interval, or auto; empty with cron';
+COMMENT ON COLUMN confluence_schedules.cron IS 'minute, hour, day of the month, month, day of the week';
+COMMENT ON COLUMN confluence_schedules.time_zone IS 'of cron and quiet_hours; empty for UTC';
+COMMENT ON COLUMN confluence_schedules.quiet_hours IS 'as 22:00-06:00, in which nothing is done';
+COMMENT ON COLUMN confluence_schedules.full_every IS 'how often all pages are compared; empty or never for never';
+COMMENT ON COLUMN confluence_schedules.next_at IS 'when the source is due';
+COMMENT ON COLUMN confluence_schedules.full_after IS 'no full run by schedule before this time';
+COMMENT ON COLUMN confluence_schedules.look_token IS 'who looks at the source now';
+COMMENT ON COLUMN confluence_schedules.look_until IS 'until when nobody else does';
+COMMENT ON COLUMN confluence_schedules.looked_at IS 'when the source was last looked at';
+COMMENT ON COLUMN confluence_schedules.look_result IS 'what came of it: unchanged, requested, busy, waits or failed';
+COMMENT ON COLUMN confluence_schedules.look_problem IS 'why it failed, as a code';
+COMMENT ON COLUMN confluence_schedules.look_failures IS 'how often in a row it failed';
+COMMENT ON COLUMN confluence_schedules.seen_until IS 'nothing had changed up to here since the watermark, by the site''s clock';
+COMMENT ON COLUMN confluence_schedules.changed_at IS 'when something had last changed';
+COMMENT ON COLUMN confluence_schedules.mended_at IS 'when somebody last mended what made it fail; failures before do not count';
 COMMENT ON TABLE confluence_search IS 'How the search stores words; one row';
 COMMENT ON COLUMN confluence_search.one IS 'always true: there is one row';
 COMMENT ON COLUMN confluence_search.language IS 'the text search configuration of the stored words, as a quoted name';
@@ -1092,6 +1137,8 @@ COMMENT ON COLUMN confluence_sync_runs.snapshot_seq IS 'sequence number of the n
 COMMENT ON COLUMN confluence_sync_runs.notes IS 'what the run did without, and why, in sentences';
 COMMENT ON COLUMN confluence_sync_runs.kinds IS 'the kinds that the run is about besides pages, as its source was set when it was asked for: blogpost, comment, attachment';
 COMMENT ON COLUMN confluence_sync_runs.only_pages IS 'the failed pages that were asked for, which an incremental run lists, and no others; NULL for one that lists what changed';
+COMMENT ON COLUMN confluence_sync_runs.reason IS 'asked or schedule';
+COMMENT ON COLUMN confluence_sync_runs.marks IS 'for what a run by schedule was requested: content@version as the site showed it; once it has listed these, they are no reason for another run';
 COMMENT ON TABLE confluence_texts IS 'The texts of chunks, each with what became of its vector';
 COMMENT ON COLUMN confluence_texts.space_id IS 'the space';
 COMMENT ON COLUMN confluence_texts.key IS 'hash of model, dimensions, prefix version and text';

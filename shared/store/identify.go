@@ -201,6 +201,7 @@ func (s *Store) Relocate(ctx context.Context, sourceID, baseURL string) error {
 		}
 		b := &pgx.Batch{}
 		was.queueMove(b, now)
+		b.Queue(wakeSQL+`s.source_id = $1`, sourceID)
 		return tx.SendBatch(ctx, b).Close()
 	})
 }

@@ -78,6 +78,9 @@ func (s *Store) LiftPause(ctx context.Context, sourceID string) (Pause, []Run, e
 		if err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, wakeSQL+siteOf+` = $1`, site); err != nil {
+			return err
+		}
 		rows, _ := tx.Query(ctx, `
 			UPDATE confluence_sync_runs SET sent_at = now(), attempt = attempt + 1
 			WHERE run_id IN (SELECT r.run_id FROM confluence_sync_runs r JOIN archon_sources s USING (source_id)

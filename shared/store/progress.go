@@ -117,14 +117,14 @@ func setState(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.
 	_, err = tx.Exec(ctx, `
 		UPDATE archon_sources SET updated_at = now(), metadata = metadata || jsonb_strip_nulls(jsonb_build_object(
 			'last_sync_timestamp', $2::timestamptz,
-			'last_deletion_check', CASE WHEN $3 = 'full' THEN $4::timestamptz END,
+			'last_deletion_check', CASE WHEN $3 = 'full' AND NOT ($10 = 'schedule' AND coalesce(metadata->>'deletion_strategy' = 'on_demand', false)) THEN $4::timestamptz END,
 			`+kindsListed+`,
 			'total_pages', (SELECT count(*) FROM confluence_pages p WHERE p.source_id = $1 AND p.is_deleted = false AND NOT p.kind IN `+partKinds+`),
 			'sync_metrics', coalesce(metadata->'sync_metrics', '{}') || jsonb_build_object(
 				'pages_created', $5::int, 'pages_updated', $6::int, 'pages_deleted', $7::int,
 				'last_sync_duration_seconds', extract(epoch FROM $4::timestamptz - $8::timestamptz))))
 		WHERE source_id = $1`,
-		r.SourceID, r.ListingStarted, r.Mode, r.FinishedAt, c.Created, c.Updated, c.Removed, r.StartedAt, r.Kinds)
+		r.SourceID, r.ListingStarted, r.Mode, r.FinishedAt, c.Created, c.Updated, c.Removed, r.StartedAt, r.Kinds, r.Reason)
 	return err
 }
 

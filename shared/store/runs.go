@@ -43,6 +43,7 @@ type Run struct {
 	APICalls        int          `json:"api_calls"` // to Confluence, including repetitions
 	APIBytes        int64        `json:"api_bytes"` // size of the answers after decompression
 	SnapshotSeq     int64        `json:"-"`         // of the newest snapshot
+	Reason          Reason       `json:"reason" enum:"asked,schedule"`
 }
 
 // Decision is a person's decision on the removals of a held run.
@@ -57,7 +58,7 @@ const (
 const runColumns = `run_id, source_id, requested_mode, mode, state, approve_removals, attempt, requested_at,
 	started_at, listing_started_at, listing_completed_at, removals_checked_at, finished_at,
 	coalesce(listed, 0), coalesce(code, ''), coalesce(message, ''), coalesce(approves_run, ''), coalesce(decision, ''),
-	api_calls, api_bytes, blog_posts, kinds, snapshot_seq, notes, only_pages`
+	api_calls, api_bytes, blog_posts, kinds, snapshot_seq, notes, only_pages, reason`
 
 // Again returns the request that makes a claimed run continue from its ledger.
 func (r Run) Again() event.SyncRequested {
@@ -73,7 +74,7 @@ func scanRunAnd(row pgx.CollectableRow, more ...any) (Run, error) {
 	var r Run
 	var started, listing, done, checked, finished *time.Time
 	err := row.Scan(append([]any{&r.ID, &r.SourceID, &r.RequestedMode, &r.Mode, &r.State, &r.ApproveRemovals, &r.Attempt,
-		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.Kinds, &r.SnapshotSeq, &r.Notes, &r.OnlyPages}, more...)...)
+		&r.RequestedAt, &started, &listing, &done, &checked, &finished, &r.Listed, &r.Code, &r.Message, &r.ApprovesRun, &r.Decision, &r.APICalls, &r.APIBytes, &r.BlogPosts, &r.Kinds, &r.SnapshotSeq, &r.Notes, &r.OnlyPages, &r.Reason}, more...)...)
 	r.RequestedAt = r.RequestedAt.UTC()
 	// A process of the release before writes only blog_posts: it may still run while the next release is started.
 	if r.BlogPosts && !slices.Contains(r.Kinds, page.BlogPost) {
@@ -137,8 +138,14 @@ func (s *Store) OpenRun(ctx context.Context, req event.SyncRequested) (Run, erro
 	return run, nil
 }
 
-// recordRequest stores the request as a run, unless it is stored already.
+// recordRequest stores the request of a person or a program as a run, unless it is stored already.
 func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) error {
+	return recordRunFor(ctx, tx, req, ByRequest, nil)
+}
+
+// recordRunFor is recordRequest for a reason. By schedule, the schedule alone says when a run is full, and not the source's
+// strategy; marks are for what it is requested.
+func recordRunFor(ctx context.Context, tx pgx.Tx, req event.SyncRequested, why Reason, marks []string) error {
 	if len(req.OnlyPages) == 0 { // an empty list, of a NATS client, asks for nothing special
 		req.OnlyPages = nil
 	}
@@ -147,15 +154,15 @@ func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) erro
 	var first, reconcile bool
 	var kinds, able []string
 	err := tx.QueryRow(ctx, `
-		SELECT NOT metadata ? 'last_sync_timestamp', CASE coalesce(metadata->>'deletion_strategy', $2)
+		SELECT NOT metadata ? 'last_sync_timestamp', CASE WHEN $4 THEN false ELSE CASE coalesce(metadata->>'deletion_strategy', $2)
 			WHEN 'every_sync' THEN true
 			WHEN 'on_demand' THEN false
-			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END
+			ELSE coalesce((metadata->>'last_deletion_check')::timestamptz, '-infinity') < now() - $3::interval END END
 			OR coalesce((metadata->>'search_misses')::int, 0) > 0
 			OR `+unlistedKinds+` OR `+unsettledSQL+`, `+wantedKinds+`, `+ableKinds+`
 		FROM archon_sources
 		WHERE source_id = $1 AND `+ourSource+` FOR NO KEY UPDATE`,
-		req.SourceID, WeeklyReconciliation, ReconcileEvery).Scan(&first, &reconcile, &kinds, &able)
+		req.SourceID, WeeklyReconciliation, ReconcileEvery, why == BySchedule).Scan(&first, &reconcile, &kinds, &able)
 	if err != nil {
 		return pg.NotFound(err, "source "+req.SourceID)
 	}
@@ -169,11 +176,11 @@ func recordRequest(ctx context.Context, tx pgx.Tx, req event.SyncRequested) erro
 	// The time is taken behind the lock: now() is that of the transaction's start, and a request that waited for the
 	// lock would seem older than the one that runs already.
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, kinds, only_pages, requested_at)
-		SELECT $1, $2, $3, $4, 'requested', $5, nullif($6, ''), $9 = ANY ($7::text[]), $7::text[], $10::text[], clock_timestamp()
+		INSERT INTO confluence_sync_runs (run_id, source_id, requested_mode, mode, state, approve_removals, approves_run, blog_posts, kinds, only_pages, reason, marks, requested_at)
+		SELECT $1, $2, $3, $4, 'requested', $5, nullif($6, ''), $9 = ANY ($7::text[]), $7::text[], $10::text[], $11, $12::text[], clock_timestamp()
 		WHERE (SELECT count(*) FROM confluence_sync_runs WHERE source_id = $2 AND state = 'requested') < $8
 		ON CONFLICT (run_id) DO NOTHING`,
-		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, kinds, MaxWaiting, page.BlogPost, req.OnlyPages)
+		req.RequestID, req.SourceID, req.Mode, mode, req.ApproveRemovals, req.ApprovesRun, kinds, MaxWaiting, page.BlogPost, req.OnlyPages, why, marks)
 	if err != nil || tag.RowsAffected() > 0 {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicehq/sluice/shared/schedule"
 	"github.com/sluicehq/sluice/shared/store/internal/pg"
 	"github.com/sluicehq/sluice/shared/store/vault"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -59,6 +60,7 @@ type Source struct {
 	Pages            int              `json:"pages"`                         // current number of live pages
 	Chunks           int              `json:"chunks"`                        // current number of chunks
 	Pause            *Pause           `json:"pause,omitempty"`               // the site's, while it lasts; all its sources wait
+	Schedule         *Scheduled       `json:"schedule,omitempty"`            // when it is synced by itself; nil if nobody has said, as before there were schedules
 }
 
 // String returns a description of the source, such as "space DOCS of https://acme.atlassian.net/wiki".
@@ -147,7 +149,10 @@ func (s *Store) AddSource(ctx context.Context, src Source) error {
 		if err != nil || !added {
 			return err
 		}
-		return at.recordSource(ctx, tx, src)
+		if err := at.recordSource(ctx, tx, src); err != nil || src.Schedule == nil {
+			return err
+		}
+		return setSchedule(ctx, tx, src.ID, src.Schedule.Schedule)
 	})
 	if err != nil || added {
 		return err
@@ -172,6 +177,7 @@ func (s Source) Same(other Source) bool {
 }
 
 const sourceFrom = ` FROM archon_sources s LEFT JOIN confluence_spaces n USING (source_id)
+	LEFT JOIN confluence_schedules h USING (source_id)
 	LEFT JOIN confluence_pauses p ON p.site = ` + siteOf + ` AND ` + inForce + ` `
 
 const sourceColumns = `
@@ -184,15 +190,21 @@ const sourceColumns = `
 		CASE WHEN jsonb_typeof(s.metadata->'tags') = 'array' THEN s.metadata->'tags' END) t), '{}'),
 	(s.metadata->>'last_sync_timestamp')::timestamptz, (s.metadata->>'last_deletion_check')::timestamptz,
 	p.since, p.until, p.why, coalesce(n.permissions, 'open'), coalesce(n.permissions_chosen, false), n.access_read_at, coalesce(n.access_problem, ''),
-	coalesce(n.permissions_max_age, '0'), coalesce(n.permissions <> 'open' AND n.access_read_at < now() - n.permissions_max_age, false)`
+	coalesce(n.permissions_max_age, '0'), coalesce(n.permissions <> 'open' AND n.access_read_at < now() - n.permissions_max_age, false)` + scheduleColumns
 
-func scanSource(row pgx.CollectableRow) (Source, error) {
+func scanSource(row pgx.CollectableRow) (Source, error) { return scanSourceAnd(row) }
+
+// scanSourceAnd scans sourceColumns, the counts, and what follows them.
+func scanSourceAnd(row pgx.CollectableRow, more ...any) (Source, error) {
 	var src Source
+	var h scheduleRow
 	var last, checked, since, until, readers *time.Time
 	var why *string
-	err := row.Scan(&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.SpaceID, &src.Keys, &src.DisplayName, &src.DeletionStrategy,
+	targets := []any{&src.ID, &src.System, &src.Location, &src.BaseURL, &src.SpaceKey, &src.SpaceID, &src.Keys, &src.DisplayName, &src.DeletionStrategy,
 		&src.BlogPosts, &src.Comments, &src.Attachments, &src.KnowledgeType, &src.Tags, &last, &checked, &since, &until, &why,
-		&src.Permissions, &src.Chosen, &readers, &src.ReadersProblem, &src.ReadersMaxAge, &src.ReadersOld, &src.Pages, &src.Chunks)
+		&src.Permissions, &src.Chosen, &readers, &src.ReadersProblem, &src.ReadersMaxAge, &src.ReadersOld}
+	targets = append(append(targets, h.targets()...), &src.Pages, &src.Chunks)
+	err := row.Scan(append(targets, more...)...)
 	if last != nil {
 		src.LastSync = last.UTC()
 	}
@@ -205,6 +217,7 @@ func scanSource(row pgx.CollectableRow) (Source, error) {
 	if until != nil {
 		src.Pause = &Pause{Since: since.UTC(), Until: until.UTC(), Why: *why}
 	}
+	src.Schedule = h.schedule(src)
 	return src, err
 }
 
@@ -217,6 +230,7 @@ type SourceChange struct {
 	Comments         Comments    // if changed to another than off, the next run is full; with less, the next full run removes the others
 	Attachments      Attachments // if on, the next run is full; if off, the next full run removes them
 	Permissions      Permissions
+	Schedule         *schedule.Schedule
 }
 
 // UpdateSource changes settings of a source and keeps the rest of its row, including other tools' keys in its
@@ -253,6 +267,9 @@ func (s *Store) UpdateSource(ctx context.Context, id string, c SourceChange) err
 		}
 		if err == nil && c.Permissions != "" {
 			err = setPermissions(ctx, tx, id, c.Permissions, 0)
+		}
+		if err == nil && c.Schedule != nil {
+			err = setSchedule(ctx, tx, id, *c.Schedule)
 		}
 		return err
 	})

@@ -3,6 +3,7 @@ package deletiondetector_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus/bustest"
 	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/failure"
+	"github.com/sluicehq/sluice/shared/schedule"
 	"github.com/sluicehq/sluice/shared/store"
 )
 
@@ -233,4 +235,41 @@ func TestNothingIsRemovedWhenTheSiteCannotBeRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A run that nobody asked for may have to list all pages of a source that loses pages only on demand.
+func TestARunByScheduleRemovesNothingOnDemand(t *testing.T) {
+	w, k := newWorld(t, 3), bustest.New(t)
+	gone, archived := w.below()[0].ID, w.below()[1].ID
+	require.NoError(t, w.site.TrashPage(gone))
+	require.NoError(t, w.site.ArchivePage(archived))
+	every := schedule.Default()
+	require.NoError(t, w.store.UpdateSource(t.Context(), "docs", store.SourceChange{DeletionStrategy: store.OnDemand, Schedule: &every}))
+	before, err := w.store.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.NoError(t, w.store.RecordPause(t.Context(), w.baseURL, time.Hour, "429"))
+	_, _, err = w.store.LiftPause(t.Context(), "docs") // which makes it due
+	require.NoError(t, err)
+	look, err := w.store.ClaimDue(t.Context(), "docs")
+	require.NoError(t, err)
+	require.True(t, look.Sources[0].Facts.OnDemand)
+	requests, err := w.store.EndLook(t.Context(), look.Token, []store.Looked{{
+		SourceID: "docs", Result: store.LookRequested, Next: time.Now().Add(time.Hour),
+		Request: &event.SyncRequested{SourceID: "docs", RequestID: "by-schedule", Mode: event.Full},
+	}})
+	require.NoError(t, err)
+	require.Len(t, requests, 1)
+
+	w.start(k, sandbox.DefaultToken)
+	run := w.relist("by-schedule")
+	require.Equal(t, store.BySchedule, run.Reason)
+	k.Publish(completed(run))
+	k.Empty(bus.Removals)
+	require.True(t, w.live(gone))
+	require.True(t, w.live(archived))
+	require.Equal(t, map[string]string{gone: "on_demand", archived: "on_demand"}, w.ended(run.ID, event.Skipped))
+	require.Equal(t, event.StateCompleted, w.advance(run.ID).State)
+	after, err := w.store.Source(t.Context(), "docs")
+	require.NoError(t, err)
+	require.Equal(t, before.LastCheck, after.LastCheck, "nothing was looked for")
 }

@@ -141,6 +141,13 @@ func (d *Detector) judge(ctx context.Context, run store.Run) error {
 	if err != nil {
 		return failure.Wrap(failure.SourceGone, err)
 	}
+	if run.Reason == store.BySchedule && src.DeletionStrategy == store.OnDemand {
+		// Nobody has asked for this run. It is full for another reason, and such a source loses pages only on demand.
+		if err := d.ledger.KeepPages(ctx, run, candidates, string(store.OnDemand)); err != nil {
+			return err
+		}
+		return d.ledger.MarkRemovalsChecked(ctx, run.ID)
+	}
 	system, err := d.systems.Open(ctx, src)
 	if err != nil {
 		return err

@@ -165,6 +165,12 @@ func (v *Vault) SetSecret(ctx context.Context, ring *seal.Ring, name string, c C
 				DO UPDATE SET expires_at = CASE WHEN $3 THEN coalesce(excluded.expires_at, t.expires_at) ELSE excluded.expires_at END`,
 				name, expires, same)
 		}
+		if err == nil {
+			// What failed with the token before may go well now, so the sources that it is for are due at once.
+			_, err = tx.Exec(ctx, `UPDATE confluence_schedules h SET next_at = now(), mended_at = now(), look_failures = 0, look_token = '', look_until = NULL
+				FROM archon_sources s WHERE h.source_id = s.source_id AND h.is_on
+				AND (s.source_id = $1 OR split_part(lower(s.metadata->>'confluence_base_url'), '/', 3) = $1)`, name)
+		}
 		return err
 	})
 	return same, err
