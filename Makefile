@@ -27,8 +27,9 @@ ROUNDS    ?= 3
 TESTFLAGS ?=
 
 # Empty on a machine without a C compiler, which the race detector needs. It leaves out bcrypt and
-# argon2: slow on purpose, pure functions, not ours, and ten times slower when it watches them.
-RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo '-race -gcflags=golang.org/x/crypto/...=-race=false')
+# argon2: slow on purpose, pure functions, not ours, and ten times slower when it watches them. So is the
+# compiler of WebAssembly, which loads the PDF reader.
+RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo '-race -gcflags=golang.org/x/crypto/...=-race=false -gcflags=github.com/tetratelabs/wazero/...=-race=false')
 
 # The race detector makes these tests of lab many times slower, or too large: they run without it.
 WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
@@ -36,7 +37,7 @@ WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo firsthour test test-foreign test-renderers test-mcp test-console screenshots test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity hostile retrieval permissions permissions-search compose-test
+.PHONY: help setup demo firsthour test test-foreign test-tika test-renderers test-mcp test-console screenshots test-openapi test-pooler audit check torture fmt lint vet build isolate tidy docs fuzz bench microbench bench-store bench-peers cover clean fidelity hostile retrieval permissions permissions-search compose-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
@@ -67,6 +68,9 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)
 	go test -count=1 -tags foreign -run '^TestForeignClient$$' ./lab/clienttest
+
+test-tika: ## have a real Apache Tika, from Maven Central, read what the extractor does not (needs Java)
+	go test -count=1 -tags foreign -run '^TestForeignTika$$' ./services/sluice/cli
 
 test-renderers: ## let other Markdown renderers, from npm, PyPI and Go, find nothing live in ours (needs Node and Python)
 	go test -count=1 -tags foreign -run '^TestForeignRenderers$$' ./services/converter/markdown
@@ -118,7 +122,7 @@ lint: $(LINT) ## format and lint rules, without changing anything
 vet: ## go vet
 	@echo "=== vet ==="
 	go vet $(PACKAGES)
-	go vet -tags foreign,openapi,browser ./lab/e2etest/... ./services/sandbox/... ./services/converter/... ./services/gateway/... ./lab/clienttest/...
+	go vet -tags foreign,openapi,browser ./lab/e2etest/... ./services/sandbox/... ./services/converter/... ./services/gateway/... ./services/sluice/... ./lab/clienttest/...
 
 build: ## a static binary of every program, into bin/
 	@echo "=== build ==="

@@ -82,6 +82,7 @@ func TestTheDemoAndWhatItLeaves(t *testing.T) {
 	p := newPerson(t)
 	model := embeddingtest.NewServer(t)
 	p.env = map[string]string{"EMBEDDINGS_URL": model.URL, "EMBEDDINGS_MODEL": "a-model", "SLUICE_PG_BINDIR": pgtest.VectorBinDir(t)}
+	p.env["ATTACHMENT_TIME"] = "10m" // the race detector makes loading the PDF reader slow
 	p.stopsADemo()
 	code, out, said := p.types("demo", "--once")
 	require.Zero(t, code, said)
