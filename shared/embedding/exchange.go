@@ -9,13 +9,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
 
@@ -72,7 +69,7 @@ func (*busyError) FailureCode() failure.Code { return failure.EmbeddingUnavailab
 // final reports whether the same call would fail in the same way: it is about the address.
 func (e *busyError) final() bool {
 	var untrusted *tls.CertificateVerificationError
-	return errors.Is(e.cause, errPublic) || errors.As(e.cause, &untrusted)
+	return errors.Is(e.cause, outgoing.ErrPublic) || errors.As(e.cause, &untrusted)
 }
 
 // alone reports whether an error may be about one of several texts.
@@ -103,35 +100,10 @@ func (s *server) parseAddress() error {
 	}
 	s.refuses = s.azure || host == "api.openai.com"
 	s.http = &http.Client{
-		Transport:     newTransport(u.Scheme == "http", s.cfg.EmbeddingsParallel),
+		Transport:     outgoing.NewTransport(u.Scheme == "http", s.cfg.EmbeddingsParallel),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key must not travel
 	}
 	return nil
-}
-
-var errPublic = errors.New("http:// would send texts and the key unencrypted over the internet; use https://")
-
-// newTransport keeps a connection for each concurrent call. Without TLS it only goes to addresses that are
-// not public, and through no proxy.
-func newTransport(plain bool, parallel int) *http.Transport {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	if d, ok := http.DefaultTransport.(*http.Transport); ok {
-		t = d.Clone()
-	}
-	t.MaxIdleConnsPerHost = parallel
-	if plain {
-		t.Proxy = nil
-		t.DialContext = (&net.Dialer{
-			Timeout: 10 * time.Second, KeepAlive: 30 * time.Second,
-			Control: func(_, address string, _ syscall.RawConn) error {
-				if at, err := netip.ParseAddrPort(address); err != nil || outgoing.Public(at.Addr()) {
-					return errPublic
-				}
-				return nil
-			},
-		}).DialContext
-	}
-	return t
 }
 
 // policies are shared by all calls, retry outermost: a call that waits for its retry holds no place.

@@ -51,7 +51,7 @@ func OpenReranker(c config.Reranking, log zerolog.Logger) (*Reranker, error) {
 		u.Path += "/rerank"
 	}
 	return &Reranker{cfg: c, log: log, address: u.String(), http: &http.Client{
-		Transport:     newTransport(u.Scheme == "http", 4),
+		Transport:     outgoing.NewTransport(u.Scheme == "http", 4),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key must not travel
 	}}, nil
 }

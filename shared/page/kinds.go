@@ -20,6 +20,12 @@ var Kinds = []Kind{
 // FileTypes are the types of files whose text is read: the formats in which attachments are stored.
 var FileTypes = []string{"pdf", "docx", "xlsx", "pptx", "html", "markdown", "text", "csv", "json", "code", "drawio", "svg", "image"}
 
+// OtherFileTypes are the types of files whose text is read by a server, where there is one.
+var OtherFileTypes = []string{"doc", "xls", "ppt", "xlsb", "opendocument", "rtf", "vsd", "msg", "postscript", "ole", OtherFile}
+
+// OtherFile is the type of a file that only the server knows.
+const OtherFile = "other"
+
 // IsPart reports whether content of the kind is a part of a page. A page itself, with either of its names, is none.
 func IsPart(kind string) bool {
 	return slices.ContainsFunc(Kinds, func(k Kind) bool { return k.Name == kind && k.Part })

@@ -132,7 +132,7 @@ func TestPlainFormats(t *testing.T) {
 		"a.json":   {`{"a": 1}`, "json", "```json\n{\"a\": 1}\n```\n"},
 		"a.xml":    {`<?xml version="1.0"?><a/>`, "code", "```xml\n<?xml version=\"1.0\"?><a/>\n```\n"},
 		"a.csv":    {"a,b\n1,\"x|y\"\n", "csv", "## rows 1-2\n\n| a | b |\n| --- | --- |\n| 1 | x\\|y |\n"},
-		"a.html":   {`<html><body><p>a_b &lt; 2 <script>x</script><table><tr><td colspan=2>m</td></tr><tr><td>1</td><td>2</td></tr></table>`, "html", "a_b < 2\n\n| m | m |\n|---|---|\n| 1 | 2 |\n"},
+		"a.html":   {`<html><head><title>&#0;</title></head><body><p>a_b &lt; 2 <script>x</script><table><tr><td colspan=2>m</td></tr><tr><td>1</td><td>2</td></tr></table>`, "html", "a_b < 2\n\n| m | m |\n|---|---|\n| 1 | 2 |\n"},
 		"page.xyz": {"<!DOCTYPE html><title>T</title><p>x", "html", "# T\n\nx\n"},
 		"a.svg":    {`<svg><title>T</title><text>one <tspan>two</tspan> three</text></svg>`, "svg", "- T\n- one two three\n"},
 		"a.png":    {"\x89PNG\r\n\x1a\n", "image", "Image\n"},

@@ -45,7 +45,8 @@ func readHTML(j *job) error {
 		return err
 	}
 	doc := goquery.NewDocumentFromNode(root)
-	title := strings.TrimSpace(doc.Find("head title").First().Text())
+	// Tika writes a title that is not there as a character that is none.
+	title := strings.TrimSpace(strings.ReplaceAll(doc.Find("head title").First().Text(), "\uFFFD", ""))
 	if n := doc.Find("iframe, object, embed, audio, video, canvas").Length(); n > 0 {
 		j.losses[lossKind{"html", page.Dropped, "embedded content is not read"}] += n
 	}

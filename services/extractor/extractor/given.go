@@ -23,8 +23,12 @@ type Reader struct {
 }
 
 // NewReader returns a reader. Close ends its process.
-func NewReader(c config.Files, log zerolog.Logger) *Reader {
-	return &Reader{newProcesses(limitsOf(c), c.Memory, 1, log), c.MaxBytes}
+func NewReader(c config.Files, log zerolog.Logger) (*Reader, error) {
+	p, err := openProcesses(c, 1, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{p, c.MaxBytes}, nil
 }
 
 // Close ends the process.

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/services/extractor/extract"
+	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/failure"
 	"github.com/sluicehq/sluice/shared/page"
 	"github.com/sluicehq/sluice/shared/service"
@@ -61,9 +62,23 @@ type processes struct {
 	grace  time.Duration // how much longer than its limit a file may take before its process is killed
 	log    zerolog.Logger
 	turns  chan struct{} // has one for each process that has a file
+	server *server       // reads what they skip; nil if there is none
 
 	mu   sync.Mutex
 	idle []*process
+}
+
+// openProcesses makes room for at most most processes, with the settings' limits and server.
+func openProcesses(c config.Files, most int, log zerolog.Logger) (*processes, error) {
+	s, err := newServer(c, most)
+	if err != nil {
+		return nil, err
+	}
+	limits := extract.DefaultLimits()
+	limits.Bytes, limits.Time = c.MaxBytes, c.Time
+	p := newProcesses(limits, c.Memory, most, log)
+	p.server = s
+	return p, nil
 }
 
 // newProcesses makes room for at most most processes.
@@ -114,14 +129,23 @@ func (t *tray) file() *os.File { return t.on }
 
 func (t *tray) leave() { _ = t.on.Close() }
 
-// read hands the file to a process, when one is free.
+// read has a process read the file, and a server one that is of another format.
 func (t *tray) read(ctx context.Context, of page.Facts) (extract.Document, error) {
+	doc, err := t.hand(ctx, t.on, of)
+	if skipped := new(extract.SkippedError); errors.As(err, &skipped) && t.of.server.reads(skipped) {
+		return t.ask(ctx, skipped)
+	}
+	return doc, err
+}
+
+// hand hands a file to a process, when one is free.
+func (t *tray) hand(ctx context.Context, on *os.File, of page.Facts) (extract.Document, error) {
 	p, err := t.of.turn(ctx)
 	if err != nil {
 		return extract.Document{}, err
 	}
 	defer p.leave()
-	if err := p.put(t.on); err != nil {
+	if err := p.put(on); err != nil {
 		return extract.Document{}, err
 	}
 	return p.read(ctx, of)
@@ -151,6 +175,7 @@ func (p *processes) turn(ctx context.Context) (*process, error) {
 
 // close ends the processes that nobody uses.
 func (p *processes) close() {
+	p.server.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, one := range p.idle {

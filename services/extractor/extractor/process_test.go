@@ -54,6 +54,12 @@ func misbehave(o order, file io.ReaderAt) answer {
 		}
 	case "encrypted":
 		return answer{Code: failure.FileEncrypted, Error: "it needs a password"}
+	case "":
+		return answer{Code: failure.FileNoText, Error: "nothing"}
+	case "old":
+		return answer{Skipped: &extract.SkippedError{Format: "doc", Reason: "the old format doc is not read"}}
+	case "odd":
+		return answer{Skipped: &extract.SkippedError{Reason: "no known format"}}
 	case "audio":
 		return answer{Skipped: &extract.SkippedError{Format: "audio", Reason: "it has no text"}}
 	case "environment":

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/sluicehq/sluice/services/extractor/extract"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
@@ -32,17 +31,14 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	processes := newProcesses(limitsOf(cfg.Files), cfg.Memory, cmp.Or(cfg.Workers, bus.Extract.Workers), h.Log)
+	processes, err := openProcesses(cfg.Files, cmp.Or(cfg.Workers, bus.Extract.Workers), h.Log)
+	if err != nil {
+		return nil, err
+	}
 	x := newExtractor(s, b, systems, processes, cfg.MaxBytes, h.Log)
 	run := service.Consume(b, bus.Extract, x.Handle, bus.Workers(cfg.Workers), service.BySite(s))
 	return service.RunnerFunc(func(ctx context.Context) error {
 		defer processes.close()
 		return run.Run(ctx)
 	}), nil
-}
-
-func limitsOf(c config.Files) extract.Limits {
-	limits := extract.DefaultLimits()
-	limits.Bytes, limits.Time = c.MaxBytes, c.Time
-	return limits
 }

@@ -89,7 +89,9 @@ func (d *adding) run(ctx context.Context, files []string) error {
 		return err
 	}
 	d.chunks = chunk.Options{MaxTokens: cfg.MaxTokens, OverlapTokens: cfg.OverlapTokens}
-	d.reader = extractor.NewReader(limits, d.logger(cfg.Process))
+	if d.reader, err = extractor.NewReader(limits, d.logger(cfg.Process)); err != nil {
+		return err
+	}
 	defer d.reader.Close()
 	return d.withStore(ctx, func(s *store.Store) error {
 		d.store = s
@@ -219,6 +221,8 @@ func (d *adding) refused(ctx context.Context, file string, doc chunkwriter.Docum
 		failure.FileNoText:    "if it is a scan, have its text recognized first (OCR)",
 		failure.FileTooSlow:   "ATTACHMENT_TIME gives it more",
 		failure.FileDamaged:   "open it in its program, and save it again",
+
+		failure.ExtractorUnavailable: "try again when the server of EXTRACTOR_URL answers",
 	}[failure.CodeOf(err)]
 	said := fmt.Sprintf("%s is not stored: %v", file, err)
 	if todo != "" {

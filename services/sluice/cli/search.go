@@ -53,8 +53,8 @@ func (a *app) search() *cobra.Command {
 			if f.Kind != "" && f.Kind != search.Document && !page.IsContent(f.Kind) {
 				return usageError{fmt.Errorf("--kind must be page, blogpost, comment, attachment or document, not %q", f.Kind)}
 			}
-			if f.FileType != "" && !slices.Contains(page.FileTypes, strings.ToLower(f.FileType)) {
-				return usageError{fmt.Errorf("--file-type must be one of %s, not %q", strings.Join(page.FileTypes, ", "), f.FileType)}
+			if types := slices.Concat(page.FileTypes, page.OtherFileTypes); f.FileType != "" && !slices.Contains(types, strings.ToLower(f.FileType)) {
+				return usageError{fmt.Errorf("--file-type must be one of %s, not %q", strings.Join(types, ", "), f.FileType)}
 			}
 			if f.Resolution != "" && f.Resolution != page.Open && f.Resolution != page.Resolved {
 				return usageError{fmt.Errorf("--resolution must be open or resolved, not %q", f.Resolution)}
