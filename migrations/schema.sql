@@ -317,7 +317,8 @@ CREATE TABLE confluence_sync_runs (
     kinds text[] DEFAULT '{}'::text[] NOT NULL,
     only_pages text[],
     reason text DEFAULT 'asked'::text NOT NULL,
-    marks text[]
+    marks text[],
+    report jsonb
 );
 
 CREATE TABLE confluence_texts (
@@ -1139,6 +1140,7 @@ COMMENT ON COLUMN confluence_sync_runs.kinds IS 'the kinds that the run is about
 COMMENT ON COLUMN confluence_sync_runs.only_pages IS 'the failed pages that were asked for, which an incremental run lists, and no others; NULL for one that lists what changed';
 COMMENT ON COLUMN confluence_sync_runs.reason IS 'asked or schedule';
 COMMENT ON COLUMN confluence_sync_runs.marks IS 'for what a run by schedule was requested: content@version as the site showed it; once it has listed these, they are no reason for another run';
+COMMENT ON COLUMN confluence_sync_runs.report IS 'what is counted over all pages of a completed or held run: numbers by kind, times of the stages, the slowest pages; NULL for other runs, and for those that ended before this was kept';
 COMMENT ON TABLE confluence_texts IS 'The texts of chunks, each with what became of its vector';
 COMMENT ON COLUMN confluence_texts.space_id IS 'the space';
 COMMENT ON COLUMN confluence_texts.key IS 'hash of model, dimensions, prefix version and text';

@@ -37,7 +37,6 @@ func TestTheStoryOfARun(t *testing.T) {
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 7, 4096))
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 1, 4))
 	require.NoError(t, s.AddUsage(t.Context(), "r1", 0, 0))
-	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
 	// The listing takes 3 s; page 1 is fetched 2 s after it, converted 1 s later, and stored 4 s after that. Page 2
 	// is later, on a host whose clock is behind.
 	_, err := conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET started_at = listing_completed_at - interval '3 s'`)
@@ -50,6 +49,8 @@ func TestTheStoryOfARun(t *testing.T) {
 		converted_at = r.listing_completed_at + interval '2 s', ended_at = r.listing_completed_at + interval '9 s'
 		FROM confluence_sync_runs r WHERE r.run_id = l.run_id AND l.page_id = '2'`)
 	require.NoError(t, err)
+
+	require.Equal(t, event.StateCompletedWithFailures, finish(t, s, run).State)
 
 	st, err := s.Reader().Story(t.Context(), viewer.All(), "r1")
 	require.NoError(t, err)
@@ -75,6 +76,19 @@ func TestTheStoryOfARun(t *testing.T) {
 	require.Len(t, st.Slowest, 2)
 	require.Equal(t, store.SlowPage{PageID: "1", Title: "Page 1", Bytes: 1000, Seconds: 5}, st.Slowest[0])
 	require.Equal(t, "2", st.Slowest[1].PageID)
+
+	// It is kept with the run, so that nobody reads all pages again; of a run of an earlier release it is read anew.
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_pages SET fetched_at = NULL, bytes = NULL`)
+	require.NoError(t, err)
+	kept, err := s.Reader().Story(t.Context(), viewer.All(), "r1")
+	require.NoError(t, err)
+	require.Equal(t, st, kept)
+	_, err = conn.Exec(t.Context(), `UPDATE confluence_sync_runs SET report = NULL`)
+	require.NoError(t, err)
+	anew, err := s.Reader().Story(t.Context(), viewer.All(), "r1")
+	require.NoError(t, err)
+	require.Empty(t, anew.Slowest)
+	require.Zero(t, anew.Bytes)
 
 	_, err = s.Reader().Story(t.Context(), viewer.All(), "unknown")
 	require.ErrorIs(t, err, store.ErrNotFound)

@@ -108,6 +108,9 @@ func setState(ctx context.Context, tx pgx.Tx, r *Run, next event.State, c event.
 		UPDATE confluence_sync_runs SET state = $2, code = nullif($3, ''), message = nullif($4, ''), finished_at = clock_timestamp()
 		WHERE run_id = $1 RETURNING finished_at`, r.ID, r.State, r.Code, r.Message).Scan(&r.FinishedAt)
 	r.FinishedAt = r.FinishedAt.UTC()
+	if err == nil && (r.State == event.StateCompleted || r.State == event.StateCompletedWithFailures || r.State == event.StateHeld) {
+		err = keepMeasured(ctx, tx, r.ID)
+	}
 	if err == nil {
 		err = describe(ctx, tx, r.SourceID, r.Mode == event.Full || c.Created+c.Updated+c.Removed > 0)
 	}
