@@ -228,10 +228,10 @@ func (b *browser) see(text string) {
 	b.until("see "+text, `document.body && document.body.innerText.includes(`+quoted(text)+`)`)
 }
 
-// press presses the button or link whose text begins so, by the keyboard.
+// press presses the button or link with this text in its own, or with this label, by the keyboard.
 func (b *browser) press(text string) {
 	b.t.Helper()
-	find := `[...document.querySelectorAll("main a, main button")].find(e => e.innerText.trim().replace(/\s+/g, " ").includes(` + quoted(text) + `))`
+	find := `[...document.querySelectorAll("main a, main button")].find(e => e.innerText.trim().replace(/\s+/g, " ").includes(` + quoted(text) + `) || e.ariaLabel === ` + quoted(text) + `)`
 	b.until("find "+text, find)
 	_ = value[bool](b, `(e => { e.focus(); return true })(`+find+`)`)
 	b.do("press "+text, chromedp.KeyEvent("\r"))

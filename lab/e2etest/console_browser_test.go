@@ -116,11 +116,18 @@ func TestAPersonWalksThroughTheConsole(t *testing.T) {
 	b.see("Its journey")
 	require.Contains(t, b.path(), "/console/sources/gen/pages/"+odd.ID+"#chunk-")
 
-	// A revoked key is logged out at once.
-	_, err = w.store.Vault().RevokeAPIKey(t.Context(), id)
-	require.NoError(t, err)
+	// Revoke the own key: it is logged out at once, and logs in no more.
+	b.open("/system/keys")
+	b.press("Revoke the key of a person")
+	b.see("Log in")
 	b.open("/sources/gen")
 	b.see("Log in")
+	b.fill("key", key)
+	b.press("Log in")
+	b.see("wrong or revoked")
+	revoked, err := w.store.Vault().APIKey(t.Context(), id)
+	require.NoError(t, err)
+	require.False(t, revoked.RevokedAt.IsZero())
 	b.clean()
 }
 

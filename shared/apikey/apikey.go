@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base32"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -93,6 +94,19 @@ func (k Key) ViewerAs(account string) (viewer.Viewer, error) {
 	return k.Viewer().As(account), nil
 }
 
+// LooksFor reports whether people with the key may look at what any account sees: with a key that reads for others, and
+// with an admin's key for all sources, which makes such keys. A key that is bound to an account reads as no other.
+func (k Key) LooksFor() bool { return k.ActAs || k.Role.May(Admin) && !k.Scoped() && k.Account == "" }
+
+// ViewerFor is the viewer of a person who looks at what an account sees; "" is what the key itself sees. The error is
+// ErrReader if LooksFor is false, or access.ErrAccount.
+func (k Key) ViewerFor(account string) (viewer.Viewer, error) {
+	if account != "" {
+		k.ActAs = k.LooksFor()
+	}
+	return k.ViewerAs(account)
+}
+
 const (
 	prefix       = "sluice"
 	idLength     = 12 // letters and digits of base32: 60 bits, so that ids do not collide
@@ -102,9 +116,20 @@ const (
 // New makes a key. It returns its id, the whole key, which is shown once, and the hash to store.
 func New() (id string, token secret.String, hash string) {
 	id = strings.ToLower(rand.Text()[:idLength])
+	token, hash = WithID(id)
+	return id, token, hash
+}
+
+// IDOf returns the id that belongs to a digest of at least 8 bytes.
+func IDOf(sum []byte) string {
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum)[:idLength])
+}
+
+// WithID makes a new secret for a key with this id. It returns the whole key, which is shown once, and the hash to store.
+func WithID(id string) (token secret.String, hash string) {
 	// One text of crypto/rand has 26 letters; a key needs more.
 	text := strings.ToLower(rand.Text() + rand.Text())
-	return id, secret.New(prefix + "_" + id + "_" + text), Hash(id, text)
+	return secret.New(prefix + "_" + id + "_" + text), Hash(id, text)
 }
 
 // Parse splits a key into its id and its secret. It returns false for a text that cannot be a key.

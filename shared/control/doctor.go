@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
@@ -17,6 +18,8 @@ import (
 const (
 	// checkTimeout is the time limit for one server to respond.
 	checkTimeout = 10 * time.Second
+	// examineWithin limits an examination that somebody waits for, less if the request has less time.
+	examineWithin = 25 * time.Second
 	// lag is the number of waiting messages for a stage at which the doctor warns.
 	lag = 10_000
 )
@@ -68,24 +71,44 @@ type Servers struct {
 }
 
 // Examine examines the database, the broker and every source, and says how to fix what is wrong. It calls the site of
-// each source. Only who sees every source may; the error is ErrNotOperator.
+// each source, and ends in time: what it has not reached by then is a finding of its own. Like System, it is for who sees
+// every source and oversees them; the error is ErrNotOperator or ErrNotOverseer.
 func (c *Control) Examine(ctx context.Context, v viewer.Viewer) ([]Finding, error) {
 	if !v.SeesAll() {
 		return nil, ErrNotOperator
 	}
-	var d Doctor
-	sources := d.Database(ctx, c.Servers.Store, c.Servers.Embeds)
+	if !v.Oversees() {
+		return nil, ErrNotOverseer
+	}
+	within, cancel := context.WithTimeout(ctx, answerBefore(ctx, time.Now()))
+	defer cancel()
+	var d, broker, others Doctor
+	sources := d.Database(within, c.Servers.Store, c.Servers.Embeds)
+	var all sync.WaitGroup
 	if c.Servers.Bus != nil {
-		d.Broker(ctx, c.Servers.Bus, c.Servers.Embeds, sources)
+		all.Go(func() { broker.Broker(within, c.Servers.Bus, c.Servers.Embeds, sources) })
 	}
 	if c.Servers.Site != nil {
-		d.Sources(ctx, c.Servers.Store, c.Servers.Site, sources)
+		all.Go(func() { others.Sources(within, c.Servers.Store, c.Servers.Site, sources) })
 	}
+	all.Wait()
+	d.Findings = slices.Concat(d.Findings, broker.Findings, others.Findings)
 	d.LeftOpen(sources)
-	if secrets, err := c.Servers.Store.Vault().Secrets(ctx); err == nil {
+	if secrets, err := c.Servers.Store.Vault().Secrets(ctx); err != nil {
+		d.Warn("tokens", "examine again; see the database's log", "when stored tokens expire is not known: %v", err)
+	} else {
 		d.Tokens(c.Servers.Site.Expiring(secrets, time.Now()))
 	}
 	return d.Findings, nil
+}
+
+// answerBefore is the time that an examination may take. A request with a time limit keeps a fifth of it for its answer.
+func answerBefore(ctx context.Context, now time.Time) time.Duration {
+	ends, limited := ctx.Deadline()
+	if !limited {
+		return examineWithin
+	}
+	return min(examineWithin, ends.Sub(now)*4/5)
 }
 
 // Database examines the database, and returns its sources if it is migrated. embeds says that a model is set.

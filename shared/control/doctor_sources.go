@@ -41,8 +41,15 @@ func (d *Doctor) Sources(ctx context.Context, in Installed, site *credential.Sit
 	var all sync.WaitGroup
 	for i, s := range sources {
 		all.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+			case <-ctx.Done():
+			}
+			if ctx.Err() != nil {
+				found[i].Warn("source "+s.ID, "examine again, or run sluice doctor, which has no time limit for all of it", "was not examined: the time was up")
+				return
+			}
 			if s.System == store.Confluence {
 				found[i].space(ctx, in, site, opened, s)
 			} else {

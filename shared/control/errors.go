@@ -88,6 +88,13 @@ func (e *KeyReusedError) Error() string {
 	return fmt.Sprintf("the key was already used for run %s, which was a different request", e.ID)
 }
 
+// KeyMadeError says that a request has made an API key already: another one, or this one too long ago.
+type KeyMadeError struct{ ID string }
+
+func (e *KeyMadeError) Error() string {
+	return fmt.Sprintf("this request has made the API key %s already, with other settings or too long ago; a new key needs a new request, and one that nobody uses can be revoked", e.ID)
+}
+
 // TooManyRunsError says that so many runs of the source wait already that no other is requested.
 type TooManyRunsError struct{ SourceID string }
 

@@ -2,9 +2,12 @@ package control
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/shared/access"
@@ -17,7 +20,7 @@ import (
 
 // Keys stores the API keys.
 type Keys interface {
-	AddAPIKey(ctx context.Context, k vault.APIKey) error
+	PutAPIKey(ctx context.Context, k vault.APIKey, again time.Duration) (time.Time, error)
 	APIKeys(ctx context.Context) ([]vault.APIKey, error)
 	RevokeAPIKey(ctx context.Context, id string) (vault.APIKey, error)
 }
@@ -34,7 +37,13 @@ type NewKey struct {
 	Sources []string // empty: every source
 	Account string   // the account that it reads as; "" for nobody in particular
 	ActAs   bool     // each request may name the account that it reads as
+	// Request names the request and who sends it: the same one again makes no second key. "" is a request of its own.
+	Request string
 }
+
+// keyAgain is how long a request for a key that is repeated gets the key with a new secret: its answer was lost. Later, the
+// key may be in use.
+const keyAgain = 10 * time.Minute
 
 // Check returns an *InvalidError if the key can never be valid. Its fields are name, role, account and act_as.
 func (n NewKey) Check() error {
@@ -54,7 +63,9 @@ func (n NewKey) Check() error {
 }
 
 // CreateKey creates an API key and returns it with its text, which nobody can read again: only a hash is stored. Only
-// who sees every source may; the error is ErrNotOperator, an *InvalidError or an *UnknownSourceError.
+// who sees every source may; the error is ErrNotOperator, an *InvalidError, an *UnknownSourceError or, for a request that
+// has made another key, or this one too long ago, a *KeyMadeError. A request that is repeated before gets the same key with
+// a new secret, and the former secret is worth nothing.
 func (c *Control) CreateKey(ctx context.Context, v viewer.Viewer, n NewKey) (apikey.Key, secret.String, error) {
 	var none secret.String
 	if !v.SeesAll() {
@@ -68,13 +79,37 @@ func (c *Control) CreateKey(ctx context.Context, v viewer.Viewer, n NewKey) (api
 			return apikey.Key{}, none, err
 		}
 	}
-	id, token, hash := apikey.New()
+	id, err := c.keyID(ctx, n.Request)
+	if err != nil {
+		return apikey.Key{}, none, err
+	}
+	token, hash := apikey.WithID(id)
 	sources := slices.Compact(slices.Sorted(slices.Values(n.Sources)))
 	k := apikey.Key{ID: id, Name: n.Name, Role: n.Role, Sources: orEmpty(sources), Account: n.Account, ActAs: n.ActAs}
-	if err := c.Keys.AddAPIKey(ctx, vault.APIKey{Key: k, Hash: hash}); err != nil {
+	k.CreatedAt, err = c.Keys.PutAPIKey(ctx, vault.APIKey{Key: k, Hash: hash}, keyAgain)
+	if errors.Is(err, vault.ErrKeyThere) {
+		err = &KeyMadeError{ID: id}
+	}
+	if err != nil {
 		return apikey.Key{}, none, err
 	}
 	return k, token, nil
+}
+
+// keyID returns the id of a new key. That of a named request is the same each time, on every gateway, and nobody outside of
+// the installation can tell the request from it.
+func (c *Control) keyID(ctx context.Context, request string) (string, error) {
+	if request == "" {
+		id, _, _ := apikey.New()
+		return id, nil
+	}
+	secret, err := c.Ledger.Installation(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	_, _ = mac.Write([]byte("key\x00" + request))
+	return apikey.IDOf(mac.Sum(nil)), nil
 }
 
 // APIKeys lists every API key, the revoked ones too, the oldest first. The error may be ErrNotOperator.

@@ -263,7 +263,7 @@ func (r *Reader) Changed(ctx context.Context, v viewer.Viewer, sources []string,
 	}
 	rows, _ := r.pool.Query(ctx, `
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
-			'{}'::text[], coalesce((p.metadata->>'word_count')::int, 0)
+			'{}'::text[], coalesce((p.metadata->>'word_count')::int, 0), '[]'::jsonb
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE NOT p.is_deleted AND p.last_modified >= $1 AND ($2::text[] IS NULL OR p.source_id = ANY ($2)) AND `+pg.Shows("p.source_id", "p.page_id", "$5", "$6")+`
 		ORDER BY p.last_modified DESC, p.source_id, p.page_id OFFSET $3 LIMIT $4`, since, of, offset, limit, seen.Free, seen.Sets)

@@ -46,6 +46,9 @@ type PageInfo struct {
 	URL          string    `json:"url"`
 	Labels       []string  `json:"labels"`
 	WordCount    int       `json:"word_count"`
+
+	// Ancestors are the pages and the containers, such as folders, above it, from the top. Changed leaves them out.
+	Ancestors []page.Ancestor `json:"ancestors"`
 }
 
 // storable reports whether Postgres can store the text.
@@ -72,7 +75,8 @@ func (r *Reader) Pages(ctx context.Context, v viewer.Viewer, sourceID string, f 
 		SELECT p.page_id, p.kind, p.source_id, p.space_key, p.title, p.version, p.last_modified, p.path, coalesce(c.url, ''),
 			coalesce((SELECT array_agg(l) FROM jsonb_array_elements_text(
 				CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) l), '{}'),
-			coalesce((p.metadata->>'word_count')::int, 0)
+			coalesce((p.metadata->>'word_count')::int, 0),
+			coalesce(CASE jsonb_typeof(p.metadata->'ancestors') WHEN 'array' THEN p.metadata->'ancestors' END, '[]')
 		FROM confluence_pages p LEFT JOIN confluence_page_content c USING (page_id, site_id)
 		WHERE p.source_id = $1 AND p.is_deleted = false
 		AND ($2 = '' AND p.kind NOT IN `+partKinds+` OR p.kind = $2) AND ($3 = '' OR p.metadata->'labels' ? $3)

@@ -187,7 +187,7 @@ func (c *Console) addSettings(r *request) (answer, error) {
 	q := r.URL.Query()
 	key := q.Get("space")
 	f := filled("base_url", q.Get("site"), "space_key", key, "source_id", idOf(key), "display_name", q.Get("name"),
-		"deletion_strategy", string(store.WeeklyReconciliation), "permissions", string(store.Enforce), "comments", string(store.AllComments))
+		"deletion_strategy", string(store.WeeklyReconciliation), "permissions", string(store.Enforce), "comments", string(store.AllComments), "attachments", string(store.AttachmentsOff))
 	d := addSettingsData{Form: f}
 	if key != "" && r.viewer.SeesAll() {
 		tried, err := c.Control.TrySpace(r.Context(), r.viewer, store.Source{BaseURL: q.Get("site"), SpaceKey: key}, nil)
@@ -248,7 +248,7 @@ func (c *Console) addSource(ctx context.Context, r *request, f form) (store.Sour
 	n := control.NewSource{Token: given, OpenMeant: f.Value("permissions_confirmed") != "", Insist: []string{"deletion_strategy", "blog_posts", "permissions"}, Source: store.Source{
 		ID: f.Value("source_id"), BaseURL: f.Value("base_url"), SpaceKey: f.Value("space_key"), DisplayName: f.Value("display_name"),
 		DeletionStrategy: store.DeletionStrategy(f.Value("deletion_strategy")), Permissions: store.Permissions(f.Value("permissions")),
-		Tags: tags(f.Value("tags")), BlogPosts: f.Value("blog_posts") != "", Comments: store.Comments(f.Value("comments")),
+		Tags: tags(f.Value("tags")), BlogPosts: f.Value("blog_posts") != "", Comments: store.Comments(f.Value("comments")), Attachments: store.Attachments(f.Value("attachments")),
 	}}
 	added, err := c.Control.AddSource(ctx, r.viewer, n)
 	return added.Source, err

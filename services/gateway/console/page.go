@@ -2,7 +2,9 @@ package console
 
 import (
 	"context"
+	"errors"
 	"html/template"
+	"net/url"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/control"
@@ -58,6 +60,14 @@ func (c *Console) page(r *request) (answer, error) {
 		d.Access.SourcePermissions, err = c.Control.Permissions(ctx, r.viewer, d.Source)
 		return err
 	})
+	var unknown *control.UnknownPageError
+	if errors.As(err, &unknown) { // a folder is above pages, and has no text
+		holds, failed := c.Control.Reader.Holds(r.Context(), r.viewer.Only(d.Source), d.ID)
+		if failed == nil && holds {
+			return goTo("/sources/" + d.Source + "/pages?under=" + url.QueryEscape(d.ID))
+		}
+		return answer{}, errors.Join(err, failed)
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -17,7 +17,7 @@ const hitsShown = 10
 type searchData struct {
 	Query, Source, Space, Under, Label, Since, As string
 	Limit                                         int
-	ActAs                                         bool // the key may read for others
+	LooksFor, ActAs                               bool // people with the key may look as others; programs may
 	Asked                                         bool
 	Answer                                        search.Answer
 	Hits                                          []hit
@@ -41,7 +41,7 @@ func (c *Console) search(r *request) (answer, error) {
 	q := r.URL.Query()
 	d := searchData{
 		Query: strings.TrimSpace(q.Get("q")), Source: q.Get("source"), Space: q.Get("space"), Under: q.Get("under"), Label: q.Get("label"),
-		Since: q.Get("since"), As: q.Get("as"), Limit: hitsShown, ActAs: r.caller.Key.ActAs,
+		Since: q.Get("since"), As: q.Get("as"), Limit: hitsShown, LooksFor: r.caller.Key.LooksFor(), ActAs: r.caller.Key.ActAs,
 	}
 	if d.Query == "" {
 		return show("search", "Search", d)
@@ -49,15 +49,13 @@ func (c *Console) search(r *request) (answer, error) {
 	if n, err := strconv.Atoi(q.Get("limit")); err == nil {
 		d.Limit = max(1, min(n, search.MaxHits))
 	}
-	v, err := r.caller.Key.ViewerAs(d.As)
+	v, err := r.caller.Key.ViewerFor(d.As)
 	if err != nil {
 		return answer{}, &problemError{Problem{http.StatusForbidden, "forbidden", "As whom: " + err.Error() + "."}}
 	}
 	f := search.Filter{SourceID: d.Source, SpaceKey: d.Space, Under: d.Under, Label: d.Label, Limit: d.Limit}
-	if d.Since != "" {
-		if f.ModifiedSince, err = time.Parse(time.DateOnly, d.Since); err != nil {
-			return answer{}, &problemError{Problem{http.StatusUnprocessableEntity, "invalid", "Changed since needs a day, such as 2026-01-31."}}
-		}
+	if f.ModifiedSince, err = dayOf(d.Since); err != nil {
+		return answer{}, err
 	}
 	d.Asked = true
 	var noPage *control.UnknownPageError
@@ -73,6 +71,18 @@ func (c *Console) search(r *request) (answer, error) {
 	}
 	d.API, d.MCP = c.calls(r, d, f)
 	return show("search", d.Query, d)
+}
+
+// dayOf is the day in a filter of an address; zero for none.
+func dayOf(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return day, &problemError{Problem{http.StatusUnprocessableEntity, "invalid", "Changed since needs a day, such as 2026-01-31."}}
+	}
+	return day, nil
 }
 
 // pieces splits a snippet at the marks of what matched.
@@ -116,7 +126,11 @@ func (c *Console) calls(r *request, d searchData, f search.Filter) (api, mcp str
 			tool[name] = value
 		}
 	}
-	call, err := json.MarshalIndent(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{"name": "search", "arguments": tool}}, "", "  ")
+	params := map[string]any{"name": "search", "arguments": tool}
+	if d.As != "" {
+		params["_meta"] = map[string]any{"sluice/reader": d.As}
+	}
+	call, err := json.MarshalIndent(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, "", "  ")
 	if err != nil {
 		return "", ""
 	}

@@ -183,12 +183,13 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	again := func(status int, wrong string) {
 		c.render(w, &request{Request: r}, status, answer{page: "login", title: "Log in", data: loginData{Next: after(r.PostFormValue("next")), Wrong: wrong}})
 	}
+	const unusable = "This API key is wrong or revoked. Make one with: sluice key create"
 	key, err := c.Door.Key(r, strings.TrimSpace(r.PostFormValue("key")))
 	if err != nil {
 		p := c.Door.Problem(r.Context(), err)
 		switch p.Status {
 		case http.StatusUnauthorized:
-			p.Detail = "This API key is wrong or revoked. Make one with: sluice key create"
+			p.Detail = unusable
 		case http.StatusTooManyRequests:
 			p.Detail = "Too many wrong API keys. Wait before the next try."
 		}
@@ -201,6 +202,11 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := c.Sessions.AddSession(r.Context(), c.sessionHash(secret), key.ID, sessionLasts); err != nil {
 		again(http.StatusServiceUnavailable, c.Door.Problem(r.Context(), err).Detail)
+		return
+	}
+	// The gateway knows a key for half a minute after it was revoked; its sessions have ended.
+	if _, err := c.Sessions.Session(r.Context(), c.sessionHash(secret)); errors.Is(err, store.ErrNotFound) {
+		again(http.StatusUnauthorized, unusable)
 		return
 	}
 	http.SetCookie(w, c.cookie(r, secret, int(sessionLasts/time.Second)))

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -69,7 +70,31 @@ func (c *Console) source(r *request) (answer, error) {
 type sourcePagesData struct {
 	Head   sourceHead
 	Filter store.PageFilter
+	Since  string // the day of the filter
 	Pages  list[store.PageInfo]
+	Under  string // the title of the page or folder below which the pages are, or its id
+	Kinds  []string
+}
+
+// Filtered reports whether the list leaves pages out.
+func (d sourcePagesData) Filtered() bool {
+	f := d.Filter
+	return f.Title != "" || f.Label != "" || f.Kind != "" || f.Under != "" || d.Since != "" || f.Lost.Element != ""
+}
+
+// titleOf returns the title of a page or a container above pages, or its id.
+func titleOf(id string, pages []store.PageInfo) string {
+	for _, p := range pages {
+		if p.ID == id {
+			return cmp.Or(p.Title, id)
+		}
+		for _, a := range p.Ancestors {
+			if a.ID == id {
+				return cmp.Or(a.Title, id)
+			}
+		}
+	}
+	return id
 }
 
 func (c *Console) sourcePages(r *request) (answer, error) {
@@ -78,8 +103,15 @@ func (c *Console) sourcePages(r *request) (answer, error) {
 		return answer{}, err
 	}
 	q := r.URL.Query()
-	d := sourcePagesData{Filter: store.PageFilter{Title: q.Get("title"), Label: q.Get("label"), Part: p,
+	d := sourcePagesData{Kinds: []string{"page"}, Since: q.Get("since"), Filter: store.PageFilter{
+		Title: q.Get("title"), Label: q.Get("label"), Kind: q.Get("kind"), Under: q.Get("under"), Part: p,
 		Lost: store.LossKind{Element: q.Get("lost"), Fate: page.Fate(q.Get("fate")), Reason: q.Get("reason")}}}
+	for _, k := range page.Kinds {
+		d.Kinds = append(d.Kinds, k.Name)
+	}
+	if d.Filter.ModifiedSince, err = dayOf(d.Since); err != nil {
+		return answer{}, err
+	}
 	var pages []store.PageInfo
 	d.Head, err = c.sourceHead(r, "pages", func(ctx context.Context) (err error) {
 		pages, err = c.Control.Pages(ctx, r.viewer, r.PathValue("source_id"), d.Filter)
@@ -88,7 +120,7 @@ func (c *Console) sourcePages(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d.Pages = cut(r, pages, pagesShown)
+	d.Pages, d.Under = cut(r, pages, pagesShown), titleOf(d.Filter.Under, pages)
 	return show("sourcepages", "Pages of "+d.Head.DisplayName, d)
 }
 
@@ -257,15 +289,18 @@ func (c *Console) change(r *request) (answer, error) {
 		DisplayName: strings.TrimSpace(r.PostForm.Get("display_name")), DeletionStrategy: store.DeletionStrategy(r.PostForm.Get("deletion_strategy")),
 		Tags: tags(r.PostForm.Get("tags")),
 	}}
-	change.OpenMeant = r.PostForm.Get("permissions_confirmed") != ""
-	if p := store.Permissions(r.PostForm.Get("permissions")); p != "" && (p != src.Permissions || !src.Chosen) { // choosing what was left over is a choice
-		change.Permissions = p
-	}
+	// The choice is sent although it is the same: what an earlier change could not finish is finished by saving again. Who
+	// leaves a source open that was chosen to be open need not mean it once more.
+	change.Permissions = store.Permissions(r.PostForm.Get("permissions"))
+	change.OpenMeant = r.PostForm.Get("permissions_confirmed") != "" || src.Chosen && src.Permissions == store.OpenToAll
 	if posts := r.PostForm.Get("blog_posts") != ""; posts != src.BlogPosts { // the same setting again would ask for a full run
 		change.BlogPosts = &posts
 	}
 	if which := store.Comments(r.PostForm.Get("comments")); which != src.Comments {
 		change.Comments = which
+	}
+	if which := store.Attachments(r.PostForm.Get("attachments")); which != src.Attachments {
+		change.Attachments = which
 	}
 	if _, err := c.Control.ChangeSource(r.Context(), r.viewer, src.ID, change); err != nil {
 		return answer{}, err

@@ -103,6 +103,7 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	w.checkKeys()
 	w.checkCredentials()
 	w.wants(http.StatusOK, "operate", "GET", "/api/system", "")
+	w.wants(http.StatusOK, "operate", "GET", "/api/doctor", "")
 
 	w.wants(http.StatusNoContent, "admin", "DELETE", "/api/confluence/new", "")
 	require.Equal(t, "unknown_source", w.wants(http.StatusNotFound, "admin", "DELETE", "/api/confluence/new", "").code())

@@ -36,7 +36,8 @@ func (g *Gateway) listKeys(ctx context.Context, in *listKeysInput) (*listOutput[
 }
 
 type createKeyInput struct {
-	Body struct {
+	Request string `header:"Idempotency-Key" maxLength:"255" doc:"requests with the same key make one API key" example:"assistant-2026-01-31"`
+	Body    struct {
 		Name    string      `json:"name" minLength:"1" maxLength:"200" doc:"who or what uses the key" example:"assistant"`
 		Role    apikey.Role `json:"role" enum:"read,operate,admin"`
 		Sources []string    `json:"sources,omitempty" maxItems:"100" nullable:"false" doc:"only these sources; default: every source"`
@@ -58,7 +59,11 @@ type createKeyOutput struct {
 
 func (g *Gateway) createKey(ctx context.Context, in *createKeyInput) (*createKeyOutput, error) {
 	b := in.Body
-	made, token, err := g.control.CreateKey(ctx, viewerOf(ctx), control.NewKey{Name: b.Name, Role: b.Role, Sources: b.Sources, Account: b.Account, ActAs: b.ActAs})
+	request := ""
+	if in.Request != "" { // of this caller: another one names its requests as it likes
+		request = callerOf(ctx).key.ID + "\x00" + in.Request
+	}
+	made, token, err := g.control.CreateKey(ctx, viewerOf(ctx), control.NewKey{Name: b.Name, Role: b.Role, Sources: b.Sources, Account: b.Account, ActAs: b.ActAs, Request: request})
 	if err != nil {
 		return nil, err
 	}

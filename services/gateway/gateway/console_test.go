@@ -139,6 +139,9 @@ func TestASessionOfTheConsole(t *testing.T) {
 	require.NoError(t, err)
 	_, body = v.get("")
 	require.Contains(t, body, `<input id="key"`)
+	status, body = v.post("/login", "key", w.keys["operate"])
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Contains(t, body, "wrong or revoked")
 	require.NotContains(t, w.log.String(), cookies[0].Value)
 }
 

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"html"
 	"net/http"
 	"net/url"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/sluicehq/sluice/services/gateway/console"
 	"github.com/sluicehq/sluice/shared/apikey"
+	"github.com/sluicehq/sluice/shared/control"
+	"github.com/sluicehq/sluice/shared/event"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
 )
@@ -47,8 +51,40 @@ func TestTheViewsOfTheConsole(t *testing.T) {
 		status, body := v.get(path)
 		require.Equal(t, http.StatusBadRequest, status, "%s %s", path, body)
 	}
-	status, _ := v.get("/search?q=x&as=712020:ann")
+	status, _ := w.loggedIn("operate").get("/search?q=x&as=712020:ann")
 	require.Equal(t, http.StatusForbidden, status)
+}
+
+// Folders are in a page's trail and in the lists of pages, and lead to what is below them.
+func TestFoldersInTheConsole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill()
+	pages := listed("11", "12", "13", "14")
+	pages[3].ParentID, pages[3].ParentKind = "900", "folder"
+	run := w.run("docs", "with-a-folder", pages...)
+	require.NoError(t, w.store.PutNodes(t.Context(), run, []store.Node{{ID: "900", Kind: "folder", Title: "Team <folder>"}}))
+	require.NoError(t, w.store.BuildPaths(t.Context(), "docs"))
+	w.write(run, "14", "/900/14", "In a folder", "The lantern is in the folder.")
+	require.NoError(t, w.store.Repath(t.Context(), run))
+	const below = "<b>Team &lt;folder&gt;</b> and what is below it"
+	v := w.loggedIn("docs")
+	v.page("/sources/docs/pages", "In a folder", "Team &lt;folder&gt;", "Keys of docs", `href="/console/sources/docs/pages?under=900"`)
+	require.NotContains(t, v.page("/sources/docs/pages?under=900", "In a folder", below), "Keys of docs")
+	v.page("/sources/docs/pages/14", "Team &lt;folder&gt;", `href="/console/sources/docs/pages/900"`)
+	v.page("/sources/docs/pages/900", below)
+	status, _ := v.get("/sources/hr/pages/900")
+	require.Equal(t, http.StatusNotFound, status)
+	status, _ = w.loggedIn("admin").get("/sources/hr/pages/900")
+	require.Equal(t, http.StatusNotFound, status, "it is a folder of another source")
+	require.NotContains(t, v.page("/sources/docs/pages?kind=blogpost", "No page passes the filter"), "In a folder")
+	v.page("/sources/docs/pages?since=2026-01-02", "In a folder")
+	v.page("/sources/docs/pages?since=2026-01-03", "No page passes the filter")
+	status, _ = v.get("/sources/docs/pages?since=monday")
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	var list list[store.PageInfo]
+	w.wants(http.StatusOK, "docs", "GET", "/api/confluence/docs/pages?under=900", "").into(&list)
+	require.Equal(t, "Team <folder>", list.Items[0].Ancestors[0].Title)
 }
 
 // A run's progress comes as events, each with the live part of its page.
@@ -99,13 +135,15 @@ func TestWhatTheConsoleDoes(t *testing.T) {
 	require.Contains(t, body, "SLUICE_MASTER_KEY")
 	require.NotContains(t, body, "secret-token")
 	v.page("/sources/docs/settings", `name="comments" value="off" checked`)
-	_, body = v.post("/sources/docs/settings", "display_name", "The <docs>", "deletion_strategy", "every_sync", "tags", "a, b", "comments", "all")
+	v.page("/sources/docs/settings", `name="attachments" value="off" checked`)
+	_, body = v.post("/sources/docs/settings", "display_name", "The <docs>", "deletion_strategy", "every_sync", "tags", "a, b", "comments", "all", "attachments", "on")
 	require.Contains(t, body, "The &lt;docs&gt;")
 	src, err := w.store.Source(t.Context(), "docs")
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, src.Tags)
 	require.Equal(t, store.EverySync, src.DeletionStrategy)
 	require.Equal(t, store.AllComments, src.Comments)
+	require.Equal(t, store.AttachmentsOn, src.Attachments)
 	status, _ = v.post("/sources/hr/delete", "confirm", "docs")
 	require.Equal(t, http.StatusUnprocessableEntity, status)
 	status, _ = v.post("/sources/hr/delete", "confirm", "hr")
@@ -145,6 +183,8 @@ func TestPermissionsInTheConsole(t *testing.T) {
 	save(http.StatusOK, "permissions", "open", "permissions_confirmed", "on")
 	is(store.OpenToAll, true)
 	require.NotContains(t, v.page(""), "Choose who sees the pages of docs")
+	save(http.StatusOK, "permissions", "open") // it was meant when it was chosen
+	is(store.OpenToAll, true)
 	require.Contains(t, save(http.StatusOK, "permissions", "enforce"), "Every page is hidden")
 	is(store.Enforce, true)
 	v.page("", "The permissions of docs are not known")
@@ -152,6 +192,47 @@ func TestPermissionsInTheConsole(t *testing.T) {
 	is(store.Enforce, true)
 	status, _ := w.loggedIn("operate").get("/sources/docs/settings")
 	require.Equal(t, http.StatusForbidden, status)
+}
+
+// unsure is a ledger that fails once to say whether a source is unsettled.
+type unsure struct {
+	control.Ledger
+	asked bool
+}
+
+func (u *unsure) Unsettled(ctx context.Context, id string) (bool, error) {
+	if !u.asked {
+		u.asked = true
+		return false, errors.New("the database is away")
+	}
+	return u.Ledger.Unsettled(ctx, id)
+}
+
+// A change that failed half-way is finished by saving the same settings again.
+func TestSavingAgainFinishesAChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill()
+	ctx := t.Context()
+	require.NoError(t, w.store.SetPermissions(ctx, "docs", store.UnrestrictedOnly, 0))
+	run := w.run("docs", "leaves-out", listed("11", "12", "13")...)
+	_, err := w.store.LeaveOut(ctx, run, []string{"12"})
+	require.NoError(t, err)
+	_, err = w.store.CancelRun(ctx, run.ID)
+	require.NoError(t, err)
+	w.g.control.Ledger = &unsure{Ledger: w.g.control.Ledger}
+	v := w.loggedIn("admin")
+	for _, want := range []int{http.StatusInternalServerError, http.StatusOK} {
+		v.page("/sources/docs/settings")
+		status, body := v.post("/sources/docs/settings", "display_name", "Docs", "permissions", "enforce", "attachments", "off")
+		require.Equal(t, want, status, body)
+		src, err := w.store.Source(ctx, "docs")
+		require.NoError(t, err)
+		require.Equal(t, store.Enforce, src.Permissions)
+	}
+	runs, err := w.store.Reader().Runs(ctx, viewer.All(), "docs", store.First(1))
+	require.NoError(t, err)
+	require.Equal(t, []any{event.StateRequested, event.Full}, []any{runs[0].State, runs[0].Mode})
 }
 
 // Every view refuses who has not its role, whoever has no session, and forms without their token; and no view has a button

@@ -56,6 +56,7 @@ var routes = map[string]apikey.Role{
 	"GET /api/pages/{id}/access": apikey.Admin, // tells of pages that the key may not see
 
 	"GET /api/system":                apikey.Operate, // numbers that depend on pages which the key may not see
+	"GET /api/doctor":                apikey.Operate, // the same, and it calls the sites
 	"GET /api/keys":                  apikey.Admin,
 	"POST /api/keys":                 apikey.Admin,
 	"DELETE /api/keys/{key_id}":      apikey.Admin,

@@ -255,3 +255,18 @@ func TestInternalErrorsStayInternal(t *testing.T) {
 	a = w.wants(http.StatusServiceUnavailable, "read", "GET", "/readyz", "")
 	require.Equal(t, "unavailable", a.code())
 }
+
+// The log has a request's route, and a path that can neither tell a secret nor forge a line. It never has the query.
+func TestTheLogHasACleanPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ask("read", "GET", "/api/nothing/%0A%1B%5B2J%E2%80%AE"+strings.Repeat("x", 400)+"?token="+canary, "")
+	w.ask("read", "GET", "/api/pages/ATATT3xFfGF0abc_-=?q="+canary, "")
+	w.ask("read", "GET", "/api/pages/11?source=docs", "")
+	log := w.log.String()
+	require.NotContains(t, log, canary)
+	require.NotContains(t, log, "xFfGF0abc")
+	require.NotContains(t, log, strings.Repeat("x", 300))
+	require.Contains(t, log, "\"path\":\"/api/nothing/\uFFFD\uFFFD[2J\uFFFDxx")
+	require.Contains(t, log, `"path":"/api/pages/11","route":"/api/pages/{id}"`)
+}

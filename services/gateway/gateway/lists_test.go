@@ -28,6 +28,7 @@ var noLists = map[string]string{
 	"/api/pages/{id}/access":             "a page has few layers",
 	"/api/pages/{id}":                    "everything is of one page",
 	"/api/embeddings":                    "a space of vectors for each model",
+	"/api/doctor":                        "a few findings for each source, and a time limit",
 	"/api/system":                        "the parts of one broker, and a site for few sources",
 }
 

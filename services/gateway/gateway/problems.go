@@ -35,6 +35,7 @@ func runProblem(err error) *Problem {
 		taken     *control.RunIDTakenError
 		reused    *control.KeyReusedError
 		ended     *control.EndedError
+		made      *control.KeyMadeError
 		tooMany   *control.TooManyRunsError
 		notHeld   *control.NotHeldError
 		nothing   *control.NothingFailedError
@@ -54,6 +55,8 @@ func runProblem(err error) *Problem {
 		return conflict(string(failure.RequestIDTaken), "a run of another source has this id")
 	case errors.As(err, &reused):
 		return conflict("idempotency_key_reused", "the Idempotency-Key was used for a sync with other options; a new sync needs a new key")
+	case errors.As(err, &made):
+		return conflict("idempotency_key_reused", "the Idempotency-Key has made the API key "+made.ID+" already, with other settings or more than ten minutes ago; a new key needs a new Idempotency-Key, and DELETE /api/keys/"+made.ID+" revokes one that nobody uses")
 	case errors.As(err, &tooMany):
 		p := fail(http.StatusTooManyRequests, string(failure.TooManyRuns), tooMany.Error()+"; wait for them, or cancel them")
 		p.retryAfter = time.Minute

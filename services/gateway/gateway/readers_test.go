@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -128,6 +129,18 @@ func TestTheConsoleAnswersItsReader(t *testing.T) {
 	})
 	require.NoError(t, err)
 	const hidden = "Valve_100% of docs"
+	// An admin for all sources looks at what an account sees, and the view says that it is that.
+	admin := w.loggedIn("admin")
+	require.NotContains(t, admin.page("/search?q=valve", `id="as"`), hidden)
+	admin.page("/search?q=valve&as=ann", hidden, "<b>You see what ann may see</b>", "Sluice-Reader: ann", "sluice/reader", "need a key that reads for others")
+	require.NotContains(t, admin.page("/search?q=valve&as=bob", "You see what bob may see"), hidden)
+	for key, refused := range map[string]string{"docs-admin": "ann", "operate": "ann", "ann": "bob", "admin": "no account"} {
+		v := w.loggedIn(key)
+		status, body := v.get("/search?q=valve&as=" + url.QueryEscape(refused))
+		require.Equal(t, http.StatusForbidden, status, key)
+		require.NotContains(t, body, hidden)
+		require.Equal(t, key == "admin", strings.Contains(v.page("/search"), `id="as"`), key)
+	}
 	for name, sees := range map[string]bool{"ann": true, "bob": false} {
 		v := w.loggedIn(name)
 		status, body := v.get("/sources/docs/pages/13")

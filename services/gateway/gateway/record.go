@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -81,9 +83,31 @@ func (g *Gateway) logRequest(r *http.Request, rec *record, took time.Duration) {
 	if rec.route == "/healthz" || rec.route == "/readyz" {
 		level = zerolog.DebugLevel
 	}
-	// The query may contain search terms, so only the path is logged.
-	g.log.WithLevel(level).Str("request_id", rec.id).Str("method", r.Method).Str("path", r.URL.Path).Str("route", rec.route).
+	// The query may contain search terms, so only the path is logged. Metrics have the route, whose number is bounded.
+	g.log.WithLevel(level).Str("request_id", rec.id).Str("method", r.Method).Str("path", loggedPath(r.URL.Path)).Str("route", rec.route).
 		Int("status", rec.status).Int64("bytes", rec.bytes).Dur("took_ms", took).Str("key", rec.key).Str("peer", g.proxies.peer(r)).Msg("request")
+}
+
+// maxLoggedPath is the longest path in the log, in bytes.
+const maxLoggedPath = 256
+
+// secretLike is what keys of the API and tokens of Atlassian look like.
+var secretLike = regexp.MustCompile(`sluice_[a-z2-7]{12}_[a-z2-7]+|ATATT[A-Za-z0-9_=-]+`)
+
+// loggedPath is a path as the log shows it: without keys and tokens, which somebody has put there by mistake, without
+// characters that would change a terminal or look like another line, and of a bounded length.
+func loggedPath(path string) string {
+	path = secretLike.ReplaceAllString(strings.ToValidUTF8(path, "\uFFFD"), "[secret]")
+	path = strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, path)
+	if len(path) > maxLoggedPath {
+		path = strings.ToValidUTF8(path[:maxLoggedPath], "") + "…"
+	}
+	return path
 }
 
 // responseRecorder records the status and size of a response.

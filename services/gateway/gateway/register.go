@@ -59,6 +59,7 @@ func (g *Gateway) register(api huma.API) {
 	add(g, api, "GET /api/pages/{id}/access", "explain-access", "Explain whether an account sees a page", g.whyAccess, onePage)
 
 	add(g, api, "GET /api/system", "get-system", "Show the state of the broker, of the sites' request budgets and of the database", g.system)
+	add(g, api, "GET /api/doctor", "examine", "Examine the database, the broker and every source, and say how to fix what is wrong; it calls the sites", g.doctor)
 	add(g, api, "GET /api/keys", "list-keys", "List the API keys without their secrets, the revoked ones too, oldest first", g.listKeys)
 	add(g, api, "POST /api/keys", "create-key", "Make an API key, and show it this once", g.createKey, status(http.StatusCreated))
 	add(g, api, "DELETE /api/keys/{key_id}", "revoke-key", "Revoke an API key", g.revokeKey)
@@ -78,7 +79,7 @@ func tag(path string) string {
 		return "Failures and removals"
 	case strings.HasPrefix(path, "/api/confluence/"):
 		return "Sources"
-	case path == "/api/system":
+	case path == "/api/system", path == "/api/doctor":
 		return "Operation"
 	case strings.HasPrefix(path, "/api/keys"), strings.HasPrefix(path, "/api/credentials"):
 		return "Keys and credentials"

@@ -22,3 +22,16 @@ func (g *Gateway) system(ctx context.Context, _ *struct{}) (*systemOutput, error
 	out.Body.Version, out.Body.System = version, s
 	return out, err
 }
+
+type doctorOutput struct {
+	Body struct {
+		Findings []control.Finding `json:"findings" nullable:"false" doc:"one for each thing that was looked at, also where nothing is wrong"`
+	}
+}
+
+func (g *Gateway) doctor(ctx context.Context, _ *struct{}) (*doctorOutput, error) {
+	found, err := g.control.Examine(ctx, viewerOf(ctx))
+	out := &doctorOutput{}
+	out.Body.Findings = found
+	return out, err
+}

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,32 @@ func (v *Vault) AddAPIKey(ctx context.Context, k APIKey) error {
 	}
 	return nil
 }
+
+// PutAPIKey stores a new key, and returns when it was made. If there is one with its id that is the same but for its hash,
+// was made less than again ago and is not revoked, it gets the new hash; any other is ErrKeyThere.
+func (v *Vault) PutAPIKey(ctx context.Context, k APIKey, again time.Duration) (time.Time, error) {
+	sources := k.Sources
+	if sources == nil {
+		sources = []string{}
+	}
+	var made time.Time
+	err := v.pool.QueryRow(ctx, `INSERT INTO confluence_api_keys AS k (key_id, name, role, sources, hash, account, act_as) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (key_id) DO UPDATE SET hash = excluded.hash
+		WHERE k.revoked_at IS NULL AND k.created_at > now() - $8::interval
+		AND (k.name, k.role, k.sources, k.account, k.act_as) = (excluded.name, excluded.role, excluded.sources, excluded.account, excluded.act_as)
+		RETURNING created_at`,
+		k.ID, pg.CleanText(k.Name), k.Role, sources, k.Hash, k.Account, k.ActAs, again).Scan(&made)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return made, ErrKeyThere
+	}
+	if err != nil {
+		return made, fmt.Errorf("put API key %s: %w", k.ID, err)
+	}
+	return made.UTC(), nil
+}
+
+// ErrKeyThere says that there is another API key with the id, or the same one for too long.
+var ErrKeyThere = errors.New("there is an API key with this id")
 
 // APIKey returns a key, revoked or not, or ErrNotFound.
 func (v *Vault) APIKey(ctx context.Context, id string) (APIKey, error) {
