@@ -84,8 +84,8 @@ type searchInput struct {
 		Label         string    `json:"label,omitempty" maxLength:"255" doc:"only pages with this label"`
 		JiraIssue     string    `json:"jira_issue,omitempty" maxLength:"255" doc:"only pages that show or link to this issue" example:"OPS-42"`
 		Mentions      string    `json:"mentions,omitempty" maxLength:"255" doc:"only pages that mention the account with this id"`
-		Kind          string    `json:"kind,omitempty" enum:"page,blogpost,comment,attachment" doc:"only content of this kind; a comment is a thread, an attachment a file of a page"`
-		FileType      string    `json:"file_type,omitempty" enum:"pdf,docx,xlsx,pptx,html,markdown,text,csv,json,code,drawio,svg,image" doc:"only attachments of this type" example:"pdf"`
+		Kind          string    `json:"kind,omitempty" enum:"page,blogpost,comment,attachment,document" doc:"only content of this kind; a comment is a thread, an attachment a file of a page, a document is on no page"`
+		FileType      string    `json:"file_type,omitempty" enum:"pdf,docx,xlsx,pptx,html,markdown,text,csv,json,code,drawio,svg,image,doc,xls,ppt,xlsb,opendocument,rtf,vsd,msg,postscript,ole,other" doc:"only attachments of this type, or documents with that kind" example:"pdf"`
 		Resolution    string    `json:"resolution,omitempty" enum:"open,resolved" doc:"only inline comments whose thread is open or resolved"`
 		ModifiedSince time.Time `json:"modified_since,omitzero" doc:"only pages changed since"`
 		Limit         int       `json:"limit,omitempty" minimum:"1" maximum:"100" default:"10"`
