@@ -110,7 +110,11 @@ else file:// addresses; --base-url sets others.`,
 				}
 				a.showLooked("space "+n.SpaceKey, added.Looked)
 				a.noticeUnread(cmd.Context(), s, added.Source)
-				return a.showAdded(cmd.Context(), s, added)
+				err = a.showAdded(cmd.Context(), s, added)
+				if err == nil && added.Created && n.Attachments == "" && !a.json() {
+					a.printf("The files of its pages are left out. To read them too: sluice source set %s --attachments on\n", added.Source.ID)
+				}
+				return err
 			})
 		},
 	}

@@ -34,6 +34,7 @@ func TestASpaceIsCheckedBeforeItIsAdded(t *testing.T) {
 	require.Zero(t, code, said)
 	require.Contains(t, said, "was not checked: this command has no token", "the services may have one")
 	require.Contains(t, out, "Source guess")
+	require.Contains(t, out, "sluice source set guess --attachments on", "a new source has no files")
 	p.sees("source", "remove", "guess", "--yes")
 
 	p.env["CONFLUENCE_BASE_URL"] = served.URL
