@@ -231,7 +231,8 @@ func TestMissingTopologyComesBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := bustest.New(t, bustest.MaxPayload(64<<10))
+			// What is missing comes back within a call's time: a slow machine must not use it up.
+			k := bustest.New(t, bustest.MaxPayload(64<<10), bustest.With(func(o *bus.Options) { o.AckTimeout = bustest.Patience }))
 			got, call := newRecorder(), 0
 			k.Consume(bus.Convert, got.handle(func(bus.Delivery) error {
 				if call++; call == 2 {
