@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,7 +20,7 @@ import (
 )
 
 // calmRun fills another database from the same site with one full run, with every stage in this process and without
-// faults.
+// faults. The extractor is a process of its own: what starts it must be able to be its child, too.
 func (w *world) calmRun(ctx context.Context, databaseURL string) {
 	nats, err := broker.Start(broker.Options{StoreDir: filepath.Join(w.dir, "nats-calm"), Port: -1, Log: zerolog.Nop()})
 	require.NoError(w.t, err)
@@ -43,10 +44,14 @@ func (w *world) calmRun(ctx context.Context, databaseURL string) {
 		Name: "sluice", Log: zerolog.Nop(), Store: st, Bus: b,
 		Env: config.Read(stages.Command(), func(name string) (string, bool) { v, ok := given[name]; return v, ok }),
 	})
+	reader := &process{name: "extractor-calm", path: filepath.Join(w.bin, extractorName), env: w.settings(nats.URL(), databaseURL), dir: w.dir}
+	require.NoError(w.t, reader.start())
+	defer func() { require.NoError(w.t, reader.terminate(20*time.Second)) }()
+	others := slices.DeleteFunc(stages.Pipeline(), func(s service.Stage) bool { return s.Name == extractorName })
 	stageCtx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- service.Run(stageCtx, host, 20*time.Second, stages.Pipeline()...)
+		ended <- service.Run(stageCtx, host, 20*time.Second, others...)
 	}()
 	defer func() {
 		cancel()

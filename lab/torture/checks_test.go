@@ -16,10 +16,17 @@ func TestTheWatcherSeesWhatMustNotBe(t *testing.T) {
 	site.AddGenerated(sandbox.GeneratedSpace, 10, 1)
 	all := site.Pages(sandbox.GeneratedSpace)
 	require.NoError(t, site.TrashPage(all[9].ID))
-	good := look{deleted: []string{all[9].ID}, pages: 10, times: 30}
+	thread, err := site.AddComment(all[3].ID, sandbox.Comment{Body: "<p>stays</p>"})
+	require.NoError(t, err)
+	reply, err := site.AddComment(all[3].ID, sandbox.Comment{Body: "<p>is in a thread</p>", ParentID: thread})
+	require.NoError(t, err)
+	file, err := site.AddAttachment(all[9].ID, sandbox.Attachment{Name: "leaves.txt", Size: 10})
+	require.NoError(t, err)
+	good := look{deleted: []string{all[9].ID, file, reply}, pages: 10, times: 30}
 	for what, bad := range map[string]look{
 		"is removed and has been on the site": {deleted: []string{all[3].ID}, pages: 10, times: 30},
 		"is stored and has no chunks":         {silent: []string{all[3].ID}, pages: 10, times: 30},
+		"is removed and has been on":          {deleted: []string{thread}, pages: 10, times: 30},
 		"went from 10 to 9":                   {pages: 9, times: 30},
 		"versions from 30 to 29":              {pages: 10, times: 29},
 		"being replaced":                      {pages: 10, times: 30, halfDone: 1},
@@ -61,7 +68,7 @@ func TestASeedMeansTheSameEachTime(t *testing.T) {
 				}
 			}
 		}
-		require.Len(t, dealt, 5, "a seed deals every kind of blow")
+		require.Len(t, dealt, 6, "a seed deals every kind of blow")
 		require.Equal(t, stages, killed, "a seed kills every stage")
 	}
 }

@@ -39,6 +39,9 @@ func (w *world) change(rng *rand.Rand) error {
 		}
 	}
 	p, other := pick(rng, current...), pick(rng, current...)
+	if rng.IntN(3) == 0 {
+		return w.changePart(rng, p, other)
+	}
 	switch n := rng.IntN(100); {
 	case n < 6:
 		return w.purgeVersions(rng, p)

@@ -30,6 +30,9 @@ var replicas, kinds = func() (names []string, kinds [][]int) {
 	return names, kinds
 }()
 
+// extractorName is the stage that reads files in processes of their own.
+const extractorName = "extractor"
+
 // blow is a kind of disturbance.
 type blow string
 
@@ -39,6 +42,7 @@ const (
 	killNats     blow = "nats"     // kill -9
 	wipeNats     blow = "wipe"     // kill -9, and restarted with an empty store
 	killPostgres blow = "postgres" // kill -9 of the server and all its backends
+	killReaders  blow = "readers"  // kill -9 of the processes in which extractors read files, as a system does that has no memory left
 )
 
 // strike is one disturbance.
@@ -103,17 +107,17 @@ func newPlan(seed int64, pages int) plan {
 	p := plan{seed: seed, pages: pages}
 	rng := p.random(0)
 	more := pages / 400
-	full := []blow{killNats, wipeNats, killPostgres, freezeStage}
+	full := []blow{killNats, wipeNats, killPostgres, freezeStage, killReaders}
 	for range more {
 		full = append(full, pick(rng, killPostgres, killNats, freezeStage, killStage))
 	}
 	p.phases = []phase{
 		{mode: event.Full, strikes: strikes(rng, append(full, someStages(len(kinds))...))},
-		{mode: event.Incremental, strikes: strikes(rng, append([]blow{killPostgres}, someStages(2+more/2)...))},
-		{mode: event.Incremental, strikes: strikes(rng, append([]blow{pick(rng, killNats, wipeNats)}, someStages(2+more/2)...))},
+		{mode: event.Incremental, strikes: strikes(rng, append([]blow{killPostgres, killReaders}, someStages(2+more/2)...))},
+		{mode: event.Incremental, strikes: strikes(rng, append([]blow{pick(rng, killNats, wipeNats), killReaders}, someStages(2+more/2)...))},
 	}
 	for i := range p.phases {
-		p.phases[i].changes = 10 + pages/20
+		p.phases[i].changes = 15 + pages/13
 		p.phases[i].faults = faults(rng, i == 0, pages >= 1000)
 	}
 	return p

@@ -100,6 +100,16 @@ func (p *process) alive() bool {
 	return p.running != nil
 }
 
+// pid returns the process's id; 0 if it is not running.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running == nil {
+		return 0
+	}
+	return p.running.PID()
+}
+
 // seize reports whether the caller may strike the process now, alone.
 func (p *process) seize() bool {
 	p.mu.Lock()

@@ -149,13 +149,13 @@ func childrenOf(parent int) []int {
 	return pids
 }
 
-// leftovers returns the processes that still have a path below dir in their command line.
-func leftovers(dir string) []string {
+// leftovers returns the processes that have the text in their command line.
+func leftovers(of string) []string {
 	var found []string
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range lines {
 		text, err := os.ReadFile(name)
-		if err == nil && bytes.Contains(text, []byte(dir+"/")) {
+		if err == nil && bytes.Contains(text, []byte(of)) {
 			found = append(found, strings.ReplaceAll(strings.TrimRight(string(text), "\x00"), "\x00", " "))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type result struct {
 	created, updated, removed, failed int
 	codes                             map[string]int // failure codes of pages
 	samples                           int
+	readers                           int // processes that read files and were killed
 	began                             time.Time
 	took                              time.Duration
 	problems                          int
@@ -41,9 +43,9 @@ func (r result) verdict() string {
 
 func (r result) String() string {
 	return fmt.Sprintf("seed %d: %d stages killed, %d frozen, NATS killed %d times and wiped %d times, Postgres killed %d times; "+
-		"%d faults in %d calls, %d changes of the site, %d copies of messages; %d runs: %d created, %d updated, %d removed, %d failed on the way %v; "+
+		"%d processes that read files killed; %d faults in %d calls, %d changes of the site, %d copies of messages; %d runs: %d created, %d updated, %d removed, %d failed on the way %v; "+
 		"%d looks, %s: %s", r.seed, r.blows[killStage], r.blows[freezeStage], r.blows[killNats], r.blows[wipeNats], r.blows[killPostgres],
-		r.faults, r.calls, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes, r.samples, r.took.Round(time.Second), r.verdict())
+		r.readers, r.faults, r.calls, r.changes, r.copies, r.runs, r.created, r.updated, r.removed, r.failed, r.codes, r.samples, r.took.Round(time.Second), r.verdict())
 }
 
 func (r result) cells() []string {
@@ -148,6 +150,9 @@ func (w *world) deal(ctx context.Context, s strike) {
 	case freezeStage:
 		p.freeze(ctx, s.pause)
 		return
+	case killReaders:
+		w.killReaders()
+		return
 	}
 	for !p.seize() {
 		if !pause(ctx, 50*time.Millisecond) {
@@ -164,6 +169,23 @@ func (w *world) deal(ctx context.Context, s strike) {
 	pause(ctx, s.pause)
 	if err := p.start(); err != nil {
 		w.wrong("%v", err)
+	}
+}
+
+// killReaders kills the processes in which the extractors read files.
+func (w *world) killReaders() {
+	for i, p := range w.stages {
+		if replicas[i] != extractorName {
+			continue
+		}
+		pid := p.pid()
+		if pid == 0 {
+			continue // it is struck itself; 0 is the parent of the system's first process
+		}
+		for _, reader := range childrenOf(pid) {
+			_ = syscall.Kill(reader, syscall.SIGKILL)
+			w.readers.Add(1)
+		}
 	}
 }
 
@@ -197,14 +219,15 @@ func (w *world) stop() {
 	if err := w.pg.server.Stop(ctx); err != nil {
 		w.wrong("%v", err)
 	}
-	for _, line := range leftovers(w.dir) {
+	// What an extractor starts has the extractor's own path in its command line.
+	for _, line := range append(leftovers(w.dir+"/"), leftovers(filepath.Join(w.bin, extractorName))...) {
 		w.wrong("still running: %s", line)
 	}
 }
 
 // conclude reports what is wrong and where to look, and cleans up if nothing is wrong.
 func (w *world) conclude() result {
-	w.result.took, w.result.problems = time.Since(w.result.began), len(w.problems)
+	w.result.took, w.result.problems, w.result.readers = time.Since(w.result.began), len(w.problems), int(w.readers.Load())
 	if len(w.problems) == 0 && *keep {
 		w.t.Logf("logs are in %s", w.dir)
 		return w.result

@@ -8,13 +8,14 @@ import (
 )
 
 // lookSQL returns removed pages, pages without chunks, sums that must not decrease, and the number of half-replaced
-// chunks. Versions are summed by their times, because numbers decrease when people delete old versions.
+// chunks. Comments and files are pages here. Versions are summed by their times, because numbers decrease when people
+// delete old versions; those of threads are not, because the time of one decreases when its last comment is deleted.
 const lookSQL = `
 	SELECT coalesce(array_agg(page_id) FILTER (WHERE is_deleted), '{}'),
 		coalesce(array_agg(page_id) FILTER (WHERE NOT is_deleted AND NOT chunks), '{}'),
-		count(*)::int, coalesce(sum((extract(epoch FROM last_modified) * 1000)::bigint), 0)::bigint,
+		count(*)::int, coalesce(sum((extract(epoch FROM last_modified) * 1000)::bigint) FILTER (WHERE kind <> 'comment'), 0)::bigint,
 		(SELECT count(*) FROM archon_crawled_pages WHERE metadata ? '_pending_deletion' OR chunk_number < 0)::int
-	FROM (SELECT page_id, is_deleted, last_modified, EXISTS (
+	FROM (SELECT page_id, kind, is_deleted, last_modified, EXISTS (
 			SELECT FROM archon_crawled_pages c WHERE c.metadata ? 'page_id' AND c.metadata->>'page_id' = p.page_id) AS chunks
 		FROM confluence_pages p) looked`
 

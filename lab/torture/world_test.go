@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,14 +41,17 @@ type world struct {
 	served *sandbox.Served
 	nats   *process
 	url    string // of NATS
+	bin    string // the folder with the programs
 	pg     *database
 	model  *modelServer // nil without -vectors
 	stages []*process
 	nc     *nats.Conn // for the test's own requests
 
+	readers atomic.Int64 // processes that read files and were killed
+
 	mu       sync.Mutex
 	problems []string
-	away     map[string]bool // pages that had a reason to be removed at some time
+	away     map[string]bool // pages, comments and files that had a reason to be removed at some time
 	runs     int
 	result   result
 }
@@ -78,6 +82,7 @@ func newWorld(t *testing.T, p plan) *world {
 	for _, p := range w.site.Pages(sandbox.GeneratedSpace) {
 		w.site.AddUser(sandbox.User{AccountID: p.AuthorID, DisplayName: "Author " + p.AuthorID[len(p.AuthorID)-4:]})
 	}
+	w.addParts()
 	require.NoError(t, w.site.AddSpace(otherSpace, "Somewhere else"))
 	w.served, err = sandbox.Serve("127.0.0.1:0", w.site)
 	require.NoError(t, err)
@@ -109,16 +114,14 @@ func newWorld(t *testing.T, p plan) *world {
 }
 
 func (w *world) source() store.Source {
-	return store.Source{ID: source, BaseURL: w.served.URL + "/wiki", SpaceKey: sandbox.GeneratedSpace}
+	return store.Source{
+		ID: source, BaseURL: w.served.URL + "/wiki", SpaceKey: sandbox.GeneratedSpace, Comments: store.AllComments, Attachments: store.AttachmentsOn,
+	}
 }
 
 func (w *world) startStages(bin string) {
-	env := []string{
-		"NATS_URL=" + w.url, "DATABASE_URL=" + w.pg.url, "HEALTH_ADDR=", "LOG_LEVEL=debug", "SHUTDOWN_GRACE=10s",
-		"NATS_ACK_WAIT=" + ackWait.String(), "STALL_AFTER=" + stallAfter.String(),
-		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
-		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000",
-	}
+	env := w.settings(w.url, w.pg.url)
+	w.bin = bin
 	if w.model != nil {
 		env = append(env, w.model.env()...)
 	}
@@ -137,6 +140,16 @@ func (w *world) startStages(bin string) {
 			p.kill()
 		}
 	})
+}
+
+// settings are those of every stage.
+func (w *world) settings(natsURL, databaseURL string) []string {
+	return []string{
+		"NATS_URL=" + natsURL, "DATABASE_URL=" + databaseURL, "HEALTH_ADDR=", "LOG_LEVEL=debug", "SHUTDOWN_GRACE=10s",
+		"NATS_ACK_WAIT=" + ackWait.String(), "STALL_AFTER=" + stallAfter.String(),
+		"CONFLUENCE_BASE_URL=" + w.served.URL + "/wiki", "CONFLUENCE_ALLOW_HTTP=true", "CONFLUENCE_EMAIL=" + sandbox.DefaultEmail,
+		"CONFLUENCE_API_TOKEN=" + sandbox.DefaultToken, "CONFLUENCE_REQUESTS_PER_SECOND=1000",
+	}
 }
 
 // query runs a query and passes its rows to scan. It uses a new connection, because the server may be killed at any
@@ -233,18 +246,22 @@ func (w *world) account(ctx context.Context, id string, mode event.Mode, state e
 	w.t.Log(line, message)
 }
 
-// excuse records that a page has a reason to be removed, before it is.
+// excuse records that a page, a comment or a file has a reason to be removed, before it is.
 func (w *world) excuse(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.away[id] = true
+	w.excuseParts(id)
 }
 
-// gone reports whether the page has, or had, a reason to be removed.
+// gone reports whether a page, a comment or a file has, or had, a reason to be removed.
 func (w *world) gone(id string) bool {
 	w.mu.Lock()
 	away := w.away[id]
 	w.mu.Unlock()
+	if part, ok := w.site.Part(id); ok && !away {
+		return w.gonePart(part)
+	}
 	p, err := w.site.Page(id)
 	return away || err != nil || p.Status != "current" || p.Hidden || p.Space != sandbox.GeneratedSpace
 }
