@@ -159,6 +159,11 @@ func repath(ctx context.Context, tx pgx.Tx, run Run, at site, ids []string) erro
 		ancestors, crumbs = append(ancestors, string(above)), append(crumbs, string(crumb))
 	}
 	b := &pgx.Batch{}
+	// The address of a file names the page that it is on, and so does each of its citations: it is written again.
+	b.Queue(`UPDATE confluence_page_content c SET pipeline_version = $4
+		FROM confluence_pages p JOIN unnest($2::text[], $3::text[]) AS n(id, path) ON p.page_id = n.id
+		WHERE c.page_id = p.page_id AND c.site_id = p.site_id AND p.source_id = $1 AND p.kind = 'attachment' AND NOT p.is_deleted
+		AND `+parentOf+` <> coalesce(substring(n.path from '/([^/]+)/[^/]+$'), '')`, run.SourceID, known, paths, incomplete)
 	b.Queue(`
 		WITH moved AS (
 			UPDATE confluence_pages p SET path = n.path, metadata = jsonb_set(p.metadata, '{ancestors}', n.ancestors::jsonb), updated_at = now()

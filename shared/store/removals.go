@@ -141,11 +141,13 @@ func (s *Store) removePages(ctx context.Context, run Run, removals []leaving) er
 		if archon {
 			queueDeleteWholePages(b, run.SourceID, ids)
 		}
-		// An archived page keeps its place because the pages below it stay below it, and so does a restricted one.
+		// An archived page keeps its place because the pages below it stay below it, and so does a restricted one. Nothing is
+		// below a part of a page, and no listing has those of an archived page.
 		// Every writer takes the lock of the tree before its rows.
 		b.Queue(lockTreeSQL, run.SourceID)
 		b.Queue(`DELETE FROM confluence_tree t USING confluence_sync_pages l
-			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id AND NOT l.reason IN ($4, $5)`,
+			WHERE t.source_id = $1 AND t.node_id = ANY ($2) AND l.run_id = $3 AND l.page_id = t.node_id
+			AND NOT (l.reason = $4 AND t.kind NOT IN `+partKinds+` OR l.reason = $5)`,
 			run.SourceID, ids, run.ID, ReasonArchived, ReasonRestricted)
 		b.Queue(pruneContainersSQL, run.SourceID)
 		if err := tx.SendBatch(ctx, b).Close(); err != nil {
