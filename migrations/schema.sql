@@ -355,6 +355,19 @@ CREATE TABLE confluence_tree (
     left_out boolean DEFAULT false NOT NULL
 );
 
+CREATE TABLE confluence_unread_files (
+    source_id text NOT NULL,
+    page_id text NOT NULL,
+    version integer NOT NULL,
+    version_at timestamp with time zone,
+    reader text NOT NULL,
+    bounds text NOT NULL,
+    skipped boolean NOT NULL,
+    reason text NOT NULL,
+    message text DEFAULT ''::text NOT NULL,
+    times integer DEFAULT 1 NOT NULL
+);
+
 CREATE TABLE confluence_vector_spaces (
     space_id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     model text NOT NULL,
@@ -457,6 +470,8 @@ ALTER TABLE confluence_texts ADD CONSTRAINT confluence_texts_space_id_fkey FOREI
 ALTER TABLE confluence_tokens ADD CONSTRAINT confluence_tokens_pkey PRIMARY KEY (name);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_pkey PRIMARY KEY (source_id, node_id);
 ALTER TABLE confluence_tree ADD CONSTRAINT confluence_tree_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
+ALTER TABLE confluence_unread_files ADD CONSTRAINT confluence_unread_files_pkey PRIMARY KEY (source_id, page_id);
+ALTER TABLE confluence_unread_files ADD CONSTRAINT confluence_unread_files_source_id_fkey FOREIGN KEY (source_id) REFERENCES archon_sources(source_id) ON DELETE CASCADE;
 ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_pkey PRIMARY KEY (space_id);
 ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_model_dimensions_prefix_version_key UNIQUE (model, dimensions, prefix_version);
 ALTER TABLE confluence_vector_spaces ADD CONSTRAINT confluence_vector_spaces_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 4000)));
@@ -1169,6 +1184,17 @@ COMMENT ON COLUMN confluence_tree.failed_run IS 'the run that could not look the
 COMMENT ON COLUMN confluence_tree.access_known IS 'whether the node''s own view restriction, or that it has none, has been read';
 COMMENT ON COLUMN confluence_tree.layer_set IS 'the set of the layers of the node and of its ancestors; null if one of them is unknown, or if the node has moved and its stored place is the former one';
 COMMENT ON COLUMN confluence_tree.left_out IS 'whether the latest run did not store the page because it is, or may be, restricted';
+COMMENT ON TABLE confluence_unread_files IS 'Attachments whose text is not stored, and why';
+COMMENT ON COLUMN confluence_unread_files.source_id IS 'the source';
+COMMENT ON COLUMN confluence_unread_files.page_id IS 'Confluence''s id of the attachment';
+COMMENT ON COLUMN confluence_unread_files.version IS 'the version of the attachment that this is about';
+COMMENT ON COLUMN confluence_unread_files.version_at IS 'when that version was made; null if Confluence does not say';
+COMMENT ON COLUMN confluence_unread_files.reader IS 'the version of the extractor, and what the file''s name and media type say that it is';
+COMMENT ON COLUMN confluence_unread_files.bounds IS 'the extractor''s settings on which the outcome depends';
+COMMENT ON COLUMN confluence_unread_files.skipped IS 'true: files of this kind are not read; false: it could not be read';
+COMMENT ON COLUMN confluence_unread_files.reason IS 'the reason of the skip, such as format_audio, or the failure code';
+COMMENT ON COLUMN confluence_unread_files.message IS 'why it could not be read, for people';
+COMMENT ON COLUMN confluence_unread_files.times IS 'how often it ended so';
 COMMENT ON TABLE confluence_vector_spaces IS 'Sets of vectors that can be compared: of one model, one length, one prefix';
 COMMENT ON COLUMN confluence_vector_spaces.space_id IS 'its vectors are in confluence_vectors_<space_id>';
 COMMENT ON COLUMN confluence_vector_spaces.model IS 'as its server calls it';

@@ -125,6 +125,8 @@ func TestAnAttachmentIsMovedWithItsPage(t *testing.T) {
 	require.NoError(t, g.site.MoveAttachment(id, g.ids["B"]))
 	g.run(event.Full)
 	require.Equal(t, g.page("B").Path+"/"+id, g.thread(id).Path, "alone, to another page")
+	require.Contains(t, g.thread(id).URL, "pageId="+g.ids["B"])
+	require.Equal(t, 1, g.count(`SELECT count(*) FROM archon_crawled_pages WHERE metadata->>'page_id' = $1 AND metadata->>'citation_url' LIKE $2`, id, "%pageId="+g.ids["B"]+"%"))
 	require.Zero(t, g.downloads())
 
 	require.NoError(t, g.site.MoveToSpace(g.ids["B"], "OTHER"))
@@ -187,10 +189,29 @@ func TestEveryFileIsAccountedFor(t *testing.T) {
 	require.Equal(t, "skipped format_audio", ended(last.RunID, song))
 	require.Equal(t, "failed file_too_large", ended(last.RunID, large))
 	require.Equal(t, "failed file_damaged", ended(last.RunID, broken))
+
+	// What is known of a version is not found out again.
 	g.site.ResetStats()
+	last = g.sync(event.Full)
+	require.Equal(t, []any{event.StateCompletedWithFailures, 1, 2}, []any{last.State, last.Counts.Skipped, last.Counts.Failed})
+	require.Equal(t, "skipped format_audio", ended(last.RunID, song))
+	require.Equal(t, "failed file_damaged", ended(last.RunID, broken))
+	require.Zero(t, g.site.Stats().Calls[downloadRoute])
+	require.EqualValues(t, 2, g.site.Stats().Calls["/wiki/api/v2/attachments/{id}"], "of what has failed")
+
 	require.NoError(t, g.site.ReplaceAttachment(large, []byte("The lupin is small now.\n")))
+	require.NoError(t, g.site.ReplaceAttachment(song, []byte("The snapdragon sings.\n")))
+	require.NoError(t, g.site.RenameAttachment(song, "song.txt"))
 	g.sync(event.Incremental)
 	require.Equal(t, []string{large}, g.finds("lupin"))
+	require.Equal(t, []string{song}, g.finds("snapdragon"))
+
+	// A text that was replaced by what is not read is not left standing.
+	require.NoError(t, g.site.ReplaceAttachment(good, []byte("ID3\x04\x00\x00\x00\x00\x00\x00")))
+	require.NoError(t, g.site.RenameAttachment(good, "plan.mp3"))
+	last = g.sync(event.Incremental)
+	require.Equal(t, map[string]string{good: store.ReasonExcluded}, g.removedAs(last.RunID))
+	require.Empty(t, g.finds("foxglove"))
 }
 
 // What attachments cost in calls, and that a file that comes slowly, or in pieces, holds up nothing.

@@ -35,7 +35,7 @@ var Stages = []Stage{
 		Name: "fetcher", Consumes: []Consumer{Sync, Fetch}, Calls: true,
 		Publishes: []event.Type{
 			event.TypePagesListed, event.TypePageFetched, event.TypeFileFound, event.TypePageConverted,
-			event.TypeListingCompleted, event.TypeSyncRejected, event.TypeProgress,
+			event.TypePageRemoved, event.TypeListingCompleted, event.TypeSyncRejected, event.TypeProgress,
 		},
 		Large: []event.Type{event.TypePagesListed, event.TypePageFetched, event.TypePageConverted},
 	},
@@ -45,7 +45,7 @@ var Stages = []Stage{
 	},
 	{
 		Name: "extractor", Consumes: []Consumer{Extract}, Calls: true,
-		Publishes: []event.Type{event.TypePageConverted}, Large: []event.Type{event.TypePageConverted},
+		Publishes: []event.Type{event.TypePageConverted, event.TypePageRemoved}, Large: []event.Type{event.TypePageConverted},
 	},
 	{
 		Name: "chunk-writer", Consumes: []Consumer{Write},

@@ -262,14 +262,14 @@ const settledSQL = `(
 // CompleteListing ends the listing and returns the number of listed pages. Pages that are stored as listed end as
 // unchanged, even if only the version number differs. Pages whose labels alone differ get the new labels and end as
 // updated. Archived pages that are not stored end as skipped. Pages that include a page that is about to change are
-// fetched too. The run keeps the kinds of run, which are those that could be listed. The caller must know that the listing is complete and, for a full run, must have built its tree.
+// fetched too. Attachments of a kind that is not read end as skipped for the reason for which their version did before. The run keeps the kinds of run, which are those that could be listed. The caller must know that the listing is complete and, for a full run, must have built its tree.
 func (s *Store) CompleteListing(ctx context.Context, run Run, attempt int) (int, error) {
 	var listed int
 	err := s.inTx(ctx, "complete listing of run "+run.ID, func(tx pgx.Tx) error {
 		if err := renewLease(ctx, tx, run.ID, attempt); err != nil {
 			return err
 		}
-		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, includingSQL} {
+		for _, step := range []string{renumberSQL, relabelSQL, unchangedSQL, skippedSQL, includingSQL} {
 			if _, err := tx.Exec(ctx, step, pgx.NamedArgs{
 				"run": run.ID, "source": run.SourceID, "mode": run.Mode, "pipeline": Pipeline, "kinds": orEmpty(run.Kinds),
 			}); err != nil {
@@ -357,6 +357,15 @@ var unchangedSQL = `
 	UPDATE confluence_sync_pages l SET outcome = 'unchanged', ended_at = now()
 	FROM confluence_pages p JOIN confluence_page_content c USING (page_id, site_id)
 	WHERE l.outcome IS NULL AND ` + asListed + ` AND ` + hasChunks
+
+// skippedSQL skips the attachments whose version is known to be of a kind that is not read: to find that out again would cost
+// a call and a download of each. An incremental run looks again, of few.
+const skippedSQL = `
+	UPDATE confluence_sync_pages l SET outcome = 'skipped', reason = u.reason, ended_at = now()
+	FROM confluence_unread_files u
+	WHERE @mode = 'full' AND l.run_id = @run AND l.outcome IS NULL AND l.status = 'current' AND l.kind = 'attachment'
+	AND u.source_id = @source AND u.page_id = l.page_id AND u.skipped AND u.version = l.version AND u.version_at IS NOT DISTINCT FROM l.version_at
+	AND NOT EXISTS (SELECT FROM confluence_pages p WHERE p.page_id = l.page_id AND p.source_id = @source AND NOT p.is_deleted)`
 
 // PendingPages returns up to limit pages of the run that wait for their body, with ids after the given id, ordered by
 // id.

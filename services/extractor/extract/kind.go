@@ -227,6 +227,11 @@ func Claim(name, mediaType string) string {
 	return strings.TrimSpace(strings.Join(said, " "))
 }
 
+// Format is the format that a file's name and media type say that it has; "" if they say nothing that is known.
+func Format(name, mediaType string) string {
+	return claimed(File{Name: name, MediaType: mediaType}).format
+}
+
 func claimed(f File) claim {
 	ext := strings.TrimPrefix(strings.ToLower(path.Ext(f.Name)), ".")
 	if ext == "" {

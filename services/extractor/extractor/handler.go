@@ -1,7 +1,6 @@
 package extractor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +38,11 @@ type ledger interface {
 	Source(ctx context.Context, id string) (store.Source, error)
 	UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error)
 	SkipPage(ctx context.Context, runID, pageID, reason string) error
+	LeaveExcluded(ctx context.Context, run store.Run, ids []string, reason string) error
+	Removals(ctx context.Context, runID string) ([]store.Removal, error)
+	FilesBefore(ctx context.Context, sourceID string, of page.Facts) (int, error)
+	Unread(ctx context.Context, sourceID string, of page.Facts, reader, bounds string) (store.Unread, error)
+	KeepUnread(ctx context.Context, sourceID string, of page.Facts, reader, bounds string, u store.Unread) error
 	FileText(ctx context.Context, sourceID string, of page.Facts, reader string) (store.FileText, error)
 	AddUsage(ctx context.Context, runID string, calls int, bytes int64) error
 }
@@ -78,13 +82,14 @@ type Extractor struct {
 	systems opener
 	desks   desks
 	most    int64
+	wanted  wanted
 	log     zerolog.Logger
 	flight  singleflight.Group
 	recent  recent
 }
 
-func newExtractor(l ledger, b publisher, s opener, d desks, most int64, log zerolog.Logger) *Extractor {
-	return &Extractor{ledger: l, bus: b, systems: s, desks: d, most: most, log: log}
+func newExtractor(l ledger, b publisher, s opener, d desks, most int64, w wanted, log zerolog.Logger) *Extractor {
+	return &Extractor{ledger: l, bus: b, systems: s, desks: d, most: most, wanted: w, log: log}
 }
 
 // text is what a file says.
@@ -104,8 +109,11 @@ func (x *Extractor) Handle(ctx context.Context, d bus.Delivery) error {
 		return failure.New(failure.BadEvent, "page %s is no file", in.Page.ID)
 	}
 	left, err := x.ledger.UnfinishedPages(ctx, in.RunID, []string{in.Page.ID})
-	if err != nil || len(left) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(left) == 0 {
+		return x.announce(ctx, in) // only a message that comes again finds no work
 	}
 	run, err := x.ledger.Run(ctx, in.RunID)
 	// No stage needs the files of a run that was given up, and a run that was sent again has newer events.
@@ -115,12 +123,11 @@ func (x *Extractor) Handle(ctx context.Context, d bus.Delivery) error {
 	if err != nil {
 		return err
 	}
-	t, err := x.text(ctx, in)
-	var skipped *extract.SkippedError
+	t, err := x.wantedText(ctx, run, in)
+	var skipped *skippedError
 	switch {
 	case errors.As(err, &skipped):
-		x.log.Info().Str("run", in.RunID).Str("page", in.Page.ID).Str("why", skipped.Reason).Msg("file skipped")
-		return x.ledger.SkipPage(ctx, in.RunID, in.Page.ID, "format_"+cmp.Or(skipped.Format, "unknown"))
+		return x.skip(ctx, run, in, skipped)
 	case failure.CodeOf(err) == failure.NotFound:
 		return x.ledger.SkipPage(ctx, in.RunID, in.Page.ID, "missing")
 	case err != nil:

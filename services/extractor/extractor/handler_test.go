@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,10 @@ type place struct {
 	readErr             error
 	sum                 string // of every file; "" gives each its own
 	content             string // of every file, which is then read as the extractor's processes do
+	before              int    // older files of the page
+
+	mu     sync.Mutex
+	unread map[string]store.Unread // by id and bounds
 }
 
 func (*place) Run(_ context.Context, id string) (store.Run, error) {
@@ -90,7 +95,7 @@ func found(n int) event.FileFound {
 
 func (p *place) extractor(b *bus.Bus) bus.Handler {
 	p.skipped = make(chan string, 1)
-	return service.Steered(newExtractor(p, b, p, p, 100, zerolog.Nop()).Handle)
+	return service.Steered(newExtractor(p, b, p, p, 100, all, zerolog.Nop()).Handle)
 }
 
 func TestSuite(t *testing.T) {
@@ -178,7 +183,7 @@ func (w *waiting) read(ctx context.Context, of page.Facts) (extract.Document, er
 func TestAFileFailsUnderItsOwnName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, at := new(place), new(waiting)
-		x := newExtractor(p, nil, p, p, 100, zerolog.Nop())
+		x := newExtractor(p, nil, p, p, 100, all, zerolog.Nop())
 		ctx, stop := context.WithCancel(t.Context())
 		var first, second error
 		go func() { _, first = x.read(ctx, found(1), "the same", at) }()

@@ -8,11 +8,15 @@ package extractor
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/service"
 )
+
+// wantAgain is how soon the database is told again which files are wanted.
+const wantAgain = 2 * time.Second
 
 // name is the stage's.
 const name = "extractor"
@@ -35,10 +39,18 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := newExtractor(s, b, systems, processes, cfg.MaxBytes, h.Log)
+	w := wantedBy(cfg.Files)
+	x := newExtractor(s, b, systems, processes, cfg.MaxBytes, w, h.Log)
 	run := service.Consume(b, bus.Extract, x.Handle, bus.Workers(cfg.Workers), service.BySite(s))
 	return service.RunnerFunc(func(ctx context.Context) error {
 		defer processes.close()
+		for s.WantFiles(ctx, w.types, w.perPage, w.bounds) != nil {
+			select {
+			case <-time.After(wantAgain): // the database is away, as every handler will find
+			case <-ctx.Done():
+				return nil
+			}
+		}
 		return run.Run(ctx)
 	}), nil
 }

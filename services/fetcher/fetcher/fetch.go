@@ -29,6 +29,11 @@ func (f *Fetcher) HandlePages(ctx context.Context, d bus.Delivery) error {
 	for i, ref := range task.Pages {
 		ids[i] = ref.ID
 	}
+	if d.Attempt > 1 {
+		if err := f.announce(ctx, task.SourceID, task.RunID, ids); err != nil {
+			return err
+		}
+	}
 	if ids, err = f.ledger.UnfinishedPages(ctx, task.RunID, ids); err != nil || len(ids) == 0 {
 		return err
 	}
@@ -203,6 +208,9 @@ func (b *batch) sift(ctx context.Context, found []source.Page, complete bool) ([
 			p.Facts.Version = cmp.Or(p.Facts.Version, b.wanted[i].Version)
 			keep = append(keep, p)
 		}
+	}
+	if err := b.leaveOut(ctx, reasons); err != nil {
+		return nil, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(reasons)) {
 		if err := b.ledger.SkipPage(ctx, b.Run.ID, id, reasons[id]); err != nil {

@@ -31,6 +31,8 @@ type ledger interface {
 	UnfinishedPages(ctx context.Context, runID string, ids []string) ([]string, error)
 	LeaveOut(ctx context.Context, run store.Run, ids []string) ([]string, error)
 	SkipPage(ctx context.Context, runID, pageID, reason string) error
+	LeaveExcluded(ctx context.Context, run store.Run, ids []string, reason string) error
+	Removals(ctx context.Context, runID string) ([]store.Removal, error)
 	Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error)
 	KeptPages(ctx context.Context, run store.Run, ids []string) ([]store.KeptPage, error)
 	StrayNodes(ctx context.Context, sourceID string, nodes []store.Node) ([]store.Node, error)
