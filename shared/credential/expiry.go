@@ -3,6 +3,8 @@ package credential
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/shared/config"
@@ -96,6 +98,31 @@ func (s *Site) EnvironmentExpires() time.Time {
 	}
 	at, _ := time.Parse(time.DateOnly, s.cfg.TokenExpires) // "" or checked by the settings
 	return at
+}
+
+// Ends returns when the token stops working that the source with this id and address is read with: its own, else that of its
+// site, else that of the settings. It is zero if that is unknown. stored are all stored tokens.
+func (s *Site) Ends(id, baseURL string, stored []vault.Secret) time.Time {
+	host := hostOf(baseURL)
+	for _, name := range []string{id, host} {
+		for _, t := range stored {
+			if !t.Vanished && name != "" && t.Name == name {
+				return t.Expires
+			}
+		}
+	}
+	if s == nil || host == "" || hostOf(s.cfg.BaseURL) != host {
+		return time.Time{}
+	}
+	return s.EnvironmentExpires()
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
 }
 
 // Expiring returns the tokens that have expired, or expire within the first of Warned: those that are stored, and the one

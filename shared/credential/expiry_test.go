@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicehq/sluice/shared/config"
@@ -60,4 +61,21 @@ func TestTokensAreWarnedOfBeforeTheyExpire(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Contains(t, list[0].Says(), "The token of CONFLUENCE_API_TOKEN expires on 2026-12-01, in less than a day")
 	require.Contains(t, list[0].Mend(), "CONFLUENCE_API_TOKEN_EXPIRES")
+}
+
+func TestWhenTheTokenOfASourceEnds(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return time.Date(2027, 3, n, 0, 0, 0, 0, time.UTC) }
+	stored := []vault.Secret{{Name: "own", Expires: day(1)}, {Name: "unsaid"}, {Name: "acme.atlassian.net", Expires: day(2)}, {Name: "gone", Expires: day(3), Vanished: true}}
+	s, err := credential.NewSite(config.Confluence{BaseURL: "https://env.atlassian.net", Email: "a@b.c", APIToken: secret.New("x"), TokenExpires: "2027-03-04", RequestsPerSecond: 1, Concurrency: 1}, zerolog.Nop())
+	require.NoError(t, err)
+	const acme, env = "https://ACME.atlassian.net/wiki", "https://env.atlassian.net/wiki"
+	for id, want := range map[string]time.Time{"own": day(1), "unsaid": {}, "other": day(2), "gone": day(2)} {
+		require.Equal(t, want, s.Ends(id, acme, stored), id)
+	}
+	require.Equal(t, day(4), s.Ends("other", env, stored))
+	require.Zero(t, s.Ends("other", "https://third.atlassian.net/wiki", stored))
+	s = nil
+	require.Equal(t, day(1), s.Ends("own", acme, stored))
+	require.Zero(t, s.Ends("other", env, stored))
 }

@@ -12,6 +12,7 @@ type overviewData struct {
 	Sources list[control.Standing]
 	Recent  []store.Run
 	Meaning bool
+	Ends    bool              // it is known of a source when its token ends
 	Titles  map[string]string // of the sources, by id
 }
 
@@ -30,6 +31,7 @@ func (c *Console) overview(r *request) (answer, error) {
 	d := overviewData{Sources: cut(r, o.Sources, sourcesShown), Recent: o.Recent, Meaning: o.Meaning, Titles: map[string]string{}}
 	for _, s := range d.Sources.Rows {
 		d.Titles[s.ID] = s.DisplayName
+		d.Ends = d.Ends || !s.TokenEnds.IsZero()
 	}
 	d.Wants = wants(o, r.caller.Key.Role)
 	return show("overview", "Overview", d)
@@ -50,6 +52,19 @@ func wants(o control.Overview, role apikey.Role) []want {
 			if failed[run.SourceID] = run.State == event.StateFailed; failed[run.SourceID] {
 				list = append(list, want{"bad", "The latest run of " + run.SourceID + " failed", run.Message, "/runs/" + run.ID})
 			}
+		}
+	}
+	if role.May(apikey.Operate) {
+		for _, e := range o.Expiring {
+			tone := "warn"
+			if e.Left <= 0 {
+				tone = "bad"
+			}
+			to := "/system/doctor"
+			if role.May(apikey.Admin) {
+				to = "/system/credentials"
+			}
+			list = append(list, want{tone, e.Says(), e.Mend() + ".", to})
 		}
 	}
 	for _, s := range o.Sources {

@@ -31,19 +31,25 @@ func siteWorld(t *testing.T, env bool) (w *world, standIn *sandbox.Site, address
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = served.Close() })
 	address = served.URL + "/wiki"
-	w = bareWorld(t, func(o *setup) {
-		cfg := config.Confluence{Sites: config.Sites{AllowedHosts: strings.TrimPrefix(served.URL, "http://"), AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 4}
+	w = bareWorld(t, calls(t, served.URL, env))
+	w.addKey("admin", apikey.Admin)
+	return w, standIn, address
+}
+
+// calls lets a world call the stand-in at an address, with a token of the settings if env is set.
+func calls(t testing.TB, served string, env bool) func(*setup) {
+	return func(o *setup) {
+		cfg := config.Confluence{Sites: config.Sites{AllowedHosts: strings.TrimPrefix(served, "http://"), AllowHTTP: true}, RequestsPerSecond: 1000, Concurrency: 4}
 		if env {
-			cfg.BaseURL, cfg.Email, cfg.APIToken = address, sandbox.DefaultEmail, secret.New(sandbox.DefaultToken)
+			cfg.BaseURL, cfg.Email, cfg.APIToken = served+"/wiki", sandbox.DefaultEmail, secret.New(sandbox.DefaultToken)
 		}
 		o.Trust = credential.Trust{Hosts: cfg.Hosts(), AllowHTTP: true, Ring: newRing(t)}
 		s, ok := o.Record.(*store.Store)
 		require.True(t, ok)
+		var err error
 		o.Site, err = credential.NewSite(cfg, zerolog.Nop(), credential.Stored(s.Vault(), o.Trust.Ring))
 		require.NoError(t, err)
-	})
-	w.addKey("admin", apikey.Admin)
-	return w, standIn, address
+	}
 }
 
 var runPath = regexp.MustCompile(`/console/runs/([A-Za-z0-9-]+)`)

@@ -88,6 +88,8 @@ func TestTheNumbersOfTheConsoleAreThoseOfTheAPI(t *testing.T) {
 			require.Equal(t, []int{c.Listed, c.Created, c.Updated, c.Unchanged, c.Removed, c.Skipped, c.Failed}, balance(t, v.document("/runs/"+status.Latest.ID)))
 		}
 	}
+	w.everyFigure("admin")
+
 	// So are the bars of a run under way.
 	w.write(w.run("docs", "third", listed("11", "16", "17")...), "16", "/16", "Page 16", "The harbour once more.")
 	var op operation
