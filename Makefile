@@ -27,13 +27,13 @@ ROUNDS    ?= 3
 TESTFLAGS ?=
 
 # Empty on a machine without a C compiler, which the race detector needs. It leaves out bcrypt and
-# argon2: slow on purpose, pure functions, not ours, and ten times slower when it watches them. So is the
-# compiler of WebAssembly, which loads the PDF reader.
-RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo '-race -gcflags=golang.org/x/crypto/...=-race=false -gcflags=github.com/tetratelabs/wazero/...=-race=false')
+# argon2: slow on purpose, pure functions, not ours, and ten times slower when it watches them.
+RACE = $$(printf '\043include <stdlib.h>\nint main(void) { return 0; }\n' | $$(go env CC) -x c -o /dev/null - 2>/dev/null && echo '-race -gcflags=golang.org/x/crypto/...=-race=false')
 
-# The race detector makes these tests of lab many times slower, or too large: they run without it.
+# The race detector makes these tests of lab and of the demo many times slower, or too large: they run without it.
 WITHOUT_RACE := FaultSchedules EveryFaultOnEveryRead TheTokenShowsUpNowhere \
-	StagesKeepToTheirMemory CallsOfALargeSpace OurOwnQuestionsAreAnsweredByMeaning ExtractedFilesKeepEverything
+	StagesKeepToTheirMemory CallsOfALargeSpace OurOwnQuestionsAreAnsweredByMeaning ExtractedFilesKeepEverything \
+	TheDemoAndWhatItLeaves SearchNarrowed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -63,7 +63,7 @@ test: ## run every test with the race detector, on a real NATS and a real Postgr
 	@race=$(RACE); cgo=1 flags="$(OWN_GOFLAGS)"; \
 	[ -n "$$race" ] || { cgo=0 flags="$(GOFLAGS)"; echo "notice: no working C compiler ($$(go env CC)), so the tests run without the race detector"; }; \
 	set -x; CGO_ENABLED=$$cgo GOFLAGS="$$flags" go test $$race -count=1 -timeout 15m $(VETTED) $(TESTFLAGS) ./lab/... ./services/... ./shared/... ./migrations/... && \
-	{ [ -z "$$race" ] || { go test -count=1 $(VETTED) -run '^Test($(subst $() ,|,$(strip $(WITHOUT_RACE))))$$' ./lab/clienttest ./lab/e2etest ./lab/fidelity ./lab/retrieval && \
+	{ [ -z "$$race" ] || { go test -count=1 $(VETTED) -run '^Test($(subst $() ,|,$(strip $(WITHOUT_RACE))))$$' ./lab/clienttest ./lab/e2etest ./lab/fidelity ./lab/retrieval ./services/sluice/cli && \
 		go test -count=1 $(VETTED) ./services/chunk-writer/chunk ./services/extractor/... ./shared/embedding; }; }
 
 test-foreign: ## read the Confluence stand-in with a third-party client from npm (needs Node and npm)

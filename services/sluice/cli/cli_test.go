@@ -21,7 +21,6 @@ import (
 	"github.com/sluicehq/sluice/services/sluice/cli"
 	"github.com/sluicehq/sluice/services/sluice/local"
 	"github.com/sluicehq/sluice/services/stages"
-	"github.com/sluicehq/sluice/shared/embedding/embeddingtest"
 	"github.com/sluicehq/sluice/shared/pgtest"
 	"github.com/sluicehq/sluice/shared/service"
 )
@@ -75,102 +74,6 @@ func (p *person) sees(args ...string) string {
 	code, out, err := p.types(args...)
 	require.Zero(p.t, code, "sluice %s\n%s%s", strings.Join(args, " "), out, err)
 	return out
-}
-
-func TestTheDemoAndWhatItLeaves(t *testing.T) {
-	t.Parallel()
-	p := newPerson(t)
-	model := embeddingtest.NewServer(t)
-	p.env = map[string]string{"EMBEDDINGS_URL": model.URL, "EMBEDDINGS_MODEL": "a-model", "SLUICE_PG_BINDIR": pgtest.VectorBinDir(t)}
-	p.env["ATTACHMENT_TIME"] = "10m" // the race detector makes loading the PDF reader slow
-	p.stopsADemo()
-	code, out, said := p.types("demo", "--once")
-	require.Zero(t, code, said)
-	require.NotRegexp(t, `WRN|ERR|FTL`, said, "nothing of the demo that was stopped")
-	for _, part := range []string{"First sync", "completed", "Second sync", "created  Harbour lights", "(trashed)", "(archived)", "(renamed)", "Search", "#", "Where to look next", "/console\n"} {
-		require.Contains(t, out, part)
-	}
-	require.Regexp(t, `(?s)Search in comments: .*Halifax.*Search in files: .*halifax-notes\.pdf.*page 2`, out)
-	require.NotContains(t, out, "failed")
-	require.Regexp(t, `(?s)Search by meaning.*a vector of a-model.*(\d+) of \d+ chunks have one\.\n`, out)
-	require.Regexp(t, `Vectors of a-model, active: (\d+) of \d+ chunks embedded, 0 pending`, p.sees("status"))
-
-	require.Contains(t, p.sees("search", "harbour lights tested"), "Harbour lights")
-	require.Contains(t, p.sees("source", "list"), "demo")
-	require.Contains(t, p.sees("migrate", "verify"), "unchanged")
-	require.Contains(t, p.sees("status"), "completed")
-
-	var hits []struct{ PageID, URL string }
-	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(p.sees("search", "harbour lights tested", "-o", "json"), "page_id", "PageID")), &hits))
-	require.NotEmpty(t, hits)
-	require.Contains(t, p.sees("page", hits[0].PageID), "first Monday")
-	require.Contains(t, p.sees("page", hits[0].PageID, "--chunks"), hits[0].URL)
-	p.sees("page", hits[0].PageID, "--losses")
-	require.Regexp(t, `macro:toc +dropped +\d+ +\d+`, p.sees("source", "losses", "demo"))
-
-	require.Regexp(t, "claude mcp add sluice -- [^ ]+ mcp --data "+p.data, out)
-	p.in = assistantAsks
-	code, protocol, said := p.types("mcp")
-	p.in = ""
-	require.Zero(t, code, said)
-	lines := strings.Split(strings.TrimSpace(protocol), "\n")
-	require.Len(t, lines, 2, "nothing but the protocol on stdout")
-	require.Contains(t, lines[1], "Harbour lights")
-	require.Contains(t, lines[1], "first Monday")
-
-	out = p.sees("demo", "--once", "--words")
-	require.Contains(t, out, "completed", "a second demo starts over")
-	require.Contains(t, out, "Search is by words alone here")
-	p.meetsWhatADemoLeft()
-	require.Contains(t, p.sees("source", "remove", "demo"), "removed")
-	require.Contains(t, p.sees("search", "harbour lights"), "Nothing found")
-}
-
-// stopsADemo starts a demo and presses Ctrl-C in its first sync.
-func (p *person) stopsADemo() {
-	p.t.Helper()
-	ctx, cancel := context.WithCancel(p.t.Context())
-	defer cancel()
-	out, said := &lockedBuffer{}, &lockedBuffer{}
-	ended := make(chan int, 1)
-	go func() {
-		ended <- cli.Run(ctx, []string{"demo", "--words", "--pages", "1000", "--data", p.data}, p.lookup, strings.NewReader(""), out, said)
-	}()
-	require.Eventually(p.t, func() bool { return strings.Contains(said.String(), "listing: ") }, time.Minute, time.Millisecond, said)
-	cancel()
-	require.Equal(p.t, 130, <-ended)
-	require.NotRegexp(p.t, `WRN|ERR|FTL|continues`, said.String())
-	require.Contains(p.t, said.String(), "Stopped. sluice demo starts over")
-	require.Regexp(p.t, `cancelled`, p.sees("status"), "the sync does not seem to go on")
-}
-
-// meetsWhatADemoLeft looks at the source of a demo that has ended.
-func (p *person) meetsWhatADemoLeft() {
-	p.t.Helper()
-	p.takesTheDemosPort()
-	shown, stop := p.up()
-	defer stop()
-	require.Contains(p.t, shown.String(), "sluice demo made it, and its site has stopped")
-	require.Contains(p.t, shown.String(), "No source of your own yet")
-	code, _, said := p.types("sync", "demo")
-	require.Equal(p.t, 1, code)
-	require.Contains(p.t, said, "to remove it: sluice source remove demo")
-	require.Regexp(p.t, `warn +source demo`, p.sees("doctor"), "that is no failure")
-}
-
-// takesTheDemosPort lets another program listen where the stand-in of the demo did, if no other test has come first.
-func (p *person) takesTheDemosPort() {
-	p.t.Helper()
-	var sources []struct {
-		BaseURL string `json:"base_url"`
-	}
-	require.NoError(p.t, json.Unmarshal([]byte(p.sees("source", "list", "-o", "json")), &sources))
-	at, err := url.Parse(sources[0].BaseURL)
-	require.NoError(p.t, err)
-	other, err := sandbox.Serve(at.Host, sandbox.New(sandbox.Options{}))
-	if err == nil {
-		p.t.Cleanup(func() { require.NoError(p.t, other.Close()) })
-	}
 }
 
 func TestUpSyncAndStatusFromAnotherTerminal(t *testing.T) {
