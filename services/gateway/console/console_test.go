@@ -123,3 +123,14 @@ func TestLossesAreMarkedWhereTheyHappened(t *testing.T) {
 		require.Equal(t, follows, lost(line), "line %d", line)
 	}
 }
+
+func TestAPanelHasItsName(t *testing.T) {
+	t.Parallel()
+	body, err := rendered("> [!WARNING]\n> Change *it* later.\n\n> [!NOTE]\n\n> [!OTHER] text\n\n> said <b>\n", nil)
+	require.NoError(t, err)
+	text := string(body)
+	require.Contains(t, text, "<strong>Warning: </strong>Change <em>it</em> later.")
+	require.Contains(t, text, "<strong>Note: </strong>")
+	require.Contains(t, text, "[!OTHER] text")
+	require.NotContains(t, text, "<b>")
+}

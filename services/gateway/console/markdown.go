@@ -101,7 +101,7 @@ type tame struct{}
 
 // Transform replaces images and links of other schemes, and lowers headings.
 func (tame) Transform(doc *ast.Document, reader text.Reader, _ parser.Context) {
-	var links []ast.Node
+	var links, quotes []ast.Node
 	highest := 6
 	var headings []*ast.Heading
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -113,9 +113,14 @@ func (tame) Transform(doc *ast.Document, reader text.Reader, _ parser.Context) {
 			headings, highest = append(headings, n), min(highest, n.Level)
 		case *ast.Link, *ast.Image, *ast.AutoLink:
 			links = append(links, n)
+		case *ast.Blockquote:
+			quotes = append(quotes, n)
 		}
 		return ast.WalkContinue, nil
 	})
+	for _, q := range quotes {
+		name(q, reader.Source())
+	}
 	last := firstHeading - 1
 	for _, h := range headings {
 		// No level is left out on the way down: readers of a page by its headings would look for it.
@@ -124,6 +129,36 @@ func (tame) Transform(doc *ast.Document, reader text.Reader, _ parser.Context) {
 	}
 	for _, n := range slices.Backward(links) { // what is inside comes before what it is in
 		replace(n, reader.Source())
+	}
+}
+
+// alerts are the marks at the beginning of a quote that make it a panel, as the converter writes them, and their names.
+var alerts = map[string]string{"[!NOTE]": "Note", "[!TIP]": "Tip", "[!IMPORTANT]": "Important", "[!WARNING]": "Warning", "[!CAUTION]": "Caution"}
+
+// name puts the name of a panel in the place of its mark.
+func name(quote ast.Node, source []byte) {
+	p := quote.FirstChild()
+	if p == nil || p.Kind() != ast.KindParagraph {
+		return
+	}
+	said := ""
+	var mark []ast.Node
+	for n := p.FirstChild(); n != nil; n = n.NextSibling() {
+		t, isText := n.(*ast.Text)
+		if !isText || len(said) > len("[!IMPORTANT]") {
+			return
+		}
+		said += string(t.Segment.Value(source))
+		mark = append(mark, n)
+		if named := alerts[said]; named != "" {
+			strong := ast.NewEmphasis(2)
+			strong.AppendChild(strong, ast.NewString([]byte(named+": ")))
+			p.InsertBefore(p, p.FirstChild(), strong)
+			for _, m := range mark {
+				p.RemoveChild(p, m)
+			}
+			return
+		}
 	}
 }
 
