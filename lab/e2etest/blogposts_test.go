@@ -69,11 +69,14 @@ func TestTheLifeOfABlogPost(t *testing.T) {
 	require.Equal(t, []string{"summer"}, stored.Metadata.Labels)
 
 	// A file of it comes and goes with it.
-	file := g.attach(post.ID, "summer.txt", "The delphinium is blue.\n")
+	file := g.attach(post.ID, "summer.csv", "flower,colour\ndelphinium,blue\n")
 	g.attachments(store.AttachmentsOn)
 	g.ends(event.Incremental, event.Counts{Created: 1})
 	require.Equal(t, []string{file}, g.finds("delphinium"))
 	require.Equal(t, "/"+post.ID+"/"+file, g.thread(file).Path)
+	hits, err := g.store.Searcher().Search(t.Context(), viewer.All(), "delphinium", search.Filter{FileType: "csv"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"attachment", "csv", "rows 1-2"}, []string{hits[0].Kind, hits[0].FileType, hits[0].Place})
 
 	require.NoError(t, g.site.TrashPage(post.ID))
 	g.ends(event.Full, event.Counts{Removed: 2})

@@ -40,12 +40,12 @@ func define(name, title, description string, in, out json.RawMessage) *mcp.Tool 
 }
 
 var (
-	searchTool = define("search", "Search pages",
-		"Find passages with text, url to cite, ref to read on.",
+	searchTool = define("search", "Search",
+		"Find passages: text, url to cite, ref to read on.",
 		schema(`"required":["query"],`,
 			`"query":{"type":"string","maxLength":1000,"description":"\"phrase\" must occur, -word must not. Empty with since: changed pages"},`+
 				`"source":`+text0+`,"space":`+text0+`,"under":{"type":"string","description":"page or folder"},"label":`+text0+
-				`,"jira":{"type":"string","description":"issue"},"mentions":{"type":"string","description":"account"},"kind":{"enum":["page","blogpost","comment"]},"resolution":{"enum":["open","resolved"]},`+
+				`,"jira":`+text0+`,"mentions":`+text0+`,"kind":{"enum":["page","blogpost","comment","attachment","document"]},"file_type":`+text0+`,"resolution":{"enum":["open","resolved"]},`+
 				`"since":{"type":"string","description":"2026-01-31 or 7d"},"limit":{"type":"integer","minimum":1,"maximum":50,"default":6},`+window),
 		answers(`"hits":`+listOf(`"title":`+text0+`,"heading":`+text0+`,"breadcrumb":`+text0+`,"text":`+text0+`,"url":`+text0+`,"ref":`+text0+
 			`,"chunk":`+whole0+`,"source":`+text0+`,"version":`+whole0+`,"modified":`+text0+`,"hidden_text":`+whole0)+`,"note":`+text0+`,"words_only":`+text0))

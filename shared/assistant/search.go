@@ -26,6 +26,7 @@ type searchInput struct {
 	Mentions string `json:"mentions"`
 	Since    string `json:"since"`
 	Kind     string `json:"kind"`
+	FileType string `json:"file_type"`
 	State    string `json:"resolution"`
 	Limit    int    `json:"limit"`
 }
@@ -33,7 +34,8 @@ type searchInput struct {
 // Hit is a passage that was found.
 type Hit struct {
 	Title      string    `json:"title"`
-	Kind       string    `json:"kind,omitempty"` // "" for a page
+	Kind       string    `json:"kind,omitempty"`  // "" for a page
+	Place      string    `json:"place,omitempty"` // in a file: page 3, slide 4, a range of a sheet
 	Heading    string    `json:"heading,omitempty"`
 	Breadcrumb string    `json:"breadcrumb,omitempty"`
 	Snippet    string    `json:"snippet,omitempty"`
@@ -110,7 +112,7 @@ const noMore = "There is nothing more."
 func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.Time, offset int, out *searchOutput) ([]Hit, error) {
 	f := search.Filter{
 		SourceID: in.Source, SpaceKey: in.Space, Label: in.Label, JiraIssue: in.Jira, Mentions: in.Mentions, ModifiedSince: since,
-		Kind: in.Kind, Resolution: in.State,
+		Kind: in.Kind, FileType: in.FileType, Resolution: in.State,
 		Limit: min(offset+in.Limit+1, search.MaxHits),
 	}
 	if in.Under != "" {
@@ -163,7 +165,7 @@ func (s *Server) found(ctx context.Context, c *call, in searchInput, since time.
 	var hits []Hit
 	for _, h := range part {
 		hit := Hit{
-			Title: oneLine(h.Title), Kind: notPage(h.Kind), Heading: trail(h.HeadingPath), Breadcrumb: trail(h.Breadcrumb),
+			Title: oneLine(h.Title), Kind: notPage(h.Kind), Place: oneLine(h.Place), Heading: trail(h.HeadingPath), Breadcrumb: trail(h.Breadcrumb),
 			Snippet: shown(h.Snippet), Text: shown(content[h.ChunkID]), URL: address(h.URL), Chunk: h.ChunkID, Source: h.SourceID, Space: h.SpaceKey,
 			Version: h.Version, Modified: h.LastModified.UTC(), page: store.PageKey{SourceID: h.SourceID, ID: h.PageID},
 		}
@@ -185,7 +187,7 @@ func notPage(kind string) string {
 
 // changed lists pages that changed since.
 func (s *Server) changed(ctx context.Context, c *call, in searchInput, since time.Time, offset int) ([]Hit, string, error) {
-	if in.Space+in.Under+in.Label+in.Jira+in.Mentions+in.Kind+in.State != "" {
+	if in.Space+in.Under+in.Label+in.Jira+in.Mentions+in.Kind+in.FileType+in.State != "" {
 		return nil, "", &trouble{"without query only since and source are taken; give words to use the other filters"}
 	}
 	var sources []string
@@ -276,6 +278,9 @@ func (h *Hit) lines(number int) string {
 	if h.Breadcrumb != "" {
 		where += ": " + h.Breadcrumb
 	}
+	if h.Kind != "" {
+		where = h.Kind + " in " + where
+	}
 	if h.Ref != "" {
 		where += "; ref " + h.Ref
 	}
@@ -300,7 +305,7 @@ func hiddenNote(n int) string {
 func widen(in searchInput) string {
 	var ways []string
 	for _, f := range []struct{ name, value string }{
-		{"source", in.Source}, {"space", in.Space}, {"under", in.Under}, {"label", in.Label}, {"jira", in.Jira}, {"mentions", in.Mentions}, {"since", in.Since}, {"kind", in.Kind}, {"resolution", in.State},
+		{"source", in.Source}, {"space", in.Space}, {"under", in.Under}, {"label", in.Label}, {"jira", in.Jira}, {"mentions", in.Mentions}, {"since", in.Since}, {"kind", in.Kind}, {"file_type", in.FileType}, {"resolution", in.State},
 	} {
 		if f.value != "" {
 			ways = append(ways, "leave out "+f.name)

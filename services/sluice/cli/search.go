@@ -188,7 +188,7 @@ func (a *app) showHit(place int, h search.Hit) {
 	where = terminal.Line(where)
 	of := h.SourceID
 	if h.PageID != "" {
-		of += ", page " + h.PageID
+		of += ", " + h.Kind + " " + h.PageID
 	}
 	a.printf("%d. %s  [%s]\n", place, a.strong(where), of)
 	if len(h.Breadcrumb) > 0 {

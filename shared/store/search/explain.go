@@ -72,6 +72,9 @@ func (s *Searcher) copied() *Searcher {
 
 func (s *Searcher) runs(part string) bool { return !slices.Contains(s.without, part) }
 
+// placed are the types of files whose text has a heading for each page, slide or range of cells, above all others.
+var placed = []string{"pdf", "pptx", "xlsx", "csv", "drawio"}
+
 // collect reads hits and their ranks in the legs.
 func collect(rows pgx.Rows) ([]Hit, [][]Place, error) {
 	var hits []Hit
@@ -82,11 +85,15 @@ func collect(rows pgx.Rows) ([]Hit, [][]Place, error) {
 	var scores []float64
 	_, err := pgx.ForEachRow(rows, []any{
 		&h.ChunkID, &h.SourceID, &h.PageID, &h.Kind, &h.Title, &h.SpaceKey, &h.Version, &h.LastModified, &h.Breadcrumb, &h.SectionTitle,
-		&h.HeadingPath, &h.URL, &h.Snippet, &h.Score, &legs, &ranks, &scores,
+		&h.HeadingPath, &h.URL, &h.Snippet, &h.FileType, &h.Score, &legs, &ranks, &scores,
 	}, func() error {
 		var of []Place
 		for i, leg := range legs {
 			of = append(of, Place{leg, ranks[i], scores[i]})
+		}
+		h.Place = ""
+		if slices.Contains(placed, h.FileType) && len(h.HeadingPath) > 0 {
+			h.Place = h.HeadingPath[0]
 		}
 		hits, places = append(hits, h), append(places, of)
 		return nil

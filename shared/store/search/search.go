@@ -105,7 +105,9 @@ type Hit struct {
 	ChunkID      int64     `json:"chunk_id"`
 	SourceID     string    `json:"source_id"`
 	PageID       string    `json:"page_id"`
-	Kind         string    `json:"kind"` // page, blogpost, comment or attachment; document for what is no page
+	Kind         string    `json:"kind"`                // page, blogpost, comment or attachment; document for what is no page
+	FileType     string    `json:"file_type,omitempty"` // of what is or was a file: pdf, docx, …
+	Place        string    `json:"place,omitempty"`     // where in such a file: page 3, slide 4, Prices!A1:D20, rows 2-61
 	Title        string    `json:"title"`
 	SpaceKey     string    `json:"space_key"`
 	Version      int       `json:"version,omitzero"`

@@ -47,7 +47,8 @@ func statement(with []string, legs []leg, f Filter, p *params) string {
 SELECT best.chunk_id, c.source_id, coalesce(best.page_id, ''), coalesce(best.kind, 'document'), coalesce(best.title, c.metadata->>'title', ''),
 	coalesce(best.space_key, ''), coalesce(best.version, 0), coalesce(best.last_modified, '0001-01-01 00:00:00Z'), ` + texts("breadcrumb") + `,
 	coalesce(c.metadata->>'section_title', ''), ` + texts("heading_path") + `, coalesce(c.metadata->>'citation_url', c.url),
-	c.content,
+	c.content, coalesce(CASE WHEN best.kind IS NULL THEN c.metadata->'file'->>'format' WHEN best.kind = 'attachment' THEN
+		(SELECT a.metadata->'file'->>'format' FROM confluence_pages a WHERE a.page_id = best.page_id AND a.source_id = c.source_id) END, ''),
 	best.score, best.legs, best.ranks, best.owns
 FROM (
 	SELECT chunk_id, place, of, page_id, kind, title, space_key, version, last_modified, legs, ranks, owns,
