@@ -65,6 +65,7 @@ type ground struct {
 	replicas   int           // of each stream; 0 is 1
 	ackWait    time.Duration // 0 is the default
 	stallAfter time.Duration // 0 is the default
+	tick       time.Duration // of the broker's clock; 0 is the default
 }
 
 // source is the id of a world's only source.
@@ -109,7 +110,7 @@ func newWorldOver(t *testing.T, space string, site *sandbox.Site, served *sandbo
 	t.Cleanup(func() { _ = w.db.Close(context.Background()) })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	o := bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Replicas: g.replicas, Log: zerolog.Nop()}
+	o := bus.Options{URL: g.natsURL, Name: "test", AckWait: g.ackWait, Tick: g.tick, Replicas: g.replicas, Log: zerolog.Nop()}
 	if g.natsKeys != "" {
 		o.Login = bus.Login{Role: "sluice", NkeyFile: bus.KeyFile(g.natsKeys, "sluice")}
 	}

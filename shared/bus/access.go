@@ -145,6 +145,7 @@ func (Stage) keep(p Prefix, may map[string]bool) {
 		}
 	}
 	may["$JS.API.INFO"] = true
+	may[p.all(event.TypeClock)] = true
 }
 
 // look adds what Inspect does.

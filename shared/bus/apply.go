@@ -52,7 +52,7 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 		return err
 	}
 	for _, s := range Topology {
-		if err := b.applyStream(ctx, b.mark(s.config(b.p, b.o.Replicas))); err != nil {
+		if err := b.applyStream(ctx, b.mark(b.able(s.config(b.p, b.o.Replicas)))); err != nil {
 			return refused("stream "+b.p.name(s.Name), err)
 		}
 		for _, c := range s.Consumers {
@@ -61,6 +61,7 @@ func (b *Bus) applyOnce(ctx context.Context) error {
 			}
 		}
 	}
+	b.setClock(ctx)
 	if err := b.applyStream(ctx, advisories(b.p, b.o.Replicas)); err != nil {
 		return refused("stream "+advisoryStream, err)
 	}
@@ -136,12 +137,22 @@ func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) erro
 	return err
 }
 
+// able leaves out what the broker is too old for.
+func (b *Bus) able(c jetstream.StreamConfig) jetstream.StreamConfig {
+	if !b.Ticks() {
+		c.AllowMsgSchedules, c.AllowRollup = false, false
+	}
+	return c
+}
+
 // asWanted is a stream's configuration as the topology requires it. Settings that the topology does not
 // define, for example placement, stay as they are.
 func asWanted(is, want jetstream.StreamConfig) jetstream.StreamConfig {
 	is.Subjects, is.Retention, is.Discard, is.Storage = want.Subjects, want.Retention, want.Discard, want.Storage
 	is.MaxBytes, is.MaxMsgs, is.MaxMsgsPerSubject, is.MaxAge = want.MaxBytes, want.MaxMsgs, want.MaxMsgsPerSubject, want.MaxAge
 	is.Duplicates, is.Replicas, is.AllowDirect = want.Duplicates, want.Replicas, want.AllowDirect
+	is.AllowMsgSchedules = is.AllowMsgSchedules || want.AllowMsgSchedules // it cannot be taken away
+	is.AllowRollup = is.AllowRollup || want.AllowRollup
 	is.Metadata = marked(is.Metadata, want.Metadata[ownerKey])
 	return is
 }

@@ -39,6 +39,7 @@ type Options struct {
 	RetryBase    time.Duration // delay after the first failure, doubled by each further one; default 1 s
 	RetryCap     time.Duration // the longest such delay; default 30 s
 	Heartbeat    time.Duration // a consumer without a message for twice this checks its stream; 0.5 to 15 s, default 5 s
+	Tick         time.Duration // how often the broker says that it is time to look for sources that are due, at least 1 s; default 5 s
 	AckTimeout   time.Duration // timeout of one try to publish; default 5 s
 	ProgressPoll time.Duration // interval of FollowProgress's own reads; default 5 s
 }
@@ -53,6 +54,7 @@ func (o Options) withDefaults() Options {
 		{&o.RetryBase, time.Second},
 		{&o.RetryCap, 30 * time.Second},
 		{&o.Heartbeat, 5 * time.Second},
+		{&o.Tick, tickEvery},
 		{&o.AckTimeout, 5 * time.Second},
 		{&o.ProgressPoll, 5 * time.Second},
 	} {

@@ -32,10 +32,11 @@ type Stage struct {
 // code is in its folder, and services/stages lists it.
 var Stages = []Stage{
 	{
-		Name: "fetcher", Consumes: []Consumer{Sync, Fetch}, Calls: true,
+		Name: "fetcher", Consumes: []Consumer{Sync, Fetch, Due}, Calls: true,
 		Publishes: []event.Type{
 			event.TypePagesListed, event.TypePageFetched, event.TypeFileFound, event.TypePageConverted,
 			event.TypePageRemoved, event.TypeListingCompleted, event.TypeSyncRejected, event.TypeProgress,
+			event.TypeDue, event.TypeSyncRequested, // of sources that are due
 		},
 		Large: []event.Type{event.TypePagesListed, event.TypePageFetched, event.TypePageConverted},
 	},
@@ -84,6 +85,12 @@ var (
 		Types: []event.Type{event.TypePagesListed}, Workers: 8, Waits: true,
 		MaxPending: 10_000, // the tasks of a slow site, which all wait, never block those of others
 		QueueBytes: 256 * mib, RunWaits: true,
+	}
+	// Ticks of the broker's clock, and the sources that were found to be due.
+	Due = Consumer{
+		Stream: "SLUICE_SCHEDULE", Durable: "fetcher-schedule", Stage: "fetcher",
+		Types: []event.Type{event.TypeTick, event.TypeDue}, Workers: 4, Waits: true, MaxPending: 1000,
+		QueueBytes: 4 * mib, Clock: true,
 	}
 	Convert = Consumer{
 		Stream: "SLUICE_CONVERT", Durable: "converter", Stage: "converter",
@@ -139,6 +146,9 @@ type Consumer struct {
 	// RunWaits says that a run is not over while it has messages here: as long as some wait, nothing is
 	// lost.
 	RunWaits bool
+	// Clock says that the broker publishes its first type by itself, again and again. Of its messages, only the
+	// newest of a subject is kept.
+	Clock bool
 	// Alone says that a redelivered message is handled alone, because it may have crashed a process.
 	Alone bool
 }

@@ -23,6 +23,7 @@ type Stream struct {
 	MaxMsgs   int64         // 0 for no limit except MaxBytes
 	MaxAge    time.Duration // 0 for no limit
 	Newest    bool          // only the newest message of a subject is kept
+	Clock     bool          // the broker repeats a message in it
 	Consumers []Consumer
 }
 
@@ -69,6 +70,14 @@ func topology(stages []Stage) []Stream {
 				continue
 			}
 			tasks = append(tasks, c.Types...)
+			if c.Clock {
+				// A nudge is as good as another, and only the newest of each is kept.
+				streams = append(streams, Stream{
+					Name: c.Stream, Newest: true, Clock: true, Types: append([]event.Type{event.TypeClock}, c.Types...),
+					MaxBytes: c.QueueBytes, Consumers: []Consumer{c},
+				})
+				continue
+			}
 			streams = append(streams, Stream{
 				Name: c.Stream, Work: true, Types: c.Types, MaxBytes: c.QueueBytes, MaxMsgs: c.QueueMsgs, Consumers: []Consumer{c},
 			})
@@ -127,6 +136,8 @@ func (s Stream) config(p Prefix, replicas int) jetstream.StreamConfig {
 	if s.Newest {
 		c.MaxMsgsPerSubject = 1
 	}
+	// The broker wants roll-ups with a clock, which is one of them.
+	c.AllowMsgSchedules, c.AllowRollup = s.Clock, s.Clock
 	if s.Work {
 		c.Retention, c.Discard = jetstream.WorkQueuePolicy, jetstream.DiscardNew
 	}

@@ -92,6 +92,25 @@ func InSpace(key string) Condition {
 	return Condition{text: "space = " + quote(key)}
 }
 
+// InSpaces matches content of one of the spaces with the keys. Its error is ErrInvalidSpaceKey, or ErrInvalidArgument
+// without a key.
+func InSpaces(keys ...string) Condition {
+	if len(keys) == 1 {
+		return InSpace(keys[0])
+	}
+	if len(keys) == 0 {
+		return Condition{err: fmt.Errorf("cql: space in nothing: %w", ErrInvalidArgument)}
+	}
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		if err := CheckSpaceKey(key); err != nil {
+			return Condition{err: err}
+		}
+		quoted[i] = quote(key)
+	}
+	return Condition{text: "space in (" + strings.Join(quoted, ", ") + ")"}
+}
+
 // MostIDs is how many ids IDIn takes: more make an address that proxies reject.
 const MostIDs = 100
 

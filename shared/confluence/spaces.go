@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,6 +63,24 @@ func (c *Client) SpaceByID(ctx context.Context, id string) (Space, error) {
 		return Space{}, c.malformed(r, err)
 	}
 	return space, nil
+}
+
+// SpacesByID reads spaces by their ids, at most 250, in one call, and the site's clock. Spaces that are missing or hidden
+// are not in the result. A public site shows some to a rejected credential as well: a search distinguishes the two.
+func (c *Client) SpacesByID(ctx context.Context, ids []string) ([]Space, time.Time, error) {
+	if len(ids) == 0 || len(ids) > maxLimit || slices.ContainsFunc(ids, func(id string) bool { return !isID(id) }) {
+		return nil, time.Time{}, fmt.Errorf("read %d spaces: %w", len(ids), ErrInvalidID)
+	}
+	var date time.Time
+	l := listing{limit: maxLimit, request: request{
+		method: http.MethodGet, route: "/wiki/api/v2/spaces", path: "/api/v2/spaces",
+		query: url.Values{"ids": {strings.Join(ids, ",")}}, live: true, date: &date,
+	}}
+	found, err := collect(list(ctx, c, l, wireSpace.space))
+	if err == nil && date.IsZero() {
+		err = &ProtocolError{Exchange: Exchange{Method: l.method, Route: l.route, Status: http.StatusOK, Reason: "an answer without a date"}}
+	}
+	return found, date, err
 }
 
 // SpaceByKey finds a space by its key, its alias, or a former key. It returns *NotFoundError when the

@@ -94,6 +94,7 @@ func (c *Control) Examine(ctx context.Context, v viewer.Viewer) ([]Finding, erro
 	all.Wait()
 	d.Findings = slices.Concat(d.Findings, broker.Findings, others.Findings)
 	d.LeftOpen(sources)
+	d.Unscheduled(sources)
 	if secrets, err := c.Servers.Store.Vault().Secrets(ctx); err != nil {
 		d.Warn("tokens", "examine again; see the database's log", "when stored tokens expire is not known: %v", err)
 	} else {

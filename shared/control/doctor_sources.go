@@ -71,6 +71,20 @@ func (d *Doctor) LeftOpen(list []store.Source) {
 	}
 }
 
+// Unscheduled reports the sources of Confluence of which nobody has said whether they are synced by themselves.
+func (d *Doctor) Unscheduled(list []store.Source) {
+	var ids []string
+	for _, s := range list {
+		if s.Schedule == nil && s.System == store.Confluence {
+			ids = append(ids, s.ID)
+		}
+	}
+	if len(ids) > 0 {
+		d.Warn("schedule", fmt.Sprintf("run: sluice source set %s --every 5m; or, to leave it so, with --no-schedule", ids[0]),
+			"synced only when somebody asks, because nobody has chosen yet: %s", strings.Join(ids, ", "))
+	}
+}
+
 // Tokens reports the tokens that have expired, or expire soon.
 func (d *Doctor) Tokens(list []credential.Expiry) {
 	for _, e := range list {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/schedule"
 	"github.com/sluicehq/sluice/shared/source/systems"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/viewer"
@@ -77,6 +78,9 @@ func (c *Control) Losses(ctx context.Context, v viewer.Viewer, id string, p stor
 type NewSource struct {
 	store.Source
 	Token *credential.GivenToken // the source's own token; nil for none
+
+	// Schedule is how the source's schedule differs from that of a new source.
+	Schedule schedule.Change
 
 	// OpenMeant says that permissions open is meant: every key of the source sees every page.
 	OpenMeant bool
@@ -177,6 +181,15 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 		return Added{}, &InvalidError{Field: "token", Reason: "is required: a key that is limited to some sources cannot add a source that is read with the site's token"}
 	}
 	added := Added{Created: created}
+	set, err := n.schedule()
+	if err != nil {
+		return Added{}, err
+	}
+	if src.Schedule = nil; created {
+		src.Schedule = &store.Scheduled{Schedule: set}
+	} else if there.Same(src) && !n.Schedule.Empty() && (there.Schedule == nil || there.Schedule.Schedule != set) {
+		return Added{}, &SourceDiffersError{Source: there, Asked: src, Field: "schedule"}
+	}
 	if created && src.Comments == "" && !n.otherSystem() {
 		src.Comments = store.AllComments
 	}
@@ -218,6 +231,21 @@ func (c *Control) AddSource(ctx context.Context, v viewer.Viewer, n NewSource) (
 	return added, err
 }
 
+// schedule is the schedule that the source is to have. The error is an *InvalidError.
+func (n NewSource) schedule() (schedule.Schedule, error) {
+	usual := schedule.Default()
+	set, err := n.Schedule.Apply(&usual, time.Now())
+	return set, badSchedule(err)
+}
+
+// badSchedule turns the error of a schedule into an *InvalidError.
+func badSchedule(err error) error {
+	if wrong := new(schedule.FieldError); errors.As(err, &wrong) {
+		return &InvalidError{Field: wrong.Field, Reason: wrong.Reason}
+	}
+	return err
+}
+
 // finishWithin limits work that finishes although nobody waits for it any more.
 const finishWithin = 15 * time.Second
 
@@ -245,13 +273,14 @@ type SourceChange struct {
 	store.SourceChange
 	BaseURL   string // the new address of the source's site, or the new prefix of a folder's addresses
 	Token     *credential.GivenToken
+	Schedule  schedule.Change
 	OpenMeant bool // permissions open is meant: every key of the source sees every page
 	Unchecked bool // the site is not asked whether the token and the address are right
 }
 
 // Check returns ErrNothingToChange or an *InvalidError.
 func (s SourceChange) Check() error {
-	if s.empty() && s.BaseURL == "" && s.Token == nil {
+	if s.empty() && s.BaseURL == "" && s.Token == nil && s.Schedule.Empty() {
 		return ErrNothingToChange
 	}
 	if s.DeletionStrategy != "" {
@@ -298,6 +327,17 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	if err := checkPermissions(src.System, change.Permissions, change.OpenMeant); err != nil {
 		return Added{}, err
 	}
+	if !change.Schedule.Empty() {
+		var old *schedule.Schedule
+		if src.Schedule != nil {
+			old = &src.Schedule.Schedule
+		}
+		set, err := change.Schedule.Apply(old, time.Now())
+		if err != nil {
+			return Added{}, badSchedule(err)
+		}
+		change.SourceChange.Schedule = &set
+	}
 	var changed Added
 	if change.BaseURL != "" {
 		if src.BaseURL, err = c.newAddress(v, src, change.BaseURL); err != nil {
@@ -324,7 +364,7 @@ func (c *Control) ChangeSource(ctx context.Context, v viewer.Viewer, id string, 
 	if changed.Token, err = c.setToken(ctx, id, src.BaseURL, change.Token); err != nil {
 		return Added{}, err
 	}
-	if !change.empty() {
+	if !change.empty() || change.SourceChange.Schedule != nil {
 		if err := c.Ledger.UpdateSource(ctx, id, change.SourceChange); err != nil {
 			return Added{}, c.unknownSource(ctx, v, id, err)
 		}

@@ -44,6 +44,8 @@ func released() map[string]event.Event {
 			Format: page.Markdown, Hash: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
 			Links: map[string]page.Link{"next.md": {PageID: "9000000000000000002", PageURL: "https://github.com/acme/handbook/blob/main/docs/next.md"}},
 		}},
+		"schedule.tick":     &event.ScheduleTick{},
+		"schedule.due":      &event.SourceDue{SourceID: "docs", At: at},
 		"listing.completed": &event.ListingCompleted{SourceID: "docs", RunID: "nightly-7", Mode: event.Full, Listed: 61, At: at},
 		"page.converted": &event.PageConverted{SourceID: "docs", RunID: "nightly-7", Attempt: 1, Page: facts, Markdown: "Rotate & retire.\n",
 			Metadata: page.Metadata{

@@ -123,10 +123,11 @@ const siteKey = `coalesce(` + siteOf + `, s.source_id)`
 const dueNow = `h.is_on AND h.next_at <= now() AND coalesce(h.look_until < now(), true)
 	AND NOT EXISTS (SELECT FROM confluence_pauses p WHERE p.site = ` + siteOf + ` AND ` + inForce + `)`
 
-// DueSources returns a source of each site that has sources which are due now, and each other source that is.
-func (s *Store) DueSources(ctx context.Context) ([]string, error) {
+// DueSources returns a source of each site that has sources which have been due for at least so long, and each other source
+// that has.
+func (s *Store) DueSources(ctx context.Context, since time.Duration) ([]string, error) {
 	rows, _ := s.pool.Query(ctx, `SELECT min(s.source_id) FROM confluence_schedules h JOIN archon_sources s USING (source_id)
-		WHERE `+dueNow+` GROUP BY `+siteKey+` ORDER BY min(h.next_at)`)
+		WHERE `+dueNow+` AND h.next_at <= now() - $1::interval GROUP BY `+siteKey+` ORDER BY min(h.next_at)`, since)
 	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("look for sources that are due: %w", err)
@@ -228,7 +229,8 @@ type Looked struct {
 }
 
 // EndLook stores what came of looking at claimed sources, and the runs to request, which it returns for the caller to
-// publish. A source that was claimed by another process, changed or woken meanwhile stays as it is.
+// publish. A source that was claimed by another process, changed or woken meanwhile stays as it is. Claimed sources that
+// are not in the list are due again at once.
 func (s *Store) EndLook(ctx context.Context, token string, list []Looked) ([]event.SyncRequested, error) {
 	var requests []event.SyncRequested
 	err := s.inTx(ctx, "end looking at sources", func(tx pgx.Tx) error {
@@ -249,7 +251,8 @@ func (s *Store) EndLook(ctx context.Context, token string, list []Looked) ([]eve
 				return err
 			}
 		}
-		return nil
+		_, err := tx.Exec(ctx, `UPDATE confluence_schedules SET look_token = '', look_until = NULL WHERE look_token = $1`, token)
+		return err
 	})
 	return requests, err
 }
@@ -279,10 +282,9 @@ func (l *Looked) request(ctx context.Context, tx pgx.Tx, token string) (bool, er
 
 // Hit is what a site's search shows of content that may have changed.
 type Hit struct {
-	SourceID   string
-	PageID     string
-	Version    int
-	ModifiedAt time.Time
+	SourceID string
+	PageID   string
+	Version  int
 }
 
 // Mark is how a run names the hit for which it was requested.

@@ -44,7 +44,7 @@ func makeDue(t *testing.T, conn *pgx.Conn) {
 
 func due(t *testing.T, s *store.Store) []string {
 	t.Helper()
-	list, err := s.DueSources(t.Context())
+	list, err := s.DueSources(t.Context(), 0)
 	require.NoError(t, err)
 	return list
 }

@@ -1,7 +1,7 @@
 // Package fetcher is the first stage: it turns a sync request into a run, lists the run's pages, and
 // fetches their bodies in bulk.
 //
-// It reads two durable consumers. The lister opens the run of a sync request, lists the source into the
+// It reads three durable consumers. The watcher looks at sources that are due by their schedule. The lister opens the run of a sync request, lists the source into the
 // ledger and publishes tasks of up to event.MaxListed pages; the fetcher, in any replica, takes a task,
 // fetches the bodies and publishes each page. Delivery is at least once: for a redelivered request or
 // task, the ledger shows the finished work, and the fetcher does the rest.
@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/fetcher/lister"
 	"github.com/sluicehq/sluice/services/fetcher/sweep"
 	"github.com/sluicehq/sluice/services/fetcher/visit"
+	"github.com/sluicehq/sluice/services/fetcher/watcher"
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/config"
 	"github.com/sluicehq/sluice/shared/event"
@@ -83,7 +84,10 @@ func open(ctx context.Context, h *service.Host) (service.Runner, error) {
 		return nil, err
 	}
 	l, f := lister.New(s, b, systems, h.Log), New(s, b, systems, h.Log)
+	due := watcher.New(s, b, systems, h.Log)
 	return service.All(
+		service.Consume(b, bus.Due, due.Handle, bus.OnPermanent(due.GiveUp), service.BySite(s)),
+		due,
 		service.Consume(b, bus.Sync, l.HandleSync, bus.OnPermanent(l.SyncFailed), service.BySite(s)),
 		service.Consume(b, bus.Fetch, f.HandlePages, bus.Workers(cfg.Workers), service.BySite(s)),
 		sweep.New(s, b, systems, cfg.PermissionsEvery, cfg.PermissionsMaxAge, h.Log),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/credential"
+	"github.com/sluicehq/sluice/shared/schedule"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
 )
@@ -56,6 +57,25 @@ type PermissionsInput struct {
 	Confirmed   bool              `json:"permissions_confirmed,omitempty" doc:"must be true with permissions open"`
 }
 
+// ScheduleInput says when a source is synced by itself. What is not given stays as it is, or is that of a new source.
+type ScheduleInput struct {
+	Schedule *struct {
+		On        *bool   `json:"on,omitempty" doc:"whether the source is synced by itself; every or cron switches it on too"`
+		Every     *string `json:"every,omitempty" maxLength:"20" doc:"the interval, or auto: more often while people edit; a new source has 5m" example:"5m"`
+		Cron      *string `json:"cron,omitempty" maxLength:"200" doc:"when, instead of an interval: minute, hour, day of the month, month and day of the week" example:"0 6 * * 1-5"`
+		TimeZone  *string `json:"time_zone,omitempty" maxLength:"64" doc:"of cron and quiet_hours; empty for UTC" example:"Europe/Berlin"`
+		Quiet     *string `json:"quiet_hours,omitempty" maxLength:"20" doc:"hours of the day in which nothing is done; empty for none" example:"22:00-06:00"`
+		FullEvery *string `json:"full_every,omitempty" maxLength:"20" doc:"how often all pages are compared, or never; a new source has 7d" example:"7d"`
+	} `json:"schedule,omitempty" doc:"when the source is synced by itself"`
+}
+
+func (in ScheduleInput) change() schedule.Change {
+	if in.Schedule == nil {
+		return schedule.Change{}
+	}
+	return schedule.Change(*in.Schedule)
+}
+
 type addSourceInput struct {
 	Body struct {
 		SourceID         string                 `json:"source_id" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9_-]*$" example:"docs"`
@@ -69,6 +89,7 @@ type addSourceInput struct {
 		Comments         store.Comments         `json:"comments,omitempty" enum:"all,open,off" doc:"which comments of the pages to include; open leaves out resolved threads; a new source has all"`
 		Attachments      store.Attachments      `json:"attachments,omitempty" enum:"on,off" doc:"whether to include the files of the pages"`
 		PermissionsInput
+		ScheduleInput
 		TokenInput
 		CheckInput
 	}
@@ -86,7 +107,7 @@ func (g *Gateway) addSource(ctx context.Context, in *addSourceInput) (*addSource
 	if err != nil {
 		return nil, err
 	}
-	added, err := g.control.AddSource(ctx, viewerOf(ctx), control.NewSource{Token: given, OpenMeant: b.Confirmed, Unchecked: b.Unchecked, Source: store.Source{
+	added, err := g.control.AddSource(ctx, viewerOf(ctx), control.NewSource{Token: given, Schedule: b.change(), OpenMeant: b.Confirmed, Unchecked: b.Unchecked, Source: store.Source{
 		ID: b.SourceID, BaseURL: b.BaseURL, SpaceKey: b.SpaceKey, DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy,
 		KnowledgeType: b.KnowledgeType, Tags: b.Tags, BlogPosts: b.BlogPosts, Comments: b.Comments, Attachments: b.Attachments, Permissions: b.Permissions,
 	}})
@@ -108,6 +129,7 @@ type changeSourceInput struct {
 		Comments         store.Comments         `json:"comments,omitempty" enum:"all,open,off" doc:"which comments of the pages to include; with another than off the next sync is a full one; what is left out, the next full sync removes"`
 		Attachments      store.Attachments      `json:"attachments,omitempty" enum:"on,off" doc:"whether to include the files of the pages; on: the next sync is a full one; off: the next full sync removes them"`
 		PermissionsInput
+		ScheduleInput
 		TokenInput
 		CheckInput
 	}
@@ -127,7 +149,7 @@ func (g *Gateway) changeSource(ctx context.Context, in *changeSourceInput) (*cha
 	if err != nil {
 		return nil, err
 	}
-	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{BaseURL: b.BaseURL, Token: given, OpenMeant: b.Confirmed, Unchecked: b.Unchecked, SourceChange: store.SourceChange{
+	changed, err := g.control.ChangeSource(ctx, viewerOf(ctx), in.SourceID, control.SourceChange{BaseURL: b.BaseURL, Token: given, Schedule: b.change(), OpenMeant: b.Confirmed, Unchecked: b.Unchecked, SourceChange: store.SourceChange{
 		DisplayName: b.DisplayName, DeletionStrategy: b.DeletionStrategy, Tags: b.Tags, BlogPosts: b.BlogPosts, Comments: b.Comments, Attachments: b.Attachments, Permissions: b.Permissions,
 	}})
 	out := &changeSourceOutput{Body: changedSource{Source: changed.Source}}

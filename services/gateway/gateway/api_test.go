@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/shared/bus"
 	"github.com/sluicehq/sluice/shared/control"
 	"github.com/sluicehq/sluice/shared/event"
+	"github.com/sluicehq/sluice/shared/schedule"
 	"github.com/sluicehq/sluice/shared/secret"
 	"github.com/sluicehq/sluice/shared/store"
 	"github.com/sluicehq/sluice/shared/store/vault"
@@ -42,7 +43,7 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 	w.fill()
 
 	a := w.wants(http.StatusCreated, "admin", "POST", "/api/confluence/sources",
-		`{"source_id":"new","base_url":"https://ACME.atlassian.net","space_key":"NEW","tags":["a"],"blog_posts":true,"deletion_strategy":"every_sync"}`)
+		`{"source_id":"new","base_url":"https://ACME.atlassian.net","space_key":"NEW","tags":["a"],"blog_posts":true,"deletion_strategy":"every_sync","schedule":{"every":"60s"}}`)
 	require.Equal(t, "/api/confluence/new", a.header.Get("Location"))
 	w.wants(http.StatusOK, "admin", "POST", "/api/confluence/sources", `{"source_id":"new","base_url":"https://acme.atlassian.net/wiki/","space_key":"NEW"}`)
 	require.Equal(t, "source_exists", w.wants(http.StatusConflict, "admin", "POST", "/api/confluence/sources",
@@ -51,6 +52,9 @@ func TestResponsesMatchTheOpenAPIDocument(t *testing.T) {
 		`{"source_id":"new2","base_url":"https://acme.atlassian.net","space_key":"new"}`).code())
 	var src store.Source
 	w.wants(http.StatusOK, "read", "GET", "/api/confluence/new", "").into(&src)
+	require.Equal(t, schedule.Schedule{On: true, Every: "1m", FullEvery: "7d"}, src.Schedule.Schedule)
+	require.False(t, src.Schedule.Next.IsZero())
+	src.Schedule = nil
 	require.Equal(t, store.Source{ID: "new", System: "confluence", BaseURL: site, SpaceKey: "NEW", DisplayName: "NEW", DeletionStrategy: store.EverySync,
 		BlogPosts: true, Comments: store.AllComments, Attachments: store.AttachmentsOff, KnowledgeType: "technical", Tags: []string{"a"}, Permissions: store.Enforce, Chosen: true}, src)
 
@@ -179,7 +183,10 @@ func (w *world) checkRunsAndChanges() {
 	require.Equal(t, []any{"Newer", store.OnDemand, []string{}, false}, []any{src.DisplayName, src.DeletionStrategy, src.Tags, src.BlogPosts})
 	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"tags":["b"]}`).into(&src)
 	require.Equal(t, []any{"Newer", []string{"b"}}, []any{src.DisplayName, src.Tags}, "unnamed fields stay")
-	for _, body := range []string{`{}`, `{"email":"x@acme.com"}`, `{"deletion_strategy":"never"}`, `{"space_key":"ELSE"}`, `{"tags":null}`} {
+	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"schedule":{"on":false}}`).into(&src)
+	w.wants(http.StatusOK, "admin", "PATCH", "/api/confluence/new", `{"schedule":{"quiet_hours":"22:00-06:00"}}`).into(&src)
+	require.Equal(t, schedule.Schedule{Every: "1m", Quiet: "22:00-06:00", FullEvery: "7d"}, src.Schedule.Schedule, "it stays off")
+	for _, body := range []string{`{}`, `{"email":"x@acme.com"}`, `{"deletion_strategy":"never"}`, `{"space_key":"ELSE"}`, `{"tags":null}`, `{"schedule":{}}`, `{"schedule":{"every":"1s"}}`, `{"schedule":{"cron":"0 0 31 2 *"}}`} {
 		require.Equal(t, "invalid", w.wants(http.StatusUnprocessableEntity, "admin", "PATCH", "/api/confluence/new", body).code(), body)
 	}
 	w.checkAddress()

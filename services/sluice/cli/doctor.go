@@ -89,6 +89,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.nats(ctx, h, natsURL, embeds, sources)
 	d.confluence(ctx, h, st, sources)
 	d.LeftOpen(sources)
+	d.Unscheduled(sources)
 	if st != nil {
 		if secrets, err := st.Vault().Secrets(ctx); err == nil {
 			d.Tokens(credential.Expiring(secrets, d.cfg.Confluence, time.Now()))

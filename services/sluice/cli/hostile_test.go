@@ -34,7 +34,7 @@ func hostileTitles(p *person, site *sandbox.Site) {
 	for range 24 {
 		gone = append(gone, draft("Gone "+strings.Repeat("x", len(gone)), "<p>gone</p>").ID)
 	}
-	p.sees("source", "add", "evil", "--space", "EVIL", "--name", "Named "+evil, "--tag", "t"+evil)
+	p.sees("source", "add", "evil", "--space", "EVIL", "--no-schedule", "--name", "Named "+evil, "--tag", "t"+evil)
 	listed := filepath.Join(p.t.TempDir(), "listed.md")
 	require.NoError(p.t, os.WriteFile(listed, []byte("Sea cow"), 0o600))
 	p.sees("document", "add", listed, "--source", "papers", "--title", "Listed "+evil)

@@ -32,8 +32,8 @@ func reader(t *testing.T) (*person, *sandbox.Site) {
 		"CONFLUENCE_EMAIL": sandbox.DefaultEmail, "CONFLUENCE_API_TOKEN": sandbox.DefaultToken, "HEALTH_ADDR": "",
 	}
 	p.up()
-	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace)
-	p.sees("source", "add", "gen", "--space", sandbox.GeneratedSpace, "--deletion-strategy", "on_demand")
+	p.sees("source", "add", "docs", "--space", sandbox.BuiltinSpace, "--no-schedule")
+	p.sees("source", "add", "gen", "--space", sandbox.GeneratedSpace, "--deletion-strategy", "on_demand", "--no-schedule")
 	return p, site
 }
 

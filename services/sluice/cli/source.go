@@ -40,6 +40,7 @@ func (a *app) sourceAdd() *cobra.Command {
 	var n control.NewSource
 	var strategy, folder, permissions string
 	var t tokenFlags
+	var sched scheduleFlags
 	cmd := &cobra.Command{
 		Use:   "add SOURCE --space KEY | --folder DIR",
 		Short: "Register a Confluence space, or a folder of Markdown files, as a source",
@@ -59,6 +60,10 @@ else file:// addresses; --base-url sets others.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			if err := notEmpty(cmd, "permissions", "comments"); err != nil {
+				return err
+			}
+			var err error
+			if n.Schedule, err = sched.change(cmd); err != nil {
 				return err
 			}
 			n.ID, n.DeletionStrategy = argv[0], store.DeletionStrategy(strategy)
@@ -128,6 +133,7 @@ else file:// addresses; --base-url sets others.`,
 	cmd.Flags().StringVar((*string)(&n.Comments), "comments", "", commentsHelp)
 	cmd.Flags().StringVar((*string)(&n.Attachments), "attachments", "", attachmentsHelp)
 	cmd.Flags().StringVar(&permissions, "permissions", "", permissionsHelp)
+	sched.flags(cmd)
 	checkable(cmd, &n.Unchecked)
 	t.sourceFlags(cmd)
 	return cmd
@@ -170,7 +176,7 @@ func (a *app) addFolder(cmd *cobra.Command, n control.NewSource, dir string) err
 	if cmd.Flags().Changed("deletion-strategy") {
 		src.DeletionStrategy = n.DeletionStrategy
 	}
-	n = control.NewSource{Source: src, OpenMeant: true, Insist: []string{"deletion_strategy"}}
+	n = control.NewSource{Source: src, Schedule: n.Schedule, OpenMeant: true, Insist: []string{"deletion_strategy"}}
 	if err := n.Check(); err != nil {
 		return reword(err)
 	}
@@ -222,6 +228,9 @@ func (a *app) showAdded(ctx context.Context, s *session, added control.Added) er
 		a.printf("%s\n", tokenLine(*added.Token))
 	}
 	a.printf("Source %s is %s. Sync it: sluice sync %s --wait\n", src.ID, src, src.ID)
+	if src.Schedule != nil {
+		a.printf("%s\n", scheduleLine(src))
+	}
 	a.toldPermissions(src)
 	return a.noticeToken(ctx, s, src, false)
 }
@@ -295,6 +304,7 @@ func (a *app) listSources(ctx context.Context, s *session, reader viewer.Viewer)
 		return nil
 	}
 	a.table(sourceRows(list))
+	a.showSchedules(list)
 	a.showPermissions(list)
 	a.showPauses(list)
 	if !reader.Operator() {

@@ -18,6 +18,7 @@ func (a *app) sourceSet() *cobra.Command {
 	var strategy, permissions string
 	var blogPosts bool
 	var t tokenFlags
+	var sched scheduleFlags
 	cmd := &cobra.Command{
 		Use:   "set SOURCE",
 		Short: "Change a source's settings",
@@ -31,10 +32,13 @@ With --permissions enforce Confluence's permissions decide who sees a page; page
 have been read, which begins within seconds. unrestricted-only is the same, and pages with a view restriction
 are not even stored. With open every key of the source sees every page.
 
+With --every or --cron the source is synced by itself: its site is asked what changed, and a run is
+requested if something did. Quiet hours put that off. --no-schedule ends it.
+
 Use --base-url when the address of the source's site has changed, for example to a custom domain. The
 next sync checks that it is the same site and gives stored pages, links and citations the new address.
 Nothing is fetched again, and embeddings stay.`,
-		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people\n  sluice source set docs --permissions enforce\n  sluice source set docs --base-url https://acme2.atlassian.net",
+		Example: "  sluice source set docs --deletion-strategy every_sync\n  sluice source set hr --name 'People handbook' --tag policy --tag people\n  sluice source set docs --permissions enforce\n  sluice source set docs --every 1m --quiet-hours 22:00-06:00 --time-zone Europe/Berlin\n  sluice source set docs --base-url https://acme2.atlassian.net",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			changed := cmd.Flags().Changed
@@ -42,8 +46,11 @@ Nothing is fetched again, and embeddings stay.`,
 			if err != nil {
 				return err
 			}
-			if !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") && !changed("base-url") && !changed("permissions") && !changed("comments") && !changed("attachments") {
-				return usageError{errors.New("nothing to change: give --deletion-strategy, --name, --tag, --blog-posts, --comments, --attachments, --permissions, --base-url or --token-file")}
+			if change.Schedule, err = sched.change(cmd); err != nil {
+				return err
+			}
+			if change.Schedule.Empty() && !changed("deletion-strategy") && !changed("name") && !changed("tag") && !changed("blog-posts") && !changed("token-file") && !changed("base-url") && !changed("permissions") && !changed("comments") && !changed("attachments") {
+				return usageError{errors.New("nothing to change: give --deletion-strategy, --name, --tag, --blog-posts, --comments, --attachments, --permissions, --base-url, --token-file or a schedule: " + scheduleFlagNames)}
 			}
 			if err := notEmpty(cmd, "name", "permissions", "comments", "attachments", "base-url"); err != nil {
 				return err
@@ -109,6 +116,9 @@ Nothing is fetched again, and embeddings stay.`,
 					tags = "tags " + strings.Join(src.Tags, ", ")
 				}
 				a.printf("Source %s is %q, %s, deletion strategy %s%s, permissions %s.\n", src.ID, src.DisplayName, tags, src.DeletionStrategy, posts, src.Permissions)
+				if !change.Schedule.Empty() {
+					a.printf("%s\n", scheduleLine(src))
+				}
 				if permissions != "" {
 					a.toldPermissions(src)
 					a.toldRun(changed.Asked)
@@ -129,6 +139,7 @@ Nothing is fetched again, and embeddings stay.`,
 	cmd.Flags().StringVar((*string)(&change.Attachments), "attachments", "", attachmentsHelp)
 	cmd.Flags().StringVar(&permissions, "permissions", "", permissionsHelp)
 	cmd.Flags().BoolVar(&blogPosts, "blog-posts", false, "sync the space's blog posts too")
+	sched.flags(cmd)
 	checkable(cmd, &change.Unchecked)
 	t.sourceFlags(cmd)
 	return cmd

@@ -86,6 +86,9 @@ func rewordSource(err error) error {
 		if differs.Field == "blog_posts" {
 			return fmt.Errorf("source %s exists already, with another setting; to change it: sluice source set %s --blog-posts=%t", src.ID, src.ID, asked.BlogPosts)
 		}
+		if differs.Field == "schedule" {
+			return fmt.Errorf("source %s exists already, with another schedule; to change it: sluice source set %s --every 5m", src.ID, src.ID)
+		}
 		if differs.Field == "comments" {
 			return fmt.Errorf("source %s exists already, with comments %s; to change it: sluice source set %s --comments %s", src.ID, src.Comments, src.ID, asked.Comments)
 		}
