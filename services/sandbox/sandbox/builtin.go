@@ -188,9 +188,11 @@ var builtinContents embed.FS
 func picture(name string) []byte {
 	const wide, high = 48, 32
 	h := hash(name)
-	img := image.NewPaletted(image.Rect(0, 0, wide, high), color.Palette{color.White, color.RGBA{R: byte(h), G: byte(h >> 8), B: byte(h >> 16), A: 255}})
+	img := image.NewPaletted(image.Rect(0, 0, wide, high), color.Palette{color.White, color.RGBA{R: byte(h & 0xff), G: byte(h >> 8 & 0xff), B: byte(h >> 16 & 0xff), A: 255}})
 	for i := range img.Pix {
-		img.Pix[i] = byte((i/wide + i%wide + int(h%7)) / 8 % 2)
+		if (i/wide+i%wide)/8%2 == 1 {
+			img.Pix[i] = 1
+		}
 	}
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
