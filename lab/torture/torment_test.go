@@ -64,6 +64,7 @@ func torment(t *testing.T, p plan) result {
 	t.Helper()
 	w := newWorld(t, p)
 	ctx := t.Context()
+	answered := w.asked(ctx)
 	w.inTheBackground(ctx, func(ctx context.Context) {
 		for i, ph := range p.phases {
 			w.disturbed(ctx, i, ph)
@@ -72,6 +73,7 @@ func torment(t *testing.T, p plan) result {
 	w.setFaults(0)
 	if w.model != nil {
 		w.model.calm()
+		w.second.calm()
 	}
 	if state := w.run(ctx, event.Full); state != event.StateCompleted {
 		w.wrong("the last run, which is undisturbed, ends as %s", state)
@@ -79,6 +81,7 @@ func torment(t *testing.T, p plan) result {
 	w.settle(ctx)
 	w.compare(ctx)
 	w.compareVectors(ctx)
+	answered()
 	w.stop()
 	return w.conclude()
 }
@@ -107,6 +110,9 @@ func (w *world) disturbed(ctx context.Context, number int, ph phase) {
 	var others sync.WaitGroup
 	others.Go(func() { w.strike(ctx, ph.strikes) })
 	others.Go(func() { w.people(ctx, rng, ph.changes) })
+	if number == 1 && w.model != nil {
+		others.Go(func() { w.changeModel(ctx) })
+	}
 	over := make(chan struct{})
 	go func() {
 		others.Wait()

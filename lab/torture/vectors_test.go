@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -20,9 +21,10 @@ const (
 	vectorPatience = 6 * time.Minute
 )
 
-// modelServer is the server that makes vectors, and what it was asked.
+// modelServer is a server that makes vectors, and what it was asked.
 type modelServer struct {
 	*embeddingtest.Server
+	name string // of its model
 
 	mu       sync.Mutex
 	rng      *rand.Rand
@@ -31,17 +33,17 @@ type modelServer struct {
 	answered map[string]int // how often each text was answered with its vector
 }
 
-// startModel starts the server. A third of its answers are wrong until it is calmed.
-func (w *world) startModel() {
-	m := &modelServer{Server: embeddingtest.NewServer(w.t), rng: w.plan.random(3), fails: true, failed: map[string]int{}, answered: map[string]int{}}
+// startModel starts a server with a model. A third of its answers are wrong until it is calmed.
+func (w *world) startModel(name string, use uint64) *modelServer {
+	m := &modelServer{Server: embeddingtest.NewServer(w.t), name: name, rng: w.plan.random(use), fails: true, failed: map[string]int{}, answered: map[string]int{}}
 	m.Fault = m.fault
-	w.model = m
+	return m
 }
 
 // env is the environment of an embedder with the model.
 func (m *modelServer) env() []string {
 	return []string{
-		"EMBEDDINGS_URL=" + m.URL, "EMBEDDINGS_MODEL=torture",
+		"EMBEDDINGS_URL=" + m.URL, "EMBEDDINGS_MODEL=" + m.name,
 		fmt.Sprint("EMBEDDINGS_BATCH=", modelBatch), fmt.Sprint("EMBEDDINGS_PARALLEL=", modelParallel),
 	}
 }
@@ -106,21 +108,30 @@ func (m *modelServer) fault(_ int, texts []string, w http.ResponseWriter, r *htt
 	return true
 }
 
-// vectorZeros must each be zero once nothing waits.
+// vectorZeros must each be zero once nothing waits. Each space, the one that was replaced too, has the vectors that its
+// ledger says, and the last model's has all.
 var vectorZeros = map[string]string{
 	"chunks that are neither embedded nor failed": `SELECT count(*) FROM archon_crawled_pages c WHERE NOT EXISTS (
-		SELECT FROM confluence_chunk_texts t JOIN confluence_texts x USING (space_id, key) WHERE t.chunk_id = c.id AND x.state IN ('embedded', 'failed'))`,
-	"chunks that failed": `SELECT count(*) FROM confluence_chunk_texts t JOIN confluence_texts x USING (space_id, key) WHERE x.state = 'failed'`,
-	"embedded texts without a vector": `SELECT count(*) FROM confluence_texts x WHERE state = 'embedded' AND NOT EXISTS (
-		SELECT FROM confluence_vectors_1 v WHERE v.key = x.key)`,
-	"vectors that no embedded text has": `SELECT count(*) FROM confluence_vectors_1 v WHERE NOT EXISTS (
-		SELECT FROM confluence_texts x WHERE v.key = x.key AND state = 'embedded')`,
-	"vectors that are not of length 1": `SELECT count(*) FROM confluence_vectors_1 WHERE abs(l2_norm(embedding) - 1) > 0.01`,
-	"spaces that are not the first":    `SELECT count(*) FROM confluence_vector_spaces WHERE space_id <> 1 OR state <> 'active'`,
+		SELECT FROM confluence_chunk_texts t JOIN confluence_texts x USING (space_id, key)
+		WHERE t.chunk_id = c.id AND t.space_id = (SELECT space_id FROM confluence_vector_spaces WHERE model = '` + secondModel + `') AND x.state IN ('embedded', 'failed'))`,
+	"chunks that failed":                        `SELECT count(*) FROM confluence_chunk_texts t JOIN confluence_texts x USING (space_id, key) WHERE x.state = 'failed'`,
+	"spaces of another model that are searched": `SELECT count(*) FROM confluence_vector_spaces WHERE (model = '` + secondModel + `') <> (state = 'active')`,
+	"spaces too few or too many":                `SELECT abs(count(*) - 2) FROM confluence_vector_spaces`,
 }
 
-// compareVectors waits until nothing is pending, and checks that each chunk has its vector, and that no text was
-// embedded again without a crash that explains it.
+// spaceZeros are the same of one space.
+func spaceZeros(space int) map[string]string {
+	return map[string]string{
+		"embedded texts without a vector": fmt.Sprintf(`SELECT count(*) FROM confluence_texts x WHERE space_id = %[1]d AND state = 'embedded' AND NOT EXISTS (
+			SELECT FROM confluence_vectors_%[1]d v WHERE v.key = x.key)`, space),
+		"vectors that no embedded text has": fmt.Sprintf(`SELECT count(*) FROM confluence_vectors_%[1]d v WHERE NOT EXISTS (
+			SELECT FROM confluence_texts x WHERE space_id = %[1]d AND v.key = x.key AND state = 'embedded')`, space),
+		"vectors that are not of length 1": fmt.Sprintf(`SELECT count(*) FROM confluence_vectors_%d WHERE abs(l2_norm(embedding) - 1) > 0.01`, space),
+	}
+}
+
+// compareVectors waits until nothing is pending and the second model is searched, and checks that each chunk has its vector,
+// and that no text was embedded again without a crash that explains it.
 func (w *world) compareVectors(ctx context.Context) {
 	if w.model == nil {
 		return
@@ -132,28 +143,56 @@ func (w *world) compareVectors(ctx context.Context) {
 		}
 		return n
 	}
+	waiting := func() (n int) {
+		for _, sql := range vectorZeros {
+			n += count(sql)
+		}
+		return n
+	}
 	began := time.Now()
-	for deadline := began.Add(vectorPatience); count(vectorZeros["chunks that are neither embedded nor failed"]) != 0; {
+	for deadline := began.Add(vectorPatience); waiting() != 0; {
 		if !pause(ctx, 300*time.Millisecond) || time.Now().After(deadline) {
 			break
 		}
 	}
-	for what, sql := range vectorZeros {
+	w.t.Logf("vectors: pending for %s at the end", time.Since(began).Round(time.Second))
+	checks := maps.Clone(vectorZeros)
+	err := w.query(ctx, `SELECT space_id, model FROM confluence_vector_spaces`, nil, func(r pgx.Rows) error {
+		var id int
+		var model string
+		err := r.Scan(&id, &model)
+		for what, sql := range spaceZeros(id) {
+			checks[what+", of "+model] = sql
+		}
+		return err
+	})
+	if err != nil {
+		w.wrong("cannot look at the spaces: %v", err)
+	}
+	for what, sql := range checks {
 		if n := count(sql); n != 0 {
 			w.wrong("%d %s", n, what)
 		}
 	}
-	w.model.mu.Lock()
-	defer w.model.mu.Unlock()
-	again := 0
-	for _, n := range w.model.answered {
-		again += n - 1
-	}
+	w.embeddedAgain()
+}
+
+// embeddedAgain checks that no text was embedded again without a crash that explains it.
+func (w *world) embeddedAgain() {
 	// What was on its way when an embedder or the database was killed is lost, and may be embedded again: an embedder
 	// stores as many batches as it has calls under way.
 	most := (w.embedderKills() + w.result.blows[killPostgres]*embedders()) * 2 * modelBatch * modelParallel
-	w.t.Logf("vectors: %d texts embedded, %d of them again (%d may be, for the crashes); pending for %s at the end; wrong answers: %v",
-		len(w.model.answered), again, most, time.Since(began).Round(time.Second), w.model.failed)
+	again := 0
+	for _, m := range []*modelServer{w.model, w.second} {
+		m.mu.Lock()
+		mine := 0
+		for _, n := range m.answered {
+			mine += n - 1
+		}
+		w.t.Logf("vectors of %s: %d texts embedded, %d of them again; wrong answers: %v", m.name, len(m.answered), mine, m.failed)
+		again += mine
+		m.mu.Unlock()
+	}
 	if again > most {
 		w.wrong("%d texts were embedded again, and the crashes explain %d", again, most)
 	}

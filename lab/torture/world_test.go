@@ -44,6 +44,7 @@ type world struct {
 	bin    string // the folder with the programs
 	pg     *database
 	model  *modelServer // nil without -vectors
+	second *modelServer // that takes over from it
 	stages []*process
 	nc     *nats.Conn // for the test's own requests
 
@@ -107,7 +108,7 @@ func newWorld(t *testing.T, p plan) *world {
 	t.Cleanup(w.nc.Close)
 	if *withVectors {
 		require.NoError(t, w.pg.server.NoVector(), "-vectors needs pgvector")
-		w.startModel()
+		w.model, w.second = w.startModel(firstModel, 3), w.startModel(secondModel, 4)
 	}
 	w.startStages(bin)
 	return w
