@@ -87,7 +87,7 @@ func (w *world) addSource(id string) {
 
 func write(run store.Run, p sandbox.Page) store.PageWrite {
 	path := "/" + p.ID
-	if kindOf(p) == page.Comment {
+	if page.IsPart(kindOf(p)) {
 		path = "/" + p.ParentID + path
 	}
 	return store.PageWrite{
@@ -99,6 +99,8 @@ func write(run store.Run, p sandbox.Page) store.PageWrite {
 
 func kindOf(p sandbox.Page) string {
 	switch p.Kind {
+	case sandbox.KindAttachment:
+		return page.Attachment
 	case sandbox.KindBlogPost:
 		return page.BlogPost
 	case page.Comment:
