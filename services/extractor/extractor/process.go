@@ -310,7 +310,7 @@ func (p *process) ask(ctx context.Context, of page.Facts) (a answer, err error) 
 	}
 	if inTime := late.Stop(); err != nil || !inTime {
 		if how := p.end(); ctx.Err() == nil {
-			return a, fmt.Errorf("%w: %v %s", errStillborn, how, firstLine(p.said.String()))
+			return a, fmt.Errorf("%w: %s %s", errStillborn, fmt.Sprint(how), firstLine(p.said.String()))
 		}
 		return a, ctx.Err()
 	}
