@@ -228,7 +228,7 @@ func Interval(s string) (time.Duration, error) {
 			if err != nil {
 				return 0, errInterval
 			}
-			return time.Duration(count) * d, nil //nolint:gosec // at most twelve bits
+			return time.Duration(count) * d, nil
 		}
 	}
 	d, err := time.ParseDuration(s)
