@@ -27,6 +27,7 @@ CREATE TABLE confluence_schedules (
 CREATE INDEX idx_confluence_schedules_next ON confluence_schedules (next_at) WHERE is_on;
 
 COMMENT ON TABLE confluence_schedules IS 'When sources are synced by themselves, and what came of it last';
+COMMENT ON COLUMN confluence_schedules.source_id IS 'the source; without a row, nobody has said anything about it';
 COMMENT ON COLUMN confluence_schedules.is_on IS 'false: somebody has said that the source is synced only when asked';
 COMMENT ON COLUMN confluence_schedules.every IS 'the interval, or auto; empty with cron';
 COMMENT ON COLUMN confluence_schedules.cron IS 'minute, hour, day of the month, month, day of the week';

@@ -1064,6 +1064,7 @@ COMMENT ON COLUMN confluence_removals.restored_at IS 'when it came back';
 COMMENT ON COLUMN confluence_removals.purged_at IS 'when its kept Markdown was deleted too';
 COMMENT ON COLUMN confluence_removals.layer_set IS 'the set of the layers that it had; null if that was not known';
 COMMENT ON TABLE confluence_schedules IS 'When sources are synced by themselves, and what came of it last';
+COMMENT ON COLUMN confluence_schedules.source_id IS 'the source; without a row, nobody has said anything about it';
 COMMENT ON COLUMN confluence_schedules.is_on IS 'false: somebody has said that the source is synced only when asked';
 COMMENT ON COLUMN confluence_schedules.every IS 'the interval, or auto; empty with cron';
 COMMENT ON COLUMN confluence_schedules.cron IS 'minute, hour, day of the month, month, day of the week';

@@ -53,7 +53,7 @@ func TestInstallationsWithPrefixesDoNotMix(t *testing.T) {
 	for _, part := range parts {
 		require.Equal(t, bus.PartOK, part.State, part.Name)
 		if strings.HasPrefix(part.Name, "stream ") {
-			drops := slices.ContainsFunc([]string{"_FACTS", "_PROGRESS", "_ADVISORIES"}, func(end string) bool { return strings.HasSuffix(part.Name, end) })
+			drops := slices.ContainsFunc([]string{"_FACTS", "_PROGRESS", "_ADVISORIES", "_SCHEDULE"}, func(end string) bool { return strings.HasSuffix(part.Name, end) })
 			require.Equal(t, drops, part.Drops, part.Name)
 		}
 	}

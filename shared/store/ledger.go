@@ -188,7 +188,7 @@ func (s *Store) AddLabels(ctx context.Context, runID string, attempt int, labels
 // Labels returns the labels of pages of a run: the listed ones, or else the stored ones.
 func (s *Store) Labels(ctx context.Context, runID string, ids []string) (map[string][]string, error) {
 	rows, _ := s.pool.Query(ctx, `
-		SELECT l.page_id, coalesce(l.labels, (SELECT array_agg(x) FROM jsonb_array_elements_text(p.metadata->'labels') x), '{}')
+		SELECT l.page_id, coalesce(l.labels, (SELECT array_agg(x) FROM jsonb_array_elements_text(CASE jsonb_typeof(p.metadata->'labels') WHEN 'array' THEN p.metadata->'labels' END) x), '{}')
 		FROM confluence_sync_pages l LEFT JOIN confluence_pages p ON p.page_id = l.page_id AND p.site_id = `+siteOfRun+`
 		WHERE l.run_id = $1 AND l.page_id = ANY ($2)`, runID, ids)
 	labels := make(map[string][]string, len(ids))
